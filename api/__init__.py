@@ -1,0 +1,1 @@
+"""The Flask gateway: bytes into jobs, jobs into answers. Never loads a model."""

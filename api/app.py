@@ -1,0 +1,112 @@
+"""Puts the gateway together from its parts. Which adapters they use is decided in `api.main`."""
+
+import uuid
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Flask, Response, g, request
+from werkzeug.exceptions import HTTPException
+
+from api.documents import Documents
+from api.files import StreamingRequest, Uploads, files_blueprint
+from api.health import health_blueprint
+from api.jobs import jobs_blueprint
+from api.models import ModelViews, models_blueprint
+from api.predictions import predictions_blueprint
+from api.responses import error_response, http_error_response, problem_response
+from api.submission import Submission
+from api.trainings import trainings_blueprint
+from api.waiting import Waiting
+from queuecast import __version__
+from queuecast.domain.errors import QueuecastError
+from queuecast.logs import get_logger
+from queuecast.ports import AliasStore, Clock, FileStore, JobStore, ModelRegistry, WorkerList
+
+log = get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    max_body_bytes: int
+    max_upload_bytes: int
+    max_rows: int
+    max_waiters: int
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the gateway is made of."""
+
+    jobs: JobStore
+    models: ModelRegistry
+    aliases: AliasStore
+    files: FileStore
+    workers: WorkerList
+    submission: Submission
+    clock: Clock
+    limits: Limits
+
+
+def create_app(parts: Parts) -> Flask:
+    app = Flask("queuecast", static_folder=None)
+    app.request_class = StreamingRequest
+    app.wsgi_app = _counted_bodies(app.wsgi_app)  # type: ignore[method-assign]
+    documents = Documents(__version__)
+    limits = parts.limits
+    waiting = Waiting(parts.jobs, limits.max_waiters)
+    uploads = Uploads(parts.files, limits.max_upload_bytes)
+    views = ModelViews(parts.models, parts.aliases, parts.clock)
+    app.before_request(uploads.begin)
+    app.before_request(_identify)
+    app.after_request(_echo)
+    app.teardown_request(uploads.end)
+    for blueprint in (
+        predictions_blueprint(
+            parts.submission,
+            waiting,
+            documents,
+            max_body_bytes=limits.max_body_bytes,
+            max_rows=limits.max_rows,
+        ),
+        trainings_blueprint(parts.submission, parts.files, documents, max_body_bytes=limits.max_body_bytes),
+        models_blueprint(views, parts.submission, uploads, parts.files, documents),
+        jobs_blueprint(parts.jobs, parts.submission, waiting, documents),
+        files_blueprint(parts.files, uploads, documents),
+        health_blueprint(parts.jobs, parts.workers, documents),
+    ):
+        app.register_blueprint(blueprint)
+    documents.serve(app)
+    app.register_error_handler(QueuecastError, error_response)
+    app.register_error_handler(HTTPException, http_error_response)
+    app.register_error_handler(Exception, _unexpected)
+    return app
+
+
+def _counted_bodies(app: Any) -> Any:
+    """A WSGI wrapper: bodies are measured by their Content-Length, and one that ends before it is noticed.
+
+    A server that promises to end the stream itself makes Werkzeug take a body cut short for a whole one.
+    """
+
+    def counted(environ: dict[str, Any], start_response: Any) -> Any:
+        environ.pop("wsgi.input_terminated", None)
+        return app(environ, start_response)
+
+    return counted
+
+
+def _identify() -> None:
+    given = request.headers.get("X-Request-ID", "")
+    g.request_id = given if given.isascii() and given.isprintable() and 0 < len(given) <= 128 else uuid.uuid4().hex
+
+
+def _echo(response: Response) -> Response:
+    response.headers["X-Request-ID"] = g.request_id
+    if "traceparent" in request.headers:
+        response.headers["traceparent"] = request.headers["traceparent"]
+    return response
+
+
+def _unexpected(error: Exception) -> Response:
+    log.exception("request_crashed", path=request.path, request_id=g.get("request_id"))
+    return problem_response("internal_error", "Something went wrong", 500, f"{type(error).__name__}; it is in the log")

@@ -1,0 +1,160 @@
+"""`/v1/files`: uploads, written to the file store as they arrive and hashed on the way, never held in memory."""
+
+import base64
+from typing import IO, Any
+
+import msgspec
+from flask import Blueprint, Request, Response, g, request
+from werkzeug.exceptions import ClientDisconnected
+
+from api.bodies import FileBody, Problem, UploadForm
+from api.documents import Documents
+from api.requests import require_length
+from api.responses import file_body, json_response
+from queuecast.domain.errors import Finding, InvalidInputError, MalformedError, UnsupportedMediaError
+from queuecast.ports import FileStore, IncomingFile, StoredFile
+
+CHUNK_BYTES = 256 * 1024
+MULTIPART = "multipart/form-data"
+
+
+class StreamingRequest(Request):
+    """Puts the file parts of a form into the file store instead of a temporary folder, which may be small."""
+
+    def _get_file_stream(
+        self,
+        total_content_length: int | None,
+        content_type: str | None,
+        filename: str | None = None,
+        content_length: int | None = None,
+    ) -> IO[bytes]:
+        incoming: IncomingFile = g.files.receive()
+        g.incoming.append(incoming)
+        return incoming.stream
+
+
+class Uploads:
+    """The files of the present request. What is not kept by its end is dropped (`begin` and `end` see to it)."""
+
+    def __init__(self, files: FileStore, max_upload_bytes: int) -> None:
+        self._files = files
+        self._max_upload_bytes = max_upload_bytes
+
+    def begin(self) -> None:
+        g.files, g.incoming = self._files, []
+
+    def end(self, _error: BaseException | None = None) -> None:
+        for incoming in g.pop("incoming", []):
+            incoming.drop()
+
+    def form(self) -> dict[str, Any]:
+        """The parts of a form: files as FileStorage, fields as text. Raises MalformedError for one cut short."""
+        length = require_length(request.content_length, self._max_upload_bytes)
+        if request.mimetype != MULTIPART:
+            raise UnsupportedMediaError(f"Content-Type is {request.mimetype or 'missing'}; expected {MULTIPART}")
+        try:
+            return {**request.form.to_dict(), **request.files.to_dict()}
+        except ClientDisconnected as error:
+            raise _cut_short(length) from error
+
+    def keep(self, part: Any) -> StoredFile:
+        """part: a FileStorage of the present form."""
+        incoming = next(each for each in g.incoming if each.stream is part.stream)
+        return self._kept(incoming, part.filename or "", part.mimetype)
+
+    def raw(self) -> StoredFile:
+        """A body that is the file itself."""
+        length = require_length(request.content_length, self._max_upload_bytes)
+        incoming = self._files.receive()
+        g.incoming.append(incoming)
+        try:
+            while chunk := request.stream.read(CHUNK_BYTES):
+                incoming.stream.write(chunk)
+        except ClientDisconnected as error:
+            raise _cut_short(length) from error
+        return self._kept(incoming, request.args.get("name", ""), request.mimetype)
+
+    def _kept(self, incoming: IncomingFile, name: str, media_type: str) -> StoredFile:
+        stored = incoming.keep(name, media_type)
+        g.incoming.remove(incoming)
+        try:
+            _require_digest(stored, request.headers.get("Content-Digest", ""))
+        except InvalidInputError:
+            self._files.delete(stored.id)
+            raise
+        return stored
+
+
+def files_blueprint(files: FileStore, uploads: Uploads, documents: Documents) -> Blueprint:
+    blueprint = Blueprint("files", __name__, url_prefix="/v1/files")
+
+    @blueprint.post("")
+    @documents.route(
+        tag="files",
+        form=UploadForm,
+        answers={201: FileBody, **dict.fromkeys((400, 411, 413, 415, 422), Problem)},
+    )
+    def upload() -> Response:
+        """Upload a file
+
+        A form with the field `file`, or the file itself as the body with its media type. Needs a Content-Length;
+        a `Content-Digest: sha-256=:...:` is checked.
+        """
+        stored = _form_file(uploads) if request.mimetype == MULTIPART else _raw_file(uploads)
+        return json_response(file_body(stored), 201, {"Location": f"/v1/files/{stored.id}"})
+
+    @blueprint.get("/<file_id>")
+    @documents.route(tag="files", answers={200: FileBody, 404: Problem})
+    def read(file_id: str) -> Response:
+        """Read what is known of a file"""
+        return json_response(file_body(files.stat(file_id)))
+
+    @blueprint.delete("/<file_id>")
+    @documents.route(tag="files", answers={204: None, 404: Problem})
+    def delete(file_id: str) -> Response:
+        """Delete a file"""
+        files.delete(file_id)
+        return Response(status=204)
+
+    return blueprint
+
+
+def _cut_short(length: int) -> MalformedError:
+    return MalformedError(f"the upload was cut short: fewer than {length} bytes arrived")
+
+
+def _form_file(uploads: Uploads) -> StoredFile:
+    part = uploads.form().get("file")
+    if part is None or isinstance(part, str):
+        raise InvalidInputError("the form has no file field 'file'", (Finding("/file", "missing", "expected a file"),))
+    return uploads.keep(part)
+
+
+def _raw_file(uploads: Uploads) -> StoredFile:
+    if not request.mimetype or request.mimetype == "application/x-www-form-urlencoded":
+        raise UnsupportedMediaError(
+            f"Content-Type is {request.mimetype or 'missing'}; expected the file's own (text/csv) or {MULTIPART}"
+        )
+    return uploads.raw()
+
+
+def _require_digest(stored: StoredFile, digest: str) -> None:
+    """Checks `Content-Digest` (RFC 9530) where it has a sha-256; other algorithms are not looked at."""
+    for part in digest.split(","):
+        algorithm, _, value = part.strip().partition("=")
+        if algorithm.lower() != "sha-256":
+            continue
+        expected = base64.b64encode(bytes.fromhex(stored.sha256)).decode()
+        if value.strip(":") != expected:
+            raise InvalidInputError(
+                f"Content-Digest says sha-256 {value}, the bytes that arrived have :{expected}:", code="digest_mismatch"
+            )
+
+
+def decoded_field(kind: type[Any], text: str, name: str) -> Any:
+    """A form field that holds JSON. Raises InvalidInputError with a pointer to the field."""
+    try:
+        return msgspec.json.decode(text, type=kind)
+    except msgspec.MsgspecError as error:
+        detail = f"the field {name!r} does not fit: {error}"
+        raise InvalidInputError(detail, (Finding(f"/{name}", "invalid", detail),)) from None

@@ -1,0 +1,101 @@
+"""`/v1/jobs`: what became of a job, a list of them, and canceling one."""
+
+from datetime import datetime
+
+from flask import Blueprint, Response, request
+
+from api.bodies import JobBody, JobList, JobQuery, Problem, ResultBody, WaitHeaders
+from api.documents import Documents
+from api.requests import converted, preferred_wait_s
+from api.responses import RETRY_AFTER_S, accepted, failure_problem, job_body, json_response, problem_response
+from api.submission import Submission
+from api.waiting import Waiting
+from queuecast.domain.errors import Finding, InvalidInputError, WaitersFullError
+from queuecast.domain.job import Failure, Job, State
+from queuecast.ports import JobFilter, JobStore
+
+
+def waited_response(waiting: Waiting, job: Job, wait_s: float) -> Response:
+    """The answer to a submit that prefers to wait: 200 with the ended job, else 202 as without waiting."""
+    try:
+        present, result = waiting.until_final(job.id, wait_s)
+    except WaitersFullError:  # the job is accepted all the same; a preference is only that (RFC 7240)
+        return accepted(job)
+    response = json_response(job_body(present, result)) if present.is_final else accepted(present)
+    response.headers["Preference-Applied"] = f"wait={wait_s:g}"
+    return response
+
+
+def jobs_blueprint(jobs: JobStore, submission: Submission, waiting: Waiting, documents: Documents) -> Blueprint:
+    blueprint = Blueprint("jobs", __name__, url_prefix="/v1/jobs")
+
+    @blueprint.get("/<job_id>")
+    @documents.route(tag="jobs", headers=WaitHeaders, answers={200: JobBody, 404: Problem, 503: Problem})
+    def read(job_id: str) -> Response:
+        """Read a job
+
+        With `Prefer: wait=N` (at most 30 s) answers as soon as the job has ended. A failed job is still a job
+        found: 200, with `state` and `error`.
+        """
+        wait_s = preferred_wait_s(request.headers.get("Prefer", ""))
+        if wait_s is None:
+            return json_response(job_body(*jobs.read_with_result(job_id)))
+        response = json_response(job_body(*waiting.until_final(job_id, wait_s)))
+        response.headers["Preference-Applied"] = f"wait={wait_s:g}"
+        return response
+
+    @blueprint.get("/<job_id>/result")
+    @documents.route(tag="jobs", answers={200: ResultBody, 202: JobBody, 404: Problem, 409: Problem, 503: Problem})
+    def result(job_id: str) -> Response:
+        """Read a job's result
+
+        202 with the job while there is none yet; 409 with the reason when there will never be one.
+        """
+        job, found = jobs.read_with_result(job_id)
+        if found is not None:
+            return Response(found, mimetype="application/json")
+        if not job.is_final:
+            return accepted(job)
+        failure = job.failure or _ended_otherwise(job)
+        problem = failure_problem(failure)
+        return problem_response(failure.code, problem.title, 409, failure.detail, failure.findings)
+
+    @blueprint.post("/<job_id>/cancel")
+    @documents.route(tag="jobs", answers={200: JobBody, 202: JobBody, 404: Problem, 409: Problem, 503: Problem})
+    def cancel(job_id: str) -> Response:
+        """Cancel a job
+
+        A queued job is canceled at once (200); a running one is asked to stop (202). Asking again is harmless.
+        """
+        job = submission.cancel(job_id)
+        headers = {} if job.is_final else {"Retry-After": str(RETRY_AFTER_S)}
+        return json_response(job_body(job), 200 if job.is_final else 202, headers)
+
+    @blueprint.get("")
+    @documents.route(tag="jobs", query=JobQuery, answers={200: JobList, 422: Problem, 503: Problem})
+    def page() -> Response:
+        """List jobs
+
+        Newest first, without results. A page may be short while `next_cursor` says there is more.
+        """
+        query = converted(JobQuery, request.args.to_dict())
+        wanted = JobFilter(query.type, query.state, query.model, query.version, _seconds(query.created_after))
+        found = jobs.page(wanted, query.cursor, query.limit)
+        return json_response(JobList([job_body(job) for job in found.jobs], found.next_cursor))
+
+    return blueprint
+
+
+def _ended_otherwise(job: Job) -> Failure:
+    words = {State.CANCELED: "was canceled", State.EXPIRED: "was not started before its deadline"}
+    return Failure(job.state.value, f"job {job.id} {words.get(job.state, 'has no result')}")
+
+
+def _seconds(moment: str | None) -> float | None:
+    if moment is None:
+        return None
+    try:
+        return datetime.fromisoformat(moment).timestamp()
+    except ValueError:
+        detail = f"found {moment[:40]!r}, expected an RFC 3339 time such as 2026-01-31T12:00:00Z"
+        raise InvalidInputError(detail, (Finding("/created_after", "invalid", detail),)) from None

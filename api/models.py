@@ -1,0 +1,249 @@
+"""`/v1/models`: pushing a version, reading what there is, moving an alias and going back."""
+
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from flask import Blueprint, Response, request
+
+from api import bodies
+from api.bodies import Problem
+from api.documents import Documents
+from api.files import Uploads, decoded_field
+from api.requests import decoded, expected_generation, require_json, require_length
+from api.responses import accepted, etag, json_response, manifest_body, model_body, move_body
+from api.submission import Submission
+from queuecast.domain.errors import (
+    ConflictError,
+    Finding,
+    InvalidInputError,
+    PreconditionFailedError,
+    PreconditionRequiredError,
+    UnsupportedMediaError,
+)
+from queuecast.domain.holdout import HoldoutRule
+from queuecast.domain.model import CHAMPION, AliasMove, previous_champion, require_name
+from queuecast.domain.work import ImportWork
+from queuecast.ports import AliasStore, Clock, FileStore, ModelRegistry
+
+CONVERT = (
+    'convert it where you trust it: python -c "import joblib, skops.io as sio; '
+    "sio.dump(joblib.load('model.joblib'), 'model.skops')\""
+)
+
+
+class ModelViews:
+    """Views that need the registry and the aliases, and what they share."""
+
+    def __init__(self, models: ModelRegistry, aliases: AliasStore, clock: Clock) -> None:
+        self._models = models
+        self._aliases = aliases
+        self._clock = clock
+
+    def all(self) -> Response:
+        found = [
+            model_body(name, self._aliases.read(name), self._models.versions(name)) for name in self._models.models()
+        ]
+        return json_response(bodies.ModelList(found, None))
+
+    def one(self, model: str) -> Response:
+        versions, aliases = self._models.versions(model), self._aliases.read(model)
+        return json_response(model_body(model, aliases, versions), headers={"ETag": etag(aliases.generation)})
+
+    def versions(self, model: str) -> Response:
+        numbers, aliases = self._models.versions(model), self._aliases.read(model)
+        found = [manifest_body(self._models.manifest(model, number), aliases) for number in reversed(numbers)]
+        return json_response(bodies.VersionList(found, None))
+
+    def version(self, model: str, version: int) -> Response:
+        return json_response(manifest_body(self._models.manifest(model, version), self._aliases.read(model)))
+
+    def history(self, model: str) -> Response:
+        self._models.versions(model)
+        return json_response(bodies.HistoryList([move_body(move) for move in self._aliases.history(model)], None))
+
+    def move(self, model: str, alias: str, version: int, reason: str, expected: int | None) -> Response:
+        require_name(alias, "alias")
+        self._models.manifest(model, version)
+        return self._moved(model, alias, version, reason, expected, "put")
+
+    def rollback(self, model: str, reason: str) -> Response:
+        self._models.versions(model)
+        present = self._aliases.read(model)
+        previous = previous_champion(self._aliases.history(model))
+        if previous is None:
+            raise ConflictError(f"model {model} has had one champion only; there is nothing to go back to")
+        return self._moved(model, CHAMPION, previous, reason, present.generation, "rollback")
+
+    def _moved(self, model: str, alias: str, version: int, reason: str, expected: int | None, action: str) -> Response:
+        present = self._aliases.read(model)
+        if expected is not None and expected != present.generation:
+            raise PreconditionFailedError(
+                f"model {model} is at generation {present.generation}, If-Match says {expected}; read it again"
+            )
+        self._aliases.move(
+            model,
+            AliasMove(
+                generation=present.generation + 1,
+                alias=alias,
+                version=version,
+                previous=present.versions.get(alias),
+                at=self._clock(),
+                action=action,
+                reason=reason,
+            ),
+        )
+        return self.one(model)
+
+
+def models_blueprint(
+    views: ModelViews, submission: Submission, uploads: Uploads, files: FileStore, documents: Documents
+) -> Blueprint:
+    blueprint = Blueprint("models", __name__, url_prefix="/v1/models")
+    found = {404: Problem, 503: Problem}
+
+    @blueprint.get("")
+    @documents.route(tag="models", answers={200: bodies.ModelList, 503: Problem})
+    def list_models() -> Response:
+        """List models"""
+        return views.all()
+
+    @blueprint.get("/<model>")
+    @documents.route(tag="models", answers={200: bodies.ModelBody, **found})
+    def read_model(model: str) -> Response:
+        """Read a model
+
+        The ETag is the generation: how often an alias of the model has moved.
+        """
+        return views.one(model)
+
+    @blueprint.get("/<model>/versions")
+    @documents.route(tag="models", answers={200: bodies.VersionList, **found})
+    def list_versions(model: str) -> Response:
+        """List a model's versions, newest first"""
+        return views.versions(model)
+
+    @blueprint.get("/<model>/versions/<int:version>")
+    @documents.route(tag="models", answers={200: bodies.ManifestBody, **found})
+    def read_version(model: str, version: int) -> Response:
+        """Read a version's manifest"""
+        return views.version(model, version)
+
+    @blueprint.get("/<model>/versions/<int:version>/schema")
+    @documents.route(tag="models", answers={200: dict[str, bodies.AnyJson], **found})
+    def read_version_schema(model: str, version: int) -> Response:
+        """Read the JSON Schema of a version's rows"""
+        return json_response(submission.resolve(model, version)[0].signature.json_schema())
+
+    @blueprint.get("/<model>/schema")
+    @documents.route(tag="models", answers={200: dict[str, bodies.AnyJson], **found})
+    def read_schema(model: str) -> Response:
+        """Read the JSON Schema of the champion's rows"""
+        return json_response(submission.resolve(model, CHAMPION)[0].signature.json_schema())
+
+    @blueprint.get("/<model>/history")
+    @documents.route(tag="models", answers={200: bodies.HistoryList, **found})
+    def read_history(model: str) -> Response:
+        """List the moves of a model's aliases, oldest first"""
+        return views.history(model)
+
+    @blueprint.put("/<model>/aliases/<alias>")
+    @documents.route(
+        tag="models",
+        json=bodies.AliasRequest,
+        headers=bodies.MatchHeaders,
+        answers={200: bodies.ModelBody, **dict.fromkeys((400, 404, 409, 412, 415, 422, 428, 503), Problem)},
+    )
+    def move_alias(model: str, alias: str) -> Response:
+        """Point an alias at a version
+
+        `If-Match` carries the ETag that was read; 412 when an alias moved since. `*` moves it whatever happened.
+        """
+        body = _small_json(bodies.AliasRequest)
+        if_match = request.headers.get("If-Match")
+        if if_match is None:
+            raise PreconditionRequiredError('If-Match is missing; send the ETag of the model, such as "3", or *')
+        return views.move(model, alias, body.version, body.reason, expected_generation(if_match))
+
+    @blueprint.post("/<model>/rollback")
+    @documents.route(
+        tag="models",
+        json=bodies.RollbackRequest,
+        answers={200: bodies.ModelBody, **dict.fromkeys((400, 404, 409, 412, 415, 422, 503), Problem)},
+    )
+    def rollback(model: str) -> Response:
+        """Go back to the champion before
+
+        The body may be empty. Going back twice goes back two promotions.
+        """
+        body = _small_json(bodies.RollbackRequest) if request.content_length else bodies.RollbackRequest()
+        return views.rollback(model, body.reason)
+
+    @blueprint.post("/<model>/versions")
+    @documents.route(
+        tag="models",
+        form=bodies.PushForm,
+        answers={202: bodies.JobBody, **dict.fromkeys((400, 411, 413, 415, 422, 503), Problem)},
+    )
+    def push(model: str) -> Response:
+        """Push a model
+
+        A form with the skops file (`model`), rows it was fitted on (`example`: CSV or a JSON table) and `metadata`.
+        An import job loads and tries it; the first version of a name becomes its champion.
+        """
+        require_name(model, "model")
+        form = uploads.form()
+        metadata = decoded_field(bodies.PushMetadata, str(form.get("metadata") or "{}"), "metadata")
+        kept = [uploads.keep(_part(form, name)) for name in ("model", "example")]
+        try:
+            _require_skops(files.path(kept[0].id))
+            return accepted(submission.import_model(model, _import_work(kept[0].id, kept[1].id, metadata)))
+        except Exception:  # nothing was accepted, so nothing stays
+            for stored in kept:
+                files.delete(stored.id)
+            raise
+
+    return blueprint
+
+
+def _small_json(kind: type[Any]) -> Any:
+    require_json(request.mimetype, request.headers.get("Content-Encoding", ""))
+    require_length(request.content_length, 64 * 1024)
+    return decoded(kind, request.get_data(cache=False))
+
+
+def _part(form: dict[str, Any], name: str) -> Any:
+    part = form.get(name)
+    if part is None or isinstance(part, str):
+        detail = f"the form has no file {name!r}; it needs the files 'model' and 'example'"
+        raise InvalidInputError(detail, (Finding(f"/{name}", "missing", detail),))
+    return part
+
+
+def _import_work(model_file_id: str, example_file_id: str, metadata: bodies.PushMetadata) -> ImportWork:
+    said = metadata.holdout
+    rule = None if said is None else HoldoutRule(said.fraction, tuple(said.columns), said.method)
+    return ImportWork(model_file_id, example_file_id, tuple(metadata.target or ()), rule, metadata.description)
+
+
+def _require_skops(path: Path) -> None:
+    """Raises UnsupportedMediaError unless the file is an archive with skops's schema in it. Nothing is loaded here."""
+    with path.open("rb") as file:
+        head = file.read(2)
+    if head[:1] == b"\x80" or head in (b"\x1f\x8b", b"x\x9c", b"x\x01", b"x^", b"BZ", b"\xfd7"):
+        raise UnsupportedMediaError(
+            f"the model file is a pickle (or joblib's compressed one), which can run any code; {CONVERT}",
+            code="pickle_refused",
+        )
+    try:
+        with zipfile.ZipFile(path) as archive:
+            schema = msgspec.json.decode(archive.read("schema.json"))
+    except (zipfile.BadZipFile, KeyError, msgspec.DecodeError, OSError) as error:
+        raise UnsupportedMediaError(
+            f"the model file is not a skops file ({error}); write one with skops.io.dump", code="not_skops"
+        ) from None
+    if not isinstance(schema, dict) or "protocol" not in schema:
+        raise UnsupportedMediaError(
+            "the model file is an archive, but not one of skops; write one with skops.io.dump", code="not_skops"
+        )

@@ -1,0 +1,48 @@
+"""`/v1/models/{m}/predictions`: rows in, a job out."""
+
+from flask import Blueprint, Response, request
+
+from api.bodies import JobBody, PredictionRequest, Problem, WaitHeaders
+from api.documents import Documents
+from api.jobs import waited_response
+from api.requests import decoded, preferred_wait_s, require_json, require_length, require_rows
+from api.responses import accepted
+from api.submission import Submission, require_method
+from api.waiting import Waiting
+from queuecast.domain.work import PredictionWork
+
+
+def predictions_blueprint(
+    submission: Submission, waiting: Waiting, documents: Documents, *, max_body_bytes: int, max_rows: int
+) -> Blueprint:
+    blueprint = Blueprint("predictions", __name__)
+
+    @blueprint.post("/v1/models/<model>/predictions")
+    @documents.route(
+        tag="predictions",
+        json=PredictionRequest,
+        headers=WaitHeaders,
+        answers={
+            202: JobBody,
+            200: JobBody,
+            **dict.fromkeys((400, 404, 411, 413, 415, 422, 503), Problem),
+        },
+    )
+    def predict(model: str) -> Response:
+        """Predict rows
+
+        Answers 202 with the job at once, or with `Prefer: wait=N` (at most 30 s) 200 with the ended job.
+        The version is pinned now; the rows are checked against its signature before anything is queued.
+        """
+        require_json(request.mimetype, request.headers.get("Content-Encoding", ""))
+        require_length(request.content_length, max_body_bytes)
+        body = decoded(PredictionRequest, request.get_data(cache=False))
+        manifest, ref = submission.resolve(model, body.version)
+        require_method(manifest, body.method)
+        rows = bytes(body.inputs)
+        work = PredictionWork(body.method, require_rows(manifest.signature, rows, max_rows))
+        job = submission.predict(ref, work, rows, body.metadata, body.expires_in_s)
+        wait_s = preferred_wait_s(request.headers.get("Prefer", ""))
+        return accepted(job) if wait_s is None else waited_response(waiting, job, wait_s)
+
+    return blueprint

@@ -1,0 +1,163 @@
+"""Jobs, versions and errors -> HTTP. The only module that knows which error has which status."""
+
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from flask import Response, g, has_request_context, request
+from werkzeug.exceptions import HTTPException
+
+from api import bodies
+from queuecast.domain import errors
+from queuecast.domain.job import Failure, Job
+from queuecast.domain.model import CHAMPION, Aliases, AliasMove, Manifest
+from queuecast.ports import StoredFile
+
+RETRY_AFTER_S = 1  # a one-row job takes milliseconds; polling faster than this costs more than it gains
+PROBLEM_TYPE = "urn:queuecast:problem:"
+
+STATUSES: dict[type[errors.QueuecastError], tuple[int, str]] = {
+    errors.MalformedError: (400, "The body cannot be read"),
+    errors.InvalidInputError: (422, "The input does not fit"),
+    errors.TooLargeError: (413, "The body is too large"),
+    errors.UnsupportedMediaError: (415, "This kind of body is not taken here"),
+    errors.LengthRequiredError: (411, "The body has no length"),
+    errors.UnknownJobError: (404, "No such job"),
+    errors.UnknownModelError: (404, "No such model"),
+    errors.UnknownVersionError: (404, "No such version"),
+    errors.UnknownAliasError: (404, "No such alias"),
+    errors.UnknownFileError: (404, "No such file"),
+    errors.IllegalMoveError: (409, "The job's state does not allow this"),
+    errors.StaleWriteError: (409, "Somebody else changed it first"),
+    errors.ConflictError: (409, "Not possible now"),
+    errors.PreconditionFailedError: (412, "Changed meanwhile"),
+    errors.PreconditionRequiredError: (428, "If-Match is required"),
+    errors.UnavailableError: (503, "Not available now"),
+    errors.WaitersFullError: (503, "Too many requests are waiting"),
+}
+FAILURE_TITLES = {
+    "timeout": "The run took too long",
+    "worker_lost": "The worker was lost",
+    "untrusted_types": "The model is not trusted",
+    "model_refused": "The model was refused",
+    "expired": "Not started in time",
+    "canceled": "Canceled",
+}
+
+
+def json_response(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    return Response(msgspec.json.encode(body), status, headers, mimetype="application/json")
+
+
+def error_response(error: errors.QueuecastError) -> Response:
+    status, title = STATUSES.get(type(error), (500, "Something went wrong"))
+    return problem_response(error.code, title, status, error.detail, error.findings)
+
+
+def http_error_response(error: HTTPException) -> Response:
+    """Flask's own refusals (no such route, method not allowed, body cut short) in the same form."""
+    status = error.code or 500
+    code = (error.name or "error").lower().replace(" ", "_")
+    response = problem_response(code, error.name or "Error", status, error.description or "")
+    if status == 405:
+        response.headers.update({key: value for key, value in error.get_headers() if key == "Allow"})
+    return response
+
+
+def problem_response(
+    code: str, title: str, status: int, detail: str, findings: tuple[errors.Finding, ...] = ()
+) -> Response:
+    body = problem(code, title, status, detail, findings)
+    headers = {"Retry-After": str(RETRY_AFTER_S)} if status in (429, 503) else None
+    return Response(msgspec.json.encode(body), status, headers, mimetype="application/problem+json")
+
+
+def problem(
+    code: str, title: str, status: int, detail: str, findings: tuple[errors.Finding, ...] = ()
+) -> bodies.Problem:
+    return bodies.Problem(
+        type=PROBLEM_TYPE + code,
+        title=title,
+        status=status,
+        detail=detail,
+        code=code,
+        instance=request.path if has_request_context() else None,
+        errors=[bodies.ProblemError(**asdict(finding)) for finding in findings],
+        request_id=g.get("request_id") if has_request_context() else None,
+    )
+
+
+def accepted(job: Job) -> Response:
+    headers = {"Location": f"/v1/jobs/{job.id}", "Retry-After": str(RETRY_AFTER_S)}
+    return json_response(job_body(job), 202, headers)
+
+
+def job_body(job: Job, result: bytes | None = None) -> bodies.JobBody:
+    here = f"/v1/jobs/{job.id}"
+    progress = None if job.progress is None else bodies.ProgressBody(**asdict(job.progress))
+    return bodies.JobBody(
+        id=job.id,
+        type=job.type,
+        state=job.state,
+        revision=job.revision,
+        model=bodies.ModelRefBody(**asdict(job.model)),
+        created_at=timestamp(job.created_at),
+        queued_at=timestamp(job.created_at),
+        started_at=_optional(job.started_at),
+        finished_at=_optional(job.finished_at),
+        expires_at=_optional(job.expires_at),
+        delete_at=_optional(job.delete_at),
+        attempt=job.attempt,
+        max_attempts=job.max_attempts,
+        progress=progress,
+        metadata=job.metadata,
+        urls=bodies.JobUrls(self=here, result=f"{here}/result", cancel=f"{here}/cancel"),
+        worker=job.worker,
+        result=msgspec.UNSET if result is None else msgspec.Raw(result),
+        error=msgspec.UNSET if job.failure is None else failure_problem(job.failure),
+    )
+
+
+def failure_problem(failure: Failure) -> bodies.Problem:
+    """Why a job failed, as the problem document that its result's URL answers."""
+    title = FAILURE_TITLES.get(failure.code, "The job failed")
+    return problem(failure.code, title, 409, failure.detail, failure.findings)
+
+
+def file_body(stored: StoredFile) -> bodies.FileBody:
+    return bodies.FileBody(**asdict(stored) | {"created_at": timestamp(stored.created_at)})
+
+
+def model_body(name: str, aliases: Aliases, versions: list[int]) -> bodies.ModelBody:
+    return bodies.ModelBody(
+        name=name,
+        champion=aliases.versions.get(CHAMPION),
+        aliases=aliases.versions,
+        generation=aliases.generation,
+        versions=len(versions),
+        latest=versions[-1],
+    )
+
+
+def manifest_body(manifest: Manifest, aliases: Aliases) -> bodies.ManifestBody:
+    pointing = sorted(alias for alias, version in aliases.versions.items() if version == manifest.version)
+    fields = msgspec.to_builtins(manifest) | {"created_at": timestamp(manifest.created_at), "aliases": pointing}
+    return bodies.ManifestBody(**fields)
+
+
+def move_body(move: AliasMove) -> bodies.AliasMoveBody:
+    return bodies.AliasMoveBody(**asdict(move) | {"at": timestamp(move.at)})
+
+
+def etag(generation: int) -> str:
+    return f'"{generation}"'
+
+
+def timestamp(seconds: float) -> str:
+    """RFC 3339, UTC, to the millisecond."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _optional(seconds: float | None) -> str | None:
+    return None if seconds is None else timestamp(seconds)

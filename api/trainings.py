@@ -1,0 +1,84 @@
+"""`/v1/models/{m}/trainings`: an uploaded file in, a retraining job out."""
+
+import csv
+from pathlib import Path
+
+from flask import Blueprint, Response, request
+
+from api.bodies import JobBody, Problem, TrainingRequest
+from api.documents import Documents
+from api.requests import decoded, require_json, require_length
+from api.responses import accepted
+from api.submission import Submission
+from queuecast.domain.errors import Finding, InvalidInputError, UnknownFileError
+from queuecast.domain.model import CHAMPION, Manifest
+from queuecast.domain.work import TrainingWork
+from queuecast.ports import FileStore, StoredFile
+
+MAX_HEADER_BYTES = 1024 * 1024
+
+
+def trainings_blueprint(
+    submission: Submission, files: FileStore, documents: Documents, *, max_body_bytes: int
+) -> Blueprint:
+    blueprint = Blueprint("trainings", __name__)
+
+    @blueprint.post("/v1/models/<model>/trainings")
+    @documents.route(
+        tag="trainings",
+        json=TrainingRequest,
+        answers={202: JobBody, **dict.fromkeys((400, 404, 409, 411, 413, 415, 422, 503), Problem)},
+    )
+    def train(model: str) -> Response:
+        """Retrain the champion
+
+        Clones the champion, fits it on the file without the held-out rows, and scores both on those.
+        With `promote: auto` the new version becomes champion if it is not worse.
+        """
+        require_json(request.mimetype, request.headers.get("Content-Encoding", ""))
+        require_length(request.content_length, max_body_bytes)
+        body = decoded(TrainingRequest, request.get_data(cache=False))
+        manifest, ref = submission.resolve(model, CHAMPION)
+        stored = _stored(files, body.file_id)
+        target = (body.target,) if isinstance(body.target, str) else tuple(body.target)
+        _require_columns(files.path(stored.id), manifest, target)
+        work = TrainingWork(stored.id, stored.sha256, target, body.params, body.promote)
+        return accepted(submission.train(ref, work, body.metadata))
+
+    return blueprint
+
+
+def _stored(files: FileStore, file_id: str) -> StoredFile:
+    try:
+        return files.stat(file_id)
+    except UnknownFileError as error:
+        raise InvalidInputError(error.detail, (Finding("/file_id", error.code, error.detail),)) from None
+
+
+def _require_columns(path: Path, manifest: Manifest, target: tuple[str, ...]) -> None:
+    """Reads the header only: a file without the columns is refused before anything is queued."""
+    header = _header(path)
+    findings = []
+    for name in target:
+        if name not in header:
+            findings.append(Finding("/target", "missing_column", f"the file has no column {name!r}"))
+        elif any(column.name == name for column in manifest.signature.columns):
+            findings.append(Finding("/target", "is_feature", f"{name!r} is a column that the model takes"))
+    findings.extend(
+        Finding("/file_id", "missing_column", f"the file has no column {column.name!r}")
+        for column in manifest.signature.columns
+        if column.name not in header
+    )
+    if findings:
+        has = f"; it has {', '.join(header[:40])}"
+        raise InvalidInputError(f"{findings[0].detail}{has}", tuple(findings))
+
+
+def _header(path: Path) -> list[str]:
+    with path.open("rb") as file:
+        line = file.readline(MAX_HEADER_BYTES)
+    try:
+        return next(csv.reader([line.decode("utf-8-sig").rstrip("\r\n")]), [])
+    except (UnicodeDecodeError, csv.Error) as error:
+        detail = f"the file is not CSV in UTF-8: {error}"
+        raise InvalidInputError(detail, (Finding("/file_id", "not_csv", detail),)) from None

@@ -1,0 +1,1 @@
+"""One file a technology. Picked in `api.main` and `worker.main`, and nowhere else."""

@@ -1,0 +1,79 @@
+"""Celery as the doorbell: names of tasks and queues, the settings both sides share, and the producer.
+
+The settings are the ones that lost nothing under faults: early acknowledgement, no prefetch, no result backend,
+no hidden retries, short socket timeouts. Delivery by Celery on Redis is a hint; the job record is the truth.
+"""
+
+from typing import Any
+
+from celery import Celery
+from kombu import Exchange, Queue
+from kombu.exceptions import KombuError
+
+from queuecast.domain.errors import UnavailableError
+from queuecast.domain.job import Job, JobType
+
+PREDICT_QUEUE = "predict"
+TRAIN_QUEUE = "train"
+TASKS = {
+    JobType.PREDICTION: "queuecast.predict",
+    JobType.TRAINING: "queuecast.train",
+    JobType.IMPORT: "queuecast.import_model",
+}
+_QUEUES = {
+    JobType.PREDICTION: PREDICT_QUEUE,
+    JobType.TRAINING: TRAIN_QUEUE,
+    JobType.IMPORT: TRAIN_QUEUE,  # an import loads and tries foreign bytes: not beside predictions
+}
+
+
+def celery_settings(redis_url: str) -> dict[str, Any]:
+    """What the producer and the workers must agree on, and how either behaves when Redis does not answer."""
+    return {
+        "broker_url": redis_url,
+        "result_backend": None,
+        "task_ignore_result": True,
+        "task_store_errors_even_if_ignored": False,
+        "accept_content": ["json"],
+        "task_serializer": "json",
+        "result_serializer": "json",
+        "event_serializer": "json",
+        "task_queues": [_queue(PREDICT_QUEUE), _queue(TRAIN_QUEUE)],
+        "task_default_queue": PREDICT_QUEUE,
+        "task_create_missing_queues": False,  # a typo fails loudly instead of filling a queue nobody reads
+        "task_send_sent_event": True,  # Flower
+        "task_publish_retry": False,  # the caller decides: a retried publish leaves two messages
+        "broker_pool_acquire_timeout": 2.0,  # the default waits for ever
+        "broker_connection_timeout": 3.0,
+        "broker_connection_retry_on_startup": True,
+        "broker_connection_max_retries": None,  # the default gives up after 100 and the worker exits
+        "broker_transport_options": {
+            "visibility_timeout": 3600,
+            "unacked_restore_interval": 5,
+            "unacked_restore_throttle": 1,
+            "socket_timeout": 10,  # without it a half-open connection blocks for ever
+            "socket_connect_timeout": 3,
+            "socket_keepalive": True,
+            "health_check_interval": 10,
+        },
+        "enable_utc": True,
+    }
+
+
+def _queue(name: str) -> Queue:
+    # Without an exchange of its own a queue is bound to the default one, and every message lands in all queues.
+    return Queue(name, Exchange(name), routing_key=name)
+
+
+class CeleryBells:
+    """Publishes through Celery's public API on a pooled connection; safe to share between threads."""
+
+    def __init__(self, redis_url: str) -> None:
+        self._app = Celery("queuecast", set_as_current=False)
+        self._app.conf.update(celery_settings(redis_url))
+
+    def ring(self, job: Job) -> None:
+        try:
+            self._app.send_task(TASKS[job.type], args=[job.id], queue=_QUEUES[job.type], ignore_result=True)
+        except (KombuError, OSError) as error:
+            raise UnavailableError(f"the queue does not answer: {error}") from error

@@ -1,0 +1,7 @@
+"""Ids that sort by the time of their making: `job_` or `file_` and a UUIDv7 (RFC 9562)."""
+
+import uuid_utils
+
+
+def new_id(kind: str) -> str:
+    return f"{kind}_{uuid_utils.uuid7()}"

@@ -1,0 +1,32 @@
+"""Jobs and work as JSON bytes: what the Redis and the in-memory store both write."""
+
+import msgspec
+
+from queuecast.domain.errors import UnknownJobError
+from queuecast.domain.job import Job, JobType
+from queuecast.domain.work import ImportWork, PredictionWork, TrainingWork, Work
+
+_WORK_TYPES: dict[JobType, type[Work]] = {
+    JobType.PREDICTION: PredictionWork,
+    JobType.TRAINING: TrainingWork,
+    JobType.IMPORT: ImportWork,
+}
+_job_decoder = msgspec.json.Decoder(Job)
+_work_decoders = {kind: msgspec.json.Decoder(work) for kind, work in _WORK_TYPES.items()}
+_encoder = msgspec.json.Encoder()
+
+
+def encode(record: Job | Work) -> bytes:
+    return _encoder.encode(record)
+
+
+def decode_job(data: bytes) -> Job:
+    return _job_decoder.decode(data)
+
+
+def decode_work(kind: JobType, data: bytes) -> Work:
+    return _work_decoders[kind].decode(data)
+
+
+def unknown_job(job_id: str) -> UnknownJobError:
+    return UnknownJobError(f"no job {job_id[:80]!r}; ended jobs are kept for a while only")

@@ -1,0 +1,90 @@
+"""Uploaded files as folders: `{root}/{id}/content` and `about.json`. Hashed while they are written, never after."""
+
+import hashlib
+import re
+import shutil
+import tempfile
+from collections.abc import Callable
+from io import FileIO
+from pathlib import Path
+from typing import IO, Any, cast
+
+import msgspec
+
+from queuecast.domain.errors import UnknownFileError
+from queuecast.ports import Clock, StoredFile
+
+ID_RULE = re.compile(r"file_[0-9a-f-]{36}")
+
+
+class UploadedFiles:
+    def __init__(self, root: Path, new_id: Callable[[str], str], clock: Clock) -> None:
+        self._root = root
+        self._new_id = new_id
+        self._clock = clock
+
+    def receive(self) -> "Incoming":
+        self._root.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=".incoming-", dir=self._root))
+        folder.chmod(0o755)
+        return Incoming(self._root, folder, self._new_id, self._clock)
+
+    def stat(self, file_id: str) -> StoredFile:
+        return msgspec.json.decode((self._folder(file_id) / "about.json").read_bytes(), type=StoredFile)
+
+    def path(self, file_id: str) -> Path:
+        return self._folder(file_id) / "content"
+
+    def delete(self, file_id: str) -> None:
+        shutil.rmtree(self._folder(file_id))
+
+    def _folder(self, file_id: str) -> Path:
+        folder = self._root / file_id
+        if not ID_RULE.fullmatch(file_id) or not folder.is_dir():
+            raise UnknownFileError(f"no file {file_id[:80]!r}; upload it with POST /v1/files")
+        return folder
+
+
+class HashedFile(FileIO):
+    """A file that knows the sha256 of what was written to it."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, "w+")
+        self.sha256 = hashlib.sha256()
+        self.size_bytes = 0
+
+    def write(self, data: Any) -> int:
+        self.sha256.update(data)
+        self.size_bytes += len(data)
+        view = memoryview(data)
+        while view:  # a raw file may write less than it was given
+            view = view[super().write(view) :]
+        return len(data)
+
+
+class Incoming:
+    def __init__(self, root: Path, folder: Path, new_id: Callable[[str], str], clock: Clock) -> None:
+        self._root = root
+        self._folder = folder
+        self._new_id = new_id
+        self._clock = clock
+        self._file = HashedFile(folder / "content")
+        self.stream: IO[bytes] = cast(IO[bytes], self._file)
+
+    def keep(self, name: str, media_type: str) -> StoredFile:
+        self._file.close()
+        stored = StoredFile(
+            id=self._new_id("file"),
+            name=name,
+            media_type=media_type,
+            size_bytes=self._file.size_bytes,
+            sha256=self._file.sha256.hexdigest(),
+            created_at=self._clock(),
+        )
+        (self._folder / "about.json").write_bytes(msgspec.json.encode(stored))
+        self._folder.rename(self._root / stored.id)
+        return stored
+
+    def drop(self) -> None:
+        self._file.close()
+        shutil.rmtree(self._folder, ignore_errors=True)

@@ -1,0 +1,81 @@
+"""Every setting: its unit, its default and the reason for it. Nothing else reads the environment.
+
+`docs/configuration.md` has a row for each (a test compares them).
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlsplit, urlunsplit
+
+
+class SettingError(ValueError):
+    """A setting that cannot be meant: says its name, what was found and what was expected."""
+
+
+def setting(default: Any, reason: str, *, minimum: int | None = None) -> Any:
+    return field(default=default, metadata={"reason": reason, "minimum": minimum})
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    redis_url: str = setting("redis://127.0.0.1:6379/0", "jobs, aliases and the queue live in one Redis")
+    redis_password_file: str = setting("", "a password in a file stays out of `docker inspect`")
+    data_dir: Path = setting(Path("data"), "models, uploaded files and the embedded Redis's log of writes")
+    api_host: str = setting("127.0.0.1", "the gateway has no accounts: who reaches the port may use it")
+    api_port: int = setting(8000, "where the gateway listens", minimum=1)
+    api_threads: int = setting(64, "one thread a request; a parked wait holds one", minimum=2)
+    flower_port: int = setting(5555, "Flower's own default", minimum=1)
+    max_body_bytes: int = setting(8 * 2**20, "10,000 rows of 800 bytes of JSON", minimum=1024)
+    max_upload_bytes: int = setting(512 * 2**20, "a training file is read whole into memory", minimum=1024)
+    max_rows: int = setting(10_000, "rows in one prediction; a worker answers nobody else meanwhile", minimum=1)
+    retention_s: int = setting(24 * 3600, "how long an ended job and its result can be asked for", minimum=1)
+    worker_concurrency: int = setting(1, "processes a worker; scale by adding workers", minimum=1)
+    model_threads: int = setting(1, "BLAS and OpenMP threads a process; more than cores slows all", minimum=1)
+    prediction_timeout_s: int = setting(300, "a prediction that runs longer is ended and fails", minimum=1)
+    training_timeout_s: int = setting(7200, "a training or import that runs longer is ended and fails", minimum=1)
+    health_file: str = setting("", "a worker touches it while it consumes; a container's health check reads its age")
+    log_level: str = setting("INFO", "DEBUG, INFO, WARNING or ERROR")
+
+    @property
+    def redis_url_with_password(self) -> str:
+        """The URL with the password from `redis_password_file` put in, unless it has one already."""
+        if not self.redis_password_file:
+            return self.redis_url
+        parts = urlsplit(self.redis_url)
+        if parts.password:
+            raise SettingError("QUEUECAST_REDIS_URL has a password and QUEUECAST_REDIS_PASSWORD_FILE is set; keep one")
+        password = Path(self.redis_password_file).read_text().strip()
+        host = parts.netloc.rpartition("@")[2]
+        return urlunsplit(parts._replace(netloc=f"{parts.username or ''}:{quote(password, safe='')}@{host}"))
+
+
+def variable(name: str) -> str:
+    """The environment variable of a setting."""
+    return f"QUEUECAST_{name.upper()}"
+
+
+def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
+    """Raises SettingError, naming the variable, for a value of the wrong kind or below its minimum."""
+    given = {}
+    for each in fields(Settings):
+        text = environ.get(variable(each.name), "")
+        if text:
+            given[each.name] = _parsed(each.name, text, each.default, each.metadata["minimum"])
+    return Settings(**given)
+
+
+def _parsed(name: str, text: str, default: Any, minimum: int | None) -> Any:
+    if isinstance(default, Path):
+        return Path(text)
+    if not isinstance(default, int):
+        return text
+    try:
+        number = int(text)
+    except ValueError:
+        raise SettingError(f"{variable(name)} is {text!r}, expected a whole number") from None
+    if minimum is not None and number < minimum:
+        raise SettingError(f"{variable(name)} is {number}, expected at least {minimum}")
+    return number

@@ -1,0 +1,128 @@
+"""Every way in which queuecast says no. Each kind is a fact with a stable `code`.
+
+Owns the words; knows nothing of HTTP statuses (`api.responses`) or of who logs them.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing wrong at one place. `pointer` is a JSON Pointer (RFC 6901) into what was sent."""
+
+    pointer: str
+    code: str
+    detail: str
+
+
+class QueuecastError(Exception):
+    """A refusal that can be explained: `detail` says what was found and what was expected."""
+
+    code = "error"
+
+    def __init__(self, detail: str, findings: tuple[Finding, ...] = (), *, code: str | None = None) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.findings = findings
+        if code is not None:
+            self.code = code
+
+
+class MalformedError(QueuecastError):
+    """The bytes cannot be read at all: not JSON, not UTF-8, cut short."""
+
+    code = "malformed"
+
+
+class InvalidInputError(QueuecastError):
+    """The bytes can be read, and say something that cannot be done."""
+
+    code = "invalid_input"
+
+
+class TooLargeError(QueuecastError):
+    code = "too_large"
+
+
+class UnsupportedMediaError(QueuecastError):
+    code = "unsupported_media_type"
+
+
+class LengthRequiredError(QueuecastError):
+    code = "length_required"
+
+
+class UnknownJobError(QueuecastError):
+    code = "unknown_job"
+
+
+class UnknownModelError(QueuecastError):
+    code = "unknown_model"
+
+
+class UnknownVersionError(QueuecastError):
+    code = "unknown_version"
+
+
+class UnknownAliasError(QueuecastError):
+    code = "unknown_alias"
+
+
+class UnknownFileError(QueuecastError):
+    code = "unknown_file"
+
+
+class IllegalMoveError(QueuecastError):
+    """A job was asked to make a move that its state does not allow."""
+
+    code = "illegal_move"
+
+
+class StaleWriteError(QueuecastError):
+    """Somebody else wrote the record first; read it again and decide anew."""
+
+    code = "stale_write"
+
+
+class ConflictError(QueuecastError):
+    """What was asked for is possible in principle and not now: one is already running, nothing to return to."""
+
+    code = "conflict"
+
+
+class PreconditionFailedError(QueuecastError):
+    code = "precondition_failed"
+
+
+class PreconditionRequiredError(QueuecastError):
+    code = "precondition_required"
+
+
+class UnavailableError(QueuecastError):
+    """The store or the queue does not answer. Nothing was accepted; the same request may go through later."""
+
+    code = "unavailable"
+
+
+class WaitersFullError(QueuecastError):
+    """Too many requests are parked already; the job itself is not touched."""
+
+    code = "too_many_waiters"
+
+
+class ModelRefusedError(QueuecastError):
+    """A model file that will not be loaded, or an estimator that cannot be served."""
+
+    code = "model_refused"
+
+
+class RunFailedError(QueuecastError):
+    """The estimator itself raised on accepted input, or a fit could not be done."""
+
+    code = "run_failed"
+
+
+class JobStoppedError(QueuecastError):
+    """The run no longer owns its job: canceled, or taken over. Its result must not be written."""
+
+    code = "job_stopped"

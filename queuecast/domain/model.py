@@ -1,0 +1,95 @@
+"""Models, versions and aliases: what a name may be, what is known of a version, what a rollback returns to."""
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from queuecast.domain.errors import Finding, InvalidInputError
+from queuecast.domain.holdout import HoldoutRule
+from queuecast.domain.signature import Signature
+
+CHAMPION = "champion"
+CHALLENGER = "challenger"
+NAME_RULE = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+
+
+@dataclass(frozen=True, slots=True)
+class Lineage:
+    """Where a retrained version comes from."""
+
+    parent_version: int
+    file_sha256: str
+    params: dict[str, Any]
+    train_rows: int
+    holdout_rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """All that is known of one version. It is written once, beside the bytes it describes, and never changed."""
+
+    model: str
+    version: int
+    sha256: str
+    size_bytes: int
+    created_at: float
+    job_id: str
+    source: str
+    estimator: str
+    environment: dict[str, str]
+    signature: Signature
+    target: tuple[str, ...] = ()
+    classes: Any = None
+    holdout: HoldoutRule | None = None
+    """The split that the version was fitted with; None where nobody knows which rows it has seen."""
+    metrics: dict[str, Any] = field(default_factory=dict)
+    lineage: Lineage | None = None
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AliasMove:
+    """One entry of a model's audit trail."""
+
+    generation: int
+    alias: str
+    version: int
+    previous: int | None
+    at: float
+    action: str
+    reason: str = ""
+    job_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Aliases:
+    """Where a model's aliases point. `generation` counts the moves, so that a writer can say what it saw."""
+
+    generation: int = 0
+    versions: dict[str, int] = field(default_factory=dict)
+
+
+def require_name(name: str, what: str, pointer: str = "") -> None:
+    """Raises InvalidInputError unless `name` can be a model's or an alias's name (it becomes a folder name)."""
+    if not NAME_RULE.fullmatch(name):
+        detail = (
+            f"{what} {name[:80]!r} is not a name; expected 1 to 64 of a-z, 0-9, '-' and '_', "
+            "beginning with a letter or a digit"
+        )
+        raise InvalidInputError(detail, (Finding(pointer, "bad_name", detail),))
+
+
+def previous_champion(history: list[AliasMove]) -> int | None:
+    """The version that a rollback returns to: the champion before the present one, rolled back ones left out.
+
+    history: oldest first. Rolling back twice goes back two promotions and does not swing between two.
+    """
+    standing: list[int] = []
+    for move in history:
+        if move.alias != CHAMPION:
+            continue
+        if move.action == "rollback" and len(standing) > 1:
+            standing.pop()
+        elif not standing or standing[-1] != move.version:
+            standing.append(move.version)
+    return standing[-2] if len(standing) > 1 else None

@@ -1,0 +1,182 @@
+"""The columns a model version takes, and what is wrong with rows that do not fit them.
+
+`Signature.findings` is the rule. The gateway has a compiled form of it for speed (`api.requests`) and comes
+here for the words; a test holds the two together.
+"""
+
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from queuecast.domain.errors import Finding
+from queuecast.domain.work import Method
+
+INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
+MAX_FINDINGS = 20  # enough to mend a file by, not enough to flood a log
+
+
+class ColumnType(StrEnum):
+    NUMBER = "number"
+    INTEGER = "integer"
+    STRING = "string"
+    BOOLEAN = "boolean"
+
+
+class Layout(StrEnum):
+    """What the estimator was fitted on: a DataFrame (rows are objects) or an array (rows are lists)."""
+
+    FRAME = "frame"
+    ARRAY = "array"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """`dtype` is the pandas or numpy dtype the column is rebuilt with; `categories` bound a category column."""
+
+    name: str
+    type: ColumnType
+    nullable: bool
+    dtype: str
+    categories: tuple[str | int | bool, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    layout: Layout
+    columns: tuple[Column, ...]
+    methods: tuple[Method, ...]
+    example: tuple[Any, ...] = field(default=(), compare=False)
+    """A few rows that the version answered when it was imported, in the form in which they are sent."""
+
+    def findings(self, rows: list[Any], limit: int = MAX_FINDINGS) -> tuple[Finding, ...]:
+        """What is wrong with `rows` (parsed JSON), the first `limit` things, with pointers from `/inputs`."""
+        found: list[Finding] = []
+        for index, row in enumerate(rows):
+            for finding in self._row_findings(row, f"/inputs/{index}"):
+                found.append(finding)
+                if len(found) == limit:
+                    return tuple(found)
+        return tuple(found)
+
+    def _row_findings(self, row: Any, at: str) -> Iterator[Finding]:
+        if self.layout is Layout.FRAME:
+            yield from self._object_findings(row, at)
+        else:
+            yield from self._list_findings(row, at)
+
+    def _object_findings(self, row: Any, at: str) -> Iterator[Finding]:
+        if not isinstance(row, dict):
+            wanted = f"expected an object with the columns {', '.join(c.name for c in self.columns)}"
+            yield Finding(at, "wrong_type", f"found {_shown(row)}, {wanted}")
+            return
+        known = {column.name for column in self.columns}
+        for name in row:
+            if name not in known:
+                yield Finding(
+                    f"{at}/{_escaped(name)}",
+                    "unknown_column",
+                    f"unknown column {name!r}, expected one of " + ", ".join(sorted(known)),
+                )
+        for column in self.columns:
+            place = f"{at}/{_escaped(column.name)}"
+            if column.name not in row:
+                yield Finding(place, "missing_column", f"column {column.name!r} is missing")
+            else:
+                yield from column_findings(column, row[column.name], place)
+
+    def _list_findings(self, row: Any, at: str) -> Iterator[Finding]:
+        width = len(self.columns)
+        if not isinstance(row, list):
+            yield Finding(at, "wrong_type", f"found {_shown(row)}, expected a list of {width} values")
+        elif len(row) != width:
+            yield Finding(at, "wrong_length", f"found {len(row)} values, expected {width}")
+        else:
+            for index, (column, value) in enumerate(zip(self.columns, row, strict=True)):
+                yield from column_findings(column, value, f"{at}/{index}")
+
+    def json_schema(self) -> dict[str, Any]:
+        """JSON Schema (2020-12) of one row, with examples."""
+        head: dict[str, Any] = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
+        if self.layout is Layout.FRAME:
+            body: dict[str, Any] = {
+                "type": "object",
+                "properties": {column.name: _column_schema(column) for column in self.columns},
+                "required": [column.name for column in self.columns],
+                "additionalProperties": False,
+            }
+        else:
+            body = {
+                "type": "array",
+                "prefixItems": [_column_schema(column) for column in self.columns],
+                "items": False,
+                "minItems": len(self.columns),
+            }
+        return head | body | {"examples": list(self.example)}
+
+
+def column_findings(column: Column, value: Any, at: str) -> Iterator[Finding]:
+    """What is wrong with one value. `1.0` is not an integer here: JSON clients that mean one write `1`."""
+    if value is None:
+        if not column.nullable:
+            yield Finding(at, "null", f"found null, expected {_wanted(column)}")
+    elif not _has_type(column.type, value):
+        yield Finding(at, "wrong_type", f"found {_shown(value)}, expected {_wanted(column)}")
+    elif column.categories is not None and value not in column.categories:
+        yield Finding(at, "unknown_category", f"found {_shown(value)}, expected {_wanted(column)}")
+
+
+def _has_type(kind: ColumnType, value: Any) -> bool:
+    if kind is ColumnType.BOOLEAN:
+        return isinstance(value, bool)
+    if kind is ColumnType.STRING:
+        return isinstance(value, str)
+    if isinstance(value, bool):
+        return False
+    if kind is ColumnType.INTEGER:
+        return isinstance(value, int) and INT64_MIN <= value <= INT64_MAX
+    return isinstance(value, int | float) and _is_finite(value)
+
+
+def _is_finite(value: float) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an int that no float can hold
+        return False
+
+
+def _wanted(column: Column) -> str:
+    if column.categories is not None:
+        shown = ", ".join(_shown(value) for value in column.categories[:10])
+        words = f"one of {shown}" + (", ..." if len(column.categories) > 10 else "")
+    else:
+        words = {
+            ColumnType.NUMBER: "a finite number",
+            ColumnType.INTEGER: "a whole number of at most 64 bits",
+            ColumnType.STRING: "a string",
+            ColumnType.BOOLEAN: "true or false",
+        }[column.type]
+    return words + (" or null" if column.nullable else "")
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, dict):
+        return "an object"
+    if isinstance(value, list):
+        return "a list"
+    kind = {str: "string ", bool: "", int: "number ", float: "number "}.get(type(value), "")
+    text = json.dumps(value, ensure_ascii=False)
+    return kind + (text if len(text) <= 60 else text[:57] + "...")
+
+
+def _column_schema(column: Column) -> dict[str, Any]:
+    kind: Any = [column.type.value, "null"] if column.nullable else column.type.value
+    if column.categories is None:
+        return {"type": kind}
+    return {"type": kind, "enum": [*column.categories, *([None] if column.nullable else [])]}
+
+
+def _escaped(name: str) -> str:
+    return name.replace("~", "~0").replace("/", "~1")

@@ -1,0 +1,52 @@
+"""What a job asks for. The rows of a prediction travel beside it as the JSON bytes that the client sent."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from queuecast.domain.holdout import HoldoutRule
+
+
+class Method(StrEnum):
+    """The estimator methods that can be asked for, in the order in which they are documented."""
+
+    PREDICT = "predict"
+    PREDICT_PROBA = "predict_proba"
+    DECISION_FUNCTION = "decision_function"
+    TRANSFORM = "transform"
+    SCORE_SAMPLES = "score_samples"
+
+
+class Promote(StrEnum):
+    AUTO = "auto"
+    MANUAL = "manual"
+    NEVER = "never"
+
+
+@dataclass(frozen=True, slots=True)
+class PredictionWork:
+    method: Method
+    n_rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingWork:
+    file_id: str
+    file_sha256: str
+    target: tuple[str, ...]
+    params: dict[str, Any] = field(default_factory=dict)
+    promote: Promote = Promote.AUTO
+
+
+@dataclass(frozen=True, slots=True)
+class ImportWork:
+    """A pushed model: two stored files and what the pusher said of them."""
+
+    model_file_id: str
+    example_file_id: str
+    target: tuple[str, ...] = ()
+    holdout: HoldoutRule | None = None
+    description: str = ""
+
+
+Work = PredictionWork | TrainingWork | ImportWork

@@ -1,0 +1,1 @@
+"""The Celery side: claims jobs, runs estimators, writes results. Imports no web framework."""

@@ -1,0 +1,124 @@
+"""Estimators from model files, safely, and each loaded once a process.
+
+Safely: the sha256 is checked before any byte is parsed, the archive's size before it is unpacked, every type against
+a reviewed list before it is made, and compiled trees before they are used.
+"""
+
+import hashlib
+import io
+import platform
+import warnings
+import zipfile
+from collections import OrderedDict
+from importlib.metadata import version as installed_version
+from typing import Any
+
+import skops.io
+from sklearn.exceptions import InconsistentVersionWarning
+
+from queuecast.domain.errors import ModelRefusedError
+from queuecast.domain.model import Manifest
+from queuecast.ports import ModelRegistry
+from worker.tree_checks import require_sound_trees
+from worker.trusted_types import TRUSTED_TYPES
+
+MODEL_FILE = "model.skops"
+MAX_ENTRIES = 20_000  # one an array; a forest of 1,000 trees has some 4,000
+MAX_UNPACKED_BYTES = 4 * 2**30
+MAX_RATIO = 200  # unpacked to packed; skops stores arrays uncompressed, so real files are near 1
+KEPT_ESTIMATORS = 8  # loaded versions a process keeps; the least recently used one goes
+
+
+def load_estimator(data: bytes) -> Any:
+    """Raises ModelRefusedError, saying why, for whatever is not a sound skops file of trusted types."""
+    _require_sane_archive(data)
+    try:
+        untrusted = [name for name in skops.io.get_untrusted_types(data=data) if name not in TRUSTED_TYPES]
+        if untrusted:
+            raise ModelRefusedError(
+                f"the model holds types that are not trusted: {', '.join(sorted(untrusted)[:10])}. Functions and "
+                "classes of your own cannot be loaded here; scikit-learn's own estimators and functions can",
+                code="untrusted_types",
+            )
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", InconsistentVersionWarning)
+            estimator = skops.io.loads(data, trusted=list(TRUSTED_TYPES))
+    except InconsistentVersionWarning as warning:
+        raise ModelRefusedError(
+            f"{warning.estimator_name} was fitted with scikit-learn {warning.original_sklearn_version}, this worker "
+            f"has {warning.current_sklearn_version}; fit it again with that version",
+            code="version_mismatch",
+        ) from None
+    except ModelRefusedError:
+        raise
+    except Exception as error:  # skops raises whatever the forged or broken part makes it raise
+        raise ModelRefusedError(f"the model file cannot be read: {type(error).__name__}: {error}") from error
+    require_sound_trees(estimator)
+    _use_one_job(estimator)
+    return estimator
+
+
+def dump_estimator(estimator: Any) -> bytes:
+    """Raises ModelRefusedError for an estimator that skops cannot write."""
+    try:
+        data: bytes = skops.io.dumps(estimator)
+    except Exception as error:
+        raise ModelRefusedError(f"the estimator cannot be saved: {error}") from error
+    return data
+
+
+def environment() -> dict[str, str]:
+    """What a version was made with, and what loads it."""
+    names = {"sklearn": "scikit-learn", "numpy": "numpy", "pandas": "pandas", "skops": "skops"}
+    return {"python": platform.python_version()} | {key: installed_version(name) for key, name in names.items()}
+
+
+class Estimators:
+    """One estimator a version and process, loaded when first asked for. Not for use by several threads."""
+
+    def __init__(self, models: ModelRegistry) -> None:
+        self._models = models
+        self._loaded: OrderedDict[str, Any] = OrderedDict()
+
+    def of(self, manifest: Manifest) -> Any:
+        """Raises ModelRefusedError when the bytes are not those that the manifest describes."""
+        if manifest.sha256 not in self._loaded:
+            self._loaded[manifest.sha256] = self._load(manifest)
+            if len(self._loaded) > KEPT_ESTIMATORS:
+                self._loaded.popitem(last=False)
+        self._loaded.move_to_end(manifest.sha256)
+        return self._loaded[manifest.sha256]
+
+    def _load(self, manifest: Manifest) -> Any:
+        data = self._models.file(manifest.model, manifest.version, MODEL_FILE)
+        require_sha256(data, manifest.sha256, f"model {manifest.model} version {manifest.version}")
+        return load_estimator(data)
+
+
+def require_sha256(data: bytes, expected: str, what: str) -> None:
+    found = hashlib.sha256(data).hexdigest()
+    if found != expected:
+        raise ModelRefusedError(f"{what} has sha256 {found}, expected {expected}", code="checksum_mismatch")
+
+
+def _require_sane_archive(data: bytes) -> None:
+    try:
+        entries = zipfile.ZipFile(io.BytesIO(data)).infolist()
+    except zipfile.BadZipFile as error:
+        raise ModelRefusedError(f"the model file is not a skops file: {error}") from None
+    unpacked = sum(entry.file_size for entry in entries)
+    if len(entries) > MAX_ENTRIES or unpacked > min(MAX_UNPACKED_BYTES, MAX_RATIO * len(data)):
+        raise ModelRefusedError(
+            f"the model file unpacks to {len(entries)} entries of {unpacked} bytes from {len(data)}; expected at most "
+            f"{MAX_ENTRIES} entries, {MAX_UNPACKED_BYTES} bytes and {MAX_RATIO} times its size"
+        )
+
+
+def _use_one_job(estimator: Any) -> None:
+    """n_jobs=-1 in a worker would start a process or thread a core in each of its processes."""
+    if hasattr(estimator, "get_params"):
+        named = estimator.get_params(deep=True)
+        wide = {
+            name: 1 for name, value in named.items() if name.rpartition("__")[2] == "n_jobs" and value not in (None, 1)
+        }
+        estimator.set_params(**wide)

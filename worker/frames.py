@@ -1,0 +1,59 @@
+"""Rows of JSON values -> what the estimator was fitted on, column by column, by the signature alone.
+
+Nothing is guessed from the rows, so a row gets the same frame alone and in any batch. JSON null becomes NaN here,
+before the estimator sees it: SimpleImputer does not take None for missing, and the answer would be silently wrong.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from queuecast.domain.signature import Column, Layout, Signature
+
+_NUMPY_NAMES = frozenset(np.dtype(code).name for code in "?bhilqBHILQefd")
+
+
+def frame_of(signature: Signature, rows: Sequence[Any]) -> Any:
+    """rows: parsed JSON that fits the signature. Returns a DataFrame or an array of shape (n_rows, n_columns)."""
+    if signature.layout is Layout.ARRAY:
+        return _array_of(signature.columns, rows)
+    return pd.DataFrame(
+        {column.name: column_of(column, [row[column.name] for row in rows]) for column in signature.columns},
+        columns=[column.name for column in signature.columns],
+    )
+
+
+def column_of(column: Column, values: list[Any]) -> Any:
+    """One column with the dtype it was fitted with. values: JSON scalars, None for missing."""
+    if column.dtype == "category":
+        return pd.Categorical(values, categories=list(column.categories or ()))
+    if column.dtype == "object":
+        return np.array([np.nan if value is None else value for value in values], dtype=object)
+    if column.dtype in _NUMPY_NAMES:
+        return np.array(values, dtype=column.dtype)  # numpy reads None as NaN for a float dtype
+    return pd.array(values, dtype=column.dtype)  # "str", "Int64" and the like: None becomes their own missing
+
+
+def _array_of(columns: tuple[Column, ...], rows: Sequence[Any]) -> Any:
+    dtype = columns[0].dtype if columns else "float64"
+    if dtype == "object":
+        cleaned = [[np.nan if value is None else value for value in row] for row in rows]
+        return np.array(cleaned, dtype=object).reshape(len(cleaned), len(columns))
+    return np.array(rows, dtype=dtype).reshape(len(rows), len(columns))
+
+
+def rows_of(signature: Signature, frame: Any) -> list[Any]:
+    """The way back: a frame or array -> rows of JSON values, with None for missing."""
+    if signature.layout is Layout.ARRAY:
+        return [[scalar(value) for value in row] for row in frame.tolist()]
+    names = [column.name for column in signature.columns]
+    return [dict(zip(names, map(scalar, row), strict=True)) for row in frame[names].itertuples(index=False, name=None)]
+
+
+def scalar(value: Any) -> Any:
+    """A numpy or pandas scalar as a plain one; every kind of missing becomes None."""
+    if pd.isna(value):
+        return None
+    return value.item() if hasattr(value, "item") else value

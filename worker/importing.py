@@ -1,0 +1,83 @@
+"""A pushed model file -> a version, or a refusal that says why. The first version of a name becomes its champion."""
+
+from typing import Any
+
+from queuecast.domain.errors import QueuecastError
+from queuecast.domain.job import Job, ModelRef, Progress
+from queuecast.domain.model import CHAMPION, Manifest
+from queuecast.domain.work import ImportWork
+from queuecast.ports import AliasStore, Clock, FileStore, ModelRegistry
+from worker.estimators import environment, load_estimator, require_sha256
+from worker.example_rows import read_example
+from worker.execution import Report, Result
+from worker.promotion import promote
+from worker.signatures import learn_signature
+from worker.versions import estimator_text, publish
+
+STAGES = ("load", "try", "publish")
+
+
+class Importing:
+    def __init__(self, models: ModelRegistry, aliases: AliasStore, files: FileStore, clock: Clock) -> None:
+        self._models = models
+        self._aliases = aliases
+        self._files = files
+        self._clock = clock
+
+    def run(self, job: Job, work: ImportWork, report: Report) -> Result:
+        """Raises ModelRefusedError or InvalidInputError. The uploaded parts are gone afterwards, either way."""
+        try:
+            return self._run(job, work, report)
+        finally:
+            for file_id in (work.model_file_id, work.example_file_id):
+                self._delete(file_id)
+
+    def _run(self, job: Job, work: ImportWork, report: Report) -> Result:
+        report(_stage("load"))
+        data = self._files.path(work.model_file_id).read_bytes()
+        sha256 = self._files.stat(work.model_file_id).sha256
+        require_sha256(data, sha256, "the uploaded model file")
+        estimator = load_estimator(data)
+        report(_stage("try"))
+        example = self._files.stat(work.example_file_id)
+        known = read_example(self._files.path(example.id), example.media_type, estimator, work.target)
+        signature, golden = learn_signature(estimator, known)
+        report(_stage("publish"))
+        manifest = Manifest(
+            model=job.model.name,
+            version=0,
+            sha256=sha256,
+            size_bytes=len(data),
+            created_at=self._clock(),
+            job_id=job.id,
+            source="push",
+            estimator=estimator_text(estimator),
+            environment=environment(),
+            signature=signature,
+            target=work.target,
+            holdout=work.holdout,
+            description=work.description,
+        )
+        published = publish(self._models, manifest, data, estimator, golden)
+        is_first = self._aliases.read(job.model.name).versions.get(CHAMPION) is None
+        promoted = is_first and promote(
+            self._aliases, published, expected=None, at=self._clock(), action="import", reason="first version"
+        )
+        value: dict[str, Any] = {
+            "model": published.model,
+            "version": published.version,
+            "sha256": published.sha256,
+            "promoted": promoted,
+            "methods": list(signature.methods),
+        }
+        return Result(value, ModelRef(published.model, published.version, sha256=published.sha256))
+
+    def _delete(self, file_id: str) -> None:
+        try:
+            self._files.delete(file_id)
+        except QueuecastError:
+            return  # gone already, which is what is wanted
+
+
+def _stage(stage: str) -> Progress:
+    return Progress(STAGES.index(stage), len(STAGES), "stages", stage)

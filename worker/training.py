@@ -1,0 +1,205 @@
+"""Retraining: a file in, a version out, and the champion moves only to something that is not worse.
+
+No user code runs: the champion's estimator is cloned, given the parameters, and fitted on the file's rows without the
+holdout. Champion and challenger are then scored now, on the same holdout rows. A champion whose holdout is unknown
+may have seen those rows and would look unbeatable, so then the job says "incomparable" and leaves it to a person.
+"""
+
+import math
+import warnings
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sklearn.base import clone, is_classifier, is_regressor
+
+from queuecast.domain.errors import Finding, InvalidInputError, RunFailedError
+from queuecast.domain.gate import Comparison, is_promoted
+from queuecast.domain.holdout import METHOD, HoldoutRule, Split, holdout
+from queuecast.domain.job import Job, ModelRef, Progress
+from queuecast.domain.model import CHALLENGER, Lineage, Manifest
+from queuecast.domain.signature import Layout
+from queuecast.domain.work import Promote, TrainingWork
+from queuecast.ports import AliasStore, Clock, FileStore, ModelRegistry
+from worker.estimators import Estimators, dump_estimator, environment
+from worker.execution import Report, Result
+from worker.promotion import promote
+from worker.signatures import learn_signature
+from worker.training_rows import TrainingRows, read_training_rows
+from worker.versions import estimator_text, publish, sha256_of
+
+STAGES = ("read", "split", "fit", "score", "publish", "promote")
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One retraining's parts once it is fitted and scored."""
+
+    champion: Manifest
+    challenger: Any
+    rows: TrainingRows
+    split: Split
+    comparison: Comparison
+
+
+class Training:
+    def __init__(
+        self, models: ModelRegistry, aliases: AliasStore, files: FileStore, estimators: Estimators, clock: Clock
+    ) -> None:
+        self._models = models
+        self._aliases = aliases
+        self._files = files
+        self._estimators = estimators
+        self._clock = clock
+
+    def run(self, job: Job, work: TrainingWork, report: Report) -> Result:
+        """Raises InvalidInputError for a file or parameters that do not fit, RunFailedError when the fit raises."""
+        if job.model.version is None:
+            raise RunFailedError(f"job {job.id} names no version to start from")
+        champion = self._models.manifest(job.model.name, job.model.version)
+        report(_stage("read"))
+        rows = read_training_rows(self._files.path(work.file_id), champion, work)
+        report(_stage("split", len(rows.target)))
+        split = _split(rows, champion)
+        report(_stage("fit", len(split.train)))
+        fitted_champion = self._estimators.of(champion)
+        challenger = _fit(fitted_champion, work, rows, split)
+        report(_stage("score", len(split.test)))
+        comparison = _compare(champion, fitted_champion, challenger, rows, split)
+        report(_stage("publish"))
+        published = self._publish(job, work, Trial(champion, challenger, rows, split, comparison))
+        report(_stage("promote"))
+        promoted, reason = self._promote(champion, published, comparison, work.promote)
+        return Result(
+            {
+                "model": published.model,
+                "version": published.version,
+                "verdict": comparison.verdict,
+                "promoted": promoted,
+                "reason": reason,
+                "metric": comparison.metric,
+                "champion": {"version": champion.version, "score": comparison.champion},
+                "challenger": {"version": published.version, "score": comparison.challenger},
+                "rows": {"train": len(split.train), "holdout": len(split.test)},
+            },
+            ModelRef(published.model, published.version, sha256=published.sha256),
+        )
+
+    def _publish(self, job: Job, work: TrainingWork, trial: Trial) -> Manifest:
+        data = dump_estimator(trial.challenger)
+        signature, golden = learn_signature(trial.challenger, trial.rows.taken(trial.split.train))
+        comparison, parent, split = trial.comparison, trial.champion.version, trial.split
+        manifest = replace(
+            trial.champion,
+            sha256=sha256_of(data),
+            size_bytes=len(data),
+            created_at=self._clock(),
+            job_id=job.id,
+            source="training",
+            estimator=estimator_text(trial.challenger),
+            environment=environment(),
+            signature=signature,
+            target=work.target,
+            holdout=split.rule,
+            metrics={
+                "metric": comparison.metric,
+                "verdict": comparison.verdict,
+                "reason": comparison.reason,
+                "challenger": comparison.challenger,
+                "champion": comparison.champion,
+                "champion_version": parent,
+                "holdout_rows": len(split.test),
+            },
+            lineage=Lineage(parent, work.file_sha256, work.params, len(split.train), len(split.test)),
+            description=f"retrained from version {parent}",
+        )
+        return publish(self._models, manifest, data, trial.challenger, golden)
+
+    def _promote(
+        self, champion: Manifest, published: Manifest, comparison: Comparison, policy: Promote
+    ) -> tuple[bool, str]:
+        """Whether the champion moved, and why or why not."""
+        verdict = comparison.verdict
+        scores = f"{comparison.metric} {comparison.challenger} against {comparison.champion}, {verdict}"
+        reason = comparison.reason or scores
+        if is_promoted(verdict, policy):
+            moved = promote(
+                self._aliases, published, expected=champion.version, at=self._clock(), action="training", reason=reason
+            )
+            return moved, reason if moved else f"{reason}; the champion was moved meanwhile, so nothing was promoted"
+        if policy is not Promote.NEVER:
+            self._challenge(published, reason)
+        return False, reason if policy is Promote.AUTO else f"{reason}; promote is {policy}"
+
+    def _challenge(self, published: Manifest, reason: str) -> None:
+        """Points `challenger` at the new version, wherever it pointed before."""
+        while True:
+            expected = self._aliases.read(published.model).versions.get(CHALLENGER)
+            at = self._clock()
+            if promote(
+                self._aliases, published, expected=expected, at=at, action="training", reason=reason, alias=CHALLENGER
+            ):
+                return
+
+
+def _split(rows: TrainingRows, champion: Manifest) -> Split:
+    rule = champion.holdout or HoldoutRule()
+    if rule.method != METHOD:
+        raise RunFailedError(f"version {champion.version} was split by {rule.method!r}; this worker knows {METHOD!r}")
+    names = rule.columns or tuple(column.name for column in champion.signature.columns)
+    features = rows.features
+    if champion.signature.layout is Layout.ARRAY:
+        features = features.tolist()
+    split = holdout(features, rule.fraction, names)
+    if not split.train:
+        raise InvalidInputError(f"all {len(split.test)} rows of the file are held out; nothing is left to fit on")
+    return split
+
+
+def _fit(champion: Any, work: TrainingWork, rows: TrainingRows, split: Split) -> Any:
+    try:
+        challenger = clone(champion).set_params(**work.params)
+    except (ValueError, TypeError, AttributeError) as error:
+        finding = Finding("/params", "invalid_params", str(error))
+        raise InvalidInputError(f"the parameters do not fit the estimator: {error}", (finding,)) from error
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a ConvergenceWarning on stderr helps nobody; the score tells
+            return challenger.fit(rows.taken(split.train), rows.target[split.train])
+    except Exception as error:  # an estimator raises what it likes
+        raise RunFailedError(f"fit raised {type(error).__name__}: {error}", code="fit_failed") from error
+
+
+def _compare(champion: Manifest, fitted_champion: Any, challenger: Any, rows: TrainingRows, split: Split) -> Comparison:
+    metric = _metric(challenger)
+    if metric is None:
+        return Comparison(None, None, None, f"{type(challenger).__name__} has no score method")
+    if not split.test:
+        return Comparison(metric, None, None, "no row of the file is held out")
+    features, target = rows.taken(split.test), rows.target[split.test]
+    new = _score(challenger, features, target)
+    if champion.holdout is None:
+        reason = f"nobody knows which rows version {champion.version} was fitted on, so its score means nothing"
+        return Comparison(metric, None, new, reason)
+    old = _score(fitted_champion, features, target)
+    return Comparison(metric, old, new, "" if None not in (old, new) else "no finite score on the holdout rows")
+
+
+def _metric(estimator: Any) -> str | None:
+    """The name of what `estimator.score` returns. All of them are "higher is better" (scikit-learn's convention)."""
+    if not hasattr(estimator, "score"):
+        return None
+    if hasattr(estimator, "scorer_"):  # a search scores by what it searched for
+        return "score"
+    return "accuracy" if is_classifier(estimator) else "r2" if is_regressor(estimator) else "score"
+
+
+def _score(estimator: Any, features: Any, target: Any) -> float | None:
+    try:
+        score = float(estimator.score(features, target))
+    except ValueError:  # for example a label that the estimator never saw, or a metric that takes no second output
+        return None
+    return score if math.isfinite(score) else None
+
+
+def _stage(stage: str, rows: int | None = None) -> Progress:
+    return Progress(STAGES.index(stage), len(STAGES), "stages", stage, rows)
