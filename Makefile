@@ -1,0 +1,52 @@
+# make run needs Python >= 3.11 and nothing else: no root, no Docker, no Redis. `make help` lists the rest.
+PYTHON ?= python3
+WORKERS ?= 2
+BIN := .venv/bin
+
+.PHONY: help run test check lint types containers lock clean
+.DEFAULT_GOAL := help
+
+help: ## this list
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+run: .venv/run.stamp ## everything in this terminal: make run [WORKERS=2]; Ctrl-C stops it
+	@$(BIN)/python -m deploy.embedded --workers $(WORKERS)
+
+test: .venv/dev.stamp ## all checks and tests that this machine can run; says what it skipped and why
+	@$(MAKE) --no-print-directory check
+	@$(BIN)/python -m pytest -n auto --dist loadgroup tests
+
+check: lint types ## the fast checks: style, walls, types, Dockerfiles
+
+lint: .venv/dev.stamp
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports --no-logo && $(BIN)/hadolint Dockerfile.api Dockerfile.worker
+
+types: .venv/dev.stamp
+	@$(BIN)/mypy
+
+containers: .venv/dev.stamp ## the stack in real containers, built and tried (needs Docker)
+	@QUEUECAST_REQUIRE_SERVICES=1 $(BIN)/python -m pytest tests/containers
+
+lock: .venv/dev.stamp ## resolves requirements/*.in anew into hashed locks
+	@for name in client api worker flower run dev; do \
+	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+	    requirements/$$name.in -o requirements/$$name.txt || exit 1; done
+
+clean: ## removes the environment and the caches, not the data
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
+
+# A lock that changed is installed anew; the stamps say which lock is in.
+.venv/run.stamp: requirements/run.txt pyproject.toml
+	@$(MAKE) --no-print-directory environment LOCK=run
+.venv/dev.stamp: requirements/dev.txt pyproject.toml
+	@$(MAKE) --no-print-directory environment LOCK=dev
+	@touch .venv/run.stamp
+
+.PHONY: environment
+environment:
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("queuecast needs Python 3.11 or later, found " + sys.version.split()[0] + "; name one: make run PYTHON=python3.12")'
+	@test -x $(BIN)/python || { echo "making .venv"; $(PYTHON) -m venv .venv; }
+	@echo "installing requirements/$(LOCK).txt (a minute or so, once)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/$(LOCK).txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
+	@touch .venv/$(LOCK).stamp

@@ -1,0 +1,321 @@
+"""The `queuecast` command: push, predict, train, jobs, models, promote, rollback.
+
+Owns arguments, exit codes and what goes to which stream: results to stdout, everything else to stderr, one line an
+error. The calls are `queuecast.client`'s and the tables `queuecast.terminal`'s.
+"""
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+import stamina.instrumentation
+from stamina.instrumentation import RetryDetails
+
+from queuecast import __version__, terminal
+from queuecast.client import ApiError, Client, GatewayUnreachable, JobFailed, JobHandle
+from queuecast.csv_rows import parsed_csv_rows, parsed_json_rows
+from queuecast.domain.holdout import HoldoutRule
+from queuecast.domain.job import JobType, State
+from queuecast.domain.work import Method, Promote
+from queuecast.gateway_calls import error_text
+
+QUICK_S = 2  # most predictions are done by then, and need neither a second request nor a progress line
+NOTED_PAUSE_S = 0.5  # a shorter pause is over before it is read about
+PYTHON_WORDS = {"True": True, "False": False, "None": None}
+
+
+class OneLineErrors(click.Group):
+    """Turns what the client raises into one line on stderr and exit code 1."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:  # `| head` has read enough; click ends quietly
+            raise
+        except (ApiError, GatewayUnreachable, JobFailed, ValueError, OSError) as error:
+            raise click.ClickException(" ".join(str(error).split())) from error
+
+
+@click.group(cls=OneLineErrors, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--url", metavar="URL", help="The gateway; default $QUEUECAST_URL or http://127.0.0.1:8000.")
+@click.version_option(__version__, prog_name="queuecast")
+@click.pass_context
+def main(ctx: click.Context, url: str | None) -> None:
+    """Queue predictions and retrainings on a scikit-learn model behind a queuecast gateway."""
+    stamina.instrumentation.set_on_retry_hooks([_note_retry])  # the default hook may print on stdout
+    ctx.obj = ctx.with_resource(Client(url))
+
+
+def _note_retry(details: RetryDetails) -> None:
+    if details.wait_for >= NOTED_PAUSE_S:
+        terminal.note(f"{error_text(details.caused_by)}; trying again in {details.wait_for:.1f} s")
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of a table.")
+no_wait_option = click.option("--no-wait", is_flag=True, help="Print the job's id and do not wait for it.")
+
+
+@main.command()
+@click.argument("name")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--example",
+    required=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="CSV with rows that the model was fitted on; the first 500 are sent.",
+)
+@click.option("--target", multiple=True, metavar="COLUMN", help="The column that the model predicts; may repeat.")
+@click.option("--holdout", is_flag=True, help="The model was fitted without the rows that queuecast.holdout holds out.")
+@click.option("--description", help="A sentence to keep with the version.")
+@no_wait_option
+@json_option
+@click.pass_obj
+def push(
+    client: Client,
+    *,
+    name: str,
+    file: Path,
+    example: Path,
+    target: Sequence[str],
+    holdout: bool,
+    description: str | None,
+    no_wait: bool,
+    as_json: bool,
+) -> None:
+    """Send a skops FILE as a new version of a model."""
+    rule = HoldoutRule() if holdout else None
+    job = client.push_file(name, file, example, target, rule, description=description)
+    _finish(job, no_wait=no_wait, as_json=as_json)
+
+
+@main.command()
+@click.argument("model")
+@click.argument("rows", required=False, type=click.Path(exists=True, dir_okay=False, allow_dash=True))
+@click.option(
+    "--row", "single_rows", multiple=True, metavar="JSON", help="One row, such as '{\"age\": 29}'; may repeat."
+)
+@click.option("--method", default="predict", type=click.Choice([method.value for method in Method]), show_default=True)
+@click.option("--version", metavar="NUMBER|ALIAS", help="Another version than the champion.")
+@no_wait_option
+@json_option
+@click.pass_obj
+def predict(
+    client: Client,
+    *,
+    model: str,
+    rows: str | None,
+    single_rows: Sequence[str],
+    method: str,
+    version: str | None,
+    no_wait: bool,
+    as_json: bool,
+) -> None:
+    """Predict the rows of a CSV or JSON file.
+
+    ROWS is the file, or - for standard input.
+    """
+    if (rows is None) == (not single_rows):
+        raise click.UsageError("give either ROWS (a file, or - for standard input) or --row")
+    wanted = int(version) if version is not None and version.isdecimal() else version
+    inputs = _read_rows(client, rows, model, wanted) if rows else parsed_json_rows(f"[{','.join(single_rows)}]")
+    job = client.predict(model, inputs, method=method, version=wanted, wait_s=0 if no_wait else QUICK_S)
+    _finish(job, no_wait=no_wait, as_json=as_json)
+
+
+def _read_rows(client: Client, source: str, model: str, version: int | str | None) -> list[Any]:
+    text = sys.stdin.read() if source == "-" else Path(source).read_text(encoding="utf-8-sig")
+    if source.lower().endswith(".json") or (source == "-" and text.lstrip()[:1] in ("[", "{")):
+        return parsed_json_rows(text)
+    inputs, dropped = parsed_csv_rows(text.splitlines(keepends=True), _schema(client, model, version))
+    if dropped:
+        terminal.note(f"note: columns that the model does not take were left out: {', '.join(dropped)}")
+    return inputs
+
+
+def _schema(client: Client, model: str, version: int | str | None) -> dict[str, Any] | None:
+    try:
+        number = client.model(model)["aliases"].get(version) if isinstance(version, str) else version
+        return client.schema(model, number)
+    except ApiError as error:
+        if error.status == 404:
+            return None  # the prediction itself says best what there is not
+        raise
+
+
+def _params(ctx: click.Context, param: click.Parameter, given: Sequence[str]) -> dict[str, Any]:
+    """name=value pairs; a value is JSON or Python's True, False and None, and otherwise a word."""
+    parsed: dict[str, Any] = {}
+    for pair in given:
+        name, equals, text = pair.partition("=")
+        if not (name and equals):
+            raise click.BadParameter(f"{pair!r}, expected name=value", ctx, param)
+        try:
+            parsed[name] = PYTHON_WORDS[text] if text in PYTHON_WORDS else msgspec.json.decode(text)
+        except msgspec.DecodeError:
+            parsed[name] = text
+    return parsed
+
+
+@main.command()
+@click.argument("model")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--target", multiple=True, required=True, metavar="COLUMN", help="The column to learn; may repeat.")
+@click.option(
+    "--param", "params", multiple=True, metavar="NAME=VALUE", callback=_params, help="For set_params; may repeat."
+)
+@click.option(
+    "--promote",
+    default="auto",
+    type=click.Choice([policy.value for policy in Promote]),
+    show_default=True,
+    help="Whether the new version becomes champion: if it is no worse, by hand, or not at all.",
+)
+@no_wait_option
+@json_option
+@click.pass_obj
+def train(
+    client: Client,
+    *,
+    model: str,
+    file: Path,
+    target: Sequence[str],
+    params: dict[str, Any],
+    promote: str,
+    no_wait: bool,
+    as_json: bool,
+) -> None:
+    """Retrain a champion on a CSV file and compare.
+
+    The new version is fitted like the champion of MODEL, and both are scored on the same held out rows of FILE.
+    """
+    job = client.train(model, file, target[0] if len(target) == 1 else list(target), params, promote)
+    _finish(job, no_wait=no_wait, as_json=as_json)
+
+
+@main.group(invoke_without_command=True)
+@click.option("--state", type=click.Choice([state.value for state in State]), help="Only jobs in this state.")
+@click.option("--type", "kind", type=click.Choice([kind.value for kind in JobType]), help="Only jobs of this type.")
+@click.option("--model", help="Only jobs of this model.")
+@click.option("--limit", default=20, show_default=True, type=click.IntRange(1), help="How many, newest first.")
+@json_option
+@click.pass_context
+def jobs(
+    ctx: click.Context, *, state: str | None, kind: str | None, model: str | None, limit: int, as_json: bool
+) -> None:
+    """List, show, wait for and cancel jobs."""
+    if ctx.invoked_subcommand is None:
+        listed = ctx.obj.jobs(state=state, type=kind, model=model, limit=limit)
+        found = [job.body for job in listed]
+        _print(found, as_json, lambda: terminal.show_jobs(found, datetime.now(UTC)))
+
+
+@jobs.command()
+@click.argument("job_id", metavar="ID")
+@json_option
+@click.pass_obj
+def show(client: Client, *, job_id: str, as_json: bool) -> None:
+    """Show a job with its result or error."""
+    job = client.job(job_id)
+    _print(job.body, as_json, lambda: terminal.show_job(job.body, datetime.now(UTC)))
+    if job.state == State.SUCCEEDED and not as_json:
+        terminal.say("")
+        terminal.show_result(job.body["type"], job.result())
+
+
+@jobs.command()
+@click.argument("job_id", metavar="ID")
+@json_option
+@click.pass_obj
+def wait(client: Client, *, job_id: str, as_json: bool) -> None:
+    """Wait for a job and print its result."""
+    _finish(client.job(job_id), no_wait=False, as_json=as_json)
+
+
+@jobs.command()
+@click.argument("job_id", metavar="ID")
+@json_option
+@click.pass_obj
+def cancel(client: Client, *, job_id: str, as_json: bool) -> None:
+    """Cancel a job.
+
+    A queued job is canceled at once, a running one as soon as its worker hears of it.
+    """
+    job = client.job(job_id).cancel()
+    _print(job.body, as_json, lambda: terminal.say(f"{job.id} {job.state}"))
+
+
+@main.command()
+@click.argument("name", required=False)
+@json_option
+@click.pass_obj
+def models(client: Client, *, name: str | None, as_json: bool) -> None:
+    """List models, or a model's versions and scores."""
+    if name is None:
+        found = client.models()
+        _print(found, as_json, lambda: terminal.show_models(found))
+    else:
+        aliases, found = client.model(name)["aliases"], client.versions(name)
+        _print(found, as_json, lambda: terminal.show_versions(found, aliases, datetime.now(UTC)))
+
+
+@main.command()
+@click.argument("model")
+@click.argument("version", type=int)
+@click.option("--alias", default="champion", show_default=True, help="The name to move.")
+@click.option("--reason", default="", help="Why; kept in the model's history.")
+@json_option
+@click.pass_obj
+def promote(client: Client, *, model: str, version: int, alias: str, reason: str, as_json: bool) -> None:
+    """Make VERSION the champion of MODEL."""
+    found = client.promote(model, version, alias, reason)
+    _print(found, as_json, lambda: terminal.show_aliases(found))
+
+
+@main.command()
+@click.argument("model")
+@click.option("--reason", default="", help="Why; kept in the model's history.")
+@json_option
+@click.pass_obj
+def rollback(client: Client, *, model: str, reason: str, as_json: bool) -> None:
+    """Make the previous champion of MODEL the champion again."""
+    found = client.rollback(model, reason)
+    _print(found, as_json, lambda: terminal.show_aliases(found))
+
+
+def _finish(job: JobHandle, *, no_wait: bool, as_json: bool) -> None:
+    """Waits for the job and prints its result. Raises JobFailed, with --json after the job was printed."""
+    if no_wait:
+        _print(job.body, as_json, lambda: click.echo(job.id))
+        return
+    try:
+        with terminal.waiting_line(job) as show_progress:
+            job.wait(on_change=show_progress)
+    except KeyboardInterrupt:
+        terminal.note(f"{job.id} goes on; queuecast jobs wait {job.id}")
+        raise click.exceptions.Exit(130) from None
+    if job.state != State.SUCCEEDED:
+        if as_json:
+            _print_json(job.body)
+        raise JobFailed(job.body)
+    result = job.result()
+    _print(job.body, as_json, lambda: terminal.show_result(job.body["type"], result))
+
+
+def _print(found: Any, as_json: bool, show: Callable[[], None]) -> None:  # noqa: FBT001 - the option's own name
+    if as_json:
+        _print_json(found)
+    else:
+        show()
+
+
+def _print_json(document: Any) -> None:
+    click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+if __name__ == "__main__":
+    main()

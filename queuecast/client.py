@@ -1,0 +1,278 @@
+"""What a data scientist imports to use a running gateway: submit rows, models and training files, get results.
+
+Owns the words of the API in Python. Needs neither Redis nor scikit-learn; pandas and numpy objects are taken as
+they come (`queuecast.example_rows`), and skops is imported when a model is pushed.
+"""
+
+import base64
+import contextlib
+import hashlib
+import io
+import json
+import os
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from itertools import islice
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Self
+from urllib.parse import quote
+
+import httpx2
+
+from queuecast.domain.holdout import HoldoutRule, Split
+from queuecast.example_rows import TABLE_MEDIA_TYPE, csv_head, example_table, json_rows, target_names
+from queuecast.gateway_calls import (
+    MAX_WAIT_S,
+    ApiError,
+    Body,
+    GatewayCalls,
+    GatewayUnreachable,
+    encode_json,
+    read_json,
+)
+from queuecast.job_handle import JobFailed, JobHandle
+
+__all__ = ["ApiError", "Client", "GatewayUnreachable", "JobFailed", "JobHandle"]
+
+DEFAULT_URL = "http://127.0.0.1:8000"
+PAGE_ROWS = 100
+JOB_FILTERS = frozenset({"type", "state", "model", "version", "created_after", "limit"})
+
+PICKLE_SUFFIXES = frozenset({".pkl", ".pickle", ".joblib"})
+# Pickle protocol 2 and later; then zlib, gzip, bzip2 and xz, which joblib wraps around a pickle.
+PICKLE_STARTS = (b"\x80", b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda", b"\x1f\x8b", b"BZh", b"\xfd7zXZ")
+
+
+class Client:
+    """A connection to one gateway. Use it as a context manager or call `close`.
+
+    url: of the gateway, by default $QUEUECAST_URL or http://127.0.0.1:8000.
+    timeout_s: how long one answer may take, beyond what a wait was asked for.
+    Every method raises ApiError when the gateway says no and GatewayUnreachable when it does not answer.
+    """
+
+    def __init__(self, url: str | None = None, timeout_s: float = 30.0) -> None:
+        self.url = url or os.environ.get("QUEUECAST_URL") or DEFAULT_URL
+        self._calls = GatewayCalls(self.url, timeout_s)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._calls.close()
+
+    def predict(
+        self,
+        model: str,
+        rows: Any,
+        *,
+        method: str = "predict",
+        version: int | str | None = None,
+        metadata: Body | None = None,
+        wait_s: float = 0,
+    ) -> JobHandle:
+        """Submits rows and returns their job, without waiting unless told to.
+
+        rows: a DataFrame, a 2-D array, or a list of dicts or lists; NaN and NA are sent as null.
+        version: a number or an alias, by default the champion.
+        wait_s: how long the gateway may hold its answer for the result, at most 30.
+        Raises ValueError for rows that JSON cannot carry, before anything is sent.
+        """
+        body: Body = {"inputs": json_rows(rows), "method": method}
+        if version is not None:
+            body["version"] = version
+        if metadata is not None:
+            body["metadata"] = metadata
+        path = f"{_model_path(model)}/predictions"
+        return self._job(self._calls.send("POST", path, body=body, wait_s=int(min(wait_s, MAX_WAIT_S))))
+
+    def train(
+        self,
+        model: str,
+        source: Any,
+        target: str | Sequence[str],
+        params: Body | None = None,
+        promote: str = "auto",
+    ) -> JobHandle:
+        """Uploads a training file and starts a retraining of the model's champion.
+
+        source: the path of a CSV file, or a DataFrame; features and target together.
+        target: the column or columns to learn. params: for the estimator's `set_params`.
+        promote: auto (if it is no worse), manual (stays a challenger) or never.
+        """
+        file = self.upload(source)
+        body = {"file_id": file["id"], "target": target, "params": params or {}, "promote": promote}
+        return self._job(self._calls.send("POST", f"{_model_path(model)}/trainings", body=body))
+
+    def upload(self, source: Any) -> Body:
+        """Stores a CSV file or a DataFrame for a training and returns its description (`id`, `sha256`, ...)."""
+        with _opened_csv(source) as content:
+            digest = base64.b64encode(hashlib.file_digest(content, "sha256").digest()).decode()
+            headers = {"Content-Type": "text/csv", "Content-Digest": f"sha-256=:{digest}:"}
+            query = {} if hasattr(source, "to_csv") else {"name": Path(source).name}
+            answer = self._calls.send("POST", "/v1/files", content=content, query=query, headers=headers)
+            stored: Body = read_json(answer)
+            return stored
+
+    def push(
+        self,
+        name: str,
+        estimator: Any,
+        X: Any,  # noqa: N803 - the name that scikit-learn gives it
+        y: Any = None,
+        *,
+        holdout: Split | HoldoutRule | None = None,
+        description: str | None = None,
+    ) -> JobHandle:
+        """Sends a fitted estimator as a new version of the model `name`.
+
+        X: the rows it was fitted on, of the same kind (DataFrame or array); the first 500 are sent as examples.
+        y: its target, for the column names that a retraining file will have.
+        holdout: what `queuecast.holdout(X)` returned, when the estimator was fitted on its `train` rows only;
+        without it nobody knows which rows it has not seen.
+        Raises ImportError without skops, ValueError when a column of X cannot be sent.
+        """
+        if isinstance(estimator, str | Path):
+            raise TypeError("push takes the fitted estimator itself; push_file takes the path of a skops file")
+        try:
+            import skops.io  # noqa: PLC0415 - a client that only predicts does not need it
+        except ImportError as error:
+            raise ImportError("push writes the estimator with skops, which is not here: pip install skops") from error
+        example = encode_json(example_table(X))
+        metadata = _push_metadata(target_names(y), holdout, description)
+        files: dict[str, tuple[str, IO[bytes] | bytes, str]] = {
+            "model": ("model.skops", skops.io.dumps(estimator), "application/octet-stream"),
+            "example": ("example.json", example, TABLE_MEDIA_TYPE),
+        }
+        return self._push(name, files, metadata)
+
+    def push_file(
+        self,
+        name: str,
+        path: str | Path,
+        example_path: str | Path,
+        target: str | Sequence[str] | None = None,
+        holdout: Split | HoldoutRule | None = None,
+        *,
+        description: str | None = None,
+    ) -> JobHandle:
+        """Sends a skops file as a new version of the model `name`.
+
+        example_path: rows it was fitted on, as CSV; the first 500 are sent.
+        Raises ValueError for a pickle, with the command that converts it, before anything is sent.
+        """
+        path, example_path = Path(path), Path(example_path)
+        targets = [target] if isinstance(target, str) else list(target or ()) or None
+        with path.open("rb") as model:
+            _refuse_pickle(path, model.read(8))
+            files: dict[str, tuple[str, IO[bytes] | bytes, str]] = {
+                "model": (path.name, model, "application/octet-stream"),
+                "example": (example_path.name, csv_head(example_path), "text/csv"),
+            }
+            return self._push(name, files, _push_metadata(targets, holdout, description))
+
+    def job(self, job_id: str) -> JobHandle:
+        return self._job(self._calls.send("GET", f"/v1/jobs/{quote(job_id, safe='')}"))
+
+    def jobs(self, **filters: str | float | datetime | None) -> Iterator[JobHandle]:
+        """Jobs, newest first, page after page as they are asked for.
+
+        filters: type, state, model, version, created_after (a datetime with a time zone, or RFC 3339), and
+        limit, the number of jobs in all.
+        """
+        unknown = sorted(filters.keys() - JOB_FILTERS)
+        if unknown:
+            raise TypeError(f"jobs() has no filter {unknown[0]!r}, only {', '.join(sorted(JOB_FILTERS))}")
+        limit = filters.pop("limit", None)
+        query = {
+            name: value.isoformat() if isinstance(value, datetime) else str(value)
+            for name, value in filters.items()
+            if value is not None
+        }
+        rows = None if limit is None else int(str(limit))
+        query["limit"] = str(PAGE_ROWS if rows is None else min(rows, PAGE_ROWS))
+        found = self._pages("/v1/jobs", query)
+        return (JobHandle(self._calls, body) for body in islice(found, rows))
+
+    def models(self) -> list[Body]:
+        return list(self._pages("/v1/models", {}))
+
+    def model(self, name: str) -> Body:
+        """A model's aliases, generation and number of versions."""
+        body: Body = read_json(self._calls.send("GET", _model_path(name)))
+        return body
+
+    def versions(self, name: str) -> list[Body]:
+        """The manifests of a model's versions."""
+        return list(self._pages(f"{_model_path(name)}/versions", {}))
+
+    def schema(self, name: str, version: int | None = None) -> Body:
+        """The JSON Schema of one row, of the champion or of a version."""
+        of_version = "" if version is None else f"/versions/{version}"
+        body: Body = read_json(self._calls.send("GET", f"{_model_path(name)}{of_version}/schema"))
+        return body
+
+    def promote(self, name: str, version: int, alias: str = "champion", reason: str = "") -> Body:
+        """Points an alias at a version and returns the model.
+
+        Raises ApiError (412) when somebody else moved an alias meanwhile; look again and decide anew.
+        """
+        seen = self._calls.send("GET", _model_path(name))
+        etag = seen.headers.get("ETag") or f'"{read_json(seen)["generation"]}"'
+        path = f"{_model_path(name)}/aliases/{quote(alias, safe='')}"
+        change = {"version": version, "reason": reason}
+        body: Body = read_json(self._calls.send("PUT", path, body=change, headers={"If-Match": etag}))
+        return body
+
+    def rollback(self, name: str, reason: str = "") -> Body:
+        """Makes the previous champion the champion again and returns the model."""
+        body: Body = read_json(self._calls.send("POST", f"{_model_path(name)}/rollback", body={"reason": reason}))
+        return body
+
+    def _job(self, answer: httpx2.Response) -> JobHandle:
+        return JobHandle(self._calls, read_json(answer))
+
+    def _push(self, name: str, files: dict[str, tuple[str, IO[bytes] | bytes, str]], metadata: Body) -> JobHandle:
+        form = {"metadata": json.dumps(metadata)}
+        return self._job(self._calls.send("POST", f"{_model_path(name)}/versions", files=files, form=form))
+
+    def _pages(self, path: str, query: dict[str, str]) -> Iterator[Body]:
+        while True:
+            page = read_json(self._calls.send("GET", path, query=query))
+            yield from page["data"]
+            if not page.get("next_cursor"):
+                return
+            query = query | {"cursor": page["next_cursor"]}
+
+
+def _model_path(name: str) -> str:
+    return f"/v1/models/{quote(name, safe='')}"
+
+
+def _opened_csv(source: Any) -> contextlib.AbstractContextManager[io.BufferedReader | io.BytesIO]:
+    """A training source as a file of known length, which the gateway demands."""
+    if hasattr(source, "to_csv"):
+        return io.BytesIO(source.to_csv(index=False).encode())
+    return Path(source).open("rb")
+
+
+def _push_metadata(target: list[str] | None, holdout: Split | HoldoutRule | None, description: str | None) -> Body:
+    rule = holdout.rule if isinstance(holdout, Split) else holdout
+    split = rule and {"method": rule.method, "fraction": rule.fraction, "columns": list(rule.columns)}
+    metadata: Body = {"target": target, "holdout": split}
+    return metadata if description is None else metadata | {"description": description}
+
+
+def _refuse_pickle(path: Path, start: bytes) -> None:
+    if path.suffix.lower() in PICKLE_SUFFIXES or start.startswith(PICKLE_STARTS):
+        to = str(path.with_suffix(".skops"))
+        raise ValueError(
+            f"{path} is a pickle, which runs any code it likes when it is loaded; convert it: "
+            f'python -c "import joblib, skops.io as sio; sio.dump(joblib.load({str(path)!r}), {to!r})"'
+        )

@@ -1,0 +1,188 @@
+"""Rows that a data scientist holds, as the JSON that the gateway takes.
+
+pandas and numpy are known by the shape of their objects only, so that the client needs neither.
+"""
+
+import csv
+import math
+import re
+from collections.abc import Mapping
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+MAX_EXAMPLE_ROWS = 500  # enough to show every column's kind, without sending a training set
+TABLE_MEDIA_TYPE = "application/vnd.queuecast.table+json"
+
+# What str(dtype) may be for a column that JSON can carry and the worker can rebuild.
+_SENDABLE_DTYPE = re.compile(
+    r"u?int(8|16|32|64)|U?Int(8|16|32|64)|float(16|32|64)|Float(32|64)"
+    r"|bool|boolean|str|string|object|category|[<>=]U\d+"
+)
+
+Scalar = str | int | float | bool | None
+
+
+def json_rows(rows: Any) -> list[dict[str, Scalar]] | list[list[Scalar]]:
+    """Rows to predict: a DataFrame, a 2-D array, or a list of dicts or lists. NaN, NaT and NA become null.
+
+    A DataFrame whose column names are not all strings is sent as lists, as scikit-learn sees no names there.
+    Raises ValueError with the row and column of a value that JSON cannot carry, TypeError for what is no rows.
+    """
+    if isinstance(rows, Mapping | str | bytes):
+        raise TypeError(f"rows is a {type(rows).__name__}, expected a list of rows; for one row write [row]")
+    if _is_frame(rows) and _has_string_names(rows):
+        names, columns = _frame_columns(rows)
+        return [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
+    if _is_frame(rows) or hasattr(rows, "ndim"):
+        return _array_rows(_as_array(rows))
+    return [_one_row(row, index) for index, row in enumerate(rows)]  # type: ignore[return-value] # dicts or lists
+
+
+def example_table(x: Any) -> dict[str, Any]:
+    """The first rows a model was fitted on, with their dtypes: the JSON table of TABLE_MEDIA_TYPE.
+
+    x: (n_rows, n_features), a DataFrame, a 2-D array, a sparse matrix or a list of lists.
+    Raises ValueError with column and dtype when a column cannot be sent (datetime64, timedelta, complex).
+    """
+    if _is_frame(x) and _has_string_names(x):
+        head = x.head(MAX_EXAMPLE_ROWS)
+        described = [_column(name, column.dtype) for name, column in head.items()]
+        _, columns = _frame_columns(head)
+        rows: list[Any] = [list(values) for values in zip(*columns, strict=True)]
+        return {"layout": "frame", "columns": described, "rows": rows}
+    if _is_frame(x) or hasattr(x, "ndim"):
+        array = _as_array(x, MAX_EXAMPLE_ROWS)
+        names = [f"x{index}" for index in range(array.shape[1])]
+        described = [_column(name, array.dtype) for name in names]
+        rows = _array_rows(array)
+    else:
+        rows = [_list_row(row, index) for index, row in enumerate(islice(x, MAX_EXAMPLE_ROWS))]
+        dtype = _common_dtype([value for row in rows for value in row])
+        described = [{"name": f"x{index}", "dtype": dtype} for index in range(len(rows[0]) if rows else 0)]
+    return {"layout": "array", "columns": described, "rows": rows}
+
+
+def target_names(y: Any) -> list[str] | None:
+    """The column or columns that `y` would have in a training file; None without a `y` (clustering, PCA)."""
+    if y is None:
+        return None
+    if _is_frame(y):
+        return [str(name) for name in y.columns]
+    name = getattr(y, "name", None)
+    if name is not None:
+        return [str(name)]
+    shape: tuple[int, ...] = getattr(y, "shape", ())
+    if len(shape) == 2 and shape[1] > 1:
+        return [f"target{index}" for index in range(shape[1])]
+    return ["target"]
+
+
+def csv_head(path: Path) -> bytes:
+    """The header and the first MAX_EXAMPLE_ROWS records of a CSV file, byte for byte as they stand there."""
+    with path.open("rb") as file:
+        # latin-1 maps each byte to one character, so that counting lines needs no guess at the encoding.
+        records = csv.reader(line.decode("latin-1") for line in file)
+        for _ in islice(records, MAX_EXAMPLE_ROWS + 1):
+            pass
+        n_lines = records.line_num
+        file.seek(0)
+        return b"".join(islice(file, n_lines))
+
+
+def _is_frame(x: Any) -> bool:
+    if not hasattr(x, "columns"):
+        return False
+    if not hasattr(x, "head") or not hasattr(x, "items"):
+        raise ValueError(
+            f"{type(x).__module__}.{type(x).__name__} is not a pandas DataFrame; call .to_pandas() on it first"
+        )
+    return True
+
+
+def _has_string_names(frame: Any) -> bool:
+    return all(isinstance(name, str) for name in frame.columns)
+
+
+def _frame_columns(frame: Any) -> tuple[list[str], list[list[Scalar]]]:
+    names = list(frame.columns)
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"column {twice[0]!r} is there twice; a row can hold it only once")
+    columns = [
+        [_plain(value, name, index) for index, value in enumerate(column.tolist())] for name, column in frame.items()
+    ]
+    return names, columns
+
+
+def _as_array(x: Any, limit: int | None = None) -> Any:
+    """The first `limit` rows of a DataFrame without names, a sparse matrix or an array as a 2-D array."""
+    if _is_frame(x):
+        x = x.to_numpy()
+    elif hasattr(x, "toarray"):
+        x = x.tocsr()[:limit].toarray()  # cut while sparse: a text corpus made dense would not fit in memory
+    if x.ndim != 2:
+        shown = "x".join(str(length) for length in x.shape)
+        raise ValueError(
+            f"rows have the shape {shown}, expected 2 dimensions (rows, columns); one row is row.reshape(1, -1)"
+        )
+    return x[:limit]
+
+
+def _array_rows(array: Any) -> list[list[Scalar]]:
+    return [
+        [_plain(value, f"x{column}", row) for column, value in enumerate(values)]
+        for row, values in enumerate(array.tolist())
+    ]
+
+
+def _one_row(row: Any, index: int) -> dict[str, Scalar] | list[Scalar]:
+    if hasattr(row, "to_dict"):  # a pandas Series: one row of a DataFrame
+        row = row.to_dict()
+    if isinstance(row, Mapping):
+        return {str(name): _plain(value, str(name), index) for name, value in row.items()}
+    return _list_row(row, index)
+
+
+def _list_row(row: Any, index: int) -> list[Scalar]:
+    values = row.tolist() if hasattr(row, "tolist") else row
+    if not isinstance(values, list | tuple):
+        raise TypeError(f"row {index} is a {type(row).__name__}, expected a dict or a list of values")
+    return [_plain(value, f"x{column}", index) for column, value in enumerate(values)]
+
+
+def _plain(value: Any, column: str, row: int) -> Scalar:
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+        return None
+    if hasattr(value, "item"):  # a numpy scalar
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        if math.isnan(value):
+            return None
+        raise ValueError(f"row {row}, column {column!r}: {value} cannot be sent, JSON knows finite numbers only")
+    if isinstance(value, str | int | float):
+        return value
+    raise ValueError(
+        f"row {row}, column {column!r}: a {type(value).__name__} cannot be sent, "
+        "expected a number, a string, true, false or nothing"
+    )
+
+
+def _column(name: str, dtype: Any) -> dict[str, Any]:
+    if not _SENDABLE_DTYPE.fullmatch(str(dtype)):
+        raise ValueError(f"column {name!r} has the dtype {dtype}, which cannot be sent; fit on numbers or strings")
+    described: dict[str, Any] = {"name": name, "dtype": str(dtype)}
+    if str(dtype) == "category":
+        categories = dtype.categories.tolist()
+        described["categories"] = [_plain(value, name, index) for index, value in enumerate(categories)]
+    return described
+
+
+def _common_dtype(values: list[Scalar]) -> str:
+    """The dtype that numpy would give a list of lists, without numpy."""
+    kinds = {type(value) for value in values}
+    if kinds <= {bool}:
+        return "bool"
+    if kinds <= {bool, int}:
+        return "int64"
+    return "float64" if kinds <= {bool, int, float, type(None)} else "object"

@@ -1,0 +1,121 @@
+"""One accepted job as its submitter sees it: look again, wait, take the result, cancel.
+
+Owns waiting: how long to park a request, when to ask again, when to give up. Knows nothing of submitting.
+"""
+
+import math
+import time
+from collections.abc import Callable
+from typing import Self
+from urllib.parse import quote
+
+from queuecast.domain.job import FINAL_STATES, State
+from queuecast.gateway_calls import (
+    MAX_WAIT_S,
+    TOO_MANY_WAITERS,
+    ApiError,
+    Body,
+    GatewayCalls,
+    problem_line,
+    read_json,
+)
+
+PROGRESS_S = 2  # a parked wait hears of states only, so whoever shows progress asks this often
+OUTAGE_S = 60.0  # how long a wait outlives a gateway that restarts; the job itself is safe in the queue
+
+
+class JobFailed(Exception):  # noqa: N818 - names a fact: the job is over, and has no result
+    """A job that ended as failed, canceled or expired. `problem` says why, `body` is the job."""
+
+    def __init__(self, body: Body) -> None:
+        self.body = body
+        self.problem: Body = body.get("error") or {"title": body["state"], "code": body["state"]}
+        reason = problem_line(self.problem)
+        told = reason if reason.startswith(body["state"]) else f"{body['state']}: {reason}"
+        super().__init__(f"{body['id']} {told}")
+
+
+class JobHandle:
+    """One accepted job. `body` is the job as last seen; `refresh` and `wait` bring it up to date."""
+
+    def __init__(self, calls: GatewayCalls, body: Body) -> None:
+        self._calls = calls
+        self.body = body
+
+    def __repr__(self) -> str:
+        return f"<JobHandle {self.id} {self.state}>"
+
+    @property
+    def id(self) -> str:
+        return str(self.body["id"])
+
+    @property
+    def state(self) -> str:
+        return str(self.body["state"])
+
+    @property
+    def is_final(self) -> bool:
+        return self.state in FINAL_STATES
+
+    @property
+    def _path(self) -> str:
+        return f"/v1/jobs/{quote(self.id, safe='')}"
+
+    def refresh(self) -> Self:
+        self.body = read_json(self._calls.send("GET", self._path))
+        return self
+
+    def wait(self, timeout_s: float | None = None, on_change: Callable[["JobHandle"], object] | None = None) -> Self:
+        """Waits for a final state, whichever it is, and outlives a gateway that restarts meanwhile.
+
+        on_change: called with this handle at once and after every change seen, progress included.
+        Raises TimeoutError when `timeout_s` is up; the job goes on, and waiting again is fine.
+        """
+        deadline = math.inf if timeout_s is None else time.monotonic() + timeout_s
+        if on_change is not None:
+            on_change(self)
+        while not self.is_final:
+            left_s = max(0.0, deadline - time.monotonic())
+            wait_s = int(min(PROGRESS_S if on_change else MAX_WAIT_S, left_s))
+            seen = self.body["revision"]
+            self._look(wait_s, min(OUTAGE_S, max(0.1, left_s)))
+            if self.body["revision"] != seen:
+                if on_change is not None:
+                    on_change(self)
+            elif not self.is_final:
+                # A gateway on which too many wait already answers at once: do not ask again at once.
+                time.sleep(min(1.0 if wait_s else 0.1, max(0.0, deadline - time.monotonic())))
+            if not self.is_final and time.monotonic() >= deadline:
+                raise TimeoutError(f"{self.id} is still {self.state} after {timeout_s:g} s")
+        return self
+
+    def _look(self, wait_s: int, patience_s: float) -> None:
+        try:
+            answer = self._calls.send("GET", self._path, wait_s=wait_s, patience_s=patience_s)
+        except ApiError as error:
+            if error.problem.get("code") != TOO_MANY_WAITERS:
+                raise
+            answer = self._calls.send("GET", self._path, patience_s=patience_s)
+        self.body = read_json(answer)
+
+    def result(self, timeout_s: float | None = None) -> Body:
+        """Waits for the result and returns it.
+
+        Raises JobFailed when there will be none, TimeoutError when `timeout_s` is up.
+        """
+        self.wait(timeout_s)
+        if self.state != State.SUCCEEDED:
+            raise JobFailed(self.body)
+        if self.body.get("result") is None:  # a large one is not repeated in the job's body
+            accept = {"Accept": "application/json"}
+            self.body["result"] = read_json(self._calls.send("GET", f"{self._path}/result", headers=accept))
+        result: Body = self.body["result"]
+        return result
+
+    def cancel(self) -> Self:
+        """Asks the job to stop: a queued one is canceled at once, a running one soon (`canceling`).
+
+        Safe to call twice. Raises ApiError (409) when the job has ended otherwise.
+        """
+        self.body = read_json(self._calls.send("POST", f"{self._path}/cancel"))
+        return self

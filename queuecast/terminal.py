@@ -1,0 +1,294 @@
+"""What a person sees of jobs, models and results: tables on stdout, progress on stderr. Decides nothing."""
+
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from queuecast.domain.job import FINAL_STATES
+from queuecast.gateway_calls import Body, problem_line
+from queuecast.job_handle import JobHandle
+
+STATE_STYLES = {
+    "queued": "cyan",
+    "running": "blue",
+    "canceling": "yellow",
+    "canceled": "yellow",
+    "expired": "yellow",
+    "succeeded": "green",
+    "failed": "red",
+}
+WIDE_JOBS_WIDTH = 100  # an id takes 40 characters, type, state, model, age, time taken and progress 60
+PIPED_WIDTH = 240  # nothing is cut where another program reads the table
+
+
+def stdout_console() -> Console:
+    width = None if sys.stdout.isatty() else PIPED_WIDTH
+    return Console(width=width, markup=False, highlight=False, emoji=False)
+
+
+def stderr_console() -> Console:
+    return Console(stderr=True, markup=False, highlight=False, emoji=False)
+
+
+def say(text: str) -> None:
+    stdout_console().print(text, soft_wrap=True)
+
+
+def note(text: str) -> None:
+    """Something beside the result, on stderr."""
+    stderr_console().print(Text(text, style="dim"), soft_wrap=True)
+
+
+@contextmanager
+def waiting_line(job: JobHandle) -> Iterator[Any]:
+    """A line with state, stage and progress while the block runs; yields what to call with the changed job.
+
+    Yields None where nobody looks: then nothing has to be asked for on the way.
+    """
+    console = stderr_console()
+    if not console.is_terminal:
+        yield None
+        return
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=16),
+        TextColumn("{task.fields[count]}", markup=False),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as line:
+        task = line.add_task("", total=None, count="")
+
+        def show(changed: JobHandle) -> None:
+            now = changed.body.get("progress") or {}
+            line.update(
+                task,
+                description=_waiting_text(changed),
+                completed=now.get("done", 0),
+                total=now.get("total"),
+                count=_count(changed.body),
+            )
+            line.refresh()  # not first at the next tick: a short job would be over without having been seen
+
+        show(job)
+        yield show
+
+
+def _waiting_text(job: JobHandle) -> str:
+    now = job.body.get("progress") or {}
+    stage = f", {now['stage']}" if now.get("stage") else ""
+    rows = f" ({now['rows']} rows)" if now.get("rows") is not None else ""
+    return f"{job.body['type']} {job.state}{stage}{rows}"
+
+
+def _count(body: Body) -> str:
+    now = body.get("progress")
+    return f"{now['done']}/{now['total']} {now['unit']}" if now else ""
+
+
+def show_predictions(result: Body) -> None:
+    values = result["probabilities"] if "probabilities" in result else result["predictions"]
+    classes = result.get("classes") or []
+    table = _table("ROW")
+    if classes and _is_flat(classes) and all(_is_flat(row) and len(row) == len(classes) for row in values):
+        for label in classes:
+            table.add_column(f"{_short(label)}", justify="right")
+        cells = [[_short(value) for value in row] for row in values]
+    else:
+        table.add_column(result["method"].upper())
+        cells = [[_short(value)] for value in values]
+    for index, row in enumerate(cells):
+        table.add_row(str(index), *row)
+    console = stdout_console()
+    console.print(table)
+    version, timings = result["model"], result.get("timings", {})
+    rows = "1 row" if len(values) == 1 else f"{len(values)} rows"
+    took = f", predicted in {timings['predict_ms']:.1f} ms" if "predict_ms" in timings else ""
+    console.print(Text(f"{rows} by {version['name']} version {version['version']}{took}", style="dim"))
+
+
+def show_import(result: Body) -> None:
+    name, version = result["model"], result["version"]
+    methods = ", ".join(result.get("methods", []))
+    if result["promoted"]:
+        say(f"{name} version {version} is here and is the champion; it answers {methods}")
+    else:
+        say(f"{name} version {version} is here; it answers {methods}")
+        say(f"the champion is as it was; to change that: queuecast promote {name} {version}")
+
+
+def show_training(result: Body) -> None:
+    table = _table("", "VERSION")
+    table.add_column((result.get("metric") or "score").upper(), justify="right")
+    for who in ("champion", "challenger"):
+        side = result[who]
+        table.add_row(who, str(side["version"]), _short(side["score"]))
+    stdout_console().print(table)
+    rows = result["rows"]
+    name, version, verdict = result["model"], result["version"], result["verdict"].replace("_", " ")
+    say(f"fitted on {rows['train']} rows, compared on {rows['holdout']} held out rows: {verdict}")
+    if result["promoted"]:
+        say(f"{name} version {version} is the champion now")
+    else:
+        say(f"{name} version {version} was not promoted: {result['reason']}")
+
+
+def show_jobs(bodies: list[Body], now: datetime) -> None:
+    console = stdout_console()
+    is_narrow = console.width < WIDE_JOBS_WIDTH
+    table = _table(gap=1 if is_narrow else 2)
+    # An id that is cut cannot be copied, so the other columns give way, the last two altogether.
+    table.add_column("JOB", no_wrap=True, min_width=max((len(body["id"]) for body in bodies), default=0))
+    for heading in ("TYPE", "STATE", "MODEL", "AGE", *(() if is_narrow else ("TOOK", "PROGRESS"))):
+        table.add_column(heading, no_wrap=heading != "MODEL")
+    for body in bodies:
+        age = _duration(now - datetime.fromisoformat(body["created_at"]))
+        cells = [body["id"], body["type"], _state(body["state"]), _model(body), age]
+        if not is_narrow:
+            cells += [_took(body, now), "" if body["state"] in FINAL_STATES else _count(body)]
+        table.add_row(*cells)
+    console.print(table if bodies else "no jobs")
+
+
+def show_job(body: Body, now: datetime) -> None:
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    facts: dict[str, Any] = {
+        "job": body["id"],
+        "type": body["type"],
+        "state": _state(body["state"]),
+        "model": _model(body),
+        "created": f"{body['created_at']} ({_ago(body['created_at'], now)})",
+        "started": body.get("started_at"),
+        "finished": body.get("finished_at"),
+        "took": _took(body, now),
+        "attempt": f"{body['attempt']} of {body['max_attempts']}" if body.get("attempt") else None,
+        "progress": _count(body),
+        "metadata": _short(body["metadata"]) if body.get("metadata") else None,
+        "error": problem_line(body["error"]) if body.get("error") else None,
+    }
+    for name, value in facts.items():
+        if value:
+            table.add_row(Text(name, style="dim"), value)
+    stdout_console().print(table)
+
+
+def show_result(job_type: str, result: Body) -> None:
+    {"prediction": show_predictions, "training": show_training, "import": show_import}[job_type](result)
+
+
+def show_models(models: list[Body]) -> None:
+    table = _table("MODEL", "CHAMPION", "VERSIONS", "LATEST", "OTHER ALIASES")
+    for model in models:
+        others = {alias: version for alias, version in model["aliases"].items() if alias != "champion"}
+        table.add_row(
+            model["name"],
+            _short(model["champion"]),
+            str(model["versions"]),
+            _short(model["latest"]),
+            ", ".join(f"{alias} {version}" for alias, version in sorted(others.items())),
+        )
+    stdout_console().print(table if models else "no models; queuecast push brings one")
+
+
+def show_versions(manifests: list[Body], aliases: dict[str, int], now: datetime) -> None:
+    table = _table("VERSION", "ALIASES", "SCORE", "SOURCE", "SIZE", "AGE")
+    table.add_column("ESTIMATOR")  # the one column that gives way in a narrow terminal
+    for manifest in manifests:
+        version = manifest["version"]
+        pointing = sorted(alias for alias, to in aliases.items() if to == version)
+        is_champion = "champion" in pointing
+        table.add_row(
+            str(version),
+            Text(", ".join(pointing), style="bold green" if is_champion else ""),
+            _score(manifest.get("metrics") or {}),
+            manifest["source"],
+            _size(manifest["size_bytes"]),
+            _duration(now - datetime.fromisoformat(manifest["created_at"])),
+            Text(_estimator(manifest["estimator"]), no_wrap=True, overflow="ellipsis"),
+        )
+    stdout_console().print(table)
+
+
+def show_aliases(model: Body) -> None:
+    aliases = ", ".join(f"{alias} is version {version}" for alias, version in sorted(model["aliases"].items()))
+    say(f"{model['name']}: {aliases or 'no aliases'}")
+
+
+def _table(*headings: str, gap: int = 2) -> Table:
+    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, gap, 0, 0))
+    for heading in headings:
+        table.add_column(heading, no_wrap=True)
+    return table
+
+
+def _is_flat(values: Any) -> bool:
+    return isinstance(values, list) and not any(isinstance(value, list) for value in values)
+
+
+def _short(value: Any) -> str:
+    """A value in few characters: floats to six digits, nothing as a dash."""
+    if value is None:
+        return "-"
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, list):
+        return ", ".join(_short(each) for each in value)
+    return str(value)
+
+
+def _state(state: str) -> Text:
+    return Text(state, style=STATE_STYLES.get(state, ""))
+
+
+def _model(body: Body) -> str:
+    model = body.get("model") or {}
+    version = f" {model['version']}" if model.get("version") is not None else ""
+    return f"{model.get('name', '-')}{version}"
+
+
+def _score(metrics: Body) -> str:
+    """A version's own score on the holdout rows of its training; an imported version has none."""
+    if metrics.get("challenger") is None:
+        return "-"
+    return f"{metrics.get('metric') or 'score'} {_short(metrics['challenger'])}"
+
+
+def _estimator(text: str) -> str:
+    """The estimator as scikit-learn prints it; one that holds others by the first and the last name only."""
+    names = re.findall(r"\b[A-Z]\w*(?=\()", text)
+    return text if len(names) < 2 else f"{names[0]} ... {names[-1]}"
+
+
+def _size(size_bytes: int) -> str:
+    if size_bytes < 1024:
+        return f"{size_bytes} B"
+    return f"{size_bytes / 1024:.0f} KiB" if size_bytes < 1024**2 else f"{size_bytes / 1024**2:.1f} MiB"
+
+
+def _ago(timestamp: str, now: datetime) -> str:
+    return f"{_duration(now - datetime.fromisoformat(timestamp))} ago"
+
+
+def _took(body: Body, now: datetime) -> str:
+    if not body.get("started_at"):
+        return ""
+    until = datetime.fromisoformat(body["finished_at"]) if body.get("finished_at") else now
+    return _duration(until - datetime.fromisoformat(body["started_at"]))
+
+
+def _duration(passed: timedelta) -> str:
+    seconds = max(0.0, passed.total_seconds())
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    for unit, length_s in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= length_s:
+            return f"{seconds / length_s:.0f} {unit}"
+    return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"

@@ -1,0 +1,41 @@
+"""What tests share: a real Redis, and the rule that a missing service is skipped on a laptop and fails in CI."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+from deploy.embedded.redis_server import RedisServer
+
+
+def require_service(is_there: bool, what: str) -> None:
+    """Skips with the reason where a service is missing; fails where `QUEUECAST_REQUIRE_SERVICES=1` says it must be."""
+    if is_there:
+        return
+    if os.environ.get("QUEUECAST_REQUIRE_SERVICES") == "1":
+        pytest.fail(f"{what} is missing, and QUEUECAST_REQUIRE_SERVICES=1 counts that as a failure")
+    pytest.skip(f"{what} is missing")
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """One embedded server a test process."""
+    server = RedisServer(tmp_path_factory.mktemp("redis"))
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def redis_url(redis_server: RedisServer) -> str:
+    """The URL of an empty Redis."""
+    with redis.Redis.from_url(redis_server.url) as client:
+        client.flushall()
+    return redis_server.url
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    return Path(__file__).resolve().parent.parent

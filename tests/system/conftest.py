@@ -1,0 +1,146 @@
+"""The real thing in its own processes: Redis, the gateway under granian, Celery workers, Flower."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from deploy.embedded.redis_server import RedisServer, free_port
+from queuecast import Client
+from tests.conftest import require_service
+
+START_WAIT_S = 60.0
+STOP_WAIT_S = 60.0
+
+
+def wait_for(condition: Callable[[], object], what: str, timeout_s: float = 30.0) -> None:
+    """Returns when `condition` holds; fails the test, naming `what`, when it does not in time."""
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, f"{what} did not come about within {timeout_s:g} s"
+        time.sleep(0.05)
+
+
+class Stack:
+    """Processes of one test session; every one is ended by pid."""
+
+    def __init__(self, folder: Path, repository: Path) -> None:
+        self.folder = folder
+        self.redis = RedisServer(folder / "redis")
+        self.api_port = free_port()
+        self.url = f"http://127.0.0.1:{self.api_port}"
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._repository = repository
+
+    def environ(self, **settings: object) -> dict[str, str]:
+        own = {
+            "QUEUECAST_REDIS_URL": self.redis.url,
+            "QUEUECAST_DATA_DIR": str(self.folder / "data"),
+            "QUEUECAST_URL": self.url,
+            "CELERY_BROKER_URL": self.redis.url,
+            "PYTHONPATH": str(self._repository),
+        }
+        return {**os.environ, **own, **{f"QUEUECAST_{name.upper()}": str(value) for name, value in settings.items()}}
+
+    def start(self, name: str, *command: str, **settings: object) -> None:
+        """Starts `python -m command` with its output in a log beside the data."""
+        with (self.folder / f"{name}.log").open("ab") as log:
+            self.processes[name] = subprocess.Popen(
+                [sys.executable, "-m", *command],
+                cwd=self._repository,
+                env=self.environ(**settings),
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    def start_api(self, **settings: object) -> None:
+        address = ["--host", "127.0.0.1", "--port", str(self.api_port), "--blocking-threads", "32"]
+        self.start("api", "granian", "--interface", "wsgi", *address, "api.main:app", **settings)
+        wait_for(self.answers, "the gateway", START_WAIT_S)
+
+    def start_worker(self, name: str, queue: str = "predict", **settings: object) -> None:
+        options = [
+            "-Q",
+            queue,
+            "-n",
+            f"{name}@%h",
+            "-c",
+            "1",
+            "--without-gossip",
+            "--without-mingle",
+            "-E",
+            "-l",
+            "INFO",
+        ]
+        self.start(name, "celery", "-A", "worker.main", "worker", *options, **settings)
+
+    def answers(self) -> bool:
+        try:
+            return httpx2.get(f"{self.url}/livez", timeout=2).status_code == 200
+        except httpx2.HTTPError:
+            return False
+
+    def workers(self) -> dict[str, int]:
+        workers: dict[str, int] = httpx2.get(f"{self.url}/readyz", timeout=5).json().get("workers", {})
+        return workers
+
+    def log(self, name: str) -> str:
+        return (self.folder / f"{name}.log").read_text(errors="replace")
+
+    def stop(self, *names: str) -> None:
+        """SIGTERM to each, then the wait for all; with no name, to all."""
+        chosen = {name: self.processes.pop(name) for name in names or list(self.processes)}
+        for process in chosen.values():
+            process.send_signal(signal.SIGTERM)
+        for process in chosen.values():
+            try:
+                process.wait(STOP_WAIT_S)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Iterator[Stack]:
+    """Redis, the gateway, two prediction workers and a trainer, with the Titanic model pushed as version 1."""
+    running = Stack(tmp_path_factory.mktemp("stack"), repository)
+    running.redis.start()
+    try:
+        running.start_api()
+        for name in ("worker1", "worker2"):
+            running.start_worker(name)
+        running.start_worker("trainer", "train")
+        wait_for(lambda: running.workers() == {"predict": 2, "train": 1}, "two workers and a trainer", START_WAIT_S)
+        subprocess.run(
+            [sys.executable, str(repository / "examples/titanic/train.py")],
+            env=running.environ(),
+            check=True,
+            timeout=120,
+            capture_output=True,
+        )
+        yield running
+    finally:
+        running.stop()
+        running.redis.stop()
+
+
+@pytest.fixture
+def client(stack: Stack) -> Iterator[Client]:
+    with Client(stack.url) as connected:
+        yield connected
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The path of the system's Chromium."""
+    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    require_service(found is not None, "Chromium")
+    return str(found)

@@ -1,0 +1,118 @@
+"""`make run` as its user has it: an answer on the screen, Ctrl-C, and everything there at the next start."""
+
+import fcntl
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from deploy.embedded.redis_server import free_port
+from tests.system.conftest import wait_for
+
+pytestmark = pytest.mark.xdist_group("embedded")
+RUN = [sys.executable, "-m", "deploy.embedded", "--workers", "1"]
+
+
+class Run:
+    """One `make run` in its own session, as a terminal would start it."""
+
+    def __init__(self, repository: Path, folder: Path, environ: dict[str, str]) -> None:
+        self.output = folder / "screen.txt"
+        with self.output.open("wb") as screen:
+            self.process = subprocess.Popen(
+                RUN, cwd=repository, env={**os.environ, **environ}, stdout=screen, stderr=screen, start_new_session=True
+            )
+
+    def screen(self) -> str:
+        return self.output.read_text(errors="replace")
+
+    def press_ctrl_c(self) -> int:
+        os.killpg(self.process.pid, signal.SIGINT)
+        return self.process.wait(90)
+
+
+def processes_with(text: str) -> list[str]:
+    """Command lines and environments of live processes that contain `text`."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            about = (folder / "environ").read_bytes() + (folder / "cmdline").read_bytes()
+        except OSError:
+            continue
+        if text.encode() in about and int(folder.name) != os.getpid():
+            found.append(f"{folder.name} {about[-200:]!r}")
+    return found
+
+
+@pytest.fixture
+def environ(tmp_path: Path) -> dict[str, str]:
+    ports = {"QUEUECAST_API_PORT": str(free_port()), "QUEUECAST_FLOWER_PORT": str(free_port())}
+    return {"QUEUECAST_DATA_DIR": str(tmp_path / "data"), **ports}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_run_answers_stops_cleanly_and_keeps_models_and_jobs(
+    repository: Path, tmp_path: Path, environ: dict[str, str]
+) -> None:
+    first = Run(repository, tmp_path, environ)
+    wait_for(lambda: "Ctrl-C stops everything" in first.screen(), "the tour", 120)
+    url = f"http://127.0.0.1:{environ['QUEUECAST_API_PORT']}"
+    jobs = json.loads(queuecast("jobs", "--json", url=url))
+    first_code = first.press_ctrl_c()
+    left = processes_with(str(tmp_path / "data"))
+    files = {path.name for path in (tmp_path / "data").rglob("*") if path.is_file()}
+
+    second = Run(repository, tmp_path, environ)
+    wait_for(lambda: "Ctrl-C stops everything" in second.screen(), "the second tour", 120)
+    jobs_again = json.loads(queuecast("jobs", "--json", url=url))
+    models = json.loads(queuecast("models", "--json", url=url))
+    second.press_ctrl_c()
+
+    assert "survives with probability 0.9" in first.screen()
+    assert first_code == 0
+    assert left == []
+    assert not {name for name in files if name.endswith((".pid", ".lock", ".sock", ".conf")) or "incoming" in name}
+    assert "no model" not in second.screen()
+    assert {job["id"] for job in jobs} < {job["id"] for job in jobs_again}
+    assert [model["versions"] for model in models] == [1]
+
+
+def queuecast(*arguments: str, url: str) -> str:
+    command = [sys.executable, "-c", "from queuecast.cli import main; main()", "--url", url, *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
+
+
+@pytest.mark.parametrize("setting", ["QUEUECAST_API_PORT", "QUEUECAST_FLOWER_PORT"])
+def test_a_taken_port_is_named_with_the_setting_that_moves_it(
+    repository: Path, environ: dict[str, str], setting: str
+) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        environ[setting] = str(taken.getsockname()[1])
+        ended = subprocess.run(
+            RUN, cwd=repository, env={**os.environ, **environ}, capture_output=True, text=True, timeout=60, check=False
+        )
+
+    assert ended.returncode == 1
+    assert f"port {environ[setting]} on 127.0.0.1 cannot be used" in ended.stderr
+    assert f"set {setting} to another port" in ended.stderr
+
+
+def test_a_second_run_on_one_folder_is_refused(repository: Path, tmp_path: Path, environ: dict[str, str]) -> None:
+    (tmp_path / "data").mkdir()
+    folder = os.open(tmp_path / "data", os.O_RDONLY)
+    fcntl.flock(folder, fcntl.LOCK_EX)
+
+    ended = subprocess.run(
+        RUN, cwd=repository, env={**os.environ, **environ}, capture_output=True, text=True, timeout=60, check=False
+    )
+    os.close(folder)
+
+    assert ended.returncode == 1
+    assert "in use by another run; set QUEUECAST_DATA_DIR" in ended.stderr

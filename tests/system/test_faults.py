@@ -1,0 +1,154 @@
+"""What a user sees when a part is away or a run goes wrong. Own processes, because they are broken on purpose."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from examples.titanic import train
+from queuecast import Client
+from queuecast.client import JobHandle
+from tests.system.conftest import Stack, wait_for
+
+pytestmark = [pytest.mark.redis, pytest.mark.xdist_group("faults")]
+ROW = {"pclass": 1, "sex": "female", "age": 29, "sibsp": 0, "parch": 0, "fare": 211.3, "embarked": "S"}
+
+
+@pytest.fixture(scope="module")
+def broken(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Iterator[Stack]:
+    """A gateway and a trainer with the Titanic model; each test starts the prediction worker that it needs."""
+    running = Stack(tmp_path_factory.mktemp("faults"), repository)
+    running.redis.start()
+    try:
+        running.start_api()
+        running.start_worker("trainer", "train")
+        for name, model in (("titanic", "logistic"), ("hist", "hist")):
+            subprocess.run(
+                [sys.executable, str(repository / "examples/titanic/train.py"), "--name", name, "--model", model],
+                env=running.environ(),
+                check=True,
+                timeout=120,
+                capture_output=True,
+            )
+        yield running
+    finally:
+        running.stop()
+        running.redis.stop()
+
+
+@pytest.fixture
+def client(broken: Stack) -> Iterator[Client]:
+    with Client(broken.url) as connected:
+        yield connected
+
+
+def submit(stack: Stack) -> httpx2.Response:
+    return httpx2.post(f"{stack.url}/v1/models/titanic/predictions", json={"inputs": [ROW]}, timeout=30)
+
+
+def children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def test_a_job_canceled_while_no_worker_runs_never_runs(broken: Stack, client: Client) -> None:
+    canceled = client.predict("titanic", [ROW]).cancel()
+    kept = client.predict("titanic", [ROW])
+
+    broken.start_worker("late")
+    kept.wait(60)
+    broken.stop("late")
+
+    assert client.job(canceled.id).body["attempt"] == 0
+    assert client.job(canceled.id).state == "canceled"
+    assert kept.state == "succeeded"
+
+
+def test_a_job_past_its_deadline_expires_instead_of_running(broken: Stack, client: Client) -> None:
+    body = {"inputs": [ROW], "expires_in_s": 0.05}
+    late = httpx2.post(f"{broken.url}/v1/models/titanic/predictions", json=body).json()
+    deadline = time.time() + 0.1
+
+    wait_for(lambda: time.time() > deadline, "the deadline")
+    broken.start_worker("late")
+    job = client.job(late["id"]).wait(60)
+    broken.stop("late")
+
+    assert (job.state, job.body["attempt"]) == ("expired", 0)
+
+
+def test_with_redis_away_submits_are_refused_with_503_and_work_again_when_it_returns(broken: Stack) -> None:
+    broken.redis.kill()
+    refused = submit(broken)
+    ready = httpx2.get(f"{broken.url}/readyz", timeout=30)
+    broken.redis.start()
+    wait_for(lambda: httpx2.get(f"{broken.url}/readyz", timeout=30).status_code == 200, "readiness")
+    accepted = submit(broken)
+
+    assert (refused.status_code, refused.headers["Retry-After"]) == (503, "1")
+    assert refused.headers["Content-Type"] == "application/problem+json"
+    assert (ready.status_code, ready.json()["code"]) == (503, "unavailable")
+    assert accepted.status_code == 202
+
+
+def test_a_worker_consumes_again_after_redis_came_back(broken: Stack, client: Client) -> None:
+    broken.start_worker("steady")
+    client.predict("titanic", [ROW]).wait(60)
+    broken.redis.kill()
+    broken.redis.start()
+
+    job = client.predict("titanic", [ROW]).wait(90)
+    broken.stop("steady")
+
+    assert job.state == "succeeded"
+
+
+def start_long_training(client: Client, **params: int) -> JobHandle:
+    """A fit that takes minutes, seen running."""
+    job = client.train("hist", train.DATA, "survived", {"model__max_iter": 100_000, **params}, promote="never")
+    wait_for(lambda: (job.refresh().body["progress"] or {}).get("stage") == "fit", "the fit", 60)
+    return job
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_the_job_of_a_killed_pool_child_fails_as_worker_lost_and_the_next_one_runs(
+    broken: Stack, client: Client
+) -> None:
+    job = start_long_training(client)
+    (child,) = children(broken.processes["trainer"].pid)
+
+    os.kill(child, signal.SIGKILL)
+    job.wait(60)
+    after = client.train("titanic", train.DATA, "survived", promote="never").wait(60)
+
+    assert (job.state, job.body["error"]["code"]) == ("failed", "worker_lost")
+    assert after.state == "succeeded"
+
+
+def test_a_run_past_its_time_limit_is_ended_and_fails_as_timeout(broken: Stack, client: Client) -> None:
+    broken.stop("trainer")
+    broken.start_worker("trainer", "train", training_timeout_s=3)
+
+    job = start_long_training(client).wait(60)
+
+    assert (job.state, job.body["error"]["code"]) == ("failed", "timeout")
+
+
+def test_a_running_job_that_is_canceled_ends_as_canceled_and_writes_no_version(broken: Stack, client: Client) -> None:
+    versions = len(client.versions("hist"))
+    job = start_long_training(client)
+
+    asked = job.cancel().state
+    # The fit itself is not interrupted yet: its process is ended here as a time limit would.
+    (child,) = children(broken.processes["trainer"].pid)
+    os.kill(child, signal.SIGKILL)
+    job.wait(60)
+
+    assert asked == "canceling"
+    assert job.state == "canceled"
+    assert len(client.versions("hist")) == versions

@@ -1,0 +1,188 @@
+"""The main job end to end, on the Titanic's passengers: push, predict, retrain, go back."""
+
+import http.client
+import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx2
+import numpy as np
+import pytest
+import redis
+from sklearn.linear_model import LinearRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+from examples.titanic import train
+from queuecast import Client, holdout
+from tests.system.conftest import Stack, wait_for
+
+pytestmark = [pytest.mark.redis, pytest.mark.xdist_group("stack")]
+
+
+def rows_of(frame):
+    return [
+        {name: None if value != value else value for name, value in row.items()}
+        for row in frame.astype(object).to_dict("records")
+    ]
+
+
+@pytest.fixture(scope="module")
+def in_process():
+    """The pipeline that train.py pushed, fitted again: the fit is deterministic."""
+    passengers = train.passengers()
+    fitted_on = passengers.iloc[holdout(passengers[train.COLUMNS]).train]
+    return train.logistic().fit(fitted_on[train.COLUMNS], fitted_on[train.TARGET])
+
+
+def test_all_passengers_get_the_answers_of_the_estimator_in_process(client: Client, in_process) -> None:
+    frame = train.passengers()[train.COLUMNS]
+
+    labels = client.predict("titanic", frame, version=1).result(60)
+    chances = client.predict("titanic", frame, method="predict_proba", version=1).result(60)
+
+    assert labels["predictions"] == in_process.predict(frame).tolist()
+    assert chances["probabilities"] == pytest.approx(in_process.predict_proba(frame), rel=1e-9)
+    assert chances["classes"] == [0, 1]
+
+
+def test_a_job_answered_within_the_wait_is_a_200_and_carries_version_and_hash(stack: Stack) -> None:
+    body = {"inputs": rows_of(train.passengers()[train.COLUMNS].head(1)), "version": 1}
+
+    answer = httpx2.post(
+        f"{stack.url}/v1/models/titanic/predictions", json=body, headers={"Prefer": "wait=20"}, timeout=30
+    )
+
+    job = answer.json()
+    manifest = httpx2.get(f"{stack.url}/v1/models/titanic/versions/1").json()
+    assert (answer.status_code, answer.headers["Preference-Applied"]) == (200, "wait=20")
+    assert job["result"]["model"] == {
+        "name": "titanic",
+        "version": 1,
+        "sha256": manifest["sha256"],
+        "sklearn": manifest["environment"]["sklearn"],
+    }
+
+
+def test_predictions_are_shared_by_both_workers(client: Client) -> None:
+    frame = train.passengers()[train.COLUMNS]
+
+    with ThreadPoolExecutor(8) as pool:
+        jobs = list(pool.map(lambda i: client.predict("titanic", frame.iloc[i : i + 1]).wait(60), range(60)))
+
+    assert {job.state for job in jobs} == {"succeeded"}
+    assert len({job.body["worker"] for job in jobs}) == 2
+
+
+def test_a_retraining_is_served_at_once_by_every_worker_and_a_rollback_returns(client: Client, tmp_path: Path) -> None:
+    frame = train.passengers()
+    client.push("ship", train.logistic().fit(*fitted(frame)), *fitted(frame), holdout=holdout(frame[train.COLUMNS]))
+    wait_for(lambda: "ship" in {model["name"] for model in client.models()}, "the first version")
+    changed = tmp_path / "changed.csv"
+    frame.assign(fare=frame.fare * 1.1).to_csv(changed, index=False)
+
+    trained = client.train("ship", changed, "survived").result(120)
+    versions_after_training = versions_served(client, frame)
+    client.rollback("ship", "as a trial")
+    versions_after_rollback = versions_served(client, frame)
+
+    assert trained["version"] == 2
+    assert trained["promoted"] == (trained["challenger"]["score"] >= trained["champion"]["score"])
+    assert trained["promoted"], "the changed file is meant to be no worse"
+    assert versions_after_training == {2}
+    assert versions_after_rollback == {1}
+
+
+def fitted(frame):
+    split = holdout(frame[train.COLUMNS])
+    return frame.iloc[split.train][train.COLUMNS], frame.iloc[split.train][train.TARGET]
+
+
+def versions_served(client: Client, frame) -> set[int]:
+    """The versions in the results of 40 jobs, which both workers share."""
+    row = frame[train.COLUMNS].head(1)
+    with ThreadPoolExecutor(8) as pool:
+        jobs = list(pool.map(lambda _: client.predict("ship", row), range(40)))
+        return {job.result(60)["model"]["version"] for job in jobs}
+
+
+def test_a_second_training_of_a_model_is_refused_while_one_is_on_its_way(stack: Stack, client: Client) -> None:
+    stored = client.upload(train.DATA)
+    url = f"{stack.url}/v1/models/titanic/trainings"
+    body = {"file_id": stored["id"], "target": "survived", "promote": "never"}
+
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda _: httpx2.post(url, json=body, timeout=30), range(4)))
+
+    codes = sorted(answer.status_code for answer in answers)
+    for answer in answers:
+        if answer.status_code == 202:
+            client.job(answer.json()["id"]).wait(60)
+    assert codes[0] == 202
+    assert 409 in codes
+
+
+def test_progress_of_a_training_names_stages_and_rows(client: Client) -> None:
+    seen = []
+
+    client.train("titanic", train.DATA, "survived", promote="never").wait(
+        60, on_change=lambda job: seen.append(job.body["progress"])
+    )
+
+    assert seen[-1]["done"] == seen[-1]["total"] == 6
+    assert seen[-1]["unit"] == "stages"
+
+
+def test_a_pushed_model_with_a_function_of_ones_own_fails_with_a_reason(client: Client) -> None:
+    pipeline = make_pipeline(FunctionTransformer(wait_for), LinearRegression())
+
+    job = client.push("own", pipeline, np.array([[1.0], [2.0]]), np.array([1.0, 2.0])).wait(60)
+
+    assert job.state == "failed"
+    assert job.body["error"]["code"] == "untrusted_types"
+    assert "wait_for" in job.body["error"]["detail"]
+    assert "own" not in {model["name"] for model in client.models()}
+
+
+def test_an_upload_cut_short_on_the_wire_leaves_nothing(stack: Stack) -> None:
+    before = set((stack.folder / "data/files").iterdir())
+    connection = http.client.HTTPConnection("127.0.0.1", stack.api_port, timeout=10)
+    connection.putrequest("POST", "/v1/files")
+    connection.putheader("Content-Type", "text/csv")
+    connection.putheader("Content-Length", "1000000")
+    connection.endheaders()
+
+    connection.send(b"a,b\n1,2\n" * 100)
+    connection.close()
+
+    wait_for(lambda: set((stack.folder / "data/files").iterdir()) == before, "the folder as it was")
+
+
+def test_a_chunked_body_is_refused(stack: Stack) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", stack.api_port, timeout=10)
+
+    connection.request(
+        "POST", "/v1/files", iter([b"a,b\n", b"1,2\n"]), {"Content-Type": "text/csv"}, encode_chunked=True
+    )
+    answer = connection.getresponse()
+
+    assert answer.status == 411
+    assert json.loads(answer.read())["code"] == "length_required"
+
+
+def test_a_message_holds_the_id_of_a_job_and_no_row(stack: Stack) -> None:
+    messages = []
+    with redis.Redis.from_url(stack.redis.url) as broker, broker.monitor() as monitor:
+        listener = threading.Thread(
+            target=lambda: messages.extend(
+                next(c for c in monitor.listen() if "LPUSH" in c["command"]) for _ in range(1)
+            )
+        )
+        listener.start()
+        body = {"inputs": rows_of(train.passengers()[train.COLUMNS].head(1))}
+        httpx2.post(f"{stack.url}/v1/models/titanic/predictions", json=body, headers={"Prefer": "wait=20"}, timeout=30)
+        listener.join(10)
+
+    assert "embarked" not in messages[0]["command"]
+    assert "queuecast.predict" in messages[0]["command"]
