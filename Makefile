@@ -14,7 +14,8 @@ run: .venv/run.stamp ## everything in this terminal: make run [WORKERS=2]; Ctrl-
 
 test: .venv/dev.stamp ## all checks and tests that this machine can run; says what it skipped and why
 	@$(MAKE) --no-print-directory check
-	@$(BIN)/python -m pytest -n auto --dist loadgroup tests
+	@$(BIN)/python -m pytest -n auto --dist loadgroup --ignore tests/containers tests
+	@$(BIN)/python -m pytest tests/containers
 
 check: lint types ## the fast checks: style, walls, types, Dockerfiles
 

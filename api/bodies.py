@@ -13,7 +13,12 @@ Rows = Annotated[
     msgspec.Raw,
     Meta(
         description="Rows: objects with the model's columns, or lists for a model fitted without column names.",
-        extra_json_schema={"type": "array", "minItems": 1, "items": {"type": ["object", "array"]}},
+        extra_json_schema={
+            "type": "array",
+            "minItems": 1,
+            "items": {"type": ["object", "array"]},
+            "examples": [[{"age": 29, "sex": "female"}]],
+        },
     ),
 ]
 BinaryFile = Annotated[Any, Meta(extra_json_schema={"type": "string", "format": "binary"})]

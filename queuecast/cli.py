@@ -67,7 +67,7 @@ no_wait_option = click.option("--no-wait", is_flag=True, help="Print the job's i
     "--example",
     required=True,
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="CSV with rows that the model was fitted on; the first 500 are sent.",
+    help="CSV with rows that the model was fitted on, as many as there are; at most 50,000 are sent.",
 )
 @click.option("--target", multiple=True, metavar="COLUMN", help="The column that the model predicts; may repeat.")
 @click.option("--holdout", is_flag=True, help="The model was fitted without the rows that queuecast.holdout holds out.")

@@ -164,7 +164,7 @@ class Client:
     ) -> JobHandle:
         """Sends a skops file as a new version of the model `name`.
 
-        example_path: rows it was fitted on, as CSV; the first 500 are sent.
+        example_path: rows it was fitted on, as CSV, best all of them; at most 50,000 are sent.
         Raises ValueError for a pickle, with the command that converts it, before anything is sent.
         """
         path, example_path = Path(path), Path(example_path)

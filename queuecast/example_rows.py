@@ -11,7 +11,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-MAX_EXAMPLE_ROWS = 500  # enough to show every column's kind, without sending a training set
+MAX_EXAMPLE_ROWS = 500  # a frame's dtypes say what its columns are; these rows are for trying the estimator
+MAX_CSV_ROWS = 50_000  # a CSV file's columns are what its rows show: a fraction or a gap may come late
 TABLE_MEDIA_TYPE = "application/vnd.queuecast.table+json"
 
 # What str(dtype) may be for a column that JSON can carry and the worker can rebuild.
@@ -79,11 +80,11 @@ def target_names(y: Any) -> list[str] | None:
 
 
 def csv_head(path: Path) -> bytes:
-    """The header and the first MAX_EXAMPLE_ROWS records of a CSV file, byte for byte as they stand there."""
+    """The header and the first MAX_CSV_ROWS records of a CSV file, byte for byte as they stand there."""
     with path.open("rb") as file:
         # latin-1 maps each byte to one character, so that counting lines needs no guess at the encoding.
         records = csv.reader(line.decode("latin-1") for line in file)
-        for _ in islice(records, MAX_EXAMPLE_ROWS + 1):
+        for _ in islice(records, MAX_CSV_ROWS + 1):
             pass
         n_lines = records.line_num
         file.seek(0)

@@ -119,8 +119,9 @@ class Training:
     ) -> tuple[bool, str]:
         """Whether the champion moved, and why or why not."""
         verdict = comparison.verdict
-        scores = f"{comparison.metric} {comparison.challenger} against {comparison.champion}, {verdict}"
-        reason = comparison.reason or scores
+        reason = comparison.reason or (
+            f"{comparison.metric} {comparison.challenger:.6g} against {comparison.champion:.6g}, {verdict}"
+        )
         if is_promoted(verdict, policy):
             moved = promote(
                 self._aliases, published, expected=champion.version, at=self._clock(), action="training", reason=reason

@@ -74,6 +74,9 @@ class CeleryBells:
 
     def ring(self, job: Job) -> None:
         try:
-            self._app.send_task(TASKS[job.type], args=[job.id], queue=_QUEUES[job.type], ignore_result=True)
+            # The task's id is the job's, so that a job can be found in Flower by its id.
+            self._app.send_task(
+                TASKS[job.type], args=[job.id], task_id=job.id, queue=_QUEUES[job.type], ignore_result=True
+            )
         except (KombuError, OSError) as error:
             raise UnavailableError(f"the queue does not answer: {error}") from error

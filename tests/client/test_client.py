@@ -197,9 +197,9 @@ def test_the_target_is_named_as_y_is(y: Any, names: list[str] | None) -> None:
 
 def test_the_head_of_a_csv_file_counts_records_and_not_lines(tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
-    path.write_bytes(b'name,age\r\n"two\nlines \xe9",1\r\n' + b"x,2\r\n" * 600)
+    path.write_bytes(b'name,age\r\n"two\nlines \xe9",1\r\n' + b"x,2\r\n" * 60_000)
 
-    assert csv_head(path) == b'name,age\r\n"two\nlines \xe9",1\r\n' + b"x,2\r\n" * 499
+    assert csv_head(path) == b'name,age\r\n"two\nlines \xe9",1\r\n' + b"x,2\r\n" * 49_999
 
 
 # Predicting and waiting
