@@ -1,0 +1,333 @@
+"""The containers as a user starts them: they answer, scale, retrain, show themselves in Flower, and are locked down."""
+
+import json
+import re
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import httpx2
+import pandas as pd
+import pytest
+import skops.io
+from sklearn.pipeline import Pipeline
+
+import queuecast
+from examples.titanic.train import COLUMNS, TARGET, logistic, passengers
+from tests.containers.conftest import VERSION, Stack, docker, wait_until
+
+pytestmark = pytest.mark.docker
+
+SERVICES = ("redis", "api", "worker", "trainer", "flower")
+PUBLISHED = {"api", "flower"}
+
+
+@pytest.fixture(scope="module")
+def titanic(gateway: httpx2.Client) -> Pipeline:
+    """The estimator that was pushed as `titanic`, fitted in this process."""
+    return pushed(gateway, "titanic", training_rows())
+
+
+def training_rows() -> pd.DataFrame:
+    rows = passengers()
+    return rows.iloc[queuecast.holdout(rows[COLUMNS]).train]
+
+
+def pushed(gateway: httpx2.Client, model: str, rows: pd.DataFrame) -> Pipeline:
+    """Fits on the rows, pushes, and waits until the version is there."""
+    estimator = logistic().fit(rows[COLUMNS], rows[TARGET])
+    metadata = {"target": [TARGET], "holdout": {"fraction": 0.2}}
+    answer = gateway.post(
+        f"/v1/models/{model}/versions",
+        files={
+            "model": ("model.skops", skops.io.dumps(estimator), "application/octet-stream"),
+            "example": ("rows.csv", rows.to_csv(index=False).encode(), "text/csv"),
+        },
+        data={"metadata": json.dumps(metadata)},
+    )
+    assert answer.status_code == 202, answer.text
+    succeeded(gateway, answer.json()["id"])
+    return estimator
+
+
+def succeeded(gateway: httpx2.Client, job_id: str) -> dict[str, Any]:
+    """The job once it has ended well."""
+    ended: list[dict[str, Any]] = []
+
+    def has_ended() -> bool:
+        job = gateway.get(f"/v1/jobs/{job_id}", headers={"Prefer": "wait=30"}).json()
+        if job["finished_at"]:
+            ended.append(job)
+        return bool(ended)
+
+    wait_until(f"the end of {job_id}", has_ended, 120)
+    assert ended[0]["state"] == "succeeded", ended[0]
+    return ended[0]
+
+
+def submitted(gateway: httpx2.Client, model: str, rows: pd.DataFrame, method: str = "predict") -> str:
+    """The id of a new prediction job."""
+    body = {"inputs": json.loads(rows[COLUMNS].to_json(orient="records")), "method": method}
+    answer = gateway.post(f"/v1/models/{model}/predictions", json=body)
+    assert answer.status_code == 202, answer.text
+    return answer.json()["id"]
+
+
+def predicted(gateway: httpx2.Client, model: str, rows: pd.DataFrame) -> dict[str, Any]:
+    return succeeded(gateway, submitted(gateway, model, rows))
+
+
+def test_thirty_predictions_are_those_of_the_process_and_come_from_several_containers(
+    gateway: httpx2.Client, titanic: Pipeline, stack: Stack
+) -> None:
+    rows = passengers().iloc[::29].head(30)
+    expected = titanic.predict_proba(rows[COLUMNS])
+
+    ids = [submitted(gateway, "titanic", rows.iloc[[each]], "predict_proba") for each in range(30)]
+    jobs = [succeeded(gateway, each) for each in ids]
+
+    found = [job["result"]["probabilities"][0] for job in jobs]
+    assert found == [pytest.approx(list(row), rel=1e-9) for row in expected]
+    hosts = {container["Config"]["Hostname"] for container in stack.containers("worker")}
+    answered_by = {job["worker"].partition(":")[0] for job in jobs}
+    assert answered_by <= hosts
+    assert len(answered_by) >= 2
+
+
+def test_a_retrained_version_answers_without_a_restart(gateway: httpx2.Client, stack: Stack) -> None:
+    """The first version has seen a few passengers only, so the second is better and is promoted."""
+    pushed(gateway, "retrained", training_rows().sample(40, random_state=0))
+    row = passengers().head(1)
+    before = predicted(gateway, "retrained", row)
+    started = {each["Id"]: each["State"]["StartedAt"] for each in stack.containers("worker")}
+    csv = passengers().assign(fare=lambda rows: rows["fare"].round()).to_csv(index=False)
+
+    file = gateway.post("/v1/files", content=csv.encode(), headers={"Content-Type": "text/csv"})
+    assert file.status_code == 201, file.text
+    body = {"file_id": file.json()["id"], "target": TARGET}
+    training = gateway.post("/v1/models/retrained/trainings", json=body)
+    assert training.status_code == 202, training.text
+    result = succeeded(gateway, training.json()["id"])["result"]
+
+    assert before["model"]["version"] == 1
+    assert (result["version"], result["promoted"]) == (2, True), result
+    answered = [predicted(gateway, "retrained", row) for _ in range(9)]
+    assert {job["result"]["model"]["version"] for job in answered} == {2}
+    assert {each["Id"]: each["State"]["StartedAt"] for each in stack.containers("worker")} == started
+
+
+def test_no_job_is_lost_while_workers_go_and_come(gateway: httpx2.Client, titanic: Pipeline, stack: Stack) -> None:
+    rows = pd.concat([passengers()] * 3)
+    expected = titanic.predict(rows[COLUMNS]).tolist()
+    enough = Event()
+
+    def keep_submitting() -> list[dict[str, Any]]:
+        jobs = []
+        while not enough.is_set():
+            jobs.append(predicted(gateway, "titanic", rows))
+        return jobs
+
+    def answering_workers() -> int:
+        return gateway.get("/readyz").json()["workers"].get("predict", 0)
+
+    with ThreadPoolExecutor(8) as clients:  # more in flight than workers, so that each stop meets a busy one
+        futures = [clients.submit(keep_submitting) for _ in range(8)]
+        try:
+            stack.scale_workers(1)
+            assert len(stack.containers("worker")) == 1
+            stack.scale_workers(4)
+            wait_until("four workers answer", lambda: answering_workers() == 4)
+        finally:
+            enough.set()
+        jobs = [job for future in futures for job in future.result()]
+
+    assert jobs
+    assert all(job["result"]["predictions"] == expected for job in jobs)
+    hosts = {each["Config"]["Hostname"] for each in stack.containers("worker")}
+    last = [submitted(gateway, "titanic", rows) for _ in range(40)]
+    assert len({succeeded(gateway, each)["worker"].partition(":")[0] for each in last} & hosts) >= 3
+
+
+def test_flower_lists_every_worker(flower: httpx2.Client, stack: Stack) -> None:
+    predicting = {f"predict@{each['Config']['Hostname']}" for each in stack.containers("worker")}
+    training = {f"train@{each['Config']['Hostname']}" for each in stack.containers("trainer")}
+
+    found = flower.get("/api/workers", params={"refresh": "1"})
+
+    assert predicting | training <= set(found.json())
+    assert stack.secret("redis_password") not in found.text
+
+
+def test_flower_lists_tasks_by_name_and_runtime_with_ids_only(
+    flower: httpx2.Client, gateway: httpx2.Client, titanic: Pipeline
+) -> None:
+    job = predicted(gateway, "titanic", passengers().head(1))
+
+    def task() -> dict[str, Any]:
+        found = flower.get("/api/tasks", params={"limit": 10_000}).json().values()
+        return next((each for each in found if job["id"] in (each["args"] or "") and each["runtime"]), {})
+
+    wait_until("Flower shows the task as ended", lambda: bool(task()))
+    assert task()["name"] == "queuecast.predict"
+    assert task()["state"] == "SUCCESS"
+    everything = flower.get("/api/tasks", params={"limit": 10_000}).json().values()
+    assert {re.sub(r"job_[0-9a-f-]{36}", "ID", each["args"]) for each in everything if each["args"]} <= {
+        "('ID',)",
+        "['ID']",
+    }
+
+
+@pytest.mark.parametrize("path", ["/", "/tasks", "/api/workers", "/api/tasks", "/broker"])
+def test_flower_refuses_without_the_password(stack: Stack, path: str) -> None:
+    assert httpx2.get(stack.flower_url + path).status_code == 401
+    assert httpx2.get(stack.flower_url + path, auth=("flower", "flower")).status_code == 401
+
+
+def test_flower_shows_and_does_nothing(flower: httpx2.Client, stack: Stack) -> None:
+    worker = f"predict@{stack.containers('worker')[0]['Config']['Hostname']}"
+
+    assert flower.post(f"/api/worker/shutdown/{worker}").status_code == 403
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_container_is_locked_down(stack: Stack, service: str) -> None:
+    for container in stack.containers(service):
+        host = container["HostConfig"]
+        assert container["Config"]["User"] == ("redis" if service == "redis" else "10001:10001")
+        assert host["ReadonlyRootfs"]
+        assert host["CapDrop"] == ["ALL"]
+        assert not host["CapAdd"]
+        assert "no-new-privileges:true" in host["SecurityOpt"]
+        assert not host["Privileged"]
+        assert host["Init"]
+        assert host["Memory"] > 0
+        assert host["MemorySwap"] == host["Memory"]
+        assert host["NanoCpus"] > 0
+        assert host["PidsLimit"] > 0
+        assert host["RestartPolicy"]["Name"] == "unless-stopped"
+        assert host["LogConfig"]["Config"] == {"max-file": "3", "max-size": "10m"}
+        assert container["Config"]["StopTimeout"] == 60
+        assert container["State"]["Health"]["Status"] == "healthy"
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_the_kernel_grants_nothing_to_a_process_of_a_container(stack: Stack, service: str) -> None:
+    status = dict(
+        line.split(":", 1) for line in stack.run_in(service, "cat", "/proc/1/status").splitlines() if ":" in line
+    )
+
+    assert "0" not in status["Uid"].split()
+    assert int(status["CapBnd"], 16) == 0
+    assert status["NoNewPrivs"].strip() == "1"
+    assert "Read-only" in stack.run_in(service, "sh", "-c", "touch /written 2>&1", check=False)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_ports_are_published_on_the_loopback_only(stack: Stack, service: str) -> None:
+    bindings = [
+        binding
+        for container in stack.containers(service)
+        for published in container["NetworkSettings"]["Ports"].values()
+        for binding in published or []
+    ]
+
+    assert bool(bindings) == (service in PUBLISHED)
+    assert {binding["HostIp"] for binding in bindings} <= {"127.0.0.1"}
+
+
+@pytest.mark.parametrize("service", ["redis", "worker", "trainer"])
+def test_there_is_no_way_out_of_a_container_that_has_no_business_outside(stack: Stack, service: str) -> None:
+    networks = list(stack.containers(service)[0]["NetworkSettings"]["Networks"])
+    assert [json.loads(docker("network", "inspect", each))[0]["Internal"] for each in networks] == [True]
+
+    routes = stack.run_in(service, "cat", "/proc/net/route").splitlines()[1:]
+    assert "00000000" not in {line.split()[1] for line in routes}
+
+
+def test_only_the_trainer_writes_models_and_a_worker_sees_no_uploads(stack: Stack) -> None:
+    def writable(service: str) -> dict[str, bool]:
+        mounts = stack.containers(service)[0]["Mounts"]
+        return {each["Destination"]: each["RW"] for each in mounts if each["Destination"].startswith("/data")}
+
+    assert writable("trainer") == {"/data/models": True, "/data/files": True}
+    assert writable("api") == {"/data/models": False, "/data/files": True}
+    assert writable("worker") == {"/data/models": False}
+
+
+def test_no_password_is_in_what_docker_shows_of_the_containers(stack: Stack) -> None:
+    shown = json.dumps([stack.containers(each) for each in SERVICES]) + stack.compose("logs", "--no-color")
+
+    assert stack.secret("redis_password") not in shown
+    assert stack.secret("flower_password") not in shown
+
+
+def test_redis_refuses_without_the_password(stack: Stack) -> None:
+    assert stack.run_in("redis", "redis-cli", "ping", check=False).startswith("NOAUTH")
+
+
+def test_redis_keeps_what_it_accepted_and_lets_nobody_reconfigure_it(stack: Stack) -> None:
+    def answer(*command: str) -> str:
+        login = f"REDISCLI_AUTH=$(cat /run/queuecast/redis_password) redis-cli {' '.join(command)}"
+        return stack.run_in("redis", "sh", "-c", login)
+
+    assert "aof_enabled:1" in answer("info", "persistence")
+    assert "maxmemory_policy:noeviction" in answer("info", "memory")
+    for forbidden in (("config", "get", "dir"), ("flushall",), ("keys", "'*'"), ("shutdown",)):
+        assert answer(*forbidden).startswith("NOPERM")
+
+
+@pytest.mark.parametrize(
+    ("image", "has", "lacks"),
+    [
+        ("api", {"flask", "granian"}, {"sklearn", "numpy", "scipy", "pandas", "joblib", "skops", "worker"}),
+        ("worker", {"sklearn", "skops"}, {"flask", "werkzeug", "granian", "spectree", "flower", "api"}),
+        ("flower", {"flower"}, {"sklearn", "numpy", "flask", "granian", "api", "worker"}),
+    ],
+)
+@pytest.mark.usefixtures("stack")
+def test_an_image_has_what_it_needs_and_no_more(image: str, has: set[str], lacks: set[str]) -> None:
+    script = (
+        "import json, shutil, sys, importlib.util as u\n"
+        "modules = [m for m in sys.argv[1].split() if u.find_spec(m)]\n"
+        "programs = [p for p in 'gcc cc g++ clang make ld pip git curl'.split() if shutil.which(p)]\n"
+        "print(json.dumps([modules, programs]))"
+    )
+    asked = " ".join(sorted(has | lacks | {"pip"}))
+
+    found = docker(
+        "run", "--rm", "--network=none", "--entrypoint=python", f"queuecast-{image}:{VERSION}", "-c", script, asked
+    )
+
+    assert json.loads(found) == [sorted(has), []]
+
+
+@pytest.mark.parametrize("image", ["api", "worker", "flower"])
+@pytest.mark.usefixtures("stack")
+def test_an_image_says_what_it_is(image: str) -> None:
+    config = json.loads(docker("image", "inspect", f"queuecast-{image}:{VERSION}"))[0]["Config"]
+
+    assert config["User"] == "10001:10001"
+    assert config["Labels"]["org.opencontainers.image.title"] == f"queuecast-{image}"
+    assert config["Labels"]["org.opencontainers.image.version"] == VERSION
+    assert config["Labels"]["org.opencontainers.image.licenses"] == "MIT"
+
+
+def test_jobs_models_and_passwords_outlive_the_containers(
+    stack: Stack, gateway: httpx2.Client, titanic: Pipeline
+) -> None:
+    job = predicted(gateway, "titanic", passengers().head(1))
+    password = stack.secret("flower_password")
+
+    stack.compose("down")
+    stack.up()
+
+    assert succeeded(gateway, job["id"])["result"] == job["result"]
+    assert predicted(gateway, "titanic", passengers().head(1))["model"]["version"] == job["model"]["version"]
+    assert stack.secret("flower_password") == password
+
+
+def test_images_are_tagged_with_the_version_of_the_code(repository: Path) -> None:
+    compose = (repository / "docker-compose.yml").read_text()
+
+    assert set(re.findall(r"QUEUECAST_VERSION:-([^}]+)}", compose)) == {queuecast.__version__}
