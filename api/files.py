@@ -60,7 +60,7 @@ class Uploads:
     def keep(self, part: Any) -> StoredFile:
         """part: a FileStorage of the present form."""
         incoming = next(each for each in g.incoming if each.stream is part.stream)
-        return self._kept(incoming, part.filename or "", part.mimetype)
+        return self._kept(incoming, part.filename or "", part.mimetype, part.headers.get("Content-Digest", ""))
 
     def raw(self) -> StoredFile:
         """A body that is the file itself."""
@@ -72,13 +72,15 @@ class Uploads:
                 incoming.stream.write(chunk)
         except ClientDisconnected as error:
             raise _cut_short(length) from error
-        return self._kept(incoming, request.args.get("name", ""), request.mimetype)
+        digest = request.headers.get("Content-Digest", "")
+        return self._kept(incoming, request.args.get("name", ""), request.mimetype, digest)
 
-    def _kept(self, incoming: IncomingFile, name: str, media_type: str) -> StoredFile:
+    def _kept(self, incoming: IncomingFile, name: str, media_type: str, digest: str) -> StoredFile:
+        """digest: the Content-Digest of the body or part that the file is; a form's own covers the whole form."""
         stored = incoming.keep(name, media_type)
         g.incoming.remove(incoming)
         try:
-            _require_digest(stored, request.headers.get("Content-Digest", ""))
+            _require_digest(stored, digest)
         except InvalidInputError:
             self._files.delete(stored.id)
             raise

@@ -11,7 +11,7 @@ from api import bodies
 from api.bodies import Problem
 from api.documents import Documents
 from api.files import Uploads, decoded_field
-from api.requests import decoded, expected_generation, require_json, require_length
+from api.requests import expected_generation, json_body
 from api.responses import accepted, etag, json_response, manifest_body, model_body, move_body
 from api.submission import Submission
 from queuecast.domain.errors import (
@@ -27,6 +27,7 @@ from queuecast.domain.model import CHAMPION, AliasMove, previous_champion, requi
 from queuecast.domain.work import ImportWork
 from queuecast.ports import AliasStore, Clock, FileStore, ModelRegistry
 
+SMALL_BODY_BYTES = 64 * 1024
 CONVERT = (
     'convert it where you trust it: python -c "import joblib, skops.io as sio; '
     "sio.dump(joblib.load('model.joblib'), 'model.skops')\""
@@ -160,7 +161,7 @@ def models_blueprint(
 
         `If-Match` carries the ETag that was read; 412 when an alias moved since. `*` moves it whatever happened.
         """
-        body = _small_json(bodies.AliasRequest)
+        body = json_body(bodies.AliasRequest, SMALL_BODY_BYTES)
         if_match = request.headers.get("If-Match")
         if if_match is None:
             raise PreconditionRequiredError('If-Match is missing; send the ETag of the model, such as "3", or *')
@@ -177,7 +178,9 @@ def models_blueprint(
 
         The body may be empty. Going back twice goes back two promotions.
         """
-        body = _small_json(bodies.RollbackRequest) if request.content_length else bodies.RollbackRequest()
+        body = (
+            json_body(bodies.RollbackRequest, SMALL_BODY_BYTES) if request.content_length else bodies.RollbackRequest()
+        )
         return views.rollback(model, body.reason)
 
     @blueprint.post("/<model>/versions")
@@ -205,12 +208,6 @@ def models_blueprint(
             raise
 
     return blueprint
-
-
-def _small_json(kind: type[Any]) -> Any:
-    require_json(request.mimetype, request.headers.get("Content-Encoding", ""))
-    require_length(request.content_length, 64 * 1024)
-    return decoded(kind, request.get_data(cache=False))
 
 
 def _part(form: dict[str, Any], name: str) -> Any:

@@ -5,7 +5,7 @@ from flask import Blueprint, Response, request
 from api.bodies import JobBody, PredictionRequest, Problem, WaitHeaders
 from api.documents import Documents
 from api.jobs import waited_response
-from api.requests import decoded, preferred_wait_s, require_json, require_length, require_rows
+from api.requests import json_body, preferred_wait_s, require_rows
 from api.responses import accepted
 from api.submission import Submission, require_method
 from api.waiting import Waiting
@@ -34,9 +34,7 @@ def predictions_blueprint(
         Answers 202 with the job at once, or with `Prefer: wait=N` (at most 30 s) 200 with the ended job.
         The version is pinned now; the rows are checked against its signature before anything is queued.
         """
-        require_json(request.mimetype, request.headers.get("Content-Encoding", ""))
-        require_length(request.content_length, max_body_bytes)
-        body = decoded(PredictionRequest, request.get_data(cache=False))
+        body = json_body(PredictionRequest, max_body_bytes)
         manifest, ref = submission.resolve(model, body.version)
         require_method(manifest, body.method)
         rows = bytes(body.inputs)

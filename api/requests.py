@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
+from flask import request
 
 from queuecast.domain.errors import (
     Finding,
@@ -31,12 +32,18 @@ _TYPES: dict[ColumnType, Any] = {
 }
 
 
-def require_json(media_type: str, encoding: str) -> None:
-    """Raises UnsupportedMediaError: a compressed body is refused and never inflated."""
-    if encoding not in ("", "identity"):
+def json_body(kind: type[T], max_bytes: int) -> T:
+    """The present request's JSON body as `kind`. A compressed body is refused and never inflated.
+
+    Raises UnsupportedMediaError, LengthRequiredError, TooLargeError, MalformedError or InvalidInputError.
+    """
+    encoding = request.headers.get("Content-Encoding", "identity")
+    if encoding != "identity":
         raise UnsupportedMediaError(f"Content-Encoding is {encoding!r}; send the body as it is")
-    if media_type != "application/json":
-        raise UnsupportedMediaError(f"Content-Type is {media_type or 'missing'}; expected application/json")
+    if request.mimetype != "application/json":
+        raise UnsupportedMediaError(f"Content-Type is {request.mimetype or 'missing'}; expected application/json")
+    require_length(request.content_length, max_bytes)
+    return decoded(kind, request.get_data(cache=False))
 
 
 def require_length(length: int | None, limit: int) -> int:

@@ -3,11 +3,11 @@
 import csv
 from pathlib import Path
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response
 
 from api.bodies import JobBody, Problem, TrainingRequest
 from api.documents import Documents
-from api.requests import decoded, require_json, require_length
+from api.requests import json_body
 from api.responses import accepted
 from api.submission import Submission
 from queuecast.domain.errors import Finding, InvalidInputError, UnknownFileError
@@ -35,9 +35,7 @@ def trainings_blueprint(
         Clones the champion, fits it on the file without the held-out rows, and scores both on those.
         With `promote: auto` the new version becomes champion if it is not worse.
         """
-        require_json(request.mimetype, request.headers.get("Content-Encoding", ""))
-        require_length(request.content_length, max_body_bytes)
-        body = decoded(TrainingRequest, request.get_data(cache=False))
+        body = json_body(TrainingRequest, max_body_bytes)
         manifest, ref = submission.resolve(model, CHAMPION)
         stored = _stored(files, body.file_id)
         target = (body.target,) if isinstance(body.target, str) else tuple(body.target)

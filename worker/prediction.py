@@ -62,9 +62,7 @@ class Prediction:
 
     def run(self, job: Job, work: PredictionWork, rows: bytes) -> Result:
         """rows: the JSON list that the gateway validated. Raises RunFailedError when the estimator raises."""
-        if job.model.version is None:
-            raise RunFailedError(f"job {job.id} names no version to run on")
-        manifest = self._models.manifest(job.model.name, job.model.version)
+        manifest = self._models.manifest(job.model.name, job.model.pinned_version)
         estimator = self._estimators.of(manifest)
         started = time.perf_counter()
         try:

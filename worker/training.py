@@ -53,9 +53,7 @@ class Training:
 
     def run(self, job: Job, work: TrainingWork, report: Report) -> Result:
         """Raises InvalidInputError for a file or parameters that do not fit, RunFailedError when the fit raises."""
-        if job.model.version is None:
-            raise RunFailedError(f"job {job.id} names no version to start from")
-        champion = self._models.manifest(job.model.name, job.model.version)
+        champion = self._models.manifest(job.model.name, job.model.pinned_version)
         report(_stage("read"))
         rows = read_training_rows(self._files.path(work.file_id), champion, work)
         report(_stage("split", len(rows.target)))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
-from queuecast.domain.errors import Finding, IllegalMoveError, QueuecastError
+from queuecast.domain.errors import Finding, IllegalMoveError, InvalidInputError, QueuecastError
 
 
 class JobType(StrEnum):
@@ -38,6 +38,13 @@ class ModelRef:
     version: int | None = None
     alias: str | None = None
     sha256: str | None = None
+
+    @property
+    def pinned_version(self) -> int:
+        """The version to run on. Raises InvalidInputError for work that makes one instead."""
+        if self.version is None:
+            raise InvalidInputError(f"no version of {self.name} is pinned")
+        return self.version
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,6 +82,13 @@ class Stack:
         ]
         self.start(name, "celery", "-A", "worker.main", "worker", *options, **settings)
 
+    def push_titanic(self, *options: str) -> None:
+        """Runs examples/titanic/train.py against this gateway."""
+        script = str(self._repository / "examples/titanic/train.py")
+        subprocess.run(
+            [sys.executable, script, *options], env=self.environ(), check=True, timeout=120, capture_output=True
+        )
+
     def answers(self) -> bool:
         try:
             return httpx2.get(f"{self.url}/livez", timeout=2).status_code == 200
@@ -119,13 +126,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Iterato
             running.start_worker(name)
         running.start_worker("trainer", "train")
         wait_for(lambda: running.workers() == {"predict": 2, "train": 1}, "two workers and a trainer", START_WAIT_S)
-        subprocess.run(
-            [sys.executable, str(repository / "examples/titanic/train.py")],
-            env=running.environ(),
-            check=True,
-            timeout=120,
-            capture_output=True,
-        )
+        running.push_titanic()
         yield running
     finally:
         running.stop()

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -28,14 +27,8 @@ def broken(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Iterat
     try:
         running.start_api()
         running.start_worker("trainer", "train")
-        for name, model in (("titanic", "logistic"), ("hist", "hist")):
-            subprocess.run(
-                [sys.executable, str(repository / "examples/titanic/train.py"), "--name", name, "--model", model],
-                env=running.environ(),
-                check=True,
-                timeout=120,
-                capture_output=True,
-            )
+        running.push_titanic()
+        running.push_titanic("--name", "hist", "--model", "hist")
         yield running
     finally:
         running.stop()
