@@ -26,6 +26,7 @@ from queuecast.domain.work import ImportWork
 from queuecast.ports import AliasStore, Clock, FileStore, ModelRegistry, StoredFile
 
 ARCHIVE_END_BYTES = 4 * 2**20  # the list of an archive's entries is at its end: 50 bytes each and a name
+END_RECORD_BYTES = 22 + 2**16  # the last record of a zip archive and its longest comment (APPNOTE.TXT 4.3.16)
 COMPRESSED_STARTS = (b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda", b"\x1f\x8b", b"BZh", b"\xfd7z")
 SMALL_BODY_BYTES = 64 * 1024
 CONVERT = (
@@ -234,13 +235,14 @@ def _require_skops(path: Path) -> None:
     with path.open("rb") as file:
         head = file.read(4)
         file.seek(max(0, path.stat().st_size - ARCHIVE_END_BYTES))
-        names_schema = b"schema.json" in file.read()
+        end = file.read()
     if head[:1] == b"\x80" or head.startswith(COMPRESSED_STARTS):
         raise UnsupportedMediaError(
             f"the model file is a pickle (or joblib's compressed one), which can run any code; {CONVERT}",
             code="pickle_refused",
         )
-    if head != b"PK\x03\x04" or not names_schema:
+    is_whole = head == b"PK\x03\x04" and b"PK\x05\x06" in end[-END_RECORD_BYTES:]
+    if not is_whole or b"schema.json" not in end:
         raise UnsupportedMediaError(
             "the model file is not one of skops, or not a whole one; write one with skops.io.dump", code="not_skops"
         )

@@ -93,6 +93,8 @@ def require_rows(signature: Signature, rows: bytes, max_rows: int) -> int:
         count = len(_decoder(signature).decode(rows))
     except msgspec.ValidationError as error:
         raise _misfits(signature, rows, error) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:  # `inputs` was passed over unread before
+        raise MalformedError(f"the rows are not JSON in UTF-8: {error}") from None
     except RecursionError:
         raise MalformedError("the rows are nested too deeply") from None
     if count == 0:

@@ -1,0 +1,141 @@
+"""The gateway on in-memory stores and real folders, with one model version that was published by hand."""
+
+import itertools
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from api.app import Limits, Parts, create_app
+from api.submission import Submission
+from queuecast.adapters.memory import MemoryAliases, MemoryBells, MemoryJobs
+from queuecast.adapters.model_files import ModelFiles
+from queuecast.adapters.uploaded_files import UploadedFiles
+from queuecast.domain.errors import UnavailableError
+from queuecast.domain.job import Job
+from queuecast.domain.model import AliasMove, Manifest
+from queuecast.domain.signature import Column, ColumnType, Layout, Signature
+from queuecast.domain.work import Method
+
+ROW = {"age": 29.5, "sex": "female", "sibsp": 1, "alone": False, "deck": None}
+PREDICTIONS = "/v1/models/titanic/predictions"
+COLUMNS = (
+    Column("age", ColumnType.NUMBER, True, "float64"),
+    Column("sex", ColumnType.STRING, False, "str"),
+    Column("sibsp", ColumnType.INTEGER, False, "int64"),
+    Column("alone", ColumnType.BOOLEAN, False, "bool"),
+    Column("deck", ColumnType.STRING, True, "category", ("A", "B")),
+)
+
+
+class Clock:
+    """Time that moves when a test says so."""
+
+    def __init__(self) -> None:
+        self.now = 1_700_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Workers:
+    def count_by_queue(self) -> dict[str, int]:
+        return {"predict": 2}
+
+
+class Gateway:
+    """All that a test may want to look at."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.clock = Clock()
+        self.jobs = MemoryJobs()
+        self.bells = MemoryBells()
+        self.aliases = MemoryAliases()
+        self.models = ModelFiles(folder / "models")
+        numbers = itertools.count(1)
+        self.new_id = lambda kind: f"{kind}_{next(numbers):08x}-0000-7000-8000-000000000000"
+        self.files = UploadedFiles(folder / "files", self.new_id, self.clock)
+        self.limits = Limits(max_body_bytes=200_000, max_upload_bytes=300_000, max_rows=50, max_waiters=2)
+
+    def app(self, **other: Any) -> Flask:
+        """The application; `other` replaces parts, for example a store that is away."""
+        jobs, bells = other.get("jobs", self.jobs), other.get("bells", self.bells)
+        submission = Submission(jobs, bells, self.models, self.aliases, self.new_id, self.clock, 3600.0)
+        parts = Parts(
+            jobs=jobs,
+            models=self.models,
+            aliases=self.aliases,
+            files=self.files,
+            workers=Workers(),  # type: ignore[arg-type]
+            submission=submission,
+            clock=self.clock,
+            limits=self.limits,
+        )
+        return create_app(parts)
+
+    def publish(self, model: str = "titanic", **changes: Any) -> Manifest:
+        """A version as a worker would publish it; the first one becomes champion."""
+        signature = Signature(Layout.FRAME, COLUMNS, (Method.PREDICT, Method.PREDICT_PROBA), (ROW,))
+        manifest = Manifest(
+            model=model,
+            version=0,
+            sha256="0" * 64,
+            size_bytes=1,
+            created_at=self.clock(),
+            job_id="job_x",
+            source="push",
+            estimator="LogisticRegression()",
+            environment={"sklearn": "1.9.1"},
+            signature=signature,
+            target=("survived",),
+            classes=[0, 1],
+        )
+        published = self.models.publish(replace(manifest, **changes), {"model.skops": b"x"})
+        present = self.aliases.read(model)
+        if "champion" not in present.versions:
+            move = AliasMove(present.generation + 1, "champion", published.version, None, self.clock(), "import")
+            self.aliases.move(model, move)
+        return published
+
+    def recorded(self) -> list[str]:
+        """Ids of all jobs in the store."""
+        from queuecast.ports import JobFilter  # noqa: PLC0415
+
+        return [job.id for job in self.jobs.page(JobFilter(), None, 1000).jobs]
+
+    def stored_files(self) -> list[str]:
+        return (
+            sorted(path.name for path in (self.folder / "files").glob("*")) if (self.folder / "files").exists() else []
+        )
+
+
+class AwayBells:
+    """A queue that cannot be reached."""
+
+    def ring(self, job: Job) -> None:
+        raise UnavailableError("the queue does not answer")
+
+
+class AwayJobs(MemoryJobs):
+    """A store that cannot be reached."""
+
+    def ping(self) -> None:
+        raise UnavailableError("Redis does not answer")
+
+    create = read = read_with_result = page = replace = lambda *_, **__: AwayJobs.ping(None)  # type: ignore[assignment,arg-type]
+
+
+@pytest.fixture
+def gateway(tmp_path: Path) -> Gateway:
+    made = Gateway(tmp_path)
+    made.publish()
+    return made
+
+
+@pytest.fixture
+def http(gateway: Gateway) -> FlaskClient:
+    return gateway.app().test_client()

@@ -1,0 +1,166 @@
+"""Submitting rows: accepted at once, answered within a wait, pinned to a version."""
+
+import json
+import threading
+
+from flask.testing import FlaskClient
+
+from queuecast.domain.errors import UnknownJobError
+from tests.api.conftest import PREDICTIONS, ROW, AwayBells, AwayJobs, Gateway
+
+
+def finish_when_rung(gateway: Gateway, result: bytes) -> threading.Thread:
+    """Does a worker's part for the next job that is rung for."""
+
+    def work() -> None:
+        pause = threading.Event()
+        while not gateway.bells.rung:
+            pause.wait(0.005)
+        claimed = gateway.jobs.read(gateway.bells.rung[-1]).claimed("w", gateway.clock())
+        gateway.jobs.replace(claimed)
+        gateway.jobs.replace(claimed.succeeded(gateway.clock(), 3600), result)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    return thread
+
+
+def test_a_submit_is_accepted_recorded_and_rung_for(gateway: Gateway, http: FlaskClient) -> None:
+    answer = http.post(PREDICTIONS, json={"inputs": [ROW], "metadata": {"passenger": 7}})
+
+    job = answer.json
+    work, rows = gateway.jobs.read_work(job["id"])
+    assert answer.status_code == 202
+    assert answer.headers["Location"] == job["urls"]["self"] == f"/v1/jobs/{job['id']}"
+    assert answer.headers["Retry-After"] == "1"
+    assert (job["state"], job["model"]["version"], job["model"]["alias"]) == ("queued", 1, "champion")
+    assert (job["metadata"], job["created_at"]) == ({"passenger": 7}, "2023-11-14T22:13:20.000Z")
+    assert gateway.bells.rung == [job["id"]]
+    assert (work.n_rows, json.loads(rows)) == (1, [ROW])
+
+
+def test_the_rows_are_kept_as_the_bytes_that_came(gateway: Gateway, http: FlaskClient) -> None:
+    text = b'{"inputs": [ {"age": 29.50, "sex": "female", "sibsp": 1, "alone": false, "deck": null} ]}'
+
+    answer = http.post(PREDICTIONS, data=text, headers={"Content-Type": "application/json"})
+
+    assert gateway.jobs.read_work(answer.json["id"])[1] in text
+
+
+def test_a_job_that_ends_within_the_wait_is_answered_with_its_result(gateway: Gateway, http: FlaskClient) -> None:
+    worker = finish_when_rung(gateway, b'{"predictions":[1]}')
+
+    answer = http.post(PREDICTIONS, json={"inputs": [ROW]}, headers={"Prefer": "wait=20"})
+    worker.join()
+
+    assert (answer.status_code, answer.headers["Preference-Applied"]) == (200, "wait=20")
+    assert (answer.json["state"], answer.json["result"]) == ("succeeded", {"predictions": [1]})
+
+
+def test_a_wait_that_runs_out_is_answered_as_accepted(http: FlaskClient) -> None:
+    answer = http.post(PREDICTIONS, json={"inputs": [ROW]}, headers={"Prefer": "wait=0"})
+
+    assert (answer.status_code, answer.headers["Preference-Applied"]) == (202, "wait=0")
+    assert "Location" in answer.headers
+
+
+def test_with_too_many_waiters_a_submit_is_accepted_and_a_read_is_told(gateway: Gateway) -> None:
+    app = gateway.app()
+    queued = app.test_client().post(PREDICTIONS, json={"inputs": [ROW]}).json["id"]
+    parked = [
+        threading.Thread(target=lambda: app.test_client().get(f"/v1/jobs/{queued}", headers={"Prefer": "wait=20"}))
+        for _ in range(2)
+    ]
+    for thread in parked:
+        thread.start()
+    pause, reads = threading.Event(), []
+    while not reads or reads[-1].status_code == 200:
+        pause.wait(0.01)
+        reads.append(app.test_client().get(f"/v1/jobs/{queued}", headers={"Prefer": "wait=0"}))
+
+    submitted = app.test_client().post(PREDICTIONS, json={"inputs": [ROW]}, headers={"Prefer": "wait=20"})
+    app.test_client().post(f"/v1/jobs/{queued}/cancel")
+    for thread in parked:
+        thread.join(30)
+
+    assert (reads[-1].status_code, reads[-1].json["code"]) == (503, "too_many_waiters")
+    assert "Retry-After" in reads[-1].headers
+    assert submitted.status_code == 202
+    assert "Preference-Applied" not in submitted.headers
+    assert not any(thread.is_alive() for thread in parked)
+
+
+def test_the_version_is_pinned_when_the_job_is_accepted(gateway: Gateway, http: FlaskClient) -> None:
+    gateway.publish(sha256="1" * 64)
+
+    by_number = http.post(PREDICTIONS, json={"inputs": [ROW], "version": 2}).json["model"]
+    by_alias = http.post(PREDICTIONS, json={"inputs": [ROW], "version": "champion"}).json["model"]
+
+    assert (by_number["version"], by_number["alias"], by_number["sha256"]) == (2, None, "1" * 64)
+    assert (by_alias["version"], by_alias["alias"]) == (1, "champion")
+
+
+def test_a_deadline_is_kept_in_the_job(http: FlaskClient) -> None:
+    job = http.post(PREDICTIONS, json={"inputs": [ROW], "expires_in_s": 60}).json
+
+    assert job["expires_at"] == "2023-11-14T22:14:20.000Z"
+
+
+def test_a_job_that_cannot_be_rung_for_is_taken_back_and_said_to_be_unavailable(gateway: Gateway) -> None:
+    answer = gateway.app(bells=AwayBells()).test_client().post(PREDICTIONS, json={"inputs": [ROW]})
+
+    assert (answer.status_code, answer.json["code"], answer.headers["Retry-After"]) == (503, "unavailable", "1")
+    assert gateway.recorded() == []
+
+
+def test_a_store_that_is_away_is_a_503_everywhere(gateway: Gateway) -> None:
+    http = gateway.app(jobs=AwayJobs()).test_client()
+    answers = [
+        http.post(PREDICTIONS, json={"inputs": [ROW]}),
+        http.get("/v1/jobs"),
+        http.get("/v1/jobs/job_1"),
+        http.post("/v1/jobs/job_1/cancel"),
+        http.get("/readyz"),
+    ]
+
+    assert [(answer.status_code, answer.headers["Retry-After"]) for answer in answers] == [(503, "1")] * 5
+    assert http.get("/livez").status_code == 200
+
+
+def test_readiness_counts_workers_and_does_not_depend_on_them(http: FlaskClient) -> None:
+    answer = http.get("/readyz")
+
+    assert (answer.status_code, answer.json) == (200, {"status": "ready", "redis": "ok", "workers": {"predict": 2}})
+
+
+def test_every_answer_carries_a_request_id(http: FlaskClient) -> None:
+    given = http.get("/livez", headers={"X-Request-ID": "abc-1", "traceparent": "00-1-2-03"})
+    made = http.get("/nowhere")
+
+    assert (given.headers["X-Request-ID"], given.headers["traceparent"]) == ("abc-1", "00-1-2-03")
+    assert made.headers["X-Request-ID"] == made.json["request_id"]
+
+
+def test_an_unknown_route_and_a_wrong_method_are_problems_too(http: FlaskClient) -> None:
+    unknown, wrong = http.get("/v1/nothing"), http.delete(PREDICTIONS)
+
+    assert (unknown.status_code, unknown.mimetype) == (404, "application/problem+json")
+    assert (wrong.status_code, wrong.json["code"]) == (405, "method_not_allowed")
+    assert "POST" in wrong.headers["Allow"]
+
+
+def test_an_unexpected_error_is_a_500_that_tells_no_secret(gateway: Gateway) -> None:
+    class Broken(type(gateway.jobs)):  # type: ignore[misc]
+        def read_with_result(self, job_id: str) -> None:
+            raise RuntimeError("password hunter2")
+
+    answer = gateway.app(jobs=Broken()).test_client().get("/v1/jobs/job_1")
+
+    assert (answer.status_code, answer.json["code"]) == (500, "internal_error")
+    assert "hunter2" not in answer.text
+
+
+def test_an_unknown_job_is_a_404(gateway: Gateway, http: FlaskClient) -> None:
+    answer = http.get("/v1/jobs/job_unknown")
+
+    assert (answer.status_code, answer.json["code"]) == (404, UnknownJobError.code)

@@ -1,0 +1,89 @@
+"""Starting a retraining: what can be told from the file's header is told before anything is queued."""
+
+import pytest
+from flask.testing import FlaskClient
+
+from queuecast.domain.work import Promote
+from tests.api.conftest import Gateway
+
+TRAININGS = "/v1/models/titanic/trainings"
+HEADER = b"age,sex,sibsp,alone,deck,survived,port\n"
+LINE = b"29.5,female,1,false,A,1,S\n"
+
+
+def upload(http: FlaskClient, data: bytes = HEADER + LINE) -> str:
+    file_id: str = http.post("/v1/files", data=data, headers={"Content-Type": "text/csv"}).json["id"]
+    return file_id
+
+
+def test_a_training_is_accepted_with_its_file_and_parameters(gateway: Gateway, http: FlaskClient) -> None:
+    file_id = upload(http)
+
+    answer = http.post(
+        TRAININGS, json={"file_id": file_id, "target": "survived", "params": {"C": 2}, "promote": "manual"}
+    )
+
+    work, _ = gateway.jobs.read_work(answer.json["id"])
+    assert (answer.status_code, answer.json["type"], answer.json["model"]["version"]) == (202, "training", 1)
+    assert (work.file_sha256, work.target, work.params) == (gateway.files.stat(file_id).sha256, ("survived",), {"C": 2})
+    assert work.promote is Promote.MANUAL
+    assert gateway.bells.rung == [answer.json["id"]]
+
+
+@pytest.mark.parametrize(
+    ("data", "target", "pointer", "words"),
+    [
+        (HEADER + LINE, "boat", "/target", "no column 'boat'"),
+        (HEADER + LINE, ["survived", "boat"], "/target", "no column 'boat'"),
+        (HEADER + LINE, "age", "/target", "a column that the model takes"),
+        (b"age,sex,survived\n1,m,0\n", "survived", "/file_id", "no column 'sibsp'"),
+        (b"\n", "survived", "/target", "no column 'survived'"),
+        (b"\xff\xfe\x00a,b\n", "survived", "/file_id", "not CSV in UTF-8"),
+    ],
+    ids=["no target", "no second target", "target is a feature", "no feature", "empty file", "not text"],
+)
+def test_a_file_that_cannot_train_is_refused_before_it_is_queued(
+    gateway: Gateway, http: FlaskClient, data: bytes, target: str | list[str], pointer: str, words: str
+) -> None:
+    answer = http.post(TRAININGS, json={"file_id": upload(http, data), "target": target})
+
+    assert (answer.status_code, answer.json["errors"][0]["pointer"]) == (422, pointer)
+    assert words in answer.json["errors"][0]["detail"]
+    assert (gateway.recorded(), gateway.bells.rung) == ([], [])
+
+
+def test_a_byte_order_mark_as_excel_writes_it_is_no_part_of_the_first_column(http: FlaskClient) -> None:
+    file_id = upload(http, b"\xef\xbb\xbf" + HEADER + LINE)
+
+    assert http.post(TRAININGS, json={"file_id": file_id, "target": "survived"}).status_code == 202
+
+
+def test_an_unknown_file_is_pointed_at(http: FlaskClient) -> None:
+    answer = http.post(TRAININGS, json={"file_id": "file_x", "target": "survived"})
+
+    assert (answer.status_code, answer.json["errors"][0]["pointer"]) == (422, "/file_id")
+
+
+def test_a_second_training_is_refused_until_the_first_has_ended(gateway: Gateway, http: FlaskClient) -> None:
+    request = {"file_id": upload(http), "target": "survived"}
+
+    first = http.post(TRAININGS, json=request)
+    second = http.post(TRAININGS, json=request)
+    http.post(f"/v1/jobs/{first.json['id']}/cancel")
+    third = http.post(TRAININGS, json=request)
+
+    assert (first.status_code, second.status_code, third.status_code) == (202, 409, 202)
+    assert first.json["id"] in second.json["detail"]
+
+
+def test_a_model_without_a_champion_has_nothing_to_start_from(http: FlaskClient) -> None:
+    answer = http.post("/v1/models/nope/trainings", json={"file_id": "file_x", "target": "y"})
+
+    assert (answer.status_code, answer.json["code"]) == (404, "unknown_model")
+
+
+@pytest.mark.parametrize(
+    "request_body", [{}, {"file_id": 1, "target": "y"}, {"file_id": "f", "target": []}, {"file_id": "f", "target": ""}]
+)
+def test_a_request_that_does_not_fit_is_a_422(http: FlaskClient, request_body: dict[str, object]) -> None:
+    assert http.post(TRAININGS, json=request_body).status_code == 422
