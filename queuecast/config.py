@@ -47,7 +47,10 @@ class Settings:
         parts = urlsplit(self.redis_url)
         if parts.password:
             raise SettingError("QUEUECAST_REDIS_URL has a password and QUEUECAST_REDIS_PASSWORD_FILE is set; keep one")
-        password = Path(self.redis_password_file).read_text().strip()
+        try:
+            password = Path(self.redis_password_file).read_text().strip()
+        except OSError as error:
+            raise SettingError(f"QUEUECAST_REDIS_PASSWORD_FILE cannot be read: {error}") from None
         host = parts.netloc.rpartition("@")[2]
         return urlunsplit(parts._replace(netloc=f"{parts.username or ''}:{quote(password, safe='')}@{host}"))
 

@@ -9,23 +9,26 @@ import io
 import platform
 import warnings
 import zipfile
+import zlib
 from collections import OrderedDict
 from importlib.metadata import version as installed_version
 from typing import Any
 
 import skops.io
+from sklearn.base import BaseEstimator
 from sklearn.exceptions import InconsistentVersionWarning
 
 from queuecast.domain.errors import ModelRefusedError
 from queuecast.domain.model import Manifest
 from queuecast.ports import ModelRegistry
-from worker.tree_checks import require_sound_trees
+from worker.tree_checks import parts_of, require_sound_trees
 from worker.trusted_types import TRUSTED_TYPES
 
 MODEL_FILE = "model.skops"
 MAX_ENTRIES = 20_000  # one an array; a forest of 1,000 trees has some 4,000
 MAX_UNPACKED_BYTES = 4 * 2**30
 MAX_RATIO = 200  # unpacked to packed; skops stores arrays uncompressed, so real files are near 1
+UNPACKED_PIECE_BYTES = 2**20
 KEPT_ESTIMATORS = 8  # loaded versions a process keeps; the least recently used one goes
 
 
@@ -103,22 +106,39 @@ def require_sha256(data: bytes, expected: str, what: str) -> None:
 
 def _require_sane_archive(data: bytes) -> None:
     try:
-        entries = zipfile.ZipFile(io.BytesIO(data)).infolist()
+        archive = zipfile.ZipFile(io.BytesIO(data))
     except zipfile.BadZipFile as error:
         raise ModelRefusedError(f"the model file is not a skops file: {error}") from None
+    entries = archive.infolist()
     unpacked = sum(entry.file_size for entry in entries)
     if len(entries) > MAX_ENTRIES or unpacked > min(MAX_UNPACKED_BYTES, MAX_RATIO * len(data)):
         raise ModelRefusedError(
             f"the model file unpacks to {len(entries)} entries of {unpacked} bytes from {len(data)}; expected at most "
             f"{MAX_ENTRIES} entries, {MAX_UNPACKED_BYTES} bytes and {MAX_RATIO} times its size"
         )
+    for entry in entries:
+        if entry.compress_type != zipfile.ZIP_STORED:
+            _require_true_size(archive, entry)
+
+
+def _require_true_size(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> None:
+    """An entry that unpacks to more than it says ends at that size with a wrong checksum, if it is read in pieces.
+
+    Read at once, as skops reads it, it would be unpacked whole before it is cut.
+    """
+    try:
+        with archive.open(entry) as part:
+            while part.read(UNPACKED_PIECE_BYTES):
+                pass
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+        raise ModelRefusedError(f"the model file cannot be unpacked: {error}") from None
 
 
 def _use_one_job(estimator: Any) -> None:
-    """n_jobs=-1 in a worker would start a process or thread a core in each of its processes."""
-    if hasattr(estimator, "get_params"):
-        named = estimator.get_params(deep=True)
-        wide = {
-            name: 1 for name, value in named.items() if name.rpartition("__")[2] == "n_jobs" and value not in (None, 1)
-        }
-        estimator.set_params(**wide)
+    """n_jobs=-1 in a worker would start a process or thread a core in each of its processes.
+
+    Fitted parts count too: a forest inside a search has a copy of the parameter of its own.
+    """
+    for part in parts_of(estimator):
+        if isinstance(part, BaseEstimator) and vars(part).get("n_jobs") not in (None, 1):
+            part.n_jobs = 1

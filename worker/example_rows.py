@@ -9,6 +9,7 @@ import pandas as pd
 
 from queuecast.domain.errors import InvalidInputError, ModelRefusedError
 from queuecast.domain.signature import Layout
+from worker.csv_files import read_csv
 
 TABLE_MEDIA_TYPE = "application/vnd.queuecast.table+json"
 
@@ -30,7 +31,7 @@ def read_example(path: Path, media_type: str, estimator: Any, target: tuple[str,
 
     Raises InvalidInputError when the file cannot be read, is empty or lacks a column that the estimator names.
     """
-    known = _read_table(path.read_bytes()) if media_type == TABLE_MEDIA_TYPE else _read_csv(path)
+    known = _read_table(path.read_bytes()) if media_type == TABLE_MEDIA_TYPE else read_csv(path)
     if len(known) == 0:
         raise InvalidInputError("the example has no rows; expected some of those that the estimator was fitted on")
     if isinstance(known, pd.DataFrame):
@@ -41,13 +42,6 @@ def read_example(path: Path, media_type: str, estimator: Any, target: tuple[str,
             f"the example has {known.shape[1]} feature columns, the estimator was fitted on {width}"
         )
     return known
-
-
-def _read_csv(path: Path) -> Any:
-    try:
-        return pd.read_csv(path, float_precision="round_trip")
-    except (ValueError, pd.errors.ParserError) as error:  # UnicodeDecodeError is a ValueError
-        raise InvalidInputError(f"the example cannot be read as CSV: {error}") from None
 
 
 def _features(known: Any, estimator: Any, target: tuple[str, ...]) -> Any:
@@ -71,12 +65,20 @@ def _read_table(data: bytes) -> Any:
         raise InvalidInputError(f"the example cannot be read as a JSON table: {error}") from None
     try:
         if table.layout is Layout.ARRAY:
-            return np.array(table.rows, dtype=table.columns[0].dtype).reshape(len(table.rows), len(table.columns))
+            return _array(table)
         values = zip(*table.rows, strict=True) if table.rows else ([] for _ in table.columns)
         pairs = list(zip(table.columns, values, strict=True))
         return pd.DataFrame({column.name: _series(column, list(cells)) for column, cells in pairs})
     except (TypeError, ValueError, IndexError) as error:
         raise ModelRefusedError(f"the example rows do not fit their columns: {error}") from None
+
+
+def _array(table: Table) -> Any:
+    dtype = table.columns[0].dtype
+    rows: Any = table.rows
+    if dtype == "object":
+        rows = [[np.nan if value is None else value for value in row] for row in rows]
+    return np.array(rows, dtype=dtype).reshape(len(rows), len(table.columns))
 
 
 def _series(column: TableColumn, values: list[Any]) -> Any:

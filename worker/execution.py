@@ -51,17 +51,18 @@ class Execution:
         try:
             work, rows = self._jobs.read_work(job_id)
             result = self._runners[job.type](job, work, rows, self._reporter(job))
+            encoded = msgspec.json.encode(result.value)
         except (JobStoppedError, UnknownJobError):
             self._stop(job)
         except UnavailableError:
             raise
         except QueuecastError as error:
             self._fail(job, failure_of(error))
-        except Exception as error:  # an estimator raises what it likes
+        except Exception as error:  # an estimator raises and returns what it likes
             log.exception("run_crashed", job_id=job_id)
             self._fail(job, Failure("run_failed", f"{type(error).__name__}: {error}"))
         else:
-            self._succeed(job, result)
+            self._succeed(job, result, encoded)
 
     def fail_lost(self, job_id: str, failure: Failure) -> None:
         """Fails a job whose process died or was ended, if it still runs. Safe to call twice."""
@@ -93,11 +94,11 @@ class Execution:
 
         return report
 
-    def _succeed(self, job: Job, result: Result) -> None:
+    def _succeed(self, job: Job, result: Result, encoded: bytes) -> None:
         def move(present: Job) -> Job:
             return replace(present.succeeded(self._clock(), self._retention_s), model=result.model or present.model)
 
-        self._finish(job, move, msgspec.json.encode(result.value))
+        self._finish(job, move, encoded)
 
     def _fail(self, job: Job, failure: Failure) -> None:
         self._finish(job, lambda present: present.failed(failure, self._clock(), self._retention_s))

@@ -30,7 +30,8 @@ def column_of(column: Column, values: list[Any]) -> Any:
     if column.dtype == "category":
         return pd.Categorical(values, categories=list(column.categories or ()))
     if column.dtype == "object":
-        return np.array([np.nan if value is None else value for value in values], dtype=object)
+        # A Series: the frame would make strings of a plain array of objects.
+        return pd.Series([np.nan if value is None else value for value in values], dtype=object)
     if column.dtype in _NUMPY_NAMES:
         return np.array(values, dtype=column.dtype)  # numpy reads None as NaN for a float dtype
     return pd.array(values, dtype=column.dtype)  # "str", "Int64" and the like: None becomes their own missing

@@ -101,7 +101,7 @@ def _methods(estimator: Any, sample: Any) -> tuple[tuple[Method, ...], dict[str,
 
 def _with_nullable(estimator: Any, signature: Signature, rows: list[Any]) -> tuple[Column, ...]:
     probed = rows[:PROBED_ROWS]
-    candidates = [index for index, column in enumerate(signature.columns) if _can_be_missing(column)]
+    candidates = [i for i, column in enumerate(signature.columns) if _can_be_missing(column, signature.layout)]
     # All at once first: one call instead of one a column for the usual pipeline with imputers.
     if candidates and _takes_nulls(estimator, signature, probed, candidates):
         accepted = set(candidates)
@@ -113,8 +113,10 @@ def _with_nullable(estimator: Any, signature: Signature, rows: list[Any]) -> tup
     )
 
 
-def _can_be_missing(column: Column) -> bool:
-    return column.dtype not in ("bool",) and not column.dtype.startswith(("int", "uint"))
+def _can_be_missing(column: Column, layout: Layout) -> bool:
+    """Whether the dtype has a way to say "missing" at all: numpy's integers, booleans and words have none."""
+    is_word_array = layout is Layout.ARRAY and column.dtype == "str"
+    return not is_word_array and column.dtype != "bool" and not column.dtype.startswith(("int", "uint"))
 
 
 def _takes_nulls(estimator: Any, signature: Signature, rows: list[Any], at: list[int]) -> bool:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from sklearn.base import clone, is_classifier, is_regressor
+from sklearn.utils._param_validation import InvalidParameterError
 
 from queuecast.domain.errors import Finding, InvalidInputError, RunFailedError
 from queuecast.domain.gate import Comparison, is_promoted
@@ -158,14 +159,20 @@ def _fit(champion: Any, work: TrainingWork, rows: TrainingRows, split: Split) ->
     try:
         challenger = clone(champion).set_params(**work.params)
     except (ValueError, TypeError, AttributeError) as error:
-        finding = Finding("/params", "invalid_params", str(error))
-        raise InvalidInputError(f"the parameters do not fit the estimator: {error}", (finding,)) from error
+        raise _invalid_params(error) from error
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a ConvergenceWarning on stderr helps nobody; the score tells
             return challenger.fit(rows.taken(split.train), rows.target[split.train])
+    except InvalidParameterError as error:
+        raise _invalid_params(error) from error
     except Exception as error:  # an estimator raises what it likes
         raise RunFailedError(f"fit raised {type(error).__name__}: {error}", code="fit_failed") from error
+
+
+def _invalid_params(error: Exception) -> InvalidInputError:
+    finding = Finding("/params", "invalid_params", str(error))
+    return InvalidInputError(f"the parameters do not fit the estimator: {error}", (finding,))
 
 
 def _compare(champion: Manifest, fitted_champion: Any, challenger: Any, rows: TrainingRows, split: Split) -> Comparison:
@@ -195,7 +202,7 @@ def _metric(estimator: Any) -> str | None:
 def _score(estimator: Any, features: Any, target: Any) -> float | None:
     try:
         score = float(estimator.score(features, target))
-    except ValueError:  # for example a label that the estimator never saw, or a metric that takes no second output
+    except Exception:  # a label or a category that it never saw, a metric for one output: it raises what it likes
         return None
     return score if math.isfinite(score) else None
 

@@ -1,11 +1,12 @@
-"""Forged trees are found before they are used. Compiled tree code follows indices from the file without a look:
+"""Forged trees are found before they are used. Compiled code follows indices from the file without a look:
 a child at 2**40 ends the process (SIGSEGV), so a model that loads is not yet a model that is safe to call.
 
 What must hold was read in scikit-learn's sources (tree/_tree.pyx, _hist_gradient_boosting/_predictor.pyx,
-neighbors/_binary_tree.pxi.tp): a child comes after its parent, and features, rows and bitsets exist.
+neighbors/_binary_tree.pxi.tp, svm/_base.py): a child comes after its parent, and features, rows, bitsets and support
+vectors exist. Sparse matrices know themselves how to check their indices.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -15,21 +16,27 @@ from sklearn.ensemble._gb import BaseGradientBoosting
 from sklearn.ensemble._hist_gradient_boosting.gradient_boosting import BaseHistGradientBoosting
 from sklearn.neighbors._ball_tree import BallTree
 from sklearn.neighbors._kd_tree import KDTree
+from sklearn.svm._base import BaseLibSVM
 from sklearn.tree import BaseDecisionTree
 from sklearn.tree._tree import Tree
 
 from queuecast.domain.errors import ModelRefusedError
 
+METRIC = 11  # its place in the state of a KDTree or BallTree
+
 
 def require_sound_trees(estimator: Any) -> None:
     """Raises ModelRefusedError for the first tree under `estimator` whose indices lead out of its arrays."""
-    for part in _parts(estimator):
-        problem = _problem(part)
+    for part in parts_of(estimator):
+        try:
+            problem = _problem(part)
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+            problem = f"a part of it is missing or of the wrong kind ({error})"
         if problem:
             raise ModelRefusedError(f"the model holds a {type(part).__name__} that is not sound: {problem}")
 
 
-def _parts(root: Any) -> Iterator[Any]:
+def parts_of(root: Any) -> Iterator[Any]:
     """Every object reachable through attributes and containers, each once."""
     seen: set[int] = set()
     waiting = [root]
@@ -50,16 +57,11 @@ def _parts(root: Any) -> Iterator[Any]:
 
 
 def _problem(part: Any) -> str:
-    if isinstance(part, Tree):
-        return _tree_problem(part)
-    if isinstance(part, BaseDecisionTree) and hasattr(part, "tree_"):
-        return _width_problem(part.tree_.n_features, part.n_features_in_)
-    if isinstance(part, BaseForest | BaseGradientBoosting) and hasattr(part, "estimators_"):
-        return _members_problem(part)
-    if isinstance(part, BaseHistGradientBoosting) and hasattr(part, "_predictors"):
-        return _histogram_problem(part)
-    if isinstance(part, KDTree | BallTree):
-        return _neighbors_problem(part)
+    for kinds, fitted_attribute, problem_of in _CHECKS:
+        if isinstance(part, kinds) and hasattr(part, fitted_attribute):
+            return problem_of(part)
+    if hasattr(part, "check_format"):  # a sparse matrix; raises ValueError
+        part.check_format(full_check=True)
     return ""
 
 
@@ -73,6 +75,10 @@ def _tree_problem(tree: Tree) -> str:
     )
 
 
+def _own_width_problem(estimator: BaseDecisionTree) -> str:
+    return _width_problem(estimator.tree_.n_features, estimator.n_features_in_)
+
+
 def _members_problem(ensemble: BaseEnsemble) -> str:
     for member in np.ravel(ensemble.estimators_):
         problem = _width_problem(member.n_features_in_, ensemble.n_features_in_)
@@ -82,6 +88,8 @@ def _members_problem(ensemble: BaseEnsemble) -> str:
 
 
 def _histogram_problem(model: BaseHistGradientBoosting) -> str:
+    if len(model._bin_mapper.is_categorical_) != model.n_features_in_:
+        return "a map of categorical features of another length than the features"
     for predictor in (each for stage in model._predictors for each in stage):
         nodes = predictor.nodes
         inner = nodes["is_leaf"] == 0
@@ -99,13 +107,23 @@ def _histogram_problem(model: BaseHistGradientBoosting) -> str:
 
 
 def _neighbors_problem(tree: Any) -> str:
-    rows, order, nodes, _ = (np.asarray(array) for array in tree.get_arrays())
+    if tree.__getstate__()[METRIC] is None:
+        return "no metric"
+    rows, order, nodes, bounds = (np.asarray(array) for array in tree.get_arrays())
     if len(order) != len(rows) or _leaves(order, len(rows)):
         return "a neighbor that does not exist"
-    bounds = np.concatenate([nodes["idx_start"], nodes["idx_end"]])
+    if bounds.ndim != 3 or bounds.shape[1:] != (len(nodes), rows.shape[1]):
+        return "bounds of other nodes or features than there are"
+    ranges = np.concatenate([nodes["idx_start"], nodes["idx_end"]])
     inner = np.flatnonzero(nodes["is_leaf"] == 0)
-    if _leaves(bounds, len(rows) + 1) or _leaves(2 * inner + 2, len(nodes)):
+    if _leaves(ranges, len(rows) + 1) or _leaves(2 * inner + 2, len(nodes)):
         return "a node that leads out of the tree"
+    return ""
+
+
+def _support_problem(model: BaseLibSVM) -> str:
+    if np.any(model._n_support < 0) or _leaves(model.support_, model.shape_fit_[0]):
+        return "support vectors that do not exist"
     return ""
 
 
@@ -123,3 +141,14 @@ def _width_problem(found: int, expected: int) -> str:
 
 def _leaves(indices: Any, length: int) -> bool:
     return bool(np.any(indices < 0) or np.any(indices >= length))
+
+
+# What to look at, the attribute that it has once it is fitted, and what looks.
+_CHECKS: tuple[tuple[Any, str, Callable[[Any], str]], ...] = (
+    (Tree, "node_count", _tree_problem),
+    (BaseDecisionTree, "tree_", _own_width_problem),
+    ((BaseForest, BaseGradientBoosting), "estimators_", _members_problem),
+    (BaseHistGradientBoosting, "_predictors", _histogram_problem),
+    ((KDTree, BallTree), "get_arrays", _neighbors_problem),
+    (BaseLibSVM, "_n_support", _support_problem),
+)

@@ -71,6 +71,8 @@ class CeleryBells:
     def __init__(self, redis_url: str) -> None:
         self._app = Celery("queuecast", set_as_current=False)
         self._app.conf.update(celery_settings(redis_url))
+        # One more try at once, for a connection that has gone stale; kombu's default tries for 6 s.
+        self._app.conf.broker_transport_options |= {"max_retries": 1, "interval_start": 0, "interval_max": 0.2}
 
     def ring(self, job: Job) -> None:
         try:

@@ -22,6 +22,7 @@ from queuecast.ports import JobFilter, JobPage
 CHANNEL = "qc:changes"
 INDEX = "qc:jobs"
 SCAN_LIMIT = 2_000  # records one listing call may look at before it answers with a cursor
+SCAN_BATCH = 500  # records fetched in one round trip
 
 # Ids are pruned from the index two at a time as new ones come in: records end by their own TTL.
 _CREATE = """
@@ -110,14 +111,14 @@ class RedisJobs:
     def page(self, wanted: JobFilter, cursor: str | None, limit: int) -> JobPage:
         found: list[Job] = []
         before = f"({cursor}" if cursor else "+"
-        for _ in range(0, SCAN_LIMIT, limit):
-            ids = [raw.decode() for raw in self._call(self._redis.zrevrangebylex, INDEX, before, "-", 0, limit)]
+        for _ in range(0, SCAN_LIMIT, SCAN_BATCH):
+            ids = [raw.decode() for raw in self._call(self._redis.zrevrangebylex, INDEX, before, "-", 0, SCAN_BATCH)]
             for job in self._records(ids):
                 if wanted.accepts(job):
                     found.append(job)
                 if len(found) == limit:
                     return JobPage(found, job.id)
-            if len(ids) < limit:
+            if len(ids) < SCAN_BATCH:
                 return JobPage(found, None)
             before = f"({ids[-1]}"
         return JobPage(found, ids[-1])
@@ -125,14 +126,14 @@ class RedisJobs:
     def changes(self) -> Iterator[str]:
         while True:
             try:
-                with self._redis.pubsub(ignore_subscribe_messages=True) as listener:  # type: ignore[no-untyped-call]
+                with self._redis.pubsub() as listener:  # type: ignore[no-untyped-call]
                     listener.subscribe(CHANNEL)
-                    yield ""
                     while True:
                         # A block shorter than the socket's timeout, so that a dead peer is noticed.
                         message = listener.get_message(timeout=2)
                         if message is not None:
-                            yield message["data"].decode()
+                            # Redis says when the subscription stands: what changes from then on is heard.
+                            yield message["data"].decode() if message["type"] == "message" else ""
             except redis.RedisError:
                 time.sleep(0.5)  # Redis is away; a waiter's own deadline bounds its wait meanwhile
 

@@ -73,7 +73,7 @@ def _canonical(value: Any) -> str:
         return ""
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return "s" + str(value)
     return "" if math.isnan(number) else f"n{number + 0.0:.12g}"  # + 0.0 makes -0.0 and 0.0 one
 

@@ -1,0 +1,184 @@
+"""A whole worker for tests: the real use cases on in-memory jobs and aliases and on folders under `root`."""
+
+import itertools
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import skops.io
+
+from queuecast.adapters.ids import new_id
+from queuecast.adapters.memory import MemoryAliases, MemoryJobs
+from queuecast.adapters.model_files import ModelFiles
+from queuecast.adapters.uploaded_files import UploadedFiles
+from queuecast.domain.holdout import HoldoutRule
+from queuecast.domain.job import Job, JobType, ModelRef
+from queuecast.domain.model import CHAMPION, AliasMove, Manifest
+from queuecast.domain.work import ImportWork, Method, PredictionWork, Promote, TrainingWork, Work
+from queuecast.example_rows import TABLE_MEDIA_TYPE, example_table, json_rows
+from queuecast.ports import StoredFile
+from worker.estimators import Estimators
+from worker.execution import Execution, Runner
+from worker.importing import Importing
+from worker.prediction import Prediction
+from worker.training import Training
+
+MODEL = "model"
+RETENTION_S = 3600.0
+
+
+class House:
+    """Submits jobs as the gateway would and runs them as a worker would, one after the other."""
+
+    def __init__(self, root: Path) -> None:
+        self._seconds = itertools.count(1_000.0)
+        self.jobs = MemoryJobs()
+        self.aliases = MemoryAliases()
+        self.models = ModelFiles(root / "models")
+        self.files = UploadedFiles(root / "files", new_id, self.clock)
+        self.file_folder = root / "files"
+        self.model_folder = root / "models"
+        self.estimators = Estimators(self.models)
+        prediction = Prediction(self.models, self.estimators, self.clock)
+        self.training = Training(self.models, self.aliases, self.files, self.estimators, self.clock)
+        self.importing = Importing(self.models, self.aliases, self.files, self.clock)
+        self.runners: dict[JobType, Runner] = {
+            JobType.PREDICTION: lambda job, work, rows, report: prediction.run(job, work, rows),
+            JobType.TRAINING: lambda job, work, rows, report: self.training.run(job, work, report),
+            JobType.IMPORT: lambda job, work, rows, report: self.importing.run(job, work, report),
+        }
+        self.execution = Execution(self.jobs, self.runners, self.clock, "worker-1", RETENTION_S)
+
+    def clock(self) -> float:
+        """A second later at every look."""
+        return next(self._seconds)
+
+    def submitted(self, kind: JobType, model: ModelRef, work: Work, rows: bytes = b"") -> Job:
+        job = Job(new_id("job"), kind, model, created_at=self.clock(), max_attempts=1)
+        self.jobs.create(job, work, rows)
+        return job
+
+    def ran(self, kind: JobType, model: ModelRef, work: Work, rows: bytes = b"") -> Job:
+        """The job as it ended."""
+        job = self.submitted(kind, model, work, rows)
+        self.execution.run(job.id)
+        return self.jobs.read(job.id)
+
+    def result(self, job: Job) -> dict[str, Any]:
+        present, result = self.jobs.read_with_result(job.id)
+        assert result is not None, f"{present.state}: {present.failure}"
+        return json.loads(result)
+
+    def stored(self, content: bytes, media_type: str = "text/csv", name: str = "file") -> StoredFile:
+        incoming = self.files.receive()
+        incoming.stream.write(content)
+        return incoming.keep(name, media_type)
+
+    def file_count(self) -> int:
+        return len(list(self.file_folder.iterdir()))
+
+    def import_work(
+        self,
+        model_bytes: bytes,
+        example: Any,
+        target: tuple[str, ...] = ("target",),
+        holdout: HoldoutRule | None = None,
+    ) -> ImportWork:
+        """example: rows as `Client.push` takes them, or the bytes of a CSV file."""
+        model_file = self.stored(model_bytes, "application/octet-stream")
+        if isinstance(example, bytes):
+            example_file = self.stored(example)
+        else:
+            example_file = self.stored(json.dumps(example_table(example)).encode(), TABLE_MEDIA_TYPE)
+        return ImportWork(model_file.id, example_file.id, target, holdout, "")
+
+    def pushed(
+        self,
+        estimator: Any,
+        example: Any,
+        target: tuple[str, ...] = ("target",),
+        holdout: HoldoutRule | None = None,
+        model: str = MODEL,
+    ) -> Job:
+        """The ended import job. estimator: a fitted one, or the bytes of a model file."""
+        data = estimator if isinstance(estimator, bytes) else skops.io.dumps(estimator)
+        return self.ran(JobType.IMPORT, ModelRef(model), self.import_work(data, example, target, holdout))
+
+    def predicted(self, rows: Any, method: Method, version: int = 1, model: str = MODEL) -> Job:
+        listed = json_rows(rows)
+        work = PredictionWork(method, len(listed))
+        return self.ran(JobType.PREDICTION, ModelRef(model, version), work, json.dumps(listed).encode())
+
+    def answers(self, rows: Any, method: Method, version: int = 1, model: str = MODEL) -> list[Any]:
+        result = self.result(self.predicted(rows, method, version, model))
+        return result["probabilities" if method is Method.PREDICT_PROBA else "predictions"]
+
+    def training_work(
+        self,
+        rows: Any,
+        target: tuple[str, ...] = ("target",),
+        params: dict[str, Any] | None = None,
+        promote: Promote = Promote.AUTO,
+    ) -> TrainingWork:
+        """rows: features and target in one DataFrame, or the bytes of a CSV file."""
+        stored = self.stored(rows if isinstance(rows, bytes) else rows.to_csv(index=False).encode())
+        return TrainingWork(stored.id, stored.sha256, target, params or {}, promote)
+
+    def trained(self, work: TrainingWork, version: int = 1, model: str = MODEL) -> Job:
+        """The ended training job, started from `version`."""
+        return self.ran(JobType.TRAINING, ModelRef(model, version), work)
+
+    def manifest(self, version: int, model: str = MODEL) -> Manifest:
+        return self.models.manifest(model, version)
+
+    def champion(self, model: str = MODEL) -> int | None:
+        return self.aliases.read(model).versions.get(CHAMPION)
+
+    def point(self, alias: str, version: int, model: str = MODEL) -> None:
+        """A person moves an alias."""
+        present = self.aliases.read(model)
+        previous = present.versions.get(alias)
+        move = AliasMove(present.generation + 1, alias, version, previous, self.clock(), "set", "by hand")
+        self.aliases.move(model, move)
+
+    def rewritten(self, job: Job, change: Callable[[Job], Job]) -> Job:
+        """Another process writes the record: `change` is a move of the job's present state."""
+        moved = change(self.jobs.read(job.id))
+        self.jobs.replace(moved)
+        return moved
+
+
+def aged(job: Job, **changes: Any) -> Job:
+    """The job one revision on, with fields changed as no move would."""
+    return replace(job, revision=job.revision + 1, **changes)
+
+
+def with_target(features: Any, target: Any, name: str = "target") -> pd.DataFrame:
+    """Features and target as one training file has them; an array gets the columns x0, x1 ..."""
+    if not isinstance(features, pd.DataFrame):
+        features = pd.DataFrame(features, columns=[f"x{index}" for index in range(features.shape[1])])
+    target = np.asarray(target)
+    if target.ndim == 1:
+        return features.assign(**{name: target})
+    return features.assign(**{f"{name}{index}": target[:, index] for index in range(target.shape[1])})
+
+
+def plain_outputs(estimator: Any, method: Method, rows: Any) -> Any:
+    """What the estimator answers in process, one entry a row."""
+    raw = getattr(estimator, method.value)(rows)
+    if isinstance(raw, list):
+        return np.stack(raw, axis=1)
+    return raw.toarray() if hasattr(raw, "toarray") else np.asarray(raw)
+
+
+def assert_same_answers(found: Any, expected: Any) -> None:
+    """Labels identical, floats within 1e-9 relative."""
+    found, expected = np.asarray(found), np.asarray(expected)
+    if expected.dtype.kind == "f":
+        np.testing.assert_allclose(found.astype(float), expected, rtol=1e-9, atol=1e-12)
+    else:
+        assert found.tolist() == expected.tolist()
