@@ -9,7 +9,7 @@ from werkzeug.exceptions import ClientDisconnected
 
 from api.bodies import FileBody, Problem, UploadForm
 from api.documents import Documents
-from api.requests import require_length
+from api.requests import require_length, require_plain
 from api.responses import file_body, json_response
 from queuecast.domain.errors import Finding, InvalidInputError, MalformedError, UnsupportedMediaError
 from queuecast.ports import FileStore, IncomingFile, StoredFile
@@ -49,6 +49,7 @@ class Uploads:
 
     def form(self) -> dict[str, Any]:
         """The parts of a form: files as FileStorage, fields as text. Raises MalformedError for one cut short."""
+        require_plain()
         length = require_length(request.content_length, self._max_upload_bytes)
         if request.mimetype != MULTIPART:
             raise UnsupportedMediaError(f"Content-Type is {request.mimetype or 'missing'}; expected {MULTIPART}")
@@ -64,6 +65,7 @@ class Uploads:
 
     def raw(self) -> StoredFile:
         """A body that is the file itself."""
+        require_plain()
         length = require_length(request.content_length, self._max_upload_bytes)
         incoming = self._files.receive()
         g.incoming.append(incoming)

@@ -5,7 +5,7 @@ from flask import Blueprint, Response, request
 from api.bodies import JobBody, PredictionRequest, Problem, WaitHeaders
 from api.documents import Documents
 from api.jobs import waited_response
-from api.requests import json_body, preferred_wait_s, require_rows
+from api.requests import json_body, preferred_wait_s, require_rows, require_shallow
 from api.responses import accepted
 from api.submission import Submission, require_method
 from api.waiting import Waiting
@@ -35,6 +35,7 @@ def predictions_blueprint(
         The version is pinned now; the rows are checked against its signature before anything is queued.
         """
         body = json_body(PredictionRequest, max_body_bytes)
+        require_shallow(body.metadata, "/metadata")
         manifest, ref = submission.resolve(model, body.version)
         require_method(manifest, body.method)
         rows = bytes(body.inputs)

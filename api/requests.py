@@ -4,6 +4,8 @@ Rows are checked by a decoder compiled from the signature, in one pass. Only whe
 and walked by `Signature.findings`, which knows all the places and the words.
 """
 
+import json
+import math
 import re
 from functools import lru_cache
 from typing import Annotated, Any, Literal, TypeVar
@@ -23,6 +25,9 @@ from queuecast.domain.signature import INT64_MAX, INT64_MIN, Column, ColumnType,
 
 T = TypeVar("T")
 MAX_WAIT_S = 30.0
+MAX_DEPTH = 32
+MAX_DIGITS = 400  # a float has at most 309 before its point
+MAX_GENERATION_DIGITS = 18
 _PATH = re.compile(r" - at `(?:key in )?\$(?P<path>.*)`$")
 _TYPES: dict[ColumnType, Any] = {
     ColumnType.NUMBER: float,
@@ -37,13 +42,18 @@ def json_body(kind: type[T], max_bytes: int) -> T:
 
     Raises UnsupportedMediaError, LengthRequiredError, TooLargeError, MalformedError or InvalidInputError.
     """
-    encoding = request.headers.get("Content-Encoding", "identity")
-    if encoding != "identity":
-        raise UnsupportedMediaError(f"Content-Encoding is {encoding!r}; send the body as it is")
+    require_plain()
     if request.mimetype != "application/json":
         raise UnsupportedMediaError(f"Content-Type is {request.mimetype or 'missing'}; expected application/json")
     require_length(request.content_length, max_bytes)
     return decoded(kind, request.get_data(cache=False))
+
+
+def require_plain() -> None:
+    """Raises UnsupportedMediaError for a compressed body: it is never inflated here."""
+    encoding = request.headers.get("Content-Encoding", "identity")
+    if encoding != "identity":
+        raise UnsupportedMediaError(f"Content-Encoding is {encoding[:40]!r}; send the body as it is")
 
 
 def require_length(length: int | None, limit: int) -> int:
@@ -77,11 +87,13 @@ def converted(kind: type[T], values: dict[str, str]) -> T:
         raise _invalid(error) from None
 
 
-def _invalid(error: msgspec.ValidationError) -> InvalidInputError:
+def _invalid(error: msgspec.ValidationError, within: str = "") -> InvalidInputError:
+    """within: the pointer to what was decoded."""
     found = _PATH.search(str(error))
-    pointer = re.sub(r"\[(\d+|\.\.\.)\]|\.", lambda part: "/" + (part[1] or ""), found["path"]) if found else ""
+    path = found["path"].partition("[...]")[0] if found else ""  # within a free object it says no more
+    pointer = re.sub(r"\[(\d+)\]|\.", lambda part: "/" + (part[1] or ""), path)
     detail = _PATH.sub("", str(error))
-    return InvalidInputError(detail, (Finding(pointer, "invalid", detail),))
+    return InvalidInputError(detail, (Finding(within + pointer, "invalid", detail),))
 
 
 def require_rows(signature: Signature, rows: bytes, max_rows: int) -> int:
@@ -97,6 +109,10 @@ def require_rows(signature: Signature, rows: bytes, max_rows: int) -> int:
         raise MalformedError(f"the rows are not JSON in UTF-8: {error}") from None
     except RecursionError:
         raise MalformedError("the rows are nested too deeply") from None
+    if not _is_compiled(signature):
+        findings = signature.findings(_parsed(rows))
+        if findings:
+            raise _misfit(findings)
     if count == 0:
         finding = Finding("/inputs", "empty", "found an empty list, expected at least one row")
         raise InvalidInputError("there are no rows", (finding,))
@@ -110,33 +126,48 @@ def require_rows(signature: Signature, rows: bytes, max_rows: int) -> int:
 
 
 def _misfits(signature: Signature, rows: bytes, error: msgspec.ValidationError) -> InvalidInputError:
-    try:
-        parsed = msgspec.json.decode(rows)
-    except (msgspec.DecodeError, RecursionError):  # a number too long to hold; the compiled check has said where
-        parsed = None
-    if not isinstance(parsed, list):
-        invalid = _invalid(error)
-        pointer = "/inputs" + invalid.findings[0].pointer
-        return InvalidInputError(invalid.detail, (Finding(pointer, "invalid", invalid.detail),))
-    findings = signature.findings(parsed)
-    if not findings:  # both say the same of every row (a test holds them to it); never let a disagreement through
-        return _invalid(error)
+    parsed = _parsed(rows)
+    findings = signature.findings(parsed) if isinstance(parsed, list) else ()
+    # Both say the same of every row (a test holds them to it), but for a column that is there twice.
+    return _misfit(findings) if findings else _invalid(error, "/inputs")
+
+
+def _misfit(findings: tuple[Finding, ...]) -> InvalidInputError:
     more = "" if len(findings) == 1 else f" (and {len(findings) - 1} more)"
     return InvalidInputError(f"{findings[0].pointer}: {findings[0].detail}{more}", findings)
 
 
+def _parsed(rows: bytes) -> Any:
+    """The rows for the walk that finds every misfit: numbers that are too long to hold become infinite."""
+    try:
+        return json.loads(rows, parse_int=lambda digits: int(digits) if len(digits) < MAX_DIGITS else math.inf)
+    except (ValueError, RecursionError) as error:
+        raise MalformedError(f"the rows are not JSON in UTF-8, or nested too deeply: {error}") from None
+
+
 @lru_cache(maxsize=256)
 def _decoder(signature: Signature) -> msgspec.json.Decoder[list[Any]]:
+    if not _is_compiled(signature):
+        return msgspec.json.Decoder(list[Any])
     types = [_type_of(column) for column in signature.columns]
     row: Any = tuple[*types]  # type: ignore[valid-type]
     if signature.layout is Layout.FRAME:
-        names = [column.name for column in signature.columns]
         # Field names must be identifiers; the column names travel as their JSON names.
         fields = [
-            (f"c{i}", kind, msgspec.field(name=name)) for i, (name, kind) in enumerate(zip(names, types, strict=True))
+            (f"c{index}", kind, msgspec.field(name=column.name))
+            for index, (column, kind) in enumerate(zip(signature.columns, types, strict=True))
         ]
         row = msgspec.defstruct("Row", fields, forbid_unknown_fields=True)
     return msgspec.json.Decoder(list[row])
+
+
+@lru_cache(maxsize=256)
+def _is_compiled(signature: Signature) -> bool:
+    """msgspec takes no field whose name JSON must escape, and no choice of nothing: those are walked."""
+    return all(
+        json.dumps(column.name, ensure_ascii=False) == f'"{column.name}"' and column.categories != ()
+        for column in signature.columns
+    )
 
 
 def _type_of(column: Column) -> Any:
@@ -144,6 +175,20 @@ def _type_of(column: Column) -> Any:
     if column.categories is not None:
         kind = Literal[column.categories]
     return kind | None if column.nullable else kind
+
+
+def require_shallow(value: Any, pointer: str) -> None:
+    """Raises MalformedError for JSON that is nested deeper than anybody means: it could be read and not written."""
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [
+            inner
+            for each in level
+            if isinstance(each, dict | list)
+            for inner in (each.values() if isinstance(each, dict) else each)
+        ]
+    if level:
+        raise MalformedError(f"{pointer} is nested more than {MAX_DEPTH} levels deep")
 
 
 def preferred_wait_s(prefer: str) -> float | None:
@@ -161,6 +206,6 @@ def expected_generation(if_match: str) -> int | None:
     if tag == "*":
         return None
     number = tag.removeprefix("W/").strip('"')
-    if not number.isdecimal():
+    if not number.isdecimal() or len(number) > MAX_GENERATION_DIGITS:
         raise InvalidInputError(f'If-Match is {if_match[:80]!r}, expected the ETag of the model, such as "3"')
     return int(number)

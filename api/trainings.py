@@ -7,7 +7,7 @@ from flask import Blueprint, Response
 
 from api.bodies import JobBody, Problem, TrainingRequest
 from api.documents import Documents
-from api.requests import json_body
+from api.requests import json_body, require_shallow
 from api.responses import accepted
 from api.submission import Submission
 from queuecast.domain.errors import Finding, InvalidInputError, UnknownFileError
@@ -36,6 +36,8 @@ def trainings_blueprint(
         With `promote: auto` the new version becomes champion if it is not worse.
         """
         body = json_body(TrainingRequest, max_body_bytes)
+        require_shallow(body.metadata, "/metadata")
+        require_shallow(body.params, "/params")
         manifest, ref = submission.resolve(model, CHAMPION)
         stored = _stored(files, body.file_id)
         target = (body.target,) if isinstance(body.target, str) else tuple(body.target)

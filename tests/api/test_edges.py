@@ -11,6 +11,7 @@ import pytest
 import schemathesis
 from flask import Flask
 from flask.testing import FlaskClient
+from structlog.testing import capture_logs
 from werkzeug.test import TestResponse
 
 from api.requests import preferred_wait_s
@@ -130,6 +131,17 @@ def test_bytes_that_are_not_utf_8_are_a_400_or_422_wherever_in_the_rows(
     assert gateway.recorded() == []
 
 
+@pytest.mark.parametrize(("first", "pointers"), [('"x"', ["/inputs/0/age"]), ("1e999", ["/inputs/0/age"])])
+def test_a_repeated_column_whose_first_value_does_not_fit_is_pointed_at(
+    http: FlaskClient, first: str, pointers: list[str]
+) -> None:
+    data = json.dumps({"inputs": [ROW]}).replace('"age":', f'"age": {first}, "age":')
+
+    answer = http.post(PREDICTIONS, data=data, headers=JSON)
+
+    assert (answer.status_code, [error["pointer"] for error in answer.json["errors"]]) == (422, pointers)
+
+
 # Depths and lengths
 
 
@@ -138,7 +150,8 @@ def test_metadata_of_any_depth_is_accepted_or_refused(gateway: Gateway, http: Fl
 
     def sent(depth: int) -> TestResponse:
         data = json.dumps({"inputs": [ROW], "metadata": {"a": "@"}}).encode().replace(b'"@"', nested(depth))
-        return http.post(PREDICTIONS, data=data, headers=JSON)
+        with capture_logs():  # to draw a trace a thousand calls deep takes a minute
+            return http.post(PREDICTIONS, data=data, headers=JSON)
 
     deepest = bisect(range(50_000), True, key=lambda depth: sent(depth).status_code != 202)
     answers = {depth: sent(depth) for depth in range(max(0, deepest - 12), deepest + 12)}
@@ -149,6 +162,20 @@ def test_metadata_of_any_depth_is_accepted_or_refused(gateway: Gateway, http: Fl
     accepted = [answer.json["id"] for answer in answers.values() if answer.status_code == 202]
     assert accepted
     assert {http.get(f"/v1/jobs/{job_id}").status_code for job_id in accepted} == {200}
+
+
+@pytest.mark.parametrize("depth", [10, 100, 500, 900, 940])
+def test_metadata_that_was_accepted_can_be_read_from_deep_within_a_worker(
+    gateway: Gateway, http: FlaskClient, depth: int
+) -> None:
+    """A task may have many more calls below it than a view, and calls and nesting share one limit."""
+    data = json.dumps({"inputs": [ROW], "metadata": {"a": "@"}}).encode().replace(b'"@"', nested(depth))
+    answer = http.post(PREDICTIONS, data=data, headers=JSON)
+
+    def read_below(calls: int) -> list[Job]:
+        return read_below(calls - 1) if calls else [gateway.jobs.read(job_id) for job_id in gateway.recorded()]
+
+    assert len(read_below(100)) == (1 if answer.status_code == 202 else 0)
 
 
 @pytest.mark.parametrize("depth", [2, 20, 500, 900, 950, 980, 990, 1000, 1010, 20_000])
