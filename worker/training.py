@@ -5,9 +5,11 @@ holdout. Champion and challenger are then scored now, on the same holdout rows. 
 may have seen those rows and would look unbeatable, so then the job says "incomparable" and leaves it to a person.
 """
 
+import hashlib
 import math
 import warnings
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from sklearn.base import clone, is_classifier, is_regressor
@@ -56,7 +58,9 @@ class Training:
         """Raises InvalidInputError for a file or parameters that do not fit, RunFailedError when the fit raises."""
         champion = self._models.manifest(job.model.name, job.model.pinned_version)
         report(_stage("read"))
-        rows = read_training_rows(self._files.path(work.file_id), champion, work)
+        path = self._files.path(work.file_id)
+        _require_frozen(path, work.file_sha256)
+        rows = read_training_rows(path, champion, work)
         report(_stage("split", len(rows.target)))
         split = _split(rows, champion)
         report(_stage("fit", len(split.train)))
@@ -139,6 +143,16 @@ class Training:
                 self._aliases, published, expected=expected, at=at, action="training", reason=reason, alias=CHALLENGER
             ):
                 return
+
+
+def _require_frozen(path: Path, sha256: str) -> None:
+    """Raises InvalidInputError unless the bytes are those that the job was accepted for."""
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != sha256:
+        raise InvalidInputError(
+            f"the file has sha256 {found} now, the job was accepted for {sha256}", code="file_changed"
+        )
 
 
 def _split(rows: TrainingRows, champion: Manifest) -> Split:

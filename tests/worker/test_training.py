@@ -451,7 +451,7 @@ def test_a_training_from_a_version_that_is_gone_fails_the_job(titanic: House) ->
 def test_a_training_that_fails_leaves_no_version_and_no_alias_moved(titanic: House, options: dict[str, Any]) -> None:
     titanic.trained(titanic.training_work(options.get("rows", ROWS), (TARGET,), options.get("params")))
 
-    assert titanic.models.versions(MODEL) == [1]
+    assert titanic.models.versions("model") == [1]
     assert titanic.aliases.read(MODEL).generation == 1
 
 
@@ -479,7 +479,7 @@ def test_a_training_that_is_stopped_before_its_end_leaves_no_version(titanic: Ho
     with pytest.raises(JobStoppedError):
         _reported(titanic, report)
 
-    assert titanic.models.versions(MODEL) == [1]
+    assert titanic.models.versions("model") == [1]
 
 
 def test_a_training_canceled_while_it_fits_promotes_nothing(titanic: House) -> None:
@@ -499,7 +499,7 @@ def test_a_training_canceled_while_it_fits_promotes_nothing(titanic: House) -> N
     titanic.execution.run(job.id)
 
     assert titanic.jobs.read(job.id).state is State.CANCELED
-    assert (titanic.models.versions(MODEL), titanic.champion()) == ([1], 1)
+    assert (titanic.models.versions("model"), titanic.champion()) == ([1], 1)
 
 
 def test_a_second_training_of_a_model_is_refused_while_one_lives(titanic: House) -> None:
@@ -508,3 +508,14 @@ def test_a_second_training_of_a_model_is_refused_while_one_lives(titanic: House)
 
     with pytest.raises(ConflictError, match="in training already"):
         titanic.submitted(JobType.TRAINING, ModelRef(MODEL, 1), work)
+
+
+def test_a_file_that_is_not_the_one_that_was_accepted_is_not_trained_on(titanic: House) -> None:
+    work = titanic.training_work(ROWS, (TARGET,))
+    path = titanic.files.path(work.file_id)
+    path.write_bytes(path.read_bytes() + b"\n")
+
+    failure = _failure(titanic.trained(work))
+
+    assert failure.code == "file_changed"
+    assert titanic.models.versions("model") == [1]
