@@ -1,6 +1,6 @@
 """`/v1/jobs`: what became of a job, a list of them, and canceling one."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 from flask import Blueprint, Response, request
 
@@ -95,7 +95,8 @@ def _seconds(moment: str | None) -> float | None:
     if moment is None:
         return None
     try:
-        return datetime.fromisoformat(moment).timestamp()
+        found = datetime.fromisoformat(moment)
+        return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
     except ValueError:
         detail = f"found {moment[:40]!r}, expected an RFC 3339 time such as 2026-01-31T12:00:00Z"
         raise InvalidInputError(detail, (Finding("/created_after", "invalid", detail),)) from None

@@ -9,6 +9,10 @@ import redis
 
 from deploy.embedded.redis_server import RedisServer
 
+# Before numpy is imported: several processes with a pool of OpenMP threads each wait for one another for minutes.
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")
+
 
 def require_service(is_there: bool, what: str) -> None:
     """Skips with the reason where a service is missing; fails where `QUEUECAST_REQUIRE_SERVICES=1` says it must be."""

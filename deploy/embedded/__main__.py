@@ -64,6 +64,8 @@ def _run(settings: Settings, redis_url: str, workers: int) -> int:
         variable("data_dir"): str(settings.data_dir.resolve()),
         # The screen is for the tour; a file or a container is for the logs.
         variable("log_level"): os.environ.get(variable("log_level"), "WARNING"),
+        # The example fits beside running workers: two pools of OpenMP threads on one machine wait for one another.
+        "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", str(settings.model_threads)),
         "QUEUECAST_URL": f"http://127.0.0.1:{settings.api_port}",
         "CELERY_BROKER_URL": redis_url,  # for Flower: on its command line everybody could read the password
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",

@@ -30,19 +30,33 @@ class UploadedFiles:
         return Incoming(self._root, folder, self._new_id, self._clock)
 
     def stat(self, file_id: str) -> StoredFile:
-        return msgspec.json.decode((self._folder(file_id) / "about.json").read_bytes(), type=StoredFile)
+        try:
+            about = (self._folder(file_id) / "about.json").read_bytes()
+        except FileNotFoundError:  # deleted since the look whether it is there
+            raise _unknown(file_id) from None
+        return msgspec.json.decode(about, type=StoredFile)
 
     def path(self, file_id: str) -> Path:
         return self._folder(file_id) / "content"
 
     def delete(self, file_id: str) -> None:
-        shutil.rmtree(self._folder(file_id))
+        # Renamed first: of two that delete it at once, one does, and nobody reads half of it.
+        gone = self._root / f".deleted-{self._new_id('file')}"
+        try:
+            self._folder(file_id).rename(gone)
+        except FileNotFoundError:
+            raise _unknown(file_id) from None
+        shutil.rmtree(gone)
 
     def _folder(self, file_id: str) -> Path:
         folder = self._root / file_id
         if not ID_RULE.fullmatch(file_id) or not folder.is_dir():
-            raise UnknownFileError(f"no file {file_id[:80]!r}; upload it with POST /v1/files")
+            raise _unknown(file_id)
         return folder
+
+
+def _unknown(file_id: str) -> UnknownFileError:
+    return UnknownFileError(f"no file {file_id[:80]!r}; upload it with POST /v1/files")
 
 
 class HashedFile(FileIO):

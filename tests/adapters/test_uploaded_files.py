@@ -119,6 +119,21 @@ def test_a_file_is_deleted_once(files: UploadedFiles) -> None:
         files.delete(stored.id)
 
 
+def test_a_file_that_is_deleted_meanwhile_is_unknown_and_deleted_once(files: UploadedFiles, tmp_path: Path) -> None:
+    """Between the look whether it is there and the look into it, another request may have taken it away."""
+    for _ in range(50):
+        file_id = received(files, b"a").id
+        deletes = [lambda file_id=file_id: files.delete(file_id)] * 4  # type: ignore[misc]
+        stats = [lambda file_id=file_id: files.stat(file_id)] * 4  # type: ignore[misc]
+
+        answers = at_once([*deletes, *stats])
+
+        kinds = {type(answer) for answer in answers}
+        assert kinds <= {type(None), StoredFile, UnknownFileError}, answers
+        assert answers[:4].count(None) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     "file_id",
     [

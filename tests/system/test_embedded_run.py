@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Self
 
 import pytest
 
@@ -35,6 +36,14 @@ class Run:
         os.killpg(self.process.pid, signal.SIGINT)
         return self.process.wait(90)
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """A test that failed half-way leaves nothing running."""
+        if self.process.poll() is None:
+            self.press_ctrl_c()
+
 
 def processes_with(text: str) -> list[str]:
     """Command lines and environments of live processes that contain `text`."""
@@ -59,21 +68,20 @@ def environ(tmp_path: Path) -> dict[str, str]:
 def test_a_run_answers_stops_cleanly_and_keeps_models_and_jobs(
     repository: Path, tmp_path: Path, environ: dict[str, str]
 ) -> None:
-    first = Run(repository, tmp_path, environ)
-    wait_for(lambda: "Ctrl-C stops everything" in first.screen(), "the tour", 120)
     url = f"http://127.0.0.1:{environ['QUEUECAST_API_PORT']}"
-    jobs = json.loads(queuecast("jobs", "--json", url=url))
-    first_code = first.press_ctrl_c()
+    with Run(repository, tmp_path, environ) as first:
+        wait_for(lambda: "Ctrl-C stops everything" in first.screen(), "the tour", 120)
+        jobs = json.loads(queuecast("jobs", "--json", url=url))
+        first_code, first_screen = first.press_ctrl_c(), first.screen()
     left = processes_with(str(tmp_path / "data"))
     files = {path.name for path in (tmp_path / "data").rglob("*") if path.is_file()}
 
-    second = Run(repository, tmp_path, environ)
-    wait_for(lambda: "Ctrl-C stops everything" in second.screen(), "the second tour", 120)
-    jobs_again = json.loads(queuecast("jobs", "--json", url=url))
-    models = json.loads(queuecast("models", "--json", url=url))
-    second.press_ctrl_c()
+    with Run(repository, tmp_path, environ) as second:
+        wait_for(lambda: "Ctrl-C stops everything" in second.screen(), "the second tour", 120)
+        jobs_again = json.loads(queuecast("jobs", "--json", url=url))
+        models = json.loads(queuecast("models", "--json", url=url))
 
-    assert "survives with probability 0.9" in first.screen()
+    assert "survives with probability 0.9" in first_screen
     assert first_code == 0
     assert left == []
     assert not {name for name in files if name.endswith((".pid", ".lock", ".sock", ".conf")) or "incoming" in name}
