@@ -12,9 +12,11 @@ import sys
 from contextlib import ExitStack, closing
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import honcho.manager
 from honcho.environ import expand_processes, parse_procfile
+from honcho.printer import Printer
 
 from deploy.embedded.redis_server import RedisServer
 from queuecast.config import SettingError, Settings, read_settings, variable
@@ -35,6 +37,35 @@ class MainProcesses:
 
     def kill(self, pid: int) -> None:
         _signal(os.killpg, pid, signal.SIGKILL)
+
+
+class LastingPrinter(Printer):  # type: ignore[misc]
+    """Prints for as long as somebody reads. `make run | head` must not end the one who has to stop the others."""
+
+    def write(self, message: Any) -> None:
+        try:
+            super().write(message)
+        except OSError:
+            self.output = Path(os.devnull).open("w")  # noqa: SIM115 - open until the process ends
+
+
+class Manager(honcho.manager.Manager):  # type: ignore[misc]
+    """honcho's own, but for a signal that comes before all processes have told their pids: it would fail on it."""
+
+    def __init__(self) -> None:
+        super().__init__(LastingPrinter(sys.stdout))
+        self._procmgr = MainProcesses()
+        self._must_stop = False
+
+    def terminate(self) -> None:
+        self._must_stop = True
+        if self._all_started():
+            super().terminate()
+
+    def _system_print(self, data: str) -> None:
+        super()._system_print(data)  # among others, that a process has started
+        if self._must_stop and self._all_started():
+            super().terminate()
 
 
 def main() -> int:
@@ -73,8 +104,7 @@ def _run(settings: Settings, redis_url: str, workers: int) -> int:
         "PYTHONUNBUFFERED": "1",
     }
     honcho.manager.KILL_WAIT = STOP_WAIT_S
-    manager = honcho.manager.Manager()
-    manager._procmgr = MainProcesses()
+    manager = Manager()
     procfile = parse_procfile((ROOT / "Procfile").read_text())
     for process in expand_processes(procfile.processes, {"worker": workers}, environ):
         manager.add_process(process.name, process.cmd, env=process.env, cwd=str(ROOT))

@@ -95,6 +95,27 @@ def queuecast(*arguments: str, url: str) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_run_whose_reader_went_away_still_stops_all_it_started(
+    repository: Path, tmp_path: Path, environ: dict[str, str]
+) -> None:
+    """As in `make run | grep ...`, where Ctrl-C ends the reader first."""
+    piped = subprocess.Popen(
+        RUN, cwd=repository, env={**os.environ, **environ}, stdout=subprocess.PIPE, start_new_session=True
+    )
+    assert piped.stdout is not None
+    while b"started" not in piped.stdout.readline():
+        pass
+    piped.stdout.close()
+    wait_for(lambda: len(processes_with(str(tmp_path / "data"))) >= 5, "the processes", 60)
+
+    os.killpg(piped.pid, signal.SIGINT)
+    code = piped.wait(90)
+
+    assert code == 0
+    assert processes_with(str(tmp_path / "data")) == []
+
+
 @pytest.mark.parametrize("setting", ["QUEUECAST_API_PORT", "QUEUECAST_FLOWER_PORT"])
 def test_a_taken_port_is_named_with_the_setting_that_moves_it(
     repository: Path, environ: dict[str, str], setting: str
