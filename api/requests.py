@@ -101,15 +101,16 @@ def require_rows(signature: Signature, rows: bytes, max_rows: int) -> int:
 
     Raises InvalidInputError with a finding for each of the first misfits.
     """
+    decoder, is_compiled = _row_check(signature)
     try:
-        count = len(_decoder(signature).decode(rows))
+        count = len(decoder.decode(rows))
     except msgspec.ValidationError as error:
         raise _misfits(signature, rows, error) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:  # `inputs` was passed over unread before
         raise MalformedError(f"the rows are not JSON in UTF-8: {error}") from None
     except RecursionError:
         raise MalformedError("the rows are nested too deeply") from None
-    if not _is_compiled(signature):
+    if not is_compiled:
         findings = signature.findings(_parsed(rows))
         if findings:
             raise _misfit(findings)
@@ -146,9 +147,10 @@ def _parsed(rows: bytes) -> Any:
 
 
 @lru_cache(maxsize=256)
-def _decoder(signature: Signature) -> msgspec.json.Decoder[list[Any]]:
-    if not _is_compiled(signature):
-        return msgspec.json.Decoder(list[Any])
+def _row_check(signature: Signature) -> tuple[msgspec.json.Decoder[list[Any]], bool]:
+    """What reads the rows, and whether it checks them too."""
+    if not _is_compilable(signature):
+        return msgspec.json.Decoder(list[Any]), False
     types = [_type_of(column) for column in signature.columns]
     row: Any = tuple[*types]  # type: ignore[valid-type]
     if signature.layout is Layout.FRAME:
@@ -158,11 +160,10 @@ def _decoder(signature: Signature) -> msgspec.json.Decoder[list[Any]]:
             for index, (column, kind) in enumerate(zip(signature.columns, types, strict=True))
         ]
         row = msgspec.defstruct("Row", fields, forbid_unknown_fields=True)
-    return msgspec.json.Decoder(list[row])
+    return msgspec.json.Decoder(list[row]), True
 
 
-@lru_cache(maxsize=256)
-def _is_compiled(signature: Signature) -> bool:
+def _is_compilable(signature: Signature) -> bool:
     """msgspec takes no field whose name JSON must escape, and no choice of nothing: those are walked."""
     return all(
         json.dumps(column.name, ensure_ascii=False) == f'"{column.name}"' and column.categories != ()
