@@ -27,7 +27,7 @@ from queuecast.domain.errors import (
     StoreFullError,
     UnavailableError,
 )
-from queuecast.domain.job import FINAL_STATES, Job, JobType
+from queuecast.domain.job import FINAL_STATES, Job, JobType, State
 from queuecast.domain.work import Work
 from queuecast.ports import Accepted, JobFilter, JobPage, Repeat
 
@@ -120,6 +120,21 @@ return ''
 """
 
 
+# For a store that was filled from a backup, which has the records and not the lanes.
+_REQUEUE = (
+    ALLOW_OOM
+    + LANE_FUNCTIONS
+    + """
+local key = 'qc:job:' .. ARGV[1]
+local job = redis.call('HMGET', key, 'state', 'lane', 'entry')
+if job[1] ~= 'queued' or redis.call('ZSCORE', 'qc:delayed', ARGV[1]) then return 0 end
+if job[3] and #redis.call('XRANGE', 'qc:lane:' .. job[2], job[3], job[3]) == 1 then return 0 end
+enter(ARGV[1], job[2])
+return 1
+"""
+)
+
+
 def connect(url: str) -> redis.Redis:
     """A client that fails fast instead of retrying by itself: a hidden retry would write twice."""
     return redis.Redis.from_url(
@@ -137,6 +152,7 @@ class RedisJobs:
         self._create = client.register_script(_CREATE)
         self._replace = client.register_script(_REPLACE)
         self._delete = client.register_script(_DELETE)
+        self._requeue = client.register_script(_REQUEUE)
 
     def create(
         self, job: Job, work: Work, rows: bytes = b"", repeat: Repeat | None = None, replayed_letter: str | None = None
@@ -237,6 +253,23 @@ class RedisJobs:
             raise self._missing(job_id)
         if answer:
             raise IllegalMoveError(f"job {job_id} is {answer.decode()} and cannot be deleted; it must have ended")
+
+    def requeue_all(self, now: float, retention_s: float = REPEATABLE_S) -> int:
+        """Puts every job that has not ended back into its lane; what ran is given back. Safe to call twice.
+
+        Returns how many were put there. The reaper rings for the lanes.
+        """
+        count = 0
+        for raw in self._call(self._redis.zrangebylex, INDEX, "-", "+"):
+            job_id = raw.decode()
+            record = self._call(self._redis.hget, _key(job_id), "record")
+            job = None if record is None else decode_job(record)
+            if job is not None and job.state in (State.RUNNING, State.CANCELING):
+                self.replace(job.given_back(now, retention_s))
+                count += job.state is State.RUNNING
+            elif job is not None:
+                count += self._call(self._requeue, args=[job_id])
+        return count
 
     def overdue(self, now: float) -> list[str]:
         found = self._call(self._redis.zrangebyscore, "qc:expiring", "-inf", now, 0, OVERDUE_A_LOOK)
