@@ -37,7 +37,7 @@ def create_celery(
     """settings: those shared with the producer. answer: runs what waits in a lane; called in a child.
 
     The others are called in the main process. on_stop: the worker was told to stop, and finishes what it runs.
-    recover: children died, see `failure`; or all have ended with the worker (None). What they held is given back.
+    recover: children died, see `failure`; or the worker ends and all of them with it (None).
     """
     celery = Celery("queuecast")
     celery.conf.update(settings | WORKER_SETTINGS)
@@ -75,13 +75,15 @@ def worker_name(instance: str) -> str:
     return f"{os.uname().nodename}.{instance}:{os.getpid()}"
 
 
-def is_dead_child(worker: str, instance: str) -> bool:
-    """Whether `worker` is a process that this worker started and that is gone."""
-    start, _, pid = worker.rpartition(":")
-    if start != f"{os.uname().nodename}.{instance}":
-        return False
+def is_of(instance: str, worker: str) -> bool:
+    """Whether `worker` is a process of this start of this worker."""
+    return worker.rpartition(":")[0] == f"{os.uname().nodename}.{instance}"
+
+
+def is_alive(worker: str) -> bool:
+    """Whether the process of a worker of this machine is there."""
     try:
-        os.kill(int(pid), 0)
+        os.kill(int(worker.rpartition(":")[2]), 0)
     except ProcessLookupError:
-        return True
-    return False
+        return False
+    return True

@@ -35,7 +35,7 @@ from queuecast.adapters.redis_workers import RedisWorkers  # noqa: E402
 from queuecast.adapters.uploaded_files import UploadedFiles  # noqa: E402
 from queuecast.domain.job import Failure, JobType  # noqa: E402
 from queuecast.domain.lane import kind_of  # noqa: E402
-from worker.app import create_celery, is_dead_child, worker_name  # noqa: E402
+from worker.app import create_celery, is_alive, is_of, worker_name  # noqa: E402
 from worker.estimators import Estimators  # noqa: E402
 from worker.execution import Execution, Rules  # noqa: E402
 from worker.importing import Importing  # noqa: E402
@@ -87,7 +87,7 @@ def stop() -> None:
 
 
 def recover(failure: Failure | None) -> None:
-    """Gives back what this worker's dead children held."""
+    """Gives back what this worker's dead children held; at its end (None) what any of them holds still."""
     redis = connect(URL)
     lanes, workers, clock = RedisLanes(redis), RedisWorkers(redis, time.time), RedisClock(redis)
     recovery = Recovery(
@@ -99,7 +99,7 @@ def recover(failure: Failure | None) -> None:
         RecoveryRules(settings.lease_s, settings.retention_s),
     )
     for held in lanes.reserved():
-        if is_dead_child(held.worker, INSTANCE):
+        if is_of(INSTANCE, held.worker) and (failure is None or not is_alive(held.worker)):
             recovery.recover(held, failure)
 
 

@@ -22,7 +22,7 @@ from queuecast.domain.model import NAME_RULE, Manifest
 
 MANIFEST = "manifest.json"
 ABANDONED_S = 3600.0
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class ModelFiles:
