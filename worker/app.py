@@ -44,8 +44,11 @@ def create_celery(
     register_tasks(celery, time_limits_s, answer)
 
     @signals.worker_shutting_down.connect(weak=False)
-    def on_shutting_down(**_: Any) -> None:
-        on_stop()
+    def on_shutting_down(how: str = "", **_: Any) -> None:
+        if how == "Cold":  # SIGQUIT: the children were ended, and `worker_shutdown` is not sent
+            _recovered(None)
+        else:
+            on_stop()
 
     @signals.worker_shutdown.connect(weak=False)
     def on_shutdown(**_: Any) -> None:
