@@ -49,7 +49,9 @@ def celery_settings(redis_url: str) -> dict[str, Any]:
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,  # the default gives up after 100 and the worker exits
         "broker_transport_options": {
-            "visibility_timeout": 3600,
+            # Messages are acknowledged before they run. What a worker left that died in between is rung again soon,
+            # which is harmless, instead of lying there for an hour.
+            "visibility_timeout": 30,
             "unacked_restore_interval": 5,
             "unacked_restore_throttle": 1,
             "socket_timeout": 10,  # without it a half-open connection blocks for ever

@@ -1,5 +1,6 @@
 """Who leads: one key that the leader keeps alive. It ends by itself when the leader is gone, and another takes it."""
 
+import os
 import uuid
 
 import redis
@@ -21,7 +22,7 @@ class RedisLeader:
     def __init__(self, client: redis.Redis, office: str, term_s: float) -> None:
         self._key = f"qc:{office}"
         self._term_ms = int(term_s * 1000)
-        self._me = uuid.uuid4().hex
+        self._me = f"{os.uname().nodename}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         self._lead = client.register_script(_LEAD)
         self._resign = client.register_script(_RESIGN)
 

@@ -39,21 +39,24 @@ class Stack:
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self._repository = repository
 
-    def environ(self, **settings: object) -> dict[str, str]:
+    def environ(self, python_path: object = None, **settings: object) -> dict[str, str]:
         own = {
             "QUEUECAST_REDIS_URL": self.redis.url,
             "QUEUECAST_DATA_DIR": str(self.folder / "data"),
             "QUEUECAST_URL": self.url,
             "CELERY_BROKER_URL": self.redis.url,
-            "PYTHONPATH": str(self._repository),
+            "PYTHONPATH": os.pathsep.join(str(path) for path in (python_path, self._repository) if path),
         }
         return {**os.environ, **own, **{f"QUEUECAST_{name.upper()}": str(value) for name, value in settings.items()}}
 
-    def start(self, name: str, *command: str, **settings: object) -> None:
-        """Starts `python -m command` with its output in a log beside the data."""
+    def start(self, name: str, *command: str, under: str = "", **settings: object) -> None:
+        """Starts `python -m command` with its output in a log beside the data; `under`: a shell command before it."""
+        program = [sys.executable, "-m", *command]
+        if under:
+            program = ["bash", "-c", f'{under} && exec "$@"', "bash", *program]
         with (self.folder / f"{name}.log").open("ab") as log:
             self.processes[name] = subprocess.Popen(
-                [sys.executable, "-m", *command],
+                program,
                 cwd=self._repository,
                 env=self.environ(**settings),
                 stdout=log,
@@ -81,6 +84,15 @@ class Stack:
             "INFO",
         ]
         self.start(name, "celery", "-A", "worker.main", "worker", *options, **settings)
+
+    def start_reaper(self, name: str = "reaper", **settings: object) -> None:
+        self.start(name, "worker.reaper", **settings)
+
+    def kill(self, name: str) -> None:
+        """SIGKILL to a process and to what it started; returns when it is gone."""
+        process = self.processes.pop(name)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
     def push_titanic(self, *options: str) -> None:
         """Runs examples/titanic/train.py against this gateway."""
@@ -125,6 +137,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Iterato
         for name in ("worker1", "worker2"):
             running.start_worker(name)
         running.start_worker("trainer", "train")
+        running.start_reaper()
         wait_for(lambda: running.workers() == {"predict": 2, "train": 1}, "two workers and a trainer", START_WAIT_S)
         running.push_titanic()
         yield running
