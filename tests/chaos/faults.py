@@ -1,0 +1,234 @@
+"""What is done to the service. Each fault injects itself, says whom it hit, and leaves nothing behind.
+
+Processes that a fault killed come back through the supervisor after a short random delay; a Redis that it killed it
+restarts itself. A fault has ended when the process is dead, goes on, or is back.
+"""
+
+import random
+import re
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import redis
+
+from tests.chaos.cluster import Cluster, Member, children, has_reaper
+from tests.chaos.load import Load
+from tests.chaos.plan import START_LIMIT_S
+
+JUNK = "chaos:junk"
+STOP_LIMIT_S = 60.0
+FULL_S = (2.0, 3.5)
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One fault as it happened. `victims`: member names and pids whose claims must move on."""
+
+    kind: str
+    began_at: float
+    ended_at: float
+    queue: str = "predict"
+    victims: tuple[str, ...] = ()
+    detail: str = ""
+    is_kill: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What a fault may touch."""
+
+    cluster: Cluster
+    load: Load
+    random: random.Random
+    lease_s: float
+
+
+Fault = Callable[[Scene, str], Hit]
+
+
+def kill_child(scene: Scene, kind: str) -> Hit:
+    member = _busy(scene, "worker")
+    pids = children(_pid(member))
+    began_at = _kill(scene.cluster, pids)
+    return Hit(kind, began_at, time.time(), "predict", tuple(map(str, pids)), f"of {member.name}", is_kill=True)
+
+
+def kill_worker(scene: Scene, kind: str) -> Hit:
+    return _kill_member(scene, kind, _busy(scene, "worker"), "predict")
+
+
+def kill_trainer(scene: Scene, kind: str) -> Hit:
+    return _kill_member(scene, kind, _busy(scene, "trainer"), "train")
+
+
+def kill_gateway(scene: Scene, kind: str) -> Hit:
+    return _kill_member(scene, kind, scene.cluster.members["gateway"], "predict")
+
+
+def kill_reaper(scene: Scene, kind: str) -> Hit:
+    """The leader, by the pid in its lock; any of them when the lock does not tell."""
+    reapers = scene.cluster.of_role("reaper")
+    with scene.cluster.connect() as client:
+        held = client.get("qc:reaper")
+    pids = re.findall(r"\d+", held.decode(errors="replace")) if isinstance(held, bytes) else []
+    leading = [member for member in reapers if str(_pid(member)) in pids]
+    return _kill_member(scene, kind, scene.random.choice(leading or reapers), "predict")
+
+
+def kill_redis(scene: Scene, kind: str) -> Hit:
+    began_at = time.time()
+    scene.cluster.redis.kill()
+    time.sleep(scene.random.uniform(0.1, 1.0))
+    scene.cluster.redis.start()
+    return Hit(kind, began_at, time.time())
+
+
+def restart_redis(scene: Scene, kind: str) -> Hit:
+    began_at = time.time()
+    scene.cluster.redis.stop()
+    time.sleep(scene.random.uniform(0.1, 1.0))
+    scene.cluster.redis.start()
+    return Hit(kind, began_at, time.time())
+
+
+def freeze_redis(scene: Scene, kind: str) -> Hit:
+    return _freeze(scene, kind, [scene.cluster.redis.pid], scene.random.uniform(2, 4))
+
+
+def freeze_worker(scene: Scene, kind: str) -> Hit:
+    """Longer than its lease: when it goes on, its jobs are somebody else's, and its writes must be refused."""
+    pid = _pid(_busy(scene, "worker"))
+    return _freeze(scene, kind, [pid, *children(pid)], scene.lease_s + 1.5)
+
+
+def freeze_child(scene: Scene, kind: str) -> Hit:
+    return _freeze(scene, kind, children(_pid(_busy(scene, "worker"))), scene.lease_s + 1.5)
+
+
+def cut_connections(scene: Scene, kind: str) -> Hit:
+    began_at = time.time()
+    with scene.cluster.connect() as client:
+        cut = [int(client.execute_command("CLIENT", "KILL", "TYPE", each)) for each in ("normal", "pubsub")]
+    return Hit(kind, began_at, time.time(), detail=f"{sum(cut)} connections")
+
+
+def fill_redis(scene: Scene, kind: str) -> Hit:
+    """Leaves no room but for what is there already, for some seconds."""
+    began_at = time.time()
+    with scene.cluster.connect() as client:
+        client.set(JUNK, b"x" * 100_000)
+        used = int(client.info("memory")["used_memory"])
+        try:
+            client.config_set("maxmemory", used + 50_000)
+            time.sleep(scene.random.uniform(*FULL_S))
+        finally:
+            make_room(client)
+    return Hit(kind, began_at, time.time())
+
+
+def scale(scene: Scene, kind: str) -> Hit:
+    """One worker less for a while, ended cleanly, and up again."""
+    member = _busy(scene, "worker")
+    began_at = time.time()
+    member.is_wanted = False
+    try:
+        is_clean = _terminate(scene.cluster, member)
+        time.sleep(scene.random.uniform(0.5, 2))
+    finally:
+        member.is_wanted = True
+    return Hit(kind, began_at, time.time(), detail=f"{member.name}{'' if is_clean else ' had to be killed'}")
+
+
+def deploy(scene: Scene, kind: str) -> Hit:
+    """A clean restart of every worker and the trainer, one by one."""
+    began_at = time.time()
+    forced = []
+    for member in scene.cluster.of_role("worker", "trainer"):
+        lives = member.starts
+        if not _terminate(scene.cluster, member):
+            forced.append(member.name)
+        _wait(lambda member=member, lives=lives: member.starts > lives, STOP_LIMIT_S)
+        scene.cluster.wait_ready(START_LIMIT_S, member.name)
+    return Hit(kind, began_at, time.time(), detail=f"had to kill {', '.join(forced)}" if forced else "")
+
+
+FAULTS: dict[str, Fault] = {
+    each.__name__: each
+    for each in (
+        kill_child, kill_worker, kill_trainer, kill_gateway, kill_reaper, kill_redis, restart_redis, freeze_redis,
+        freeze_worker, freeze_child, cut_connections, fill_redis, scale, deploy,
+    )
+}  # fmt: skip
+
+
+def known_faults() -> tuple[str, ...]:
+    """All that this code has the parts for."""
+    return tuple(kind for kind in FAULTS if kind != "kill_reaper" or has_reaper())
+
+
+def inject(scene: Scene, kind: str) -> Hit:
+    return FAULTS[kind](scene, kind)
+
+
+def make_room(client: redis.Redis) -> None:
+    client.config_set("maxmemory", 0)
+    client.delete(JUNK)
+
+
+def _busy(scene: Scene, role: str) -> Member:
+    """A member that runs, and has most likely something to run."""
+    scene.load.bait("train" if role == "trainer" else "predict")
+    _wait(lambda: bool(scene.cluster.of_role(role)), STOP_LIMIT_S)
+    return scene.random.choice(scene.cluster.of_role(role))
+
+
+def _pid(member: Member) -> int:
+    """Raises ProcessLookupError for a member that is between two lives."""
+    process = member.process
+    if process is None:
+        raise ProcessLookupError(f"{member.name} does not run now")
+    return process.pid
+
+
+def _kill_member(scene: Scene, kind: str, member: Member, queue: str) -> Hit:
+    lives, pid = member.starts, _pid(member)
+    victims = (member.name, *map(str, [pid, *children(pid)]))
+    began_at = _kill(scene.cluster, [pid])
+    # The rest of the fault is the supervisor's: it ends when the dead one has been noticed.
+    _wait(lambda: member.process is None or member.starts > lives, 5)
+    return Hit(kind, began_at, time.time(), queue, victims, member.name, is_kill=True)
+
+
+def _kill(cluster: Cluster, pids: list[int]) -> float:
+    began_at = time.time()
+    for pid in pids:
+        cluster.signal(pid, signal.SIGKILL)
+    return began_at
+
+
+def _freeze(scene: Scene, kind: str, pids: list[int], seconds: float) -> Hit:
+    began_at = time.time()
+    with scene.cluster.frozen(pids):
+        time.sleep(seconds)
+    return Hit(kind, began_at, time.time(), "predict", tuple(map(str, pids)), f"{seconds:.1f} s")
+
+
+def _terminate(cluster: Cluster, member: Member) -> bool:
+    """Whether it ended in time when it was asked to; it is killed if not."""
+    lives, pid = member.starts, _pid(member)
+    cluster.signal(pid, signal.SIGTERM)
+    has_ended = _wait(lambda: member.process is None or member.starts > lives, STOP_LIMIT_S)
+    if not has_ended:
+        cluster.signal(pid, signal.SIGKILL)
+    return has_ended
+
+
+def _wait(condition: Callable[[], bool], limit_s: float) -> bool:
+    deadline = time.monotonic() + limit_s
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
