@@ -40,6 +40,8 @@ def main() -> int:
         print("interrupted")
         return 130
     finally:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C must not leave processes behind
         campaign.stop()
     print(text)
     print(f"seed {plan.seed}" + (f"; logs are kept in {folder}" if found or options.keep else ""))

@@ -70,6 +70,9 @@ def one_key_is_one_job(evidence: Evidence) -> Found:
         ids = sorted({said.job_id for said in answers if said.outcome == OK})
         if len(ids) > 1:
             yield Violation(DOUBLED, f"one Idempotency-Key was accepted as {len(ids)} jobs: {', '.join(ids)}", ids[0])
+        firsts = [said for said in answers if said.outcome == OK and not said.is_replay]
+        if len(ids) == 1 and len(firsts) > 1:
+            yield Violation(WRONG, f"{len(firsts)} answers to one key do not say that they are replays", ids[0])
     for key, status in evidence.history.conflicts:
         if status in (200, 202):
             yield Violation(DOUBLED, f"the Idempotency-Key {key} was accepted for another body too")

@@ -126,7 +126,7 @@ class Cluster:
         self.settings |= settings
         lives = {name: member.starts for name, member in self.members.items()}
         for member in self.of_role("gateway", "worker", "trainer", "reaper"):
-            self.signal(member.process.pid, signal.SIGTERM)  # type: ignore[union-attr]
+            self.signal(member.process.pid, signal.SIGTERM)
         deadline = time.monotonic() + START_LIMIT_S
         while any(member.starts == lives[name] for name, member in self.members.items()):
             if time.monotonic() > deadline:

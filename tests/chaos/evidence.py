@@ -90,9 +90,9 @@ def keys(client: redis.Redis) -> list[Key]:
     """Every key there is, Celery's included."""
     found = []
     for raw in sorted(client.scan_iter(count=1000)):
-        ttl_ms = int(client.pttl(raw))  # type: ignore[arg-type]
-        kind = client.type(raw).decode()  # type: ignore[union-attr]
-        size = int(client.memory_usage(raw, samples=0) or 0)  # type: ignore[arg-type]
+        ttl_ms = int(client.pttl(raw))
+        kind = client.type(raw).decode()
+        size = int(client.memory_usage(raw, samples=0) or 0)
         ttl_s = ttl_ms / 1000 if ttl_ms >= 0 else None
         found.append(Key(raw.decode(errors="replace"), kind, ttl_s, size, _content(client, raw, kind)))
     return found
@@ -100,7 +100,7 @@ def keys(client: redis.Redis) -> list[Key]:
 
 def rest_bytes(client: redis.Redis, found: list[Key]) -> int:
     """Redis's memory without the records that are meant to stay until their time is up."""
-    used = int(client.info("memory")["used_memory"])  # type: ignore[index]
+    used = int(client.info("memory")["used_memory"])
     return used - sum(key.size_bytes for key in found if key.name.startswith(RECORDS))
 
 
@@ -109,8 +109,8 @@ def _content(client: redis.Redis, raw: bytes, kind: str) -> str:
     reads: dict[str, Any] = {
         "zset": lambda: client.zrange(raw, 0, 4),
         "list": lambda: client.lrange(raw, 0, 1),
-        "hash": lambda: client.hkeys(raw)[:5],  # type: ignore[index]
-        "set": lambda: sorted(client.sscan(raw)[1])[:5],  # type: ignore[index]
+        "hash": lambda: client.hkeys(raw)[:5],
+        "set": lambda: sorted(client.sscan(raw)[1])[:5],
         "stream": lambda: [client.xlen(raw)],
         "string": lambda: [client.getrange(raw, 0, 60)],
     }

@@ -77,7 +77,7 @@ def kill_reaper(scene: Scene, kind: str) -> Hit:
         with scene.cluster.connect() as client:
             before_ms = client.pttl(LEADER)
             time.sleep(RENEWED_S)
-            is_renewed = int(client.pttl(LEADER)) > int(before_ms) - 1000 * RENEWED_S / 2  # type: ignore[arg-type]
+            is_renewed = int(client.pttl(LEADER)) > int(before_ms) - 1000 * RENEWED_S / 2
         if not is_renewed:
             return hit
     return hit

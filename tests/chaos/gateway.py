@@ -51,7 +51,8 @@ class Gateway:
             else:
                 body = _json(answer)
                 if answer.status_code in (200, 202):
-                    self.history.answer(order, OK, answer.status_code, body)
+                    is_replay = answer.headers.get("Idempotency-Replayed") == "true"
+                    self.history.answer(order, OK, answer.status_code, body, is_replay=is_replay)
                     self.history.see(body, asked_at)
                     return str(body["id"])
                 # A gateway that breaks may have accepted before it broke; only a plain refusal is sure.

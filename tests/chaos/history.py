@@ -42,6 +42,7 @@ class Answer:
     status: int = 0
     job_id: str = ""
     version: int | None = None
+    is_replay: bool = False
     detail: str = ""
 
 
@@ -83,10 +84,19 @@ class History:
         with self._lock:
             self.orders[order.key] = order
 
-    def answer(self, order: Order, outcome: str, status: int = 0, body: Body | None = None, detail: str = "") -> None:
+    def answer(
+        self,
+        order: Order,
+        outcome: str,
+        status: int = 0,
+        body: Body | None = None,
+        *,
+        is_replay: bool = False,
+        detail: str = "",
+    ) -> None:
         found = body or {}
         version = (found.get("model") or {}).get("version") if order.type != "import" else None
-        said = Answer(order.key, outcome, time.time(), status, found.get("id", ""), version, detail)
+        said = Answer(order.key, outcome, time.time(), status, found.get("id", ""), version, is_replay, detail)
         with self._lock:
             self.answers.append(said)
 

@@ -77,7 +77,7 @@ def caught(evidence: Evidence) -> list[tuple[str, str]]:
 
 def changed(evidence: Evidence, job_id: str, **changes: Any) -> None:
     """The same in every read, as the service would say it all along."""
-    body = evidence.first[job_id] | changes  # type: ignore[operator]
+    body = evidence.first[job_id] | changes
     evidence.first[job_id] = evidence.second[job_id] = body
     evidence.listed = [body if each["id"] == job_id else each for each in evidence.listed]
 
@@ -125,6 +125,10 @@ def show_an_older_revision(evidence: Evidence) -> None:
 
 def accept_a_key_twice(evidence: Evidence) -> None:
     accept(evidence, "a", "job_d")
+
+
+def replay_without_saying_so(evidence: Evidence) -> None:
+    evidence.history.answers.append(Answer("a", OK, 2.0, 202, "job_a", 1))
 
 
 def accept_a_key_for_another_body(evidence: Evidence) -> None:
@@ -245,6 +249,7 @@ def poison_without_a_dead_letter(evidence: Evidence) -> None:
         (leave_a_final_state, "wrong"),
         (show_an_older_revision, "wrong"),
         (accept_a_key_twice, "doubled"),
+        (replay_without_saying_so, "wrong"),
         (accept_a_key_for_another_body, "doubled"),
         (list_a_second_job, "doubled"),
         (make_a_job_of_a_refused_order, "wrong"),
