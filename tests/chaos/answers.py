@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from tests.chaos.checks import WRONG, Found, Violation
 from tests.chaos.evidence import Evidence
 from tests.chaos.history import OK
+from tests.chaos.violation import WRONG, Found, Violation
 from tests.chaos.zoo import ANSWER_FIELDS, Zoo, is_same
 
 

@@ -10,12 +10,13 @@ from pathlib import Path
 
 from examples.titanic import train
 from tests.chaos.answers import wrong_answers
-from tests.chaos.checks import Violation, violations
+from tests.chaos.checks import violations
 from tests.chaos.cluster import Cluster, has_reaper
 from tests.chaos.evidence import Evidence, gather, keys, rest_bytes
-from tests.chaos.faults import Scene, inject, make_room
+from tests.chaos.faults import inject, make_room
 from tests.chaos.gateway import Gateway
 from tests.chaos.history import History
+from tests.chaos.injection import Scene
 from tests.chaos.load import Load
 from tests.chaos.plan import (
     ATTEMPTS,
@@ -28,6 +29,7 @@ from tests.chaos.plan import (
 from tests.chaos.poison import poison
 from tests.chaos.recovery import note_reruns, watch_recovery
 from tests.chaos.report import report
+from tests.chaos.violation import Violation
 from tests.chaos.zoo import Zoo
 
 PAUSE_S = (0.2, 3.0)

@@ -23,25 +23,12 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from deploy.embedded.redis_server import RedisServer, free_port
+from tests.chaos.member import Member, celery_member, end_session, has_exited
 from tests.chaos.plan import REAPERS, START_LIMIT_S, WORKERS
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 STOP_LIMIT_S = 45.0
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-
-
-@dataclass
-class Member:
-    """One supervised process. `starts` counts its lives; `ready_at` is when the present one said so."""
-
-    name: str
-    role: str
-    command: tuple[str, ...]
-    process: subprocess.Popen[bytes] | None = None
-    is_wanted: bool = True
-    starts: int = 0
-    start_at: float = 0.0
-    log_offset: int = 0
 
 
 @dataclass
@@ -61,8 +48,8 @@ class Cluster:
         self.exits: list[tuple[str, int]] = []
         address = ("--host", "127.0.0.1", "--port", str(port), "--blocking-threads", "32")
         members = [Member("gateway", "gateway", ("granian", "--interface", "wsgi", *address, "api.main:app"))]
-        members += [_celery(f"worker{n}", "worker", "predict") for n in range(1, WORKERS + 1)]
-        members += [_celery("trainer", "trainer", "train")]
+        members += [celery_member(f"worker{n}", "worker", "predict") for n in range(1, WORKERS + 1)]
+        members += [celery_member("trainer", "trainer", "train")]
         if has_reaper():
             members += [Member(f"reaper{n}", "reaper", ("worker.reaper",)) for n in range(1, REAPERS + 1)]
         self.members = {member.name: member for member in members}
@@ -144,11 +131,11 @@ class Cluster:
         for process in running:
             self.signal(process.pid, signal.SIGTERM)
         deadline = time.monotonic() + STOP_LIMIT_S
-        while time.monotonic() < deadline and not all(_has_exited(process.pid) for process in running):
+        while time.monotonic() < deadline and not all(has_exited(process.pid) for process in running):
             time.sleep(0.1)
         for member in self.members.values():
             if member.process:
-                _end_session(member.process)
+                end_session(member.process)
                 member.process = None
         self.redis.stop()
 
@@ -160,8 +147,8 @@ class Cluster:
     def _supervise(self) -> None:
         while not self._ending.wait(0.05):
             for member in self.members.values():
-                if member.process is not None and _has_exited(member.process.pid):
-                    self.exits.append((member.name, _end_session(member.process)))
+                if member.process is not None and has_exited(member.process.pid):
+                    self.exits.append((member.name, end_session(member.process)))
                     member.process = None
                     member.start_at = time.monotonic() + self._random.uniform(0.2, 1.0)
                 if member.process is None and member.is_wanted and time.monotonic() >= member.start_at:
@@ -189,31 +176,3 @@ class Cluster:
 
 def has_reaper() -> bool:
     return find_spec("worker.reaper") is not None
-
-
-def children(pid: int) -> list[int]:
-    """The direct children of a process; none when it is gone."""
-    try:
-        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    except (FileNotFoundError, ProcessLookupError):
-        return []
-
-
-def _celery(name: str, role: str, queue: str) -> Member:
-    worker = ("celery", "-A", "worker.main", "worker", "-Q", queue, "-n", f"{name}@%h", "-c", "1")
-    return Member(name, role, (*worker, "--without-gossip", "--without-mingle", "-E", "-l", "INFO"))
-
-
-def _has_exited(pid: int) -> bool:
-    """Without reaping it: until that is done its pid, and its session's, are nobody else's."""
-    try:
-        return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
-    except ChildProcessError:
-        return True
-
-
-def _end_session(process: subprocess.Popen[bytes]) -> int:
-    """Kills what is left of a member, as the end of its container would, and returns the main process's exit code."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    return process.wait()

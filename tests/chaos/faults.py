@@ -4,68 +4,54 @@ Processes that a fault killed come back through the supervisor after a short ran
 restarts itself. A fault has ended when the process is dead, goes on, or is back.
 """
 
-import random
-import signal
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 
 import redis
 
-from tests.chaos.cluster import Cluster, Member, children, has_reaper
-from tests.chaos.load import Load
+from tests.chaos.cluster import has_reaper
+from tests.chaos.injection import (
+    STOP_LIMIT_S,
+    Hit,
+    Scene,
+    busy,
+    freeze,
+    kill,
+    kill_member,
+    pid_of,
+    terminate,
+    wait,
+)
+from tests.chaos.member import children
 from tests.chaos.plan import START_LIMIT_S
 
 JUNK = "chaos:junk"
 LEADER = "qc:reaper"
 RENEWED_S = 2.0  # a leader renews its lock more often than this
-STOP_LIMIT_S = 60.0
 FULL_S = (2.0, 3.5)
-
-
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """One fault as it happened. `victims`: member names and pids whose claims must move on."""
-
-    kind: str
-    began_at: float
-    ended_at: float
-    queue: str = "predict"
-    victims: tuple[str, ...] = ()
-    detail: str = ""
-    is_kill: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Scene:
-    """What a fault may touch."""
-
-    cluster: Cluster
-    load: Load
-    random: random.Random
-    lease_s: float
 
 
 Fault = Callable[[Scene, str], Hit]
 
 
 def kill_child(scene: Scene, kind: str) -> Hit:
-    member = _busy(scene, "worker")
-    pids = children(_pid(member))
-    began_at = _kill(scene.cluster, pids)
+    member = busy(scene, "worker")
+    pids = children(pid_of(member))
+    began_at = kill(scene.cluster, pids)
     return Hit(kind, began_at, time.time(), "predict", tuple(map(str, pids)), f"of {member.name}", is_kill=True)
 
 
 def kill_worker(scene: Scene, kind: str) -> Hit:
-    return _kill_member(scene, kind, _busy(scene, "worker"), "predict")
+    return kill_member(scene, kind, busy(scene, "worker"), "predict")
 
 
 def kill_trainer(scene: Scene, kind: str) -> Hit:
-    return _kill_member(scene, kind, _busy(scene, "trainer"), "train")
+    return kill_member(scene, kind, busy(scene, "trainer"), "train")
 
 
 def kill_gateway(scene: Scene, kind: str) -> Hit:
-    return _kill_member(scene, kind, scene.cluster.members["gateway"], "predict")
+    return kill_member(scene, kind, scene.cluster.members["gateway"], "predict")
 
 
 def kill_reaper(scene: Scene, kind: str) -> Hit:
@@ -73,14 +59,14 @@ def kill_reaper(scene: Scene, kind: str) -> Hit:
     reapers = scene.cluster.of_role("reaper")
     scene.random.shuffle(reapers)
     for member in reapers:
-        hit = _kill_member(scene, kind, member, "predict")
+        hit = kill_member(scene, kind, member, "predict")
         with scene.cluster.connect() as client:
             before_ms = client.pttl(LEADER)
             time.sleep(RENEWED_S)
             is_renewed = int(client.pttl(LEADER)) > int(before_ms) - 1000 * RENEWED_S / 2
         if not is_renewed:
-            return hit
-    return hit
+            break
+    return replace(hit, ended_at=time.time())
 
 
 def kill_redis(scene: Scene, kind: str) -> Hit:
@@ -100,17 +86,17 @@ def restart_redis(scene: Scene, kind: str) -> Hit:
 
 
 def freeze_redis(scene: Scene, kind: str) -> Hit:
-    return _freeze(scene, kind, [scene.cluster.redis.pid], scene.random.uniform(2, 4))
+    return freeze(scene, kind, [scene.cluster.redis.pid], scene.random.uniform(2, 4))
 
 
 def freeze_worker(scene: Scene, kind: str) -> Hit:
     """Longer than its lease: when it goes on, its jobs are somebody else's, and its writes must be refused."""
-    pid = _pid(_busy(scene, "worker"))
-    return _freeze(scene, kind, [pid, *children(pid)], scene.lease_s + 1.5)
+    pid = pid_of(busy(scene, "worker"))
+    return freeze(scene, kind, [pid, *children(pid)], scene.lease_s + 1.5)
 
 
 def freeze_child(scene: Scene, kind: str) -> Hit:
-    return _freeze(scene, kind, children(_pid(_busy(scene, "worker"))), scene.lease_s + 1.5)
+    return freeze(scene, kind, children(pid_of(busy(scene, "worker"))), scene.lease_s + 1.5)
 
 
 def cut_connections(scene: Scene, kind: str) -> Hit:
@@ -136,11 +122,11 @@ def fill_redis(scene: Scene, kind: str) -> Hit:
 
 def scale(scene: Scene, kind: str) -> Hit:
     """One worker less for a while, ended cleanly, and up again."""
-    member = _busy(scene, "worker")
+    member = busy(scene, "worker")
     began_at = time.time()
     member.is_wanted = False
     try:
-        is_clean = _terminate(scene.cluster, member)
+        is_clean = terminate(scene.cluster, member)
         time.sleep(scene.random.uniform(0.5, 2))
     finally:
         member.is_wanted = True
@@ -153,9 +139,9 @@ def deploy(scene: Scene, kind: str) -> Hit:
     forced = []
     for member in scene.cluster.of_role("worker", "trainer"):
         lives = member.starts
-        if not _terminate(scene.cluster, member):
+        if not terminate(scene.cluster, member):
             forced.append(member.name)
-        _wait(lambda member=member, lives=lives: member.starts > lives, STOP_LIMIT_S)
+        wait(lambda member=member, lives=lives: member.starts > lives, STOP_LIMIT_S)
         scene.cluster.wait_ready(START_LIMIT_S, member.name)
     return Hit(kind, began_at, time.time(), detail=f"had to kill {', '.join(forced)}" if forced else "")
 
@@ -181,60 +167,3 @@ def inject(scene: Scene, kind: str) -> Hit:
 def make_room(client: redis.Redis) -> None:
     client.config_set("maxmemory", 0)
     client.delete(JUNK)
-
-
-def _busy(scene: Scene, role: str) -> Member:
-    """A member that runs, and has most likely something to run."""
-    scene.load.bait("train" if role == "trainer" else "predict")
-    _wait(lambda: bool(scene.cluster.of_role(role)), STOP_LIMIT_S)
-    return scene.random.choice(scene.cluster.of_role(role))
-
-
-def _pid(member: Member) -> int:
-    """Raises ProcessLookupError for a member that is between two lives."""
-    process = member.process
-    if process is None:
-        raise ProcessLookupError(f"{member.name} does not run now")
-    return process.pid
-
-
-def _kill_member(scene: Scene, kind: str, member: Member, queue: str) -> Hit:
-    lives, pid = member.starts, _pid(member)
-    victims = (member.name, *map(str, [pid, *children(pid)]))
-    began_at = _kill(scene.cluster, [pid])
-    # The rest of the fault is the supervisor's: it ends when the dead one has been noticed.
-    _wait(lambda: member.process is None or member.starts > lives, 5)
-    return Hit(kind, began_at, time.time(), queue, victims, member.name, is_kill=True)
-
-
-def _kill(cluster: Cluster, pids: list[int]) -> float:
-    began_at = time.time()
-    for pid in pids:
-        cluster.signal(pid, signal.SIGKILL)
-    return began_at
-
-
-def _freeze(scene: Scene, kind: str, pids: list[int], seconds: float) -> Hit:
-    began_at = time.time()
-    with scene.cluster.frozen(pids):
-        time.sleep(seconds)
-    return Hit(kind, began_at, time.time(), "predict", tuple(map(str, pids)), f"{seconds:.1f} s")
-
-
-def _terminate(cluster: Cluster, member: Member) -> bool:
-    """Whether it ended in time when it was asked to; it is killed if not."""
-    lives, pid = member.starts, _pid(member)
-    cluster.signal(pid, signal.SIGTERM)
-    has_ended = _wait(lambda: member.process is None or member.starts > lives, STOP_LIMIT_S)
-    if not has_ended:
-        cluster.signal(pid, signal.SIGKILL)
-    return has_ended
-
-
-def _wait(condition: Callable[[], bool], limit_s: float) -> bool:
-    deadline = time.monotonic() + limit_s
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True

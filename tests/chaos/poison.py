@@ -10,10 +10,11 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 
-from tests.chaos.cluster import Cluster, children
+from tests.chaos.cluster import Cluster
 from tests.chaos.gateway import Gateway
 from tests.chaos.history import FINAL
 from tests.chaos.load import Load
+from tests.chaos.member import children
 from tests.chaos.plan import POISON_ATTEMPTS
 
 ITERATIONS = 60_000  # a fit of a minute, so that it never ends before it is killed

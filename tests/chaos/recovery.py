@@ -18,9 +18,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from tests.chaos.faults import Hit
 from tests.chaos.gateway import Gateway
 from tests.chaos.history import FINAL, Body
+from tests.chaos.injection import Hit
 from tests.chaos.load import Load
 from tests.chaos.plan import REAPER_S, RECOVERY_LIMIT_S
 

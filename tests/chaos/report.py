@@ -4,10 +4,10 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from statistics import median
 
-from tests.chaos.checks import KINDS, Violation
 from tests.chaos.evidence import Evidence
 from tests.chaos.history import FINAL, Body
 from tests.chaos.recovery import Recovery, seconds
+from tests.chaos.violation import KINDS, Violation
 
 SHOWN = 15  # of each kind
 

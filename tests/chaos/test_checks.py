@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 
-from tests.chaos.checks import Violation, violations
+from tests.chaos.checks import violations
 from tests.chaos.evidence import Evidence, Key, Version
-from tests.chaos.faults import Hit
 from tests.chaos.history import FAIL, OK, UNKNOWN, Answer, Body, Canceling, History, Order, Sighting
+from tests.chaos.injection import Hit
 from tests.chaos.plan import MEMORY_BOUND_BYTES
 from tests.chaos.recovery import Recovery, note_reruns
 from tests.chaos.report import report
+from tests.chaos.violation import Violation
 from tests.chaos.zoo import is_same
 
 
