@@ -23,8 +23,9 @@ MUTEX = "unacked_mutex"  # kombu's lock around its own look for unacknowledged m
 
 def leftovers(evidence: Evidence) -> Iterator[tuple[str, str]]:
     """What is wrong and, where it belongs to a job, the job's id."""
+    jobs = set(evidence.first) | {body["id"] for body in evidence.listed}
     for key in evidence.keys:
-        if what := _unowned(key, evidence):
+        if what := _unowned(key, evidence, jobs):
             yield f"{what}: {key.name} ({key.type}) {key.content}", _job_of(key)
     for path in evidence.unfinished:
         yield f"a half-written folder is left: {path}", ""
@@ -33,14 +34,13 @@ def leftovers(evidence: Evidence) -> Iterator[tuple[str, str]]:
         yield f"Redis holds {grown / 2**20:.1f} MiB more than at the start, the jobs' records not counted", ""
 
 
-def _unowned(key: Key, evidence: Evidence) -> str:
+def _unowned(key: Key, evidence: Evidence, jobs: set[str]) -> str:
     """Why nobody owns the key; empty when somebody does."""
     name = key.name
     for start, why in OVER.items():
         is_it = name == start or (start.endswith(":") and name.startswith(start))
         if is_it or (start == "unacked" and name.startswith(start) and name != MUTEX):
             return why
-    jobs = {body["id"]: body for body in evidence.listed} | {job: body for job, body in evidence.first.items() if body}
     if name.startswith("qc:job:"):
         if name.removeprefix("qc:job:") not in jobs:
             return "a record of a job that nobody knows"
