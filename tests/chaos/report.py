@@ -6,6 +6,7 @@ from statistics import median
 
 from tests.chaos.evidence import Evidence
 from tests.chaos.history import FINAL, Body
+from tests.chaos.plan import REAPER_S
 from tests.chaos.recovery import Recovery, seconds
 from tests.chaos.violation import KINDS, Violation
 
@@ -13,7 +14,7 @@ SHOWN = 15  # of each kind
 
 
 def report(evidence: Evidence, found: list[Violation], exits: Iterable[tuple[str, int]] = ()) -> str:
-    lines = ["", *_faults(evidence.recoveries), "", *_jobs(evidence), *_exits(exits), ""]
+    lines = ["", *_faults(evidence), "", *_jobs(evidence), *_exits(exits), ""]
     for kind in KINDS:
         of_kind = [violation for violation in found if violation.kind == kind]
         for violation in of_kind[:SHOWN]:
@@ -26,16 +27,21 @@ def report(evidence: Evidence, found: list[Violation], exits: Iterable[tuple[str
     return "\n".join(lines)
 
 
-def _faults(recoveries: list[Recovery]) -> list[str]:
+def _faults(evidence: Evidence) -> list[str]:
+    """`late` counts reruns beyond lease + 5 s, those too that the checks excuse for a slow canary or another fault."""
+    limit_s = evidence.lease_s + REAPER_S
     by_kind: defaultdict[str, list[Recovery]] = defaultdict(list)
-    for recovery in recoveries:
+    for recovery in evidence.recoveries:
         by_kind[recovery.hit.kind].append(recovery)
-    lines = [f"{'fault':18}{'count':>6}{'recovery p50':>14}{'max':>9}{'jobs run again':>16}{'p50':>9}{'max':>9}"]
+    lines = [
+        f"{'fault':18}{'count':>6}{'recovery p50':>14}{'max':>9}{'jobs run again':>16}{'p50':>9}{'max':>9}{'late':>6}"
+    ]
     for kind, each in sorted(by_kind.items()):
         canaries = [one.canary_s for one in each if one.canary_s is not None]
         reruns = [wait_s for one in each for wait_s in one.rerun_s]
+        late = sum(wait_s > limit_s for wait_s in reruns)
         lost = f"  {len(each) - len(canaries)} never" if len(canaries) < len(each) else ""
-        lines.append(f"{kind:18}{len(each):6}{_pair(canaries, 14)}{len(reruns):16}{_pair(reruns, 9)}{lost}")
+        lines.append(f"{kind:18}{len(each):6}{_pair(canaries, 14)}{len(reruns):16}{_pair(reruns, 9)}{late:6}{lost}")
     return lines
 
 
@@ -55,7 +61,8 @@ def _jobs(evidence: Evidence) -> list[str]:
         f"{evidence.history.size()} orders, {len(accepted)} jobs accepted ({_counted(types)}): {_counted(ended)}; "
         f"{again} ran more than once",
         f"answers to submits: {_counted(outcomes)}; {len(evidence.versions)} versions, "
-        f"{sum(map(len, evidence.moves.values()))} moves of aliases",
+        f"{sum(map(len, evidence.moves.values()))} moves of aliases; "
+        f"Redis holds {(evidence.rest_end_bytes - evidence.rest_start_bytes) / 2**20:.2f} MiB more than at the start",
     ]
 
 
