@@ -4,9 +4,9 @@
   right after the fault ended and repeated until it is accepted. The recovery time runs from the end of the fault
   until the canary has succeeded.
 - Where processes were hit, the jobs that they held must be claimed by somebody else (or end) within
-  lease + 5 s + the time that the canary took to be claimed, counted from the fault. The latter is there because a
-  job can start no sooner than any job of its queue can; it is milliseconds where another worker is up, and the start
-  of a new process where there is none.
+  lease + 5 s + the canary's recovery time, counted from the fault. The allowance is there because a job starts no
+  sooner than its queue has a free worker: the other one may be busy with long work, and a trainer has to start anew.
+  It is wider than the promise of lease + 5 s; the report counts as `late` what took longer than that.
 """
 
 import re
