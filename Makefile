@@ -1,9 +1,10 @@
 # make run needs Python >= 3.11 and nothing else: no root, no Docker, no Redis. `make help` lists the rest.
 PYTHON ?= python3
 WORKERS ?= 2
+ROUNDS ?= 20
 BIN := .venv/bin
 
-.PHONY: help run test check lint types containers lock clean
+.PHONY: help run test check lint types containers chaos lock clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -27,6 +28,9 @@ types: .venv/dev.stamp
 
 containers: .venv/dev.stamp ## the stack in real containers, built and tried (needs Docker)
 	@QUEUECAST_REQUIRE_SERVICES=1 $(BIN)/python -m pytest tests/containers
+
+chaos: .venv/dev.stamp ## kills, freezes and fills the parts under load: make chaos [ROUNDS=20] [SEED=1] [LEASE_S=4] [FAULTS=kind,kind]
+	@$(BIN)/python -m tests.chaos --rounds $(ROUNDS) $(if $(SEED),--seed $(SEED)) $(if $(LEASE_S),--lease-s $(LEASE_S)) $(if $(FAULTS),--faults $(FAULTS))
 
 lock: .venv/dev.stamp ## resolves requirements/*.in anew into hashed locks
 	@for name in client api worker flower run dev; do \

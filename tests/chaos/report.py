@@ -1,0 +1,91 @@
+"""What the reader is told: the faults with their recovery times, the violations with their timelines, the verdict."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from statistics import median
+
+from tests.chaos.evidence import Evidence
+from tests.chaos.history import FINAL, Body
+from tests.chaos.plan import REAPER_S
+from tests.chaos.recovery import Recovery, seconds
+from tests.chaos.violation import KINDS, Violation
+
+SHOWN = 15  # of each kind
+
+
+def report(evidence: Evidence, found: list[Violation], exits: Iterable[tuple[str, int]] = ()) -> str:
+    lines = ["", *_faults(evidence), "", *_jobs(evidence), *_exits(exits), ""]
+    for kind in KINDS:
+        of_kind = [violation for violation in found if violation.kind == kind]
+        for violation in of_kind[:SHOWN]:
+            lines += [f"{kind.upper():8} {violation.job_id or '-'}  {violation.what}"]
+            lines += _timeline(evidence.first.get(violation.job_id))
+        if len(of_kind) > SHOWN:
+            lines.append(f"         and {len(of_kind) - SHOWN} more of this kind")
+    kinds = Counter(violation.kind for violation in found)
+    lines.append(" / ".join(f"{kinds[kind]} {kind}" for kind in KINDS))
+    return "\n".join(lines)
+
+
+def _faults(evidence: Evidence) -> list[str]:
+    """`late` counts reruns beyond lease + 5 s, those too that the checks excuse for a slow canary or another fault."""
+    limit_s = evidence.lease_s + REAPER_S
+    by_kind: defaultdict[str, list[Recovery]] = defaultdict(list)
+    for recovery in evidence.recoveries:
+        by_kind[recovery.hit.kind].append(recovery)
+    lines = [
+        f"{'fault':18}{'count':>6}{'recovery p50':>14}{'max':>9}{'jobs run again':>16}{'p50':>9}{'max':>9}{'late':>6}"
+    ]
+    for kind, each in sorted(by_kind.items()):
+        canaries = [one.canary_s for one in each if one.canary_s is not None]
+        reruns = [wait_s for one in each for wait_s in one.rerun_s]
+        late = sum(wait_s > limit_s for wait_s in reruns)
+        lost = f"  {len(each) - len(canaries)} never" if len(canaries) < len(each) else ""
+        lines.append(f"{kind:18}{len(each):6}{_pair(canaries, 14)}{len(reruns):16}{_pair(reruns, 9)}{late:6}{lost}")
+    return lines
+
+
+def _pair(waits_s: list[float], width: int) -> str:
+    if not waits_s:
+        return f"{'-':>{width}}{'-':>9}"
+    return f"{f'{median(waits_s):.2f} s':>{width}}{f'{max(waits_s):.2f} s':>9}"
+
+
+def _jobs(evidence: Evidence) -> list[str]:
+    accepted = evidence.history.accepted()
+    ended = Counter((body or {}).get("state", "unknown") for body in evidence.first.values())
+    types = Counter(order.type for order in accepted.values())
+    again = sum((body or {}).get("attempt", 0) > 1 for body in evidence.first.values())
+    outcomes = Counter(said.outcome for said in evidence.history.answers)
+    return [
+        f"{evidence.history.size()} orders, {len(accepted)} jobs accepted ({_counted(types)}): {_counted(ended)}; "
+        f"{again} ran more than once",
+        f"answers to submits: {_counted(outcomes)}; {len(evidence.versions)} versions, "
+        f"{sum(map(len, evidence.moves.values()))} moves of aliases; "
+        f"Redis holds {(evidence.rest_end_bytes - evidence.rest_start_bytes) / 2**20:.2f} MiB more than at the start",
+    ]
+
+
+def _exits(exits: Iterable[tuple[str, int]]) -> list[str]:
+    """Processes that ended by themselves with an error: no violation, since they were restarted, but worth knowing."""
+    broken = Counter(f"{name} (exit code {code})" for name, code in exits if code > 0)
+    return [f"ended by themselves: {_counted(broken)}"] if broken else []
+
+
+def _counted(counter: Counter[str]) -> str:
+    return ", ".join(f"{number} {name}" for name, number in counter.most_common()) or "none"
+
+
+def _timeline(body: Body | None) -> list[str]:
+    if body is None:
+        return []
+    events = body.get("timeline") or []
+    if not events:
+        ending = body["state"] if body["state"] in FINAL else f"{body['state']}, not ended"
+        return [f"         {body['type']} {ending}, attempt {body['attempt']}, created {body['created_at']}"]
+    start = seconds(events[0]["at"])
+    return [
+        f"         +{seconds(event['at']) - start:7.2f} s  {event['event']:10} "
+        f"{event.get('attempt') or ''} {event.get('worker') or ''} {event.get('detail') or ''}".rstrip()
+        for event in events
+    ]
