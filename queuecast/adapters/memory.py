@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from queuecast.adapters.job_records import decode_job, decode_work, encode, unknown_job
 from queuecast.domain.errors import ConflictError, PreconditionFailedError, StaleWriteError
 from queuecast.domain.job import Job, JobType
-from queuecast.domain.model import Aliases, AliasMove
+from queuecast.domain.model import Aliases, AliasMove, aliases_after
 from queuecast.domain.work import Work
 from queuecast.ports import JobFilter, JobPage
 
@@ -102,6 +102,7 @@ class MemoryAliases:
         self._lock = threading.Lock()
         self._aliases: dict[str, Aliases] = {}
         self._history: dict[str, list[AliasMove]] = {}
+        self._unfiled: set[str] = set()
 
     def read(self, model: str) -> Aliases:
         return self._aliases.get(model, Aliases())
@@ -116,6 +117,29 @@ class MemoryAliases:
                 )
             self._aliases[model] = Aliases(move.generation, present.versions | {move.alias: move.version})
             self._history.setdefault(model, []).append(move)
+            self._unfiled.add(model)
 
     def history(self, model: str) -> list[AliasMove]:
         return list(self._history.get(model, []))
+
+    def rebuild(self, model: str, moves: list[AliasMove], expected: int) -> None:
+        with self._lock:
+            present = self.read(model).generation
+            if present != expected:
+                raise PreconditionFailedError(
+                    f"the aliases of {model} are at generation {present}, not at {expected}: somebody moved one "
+                    "meanwhile"
+                )
+            self._aliases[model] = aliases_after(moves)
+            self._history[model] = list(moves)
+
+    def unfiled(self) -> list[str]:
+        with self._lock:
+            return sorted(self._unfiled)
+
+    def mark_filed(self, model: str, count: int) -> bool:
+        with self._lock:
+            if len(self._history.get(model, [])) != count:
+                return False
+            self._unfiled.discard(model)
+            return True
