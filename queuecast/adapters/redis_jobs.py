@@ -140,6 +140,17 @@ class RedisJobs:
     def ping(self) -> None:
         self._call(self._redis.ping)
 
+    def requeue_all(self, now: float) -> int:
+        """Counts the jobs that are not final. Without lanes there is nothing to put them into."""
+        del now
+        waiting, cursor = 0, None
+        while True:
+            page = self.page(JobFilter(), cursor, SCAN_BATCH)
+            waiting += sum(not job.is_final for job in page.jobs)
+            cursor = page.next_cursor
+            if cursor is None:
+                return waiting
+
     def _records(self, ids: list[str]) -> list[Job]:
         pipe = self._redis.pipeline(transaction=False)
         for job_id in ids:
