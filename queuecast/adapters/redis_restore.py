@@ -9,6 +9,7 @@ from queuecast.adapters.backup_files import Record, to_bytes
 from queuecast.adapters.redis_backup import ALIASES, AT_ONCE_BYTES, JOBS, MOST_AT_ONCE, pages
 from queuecast.adapters.redis_jobs import translated
 from queuecast.domain.errors import ConflictError
+from queuecast.domain.job import FINAL_STATES
 
 # What is there stays; sets are joined, for they are indexes. 1,000 values a command, because Lua's stack is small.
 _ADD = """
@@ -26,6 +27,13 @@ for first = 3, #ARGV, 1000 do
 end
 if expires ~= '' and not is_there then redis.call('PEXPIREAT', KEYS[1], expires) end
 return 1
+"""
+
+# A training that ended while the backup was written: the lock was read before, the job after. It would stay for ever.
+_UNLOCK = """
+local job = redis.call('GET', KEYS[1])
+local state = job and redis.call('HGET', 'qc:job:' .. job, 'state')
+if job and (not state or string.find(ARGV[1], ' ' .. state .. ' ', 1, true)) then redis.call('DEL', KEYS[1]) end
 """
 
 
@@ -72,6 +80,7 @@ def restore(client: redis.Redis, records: Iterable[Record]) -> Restored:
                 restored.jobs += to_bytes(record.key).startswith(JOBS)
             else:
                 restored.kept += 1
+    _unlock_ended_trainings(client)
     return restored
 
 
@@ -79,6 +88,13 @@ def redis_time(client: redis.Redis) -> float:
     """Seconds since the Unix epoch by Redis's clock, which is the one that keys expire by."""
     seconds, micros = translated(client.time)
     return float(seconds + micros / 1e6)
+
+
+def _unlock_ended_trainings(client: redis.Redis) -> None:
+    unlock = client.register_script(_UNLOCK)
+    for page in pages(client.scan, match="qc:training:*"):
+        for key in page:
+            translated(unlock, keys=[key], args=[f" {' '.join(FINAL_STATES)} "])
 
 
 def _filled(records: Iterable[Record]) -> Iterator[list[Record]]:

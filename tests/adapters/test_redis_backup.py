@@ -220,6 +220,21 @@ def test_jobs_that_have_not_ended_are_counted_to_be_run(client: redis.Redis, fil
     assert [jobs.read(job.id).state for job in made] == [State.CANCELED, State.QUEUED, State.QUEUED]
 
 
+@pytest.mark.parametrize(("state", "stays"), [("running", True), ("queued", True), ("failed", False), (None, False)])
+def test_a_training_that_ended_while_the_backup_was_written_leaves_no_lock(
+    client: redis.Redis, file: Path, state: str | None, *, stays: bool
+) -> None:
+    """The lock is read at one moment and the job at another; the model could never be trained again."""
+    records = [Record("qc:training:titanic", "string", ["job_1"])]
+    if state is not None:
+        records.append(Record("qc:job:job_1", "hash", ["state", state]))
+    write_backup(file, 1.0, records, {})
+
+    restored(client, file)
+
+    assert bool(client.exists("qc:training:titanic")) is stays
+
+
 @pytest.mark.parametrize(
     "damage",
     [
