@@ -7,12 +7,14 @@ from typing import Any
 from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
 
+from api.bodies import LimitBody
 from api.documents import Documents
 from api.files import StreamingRequest, Uploads, files_blueprint
 from api.health import health_blueprint
 from api.jobs import jobs_blueprint
 from api.models import ModelViews, models_blueprint
 from api.predictions import predictions_blueprint
+from api.queues import queues_blueprint
 from api.responses import error_response, http_error_response, problem_response
 from api.submission import Submission
 from api.trainings import trainings_blueprint
@@ -20,7 +22,7 @@ from api.waiting import Waiting
 from queuecast import __version__
 from queuecast.domain.errors import QueuecastError
 from queuecast.logs import get_logger
-from queuecast.ports import AliasStore, Clock, FileStore, JobStore, ModelRegistry, WorkerList
+from queuecast.ports import AliasStore, Clock, FileStore, JobStore, Lanes, ModelRegistry, WorkerList
 
 log = get_logger()
 
@@ -31,6 +33,20 @@ class Limits:
     max_upload_bytes: int
     max_rows: int
     max_waiters: int
+    max_lane_jobs: int
+    max_result_bytes: int
+    max_files_bytes: int
+
+    def standing(self) -> dict[str, LimitBody]:
+        """As `/v1/queues` shows them. What a single request or result may have has no fill."""
+        return {
+            "body": LimitBody(None, self.max_body_bytes, "bytes", "too_large"),
+            "upload": LimitBody(None, self.max_upload_bytes, "bytes", "too_large"),
+            "rows": LimitBody(None, self.max_rows, "rows", "invalid_input"),
+            "result": LimitBody(None, self.max_result_bytes, "bytes", "result_too_large"),
+            "waiters": LimitBody(None, self.max_waiters, "requests", "too_many_waiters"),
+            "files": LimitBody(None, self.max_files_bytes, "bytes", "files_full"),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +54,7 @@ class Parts:
     """What the gateway is made of."""
 
     jobs: JobStore
+    lanes: Lanes
     models: ModelRegistry
     aliases: AliasStore
     files: FileStore
@@ -71,6 +88,16 @@ def create_app(parts: Parts) -> Flask:
         trainings_blueprint(parts.submission, parts.files, documents, max_body_bytes=limits.max_body_bytes),
         models_blueprint(views, parts.submission, uploads, parts.files, documents),
         jobs_blueprint(parts.jobs, parts.submission, waiting, documents),
+        queues_blueprint(
+            parts.jobs,
+            parts.lanes,
+            parts.files,
+            parts.submission,
+            parts.clock,
+            documents,
+            limits.standing(),
+            limits.max_lane_jobs,
+        ),
         files_blueprint(parts.files, uploads, documents),
         health_blueprint(parts.jobs, parts.workers, documents),
     ):

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from queuecast.domain.job import JobType, State
+from queuecast.domain.job import Event, JobType, State
 from queuecast.domain.work import Method, Promote
 
 AnyJson = Annotated[Any, Meta(extra_json_schema={})]
@@ -22,6 +22,7 @@ Rows = Annotated[
     ),
 ]
 BinaryFile = Annotated[Any, Meta(extra_json_schema={"type": "string", "format": "binary"})]
+Seconds = Annotated[float, Meta(gt=0, le=86400 * 7)]
 VersionOrAlias = Annotated[int | str, Meta(description="A version number, or an alias such as `champion`.")]
 
 
@@ -32,7 +33,8 @@ class PredictionRequest(Struct, forbid_unknown_fields=True):
     method: Method = Method.PREDICT
     version: VersionOrAlias = "champion"
     metadata: dict[str, AnyJson] = msgspec.field(default_factory=dict)
-    expires_in_s: Annotated[float, Meta(gt=0, le=86400 * 7)] | None = None
+    expires_in_s: Seconds | None = None
+    timeout_s: Seconds | None = None
 
 
 class TrainingRequest(Struct, forbid_unknown_fields=True):
@@ -43,6 +45,8 @@ class TrainingRequest(Struct, forbid_unknown_fields=True):
     params: dict[str, AnyJson] = msgspec.field(default_factory=dict)
     promote: Promote = Promote.AUTO
     metadata: dict[str, AnyJson] = msgspec.field(default_factory=dict)
+    expires_in_s: Seconds | None = None
+    timeout_s: Seconds | None = None
 
 
 class HoldoutBody(Struct, forbid_unknown_fields=True):
@@ -108,6 +112,17 @@ class JobUrls(Struct):
     self: str
     result: str
     cancel: str
+    retry: str
+
+
+class MomentBody(Struct):
+    """One entry of a job's timeline."""
+
+    event: Event
+    at: str
+    attempt: int
+    worker: str | None
+    detail: str
 
 
 class JobBody(Struct, omit_defaults=True):
@@ -125,11 +140,16 @@ class JobBody(Struct, omit_defaults=True):
     expires_at: str | None
     delete_at: str | None
     attempt: int
+    lost_attempts: int
     max_attempts: int
+    timeout_s: float
+    not_before: str | None
+    retry_of: str | None
     progress: ProgressBody | None
     metadata: dict[str, AnyJson]
     urls: JobUrls
     worker: str | None
+    timeline: list[MomentBody]
     result: AnyJson | msgspec.UnsetType = msgspec.UNSET
     error: Problem | msgspec.UnsetType = msgspec.UNSET
 
@@ -137,6 +157,38 @@ class JobBody(Struct, omit_defaults=True):
 class JobList(Struct):
     data: list[JobBody]
     next_cursor: str | None
+
+
+class LaneBody(Struct):
+    """A lane with jobs in it."""
+
+    lane: str
+    type: JobType
+    waiting: int
+    reserved: int
+    oldest_wait_s: float | None
+    limit: int
+
+
+class LimitBody(Struct):
+    """What is bounded, how much of it is taken, and the code of the error that says so; 0 for no bound."""
+
+    used: int | None
+    limit: int
+    unit: str
+    error: str
+
+
+class QueuesBody(Struct):
+    data: list[LaneBody]
+    limits: dict[str, LimitBody]
+    dead_letters: int
+    next_cursor: str | None = None
+
+
+class LetterQuery(Struct, forbid_unknown_fields=True):
+    cursor: Annotated[str, Meta(pattern="^[0-9]{1,9}$")] | None = None
+    limit: Annotated[int, Meta(ge=1, le=200)] = 50
 
 
 class FileBody(Struct):
@@ -234,6 +286,18 @@ class JobQuery(Struct, forbid_unknown_fields=True):
     created_after: Annotated[str, Meta(description="RFC 3339")] | None = None
     cursor: Annotated[str, Meta(pattern="^job_[0-9a-f-]{36}$")] | None = None
     limit: Annotated[int, Meta(ge=1, le=200)] = 50
+
+
+KEY_RULE = Meta(min_length=1, max_length=255, description="The same key and body again lead to the same job, for 24 h")
+
+
+class SubmitHeaders(Struct, rename={"idempotency_key": "Idempotency-Key"}):
+    idempotency_key: Annotated[str, KEY_RULE] | None = None
+
+
+class PredictHeaders(Struct, rename={"prefer": "Prefer", "idempotency_key": "Idempotency-Key"}):
+    prefer: Annotated[str, Meta(description="`wait=N`: seconds to wait for the end, at most 30")] | None = None
+    idempotency_key: Annotated[str, KEY_RULE] | None = None
 
 
 class WaitHeaders(Struct, rename={"prefer": "Prefer"}):

@@ -8,20 +8,26 @@ from api.bodies import JobBody, JobList, JobQuery, Problem, ResultBody, WaitHead
 from api.documents import Documents
 from api.requests import converted, preferred_wait_s
 from api.responses import RETRY_AFTER_S, accepted, failure_problem, job_body, json_response, problem_response
-from api.submission import Submission
+from api.submission import Submission, Submitted
 from api.waiting import Waiting
-from queuecast.domain.errors import Finding, InvalidInputError, WaitersFullError
+from queuecast.domain.errors import Finding, InvalidInputError, UnavailableError, WaitersFullError
 from queuecast.domain.job import Failure, Job, State
 from queuecast.ports import JobFilter, JobStore
 
 
-def waited_response(waiting: Waiting, job: Job, wait_s: float) -> Response:
+def waited_response(waiting: Waiting, submitted: Submitted, wait_s: float) -> Response:
     """The answer to a submit that prefers to wait: 200 with the ended job, else 202 as without waiting."""
+    is_replay = submitted.is_replay
     try:
-        present, result = waiting.until_final(job.id, wait_s)
-    except WaitersFullError:  # the job is accepted all the same; a preference is only that (RFC 7240)
-        return accepted(job)
-    response = json_response(job_body(present, result)) if present.is_final else accepted(present)
+        present, result = waiting.until_final(submitted.job.id, wait_s)
+    except (WaitersFullError, UnavailableError):
+        # The job is accepted all the same; a preference is only that (RFC 7240).
+        return accepted(submitted.job, is_replay=is_replay)
+    if present.is_final:
+        headers = {"Idempotency-Replayed": "true"} if is_replay else None
+        response = json_response(job_body(present, result), headers=headers)
+    else:
+        response = accepted(present, is_replay=is_replay)
     response.headers["Preference-Applied"] = f"wait={wait_s:g}"
     return response
 
@@ -30,7 +36,7 @@ def jobs_blueprint(jobs: JobStore, submission: Submission, waiting: Waiting, doc
     blueprint = Blueprint("jobs", __name__, url_prefix="/v1/jobs")
 
     @blueprint.get("/<job_id>")
-    @documents.route(tag="jobs", headers=WaitHeaders, answers={200: JobBody, 404: Problem, 503: Problem})
+    @documents.route(tag="jobs", headers=WaitHeaders, answers={200: JobBody, 404: Problem, 410: Problem, 503: Problem})
     def read(job_id: str) -> Response:
         """Read a job
 
@@ -45,7 +51,9 @@ def jobs_blueprint(jobs: JobStore, submission: Submission, waiting: Waiting, doc
         return response
 
     @blueprint.get("/<job_id>/result")
-    @documents.route(tag="jobs", answers={200: ResultBody, 202: JobBody, 404: Problem, 409: Problem, 503: Problem})
+    @documents.route(
+        tag="jobs", answers={200: ResultBody, 202: JobBody, 404: Problem, 409: Problem, 410: Problem, 503: Problem}
+    )
     def result(job_id: str) -> Response:
         """Read a job's result
 
@@ -61,7 +69,9 @@ def jobs_blueprint(jobs: JobStore, submission: Submission, waiting: Waiting, doc
         return problem_response(failure.code, problem.title, 409, failure.detail, failure.findings)
 
     @blueprint.post("/<job_id>/cancel")
-    @documents.route(tag="jobs", answers={200: JobBody, 202: JobBody, 404: Problem, 409: Problem, 503: Problem})
+    @documents.route(
+        tag="jobs", answers={200: JobBody, 202: JobBody, 404: Problem, 409: Problem, 410: Problem, 503: Problem}
+    )
     def cancel(job_id: str) -> Response:
         """Cancel a job
 
@@ -70,6 +80,26 @@ def jobs_blueprint(jobs: JobStore, submission: Submission, waiting: Waiting, doc
         job = submission.cancel(job_id)
         headers = {} if job.is_final else {"Retry-After": str(RETRY_AFTER_S)}
         return json_response(job_body(job), 200 if job.is_final else 202, headers)
+
+    @blueprint.post("/<job_id>/retry")
+    @documents.route(tag="jobs", answers={202: JobBody, 404: Problem, 409: Problem, 410: Problem, 503: Problem})
+    def retry(job_id: str) -> Response:
+        """Run a job's work again
+
+        A new job with the same work on the same version; `retry_of` names this one. For a job that failed, expired
+        or was canceled: one that succeeded has its answer.
+        """
+        return accepted(submission.retry(job_id))
+
+    @blueprint.delete("/<job_id>")
+    @documents.route(tag="jobs", answers={204: None, 404: Problem, 409: Problem, 410: Problem, 503: Problem})
+    def delete(job_id: str) -> Response:
+        """Delete an ended job
+
+        Its record, rows and result are gone at once; its id answers 410 for as long as it would have been kept.
+        """
+        jobs.delete(job_id)
+        return Response(status=204)
 
     @blueprint.get("")
     @documents.route(tag="jobs", query=JobQuery, answers={200: JobList, 422: Problem, 503: Problem})

@@ -6,40 +6,58 @@ granian --interface wsgi api.main:app
 import time
 
 from api.app import Limits, Parts, create_app
-from api.submission import Submission
+from api.submission import JobRules, Submission
 from queuecast.adapters.celery_bells import CeleryBells
 from queuecast.adapters.ids import new_id
 from queuecast.adapters.model_files import ModelFiles
 from queuecast.adapters.redis_aliases import RedisAliases
+from queuecast.adapters.redis_clock import RedisClock
 from queuecast.adapters.redis_jobs import RedisJobs, connect
+from queuecast.adapters.redis_lanes import RedisLanes
 from queuecast.adapters.redis_workers import RedisWorkers
 from queuecast.adapters.uploaded_files import UploadedFiles
 from queuecast.config import read_settings
+from queuecast.domain.job import JobType
 from queuecast.logs import configure_logs
 
 settings = read_settings()
 configure_logs(settings.log_level)
 _redis = connect(settings.redis_url_with_password)
-_jobs = RedisJobs(_redis)
+_clock = RedisClock(_redis)
+_jobs = RedisJobs(_redis, max_lane_jobs=settings.max_lane_jobs, durable=settings.durability == "fsync")
 _models = ModelFiles(settings.data_dir / "models")
 _aliases = RedisAliases(_redis)
 _bells = CeleryBells(settings.redis_url_with_password)
 
+_rules = JobRules(
+    settings.retention_s,
+    settings.max_attempts,
+    {
+        JobType.PREDICTION: settings.prediction_timeout_s,
+        JobType.TRAINING: settings.training_timeout_s,
+        JobType.IMPORT: settings.training_timeout_s,
+    },
+)
+
 app = create_app(
     Parts(
         jobs=_jobs,
+        lanes=RedisLanes(_redis),
         models=_models,
         aliases=_aliases,
-        files=UploadedFiles(settings.data_dir / "files", new_id, time.time),
+        files=UploadedFiles(settings.data_dir / "files", new_id, _clock, settings.max_files_bytes),
         workers=RedisWorkers(_redis, time.time),
-        submission=Submission(_jobs, _bells, _models, _aliases, new_id, time.time, settings.retention_s),
-        clock=time.time,
+        submission=Submission(_jobs, _bells, _models, _aliases, new_id, _clock, _rules),
+        clock=_clock,
         limits=Limits(
             max_body_bytes=settings.max_body_bytes,
             max_upload_bytes=settings.max_upload_bytes,
             max_rows=settings.max_rows,
             # Some threads are kept for those who do not wait, or nobody could submit or cancel.
             max_waiters=settings.api_threads * 3 // 4,
+            max_lane_jobs=settings.max_lane_jobs,
+            max_result_bytes=settings.max_result_bytes,
+            max_files_bytes=settings.max_files_bytes,
         ),
     )
 )

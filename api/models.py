@@ -3,21 +3,23 @@
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from flask import Blueprint, Response, request
 
 from api import bodies
 from api.bodies import Problem
 from api.documents import Documents
 from api.files import Uploads, decoded_field
-from api.requests import expected_generation, json_body
+from api.requests import expected_generation, json_body, repeat_of
 from api.responses import accepted, etag, json_response, manifest_body, model_body, move_body
-from api.submission import Submission
+from api.submission import Submission, Terms
 from queuecast.domain.errors import (
     ConflictError,
     Finding,
     InvalidInputError,
     PreconditionFailedError,
     PreconditionRequiredError,
+    UnavailableError,
     UnsupportedMediaError,
 )
 from queuecast.domain.holdout import HoldoutRule
@@ -188,7 +190,8 @@ def models_blueprint(
     @documents.route(
         tag="models",
         form=bodies.PushForm,
-        answers={202: bodies.JobBody, **dict.fromkeys((400, 411, 413, 415, 422, 503), Problem)},
+        headers=bodies.SubmitHeaders,
+        answers={202: bodies.JobBody, **dict.fromkeys((400, 410, 411, 413, 415, 422, 503), Problem)},
     )
     def push(model: str) -> Response:
         """Push a model
@@ -204,13 +207,24 @@ def models_blueprint(
             for part in [_part(form, name) for name in ("model", "example")]:
                 kept.append(uploads.keep(part))
             _require_skops(files.path(kept[0].id))
-            return accepted(submission.import_model(model, _import_work(kept[0].id, kept[1].id, metadata)))
-        except Exception:  # nothing was accepted, so nothing stays
-            for stored in kept:
-                files.delete(stored.id)
+            repeat = repeat_of(*(stored.sha256 for stored in kept), msgspec.json.encode(metadata))
+            work = _import_work(kept[0].id, kept[1].id, metadata)
+            submitted = submission.repeated(repeat) or submission.import_model(model, work, Terms(repeat=repeat))
+        except Exception as error:
+            # Nothing was accepted, so nothing stays; but where Redis did not answer, the job may be there.
+            if type(error) is not UnavailableError:
+                _delete(files, kept)
             raise
+        if submitted.is_replay:
+            _delete(files, kept)
+        return accepted(submitted.job, is_replay=submitted.is_replay)
 
     return blueprint
+
+
+def _delete(files: FileStore, kept: list[StoredFile]) -> None:
+    for stored in kept:
+        files.delete(stored.id)
 
 
 def _part(form: dict[str, Any], name: str) -> Any:

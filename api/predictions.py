@@ -2,14 +2,15 @@
 
 from flask import Blueprint, Response, request
 
-from api.bodies import JobBody, PredictionRequest, Problem, WaitHeaders
+from api.bodies import JobBody, PredictHeaders, PredictionRequest, Problem
 from api.documents import Documents
 from api.jobs import waited_response
-from api.requests import json_body, preferred_wait_s, require_rows, require_shallow
+from api.requests import json_body, preferred_wait_s, repeat_of, require_rows, require_shallow
 from api.responses import accepted
-from api.submission import Submission, require_method
+from api.submission import Submission, Submitted, Terms, require_method
 from api.waiting import Waiting
 from queuecast.domain.work import PredictionWork
+from queuecast.ports import Repeat
 
 
 def predictions_blueprint(
@@ -21,11 +22,11 @@ def predictions_blueprint(
     @documents.route(
         tag="predictions",
         json=PredictionRequest,
-        headers=WaitHeaders,
+        headers=PredictHeaders,
         answers={
             202: JobBody,
             200: JobBody,
-            **dict.fromkeys((400, 404, 411, 413, 415, 422, 503), Problem),
+            **dict.fromkeys((400, 404, 410, 411, 413, 415, 422, 503), Problem),
         },
     )
     def predict(model: str) -> Response:
@@ -36,12 +37,18 @@ def predictions_blueprint(
         """
         body = json_body(PredictionRequest, max_body_bytes)
         require_shallow(body.metadata, "/metadata")
+        repeat = repeat_of(request.get_data())
+        submitted = submission.repeated(repeat) or _submitted(model, body, repeat)
+        wait_s = preferred_wait_s(request.headers.get("Prefer", ""))
+        if wait_s is None:
+            return accepted(submitted.job, is_replay=submitted.is_replay)
+        return waited_response(waiting, submitted, wait_s)
+
+    def _submitted(model: str, body: PredictionRequest, repeat: Repeat | None) -> Submitted:
         manifest, ref = submission.resolve(model, body.version)
         require_method(manifest, body.method)
         rows = bytes(body.inputs)
         work = PredictionWork(body.method, require_rows(manifest.signature, rows, max_rows))
-        job = submission.predict(ref, work, rows, body.metadata, body.expires_in_s)
-        wait_s = preferred_wait_s(request.headers.get("Prefer", ""))
-        return accepted(job) if wait_s is None else waited_response(waiting, job, wait_s)
+        return submission.predict(ref, work, rows, Terms(body.metadata, body.expires_in_s, body.timeout_s, repeat))
 
     return blueprint

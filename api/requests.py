@@ -4,6 +4,7 @@ Rows are checked by a decoder compiled from the signature, in one pass. Only whe
 and walked by `Signature.findings`, which knows all the places and the words.
 """
 
+import hashlib
 import json
 import math
 import re
@@ -22,12 +23,14 @@ from queuecast.domain.errors import (
     UnsupportedMediaError,
 )
 from queuecast.domain.signature import INT64_MAX, INT64_MIN, Column, ColumnType, Layout, Signature
+from queuecast.ports import Repeat
 
 T = TypeVar("T")
 MAX_WAIT_S = 30.0
 MAX_DEPTH = 32
 MAX_DIGITS = 400  # a float has at most 309 before its point
 MAX_GENERATION_DIGITS = 18
+MAX_KEY_CHARS = 255
 _PATH = re.compile(r" - at `(?:key in )?\$(?P<path>.*)`$")
 _TYPES: dict[ColumnType, Any] = {
     ColumnType.NUMBER: float,
@@ -46,7 +49,7 @@ def json_body(kind: type[T], max_bytes: int) -> T:
     if request.mimetype != "application/json":
         raise UnsupportedMediaError(f"Content-Type is {request.mimetype or 'missing'}; expected application/json")
     require_length(request.content_length, max_bytes)
-    return decoded(kind, request.get_data(cache=False))
+    return decoded(kind, request.get_data())
 
 
 def require_plain() -> None:
@@ -199,6 +202,25 @@ def preferred_wait_s(prefer: str) -> float | None:
         if name.strip().lower() == "wait" and value.strip().strip('"').isdecimal():
             return min(float(value.strip().strip('"')), MAX_WAIT_S)
     return None
+
+
+def repeat_of(*parts: str | bytes) -> Repeat | None:
+    """What the request's Idempotency-Key and `parts`, all that was asked for, make of it; None without a key.
+
+    Raises InvalidInputError for a key that cannot be one.
+    """
+    key = request.headers.get("Idempotency-Key")
+    if key is None:
+        return None
+    if not (key.isascii() and key.isprintable() and 0 < len(key) <= MAX_KEY_CHARS):
+        detail = f"Idempotency-Key has {len(key)} characters, expected 1 to {MAX_KEY_CHARS} printable ones of ASCII"
+        raise InvalidInputError(detail)
+    fingerprint = hashlib.sha256(request.path.encode())
+    for part in parts:
+        data = part.encode() if isinstance(part, str) else part
+        fingerprint.update(b"%d:" % len(data) + data)
+    # There are no accounts: all callers share one space of keys.
+    return Repeat(hashlib.sha256(key.encode()).hexdigest(), fingerprint.hexdigest())
 
 
 def expected_generation(if_match: str) -> int | None:

@@ -24,6 +24,7 @@ STATUSES: dict[type[errors.QueuecastError], tuple[int, str]] = {
     errors.UnsupportedMediaError: (415, "This kind of body is not taken here"),
     errors.LengthRequiredError: (411, "The body has no length"),
     errors.UnknownJobError: (404, "No such job"),
+    errors.GoneJobError: (410, "The job is gone"),
     errors.UnknownModelError: (404, "No such model"),
     errors.UnknownVersionError: (404, "No such version"),
     errors.UnknownAliasError: (404, "No such alias"),
@@ -33,7 +34,11 @@ STATUSES: dict[type[errors.QueuecastError], tuple[int, str]] = {
     errors.ConflictError: (409, "Not possible now"),
     errors.PreconditionFailedError: (412, "Changed meanwhile"),
     errors.PreconditionRequiredError: (428, "If-Match is required"),
+    errors.KeyReusedError: (422, "The key was used for another request"),
     errors.UnavailableError: (503, "Not available now"),
+    errors.StoreFullError: (503, "Redis has little memory left"),
+    errors.LaneFullError: (503, "Too many jobs wait"),
+    errors.FilesFullError: (503, "No room for more files"),
     errors.WaitersFullError: (503, "Too many requests are waiting"),
 }
 FAILURE_TITLES = {
@@ -43,6 +48,8 @@ FAILURE_TITLES = {
     "model_refused": "The model was refused",
     "expired": "Not started in time",
     "canceled": "Canceled",
+    "result_too_large": "The result is too large",
+    "disk_full": "The disk is full",
 }
 
 
@@ -88,8 +95,10 @@ def problem(
     )
 
 
-def accepted(job: Job) -> Response:
+def accepted(job: Job, *, is_replay: bool = False) -> Response:
     headers = {"Location": f"/v1/jobs/{job.id}", "Retry-After": str(RETRY_AFTER_S)}
+    if is_replay:
+        headers["Idempotency-Replayed"] = "true"
     return json_response(job_body(job), 202, headers)
 
 
@@ -103,17 +112,22 @@ def job_body(job: Job, result: bytes | None = None) -> bodies.JobBody:
         revision=job.revision,
         model=bodies.ModelRefBody(**asdict(job.model)),
         created_at=timestamp(job.created_at),
-        queued_at=timestamp(job.created_at),
+        queued_at=timestamp(job.queued_at or job.created_at),
         started_at=_optional(job.started_at),
         finished_at=_optional(job.finished_at),
         expires_at=_optional(job.expires_at),
         delete_at=_optional(job.delete_at),
         attempt=job.attempt,
+        lost_attempts=job.lost_attempts,
         max_attempts=job.max_attempts,
+        timeout_s=job.timeout_s,
+        not_before=_optional(job.not_before),
+        retry_of=job.retry_of,
         progress=progress,
         metadata=job.metadata,
-        urls=bodies.JobUrls(self=here, result=f"{here}/result", cancel=f"{here}/cancel"),
+        urls=bodies.JobUrls(self=here, result=f"{here}/result", cancel=f"{here}/cancel", retry=f"{here}/retry"),
         worker=job.worker,
+        timeline=[bodies.MomentBody(**asdict(moment) | {"at": timestamp(moment.at)}) for moment in job.timeline],
         result=msgspec.UNSET if result is None else msgspec.Raw(result),
         error=msgspec.UNSET if job.failure is None else failure_problem(job.failure),
     )

@@ -1,25 +1,59 @@
-"""The use case of the gateway: pin the version, record the job, ring for a worker. Names no framework.
+"""The use case of the gateway: pin the version, record the job in its lane, ring for a worker. Names no framework.
 
-The record comes first: a job that rings must be there to be claimed. If the bell cannot be rung, the record is taken
-back and the caller is told, so that nothing is half accepted.
+Record and lane are written at once, and that is the acceptance: a bell that cannot be rung after it is rung by the
+reaper. A caller who does not hear the answer sends the same Idempotency-Key again and gets the same job.
 """
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from queuecast.domain.errors import (
     Finding,
     InvalidInputError,
     StaleWriteError,
+    StoreFullError,
     UnavailableError,
     UnknownAliasError,
 )
 from queuecast.domain.job import Job, JobType, ModelRef
+from queuecast.domain.lane import lane_of
 from queuecast.domain.model import Manifest, require_name
 from queuecast.domain.work import ImportWork, Method, PredictionWork, TrainingWork, Work
-from queuecast.ports import AliasStore, Clock, Doorbell, JobStore, ModelRegistry
+from queuecast.logs import get_logger
+from queuecast.ports import AliasStore, Clock, Doorbell, JobStore, ModelRegistry, Repeat
 
-MAX_ATTEMPTS = 1
+log = get_logger()
+
+MEMORY_LIMIT = 0.8  # of Redis's; the rest is for what was accepted already to be run and answered
+MEMORY_LOOK_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class JobRules:
+    """The settings that every job gets on its way."""
+
+    retention_s: float
+    max_attempts: int
+    timeouts_s: Mapping[JobType, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a caller may say of any submit. repeat: its Idempotency-Key with a digest of the request."""
+
+    metadata: dict[str, Any] = field(default_factory=dict)
+    expires_in_s: float | None = None
+    timeout_s: float | None = None
+    repeat: Repeat | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    job: Job
+    is_replay: bool = False
+    """Whether an earlier request with the same Idempotency-Key led to the job."""
 
 
 class Submission:
@@ -31,7 +65,7 @@ class Submission:
         aliases: AliasStore,
         new_id: Callable[[str], str],
         clock: Clock,
-        retention_s: float,
+        rules: JobRules,
     ) -> None:
         self._jobs = jobs
         self._bells = bells
@@ -39,7 +73,8 @@ class Submission:
         self._aliases = aliases
         self._new_id = new_id
         self._clock = clock
-        self._retention_s = retention_s
+        self._rules = rules
+        self._memory = (float("-inf"), 0, 0)  # when it was looked at, used bytes, the most bytes
 
     def resolve(self, model: str, wanted: int | str) -> tuple[Manifest, ModelRef]:
         """The version that a number or an alias names now. Raises UnknownModelError, -VersionError or -AliasError."""
@@ -55,30 +90,42 @@ class Submission:
             raise UnknownAliasError(f"model {model} has no alias {alias[:80]!r}; it has {known}")
         return aliases[alias]
 
-    def predict(
-        self,
-        ref: ModelRef,
-        work: PredictionWork,
-        rows: bytes,
-        metadata: dict[str, Any],
-        expires_in_s: float | None = None,
-    ) -> Job:
+    def repeated(self, repeat: Repeat | None) -> Submitted | None:
+        """The job that this very request led to before, whatever the model has become since.
+
+        Raises KeyReusedError when the key came with another request, GoneJobError when that job's record is gone.
+        """
+        job_id = None if repeat is None else self._jobs.repeated(repeat)
+        return None if job_id is None else Submitted(self._jobs.read(job_id), is_replay=True)
+
+    def predict(self, ref: ModelRef, work: PredictionWork, rows: bytes, terms: Terms) -> Submitted:
         """rows: JSON that was checked against the signature of `ref`'s version."""
-        return self._submit(JobType.PREDICTION, ref, work, metadata, rows, expires_in_s)
+        return self._submit(JobType.PREDICTION, ref, work, terms, rows)
 
-    def train(self, ref: ModelRef, work: TrainingWork, metadata: dict[str, Any]) -> Job:
+    def train(self, ref: ModelRef, work: TrainingWork, terms: Terms) -> Submitted:
         """Raises ConflictError while another training of the model is queued or runs."""
-        return self._submit(JobType.TRAINING, ref, work, metadata)
+        return self._submit(JobType.TRAINING, ref, work, terms)
 
-    def import_model(self, model: str, work: ImportWork) -> Job:
+    def import_model(self, model: str, work: ImportWork, terms: Terms) -> Submitted:
         require_name(model, "model")
-        return self._submit(JobType.IMPORT, ModelRef(model), work, {})
+        return self._submit(JobType.IMPORT, ModelRef(model), work, terms)
+
+    def retry(self, job_id: str, *, is_dead_letter: bool = False) -> Job:
+        """A new job with the same work on the same version. is_dead_letter: it must be one, and is none afterwards.
+
+        Raises IllegalMoveError for a job that has not ended or has succeeded, ConflictError for a letter that was
+        replayed before, GoneJobError or UnknownJobError.
+        """
+        ended = self._jobs.read(job_id)
+        again = ended.retried_as(self._new_id("job"), self._clock(), self._rules.max_attempts)
+        work, rows = self._jobs.read_work(job_id)
+        return self._record(again, work, rows, letter=job_id if is_dead_letter else None).job
 
     def cancel(self, job_id: str) -> Job:
         """Raises UnknownJobError, or IllegalMoveError for a job that has ended otherwise. Safe to call again."""
         while True:
             job = self._jobs.read(job_id)
-            canceled = job.cancel_requested(self._clock(), self._retention_s)
+            canceled = job.cancel_requested(self._clock(), self._rules.retention_s)
             if canceled is job:
                 return job
             try:
@@ -87,32 +134,47 @@ class Submission:
                 continue
             return canceled
 
-    def _submit(
-        self,
-        kind: JobType,
-        ref: ModelRef,
-        work: Work,
-        metadata: dict[str, Any],
-        rows: bytes = b"",
-        expires_in_s: float | None = None,
-    ) -> Job:
+    def _submit(self, kind: JobType, ref: ModelRef, work: Work, terms: Terms, rows: bytes = b"") -> Submitted:
         now = self._clock()
+        most_s = self._rules.timeouts_s[kind]
         job = Job(
             id=self._new_id("job"),
             type=kind,
             model=ref,
             created_at=now,
-            max_attempts=MAX_ATTEMPTS,
-            expires_at=None if expires_in_s is None else now + expires_in_s,
-            metadata=metadata,
+            max_attempts=self._rules.max_attempts,
+            lane=lane_of(kind, ref, work),
+            timeout_s=most_s if terms.timeout_s is None else terms.timeout_s,
+            expires_at=None if terms.expires_in_s is None else now + terms.expires_in_s,
+            metadata=terms.metadata,
         )
-        self._jobs.create(job, work, rows)
-        try:
-            self._bells.ring(job)
-        except UnavailableError:
-            self._jobs.discard(job.id)
-            raise
-        return job
+        if job.timeout_s > most_s:
+            detail = f"found {job.timeout_s:g} s, expected at most {most_s:g} s for a {kind}"
+            raise InvalidInputError(detail, (Finding("/timeout_s", "too_long", detail),))
+        return self._record(job.accepted(), work, rows, terms.repeat)
+
+    def _record(
+        self, job: Job, work: Work, rows: bytes, repeat: Repeat | None = None, letter: str | None = None
+    ) -> Submitted:
+        self._require_room()
+        accepted = self._jobs.create(job, work, rows, repeat, letter)
+        if accepted.must_ring:
+            try:
+                self._bells.ring(job.lane)
+            except UnavailableError as error:  # accepted is accepted: the reaper rings for lanes that wait
+                log.warning("bell_not_rung", lane=job.lane, reason=error.detail)
+        if accepted.job_id != job.id:
+            return Submitted(self._jobs.read(accepted.job_id), is_replay=True)
+        return Submitted(job)
+
+    def _require_room(self) -> None:
+        """Raises StoreFullError while Redis has little memory left. It is asked once a second at most."""
+        looked_at, used, most = self._memory
+        if time.monotonic() - looked_at > MEMORY_LOOK_S:
+            used, most = self._jobs.memory()
+            self._memory = time.monotonic(), used, most
+        if most and used > most * MEMORY_LIMIT:
+            raise StoreFullError(f"Redis uses {used} of {most} bytes; new jobs are taken below {MEMORY_LIMIT:.0%}")
 
 
 def require_method(manifest: Manifest, method: Method) -> None:

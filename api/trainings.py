@@ -3,17 +3,17 @@
 import csv
 from pathlib import Path
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, request
 
-from api.bodies import JobBody, Problem, TrainingRequest
+from api.bodies import JobBody, Problem, SubmitHeaders, TrainingRequest
 from api.documents import Documents
-from api.requests import json_body, require_shallow
+from api.requests import json_body, repeat_of, require_shallow
 from api.responses import accepted
-from api.submission import Submission
+from api.submission import Submission, Submitted, Terms
 from queuecast.domain.errors import Finding, InvalidInputError, UnknownFileError
 from queuecast.domain.model import CHAMPION, Manifest
 from queuecast.domain.work import TrainingWork
-from queuecast.ports import FileStore, StoredFile
+from queuecast.ports import FileStore, Repeat, StoredFile
 
 MAX_HEADER_BYTES = 1024 * 1024
 
@@ -27,7 +27,8 @@ def trainings_blueprint(
     @documents.route(
         tag="trainings",
         json=TrainingRequest,
-        answers={202: JobBody, **dict.fromkeys((400, 404, 409, 411, 413, 415, 422, 503), Problem)},
+        headers=SubmitHeaders,
+        answers={202: JobBody, **dict.fromkeys((400, 404, 409, 410, 411, 413, 415, 422, 503), Problem)},
     )
     def train(model: str) -> Response:
         """Retrain the champion
@@ -38,12 +39,17 @@ def trainings_blueprint(
         body = json_body(TrainingRequest, max_body_bytes)
         require_shallow(body.metadata, "/metadata")
         require_shallow(body.params, "/params")
+        repeat = repeat_of(request.get_data())
+        submitted = submission.repeated(repeat) or _submitted(model, body, repeat)
+        return accepted(submitted.job, is_replay=submitted.is_replay)
+
+    def _submitted(model: str, body: TrainingRequest, repeat: Repeat | None) -> Submitted:
         manifest, ref = submission.resolve(model, CHAMPION)
         stored = _stored(files, body.file_id)
         target = (body.target,) if isinstance(body.target, str) else tuple(body.target)
         _require_columns(files.path(stored.id), manifest, target)
         work = TrainingWork(stored.id, stored.sha256, target, body.params, body.promote)
-        return accepted(submission.train(ref, work, body.metadata))
+        return submission.train(ref, work, Terms(body.metadata, body.expires_in_s, body.timeout_s, repeat))
 
     return blueprint
 

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
 
+DURABILITIES = ("everysec", "fsync")
+
 
 class SettingError(ValueError):
     """A setting that cannot be meant: says its name, what was found and what was expected."""
@@ -31,7 +33,15 @@ class Settings:
     max_body_bytes: int = setting(8 * 2**20, "10,000 rows of 800 bytes of JSON", minimum=1024)
     max_upload_bytes: int = setting(512 * 2**20, "a training file is read whole into memory", minimum=1024)
     max_rows: int = setting(10_000, "rows in one prediction; a worker answers nobody else meanwhile", minimum=1)
+    max_files_bytes: int = setting(10 * 2**30, "all uploaded files together; the disk is shared", minimum=1024)
+    max_lane_jobs: int = setting(10_000, "jobs that wait for one model version and method", minimum=1)
+    max_result_bytes: int = setting(32 * 2**20, "a result is held in Redis; 10,000 rows of 100 classes", minimum=1024)
     retention_s: int = setting(24 * 3600, "how long an ended job and its result can be asked for", minimum=1)
+    file_retention_s: int = setting(7 * 24 * 3600, "an uploaded file that no job used so long is removed", minimum=60)
+    durability: str = setting("everysec", "`fsync`: a 202 waits until the job is on Redis's disk")
+    lease_s: int = setting(30, "how long a worker may be silent; compiled code can hold up its heartbeat", minimum=2)
+    max_attempts: int = setting(3, "runs that may end with their worker before the job is a dead letter", minimum=1)
+    shutdown_grace_s: int = setting(20, "a stopping worker finishes what it can so long, then hands back", minimum=1)
     worker_concurrency: int = setting(1, "processes a worker; scale by adding workers", minimum=1)
     model_threads: int = setting(1, "BLAS and OpenMP threads a process; more than cores slows all", minimum=1)
     prediction_timeout_s: int = setting(300, "a prediction that runs longer is ended and fails", minimum=1)
@@ -67,7 +77,10 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         text = environ.get(variable(each.name), "")
         if text:
             given[each.name] = _parsed(each.name, text, each.default, each.metadata["minimum"])
-    return Settings(**given)
+    settings = Settings(**given)
+    if settings.durability not in DURABILITIES:
+        raise SettingError(f"{variable('durability')} is {settings.durability!r}, expected {' or '.join(DURABILITIES)}")
+    return settings
 
 
 def _parsed(name: str, text: str, default: Any, minimum: int | None) -> Any:

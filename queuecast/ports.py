@@ -42,31 +42,69 @@ class JobPage:
     next_cursor: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """What makes a submit repeatable: the caller's Idempotency-Key, and a digest of what was asked for."""
+
+    key: str
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """Which job a submit led to (an earlier one for a repeat), and whether a bell must be rung for its lane."""
+
+    job_id: str
+    must_ring: bool
+
+
 class JobStore(Protocol):
-    """The job records: the one truth about jobs. Every call raises UnavailableError when the store is away."""
+    """The job records: the one truth about jobs. Every call raises UnavailableError when the store is away.
 
-    def create(self, job: Job, work: Work, rows: bytes = b"") -> None:
-        """Writes record, work and rows at once. Raises ConflictError when the model has a live training already."""
+    A job that is queued is in its lane, or in the list of those that wait out a delay; one that ended is in neither.
+    The store sees to that with every write, at once with it.
+    """
 
-    def discard(self, job_id: str) -> None:
-        """Takes a job back that was never queued. Harmless when it is gone."""
+    def create(
+        self, job: Job, work: Work, rows: bytes = b"", repeat: Repeat | None = None, replayed_letter: str | None = None
+    ) -> Accepted:
+        """Writes record, work and rows, and puts the job in its lane, all at once.
 
-    def read(self, job_id: str) -> Job:
-        """Raises UnknownJobError."""
-
-    def read_with_result(self, job_id: str) -> tuple[Job, bytes | None]:
-        """The result is JSON. Raises UnknownJobError."""
-
-    def read_work(self, job_id: str) -> tuple[Work, bytes]:
-        """The work and the rows of a prediction. Raises UnknownJobError."""
-
-    def replace(self, job: Job, result: bytes | None = None) -> None:
-        """Writes `job` where its revision - 1 is stored, and tells the listeners of `changes`.
-
-        Raises StaleWriteError when another revision is there, UnknownJobError when nothing is.
+        replayed_letter: the dead letter that this job replays; it is taken off the list. Raises LaneFullError,
+        StoreFullError, KeyReusedError, and ConflictError when the model has a live training already or the letter was
+        replayed before.
         """
 
+    def repeated(self, repeat: Repeat) -> str | None:
+        """The id of the job that this very request led to before. Raises KeyReusedError for another request."""
+
+    def read(self, job_id: str) -> Job:
+        """Raises UnknownJobError, or GoneJobError for a while after the job's retention."""
+
+    def read_with_result(self, job_id: str) -> tuple[Job, bytes | None]:
+        """The result is JSON. Raises UnknownJobError or GoneJobError."""
+
+    def read_work(self, job_id: str) -> tuple[Work, bytes]:
+        """The work and the rows of a prediction; kept until the job succeeds. Raises UnknownJobError."""
+
+    def replace(self, job: Job, result: bytes | None = None, entry: str | None = None) -> bool:
+        """Writes `job` where its revision - 1 is stored, moves it between the lanes, tells the listeners of `changes`.
+
+        entry: of the reservation that the writer acts on. True when the job's lane must be rung for. Raises
+        StaleWriteError when another revision is there, JobStoppedError when the job is not in its lane under that
+        entry, UnknownJobError or GoneJobError when there is none.
+        """
+
+    def delete(self, job_id: str) -> None:
+        """Purges an ended job. Raises UnknownJobError, GoneJobError, or IllegalMoveError for one that has not ended."""
+
+    def overdue(self, now: float) -> list[str]:
+        """Ids of some jobs whose start deadline has passed and that were not started."""
+
     def page(self, wanted: JobFilter, cursor: str | None, limit: int) -> JobPage: ...
+
+    def dead_letters(self, cursor: str | None, limit: int) -> JobPage:
+        """Failed jobs whose attempts were used up, newest first."""
 
     def changes(self) -> Iterator[str]:
         """Ids of jobs whose record was replaced, as it happens, until closed.
@@ -74,13 +112,68 @@ class JobStore(Protocol):
         Yields an empty string when it (re)connects: changes before that may have been missed.
         """
 
+    def memory(self) -> tuple[int, int]:
+        """Bytes that the store uses, and may use; 0 for no limit."""
+
     def ping(self) -> None: ...
 
 
-class Doorbell(Protocol):
-    """Wakes a worker. The message carries a job's id, never its rows."""
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """A job that was taken from its lane by one worker. `entry` is new each time that the job is queued."""
 
-    def ring(self, job: Job) -> None:
+    lane: str
+    entry: str
+    job_id: str
+    worker: str
+
+
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """How a lane stands. Times are the store's."""
+
+    lane: str
+    waiting: int
+    reserved: int
+    oldest_at: float | None
+    bell_at: float | None
+
+
+class Lanes(Protocol):
+    """Where jobs wait. What a worker reserved stays on the list of what it holds until the job leaves the lane.
+
+    Every call raises UnavailableError when the store is away.
+    """
+
+    def reserve(self, lane: str, worker: str, limit: int, *, answers_bell: bool) -> tuple[list[Reservation], bool]:
+        """The oldest jobs that wait, at most `limit`, and whether more are left that no bell was rung for."""
+
+    def renew(self, reservations: list[Reservation]) -> list[State | None]:
+        """Keeps the leases and says how each job stands; None for one that this worker holds no longer."""
+
+    def give_back(self, reservation: Reservation) -> bool:
+        """To the end of the lane, if it is held as reserved; True when a bell must be rung."""
+
+    def reserved(self, silent_s: float = 0.0) -> list[Reservation]:
+        """What is held by any worker and was not renewed for so long."""
+
+    def release_due(self, now: float) -> list[str]:
+        """Puts the jobs whose delay is over into their lanes; names the lanes that a bell must be rung for."""
+
+    def note_bell(self, lane: str) -> None:
+        """Notes that a bell is rung now."""
+
+    def depths(self) -> list[Depth]:
+        """Every lane with a job in it."""
+
+    def tidy(self) -> None:
+        """Forgets workers that hold nothing and were not heard of for an hour."""
+
+
+class Doorbell(Protocol):
+    """Wakes a worker. The message carries a lane's name, never a job."""
+
+    def ring(self, lane: str) -> None:
         """Raises UnavailableError when the message could not be handed over."""
 
 
@@ -88,10 +181,11 @@ class AliasStore(Protocol):
     def read(self, model: str) -> Aliases:
         """A model without aliases has generation 0."""
 
-    def move(self, model: str, move: AliasMove) -> None:
+    def move(self, model: str, move: AliasMove, run: Job | None = None) -> None:
         """Sets the alias and appends to the history at once, if `move.generation` is the present one plus one.
 
-        Raises PreconditionFailedError when somebody else moved an alias first.
+        run: the job on whose behalf, as it was claimed. Raises PreconditionFailedError when somebody else moved an
+        alias first, JobStoppedError when that run does not own its job any more.
         """
 
     def history(self, model: str) -> list[AliasMove]:
@@ -110,8 +204,13 @@ class ModelRegistry(Protocol):
     def publish(self, manifest: Manifest, files: dict[str, bytes]) -> Manifest:
         """Writes a version under the next free number and returns the manifest that carries it.
 
-        The version is visible whole or not at all. `manifest.version` is ignored.
+        The version is visible whole or not at all. `manifest.version` is ignored. A job makes one version, however
+        often it is run: where it has made one, that one's manifest is returned and nothing is written. Raises
+        UnavailableError (code `disk_full`) when there is no room.
         """
+
+    def made_by(self, model: str, job_id: str) -> Manifest | None:
+        """The version that a job made."""
 
     def models(self) -> list[str]: ...
 
@@ -146,16 +245,20 @@ class IncomingFile(Protocol):
 
 
 class FileStore(Protocol):
-    def receive(self) -> IncomingFile: ...
+    def receive(self) -> IncomingFile:
+        """Raises FilesFullError when the files take as much room as they may."""
 
     def stat(self, file_id: str) -> StoredFile:
         """Raises UnknownFileError."""
 
     def path(self, file_id: str) -> Path:
-        """Where the bytes are. Raises UnknownFileError."""
+        """Where the bytes are; asking counts as a use of the file. Raises UnknownFileError."""
 
     def delete(self, file_id: str) -> None:
         """Raises UnknownFileError."""
+
+    def size_bytes(self) -> int:
+        """Of all files together."""
 
 
 class WorkerList(Protocol):

@@ -10,7 +10,6 @@ from celery import Celery, signals
 from queuecast.domain.errors import UnavailableError
 from queuecast.domain.job import Failure
 from queuecast.logs import get_logger
-from worker.execution import Execution
 from worker.tasks import register_tasks
 
 log = get_logger()
@@ -29,31 +28,65 @@ WORKER_SETTINGS: dict[str, Any] = {
 
 
 def create_celery(
-    settings: dict[str, Any], task_timeouts_s: dict[str, int], execution: Callable[[], Execution]
+    settings: dict[str, Any],
+    time_limits_s: dict[str, int],
+    answer: Callable[[str], None],
+    on_stop: Callable[[], None],
+    recover: Callable[[Failure | None], None],
 ) -> Celery:
-    """settings: those shared with the producer. execution: built in each child after the fork, never before."""
+    """settings: those shared with the producer. answer: runs what waits in a lane; called in a child.
+
+    The others are called in the main process. on_stop: the worker was told to stop, and finishes what it runs.
+    recover: children died, see `failure`; or the worker ends and all of them with it (None).
+    """
     celery = Celery("queuecast")
     celery.conf.update(settings | WORKER_SETTINGS)
-    register_tasks(celery, task_timeouts_s, execution)
+    register_tasks(celery, time_limits_s, answer)
+
+    @signals.worker_shutting_down.connect(weak=False)
+    def on_shutting_down(how: str = "", **_: Any) -> None:
+        if how == "Cold":  # SIGQUIT: the children were ended, and `worker_shutdown` is not sent
+            _recovered(None)
+        else:
+            on_stop()
+
+    @signals.worker_shutdown.connect(weak=False)
+    def on_shutdown(**_: Any) -> None:
+        _recovered(None)
 
     @signals.task_failure.connect(weak=False)
-    def on_failure(  # the main process sends this when a child died or was ended; twice for a time limit
-        exception: BaseException | None = None, args: Any = (), **_: Any
-    ) -> None:
-        if not args or not isinstance(exception, WorkerLostError | TimeLimitExceeded):
-            return
+    def on_failure(exception: BaseException | None = None, **_: Any) -> None:
+        # Sent in the main process when a child died or was ended; twice for a time limit.
         if isinstance(exception, TimeLimitExceeded):
-            failure = Failure("timeout", f"the run took longer than {exception.args[0]} s and was ended")
-        else:
-            failure = Failure("worker_lost", f"the process that ran the job died: {exception}")
+            _recovered(
+                Failure("timeout", f"the process did not end the run, and was ended after {exception.args[0]} s")
+            )
+        elif isinstance(exception, WorkerLostError):
+            _recovered(Failure("worker_lost", f"the process that ran the job died: {exception}"))
+
+    def _recovered(failure: Failure | None) -> None:
         try:
-            execution().fail_lost(args[0], failure)
-        except UnavailableError:
-            log.exception("lost_job_not_recorded", job_id=args[0])
+            recover(failure)
+        except UnavailableError as error:  # the leases run out, and the reaper does it
+            log.warning("jobs_not_recovered", reason=error.detail)
 
     return celery
 
 
-def worker_name() -> str:
-    """Who claims: host and process, as in Flower's list."""
-    return f"{os.uname().nodename}:{os.getpid()}"
+def worker_name(instance: str) -> str:
+    """Who claims: host, start of the worker, process. The start tells a process from a later one with its pid."""
+    return f"{os.uname().nodename}.{instance}:{os.getpid()}"
+
+
+def is_of(instance: str, worker: str) -> bool:
+    """Whether `worker` is a process of this start of this worker."""
+    return worker.rpartition(":")[0] == f"{os.uname().nodename}.{instance}"
+
+
+def is_alive(worker: str) -> bool:
+    """Whether the process of a worker of this machine is there."""
+    try:
+        os.kill(int(worker.rpartition(":")[2]), 0)
+    except ProcessLookupError:
+        return False
+    return True

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from queuecast.domain.errors import QueuecastError
+from queuecast.domain.errors import JobStoppedError, QueuecastError, UnavailableError
 from queuecast.domain.job import Job, ModelRef, Progress
-from queuecast.domain.model import CHAMPION, Manifest
+from queuecast.domain.model import Manifest
 from queuecast.domain.work import ImportWork
 from queuecast.ports import AliasStore, Clock, FileStore, ModelRegistry
 from worker.estimators import environment, load_estimator, require_sha256
@@ -25,14 +25,24 @@ class Importing:
         self._clock = clock
 
     def run(self, job: Job, work: ImportWork, report: Report) -> Result:
-        """Raises ModelRefusedError or InvalidInputError. The uploaded parts are gone afterwards, either way."""
-        try:
-            return self._run(job, work, report)
-        finally:
-            for file_id in (work.model_file_id, work.example_file_id):
-                self._delete(file_id)
+        """Raises ModelRefusedError or InvalidInputError.
 
-    def _run(self, job: Job, work: ImportWork, report: Report) -> Result:
+        The uploaded parts are gone when the job has its end; a run that is to be repeated leaves them.
+        """
+        published = self._models.made_by(job.model.name, job.id)
+        try:
+            if published is None:
+                published = self._publish(job, work, report)
+            result = self._promote(job, published)
+        except (JobStoppedError, UnavailableError):
+            raise
+        except Exception:
+            self._delete_parts(work)
+            raise
+        self._delete_parts(work)
+        return result
+
+    def _publish(self, job: Job, work: ImportWork, report: Report) -> Manifest:
         report(_stage("load"))
         data = self._files.path(work.model_file_id).read_bytes()
         sha256 = self._files.stat(work.model_file_id).sha256
@@ -58,19 +68,30 @@ class Importing:
             holdout=work.holdout,
             description=work.description,
         )
-        published = publish(self._models, manifest, data, estimator, golden)
-        is_first = self._aliases.read(job.model.name).versions.get(CHAMPION) is None
-        promoted = is_first and promote(
-            self._aliases, published, expected=None, at=self._clock(), action="import", reason="first version"
+        return publish(self._models, manifest, data, estimator, golden)
+
+    def _promote(self, job: Job, published: Manifest) -> Result:
+        promoted = promote(
+            self._aliases,
+            published,
+            expected=None,
+            at=self._clock(),
+            action="import",
+            reason="first version",
+            run=job,
         )
         value: dict[str, Any] = {
             "model": published.model,
             "version": published.version,
             "sha256": published.sha256,
             "promoted": promoted,
-            "methods": list(signature.methods),
+            "methods": list(published.signature.methods),
         }
         return Result(value, ModelRef(published.model, published.version, sha256=published.sha256))
+
+    def _delete_parts(self, work: ImportWork) -> None:
+        for file_id in (work.model_file_id, work.example_file_id):
+            self._delete(file_id)
 
     def _delete(self, file_id: str) -> None:
         try:

@@ -6,8 +6,13 @@
 Nothing numeric runs in the parent process: children that are forked after it hang for ever in OpenMP code.
 """
 
+import math
+import multiprocessing
 import os
+import random
+import signal
 import time
+import uuid
 from functools import lru_cache
 
 from queuecast.config import read_settings
@@ -19,50 +24,95 @@ configure_logs(settings.log_level)
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, str(settings.model_threads))
 
-from queuecast.adapters.celery_bells import TASKS, celery_settings  # noqa: E402
+from queuecast.adapters.celery_bells import QUEUES, TASKS, CeleryBells, celery_settings  # noqa: E402
 from queuecast.adapters.ids import new_id  # noqa: E402
 from queuecast.adapters.model_files import ModelFiles  # noqa: E402
 from queuecast.adapters.redis_aliases import RedisAliases  # noqa: E402
+from queuecast.adapters.redis_clock import RedisClock  # noqa: E402
 from queuecast.adapters.redis_jobs import RedisJobs, connect  # noqa: E402
+from queuecast.adapters.redis_lanes import RedisLanes  # noqa: E402
 from queuecast.adapters.redis_workers import RedisWorkers  # noqa: E402
 from queuecast.adapters.uploaded_files import UploadedFiles  # noqa: E402
-from queuecast.domain.job import JobType  # noqa: E402
-from worker.app import create_celery, worker_name  # noqa: E402
+from queuecast.domain.job import Failure, JobType  # noqa: E402
+from queuecast.domain.lane import kind_of  # noqa: E402
+from worker.app import create_celery, is_alive, is_of, worker_name  # noqa: E402
 from worker.estimators import Estimators  # noqa: E402
-from worker.execution import Execution  # noqa: E402
+from worker.execution import Execution, Rules  # noqa: E402
 from worker.importing import Importing  # noqa: E402
 from worker.prediction import Prediction  # noqa: E402
 from worker.presence import Presence  # noqa: E402
+from worker.recovery import Recovery, RecoveryRules  # noqa: E402
 from worker.training import Training  # noqa: E402
+
+URL = settings.redis_url_with_password
+INSTANCE = uuid.uuid4().hex[:6]  # of this start; children inherit it
+# Shared with the children: when they must have given back what they run. `inf` while nobody stops the worker.
+_stop_by = multiprocessing.RawValue("d", math.inf)
 
 
 @lru_cache(maxsize=1)
 def execution_of(pid: int) -> Execution:
     """One a process: connections and loaded estimators are not shared across a fork."""
-    del pid
-    redis = connect(settings.redis_url_with_password)
+    redis = connect(URL)
+    clock = RedisClock(redis)
     models = ModelFiles(settings.data_dir / "models")
-    files = UploadedFiles(settings.data_dir / "files", new_id, time.time)
+    files = UploadedFiles(settings.data_dir / "files", new_id, clock)
     aliases = RedisAliases(redis)
     estimators = Estimators(models)
-    prediction = Prediction(models, estimators, time.time)
-    training = Training(models, aliases, files, estimators, time.time)
-    importing = Importing(models, aliases, files, time.time)
+    prediction = Prediction(models, estimators, clock)
+    training = Training(models, aliases, files, estimators, clock)
+    importing = Importing(models, aliases, files, clock)
     runners = {
         JobType.PREDICTION: lambda job, work, rows, report: prediction.run(job, work, rows),
         JobType.TRAINING: lambda job, work, rows, report: training.run(job, work, report),
         JobType.IMPORT: lambda job, work, rows, report: importing.run(job, work, report),
     }
-    return Execution(RedisJobs(redis), runners, time.time, worker_name(), settings.retention_s)
+    return Execution(
+        RedisJobs(redis),
+        RedisLanes(redis),
+        CeleryBells(URL),
+        runners,
+        clock,
+        random.random,
+        worker_name(INSTANCE),
+        Rules(settings.lease_s, settings.retention_s, settings.max_result_bytes),
+        stop_by=lambda: _stop_by.value,
+        # SIGKILL, because nothing else ends compiled code; the main process starts another child.
+        end_process=lambda: os.kill(pid, signal.SIGKILL),
+    )
 
 
-Presence(RedisWorkers(connect(settings.redis_url_with_password), time.time), settings.health_file).connect()
+def stop() -> None:
+    _stop_by.value = time.monotonic() + settings.shutdown_grace_s
+
+
+def recover(failure: Failure | None) -> None:
+    """Gives back what this worker's dead children held; at its end (None) what any of them holds still."""
+    redis = connect(URL)
+    lanes, workers, clock = RedisLanes(redis), RedisWorkers(redis, time.time), RedisClock(redis)
+    recovery = Recovery(
+        RedisJobs(redis),
+        lanes,
+        CeleryBells(URL),
+        lambda lane: workers.waiting((QUEUES[kind_of(lane)],)),
+        clock,
+        RecoveryRules(settings.lease_s, settings.retention_s),
+    )
+    for held in lanes.reserved():
+        if is_of(INSTANCE, held.worker) and (failure is None or not is_alive(held.worker)):
+            recovery.recover(held, failure)
+
+
+Presence(RedisWorkers(connect(URL), time.time), settings.health_file).connect()
+SLACK_S = 60  # a job's own timeout ends it first
 app = create_celery(
-    celery_settings(settings.redis_url_with_password),
+    celery_settings(URL),
     {
-        TASKS[JobType.PREDICTION]: settings.prediction_timeout_s,
-        TASKS[JobType.TRAINING]: settings.training_timeout_s,
-        TASKS[JobType.IMPORT]: settings.training_timeout_s,
+        TASKS[JobType.PREDICTION]: settings.prediction_timeout_s + SLACK_S,
+        TASKS[JobType.TRAINING]: settings.training_timeout_s + SLACK_S,
+        TASKS[JobType.IMPORT]: settings.training_timeout_s + SLACK_S,
     },
-    lambda: execution_of(os.getpid()),
+    lambda lane: execution_of(os.getpid()).answer(lane),
+    stop,
+    recover,
 )

@@ -4,22 +4,20 @@ from collections.abc import Callable
 
 from celery import Celery
 
-from worker.execution import Execution
 
+def register_tasks(celery: Celery, time_limits_s: dict[str, int], answer: Callable[[str], None]) -> None:
+    """time_limits_s: task name -> seconds after which its process is ended from outside.
 
-def register_tasks(celery: Celery, timeouts_s: dict[str, int], execution: Callable[[], Execution]) -> None:
-    """timeouts_s: task name -> seconds a run may take before its process is ended.
-
-    There is no soft limit: it is an exception inside the estimator's own code, which may swallow it, and compiled
-    code does not see it at all. Rows never travel in a message: the argument is a job's id.
+    A job's own `timeout_s` ends it before; this is for code that never lets the process's other threads run. There is
+    no soft limit: it is an exception inside the estimator's own code, which may swallow it, and compiled code does not
+    see it at all. A message carries a lane's name, never a job or its rows.
     """
-    for name, timeout_s in timeouts_s.items():
-        register = celery.task(name=name, time_limit=timeout_s, ignore_result=True)
-        register(_run(execution))
+    for name, time_limit_s in time_limits_s.items():
+        celery.task(name=name, time_limit=time_limit_s, ignore_result=True)(_answering(answer))
 
 
-def _run(execution: Callable[[], Execution]) -> Callable[[str], None]:
-    def run(job_id: str) -> None:
-        execution().run(job_id)
+def _answering(answer: Callable[[str], None]) -> Callable[[str], None]:
+    def run(lane: str) -> None:
+        answer(lane)
 
     return run

@@ -19,7 +19,7 @@ from queuecast.domain.errors import Finding, InvalidInputError, RunFailedError
 from queuecast.domain.gate import Comparison, is_promoted
 from queuecast.domain.holdout import METHOD, HoldoutRule, Split, holdout
 from queuecast.domain.job import Job, ModelRef, Progress
-from queuecast.domain.model import CHALLENGER, Lineage, Manifest
+from queuecast.domain.model import CHALLENGER, CHAMPION, Lineage, Manifest
 from queuecast.domain.signature import Layout
 from queuecast.domain.work import Promote, TrainingWork
 from queuecast.ports import AliasStore, Clock, FileStore, ModelRegistry
@@ -57,6 +57,28 @@ class Training:
     def run(self, job: Job, work: TrainingWork, report: Report) -> Result:
         """Raises InvalidInputError for a file or parameters that do not fit, RunFailedError when the fit raises."""
         champion = self._models.manifest(job.model.name, job.model.pinned_version)
+        # A run before this one may have published and died: a job makes one version.
+        published = self._models.made_by(job.model.name, job.id) or self._made(job, work, champion, report)
+        report(_stage("promote"))
+        metrics, lineage = published.metrics, published.lineage
+        comparison = Comparison(metrics["metric"], metrics["champion"], metrics["challenger"], metrics["reason"])
+        promoted, reason = self._promote(job, published, comparison, work.promote)
+        return Result(
+            {
+                "model": published.model,
+                "version": published.version,
+                "verdict": comparison.verdict,
+                "promoted": promoted,
+                "reason": reason,
+                "metric": comparison.metric,
+                "champion": {"version": champion.version, "score": comparison.champion},
+                "challenger": {"version": published.version, "score": comparison.challenger},
+                "rows": {"train": lineage.train_rows, "holdout": lineage.holdout_rows} if lineage else {},
+            },
+            ModelRef(published.model, published.version, sha256=published.sha256),
+        )
+
+    def _made(self, job: Job, work: TrainingWork, champion: Manifest, report: Report) -> Manifest:
         report(_stage("read"))
         path = self._files.path(work.file_id)
         _require_frozen(path, work.file_sha256)
@@ -69,23 +91,7 @@ class Training:
         report(_stage("score", len(split.test)))
         comparison = _compare(champion, fitted_champion, challenger, rows, split)
         report(_stage("publish"))
-        published = self._publish(job, work, Trial(champion, challenger, rows, split, comparison))
-        report(_stage("promote"))
-        promoted, reason = self._promote(champion, published, comparison, work.promote)
-        return Result(
-            {
-                "model": published.model,
-                "version": published.version,
-                "verdict": comparison.verdict,
-                "promoted": promoted,
-                "reason": reason,
-                "metric": comparison.metric,
-                "champion": {"version": champion.version, "score": comparison.champion},
-                "challenger": {"version": published.version, "score": comparison.challenger},
-                "rows": {"train": len(split.train), "holdout": len(split.test)},
-            },
-            ModelRef(published.model, published.version, sha256=published.sha256),
-        )
+        return self._publish(job, work, Trial(champion, challenger, rows, split, comparison))
 
     def _publish(self, job: Job, work: TrainingWork, trial: Trial) -> Manifest:
         data = dump_estimator(trial.challenger)
@@ -117,32 +123,38 @@ class Training:
         )
         return publish(self._models, manifest, data, trial.challenger, golden)
 
-    def _promote(
-        self, champion: Manifest, published: Manifest, comparison: Comparison, policy: Promote
-    ) -> tuple[bool, str]:
+    def _promote(self, job: Job, published: Manifest, comparison: Comparison, policy: Promote) -> tuple[bool, str]:
         """Whether the champion moved, and why or why not."""
         verdict = comparison.verdict
         reason = comparison.reason or (
             f"{comparison.metric} {comparison.challenger:.6g} against {comparison.champion:.6g}, {verdict}"
         )
         if is_promoted(verdict, policy):
-            moved = promote(
-                self._aliases, published, expected=champion.version, at=self._clock(), action="training", reason=reason
-            )
+            expected = job.model.pinned_version
+            moved = self._moved(job, published, CHAMPION, expected, reason)
             return moved, reason if moved else f"{reason}; the champion was moved meanwhile, so nothing was promoted"
         if policy is not Promote.NEVER:
-            self._challenge(published, reason)
+            self._challenge(job, published, reason)
         return False, reason if policy is Promote.AUTO else f"{reason}; promote is {policy}"
 
-    def _challenge(self, published: Manifest, reason: str) -> None:
+    def _challenge(self, job: Job, published: Manifest, reason: str) -> None:
         """Points `challenger` at the new version, wherever it pointed before."""
         while True:
             expected = self._aliases.read(published.model).versions.get(CHALLENGER)
-            at = self._clock()
-            if promote(
-                self._aliases, published, expected=expected, at=at, action="training", reason=reason, alias=CHALLENGER
-            ):
+            if self._moved(job, published, CHALLENGER, expected, reason):
                 return
+
+    def _moved(self, job: Job, published: Manifest, alias: str, expected: int | None, reason: str) -> bool:
+        return promote(
+            self._aliases,
+            published,
+            expected=expected,
+            at=self._clock(),
+            action="training",
+            reason=reason,
+            alias=alias,
+            run=job,
+        )
 
 
 def _require_frozen(path: Path, sha256: str) -> None:

@@ -11,7 +11,8 @@ from kombu import Exchange, Queue
 from kombu.exceptions import KombuError
 
 from queuecast.domain.errors import UnavailableError
-from queuecast.domain.job import Job, JobType
+from queuecast.domain.job import JobType
+from queuecast.domain.lane import kind_of
 
 PREDICT_QUEUE = "predict"
 TRAIN_QUEUE = "train"
@@ -20,7 +21,7 @@ TASKS = {
     JobType.TRAINING: "queuecast.train",
     JobType.IMPORT: "queuecast.import_model",
 }
-_QUEUES = {
+QUEUES = {
     JobType.PREDICTION: PREDICT_QUEUE,
     JobType.TRAINING: TRAIN_QUEUE,
     JobType.IMPORT: TRAIN_QUEUE,  # an import loads and tries foreign bytes: not beside predictions
@@ -74,11 +75,9 @@ class CeleryBells:
         # One more try at once, for a connection that has gone stale; kombu's default tries for 6 s.
         self._app.conf.broker_transport_options |= {"max_retries": 1, "interval_start": 0, "interval_max": 0.2}
 
-    def ring(self, job: Job) -> None:
+    def ring(self, lane: str) -> None:
+        kind = kind_of(lane)
         try:
-            # The task's id is the job's, so that a job can be found in Flower by its id.
-            self._app.send_task(
-                TASKS[job.type], args=[job.id], task_id=job.id, queue=_QUEUES[job.type], ignore_result=True
-            )
+            self._app.send_task(TASKS[kind], args=[lane], queue=QUEUES[kind], ignore_result=True)
         except (KombuError, OSError) as error:
             raise UnavailableError(f"the queue does not answer: {error}") from error

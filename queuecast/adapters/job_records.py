@@ -2,7 +2,7 @@
 
 import msgspec
 
-from queuecast.domain.errors import UnknownJobError
+from queuecast.domain.errors import GoneJobError, UnknownJobError
 from queuecast.domain.job import Job, JobType
 from queuecast.domain.work import ImportWork, PredictionWork, TrainingWork, Work
 
@@ -30,3 +30,7 @@ def decode_work(kind: JobType, data: bytes) -> Work:
 
 def unknown_job(job_id: str) -> UnknownJobError:
     return UnknownJobError(f"no job {job_id[:80]!r}; ended jobs are kept for a while only")
+
+
+def gone_job(job_id: str) -> GoneJobError:
+    return GoneJobError(f"job {job_id} has ended, and its record was deleted or is past its retention")

@@ -2,103 +2,286 @@
 
 import queue
 import threading
+import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 
-from queuecast.adapters.job_records import decode_job, decode_work, encode, unknown_job
-from queuecast.domain.errors import ConflictError, PreconditionFailedError, StaleWriteError
-from queuecast.domain.job import Job, JobType
+from queuecast.adapters.job_records import decode_job, decode_work, encode, gone_job, unknown_job
+from queuecast.domain.errors import (
+    ConflictError,
+    IllegalMoveError,
+    JobStoppedError,
+    KeyReusedError,
+    LaneFullError,
+    PreconditionFailedError,
+    StaleWriteError,
+)
+from queuecast.domain.job import Job, JobType, State
 from queuecast.domain.model import Aliases, AliasMove, aliases_after
 from queuecast.domain.work import Work
-from queuecast.ports import JobFilter, JobPage
+from queuecast.ports import Accepted, Depth, JobFilter, JobPage, Repeat, Reservation
+
+
+@dataclass(slots=True)
+class Entry:
+    id: str
+    job_id: str
+    at: float
+    worker: str | None = None
+    renewed_at: float = 0.0
 
 
 class MemoryJobs:
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
+    """Job records, and the lanes that `MemoryLanes` shows."""
+
+    def __init__(self, max_lane_jobs: int = 10_000) -> None:
+        self.lock = threading.RLock()
+        self.lanes: dict[str, list[Entry]] = {}
+        self.bells: dict[str, float] = {}
+        self.delayed: dict[str, float] = {}
+        self._max_lane_jobs = max_lane_jobs
+        self._next_entry = 0
         self._records: dict[str, bytes] = {}
         self._work: dict[str, tuple[bytes, bytes]] = {}
         self._results: dict[str, bytes] = {}
+        self._repeats: dict[str, tuple[str, str]] = {}
+        self._letters: list[str] = []
+        self._gone: set[str] = set()
         self._listeners: list[queue.SimpleQueue[str]] = []
 
-    def create(self, job: Job, work: Work, rows: bytes = b"") -> None:
-        with self._lock:
+    def create(
+        self, job: Job, work: Work, rows: bytes = b"", repeat: Repeat | None = None, replayed_letter: str | None = None
+    ) -> Accepted:
+        with self.lock:
+            earlier = None if repeat is None else self.repeated(repeat)
+            if earlier is not None:
+                return Accepted(earlier, must_ring=False)
             if job.type is JobType.TRAINING:
                 self._refuse_second_training(job.model.name)
+            length = len(self.lanes.get(job.lane, ()))
+            if length >= self._max_lane_jobs:
+                raise LaneFullError(f"{length} jobs wait in lane {job.lane}, expected fewer than {self._max_lane_jobs}")
+            if replayed_letter is not None:
+                if replayed_letter not in self._letters:
+                    raise ConflictError(f"job {replayed_letter} is no dead letter; it may have been replayed already")
+                self._letters.remove(replayed_letter)
+            if repeat is not None:
+                self._repeats[repeat.key] = repeat.fingerprint, job.id
             self._records[job.id] = encode(job)
             self._work[job.id] = encode(work), rows
+            return Accepted(job.id, self.enter(job.id, job.lane))
 
     def _refuse_second_training(self, model: str) -> None:
         for record in map(decode_job, self._records.values()):
             if record.type is JobType.TRAINING and record.model.name == model and not record.is_final:
                 raise ConflictError(f"model {model} is in training already, in job {record.id}")
 
-    def discard(self, job_id: str) -> None:
-        with self._lock:
-            self._records.pop(job_id, None)
-            self._work.pop(job_id, None)
+    def repeated(self, repeat: Repeat) -> str | None:
+        fingerprint, job_id = self._repeats.get(repeat.key, (repeat.fingerprint, None))
+        if fingerprint != repeat.fingerprint:
+            raise KeyReusedError(f"this Idempotency-Key was used for another request, which led to job {job_id}")
+        return job_id
 
     def read(self, job_id: str) -> Job:
         return self.read_with_result(job_id)[0]
 
     def read_with_result(self, job_id: str) -> tuple[Job, bytes | None]:
-        with self._lock:
-            if job_id not in self._records:
-                raise unknown_job(job_id)
+        with self.lock:
+            self._require(job_id)
             return decode_job(self._records[job_id]), self._results.get(job_id)
 
     def read_work(self, job_id: str) -> tuple[Work, bytes]:
-        with self._lock:
+        with self.lock:
+            self._require(job_id)
             if job_id not in self._work:
                 raise unknown_job(job_id)
             work, rows = self._work[job_id]
             return decode_work(decode_job(self._records[job_id]).type, work), rows
 
-    def replace(self, job: Job, result: bytes | None = None) -> None:
-        with self._lock:
-            if job.id not in self._records:
-                raise unknown_job(job.id)
-            stored = decode_job(self._records[job.id]).revision
-            if stored != job.revision - 1:
-                raise StaleWriteError(f"job {job.id} is at revision {stored}, not at {job.revision - 1}")
+    def replace(self, job: Job, result: bytes | None = None, entry: str | None = None) -> bool:
+        with self.lock:
+            self._require(job.id)
+            if entry is not None and not any(entry == each.id for each in self.lanes.get(job.lane, ())):
+                raise JobStoppedError(f"job {job.id} was taken from this worker")
+            stored = decode_job(self._records[job.id])
+            if stored.revision != job.revision - 1:
+                raise StaleWriteError(f"job {job.id} is at revision {stored.revision}, not at {job.revision - 1}")
             self._records[job.id] = encode(job)
             if result is not None:
                 self._results[job.id] = result
-            if job.is_final:
-                self._work.pop(job.id, None)
+            must_ring = self._placed(job)
             listeners = list(self._listeners)
         for listener in listeners:
             listener.put(job.id)
+        return must_ring
+
+    def _placed(self, job: Job) -> bool:
+        if job.state is State.QUEUED:
+            self.leave(job.id)
+            if job.not_before is None:
+                return self.enter(job.id, job.lane)
+            self.delayed[job.id] = job.not_before
+        elif job.is_final:
+            self.leave(job.id)
+            self.delayed.pop(job.id, None)
+            if job.state is State.SUCCEEDED:
+                self._work.pop(job.id, None)
+            if job.is_dead_letter:
+                self._letters.insert(0, job.id)
+        return False
+
+    def delete(self, job_id: str) -> None:
+        with self.lock:
+            job = self.read(job_id)
+            if not job.is_final:
+                raise IllegalMoveError(f"job {job_id} is {job.state} and cannot be deleted; it must have ended")
+            for kept in (self._records, self._work, self._results):
+                kept.pop(job_id, None)
+            self._letters = [letter for letter in self._letters if letter != job_id]
+            self._gone.add(job_id)
+
+    def overdue(self, now: float) -> list[str]:
+        with self.lock:
+            return [job.id for job in map(decode_job, self._records.values()) if job.is_due_to_expire(now)]
 
     def page(self, wanted: JobFilter, cursor: str | None, limit: int) -> JobPage:
-        with self._lock:
+        with self.lock:
             records = sorted(map(decode_job, self._records.values()), key=lambda job: job.id, reverse=True)
         found = [job for job in records if wanted.accepts(job) and (cursor is None or job.id < cursor)]
         return JobPage(found[:limit], found[limit - 1].id if len(found) > limit else None)
 
+    def dead_letters(self, cursor: str | None, limit: int) -> JobPage:
+        start = int(cursor or 0)
+        ids = self._letters[start : start + limit]
+        more = len(self._letters) > start + limit
+        return JobPage([self.read(job_id) for job_id in ids], str(start + limit) if more else None)
+
     def changes(self) -> Iterator[str]:
         mine: queue.SimpleQueue[str] = queue.SimpleQueue()
-        with self._lock:
+        with self.lock:
             self._listeners.append(mine)
         yield ""
         while True:
             yield mine.get()
 
+    def memory(self) -> tuple[int, int]:
+        return 0, 0
+
     def ping(self) -> None:
+        return None
+
+    def _require(self, job_id: str) -> None:
+        if job_id not in self._records:
+            raise gone_job(job_id) if job_id in self._gone else unknown_job(job_id)
+
+    def enter(self, job_id: str, lane: str) -> bool:
+        """Puts the job at the end of its lane; True when a bell must be rung."""
+        self._next_entry += 1
+        self.lanes.setdefault(lane, []).append(Entry(f"{self._next_entry}-0", job_id, time.time()))
+        is_silent = lane not in self.bells
+        self.bells.setdefault(lane, time.time())
+        return is_silent
+
+    def leave(self, job_id: str) -> None:
+        for lane in list(self.lanes):
+            self.lanes[lane] = [entry for entry in self.lanes[lane] if entry.job_id != job_id]
+            if not self.lanes[lane]:
+                del self.lanes[lane]
+                self.bells.pop(lane, None)
+
+
+class MemoryLanes:
+    def __init__(self, jobs: MemoryJobs) -> None:
+        self._jobs = jobs
+
+    def reserve(self, lane: str, worker: str, limit: int, *, answers_bell: bool) -> tuple[list[Reservation], bool]:
+        with self._jobs.lock:
+            if answers_bell:
+                self._jobs.bells.pop(lane, None)
+            waiting = [entry for entry in self._jobs.lanes.get(lane, ()) if entry.worker is None]
+            for entry in waiting[:limit]:
+                entry.worker, entry.renewed_at = worker, time.time()
+            must_ring = len(waiting) > limit and lane not in self._jobs.bells
+            if must_ring:
+                self.note_bell(lane)
+            return [Reservation(lane, entry.id, entry.job_id, worker) for entry in waiting[:limit]], must_ring
+
+    def renew(self, reservations: list[Reservation]) -> list[State | None]:
+        with self._jobs.lock:
+            return [self._renewed(each) for each in reservations]
+
+    def _renewed(self, reservation: Reservation) -> State | None:
+        entry = self._held(reservation)
+        if entry is None:
+            return None
+        entry.renewed_at = time.time()
+        return self._jobs.read(reservation.job_id).state
+
+    def give_back(self, reservation: Reservation) -> bool:
+        with self._jobs.lock:
+            is_queued = self._held(reservation) and self._jobs.read(reservation.job_id).state is State.QUEUED
+            if not is_queued:
+                return False
+            self._jobs.leave(reservation.job_id)
+            return self._jobs.enter(reservation.job_id, reservation.lane)
+
+    def reserved(self, silent_s: float = 0.0) -> list[Reservation]:
+        with self._jobs.lock:
+            return [
+                Reservation(lane, entry.id, entry.job_id, entry.worker)
+                for lane, entries in self._jobs.lanes.items()
+                for entry in entries
+                if entry.worker is not None and time.time() - entry.renewed_at >= silent_s
+            ]
+
+    def release_due(self, now: float) -> list[str]:
+        with self._jobs.lock:
+            due = [job_id for job_id, at in self._jobs.delayed.items() if at <= now]
+            lanes = []
+            for job_id in due:
+                del self._jobs.delayed[job_id]
+                lane = self._jobs.read(job_id).lane
+                if self._jobs.enter(job_id, lane):
+                    lanes.append(lane)
+            return lanes
+
+    def note_bell(self, lane: str) -> None:
+        self._jobs.bells[lane] = time.time()
+
+    def depths(self) -> list[Depth]:
+        with self._jobs.lock:
+            return [self._depth(lane, entries) for lane, entries in sorted(self._jobs.lanes.items())]
+
+    def _depth(self, lane: str, entries: list[Entry]) -> Depth:
+        waiting = [entry for entry in entries if entry.worker is None]
+        oldest = waiting[0].at if waiting else None
+        return Depth(lane, len(waiting), len(entries) - len(waiting), oldest, self._jobs.bells.get(lane))
+
+    def tidy(self) -> None:
+        return None
+
+    def _held(self, reservation: Reservation) -> Entry | None:
+        for entry in self._jobs.lanes.get(reservation.lane, ()):
+            if entry.id == reservation.entry and entry.worker == reservation.worker:
+                return entry
         return None
 
 
 class MemoryBells:
-    """Keeps what was rung, in order."""
+    """Keeps which lanes were rung for, in order."""
 
     def __init__(self) -> None:
         self.rung: list[str] = []
 
-    def ring(self, job: Job) -> None:
-        self.rung.append(job.id)
+    def ring(self, lane: str) -> None:
+        self.rung.append(lane)
 
 
 class MemoryAliases:
-    def __init__(self) -> None:
+    """jobs: where to see whether a run still owns its job."""
+
+    def __init__(self, jobs: MemoryJobs | None = None) -> None:
+        self._jobs = jobs
         self._lock = threading.Lock()
         self._aliases: dict[str, Aliases] = {}
         self._history: dict[str, list[AliasMove]] = {}
@@ -107,8 +290,12 @@ class MemoryAliases:
     def read(self, model: str) -> Aliases:
         return self._aliases.get(model, Aliases())
 
-    def move(self, model: str, move: AliasMove) -> None:
+    def move(self, model: str, move: AliasMove, run: Job | None = None) -> None:
         with self._lock:
+            if run is not None and self._jobs is not None:
+                present_run = self._jobs.read(run.id)
+                if present_run.state is not State.RUNNING or present_run.attempt != run.attempt:
+                    raise JobStoppedError(f"job {run.id} was asked to stop, or is run by somebody else now")
             present = self.read(model)
             if present.generation != move.generation - 1:
                 raise PreconditionFailedError(

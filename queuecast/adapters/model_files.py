@@ -1,23 +1,28 @@
 """Model versions as folders: `{root}/{model}/{version}/` with `manifest.json`, `model.skops` and what else there is.
 
 A version is written beside (`.incoming-*`), fsynced and renamed. Renaming onto a folder that has something in it
-fails, which is what makes two publishers take two numbers without a lock (rename(2)).
+fails, which is what makes two publishers take two numbers without a lock (rename(2)). It also makes a job publish once:
+numbers have no gaps, so of two runs of one job the later renamer either meets a folder and looks again, or saw the
+earlier one's when it looked for the next number.
 """
 
 import errno
 import os
 import shutil
 import tempfile
+import time
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
 import msgspec
 
-from queuecast.domain.errors import UnknownModelError, UnknownVersionError
+from queuecast.domain.errors import UnavailableError, UnknownModelError, UnknownVersionError
 from queuecast.domain.model import NAME_RULE, Manifest
 
 MANIFEST = "manifest.json"
+ABANDONED_S = 3600.0
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class ModelFiles:
@@ -39,8 +44,12 @@ class ModelFiles:
             shutil.rmtree(incoming, ignore_errors=True)
 
     def _rename(self, manifest: Manifest, home: Path, incoming: Path) -> Manifest:
-        version = max(_numbers(home), default=0) + 1
         while True:
+            numbers = _numbers(home)
+            made = self._made_by(manifest.model, numbers, manifest.job_id)
+            if made is not None:
+                return made
+            version = max(numbers, default=0) + 1
             numbered = replace(manifest, version=version)
             _write(incoming / MANIFEST, msgspec.json.format(msgspec.json.encode(numbered)))
             _sync_folder(incoming)
@@ -49,10 +58,24 @@ class ModelFiles:
             except OSError as error:
                 if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                     raise
-                version += 1
             else:
                 _sync_folder(home)
                 return numbered
+
+    def made_by(self, model: str, job_id: str) -> Manifest | None:
+        return self._made_by(model, _numbers(self._root / model), job_id)
+
+    def _made_by(self, model: str, numbers: list[int], job_id: str) -> Manifest | None:
+        for version in sorted(numbers, reverse=True):
+            manifest = self.manifest(model, version)
+            if manifest.job_id == job_id:
+                return manifest
+        return None
+
+    def sweep(self) -> None:
+        """Removes what publishers left that died."""
+        for home in self._root.iterdir() if self._root.is_dir() else ():
+            remove_abandoned(home)
 
     def models(self) -> list[str]:
         if not self._root.is_dir():
@@ -92,11 +115,31 @@ def _numbers(home: Path) -> list[int]:
     return [int(entry.name) for entry in home.iterdir() if entry.name.isdecimal()] if home.is_dir() else []
 
 
+def remove_abandoned(folder: Path) -> None:
+    """Removes folders that were to be renamed or removed, and that nobody wrote to for an hour."""
+    for entry in folder.iterdir() if folder.is_dir() else ():
+        if entry.name.startswith((".incoming-", ".deleted-")) and time.time() - _written_at(entry) > ABANDONED_S:
+            shutil.rmtree(entry, ignore_errors=True)
+
+
+def _written_at(folder: Path) -> float:
+    """When something in it was last written; now, if it goes away meanwhile."""
+    try:
+        return max(path.stat().st_mtime for path in (folder, *folder.iterdir()))
+    except FileNotFoundError:
+        return time.time()
+
+
 def _write(path: Path, content: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        with path.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        if error.errno in NO_ROOM:
+            raise UnavailableError(f"there is no room left for {path.name}: {error}", code="disk_full") from error
+        raise
 
 
 def _sync_folder(folder: Path) -> None:

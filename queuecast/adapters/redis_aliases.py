@@ -7,16 +7,21 @@ import msgspec
 import redis
 
 from queuecast.adapters.redis_jobs import translated
-from queuecast.domain.errors import PreconditionFailedError
+from queuecast.domain.errors import JobStoppedError, PreconditionFailedError
+from queuecast.domain.job import Job
 from queuecast.domain.model import Aliases, AliasMove
 
 # The alias's own fields are prefixed, so that no alias can be named like the counter.
 _MOVE = """
+if ARGV[5] ~= '' then
+  local run = redis.call('HMGET', 'qc:job:' .. ARGV[5], 'state', 'attempt')
+  if run[1] ~= 'running' or run[2] ~= ARGV[6] then return -2 end
+end
 local generation = tonumber(redis.call('HGET', KEYS[1], 'generation') or 0)
 if generation ~= tonumber(ARGV[1]) - 1 then return generation end
 redis.call('HSET', KEYS[1], 'generation', ARGV[1], 'alias:' .. ARGV[2], ARGV[3])
 redis.call('RPUSH', KEYS[2], ARGV[4])
-redis.call('SADD', KEYS[3], ARGV[5])
+redis.call('SADD', KEYS[3], ARGV[7])
 return -1
 """
 
@@ -52,10 +57,13 @@ class RedisAliases:
         generation = stored.pop("generation", 0)
         return Aliases(generation, {field.removeprefix("alias:"): version for field, version in stored.items()})
 
-    def move(self, model: str, move: AliasMove) -> None:
+    def move(self, model: str, move: AliasMove, run: Job | None = None) -> None:
         keys = [_key(model), _history_key(model), AUDIT]
-        args = [move.generation, move.alias, move.version, msgspec.json.encode(move), model]
+        fence = ["", ""] if run is None else [run.id, run.attempt]
+        args = [move.generation, move.alias, move.version, msgspec.json.encode(move), *fence, model]
         present = translated(self._move, keys=keys, args=args)
+        if present == -2:
+            raise JobStoppedError(f"job {move.job_id} was asked to stop, or is run by somebody else now")
         if present >= 0:
             raise PreconditionFailedError(
                 f"the aliases of {model} are at generation {present}, not at {move.generation - 1}: somebody moved one"

@@ -1,7 +1,9 @@
 """Job records in Redis: one hash a job, one index of ids, one channel of changes.
 
-Keys: `qc:job:{id}` (fields revision, state, record, work, rows, result), `qc:jobs` (a sorted set of ids; they are
-UUIDv7, so their order is the order of creation), `qc:training:{model}` (id of the model's latest training).
+Keys: `qc:job:{id}` (fields revision, state, attempt, record, work, rows, result, lane, entry), `qc:jobs` (a sorted
+set of ids; they are UUIDv7, so their order is that of creation), `qc:training:{model}` (the model's live training),
+`qc:expiring` and `qc:delayed` (ids by start deadline, and by the end of a delay), `qc:dead` (dead letters by the time
+of their deletion), `qc:gone:{id}` (outlives the record, to tell a past job from none), `qc:idempotency:{digest}`.
 The scripts compare and write; the rules are in `queuecast.domain.job`.
 """
 
@@ -13,48 +15,124 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from queuecast.adapters.job_records import decode_job, decode_work, encode, unknown_job
-from queuecast.domain.errors import ConflictError, StaleWriteError, UnavailableError
-from queuecast.domain.job import FINAL_STATES, Job, JobType
+from queuecast.adapters.job_records import decode_job, decode_work, encode, gone_job, unknown_job
+from queuecast.adapters.lane_scripts import ALLOW_OOM, LANE_FUNCTIONS
+from queuecast.domain.errors import (
+    ConflictError,
+    IllegalMoveError,
+    JobStoppedError,
+    KeyReusedError,
+    LaneFullError,
+    StaleWriteError,
+    StoreFullError,
+    UnavailableError,
+)
+from queuecast.domain.job import FINAL_STATES, Job, JobType, State
 from queuecast.domain.work import Work
-from queuecast.ports import JobFilter, JobPage
+from queuecast.ports import Accepted, JobFilter, JobPage, Repeat
 
 CHANNEL = "qc:changes"
 INDEX = "qc:jobs"
+DEAD = "qc:dead"
 SCAN_LIMIT = 2_000  # records one listing call may look at before it answers with a cursor
 SCAN_BATCH = 500  # records fetched in one round trip
+REPEATABLE_S = 24 * 3600
+OVERDUE_A_LOOK = 500
+FSYNC_WAIT_MS = 4_000  # within the client's own socket timeout of 5 s
 
 # Ids are pruned from the index two at a time as new ones come in: records end by their own TTL.
-_CREATE = """
-if KEYS[3] ~= '' then
-  local holder = redis.call('GET', KEYS[3])
-  if holder then
-    local state = redis.call('HGET', 'qc:job:' .. holder, 'state')
-    if state and not string.find(ARGV[6], ' ' .. state .. ' ', 1, true) then return holder end
-  end
-  redis.call('SET', KEYS[3], ARGV[1])
+# No flag allows this script when memory is used up: its first write fails then, and nothing is written.
+_CREATE = (
+    LANE_FUNCTIONS
+    + """
+local id, lane, training, letter = ARGV[1], ARGV[7], ARGV[9], ARGV[13]
+local key, repeated = 'qc:job:' .. id, 'qc:idempotency:' .. ARGV[10]
+if ARGV[10] ~= '' then
+  local earlier = redis.call('HMGET', repeated, 'job', 'fingerprint')
+  if earlier[1] then return {earlier[2] == ARGV[11] and 'repeated' or 'reused', earlier[1], 0} end
 end
-redis.call('HSET', KEYS[1], 'revision', ARGV[2], 'state', ARGV[3], 'record', ARGV[4], 'work', ARGV[5], 'rows', ARGV[7])
-for _, id in ipairs(redis.call('ZRANGE', KEYS[2], 0, 1)) do
-  if redis.call('EXISTS', 'qc:job:' .. id) == 0 then redis.call('ZREM', KEYS[2], id) end
+if training ~= '' then
+  local holder = redis.call('GET', 'qc:training:' .. training)
+  if holder then return {'training', holder, 0} end
 end
-redis.call('ZADD', KEYS[2], 0, ARGV[1])
+local length = redis.call('XLEN', 'qc:lane:' .. lane)
+if length >= tonumber(ARGV[8]) then return {'full', tostring(length), 0} end
+if letter ~= '' and not redis.call('ZSCORE', 'qc:dead', letter) then return {'letter', letter, 0} end
+redis.call('HSET', key, 'revision', ARGV[2], 'state', ARGV[3], 'record', ARGV[4], 'work', ARGV[5], 'rows', ARGV[6])
+if training ~= '' then redis.call('SET', 'qc:training:' .. training, id) end
+if ARGV[10] ~= '' then
+  redis.call('HSET', repeated, 'job', id, 'fingerprint', ARGV[11])
+  redis.call('EXPIRE', repeated, ARGV[12])
+end
+if letter ~= '' then redis.call('ZREM', 'qc:dead', letter) end
+if ARGV[14] ~= '' then redis.call('ZADD', 'qc:expiring', ARGV[14], id) end
+for _, old in ipairs(redis.call('ZRANGE', 'qc:jobs', 0, 1)) do
+  if redis.call('EXISTS', 'qc:job:' .. old) == 0 then redis.call('ZREM', 'qc:jobs', old) end
+end
+redis.call('ZADD', 'qc:jobs', 0, id)
+return {'', id, enter(id, lane)}
+"""
+)
+
+_REPLACE = (
+    ALLOW_OOM
+    + LANE_FUNCTIONS
+    + """
+local id, state, model, not_before, delete_at = ARGV[1], ARGV[3], ARGV[6], ARGV[7], ARGV[8]
+local key, ring = 'qc:job:' .. id, 0
+local revision = redis.call('HGET', key, 'revision')
+if not revision then return {'unknown', 0} end
+if ARGV[11] ~= '' and redis.call('HGET', key, 'entry') ~= ARGV[11] then return {'taken', 0} end
+if tonumber(revision) ~= tonumber(ARGV[2]) - 1 then return {revision, 0} end
+redis.call('HSET', key, 'revision', ARGV[2], 'state', state, 'record', ARGV[4], 'attempt', ARGV[12])
+if ARGV[5] ~= '' then redis.call('HSET', key, 'result', ARGV[5]) end
+if state == 'running' then
+  redis.call('ZREM', 'qc:expiring', id)
+elseif state == 'queued' then
+  leave(id)
+  if not_before ~= '' then redis.call('ZADD', 'qc:delayed', not_before, id)
+  else ring = enter(id, redis.call('HGET', key, 'lane')) end
+elseif delete_at ~= '' then
+  leave(id)
+  redis.call('ZREM', 'qc:expiring', id)
+  redis.call('ZREM', 'qc:delayed', id)
+  local lock = 'qc:training:' .. model
+  if model ~= '' and redis.call('GET', lock) == id then redis.call('DEL', lock) end
+  if state == 'succeeded' then redis.call('HDEL', key, 'work', 'rows') end
+  if ARGV[10] == '1' then redis.call('ZADD', 'qc:dead', delete_at, id) end
+  redis.call('EXPIREAT', key, delete_at)
+  redis.call('SET', 'qc:gone:' .. id, '', 'EXAT', ARGV[9])
+end
+redis.call('PUBLISH', 'qc:changes', id)
+return {'', ring}
+"""
+)
+
+_DELETE = """
+local key = 'qc:job:' .. ARGV[1]
+local state = redis.call('HGET', key, 'state')
+if not state then return 'unknown' end
+if not string.find(ARGV[2], ' ' .. state .. ' ', 1, true) then return state end
+redis.call('DEL', key)
+redis.call('ZREM', 'qc:jobs', ARGV[1])
+redis.call('ZREM', 'qc:dead', ARGV[1])
 return ''
 """
 
-_REPLACE = """
-local revision = redis.call('HGET', KEYS[1], 'revision')
-if not revision then return 'unknown' end
-if tonumber(revision) ~= tonumber(ARGV[2]) - 1 then return revision end
-redis.call('HSET', KEYS[1], 'revision', ARGV[2], 'state', ARGV[3], 'record', ARGV[4])
-if ARGV[6] ~= '' then redis.call('HSET', KEYS[1], 'result', ARGV[6]) end
-if ARGV[5] ~= '' then
-  redis.call('HDEL', KEYS[1], 'work', 'rows')
-  redis.call('EXPIREAT', KEYS[1], ARGV[5])
-end
-redis.call('PUBLISH', 'qc:changes', ARGV[1])
-return ''
+
+# For a store that was filled from a backup, which has the records and not the lanes.
+_REQUEUE = (
+    ALLOW_OOM
+    + LANE_FUNCTIONS
+    + """
+local key = 'qc:job:' .. ARGV[1]
+local job = redis.call('HMGET', key, 'state', 'lane', 'entry')
+if job[1] ~= 'queued' or redis.call('ZSCORE', 'qc:delayed', ARGV[1]) then return 0 end
+if job[3] and #redis.call('XRANGE', 'qc:lane:' .. job[2], job[3], job[3]) == 1 then return 0 end
+enter(ARGV[1], job[2])
+return 1
 """
+)
 
 
 def connect(url: str) -> redis.Redis:
@@ -65,24 +143,68 @@ def connect(url: str) -> redis.Redis:
 
 
 class RedisJobs:
-    def __init__(self, client: redis.Redis) -> None:
+    """durable: a submit returns when the log of writes is on the disk (WAITAOF, Redis 7.2), not only in the kernel."""
+
+    def __init__(self, client: redis.Redis, *, max_lane_jobs: int = 10_000, durable: bool = False) -> None:
         self._redis = client
+        self._max_lane_jobs = max_lane_jobs
+        self._durable = durable
         self._create = client.register_script(_CREATE)
         self._replace = client.register_script(_REPLACE)
+        self._delete = client.register_script(_DELETE)
+        self._requeue = client.register_script(_REQUEUE)
 
-    def create(self, job: Job, work: Work, rows: bytes = b"") -> None:
-        training = f"qc:training:{job.model.name}" if job.type is JobType.TRAINING else ""
-        final = f" {' '.join(FINAL_STATES)} "
-        args = [job.id, job.revision, job.state.value, encode(job), encode(work), final, rows]
-        holder = self._call(self._create, keys=[_key(job.id), INDEX, training], args=args)
-        if holder:
-            raise ConflictError(f"model {job.model.name} is in training already, in job {holder.decode()}")
+    def create(
+        self, job: Job, work: Work, rows: bytes = b"", repeat: Repeat | None = None, replayed_letter: str | None = None
+    ) -> Accepted:
+        args = [
+            job.id,
+            job.revision,
+            job.state.value,
+            encode(job),
+            encode(work),
+            rows,
+            job.lane,
+            self._max_lane_jobs,
+            job.model.name if job.type is JobType.TRAINING else "",
+            "" if repeat is None else repeat.key,
+            "" if repeat is None else repeat.fingerprint,
+            REPEATABLE_S,
+            replayed_letter or "",
+            "" if job.expires_at is None else job.expires_at,
+        ]
+        answer, detail, ring = self._durably(args) if self._durable else self._call(self._create, args=args)
+        if answer == b"training":
+            raise ConflictError(f"model {job.model.name} is in training already, in job {detail.decode()}")
+        if answer == b"full":
+            raise LaneFullError(
+                f"{detail.decode()} jobs wait in lane {job.lane}, expected fewer than {self._max_lane_jobs}"
+            )
+        if answer == b"letter":
+            raise ConflictError(f"job {detail.decode()} is no dead letter; it may have been replayed already")
+        if answer == b"reused":
+            raise _reused(detail)
+        return Accepted(detail.decode(), ring == 1)
 
-    def discard(self, job_id: str) -> None:
-        pipe = self._redis.pipeline()
-        pipe.delete(_key(job_id))
-        pipe.zrem(INDEX, job_id)
-        self._call(pipe.execute)
+    def _durably(self, args: list[Any]) -> Any:
+        """The same on one connection with the wait for the disk behind it."""
+        pipe = self._redis.pipeline(transaction=False)
+        pipe.script_load(_CREATE)
+        pipe.evalsha(self._create.sha, 0, *args)
+        pipe.waitaof(1, 0, FSYNC_WAIT_MS)
+        _, answer, (synced, _) = self._call(pipe.execute)
+        if synced < 1:
+            # It is written and will run; but whether a power cut would spare it is not known, and that was asked for.
+            raise UnavailableError(f"the write was not on Redis's disk within {FSYNC_WAIT_MS} ms")
+        return answer
+
+    def repeated(self, repeat: Repeat) -> str | None:
+        job_id, fingerprint = self._call(self._redis.hmget, f"qc:idempotency:{repeat.key}", ["job", "fingerprint"])
+        if job_id is None:
+            return None
+        if fingerprint.decode() != repeat.fingerprint:
+            raise _reused(job_id)
+        return str(job_id.decode())
 
     def read(self, job_id: str) -> Job:
         return self.read_with_result(job_id)[0]
@@ -90,23 +212,68 @@ class RedisJobs:
     def read_with_result(self, job_id: str) -> tuple[Job, bytes | None]:
         record, result = self._call(self._redis.hmget, _key(job_id), ["record", "result"])
         if record is None:
-            raise unknown_job(job_id)
+            raise self._missing(job_id)
         return decode_job(record), result
 
     def read_work(self, job_id: str) -> tuple[Work, bytes]:
         record, work, rows = self._call(self._redis.hmget, _key(job_id), ["record", "work", "rows"])
         if record is None or work is None:
-            raise unknown_job(job_id)
+            raise self._missing(job_id)
         return decode_work(decode_job(record).type, work), rows
 
-    def replace(self, job: Job, result: bytes | None = None) -> None:
+    def replace(self, job: Job, result: bytes | None = None, entry: str | None = None) -> bool:
         delete_at = "" if job.delete_at is None else int(job.delete_at)
-        args = [job.id, job.revision, job.state.value, encode(job), delete_at, result or b""]
-        answer = self._call(self._replace, keys=[_key(job.id)], args=args)
+        args = [
+            job.id,
+            job.revision,
+            job.state.value,
+            encode(job),
+            result or b"",
+            job.model.name if job.type is JobType.TRAINING else "",
+            "" if job.not_before is None else job.not_before,
+            delete_at,
+            # As long again as the record was kept after the end.
+            "" if job.delete_at is None or job.finished_at is None else int(2 * job.delete_at - job.finished_at) + 1,
+            int(job.is_dead_letter),
+            entry or "",
+            job.attempt,
+        ]
+        answer, ring = self._call(self._replace, args=args)
         if answer == b"unknown":
-            raise unknown_job(job.id)
+            raise self._missing(job.id)
+        if answer == b"taken":
+            raise JobStoppedError(f"job {job.id} was taken from this worker")
         if answer:
             raise StaleWriteError(f"job {job.id} is at revision {answer.decode()}, not at {job.revision - 1}")
+        return bool(ring == 1)
+
+    def delete(self, job_id: str) -> None:
+        answer = self._call(self._delete, args=[job_id, f" {' '.join(FINAL_STATES)} "])
+        if answer == b"unknown":
+            raise self._missing(job_id)
+        if answer:
+            raise IllegalMoveError(f"job {job_id} is {answer.decode()} and cannot be deleted; it must have ended")
+
+    def requeue_all(self, now: float, retention_s: float = REPEATABLE_S) -> int:
+        """Puts every job that has not ended back into its lane; what ran is given back. Safe to call twice.
+
+        Returns how many were put there. The reaper rings for the lanes.
+        """
+        count = 0
+        for raw in self._call(self._redis.zrangebylex, INDEX, "-", "+"):
+            job_id = raw.decode()
+            record = self._call(self._redis.hget, _key(job_id), "record")
+            job = None if record is None else decode_job(record)
+            if job is not None and job.state in (State.RUNNING, State.CANCELING):
+                self.replace(job.given_back(now, retention_s))
+                count += job.state is State.RUNNING
+            elif job is not None:
+                count += self._call(self._requeue, args=[job_id])
+        return count
+
+    def overdue(self, now: float) -> list[str]:
+        found = self._call(self._redis.zrangebyscore, "qc:expiring", "-inf", now, 0, OVERDUE_A_LOOK)
+        return [job_id.decode() for job_id in found]
 
     def page(self, wanted: JobFilter, cursor: str | None, limit: int) -> JobPage:
         found: list[Job] = []
@@ -123,6 +290,16 @@ class RedisJobs:
             before = f"({ids[-1]}"
         return JobPage(found, ids[-1])
 
+    def dead_letters(self, cursor: str | None, limit: int) -> JobPage:
+        """cursor: how many newer ones were given already."""
+        start = int(cursor or 0)
+        ids = [raw.decode() for raw in self._call(self._redis.zrevrange, DEAD, start, start + limit)]
+        found = self._records(ids[:limit])
+        past = set(ids[:limit]) - {job.id for job in found}
+        if past:
+            self._call(self._redis.zrem, DEAD, *past)
+        return JobPage(found, str(start + limit - len(past)) if len(ids) > limit else None)
+
     def changes(self) -> Iterator[str]:
         while True:
             try:
@@ -137,19 +314,15 @@ class RedisJobs:
             except redis.RedisError:
                 time.sleep(0.5)  # Redis is away; a waiter's own deadline bounds its wait meanwhile
 
+    def memory(self) -> tuple[int, int]:
+        found = self._call(self._redis.info, "memory")
+        return found["used_memory"], found["maxmemory"]
+
     def ping(self) -> None:
         self._call(self._redis.ping)
 
-    def requeue_all(self, now: float) -> int:
-        """Counts the jobs that are not final. Without lanes there is nothing to put them into."""
-        del now
-        waiting, cursor = 0, None
-        while True:
-            page = self.page(JobFilter(), cursor, SCAN_BATCH)
-            waiting += sum(not job.is_final for job in page.jobs)
-            cursor = page.next_cursor
-            if cursor is None:
-                return waiting
+    def _missing(self, job_id: str) -> Exception:
+        return gone_job(job_id) if self._call(self._redis.exists, f"qc:gone:{job_id}") else unknown_job(job_id)
 
     def _records(self, ids: list[str]) -> list[Job]:
         pipe = self._redis.pipeline(transaction=False)
@@ -162,11 +335,20 @@ class RedisJobs:
 
 
 def translated(command: Any, *args: Any, **kwargs: Any) -> Any:
-    """Calls into redis-py; what it raises becomes UnavailableError."""
+    """Calls into redis-py; what it raises becomes StoreFullError or UnavailableError."""
     try:
         return command(*args, **kwargs)
+    except redis.OutOfMemoryError as error:
+        raise StoreFullError(f"Redis has no memory left: {error}") from error
     except redis.RedisError as error:
         raise UnavailableError(f"Redis does not answer: {error}") from error
+
+
+def _reused(job_id: bytes) -> KeyReusedError:
+    return KeyReusedError(
+        f"this Idempotency-Key was used for another request, which led to job {job_id.decode()}; "
+        "a key goes with one request"
+    )
 
 
 def _key(job_id: str) -> str:

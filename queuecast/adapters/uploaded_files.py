@@ -1,30 +1,39 @@
 """Uploaded files as folders: `{root}/{id}/content` and `about.json`. Hashed while they are written, never after."""
 
 import hashlib
+import os
 import re
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from io import FileIO
 from pathlib import Path
 from typing import IO, Any, cast
 
 import msgspec
 
-from queuecast.domain.errors import UnknownFileError
+from queuecast.adapters.model_files import NO_ROOM, remove_abandoned
+from queuecast.domain.errors import FilesFullError, UnknownFileError
 from queuecast.ports import Clock, StoredFile
 
 ID_RULE = re.compile(r"file_[0-9a-f-]{36}")
 
 
 class UploadedFiles:
-    def __init__(self, root: Path, new_id: Callable[[str], str], clock: Clock) -> None:
+    def __init__(self, root: Path, new_id: Callable[[str], str], clock: Clock, max_bytes: int = sys.maxsize) -> None:
+        """max_bytes: of all files together; those that arrive at the same time may exceed it by themselves."""
         self._root = root
         self._new_id = new_id
         self._clock = clock
+        self._max_bytes = max_bytes
 
     def receive(self) -> "Incoming":
         self._root.mkdir(parents=True, exist_ok=True)
+        taken = self.size_bytes()
+        if taken >= self._max_bytes:
+            raise FilesFullError(f"the uploaded files have {taken} bytes, expected fewer than {self._max_bytes}")
         folder = Path(tempfile.mkdtemp(prefix=".incoming-", dir=self._root))
         folder.chmod(0o755)
         return Incoming(self._root, folder, self._new_id, self._clock)
@@ -37,7 +46,22 @@ class UploadedFiles:
         return msgspec.json.decode(about, type=StoredFile)
 
     def path(self, file_id: str) -> Path:
-        return self._folder(file_id) / "content"
+        folder = self._folder(file_id)
+        os.utime(folder)
+        return folder / "content"
+
+    def size_bytes(self) -> int:
+        """Of all files, those that are on their way in among them."""
+        contents = [folder / "content" for folder in self._root.iterdir()] if self._root.is_dir() else []
+        return sum(content.stat().st_size for content in contents if content.exists())
+
+    def sweep(self, before: float) -> None:
+        """Removes files that nobody used since `before`, and what uploads left that died."""
+        for folder in self._root.iterdir() if self._root.is_dir() else ():
+            if ID_RULE.fullmatch(folder.name) and folder.stat().st_mtime < before:
+                with suppress(UnknownFileError):
+                    self.delete(folder.name)
+        remove_abandoned(self._root)
 
     def delete(self, file_id: str) -> None:
         # Renamed first: of two that delete it at once, one does, and nobody reads half of it.
@@ -71,8 +95,13 @@ class HashedFile(FileIO):
         self.sha256.update(data)
         self.size_bytes += len(data)
         view = memoryview(data)
-        while view:  # a raw file may write less than it was given
-            view = view[super().write(view) :]
+        try:
+            while view:  # a raw file may write less than it was given
+                view = view[super().write(view) :]
+        except OSError as error:
+            if error.errno in NO_ROOM:
+                raise FilesFullError("the disk of the uploaded files is full") from error
+            raise
         return len(data)
 
 

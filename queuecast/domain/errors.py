@@ -56,6 +56,12 @@ class UnknownJobError(QueuecastError):
     code = "unknown_job"
 
 
+class GoneJobError(UnknownJobError):
+    """There was such a job; its record is past its retention, or was deleted."""
+
+    code = "job_gone"
+
+
 class UnknownModelError(QueuecastError):
     code = "unknown_model"
 
@@ -90,6 +96,12 @@ class ConflictError(QueuecastError):
     code = "conflict"
 
 
+class KeyReusedError(QueuecastError):
+    """An Idempotency-Key came a second time with another request."""
+
+    code = "idempotency_key_reused"
+
+
 class PreconditionFailedError(QueuecastError):
     code = "precondition_failed"
 
@@ -102,6 +114,24 @@ class UnavailableError(QueuecastError):
     """The store or the queue does not answer. Nothing was accepted; the same request may go through later."""
 
     code = "unavailable"
+
+
+class StoreFullError(UnavailableError):
+    """Redis has so little memory left that it is kept for what was accepted already."""
+
+    code = "store_full"
+
+
+class LaneFullError(QueuecastError):
+    """As many jobs wait in the lane as may."""
+
+    code = "lane_full"
+
+
+class FilesFullError(QueuecastError):
+    """The uploaded files take as much room as they may, or the disk is full."""
+
+    code = "files_full"
 
 
 class WaitersFullError(QueuecastError):

@@ -28,6 +28,30 @@ class State(StrEnum):
 
 
 FINAL_STATES = frozenset({State.CANCELED, State.EXPIRED, State.SUCCEEDED, State.FAILED})
+MAX_EVENTS = 64  # a job that is handed back at every deploy for weeks must not grow without end
+
+
+class Event(StrEnum):
+    """What a timeline tells."""
+
+    ACCEPTED = "accepted"
+    CLAIMED = "claimed"
+    LOST = "lost"
+    GIVEN_BACK = "given_back"
+    RETRIED = "retried"
+    CANCELING = "canceling"
+    FINISHED = "finished"
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One entry of a job's timeline."""
+
+    event: Event
+    at: float
+    attempt: int = 0
+    worker: str | None = None
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +98,19 @@ class Job:
     model: ModelRef
     created_at: float
     max_attempts: int
+    lane: str
+    """Where it waits; see `queuecast.domain.lane`."""
+    timeout_s: float
+    """How long one run may take. A run that takes longer is ended, and the job fails."""
     state: State = State.QUEUED
     revision: int = 1
     attempt: int = 0
     """How many times a run was started. It is the fence: a run may only write while its number is here."""
+    lost_attempts: int = 0
+    """How many of those ended without an answer and through no wish of ours. Being handed back does not count."""
+    queued_at: float | None = None
+    not_before: float | None = None
+    """A job that waits out its backoff is not in its lane before then."""
     worker: str | None = None
     started_at: float | None = None
     finished_at: float | None = None
@@ -86,7 +119,11 @@ class Job:
     delete_at: float | None = None
     progress: Progress | None = None
     failure: Failure | None = None
+    is_dead_letter: bool = False
+    """It failed because its attempts were used up: nobody knows whether another would go through."""
+    retry_of: str | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
+    timeline: tuple[Moment, ...] = ()
 
     @property
     def is_final(self) -> bool:
@@ -96,16 +133,28 @@ class Job:
         """Whether run number `attempt` still owns this job (it may have been asked to stop)."""
         return self.attempt == attempt and self.state in (State.RUNNING, State.CANCELING)
 
+    def accepted(self) -> "Job":
+        """The job as it is first written."""
+        detail = "" if self.retry_of is None else f"retry of {self.retry_of}"
+        return replace(
+            self, queued_at=self.created_at, timeline=(Moment(Event.ACCEPTED, self.created_at, detail=detail),)
+        )
+
     def claimed(self, worker: str, now: float) -> "Job":
         self._require("be claimed", State.QUEUED)
-        return self._moved(State.RUNNING, attempt=self.attempt + 1, worker=worker, started_at=now)
+        claimed = self._moved(
+            State.RUNNING, attempt=self.attempt + 1, worker=worker, started_at=now, not_before=None, progress=None
+        )
+        return claimed._told(Event.CLAIMED, now)
 
     def expired(self, now: float, retention_s: float) -> "Job":
         self._require("expire", State.QUEUED)
         return self._ended(State.EXPIRED, now, retention_s)
 
     def is_due_to_expire(self, now: float) -> bool:
-        return self.state is State.QUEUED and self.expires_at is not None and now >= self.expires_at
+        """Whether its start deadline passed before any run was started. A job that is retried was on time."""
+        is_waiting = self.state is State.QUEUED and self.attempt == 0
+        return is_waiting and self.expires_at is not None and now >= self.expires_at
 
     def progressed(self, progress: Progress) -> "Job":
         self._require("report progress", State.RUNNING)
@@ -120,6 +169,28 @@ class Job:
         self._require("fail", State.RUNNING)
         return self._ended(State.FAILED, now, retention_s, failure=failure)
 
+    def lost(self, failure: Failure, now: float, delay_s: float, retention_s: float) -> "Job":
+        """The run ended without an answer: once more after `delay_s`, or a dead letter when that was the last attempt.
+
+        failure: what is known of it, and what the job fails with at last. A job that was asked to stop has stopped.
+        """
+        self._require("be lost", State.RUNNING, State.CANCELING)
+        if self.state is State.CANCELING:
+            return self.stopped(now, retention_s)
+        told = replace(self, lost_attempts=self.lost_attempts + 1)._told(Event.LOST, now, failure.detail)
+        if told.lost_attempts >= self.max_attempts:
+            return replace(told._ended(State.FAILED, now, retention_s, failure=failure), is_dead_letter=True)
+        waiting = told._moved(State.QUEUED, worker=None, queued_at=now, not_before=now + delay_s)
+        return waiting._told(Event.RETRIED, now, f"after {delay_s:.1f} s")
+
+    def given_back(self, now: float, retention_s: float) -> "Job":
+        """A worker that stops hands its job back, to be run at once by another; no attempt is used up."""
+        self._require("be given back", State.RUNNING, State.CANCELING)
+        if self.state is State.CANCELING:
+            return self.stopped(now, retention_s)
+        told = self._told(Event.GIVEN_BACK, now)
+        return told._moved(State.QUEUED, worker=None, queued_at=now)
+
     def cancel_requested(self, now: float, retention_s: float) -> "Job":
         """Cancels a queued job at once; asks a running one to stop. Asking twice changes nothing."""
         if self.state in (State.CANCELING, State.CANCELED):
@@ -127,12 +198,27 @@ class Job:
         self._require("be canceled", State.QUEUED, State.RUNNING)
         if self.state is State.QUEUED:
             return self._ended(State.CANCELED, now, retention_s)
-        return self._moved(State.CANCELING)
+        return self._moved(State.CANCELING)._told(Event.CANCELING, now)
 
     def stopped(self, now: float, retention_s: float) -> "Job":
         """The run noticed that it was asked to stop, and did."""
         self._require("stop", State.CANCELING)
         return self._ended(State.CANCELED, now, retention_s)
+
+    def retried_as(self, job_id: str, now: float, max_attempts: int) -> "Job":
+        """A new job that asks for the same work on the same version. A job that succeeded has its answer."""
+        self._require("be retried", State.FAILED, State.CANCELED, State.EXPIRED)
+        return Job(
+            id=job_id,
+            type=self.type,
+            model=self.model,
+            created_at=now,
+            max_attempts=max_attempts,
+            lane=self.lane,
+            timeout_s=self.timeout_s,
+            retry_of=self.id,
+            metadata=self.metadata,
+        ).accepted()
 
     def _require(self, move: str, *allowed: State) -> None:
         if self.state not in allowed:
@@ -143,7 +229,12 @@ class Job:
         return replace(self, state=state, revision=self.revision + 1, **changes)
 
     def _ended(self, state: State, now: float, retention_s: float, failure: Failure | None = None) -> "Job":
-        return self._moved(state, finished_at=now, delete_at=now + retention_s, failure=failure)
+        ended = self._moved(state, finished_at=now, delete_at=now + retention_s, not_before=None, failure=failure)
+        return ended._told(Event.FINISHED, now, state if failure is None else f"{state}: {failure.code}")
+
+    def _told(self, event: Event, at: float, detail: str = "") -> "Job":
+        moment = Moment(event, at, self.attempt, self.worker, detail)
+        return replace(self, timeline=(*self.timeline[:1], *self.timeline[1:][-(MAX_EVENTS - 2) :], moment))
 
 
 def failure_of(error: QueuecastError) -> Failure:

@@ -10,18 +10,23 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from api.app import Limits, Parts, create_app
-from api.submission import Submission
-from queuecast.adapters.memory import MemoryAliases, MemoryBells, MemoryJobs
+from api.submission import JobRules, Submission
+from queuecast.adapters.memory import MemoryAliases, MemoryBells, MemoryJobs, MemoryLanes
 from queuecast.adapters.model_files import ModelFiles
 from queuecast.adapters.uploaded_files import UploadedFiles
 from queuecast.domain.errors import UnavailableError
-from queuecast.domain.job import Job
+from queuecast.domain.job import JobType
 from queuecast.domain.model import AliasMove, Manifest
 from queuecast.domain.signature import Column, ColumnType, Layout, Signature
 from queuecast.domain.work import Method
 
 ROW = {"age": 29.5, "sex": "female", "sibsp": 1, "alone": False, "deck": None}
 PREDICTIONS = "/v1/models/titanic/predictions"
+RULES = JobRules(
+    retention_s=3600.0,
+    max_attempts=3,
+    timeouts_s={JobType.PREDICTION: 300.0, JobType.TRAINING: 7200.0, JobType.IMPORT: 7200.0},
+)
 COLUMNS = (
     Column("age", ColumnType.NUMBER, True, "float64"),
     Column("sex", ColumnType.STRING, False, "str"),
@@ -59,14 +64,23 @@ class Gateway:
         numbers = itertools.count(1)
         self.new_id = lambda kind: f"{kind}_{next(numbers):08x}-0000-7000-8000-000000000000"
         self.files = UploadedFiles(folder / "files", self.new_id, self.clock)
-        self.limits = Limits(max_body_bytes=200_000, max_upload_bytes=300_000, max_rows=50, max_waiters=2)
+        self.limits = Limits(
+            max_body_bytes=200_000,
+            max_upload_bytes=300_000,
+            max_rows=50,
+            max_waiters=2,
+            max_lane_jobs=10_000,
+            max_result_bytes=1_000_000,
+            max_files_bytes=10_000_000,
+        )
 
     def app(self, **other: Any) -> Flask:
         """The application; `other` replaces parts, for example a store that is away."""
         jobs, bells = other.get("jobs", self.jobs), other.get("bells", self.bells)
-        submission = Submission(jobs, bells, self.models, self.aliases, self.new_id, self.clock, 3600.0)
+        submission = Submission(jobs, bells, self.models, self.aliases, self.new_id, self.clock, RULES)
         parts = Parts(
             jobs=jobs,
+            lanes=MemoryLanes(self.jobs),
             models=self.models,
             aliases=self.aliases,
             files=self.files,
@@ -116,7 +130,7 @@ class Gateway:
 class AwayBells:
     """A queue that cannot be reached."""
 
-    def ring(self, job: Job) -> None:
+    def ring(self, lane: str) -> None:
         raise UnavailableError("the queue does not answer")
 
 
@@ -126,7 +140,7 @@ class AwayJobs(MemoryJobs):
     def ping(self) -> None:
         raise UnavailableError("Redis does not answer")
 
-    create = read = read_with_result = page = replace = lambda *_, **__: AwayJobs.ping(None)  # type: ignore[assignment,arg-type]
+    create = repeated = read = read_with_result = page = replace = lambda *_, **__: AwayJobs.ping(None)  # type: ignore[assignment,arg-type]
 
 
 @pytest.fixture

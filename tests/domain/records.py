@@ -5,6 +5,7 @@ from typing import Any
 from queuecast.adapters.ids import new_id
 from queuecast.domain.holdout import HoldoutRule
 from queuecast.domain.job import Job, JobType, ModelRef
+from queuecast.domain.lane import lane_of
 from queuecast.domain.model import AliasMove, Manifest
 from queuecast.domain.signature import Column, ColumnType, Layout, Signature
 from queuecast.domain.work import ImportWork, Method, PredictionWork, TrainingWork, Work
@@ -39,8 +40,10 @@ MEASURES = Signature(
 
 
 def a_job(kind: JobType = JobType.PREDICTION, model: str = "titanic", version: int | None = 1, **given: Any) -> Job:
-    given = {"id": new_id("job"), "created_at": NOW, "max_attempts": 1} | given
-    return Job(type=kind, model=ModelRef(model, version, "champion", "ab" * 32), **given)
+    ref = ModelRef(model, version, "champion", "ab" * 32)
+    lane = lane_of(kind, ref, work_of(kind))
+    given = {"id": new_id("job"), "created_at": NOW, "max_attempts": 3, "lane": lane, "timeout_s": 60.0} | given
+    return Job(type=kind, model=ref, **given)
 
 
 def work_of(kind: JobType) -> Work:

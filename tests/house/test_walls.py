@@ -65,6 +65,7 @@ def test_every_import_contract_holds(repository: Path) -> None:
         ("from queuecast import Client", {"redis", "celery", "kombu", "flask", "sklearn", "numpy", "pandas"}),
         ("import queuecast.cli", {"redis", "celery", "kombu", "flask", "sklearn", "numpy", "pandas"}),
         ("import api.main", {"sklearn", "numpy", "scipy", "pandas", "joblib", "skops", "worker"}),
+        ("import worker.reaper", {"sklearn", "numpy", "scipy", "pandas", "joblib", "skops", "flask", "api"}),
         ("import worker.main", {"flask", "werkzeug", "granian", "spectree", "api"}),
     ],
 )

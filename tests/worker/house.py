@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,23 +13,27 @@ import pandas as pd
 import skops.io
 
 from queuecast.adapters.ids import new_id
-from queuecast.adapters.memory import MemoryAliases, MemoryJobs
+from queuecast.adapters.memory import MemoryAliases, MemoryBells, MemoryJobs, MemoryLanes
 from queuecast.adapters.model_files import ModelFiles
 from queuecast.adapters.uploaded_files import UploadedFiles
 from queuecast.domain.holdout import HoldoutRule
 from queuecast.domain.job import Job, JobType, ModelRef
+from queuecast.domain.lane import lane_of
 from queuecast.domain.model import CHAMPION, AliasMove, Manifest
 from queuecast.domain.work import ImportWork, Method, PredictionWork, Promote, TrainingWork, Work
 from queuecast.example_rows import TABLE_MEDIA_TYPE, example_table, json_rows
 from queuecast.ports import StoredFile
 from worker.estimators import Estimators
-from worker.execution import Execution, Runner
+from worker.execution import Execution, Rules, Runner
 from worker.importing import Importing
 from worker.prediction import Prediction
 from worker.training import Training
 
 MODEL = "model"
 RETENTION_S = 3600.0
+MAX_ATTEMPTS = 3
+TIMEOUT_S = 60.0
+MAX_RESULT_BYTES = 10_000_000
 
 
 class House:
@@ -37,7 +42,9 @@ class House:
     def __init__(self, root: Path) -> None:
         self._seconds = itertools.count(1_000.0)
         self.jobs = MemoryJobs()
-        self.aliases = MemoryAliases()
+        self.lanes = MemoryLanes(self.jobs)
+        self.bells = MemoryBells()
+        self.aliases = MemoryAliases(self.jobs)
         self.models = ModelFiles(root / "models")
         self.files = UploadedFiles(root / "files", new_id, self.clock)
         self.file_folder = root / "files"
@@ -51,21 +58,38 @@ class House:
             JobType.TRAINING: lambda job, work, rows, report: self.training.run(job, work, report),
             JobType.IMPORT: lambda job, work, rows, report: self.importing.run(job, work, report),
         }
-        self.execution = Execution(self.jobs, self.runners, self.clock, "worker-1", RETENTION_S)
+        self.ended_processes = 0
+        self.execution = Execution(
+            self.jobs,
+            self.lanes,
+            self.bells,
+            self.runners,
+            self.clock,
+            jitter=lambda: 0.5,
+            worker="worker-1",
+            rules=Rules(lease_s=30.0, retention_s=RETENTION_S, max_result_bytes=MAX_RESULT_BYTES),
+            stop_by=lambda: math.inf,
+            end_process=self.end_process,
+        )
+
+    def end_process(self) -> None:
+        """What would end a real worker's process."""
+        self.ended_processes += 1
 
     def clock(self) -> float:
         """A second later at every look."""
         return next(self._seconds)
 
     def submitted(self, kind: JobType, model: ModelRef, work: Work, rows: bytes = b"") -> Job:
-        job = Job(new_id("job"), kind, model, created_at=self.clock(), max_attempts=1)
+        lane = lane_of(kind, model, work)
+        job = Job(new_id("job"), kind, model, self.clock(), MAX_ATTEMPTS, lane, TIMEOUT_S).accepted()
         self.jobs.create(job, work, rows)
         return job
 
     def ran(self, kind: JobType, model: ModelRef, work: Work, rows: bytes = b"") -> Job:
         """The job as it ended."""
         job = self.submitted(kind, model, work, rows)
-        self.execution.run(job.id)
+        self.execution.answer(job.lane)
         return self.jobs.read(job.id)
 
     def result(self, job: Job) -> dict[str, Any]:

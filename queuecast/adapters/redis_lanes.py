@@ -1,0 +1,179 @@
+"""Lanes as Redis Streams with one consumer group: what was read and not acknowledged stays, with how long it is silent.
+
+The keys are described in `queuecast.adapters.lane_scripts`; `qc:delayed` has the jobs that wait out a delay.
+"""
+
+from typing import Any
+
+import redis
+
+from queuecast.adapters.lane_scripts import ALLOW_OOM, LANE_FUNCTIONS
+from queuecast.adapters.redis_jobs import translated
+from queuecast.domain.job import State
+from queuecast.ports import Depth, Reservation
+
+LANES = "qc:lanes"
+BELLS = "qc:bells"
+GROUP = "workers"
+MOST_A_LOOK = 500  # reservations of one lane that one look returns; the next look has the rest
+FORGOTTEN_AFTER_MS = 3_600_000
+
+_RESERVE = (
+    ALLOW_OOM
+    + LANE_FUNCTIONS
+    + """
+local lane, key = ARGV[1], 'qc:lane:' .. ARGV[1]
+if ARGV[4] == '1' then redis.call('HDEL', 'qc:bells', lane) end
+if redis.call('EXISTS', key) == 0 then return {{}, 0} end
+local read = redis.call('XREADGROUP', 'GROUP', 'workers', ARGV[2], 'COUNT', ARGV[3], 'STREAMS', key, '>')
+local found = {}
+if read then
+  for _, entry in ipairs(read[1][2]) do found[#found + 1] = {entry[1], entry[2][2]} end
+end
+local left = redis.call('XLEN', key) - redis.call('XPENDING', key, 'workers')[1]
+if left > 0 then return {found, redis.call('HSETNX', 'qc:bells', lane, now_ms())} end
+return {found, 0}
+"""
+)
+
+# XCLAIM with JUSTID sets the silence back to zero; of an entry that was taken out it returns nothing.
+_RENEW = (
+    ALLOW_OOM
+    + """
+local states = {}
+for i = 1, #ARGV, 4 do
+  local claimed = redis.pcall('XCLAIM', 'qc:lane:' .. ARGV[i], 'workers', ARGV[i + 3], 0, ARGV[i + 1], 'JUSTID')
+  local is_held = not claimed.err and #claimed == 1
+  states[#states + 1] = is_held and redis.call('HGET', 'qc:job:' .. ARGV[i + 2], 'state') or ''
+end
+return states
+"""
+)
+
+_GIVE_BACK = (
+    ALLOW_OOM
+    + LANE_FUNCTIONS
+    + """
+local lane, entry, id = ARGV[1], ARGV[2], ARGV[3]
+local job = redis.call('HMGET', 'qc:job:' .. id, 'entry', 'state')
+if job[1] == entry and job[2] == 'queued' then
+  leave(id)
+  return enter(id, lane)
+end
+if job[1] ~= entry then take_out(lane, entry) end
+return 0
+"""
+)
+
+_RELEASE_DUE = (
+    ALLOW_OOM
+    + LANE_FUNCTIONS
+    + """
+local rung = {}
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', 'qc:delayed', '-inf', ARGV[1], 'LIMIT', 0, 500)) do
+  redis.call('ZREM', 'qc:delayed', id)
+  local lane = redis.call('HGET', 'qc:job:' .. id, 'lane')
+  if lane and enter(id, lane) == 1 then rung[#rung + 1] = lane end
+end
+return rung
+"""
+)
+
+
+class RedisLanes:
+    def __init__(self, client: redis.Redis) -> None:
+        self._redis = client
+        self._reserve = client.register_script(_RESERVE)
+        self._renew = client.register_script(_RENEW)
+        self._give_back = client.register_script(_GIVE_BACK)
+        self._release_due = client.register_script(_RELEASE_DUE)
+
+    def reserve(self, lane: str, worker: str, limit: int, *, answers_bell: bool) -> tuple[list[Reservation], bool]:
+        found, ring = translated(self._reserve, args=[lane, worker, limit, int(answers_bell)])
+        return [Reservation(lane, entry.decode(), job_id.decode(), worker) for entry, job_id in found], ring == 1
+
+    def renew(self, reservations: list[Reservation]) -> list[State | None]:
+        args = [part for each in reservations for part in (each.lane, each.entry, each.job_id, each.worker)]
+        states = translated(self._renew, args=args)
+        return [State(state.decode()) if state else None for state in states]
+
+    def give_back(self, reservation: Reservation) -> bool:
+        answer = translated(self._give_back, args=[reservation.lane, reservation.entry, reservation.job_id])
+        return bool(answer == 1)
+
+    def reserved(self, silent_s: float = 0.0) -> list[Reservation]:
+        lanes = self._names()
+        pending = self._pipelined("xpending_range", lanes, GROUP, "-", "+", MOST_A_LOOK, idle=int(silent_s * 1000))
+        held = [(lane, each) for lane, entries in zip(lanes, pending, strict=True) for each in entries or ()]
+        pipe = self._redis.pipeline(transaction=False)
+        for lane, each in held:
+            pipe.xrange(_key(lane), each["message_id"], each["message_id"])
+        contents = translated(pipe.execute) if held else []
+        return [
+            Reservation(lane, each["message_id"].decode(), content[0][1][b"job"].decode(), each["consumer"].decode())
+            for (lane, each), content in zip(held, contents, strict=True)
+            if content
+        ]
+
+    def release_due(self, now: float) -> list[str]:
+        return [lane.decode() for lane in translated(self._release_due, args=[now])]
+
+    def note_bell(self, lane: str) -> None:
+        seconds, micros = translated(self._redis.time)
+        translated(self._redis.hset, BELLS, lane, seconds * 1000 + micros // 1000)
+
+    def depths(self) -> list[Depth]:
+        lanes = self._names()
+        groups = self._pipelined("xinfo_groups", lanes)
+        lengths = self._pipelined("xlen", lanes)
+        bells = translated(self._redis.hgetall, BELLS) if lanes else {}
+        standing = [
+            (lane, group[0], length)
+            for lane, group, length in zip(lanes, groups, lengths, strict=True)
+            if group and length is not None
+        ]
+        pipe = self._redis.pipeline(transaction=False)
+        for lane, group, _ in standing:
+            pipe.xrange(_key(lane), f"({group['last-delivered-id'].decode()}", "+", count=1)
+        oldest = translated(pipe.execute) if standing else []
+        return [
+            Depth(
+                lane,
+                waiting=length - group["pending"],
+                reserved=group["pending"],
+                oldest_at=int(entries[0][0].split(b"-")[0]) / 1000 if entries else None,
+                bell_at=int(bells[lane.encode()]) / 1000 if lane.encode() in bells else None,
+            )
+            for (lane, group, length), entries in zip(standing, oldest, strict=True)
+        ]
+
+    def tidy(self) -> None:
+        lanes = self._names()
+        for lane, consumers in zip(lanes, self._pipelined("xinfo_consumers", lanes, GROUP), strict=True):
+            for each in consumers or ():
+                if each["pending"] == 0 and each["idle"] > FORGOTTEN_AFTER_MS:
+                    translated(self._redis.xgroup_delconsumer, _key(lane), GROUP, each["name"])
+
+    def _names(self) -> list[str]:
+        return sorted(name.decode() for name in translated(self._redis.smembers, LANES))
+
+    def _pipelined(self, command: str, lanes: list[str], *args: Any, **kwargs: Any) -> list[Any]:
+        """One answer a lane; None for a lane that went away meanwhile."""
+        if not lanes:
+            return []
+        pipe = self._redis.pipeline(transaction=False)
+        for lane in lanes:
+            getattr(pipe, command)(_key(lane), *args, **kwargs)
+        answers = translated(pipe.execute, raise_on_error=False)
+        for answer in answers:
+            if isinstance(answer, redis.RedisError) and not isinstance(answer, redis.ResponseError):
+                translated(_raise, answer)
+        return [None if isinstance(answer, redis.ResponseError) else answer for answer in answers]
+
+
+def _raise(error: Exception) -> None:
+    raise error
+
+
+def _key(lane: str) -> str:
+    return f"qc:lane:{lane}"

@@ -1,0 +1,106 @@
+"""Composition root of the reaper: the single process that repairs. Loads neither Celery's worker nor scikit-learn.
+
+    python -m worker.reaper
+
+Several may run: one leads by a lock in Redis, and the others stand by.
+"""
+
+import signal
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from queuecast.adapters.audit_files import AuditFiles
+from queuecast.adapters.celery_bells import QUEUES, CeleryBells
+from queuecast.adapters.ids import new_id
+from queuecast.adapters.model_files import ModelFiles
+from queuecast.adapters.redis_aliases import RedisAliases
+from queuecast.adapters.redis_clock import RedisClock
+from queuecast.adapters.redis_jobs import RedisJobs, connect
+from queuecast.adapters.redis_lanes import RedisLanes
+from queuecast.adapters.redis_leader import RedisLeader
+from queuecast.adapters.redis_workers import RedisWorkers
+from queuecast.adapters.uploaded_files import UploadedFiles
+from queuecast.config import Settings, read_settings
+from queuecast.domain.errors import UnavailableError
+from queuecast.domain.lane import kind_of
+from queuecast.logs import configure_logs, get_logger
+from worker.audit import AuditTrail
+from worker.recovery import Recovery, RecoveryRules
+
+log = get_logger()
+
+SWEEP_EVERY_S = 1.0
+TIDY_EVERY_S = 60.0
+TERM_S = 10.0  # a leader that died is replaced after so long
+
+
+class Reaper:
+    def __init__(self, settings: Settings) -> None:
+        redis = connect(settings.redis_url_with_password)
+        workers, self._clock = RedisWorkers(redis, time.time), RedisClock(redis)
+        self._lanes = RedisLanes(redis)
+        self._leader = RedisLeader(redis, "reaper", TERM_S)
+        self._models = ModelFiles(settings.data_dir / "models")
+        self._files = UploadedFiles(settings.data_dir / "files", new_id, self._clock)
+        self._file_retention_s = settings.file_retention_s
+        self._recovery = Recovery(
+            RedisJobs(redis),
+            self._lanes,
+            CeleryBells(settings.redis_url_with_password),
+            lambda lane: workers.waiting((QUEUES[kind_of(lane)],)),
+            self._clock,
+            RecoveryRules(settings.lease_s, settings.retention_s),
+        )
+        self._audit = AuditTrail(RedisAliases(redis), AuditFiles(settings.data_dir / "models"), self._models)
+        self._tidied_at = float("-inf")
+
+    def step(self) -> None:
+        """One round, when this process leads. Raises UnavailableError when Redis is away."""
+        if not self._leader.leads():
+            return
+        self._recovery.sweep()
+        self._audit.export()
+        if time.monotonic() - self._tidied_at > TIDY_EVERY_S:
+            self._tidied_at = time.monotonic()
+            self._lanes.tidy()
+            self._audit.export_all()
+            self._models.sweep()
+            self._files.sweep(self._clock() - self._file_retention_s)
+
+    def resign(self) -> None:
+        self._leader.resign()
+
+
+def main() -> None:
+    settings = read_settings()
+    configure_logs(settings.log_level)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    reaper = Reaper(settings)
+    run(reaper, stop, Path(settings.health_file) if settings.health_file else None)
+
+
+def run(reaper: Any, stop: threading.Event, health_file: Path | None) -> None:
+    """Steps until `stop`. A step that fails is logged, and the next one tries again."""
+    while not stop.is_set():
+        try:
+            reaper.step()
+        except UnavailableError as error:
+            log.warning("sweep_failed", reason=error.detail)
+        except Exception:  # one bad record must not keep all others from being repaired
+            log.exception("sweep_crashed")
+        else:
+            if health_file is not None:
+                health_file.touch()
+        stop.wait(SWEEP_EVERY_S)
+    try:
+        reaper.resign()
+    except UnavailableError:
+        log.warning("office_not_resigned")
+
+
+if __name__ == "__main__":
+    main()

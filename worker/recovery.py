@@ -1,0 +1,107 @@
+"""The use case of the reaper: gives back what silent workers held, lets jobs expire, rings for lanes that wait.
+
+Everything here is safe to do twice and beside others: each write names the revision and the lane entry that it means.
+"""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from queuecast.domain.errors import JobStoppedError, StaleWriteError, UnavailableError, UnknownJobError
+from queuecast.domain.job import Failure, Job, State
+from queuecast.domain.lane import is_bell_lost
+from queuecast.domain.retry import RETENTION_OF_DEAD_LETTERS, backoff_s
+from queuecast.logs import get_logger
+from queuecast.ports import Clock, Doorbell, JobStore, Lanes, Reservation
+
+log = get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class RecoveryRules:
+    lease_s: float
+    retention_s: float
+
+
+class Recovery:
+    def __init__(
+        self,
+        jobs: JobStore,
+        lanes: Lanes,
+        bells: Doorbell,
+        messages_waiting: Callable[[str], int],
+        clock: Clock,
+        rules: RecoveryRules,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        """messages_waiting: bells that were rung for a lane like this and not yet answered."""
+        self._jobs = jobs
+        self._lanes = lanes
+        self._bells = bells
+        self._messages_waiting = messages_waiting
+        self._clock = clock
+        self._rules = rules
+        self._jitter = jitter
+
+    def sweep(self) -> None:
+        """One round of the reaper. Raises UnavailableError when the store is away."""
+        for silent in self._lanes.reserved(self._rules.lease_s):
+            detail = f"worker {silent.worker} was not heard of for {self._rules.lease_s:g} s"
+            self.recover(silent, Failure("worker_lost", detail))
+        for job_id in self._jobs.overdue(self._clock()):
+            self._expire(job_id)
+        for lane in self._lanes.release_due(self._clock()):
+            self._ring(lane)
+        for depth in self._lanes.depths():
+            age_s = None if depth.bell_at is None else self._clock() - depth.bell_at
+            if depth.waiting and is_bell_lost(age_s, self._messages_waiting(depth.lane)):
+                log.info("bell_rung_again", lane=depth.lane, waiting=depth.waiting)
+                self._lanes.note_bell(depth.lane)
+                self._ring(depth.lane)
+
+    def recover(self, held: Reservation, failure: Failure | None) -> None:
+        """Takes a job from a worker that is gone. failure: what is known; None when it stopped and lost nothing."""
+
+        def decide(present: Job) -> Job | None:
+            if present.state not in (State.RUNNING, State.CANCELING):
+                return None
+            now = self._clock()
+            if failure is None:
+                return present.given_back(now, self._rules.retention_s)
+            if failure.code == "timeout" and present.state is State.RUNNING:
+                return present.failed(failure, now, self._rules.retention_s)
+            delay_s = backoff_s(present.lost_attempts + 1, self._jitter())
+            return present.lost(failure, now, delay_s, self._rules.retention_s * RETENTION_OF_DEAD_LETTERS)
+
+        moved = self._written(held.job_id, decide, held.entry)
+        if moved is None:  # it was reserved and not started, or its entry is left from another time
+            if self._lanes.give_back(held):
+                self._ring(held.lane)
+            return
+        log.warning("job_recovered", job_id=moved.id, state=moved.state, attempt=moved.attempt, worker=held.worker)
+
+    def _expire(self, job_id: str) -> None:
+        def decide(present: Job) -> Job | None:
+            now = self._clock()
+            return present.expired(now, self._rules.retention_s) if present.is_due_to_expire(now) else None
+
+        if self._written(job_id, decide) is not None:
+            log.info("job_expired", job_id=job_id)
+
+    def _ring(self, lane: str) -> None:
+        try:
+            self._bells.ring(lane)
+        except UnavailableError as error:  # noted as rung, and lost: the next round but one rings again
+            log.warning("bell_not_rung", lane=lane, reason=error.detail)
+
+    def _written(self, job_id: str, decide: Callable[[Job], Job | None], entry: str | None = None) -> Job | None:
+        while True:
+            try:
+                moved = decide(self._jobs.read(job_id))
+                if moved is not None and self._jobs.replace(moved, entry=entry):
+                    self._ring(moved.lane)
+            except StaleWriteError:
+                continue
+            except (UnknownJobError, JobStoppedError):
+                return None
+            return moved
