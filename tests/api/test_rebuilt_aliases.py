@@ -34,8 +34,8 @@ def test_aliases_generation_and_history_outlive_redis_and_a_rollback_works(gatew
         gateway.aliases = RedisAliases(client)
         http = gateway.app().test_client()
         audit = AuditTrail(gateway.aliases, AuditFiles(gateway.folder / "models"), gateway.models)
-        gateway.publish()
-        gateway.publish()
+        for number in range(2):
+            gateway.publish(job_id=f"job_{number}")
         put(http, "champion", 2)
         put(http, "canary", 1)
         put(http, "champion", 3)

@@ -41,8 +41,8 @@ def aliases(client: redis.Redis) -> RedisAliases:
 def filed(aliases: RedisAliases, tmp_path: Path) -> AuditTrail:
     """Two models with two versions each, and the moves of the one in its audit file."""
     models = ModelFiles(tmp_path / "models")
-    for name in ("titanic", "wine", "titanic", "wine"):
-        models.publish(a_manifest(name), {})
+    for number, name in enumerate(("titanic", "wine", "titanic", "wine")):
+        models.publish(a_manifest(name, job_id=f"job_{number}"), {})
     for move in MOVES:
         aliases.move("titanic", move)
     trail = AuditTrail(aliases, AuditFiles(tmp_path / "models"), models)
