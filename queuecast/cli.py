@@ -1,4 +1,4 @@
-"""The `queuecast` command: push, predict, train, jobs, models, promote, rollback.
+"""The `queuecast` command: push, predict, train, jobs, models, promote, rollback; admin is `queuecast.admin`'s.
 
 Owns arguments, exit codes and what goes to which stream: results to stdout, everything else to stderr, one line an
 error. The calls are `queuecast.client`'s and the tables `queuecast.terminal`'s.
@@ -23,6 +23,7 @@ from queuecast.domain.holdout import HoldoutRule
 from queuecast.domain.job import JobType, State
 from queuecast.domain.work import Method, Promote
 from queuecast.gateway_calls import error_text
+from queuecast.lazy_commands import LazyGroup
 
 QUICK_S = 2  # most predictions are done by then, and need neither a second request nor a progress line
 NOTED_PAUSE_S = 0.5  # a shorter pause is over before it is read about
@@ -285,6 +286,18 @@ def rollback(client: Client, *, model: str, reason: str, as_json: bool) -> None:
     """Make the previous champion of MODEL the champion again."""
     found = client.rollback(model, reason)
     _print(found, as_json, lambda: terminal.show_aliases(found))
+
+
+main.add_command(
+    LazyGroup(
+        "admin",
+        help="Back up, restore and repair what Redis holds.\n\n"
+        "For the operator, on a machine that reaches Redis and the file store: these commands talk to them, not to the "
+        "gateway, and read QUEUECAST_REDIS_URL, QUEUECAST_REDIS_PASSWORD_FILE and QUEUECAST_DATA_DIR.",
+        module="queuecast.admin",
+        needs="install it with pip install 'queuecast[admin]', or run python -m queuecast.admin where the workers run",
+    )
+)
 
 
 def _finish(job: JobHandle, *, no_wait: bool, as_json: bool) -> None:

@@ -1,6 +1,7 @@
 """What the use cases need of the world, as Protocols. Adapters fill them; one test suite holds each to its word."""
 
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Protocol
@@ -190,6 +191,12 @@ class AliasStore(Protocol):
     def history(self, model: str) -> list[AliasMove]:
         """Oldest first."""
 
+    def rebuild(self, model: str, moves: list[AliasMove], expected: int) -> None:
+        """Replaces aliases and history by what `moves` (all there ever were, oldest first) say.
+
+        Raises PreconditionFailedError unless the generation is `expected`.
+        """
+
 
 class ModelRegistry(Protocol):
     """Immutable versions."""
@@ -268,3 +275,37 @@ class WorkerList(Protocol):
 
     def count_by_queue(self) -> dict[str, int]:
         """Workers heard of lately."""
+
+
+class UnfiledMoves(Protocol):
+    """The store of aliases, as the export of its moves to files sees it."""
+
+    def unfiled(self) -> list[str]:
+        """Models with moves that may be in no file yet. One round trip."""
+
+    def history(self, model: str) -> list[AliasMove]:
+        """Oldest first."""
+
+    def mark_filed(self, model: str, count: int) -> bool:
+        """Takes the model off that list; False, and nothing happens, when it has another number of moves by now."""
+
+
+class OpenTrail(Protocol):
+    """A model's audit file while nobody else writes to it."""
+
+    moves: list[AliasMove]
+
+    def append(self, moves: list[AliasMove]) -> None:
+        """Returns when the moves are on the disk."""
+
+
+class AuditTrails(Protocol):
+    """A model's alias moves outside of Redis, so that they outlive it."""
+
+    def models(self) -> list[str]: ...
+
+    def read(self, model: str) -> list[AliasMove]:
+        """Oldest first; none for a model without a trail. Raises DamagedFileError."""
+
+    def opened(self, model: str) -> AbstractContextManager[OpenTrail]:
+        """Waits until it is alone. Raises DamagedFileError."""

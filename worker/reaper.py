@@ -11,9 +11,11 @@ import time
 from pathlib import Path
 from typing import Any
 
+from queuecast.adapters.audit_files import AuditFiles
 from queuecast.adapters.celery_bells import QUEUES, CeleryBells
 from queuecast.adapters.ids import new_id
 from queuecast.adapters.model_files import ModelFiles
+from queuecast.adapters.redis_aliases import RedisAliases
 from queuecast.adapters.redis_clock import RedisClock
 from queuecast.adapters.redis_jobs import RedisJobs, connect
 from queuecast.adapters.redis_lanes import RedisLanes
@@ -24,6 +26,7 @@ from queuecast.config import Settings, read_settings
 from queuecast.domain.errors import UnavailableError
 from queuecast.domain.lane import kind_of
 from queuecast.logs import configure_logs, get_logger
+from worker.audit import AuditTrail
 from worker.recovery import Recovery, RecoveryRules
 
 log = get_logger()
@@ -50,6 +53,7 @@ class Reaper:
             self._clock,
             RecoveryRules(settings.lease_s, settings.retention_s),
         )
+        self._audit = AuditTrail(RedisAliases(redis), AuditFiles(settings.data_dir / "models"), self._models)
         self._tidied_at = float("-inf")
 
     def step(self) -> None:
@@ -57,9 +61,11 @@ class Reaper:
         if not self._leader.leads():
             return
         self._recovery.sweep()
+        self._audit.export()
         if time.monotonic() - self._tidied_at > TIDY_EVERY_S:
             self._tidied_at = time.monotonic()
             self._lanes.tidy()
+            self._audit.export_all()
             self._models.sweep()
             self._files.sweep(self._clock() - self._file_retention_s)
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx2
 
 from queuecast import Client
+from queuecast.client import ApiError
 from queuecast.config import read_settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,7 +32,15 @@ def main() -> None:
         if MODEL not in {model["name"] for model in client.models()}:
             print(f"no model {MODEL!r} yet: fitting it on the Titanic's passengers and pushing it ...")
             subprocess.run([sys.executable, str(ROOT / "examples" / "titanic" / "train.py"), "--url", url], check=True)
-        result = client.predict(MODEL, [PASSENGER], method="predict_proba").result(timeout_s=60)
+        try:
+            result = client.predict(MODEL, [PASSENGER], method="predict_proba").result(timeout_s=60)
+        except ApiError as error:
+            if not str(error.problem.get("type", "")).endswith(":unknown_alias"):
+                raise
+            # Everything would stop with this process, and Redis must run for its aliases to be put back.
+            print("the models are there, but this Redis does not know which version is champion; in another terminal:")
+            print("  .venv/bin/queuecast admin rebuild-aliases")
+            signal.pause()
     survived = result["probabilities"][0][result["classes"].index(1)]
     print("")
     print(f"  one passenger   {json.dumps(PASSENGER)}")

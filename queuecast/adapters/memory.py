@@ -17,7 +17,7 @@ from queuecast.domain.errors import (
     StaleWriteError,
 )
 from queuecast.domain.job import Job, JobType, State
-from queuecast.domain.model import Aliases, AliasMove
+from queuecast.domain.model import Aliases, AliasMove, aliases_after
 from queuecast.domain.work import Work
 from queuecast.ports import Accepted, Depth, JobFilter, JobPage, Repeat, Reservation
 
@@ -285,6 +285,7 @@ class MemoryAliases:
         self._lock = threading.Lock()
         self._aliases: dict[str, Aliases] = {}
         self._history: dict[str, list[AliasMove]] = {}
+        self._unfiled: set[str] = set()
 
     def read(self, model: str) -> Aliases:
         return self._aliases.get(model, Aliases())
@@ -303,6 +304,29 @@ class MemoryAliases:
                 )
             self._aliases[model] = Aliases(move.generation, present.versions | {move.alias: move.version})
             self._history.setdefault(model, []).append(move)
+            self._unfiled.add(model)
 
     def history(self, model: str) -> list[AliasMove]:
         return list(self._history.get(model, []))
+
+    def rebuild(self, model: str, moves: list[AliasMove], expected: int) -> None:
+        with self._lock:
+            present = self.read(model).generation
+            if present != expected:
+                raise PreconditionFailedError(
+                    f"the aliases of {model} are at generation {present}, not at {expected}: somebody moved one "
+                    "meanwhile"
+                )
+            self._aliases[model] = aliases_after(moves)
+            self._history[model] = list(moves)
+
+    def unfiled(self) -> list[str]:
+        with self._lock:
+            return sorted(self._unfiled)
+
+    def mark_filed(self, model: str, count: int) -> bool:
+        with self._lock:
+            if len(self._history.get(model, [])) != count:
+                return False
+            self._unfiled.discard(model)
+            return True

@@ -156,3 +156,15 @@ class JobStoppedError(QueuecastError):
     """The run no longer owns its job: canceled, or taken over. Its result must not be written."""
 
     code = "job_stopped"
+
+
+class DamagedFileError(QueuecastError):
+    """A file that proves its own wholeness does not: it was cut, edited, or is no such file."""
+
+    code = "damaged_file"
+
+
+class ForkedTrailError(QueuecastError):
+    """The audit trail in the file has moves that the store of aliases does not know: the store was lost or changed."""
+
+    code = "forked_trail"

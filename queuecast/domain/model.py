@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from queuecast.domain.errors import Finding, InvalidInputError
+from queuecast.domain.errors import Finding, ForkedTrailError, InvalidInputError
 from queuecast.domain.holdout import HoldoutRule
 from queuecast.domain.signature import Signature
 
@@ -93,3 +93,24 @@ def previous_champion(history: list[AliasMove]) -> int | None:
         elif not standing or standing[-1] != move.version:
             standing.append(move.version)
     return standing[-2] if len(standing) > 1 else None
+
+
+def aliases_after(moves: list[AliasMove]) -> Aliases:
+    """Where a model's aliases point after all of its moves. moves: oldest first."""
+    return Aliases(len(moves), {move.alias: move.version for move in moves})
+
+
+def moves_in_common(filed: list[AliasMove], stored: list[AliasMove]) -> int:
+    """How many moves both trails begin with."""
+    shorter = min(len(filed), len(stored))
+    return next((at for at in range(shorter) if filed[at] != stored[at]), shorter)
+
+
+def moves_beyond(filed: list[AliasMove], stored: list[AliasMove]) -> list[AliasMove]:
+    """The moves that are stored and not filed yet. Raises ForkedTrailError unless the stored begin with the filed."""
+    same = moves_in_common(filed, stored)
+    if same < len(filed):
+        raise ForkedTrailError(
+            f"the audit file has {len(filed)} moves and Redis {len(stored)}, of which the first {same} agree"
+        )
+    return stored[same:]

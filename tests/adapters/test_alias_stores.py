@@ -1,6 +1,7 @@
 """One suite for every AliasStore: in memory and in Redis."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -90,6 +91,59 @@ def test_under_a_race_every_entry_follows_the_one_before(aliases: AliasStore) ->
     history = aliases.history("titanic")
     assert [move.previous for move in history] == [None, *(move.version for move in history[:-1])]
     assert aliases.read("titanic") == Aliases(len(history), {"champion": history[-1].version})
+
+
+def test_a_model_that_moved_is_listed_until_its_moves_are_filed(aliases: Any) -> None:
+    aliases.move("wine", a_move(1, 1))
+    aliases.move("titanic", a_move(1, 1))
+    aliases.move("titanic", a_move(2, 2))
+
+    assert aliases.unfiled() == ["titanic", "wine"]
+    assert aliases.mark_filed("titanic", 2)
+    assert aliases.unfiled() == ["wine"]
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_a_model_stays_listed_when_it_has_another_number_of_moves(aliases: Any, count: int) -> None:
+    aliases.move("titanic", a_move(1, 1))
+    aliases.move("titanic", a_move(2, 2))
+
+    assert not aliases.mark_filed("titanic", count)
+    assert aliases.unfiled() == ["titanic"]
+
+
+def test_a_refused_move_lists_nothing(aliases: Any) -> None:
+    with pytest.raises(PreconditionFailedError):
+        aliases.move("titanic", a_move(2, 1))
+
+    assert aliases.unfiled() == []
+
+
+def test_a_rebuild_replaces_aliases_generation_and_history(aliases: AliasStore) -> None:
+    aliases.move("titanic", a_move(1, 9, "canary"))
+    moves = [a_move(1, 1), a_move(2, 2, "challenger"), a_move(3, 2, previous=1)]
+
+    aliases.rebuild("titanic", moves, 1)
+
+    assert aliases.read("titanic") == Aliases(3, {"champion": 2, "challenger": 2})
+    assert aliases.history("titanic") == moves
+
+
+def test_after_a_rebuild_moves_go_on(aliases: AliasStore) -> None:
+    aliases.rebuild("titanic", [a_move(1, 1), a_move(2, 2)], 0)
+
+    aliases.move("titanic", a_move(3, 1))
+
+    assert aliases.read("titanic") == Aliases(3, {"champion": 1})
+
+
+def test_a_rebuild_that_saw_another_generation_is_refused_and_changes_nothing(aliases: AliasStore) -> None:
+    aliases.move("titanic", a_move(1, 1))
+
+    with pytest.raises(PreconditionFailedError, match="at generation 1, not at 0"):
+        aliases.rebuild("titanic", [a_move(1, 5), a_move(2, 6)], 0)
+
+    assert (aliases.read("titanic"), aliases.history("titanic")) == (Aliases(1, {"champion": 1}), [a_move(1, 1)])
 
 
 def moving(aliases: AliasStore, move: AliasMove) -> Callable[[], None]:

@@ -2,9 +2,16 @@
 
 import pytest
 
-from queuecast.domain.errors import InvalidInputError
+from queuecast.domain.errors import ForkedTrailError, InvalidInputError
 from queuecast.domain.gate import Comparison, Verdict, is_promoted
-from queuecast.domain.model import previous_champion, require_name
+from queuecast.domain.model import (
+    Aliases,
+    aliases_after,
+    moves_beyond,
+    moves_in_common,
+    previous_champion,
+    require_name,
+)
 from queuecast.domain.work import Promote
 from tests.domain.records import a_move
 
@@ -132,3 +139,30 @@ PROMOTED = {(Verdict.BETTER, Promote.AUTO), (Verdict.NOT_WORSE, Promote.AUTO)}
 @pytest.mark.parametrize("policy", Promote)
 def test_only_a_score_that_is_not_worse_is_promoted_and_only_when_asked(verdict: Verdict, policy: Promote) -> None:
     assert is_promoted(verdict, policy) is ((verdict, policy) in PROMOTED)
+
+
+def test_aliases_point_where_they_were_moved_last() -> None:
+    moves = [a_move(1, 1), a_move(2, 2, "challenger"), a_move(3, 2), a_move(4, 3, "challenger")]
+
+    assert aliases_after(moves) == Aliases(4, {"champion": 2, "challenger": 3})
+    assert aliases_after([]) == Aliases()
+
+
+@pytest.mark.parametrize("filed", range(4))
+def test_moves_beyond_a_trail_are_those_that_follow_it(filed: int) -> None:
+    stored = [a_move(1, 1), a_move(2, 2), a_move(3, 3)]
+
+    assert moves_beyond(stored[:filed], stored) == stored[filed:]
+
+
+@pytest.mark.parametrize(
+    ("stored", "same"),
+    [([], 0), ([1], 1), ([1, 9], 1), ([9, 2], 0), ([9, 2, 3], 0), ([1, 9, 3, 4], 1)],
+)
+def test_a_trail_that_the_store_does_not_begin_with_is_forked(stored: list[int], same: int) -> None:
+    filed = [a_move(1, 1), a_move(2, 2)]
+    other = [a_move(at, version) for at, version in enumerate(stored, 1)]
+
+    with pytest.raises(ForkedTrailError, match=f"2 moves and Redis {len(stored)}, of which the first {same} agree"):
+        moves_beyond(filed, other)
+    assert moves_in_common(filed, other) == same

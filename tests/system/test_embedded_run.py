@@ -13,6 +13,9 @@ from typing import Self
 import pytest
 
 from deploy.embedded.redis_server import free_port
+from queuecast.adapters.audit_files import AuditFiles
+from queuecast.adapters.model_files import ModelFiles
+from tests.domain.records import a_manifest, a_move
 from tests.system.conftest import wait_for
 
 pytestmark = pytest.mark.xdist_group("embedded")
@@ -93,6 +96,35 @@ def test_a_run_answers_stops_cleanly_and_keeps_models_and_jobs(
 def queuecast(*arguments: str, url: str) -> str:
     command = [sys.executable, "-c", "from queuecast.cli import main; main()", "--url", url, *arguments]
     return subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
+
+
+def test_a_run_whose_redis_was_lost_stays_up_and_its_aliases_are_rebuilt_beside_it(
+    repository: Path, tmp_path: Path, environ: dict[str, str]
+) -> None:
+    folder = tmp_path / "data" / "models"
+    for number in range(2):
+        ModelFiles(folder).publish(a_manifest("titanic", job_id=f"job_{number}"), {})
+    with AuditFiles(folder).opened("titanic") as trail:
+        trail.append([a_move(1, 1), a_move(2, 2, previous=1)])
+
+    with Run(repository, tmp_path, environ) as run:
+        wait_for(lambda: "queuecast admin rebuild-aliases" in run.screen(), "the advice", 120)
+        command = [sys.executable, "-m", "queuecast.admin", "rebuild-aliases"]
+        rebuilt = subprocess.run(
+            command,
+            cwd=repository,
+            env={**os.environ, **environ},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        models = json.loads(queuecast("models", "--json", url=f"http://127.0.0.1:{environ['QUEUECAST_API_PORT']}"))
+        code = run.press_ctrl_c()
+
+    assert rebuilt.stdout == "titanic: 2 moves restored, generation 2: champion is version 2\n", rebuilt.stderr
+    assert [(model["champion"], model["generation"]) for model in models] == [(2, 2)]
+    assert code == 0
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")

@@ -1,0 +1,135 @@
+"""A backup as a file of JSON lines: a header, a record for each key, and a trailer with their sha256.
+
+It is written beside and renamed when it is whole and on the disk. A reader checks the trailer before it believes any.
+"""
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import msgspec
+
+from queuecast.domain.errors import DamagedFileError
+
+FORMAT = "queuecast-backup"
+VERSION = 1
+
+
+class Binary(msgspec.Struct):
+    """Bytes that are not UTF-8."""
+
+    base64: bytes
+
+
+Value = str | Binary
+
+
+class Record(msgspec.Struct, omit_defaults=True):
+    """One key. values: in the order of the command that writes them: field, value, ... or score, member, ...
+
+    A large set or sorted set is spread over several records.
+    """
+
+    key: Value
+    type: str
+    values: list[Value]
+    expires_ms: int | None = None
+
+
+class Header(msgspec.Struct):
+    format: str
+    version: int
+    at: float
+
+
+class Trailer(msgspec.Struct):
+    """records: lines between the first and this one. sha256: of all lines before this one."""
+
+    records: int
+    counts: dict[str, int]
+    sha256: str
+
+
+_encoder = msgspec.json.Encoder()
+_record = msgspec.json.Decoder(Record)
+
+
+def write_backup(path: Path, at: float, records: Iterable[Record], counts: dict[str, int]) -> Trailer:
+    """Replaces `path` when all is written. counts: read at the end, so the giver of records may count on the way."""
+    descriptor, beside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # for its owner's eyes only
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            digest, count = hashlib.sha256(), 0
+            header = _encoder.encode(Header(FORMAT, VERSION, at)) + b"\n"
+            digest.update(header)
+            file.write(header)
+            for record in records:
+                line = _encoder.encode(record) + b"\n"
+                digest.update(line)
+                file.write(line)
+                count += 1
+            trailer = Trailer(count, dict(counts), digest.hexdigest())
+            file.write(_encoder.encode(trailer) + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        Path(beside).rename(path)
+    except BaseException:
+        Path(beside).unlink(missing_ok=True)
+        raise
+    folder = os.open(path.parent, os.O_RDONLY)
+    os.fsync(folder)
+    os.close(folder)
+    return trailer
+
+
+def checked_backup(path: Path) -> tuple[Header, Trailer]:
+    """Reads the whole file once. Raises DamagedFileError, and OSError for a file that cannot be read."""
+    digest, count, last = hashlib.sha256(), -2, b""
+    with path.open("rb") as file:
+        first = file.readline(4096)
+        header = _header(path, first)
+        file.seek(0)
+        for line in file:
+            digest.update(last)
+            last = line
+            count += 1
+    try:
+        trailer = msgspec.json.decode(last, type=Trailer)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        raise DamagedFileError(f"{path} has no last line with a checksum: the backup was cut short") from None
+    if trailer.sha256 != digest.hexdigest() or trailer.records != count or not last.endswith(b"\n"):
+        raise DamagedFileError(f"{path} is damaged: it is not what its last line says ({trailer.records} records)")
+    return header, trailer
+
+
+def backup_records(path: Path) -> Iterator[Record]:
+    """The records of a file that was checked."""
+    with path.open("rb") as file:
+        file.readline()
+        last = file.readline()
+        for line in file:
+            yield _record.decode(last)
+            last = line
+
+
+def _header(path: Path, line: bytes) -> Header:
+    try:
+        header = msgspec.json.decode(line, type=Header)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        raise DamagedFileError(f"{path} is not a backup: its first line does not say so") from None
+    if header.format != FORMAT or header.version != VERSION:
+        raise DamagedFileError(f"{path} is {header.format} {header.version}, expected {FORMAT} {VERSION}")
+    return header
+
+
+def to_value(data: bytes) -> Value:
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return Binary(data)
+
+
+def to_bytes(value: Value) -> bytes:
+    return value.encode() if isinstance(value, str) else value.base64
