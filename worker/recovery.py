@@ -6,6 +6,7 @@ Everything here is safe to do twice and beside others: each write names the revi
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from queuecast.domain.errors import JobStoppedError, StaleWriteError, UnavailableError, UnknownJobError
 from queuecast.domain.job import Failure, Job, State
@@ -47,9 +48,9 @@ class Recovery:
         """One round of the reaper. Raises UnavailableError when the store is away."""
         for silent in self._lanes.reserved(self._rules.lease_s):
             detail = f"worker {silent.worker} was not heard of for {self._rules.lease_s:g} s"
-            self.recover(silent, Failure("worker_lost", detail))
+            self._one(silent.job_id, self.recover, silent, Failure("worker_lost", detail))
         for job_id in self._jobs.overdue(self._clock()):
-            self._expire(job_id)
+            self._one(job_id, self._expire, job_id)
         for lane in self._lanes.release_due(self._clock()):
             self._ring(lane)
         for depth in self._lanes.depths():
@@ -58,6 +59,16 @@ class Recovery:
                 log.info("bell_rung_again", lane=depth.lane, waiting=depth.waiting)
                 self._lanes.note_bell(depth.lane)
                 self._ring(depth.lane)
+
+    @staticmethod
+    def _one(job_id: str, repair: Callable[..., None], *args: Any) -> None:
+        """One record that cannot be read must not keep all others from being repaired."""
+        try:
+            repair(*args)
+        except UnavailableError:
+            raise
+        except Exception:
+            log.exception("job_not_repaired", job_id=job_id)
 
     def recover(self, held: Reservation, failure: Failure | None) -> None:
         """Takes a job from a worker that is gone. failure: what is known; None when it stopped and lost nothing."""

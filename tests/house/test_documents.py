@@ -123,3 +123,15 @@ def test_no_tracked_file_names_a_registry_or_leaves_a_note_to_oneself(repository
     ]
 
     assert found == []
+
+
+def test_every_row_of_what_happens_when_names_tests_that_are_there(repository: Path) -> None:
+    text = (repository / "docs/06-operations.md").read_text()
+    table = text.partition("## What happens when ...")[2].partition("\n## ")[0]
+    rows = [line for line in table.splitlines() if line.startswith("| ") and not line.startswith("| what")]
+
+    named = [re.findall(r"`(tests/[a-z_/]+\.py)::(test_[a-z0-9_]+)`", row) for row in rows]
+    missing = [name for row in named for path, name in row if f"def {name}(" not in (repository / path).read_text()]
+    assert len(rows) > 10
+    assert [row for row, names in zip(rows, named, strict=True) if not names] == []
+    assert missing == []
