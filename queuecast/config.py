@@ -48,6 +48,7 @@ class Settings:
     training_timeout_s: int = setting(7200, "a training or import that runs longer is ended and fails", minimum=1)
     health_file: str = setting("", "a worker touches it while it consumes; a container's health check reads its age")
     log_level: str = setting("INFO", "DEBUG, INFO, WARNING or ERROR")
+    redis_maxmemory_mb: int = setting(512, "a laptop keeps its memory; a full embedded Redis refuses jobs", minimum=16)
 
     @property
     def redis_url_with_password(self) -> str:

@@ -4,91 +4,108 @@ python -m deploy.embedded --workers 2
 """
 
 import argparse
-import fcntl
 import os
 import signal
-import socket
+import subprocess
 import sys
-from contextlib import ExitStack, closing
-from dataclasses import fields
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
-from typing import Any
+from queue import SimpleQueue
 
-import honcho.manager
 from honcho.environ import expand_processes, parse_procfile
-from honcho.printer import Printer
 
+from deploy.embedded.keeper import Keeper
+from deploy.embedded.preconditions import CannotStartError, lock, require_free
 from deploy.embedded.redis_server import RedisServer
+from deploy.embedded.screen import Screen
 from queuecast.config import SettingError, Settings, read_settings, variable
 
 ROOT = Path(__file__).resolve().parents[2]
 STOP_WAIT_S = 60  # a worker finishes what it runs; Celery's own stop can take half a minute
+ENDS_BY_ITSELF = ("tour",)
 
 
-class CannotStartError(Exception):
-    """Says what is in the way and which setting moves it."""
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why everything is to stop, and the exit code for it."""
 
-
-class MainProcesses:
-    """Signals for honcho: SIGTERM to a process, not to its group, or Celery's pool would die with a job in hand."""
-
-    def terminate(self, pid: int) -> None:
-        _signal(os.kill, pid, signal.SIGTERM)
-
-    def kill(self, pid: int) -> None:
-        _signal(os.killpg, pid, signal.SIGKILL)
-
-
-class LastingPrinter(Printer):  # type: ignore[misc]
-    """Prints for as long as somebody reads. `make run | head` must not end the one who has to stop the others."""
-
-    def write(self, message: Any) -> None:
-        try:
-            super().write(message)
-        except OSError:
-            self.output = Path(os.devnull).open("w")  # noqa: SIM115 - open until the process ends
-
-
-class Manager(honcho.manager.Manager):  # type: ignore[misc]
-    """honcho's own, but for a signal that comes before all processes have told their pids: it would fail on it."""
-
-    def __init__(self) -> None:
-        super().__init__(LastingPrinter(sys.stdout))
-        self._procmgr = MainProcesses()
-        self._must_stop = False
-
-    def terminate(self) -> None:
-        self._must_stop = True
-        if self._all_started():
-            super().terminate()
-
-    def _system_print(self, data: str) -> None:
-        super()._system_print(data)  # among others, that a process has started
-        if self._must_stop and self._all_started():
-            super().terminate()
+    text: str
+    code: int
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="make run", description=__doc__)
     parser.add_argument("--workers", type=int, default=2, help="prediction workers to start (default: 2)")
     options = parser.parse_args()
+    reasons: SimpleQueue[Reason] = SimpleQueue()  # a signal handler may put while the thread it interrupts puts or gets
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda given, _: reasons.put(Reason(f"{signal.Signals(given).name} received", 0)))
     try:
         settings = read_settings()
         with ExitStack() as stack:
-            _lock(settings.data_dir, stack)
+            lock(settings.data_dir, stack)
             for name in ("api_port", "flower_port"):
-                _require_free(name, getattr(settings, name), settings)
-            redis_url = os.environ.get("QUEUECAST_REDIS_URL") or _embedded_redis(settings.data_dir, stack)
-            return _run(settings, redis_url, options.workers)
-    except KeyboardInterrupt:  # before the processes were there to be told
-        return 130
+                require_free(name, getattr(settings, name), settings)
+            reason = _run(settings, options.workers, reasons, stack)
     except (CannotStartError, SettingError, OSError) as error:
         print(f"queuecast cannot start: {error}", file=sys.stderr)
         return 1
+    if reason.code:
+        print(f"queuecast has stopped: {reason.text}", file=sys.stderr)
+    return reason.code
 
 
-def _run(settings: Settings, redis_url: str, workers: int) -> int:
-    environ = {
+def _run(settings: Settings, workers: int, reasons: SimpleQueue[Reason], stack: ExitStack) -> Reason:
+    """Starts everything and returns the first reason to stop; the stack then stops what was started."""
+    procfile = parse_procfile((ROOT / "Procfile").read_text())
+    commands = list(expand_processes(procfile.processes, {"worker": workers}))
+    screen = Screen(["redis", *(each.name for each in commands)])
+
+    def give_up(text: str) -> None:
+        reasons.put(Reason(text, 1))
+
+    redis_url = os.environ.get("QUEUECAST_REDIS_URL") or _embedded_redis(settings, screen, give_up, stack)
+    environ = _environ(settings, redis_url)
+    started: list[Keeper] = []
+    stack.callback(_stop, started)
+    for each in commands:
+        if not reasons.empty():
+            break
+        kept = each.name.partition(".")[0] not in ENDS_BY_ITSELF
+        keeper = Keeper(each.name, partial(_launch, each.cmd, environ | each.env), screen, give_up, kept=kept)
+        keeper.start()
+        started.append(keeper)
+    reason = reasons.get()
+    screen.say(f"{reason.text}; stopping everything")
+    return reason
+
+
+def _launch(command: str, environ: dict[str, str]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        ["/bin/sh", "-c", command],  # the lines of the Procfile have variables in them
+        cwd=ROOT,
+        env=environ,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+
+
+def _stop(keepers: list[Keeper]) -> None:
+    for keeper in keepers:
+        keeper.ask_to_stop()
+    deadline = time.monotonic() + STOP_WAIT_S
+    for keeper in keepers:
+        keeper.wait(deadline)
+
+
+def _environ(settings: Settings, redis_url: str) -> dict[str, str]:
+    return {
         **os.environ,
         **{variable(each.name): str(getattr(settings, each.name)) for each in fields(settings)},
         variable("redis_url"): redis_url,
@@ -103,54 +120,15 @@ def _run(settings: Settings, redis_url: str, workers: int) -> int:
         "PYTHONPATH": str(ROOT),
         "PYTHONUNBUFFERED": "1",
     }
-    honcho.manager.KILL_WAIT = STOP_WAIT_S
-    manager = Manager()
-    procfile = parse_procfile((ROOT / "Procfile").read_text())
-    for process in expand_processes(procfile.processes, {"worker": workers}, environ):
-        manager.add_process(process.name, process.cmd, env=process.env, cwd=str(ROOT))
-    manager.loop()
-    was_asked = manager.returncode in (130, 143)  # SIGINT, SIGTERM
-    return 0 if was_asked else manager.returncode or 1
 
 
-def _embedded_redis(data_dir: Path, stack: ExitStack) -> str:
-    server = RedisServer(data_dir / "redis")
-    server.start()
+def _embedded_redis(settings: Settings, screen: Screen, give_up: Callable[[str], None], stack: ExitStack) -> str:
+    server = RedisServer(settings.data_dir / "redis", maxmemory_bytes=settings.redis_maxmemory_mb * 2**20)
     stack.callback(server.stop)
+    keeper = Keeper("redis", server.launch, screen, give_up)
+    keeper.start(server.start())
+    stack.callback(_stop, [keeper])
     return server.url
-
-
-def _lock(data_dir: Path, stack: ExitStack) -> None:
-    """Two runs on one folder would write one log of writes from two servers."""
-    data_dir.mkdir(parents=True, exist_ok=True)
-    folder = os.open(data_dir, os.O_RDONLY)
-    stack.callback(os.close, folder)
-    try:
-        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        raise CannotStartError(
-            f"the folder {data_dir.resolve()} is in use by another run; set {variable('data_dir')} to another folder"
-        ) from None
-
-
-def _require_free(name: str, port: int, settings: Settings) -> None:
-    host = settings.api_host if name == "api_port" else "127.0.0.1"
-    with closing(socket.socket()) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            raise CannotStartError(
-                f"port {port} on {host} cannot be used ({error.strerror}); set {variable(name)} to another port, "
-                f"for example: {variable(name)}={port + 1} make run"
-            ) from None
-
-
-def _signal(send: object, pid: int, number: signal.Signals) -> None:
-    try:
-        send(pid, number)  # type: ignore[operator]
-    except ProcessLookupError:
-        return  # gone already, which is what is wanted
 
 
 if __name__ == "__main__":

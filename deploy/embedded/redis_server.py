@@ -19,11 +19,12 @@ STOP_WAIT_S = 20.0
 class RedisServer:
     """A running server; `stop` flushes its log of writes and ends it."""
 
-    def __init__(self, folder: Path, port: int | None = None) -> None:
-        """folder: where its files are; a second start finds the data of the first."""
+    def __init__(self, folder: Path, port: int | None = None, maxmemory_bytes: int = 0) -> None:
+        """folder: where its files are; a second start finds the data of the first. maxmemory_bytes: 0 is no limit."""
         self._folder = folder.resolve()
         self._folder.mkdir(parents=True, exist_ok=True)
         self.port = port or free_port()
+        self._maxmemory_bytes = maxmemory_bytes
         self._password = secrets.token_urlsafe(24)
         self.url = f"redis://:{self._password}@127.0.0.1:{self.port}/0"
         self._process: subprocess.Popen[bytes] | None = None
@@ -34,21 +35,27 @@ class RedisServer:
             raise OSError("the Redis server is not running")
         return self._process.pid
 
-    def start(self) -> None:
+    def start(self) -> subprocess.Popen[bytes]:
         """Returns when it answers and has read its data. Raises OSError with its log's last lines when it does not."""
+        process = self.launch()
+        self._wait_until_ready()
+        return process
+
+    def launch(self) -> subprocess.Popen[bytes]:
+        """Starts it, for the first time or again on its port, password and data, and waits for nothing."""
         config = self._folder / "server.conf"
         config.touch(mode=0o600)
         config.write_text(
             f"bind 127.0.0.1\nport {self.port}\nrequirepass {self._password}\ndir {self._folder}\n"
-            "appendonly yes\nappendfsync everysec\nmaxmemory-policy noeviction\nsave ''\ndaemonize no\n"
+            "appendonly yes\nappendfsync everysec\nsave ''\ndaemonize no\n"
+            f"maxmemory {self._maxmemory_bytes}\nmaxmemory-policy noeviction\n"
         )
-        log = (self._folder / "server.log").open("ab")
-        # Its own session: Ctrl-C in the terminal must reach those who still write to it first.
-        self._process = subprocess.Popen(
-            [server_program(), str(config)], stdout=log, stderr=log, cwd=self._folder, start_new_session=True
-        )
-        log.close()
-        self._wait_until_ready()
+        with (self._folder / "server.log").open("ab") as log:
+            # Its own session: Ctrl-C in the terminal must reach those who still write to it first.
+            self._process = subprocess.Popen(
+                [server_program(), str(config)], stdout=log, stderr=log, cwd=self._folder, start_new_session=True
+            )
+        return self._process
 
     def _wait_until_ready(self) -> None:
         client = redis.Redis.from_url(self.url, socket_timeout=1)

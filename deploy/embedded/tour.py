@@ -1,11 +1,10 @@
 """What a first start shows: the Titanic model pushed, one passenger predicted, and where everything is.
 
-Runs beside the other processes until it is told to stop; a later start finds the model there and only predicts.
+Ends when it has shown that, and the other processes run on; a later start finds the model there and only predicts.
 """
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -51,7 +50,6 @@ def main() -> None:
     print(f"  Flower          http://127.0.0.1:{settings.flower_port}")
     print("")
     print("  Ctrl-C stops everything; models and jobs stay for the next start.")
-    signal.pause()
 
 
 def wait_until_ready(url: str) -> None:

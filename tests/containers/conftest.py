@@ -9,9 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+import pandas as pd
 import pytest
+import skops.io
+from sklearn.pipeline import Pipeline
 
+import queuecast
 from deploy.embedded.redis_server import free_port
+from examples.titanic.train import COLUMNS, TARGET, logistic, passengers
 from tests.conftest import require_service
 
 DEADLINE_S = 60.0
@@ -22,10 +27,12 @@ VERSION = "test"  # tags of their own: a developer's images stay as they are
 class Stack:
     """`docker compose` on one project, and what runs in it."""
 
-    def __init__(self, repository: Path, project: str) -> None:
+    def __init__(self, repository: Path, project: str, **settings: object) -> None:
+        """settings: those of queuecast that the compose file passes on."""
         self._repository = repository
         self._project = project
         self._ports = {"QUEUECAST_API_PORT": str(free_port()), "QUEUECAST_FLOWER_PORT": str(free_port())}
+        self._settings = {f"QUEUECAST_{name.upper()}": str(value) for name, value in settings.items()}
         self.api_url = f"http://127.0.0.1:{self._ports['QUEUECAST_API_PORT']}"
         self.flower_url = f"http://127.0.0.1:{self._ports['QUEUECAST_FLOWER_PORT']}"
 
@@ -36,7 +43,7 @@ class Stack:
             ["docker", "compose", "--env-file", os.devnull, "-p", self._project, *arguments],
             check=False,
             cwd=self._repository,
-            env=plain | self._ports | {"QUEUECAST_VERSION": VERSION},
+            env=plain | self._ports | self._settings | {"QUEUECAST_VERSION": VERSION},
             capture_output=True,
             text=True,
             timeout=900,
@@ -45,8 +52,8 @@ class Stack:
             pytest.fail(f"docker compose {' '.join(arguments)} ended with {found.returncode}:\n{found.stderr[-4000:]}")
         return found.stdout
 
-    def up(self) -> None:
-        self.compose("up", "-d", "--build", "--wait", "--scale", "worker=3")
+    def up(self, workers: int = 3) -> None:
+        self.compose("up", "-d", "--build", "--wait", "--scale", f"worker={workers}")
 
     def scale_workers(self, number: int) -> None:
         """Returns when those that had to go have gone."""
@@ -62,6 +69,24 @@ class Stack:
         """What `docker inspect` says of each container of a service that runs."""
         ids = self.compose("ps", "-q", service).split()
         return json.loads(docker("inspect", *ids)) if ids else []
+
+    def network(self, name: str) -> str:
+        return f"{self._project}_{name}"
+
+    @staticmethod
+    def kill_inside(container_id: str) -> None:
+        """SIGKILL to the service's main process, as the kernel would send it when memory runs out.
+
+        It is the child of the init process, which takes no signal from inside.
+        """
+        found = docker("exec", container_id, "sh", "-c", "grep -lP '^PPid:\\t1$' /proc/[0-9]*/status")
+        docker("exec", container_id, "sh", "-c", f"kill -9 {found.split('/')[2]}")
+
+    @staticmethod
+    def has_restarted(before: dict[str, Any]) -> bool:
+        """Whether a container that was inspected before runs and is healthy, and has ended in between."""
+        state = json.loads(docker("inspect", before["Id"]))[0]["State"]
+        return bool(state["Health"]["Status"] == "healthy" and state["StartedAt"] != before["State"]["StartedAt"])
 
     def remove(self) -> None:
         self.compose("down", "-v", "--timeout", "20", check=False)
@@ -85,6 +110,43 @@ def engine_answers() -> bool:
     except (OSError, subprocess.SubprocessError):
         return False
     return True
+
+
+def pushed(gateway: httpx2.Client, model: str, rows: pd.DataFrame, estimator: Pipeline | None = None) -> Pipeline:
+    """Fits on the rows, pushes, and waits until the version is there."""
+    estimator = (estimator or logistic()).fit(rows[COLUMNS], rows[TARGET])
+    metadata = {"target": [TARGET], "holdout": {"fraction": 0.2}}
+    answer = gateway.post(
+        f"/v1/models/{model}/versions",
+        files={
+            "model": ("model.skops", skops.io.dumps(estimator), "application/octet-stream"),
+            "example": ("rows.csv", rows.to_csv(index=False).encode(), "text/csv"),
+        },
+        data={"metadata": json.dumps(metadata)},
+    )
+    assert answer.status_code == 202, answer.text
+    succeeded(gateway, answer.json()["id"])
+    return estimator
+
+
+def succeeded(gateway: httpx2.Client, job_id: str) -> dict[str, Any]:
+    """The job once it has ended well."""
+    ended: list[dict[str, Any]] = []
+
+    def has_ended() -> bool:
+        job = gateway.get(f"/v1/jobs/{job_id}", headers={"Prefer": "wait=30"}).json()
+        if job["finished_at"]:
+            ended.append(job)
+        return bool(ended)
+
+    wait_until(f"the end of {job_id}", has_ended, 120)
+    assert ended[0]["state"] == "succeeded", ended[0]
+    return ended[0]
+
+
+def training_rows() -> pd.DataFrame:
+    rows = passengers()
+    return rows.iloc[queuecast.holdout(rows[COLUMNS]).train]
 
 
 @pytest.fixture(scope="session")

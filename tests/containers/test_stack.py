@@ -10,16 +10,15 @@ from typing import Any
 import httpx2
 import pandas as pd
 import pytest
-import skops.io
 from sklearn.pipeline import Pipeline
 
 import queuecast
-from examples.titanic.train import COLUMNS, TARGET, logistic, passengers
-from tests.containers.conftest import VERSION, Stack, docker, wait_until
+from examples.titanic.train import COLUMNS, TARGET, passengers
+from tests.containers.conftest import VERSION, Stack, docker, pushed, succeeded, training_rows, wait_until
 
 pytestmark = pytest.mark.docker
 
-SERVICES = ("redis", "api", "worker", "trainer", "flower")
+SERVICES = ("redis", "api", "worker", "trainer", "reaper", "flower")
 PUBLISHED = {"api", "flower"}
 
 
@@ -27,43 +26,6 @@ PUBLISHED = {"api", "flower"}
 def titanic(gateway: httpx2.Client) -> Pipeline:
     """The estimator that was pushed as `titanic`, fitted in this process."""
     return pushed(gateway, "titanic", training_rows())
-
-
-def training_rows() -> pd.DataFrame:
-    rows = passengers()
-    return rows.iloc[queuecast.holdout(rows[COLUMNS]).train]
-
-
-def pushed(gateway: httpx2.Client, model: str, rows: pd.DataFrame) -> Pipeline:
-    """Fits on the rows, pushes, and waits until the version is there."""
-    estimator = logistic().fit(rows[COLUMNS], rows[TARGET])
-    metadata = {"target": [TARGET], "holdout": {"fraction": 0.2}}
-    answer = gateway.post(
-        f"/v1/models/{model}/versions",
-        files={
-            "model": ("model.skops", skops.io.dumps(estimator), "application/octet-stream"),
-            "example": ("rows.csv", rows.to_csv(index=False).encode(), "text/csv"),
-        },
-        data={"metadata": json.dumps(metadata)},
-    )
-    assert answer.status_code == 202, answer.text
-    succeeded(gateway, answer.json()["id"])
-    return estimator
-
-
-def succeeded(gateway: httpx2.Client, job_id: str) -> dict[str, Any]:
-    """The job once it has ended well."""
-    ended: list[dict[str, Any]] = []
-
-    def has_ended() -> bool:
-        job = gateway.get(f"/v1/jobs/{job_id}", headers={"Prefer": "wait=30"}).json()
-        if job["finished_at"]:
-            ended.append(job)
-        return bool(ended)
-
-    wait_until(f"the end of {job_id}", has_ended, 120)
-    assert ended[0]["state"] == "succeeded", ended[0]
-    return ended[0]
 
 
 def submitted(gateway: httpx2.Client, model: str, rows: pd.DataFrame, method: str = "predict") -> str:
@@ -78,6 +40,11 @@ def predicted(gateway: httpx2.Client, model: str, rows: pd.DataFrame) -> dict[st
     return succeeded(gateway, submitted(gateway, model, rows))
 
 
+def host_of(job: dict[str, Any]) -> str:
+    """The container that ran it; a worker is named host.start:process."""
+    return re.split("[.:]", job["worker"])[0]
+
+
 def test_thirty_predictions_are_those_of_the_process_and_come_from_several_containers(
     gateway: httpx2.Client, titanic: Pipeline, stack: Stack
 ) -> None:
@@ -90,7 +57,7 @@ def test_thirty_predictions_are_those_of_the_process_and_come_from_several_conta
     found = [job["result"]["probabilities"][0] for job in jobs]
     assert found == [pytest.approx(list(row), rel=1e-9) for row in expected]
     hosts = {container["Config"]["Hostname"] for container in stack.containers("worker")}
-    answered_by = {job["worker"].partition(":")[0] for job in jobs}
+    answered_by = {host_of(job) for job in jobs}
     assert answered_by <= hosts
     assert len(answered_by) >= 2
 
@@ -146,7 +113,7 @@ def test_no_job_is_lost_while_workers_go_and_come(gateway: httpx2.Client, titani
     assert all(job["result"]["predictions"] == expected for job in jobs)
     hosts = {each["Config"]["Hostname"] for each in stack.containers("worker")}
     last = [submitted(gateway, "titanic", rows) for _ in range(40)]
-    assert len({succeeded(gateway, each)["worker"].partition(":")[0] for each in last} & hosts) >= 3
+    assert len({host_of(succeeded(gateway, each)) for each in last} & hosts) >= 3
 
 
 def test_flower_lists_every_worker(flower: httpx2.Client, stack: Stack) -> None:
@@ -159,23 +126,24 @@ def test_flower_lists_every_worker(flower: httpx2.Client, stack: Stack) -> None:
     assert stack.secret("redis_password") not in found.text
 
 
-def test_flower_lists_tasks_by_name_and_runtime_with_ids_only(
+def test_flower_lists_tasks_by_name_and_runtime_with_lanes_only(
     flower: httpx2.Client, gateway: httpx2.Client, titanic: Pipeline
 ) -> None:
-    job = predicted(gateway, "titanic", passengers().head(1))
+    """A message says where work waits, so what Flower shows has neither rows nor jobs in it."""
+    version = predicted(gateway, "titanic", passengers().head(1))["model"]["version"]
 
-    def task() -> dict[str, Any]:
-        found = flower.get("/api/tasks", params={"limit": 10_000}).json().values()
-        return next((each for each in found if job["id"] in (each["args"] or "") and each["runtime"]), {})
+    def tasks() -> list[dict[str, Any]]:
+        return list(flower.get("/api/tasks", params={"limit": 10_000}).json().values())
 
-    wait_until("Flower shows the task as ended", lambda: bool(task()))
-    assert task()["name"] == "queuecast.predict"
-    assert task()["state"] == "SUCCESS"
-    everything = flower.get("/api/tasks", params={"limit": 10_000}).json().values()
-    assert {re.sub(r"job_[0-9a-f-]{36}", "ID", each["args"]) for each in everything if each["args"]} <= {
-        "('ID',)",
-        "['ID']",
-    }
+    def has_ended(task: dict[str, Any]) -> bool:
+        return f"prediction/titanic/{version}/predict'" in (task["args"] or "") and bool(task["runtime"])
+
+    wait_until("Flower shows the task as ended", lambda: any(map(has_ended, tasks())))
+    ended = next(filter(has_ended, tasks()))
+    assert ended["name"] == "queuecast.predict"
+    assert ended["state"] == "SUCCESS"
+    shown = {re.sub("[^a-z_/0-9]", "", task["args"]) for task in tasks() if task["args"]}
+    assert all(re.fullmatch(r"prediction/[a-z]+/\d+/[a-z_]+|training|import", each) for each in shown), shown
 
 
 @pytest.mark.parametrize("path", ["/", "/tasks", "/api/workers", "/api/tasks", "/broker"])
@@ -211,6 +179,16 @@ def test_a_container_is_locked_down(stack: Stack, service: str) -> None:
         assert container["State"]["Health"]["Status"] == "healthy"
 
 
+@pytest.mark.parametrize("service", ["api", "worker", "trainer", "reaper", "flower"])
+def test_a_container_whose_process_dies_is_restarted(stack: Stack, service: str) -> None:
+    """`docker kill` would not do: the engine takes it for a stop by hand, and leaves the container as it is."""
+    container = stack.containers(service)[0]
+
+    stack.kill_inside(container["Id"])
+
+    wait_until(f"{service} is up again", lambda: stack.has_restarted(container), 90)
+
+
 @pytest.mark.parametrize("service", SERVICES)
 def test_the_kernel_grants_nothing_to_a_process_of_a_container(stack: Stack, service: str) -> None:
     status = dict(
@@ -236,7 +214,7 @@ def test_ports_are_published_on_the_loopback_only(stack: Stack, service: str) ->
     assert {binding["HostIp"] for binding in bindings} <= {"127.0.0.1"}
 
 
-@pytest.mark.parametrize("service", ["redis", "worker", "trainer"])
+@pytest.mark.parametrize("service", ["redis", "worker", "trainer", "reaper"])
 def test_there_is_no_way_out_of_a_container_that_has_no_business_outside(stack: Stack, service: str) -> None:
     networks = list(stack.containers(service)[0]["NetworkSettings"]["Networks"])
     assert [json.loads(docker("network", "inspect", each))[0]["Internal"] for each in networks] == [True]
@@ -245,12 +223,13 @@ def test_there_is_no_way_out_of_a_container_that_has_no_business_outside(stack: 
     assert "00000000" not in {line.split()[1] for line in routes}
 
 
-def test_only_the_trainer_writes_models_and_a_worker_sees_no_uploads(stack: Stack) -> None:
+def test_only_trainer_and_reaper_write_models_and_a_worker_sees_no_uploads(stack: Stack) -> None:
     def writable(service: str) -> dict[str, bool]:
         mounts = stack.containers(service)[0]["Mounts"]
         return {each["Destination"]: each["RW"] for each in mounts if each["Destination"].startswith("/data")}
 
     assert writable("trainer") == {"/data/models": True, "/data/files": True}
+    assert writable("reaper") == {"/data/models": True, "/data/files": True}
     assert writable("api") == {"/data/models": False, "/data/files": True}
     assert writable("worker") == {"/data/models": False}
 

@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -10,12 +11,15 @@ import sys
 from pathlib import Path
 from typing import Self
 
+import httpx2
 import pytest
+import redis
 
 from deploy.embedded.redis_server import free_port
 from queuecast.adapters.audit_files import AuditFiles
 from queuecast.adapters.model_files import ModelFiles
 from tests.domain.records import a_manifest, a_move
+from deploy.embedded.tour import PASSENGER
 from tests.system.conftest import wait_for
 
 pytestmark = pytest.mark.xdist_group("embedded")
@@ -143,6 +147,84 @@ def test_a_run_whose_reader_went_away_still_stops_all_it_started(
 
     os.killpg(piped.pid, signal.SIGINT)
     code = piped.wait(90)
+
+    assert code == 0
+    assert processes_with(str(tmp_path / "data")) == []
+
+
+PROCESSES = ("api.1", "worker.1", "trainer.1", "reaper.1", "flower.1")
+
+
+def redis_of(data: Path) -> tuple[int, int]:
+    """Port and pid of the server that runs on this folder. It writes its title over what /proc shows of it."""
+    lines = (data / "redis/server.conf").read_text().splitlines()
+    config = dict(line.split(" ", 1) for line in lines)
+    port = int(config["port"])
+    with redis.Redis(port=port, password=config["requirepass"]) as client:
+        return port, int(client.info("server")["process_id"])
+
+
+def is_listening(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_whatever_is_killed_is_started_again_and_answers(
+    repository: Path, tmp_path: Path, environ: dict[str, str]
+) -> None:
+    url = f"http://127.0.0.1:{environ['QUEUECAST_API_PORT']}"
+    with Run(repository, tmp_path, environ) as run:
+        wait_for(lambda: "tour.1 ended with exit code 0" in run.screen(), "the tour", 120)
+        port, pid = redis_of(tmp_path / "data")
+        os.kill(pid, signal.SIGKILL)
+        for name in PROCESSES:
+            os.kill(int(re.findall(rf"{name} started \(pid=(\d+)\)", run.screen())[-1]), signal.SIGKILL)
+
+        for name in PROCESSES:
+            wait_for(lambda name=name: run.screen().count(f"{name} started") == 2, f"{name} again", 30)
+        wait_for(lambda: ready(url), "all workers", 60)
+        answer = queuecast("predict", "titanic", "--row", json.dumps(PASSENGER), url=url)
+        code = run.press_ctrl_c()
+
+    assert "redis was ended by SIGKILL; it is started again in 1 s" in run.screen()
+    assert run.screen().count("tour.1 started") == 1
+    assert "1" in answer
+    assert code == 0
+    assert processes_with(str(tmp_path / "data")) == []
+    assert not is_listening(port)
+
+
+def ready(url: str) -> bool:
+    try:
+        found = httpx2.get(f"{url}/readyz", timeout=2).json()
+    except httpx2.HTTPError:
+        return False
+    return found.get("workers") == {"predict": 1, "train": 1}
+
+
+def test_a_process_that_never_starts_ends_the_run_with_its_name(
+    repository: Path, tmp_path: Path, environ: dict[str, str]
+) -> None:
+    environ["QUEUECAST_LOG_LEVEL"] = "LOUD"  # read by all of them, and known by none
+    with Run(repository, tmp_path, environ) as run:
+        code = run.process.wait(120)
+
+    assert code == 1
+    assert re.search(
+        r"queuecast has stopped: \S+ ended with exit code \d+, 5 times in a row right after its start", run.screen()
+    )
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_redis_starts_stops_everything(
+    repository: Path, tmp_path: Path, environ: dict[str, str], number: signal.Signals
+) -> None:
+    with Run(repository, tmp_path, environ) as run:
+        wait_for((tmp_path / "data/redis/server.conf").exists, "the start of Redis", 30)
+        run.process.send_signal(number)
+        code = run.process.wait(90)
 
     assert code == 0
     assert processes_with(str(tmp_path / "data")) == []

@@ -1,0 +1,39 @@
+"""What must hold before anything is started: a folder of its own and free ports."""
+
+import fcntl
+import os
+import socket
+from contextlib import ExitStack, closing
+from pathlib import Path
+
+from queuecast.config import Settings, variable
+
+
+class CannotStartError(Exception):
+    """Says what is in the way and which setting moves it."""
+
+
+def lock(data_dir: Path, stack: ExitStack) -> None:
+    """Two runs on one folder would write one log of writes from two servers."""
+    data_dir.mkdir(parents=True, exist_ok=True)
+    folder = os.open(data_dir, os.O_RDONLY)
+    stack.callback(os.close, folder)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        raise CannotStartError(
+            f"the folder {data_dir.resolve()} is in use by another run; set {variable('data_dir')} to another folder"
+        ) from None
+
+
+def require_free(name: str, port: int, settings: Settings) -> None:
+    host = settings.api_host if name == "api_port" else "127.0.0.1"
+    with closing(socket.socket()) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise CannotStartError(
+                f"port {port} on {host} cannot be used ({error.strerror}); set {variable(name)} to another port, "
+                f"for example: {variable(name)}={port + 1} make run"
+            ) from None

@@ -1,0 +1,199 @@
+"""Everything that can happen to a container happens while jobs are submitted; every accepted one is answered, once."""
+
+import json
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Event, Lock
+from typing import Any
+
+import httpx2
+import pandas as pd
+import pytest
+from sklearn.ensemble import RandomForestClassifier
+
+from examples.titanic.train import COLUMNS, logistic, passengers
+from tests.conftest import require_service
+from tests.containers.conftest import Stack, docker, engine_answers, pushed, training_rows, wait_until
+
+pytestmark = pytest.mark.docker
+
+JOBS = 500
+TREES = 600
+CLIENTS = 4
+WORKERS = 4
+LEASE_S = 6
+EVERY_S = 0.4  # by each client, so that the submits last as long as the faults
+END_S = 120.0
+FINAL = {"succeeded", "failed", "canceled", "expired"}
+
+
+@pytest.fixture
+def cluster(repository: Path) -> Iterator[Stack]:
+    """A stack of its own: it is broken on purpose."""
+    require_service(engine_answers(), "a Docker engine with compose")
+    name = "queuecast-chaos" + os.environ.get("PYTEST_XDIST_WORKER", "")
+    # A job that several faults hit may need more than three runs, and would be right to fail with three.
+    stack = Stack(repository, name, lease_s=LEASE_S, max_attempts=10)
+    stack.remove()
+    try:
+        stack.up(WORKERS)
+        yield stack
+    finally:
+        stack.remove()
+
+
+class Load:
+    """Clients that submit one row after the other, whatever happens, and remember what was accepted."""
+
+    def __init__(self, url: str, rows: list[dict[str, Any]]) -> None:
+        self._url = url
+        self._rows = rows
+        self._left = list(range(JOBS))
+        self._lock = Lock()
+        self.enough = Event()
+        self.accepted: dict[str, int] = {}  # job id -> index of its row
+        self.refused: Counter[str] = Counter()
+
+    def submit_all(self) -> None:
+        with httpx2.Client(base_url=self._url, timeout=15) as gateway:
+            while not self.enough.is_set():
+                with self._lock:
+                    if not self._left:
+                        return
+                    each = self._left.pop()
+                self._submit(gateway, each)
+                self.enough.wait(EVERY_S)
+
+    def _submit(self, gateway: httpx2.Client, each: int) -> None:
+        body = {"inputs": [self._rows[each % len(self._rows)]], "method": "predict_proba"}
+        # With a key, a submit whose answer was lost can be sent again and stays one job.
+        headers = {"Idempotency-Key": f"chaos-{each}"}
+        while not self.enough.is_set():
+            try:
+                answer = gateway.post("/v1/models/titanic/predictions", json=body, headers=headers)
+            except httpx2.HTTPError as error:
+                self.refused[type(error).__name__] += 1
+            else:
+                if answer.status_code == 202:
+                    with self._lock:
+                        self.accepted[answer.json()["id"]] = each % len(self._rows)
+                    return
+                assert answer.status_code == 503, answer.text
+                self.refused["503"] += 1
+            self.enough.wait(0.5)
+
+
+def break_everything(stack: Stack, say: Callable[[str], None]) -> None:
+    """One fault after the other, each while those before may not have healed."""
+    first, second, third, fourth = (each["Id"] for each in stack.containers("worker"))
+
+    say("docker kill of two workers, and their start")
+    docker("kill", first, second)
+    time.sleep(2)
+    assert {json.loads(docker("inspect", each))[0]["State"]["Status"] for each in (first, second)} == {"exited"}
+    docker("start", first, second)  # the engine does not: to it this was a stop by hand
+
+    say("a worker's process dies")
+    stack.kill_inside(third)
+
+    say("the reaper's process dies")
+    stack.kill_inside(stack.containers("reaper")[0]["Id"])
+
+    say("a worker is paused for longer than its lease")
+    docker("pause", fourth)
+    time.sleep(2 * LEASE_S)
+    docker("unpause", fourth)
+
+    say("Redis is restarted")
+    stack.compose("restart", "redis")
+
+    say("a worker loses its network for longer than its lease")
+    docker("network", "disconnect", stack.network("data"), first)
+    time.sleep(2 * LEASE_S)
+    docker("network", "connect", stack.network("data"), first)
+
+    say("the gateway's process dies")
+    stack.kill_inside(stack.containers("api")[0]["Id"])
+
+    say("docker kill of the reaper and of the gateway, and their start")
+    stack.compose("kill", "reaper", "api")
+    time.sleep(2)
+    stack.compose("start", "reaper", "api")
+
+
+def workers_seen(gateway: httpx2.Client) -> int | None:
+    """None when the gateway is not ready."""
+    try:
+        answer = gateway.get("/readyz", timeout=5)
+    except httpx2.HTTPError:
+        return None
+    return answer.json()["workers"].get("predict", 0) if answer.status_code == 200 else None
+
+
+def ended_jobs(gateway: httpx2.Client, ids: list[str]) -> dict[str, dict[str, Any]]:
+    """Every job in its final state, each asked for until it is there."""
+    found: dict[str, dict[str, Any]] = {}
+
+    def all_ended() -> bool:
+        for job_id in ids:
+            if job_id not in found:
+                job = gateway.get(f"/v1/jobs/{job_id}").json()
+                if job["state"] not in FINAL:
+                    return False
+                found[job_id] = job
+        return True
+
+    try:
+        wait_until("the end of all jobs", all_ended, END_S)
+    except AssertionError:
+        states = Counter(gateway.get(f"/v1/jobs/{each}").json()["state"] for each in ids)
+        pytest.fail(f"not all jobs have ended within {END_S:g} s: {dict(states)}")
+    return found
+
+
+def test_every_accepted_job_is_answered_once_whatever_happens_to_the_containers(cluster: Stack) -> None:
+    rows = passengers()[COLUMNS].head(50)
+    inputs = json.loads(rows.to_json(orient="records"))
+    with httpx2.Client(base_url=cluster.api_url, timeout=60) as gateway:
+        # A forest takes its time for a row, so that the faults meet workers that hold a job.
+        forest = logistic().set_params(model=RandomForestClassifier(TREES, max_depth=6, random_state=0))
+        expected = pushed(gateway, "titanic", training_rows(), forest).predict_proba(rows)
+    began = time.monotonic()
+    load = Load(cluster.api_url, inputs)
+
+    with ThreadPoolExecutor(CLIENTS) as clients:
+        submitting = [clients.submit(load.submit_all) for _ in range(CLIENTS)]
+        try:
+            break_everything(cluster, lambda text: print(f"{time.monotonic() - began:5.1f} s  {text}"))
+            for each in submitting:
+                each.result(timeout=90)
+        finally:
+            load.enough.set()
+    print(f"{time.monotonic() - began:5.1f} s  {len(load.accepted)} accepted, refused on the way: {dict(load.refused)}")
+
+    with httpx2.Client(base_url=cluster.api_url, timeout=60) as gateway:
+        wait_until("the gateway answers again", lambda: workers_seen(gateway) is not None)
+        jobs = ended_jobs(gateway, list(load.accepted))
+        wait_until("all workers are back", lambda: workers_seen(gateway) == WORKERS)
+        again = {each: gateway.get(f"/v1/jobs/{each}").json() for each in load.accepted}
+    attempts = Counter(job["attempt"] for job in jobs.values())
+    print(f"{time.monotonic() - began:5.1f} s  all ended; jobs by attempts: {dict(sorted(attempts.items()))}")
+
+    assert len(load.accepted) == JOBS
+    assert Counter(job["state"] for job in jobs.values()) == {"succeeded": JOBS}
+    assert {each: job["revision"] for each, job in again.items()} == {
+        each: job["revision"] for each, job in jobs.items()
+    }
+    found = pd.Series({each: job["result"]["probabilities"][0] for each, job in jobs.items()})
+    assert all(answer == pytest.approx(list(expected[load.accepted[each]]), rel=1e-9) for each, answer in found.items())
+    wait_until("nothing is left in the lanes", lambda: lanes_left(cluster) == "0", 60)
+
+
+def lanes_left(stack: Stack) -> str:
+    """How many lanes still have jobs."""
+    count = "REDISCLI_AUTH=$(cat /run/queuecast/redis_password) redis-cli scard qc:lanes"
+    return stack.run_in("redis", "sh", "-c", count).strip()

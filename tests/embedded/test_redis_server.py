@@ -1,0 +1,30 @@
+"""The server that `make run` and the tests start."""
+
+from pathlib import Path
+
+import pytest
+import redis
+
+from deploy.embedded.redis_server import RedisServer
+
+
+def test_a_full_server_refuses_writes_and_loses_nothing(tmp_path: Path) -> None:
+    server = RedisServer(tmp_path, maxmemory_bytes=16 * 2**20)
+    server.start()
+    try:
+        with redis.Redis.from_url(server.url) as client:
+            kept = 0
+            with pytest.raises(redis.exceptions.OutOfMemoryError):
+                for kept in range(100):
+                    client.set(f"key{kept}", b"x" * 2**20)
+
+            assert kept > 0
+            assert client.dbsize() == kept
+            assert client.config_get("maxmemory*")["maxmemory-policy"] == "noeviction"
+    finally:
+        server.stop()
+
+
+def test_a_server_without_a_limit_takes_what_comes(redis_server: RedisServer) -> None:
+    with redis.Redis.from_url(redis_server.url) as client:
+        assert client.config_get("maxmemory") == {"maxmemory": "0"}
