@@ -36,10 +36,9 @@ def main() -> None:
         except ApiError as error:
             if not str(error.problem.get("type", "")).endswith(":unknown_alias"):
                 raise
-            # Everything would stop with this process, and Redis must run for its aliases to be put back.
             print("the models are there, but this Redis does not know which version is champion; in another terminal:")
             print("  .venv/bin/queuecast admin rebuild-aliases")
-            signal.pause()
+            return
     survived = result["probabilities"][0][result["classes"].index(1)]
     print("")
     print(f"  one passenger   {json.dumps(PASSENGER)}")

@@ -16,10 +16,10 @@ import pytest
 import redis
 
 from deploy.embedded.redis_server import free_port
+from deploy.embedded.tour import PASSENGER
 from queuecast.adapters.audit_files import AuditFiles
 from queuecast.adapters.model_files import ModelFiles
 from tests.domain.records import a_manifest, a_move
-from deploy.embedded.tour import PASSENGER
 from tests.system.conftest import wait_for
 
 pytestmark = pytest.mark.xdist_group("embedded")
