@@ -101,7 +101,7 @@ class MemoryJobs:
     def replace(self, job: Job, result: bytes | None = None, entry: str | None = None) -> bool:
         with self.lock:
             self._require(job.id)
-            if entry is not None and not any(entry == each.id for each in self.lanes.get(job.lane, ())):
+            if entry is not None and (entry, job.id) not in {(e.id, e.job_id) for e in self.lanes.get(job.lane, ())}:
                 raise JobStoppedError(f"job {job.id} was taken from this worker")
             stored = decode_job(self._records[job.id])
             if stored.revision != job.revision - 1:

@@ -108,5 +108,5 @@ class JobLife(RuleBasedStateMachine):
         assert self.job.is_final is (timeline[-1].event is Event.FINISHED)
 
 
-JobLife.TestCase.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+JobLife.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
 TestJobLife = JobLife.TestCase
