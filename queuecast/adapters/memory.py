@@ -236,7 +236,9 @@ class MemoryLanes:
 
     def release_due(self, now: float) -> list[str]:
         with self._jobs.lock:
-            due = [job_id for job_id, at in self._jobs.delayed.items() if at <= now]
+            due = [
+                job_id for at, job_id in sorted((at, job_id) for job_id, at in self._jobs.delayed.items()) if at <= now
+            ]
             lanes = []
             for job_id in due:
                 del self._jobs.delayed[job_id]
@@ -246,7 +248,9 @@ class MemoryLanes:
             return lanes
 
     def note_bell(self, lane: str) -> None:
-        self._jobs.bells[lane] = time.time()
+        with self._jobs.lock:
+            if lane in self._jobs.lanes:
+                self._jobs.bells[lane] = time.time()
 
     def depths(self) -> list[Depth]:
         with self._jobs.lock:
@@ -257,7 +261,7 @@ class MemoryLanes:
         oldest = waiting[0].at if waiting else None
         return Depth(lane, len(waiting), len(entries) - len(waiting), oldest, self._jobs.bells.get(lane))
 
-    def tidy(self) -> None:
+    def tidy(self, silent_s: float = 3600.0) -> None:
         return None
 
     def _held(self, reservation: Reservation) -> Entry | None:
