@@ -15,6 +15,7 @@ from queuecast.domain.errors import (
     LaneFullError,
     PreconditionFailedError,
     StaleWriteError,
+    UnknownJobError,
 )
 from queuecast.domain.job import Job, JobType, State
 from queuecast.domain.model import Aliases, AliasMove
@@ -295,10 +296,8 @@ class MemoryAliases:
 
     def move(self, model: str, move: AliasMove, run: Job | None = None) -> None:
         with self._lock:
-            if run is not None and self._jobs is not None:
-                present_run = self._jobs.read(run.id)
-                if present_run.state is not State.RUNNING or present_run.attempt != run.attempt:
-                    raise JobStoppedError(f"job {run.id} was asked to stop, or is run by somebody else now")
+            if run is not None and not self._owns(run):
+                raise JobStoppedError(f"job {run.id} was asked to stop, or is run by somebody else now")
             present = self.read(model)
             if present.generation != move.generation - 1:
                 raise PreconditionFailedError(
@@ -307,6 +306,13 @@ class MemoryAliases:
                 )
             self._aliases[model] = Aliases(move.generation, present.versions | {move.alias: move.version})
             self._history.setdefault(model, []).append(move)
+
+    def _owns(self, run: Job) -> bool:
+        try:
+            present = run if self._jobs is None else self._jobs.read(run.id)
+        except UnknownJobError:
+            return False
+        return present.state is State.RUNNING and present.attempt == run.attempt
 
     def history(self, model: str) -> list[AliasMove]:
         return list(self._history.get(model, []))
