@@ -161,13 +161,13 @@ class Lanes(Protocol):
         """Puts the jobs whose delay is over into their lanes; names the lanes that a bell must be rung for."""
 
     def note_bell(self, lane: str) -> None:
-        """Notes that a bell is rung now."""
+        """Notes that a bell is rung now, if the lane has a job in it."""
 
     def depths(self) -> list[Depth]:
         """Every lane with a job in it."""
 
-    def tidy(self) -> None:
-        """Forgets workers that hold nothing and were not heard of for an hour."""
+    def tidy(self, silent_s: float = 3600.0) -> None:
+        """Forgets workers that hold nothing and were not heard of for so long."""
 
 
 class Doorbell(Protocol):

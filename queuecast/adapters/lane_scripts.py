@@ -2,7 +2,7 @@
 
 A lane is a stream `qc:lane:{lane}` with one consumer group; an entry carries a job's id, and the job's hash carries
 the entry's. A lane without entries has no key. `qc:lanes` has the names of the others, `qc:bells` when each was last
-rung for.
+rung for. `qc:entries` counts all entries that there ever were.
 """
 
 # Finishing must go through when memory is used up, or nothing would ever be freed: what was accepted was counted in.
@@ -20,7 +20,10 @@ local function enter(id, lane)
     redis.call('XGROUP', 'CREATE', key, 'workers', '0', 'MKSTREAM')
     redis.call('SADD', 'qc:lanes', lane)
   end
-  local entry = redis.call('XADD', key, '*', 'job', id)
+  -- Counted over all lanes, so that no id comes twice: Redis's own would, in a lane that empties and fills within a
+  -- millisecond, and the worker that held the job before could write again.
+  local entry = redis.pcall('XADD', key, now_ms() .. '-' .. redis.call('INCR', 'qc:entries'), 'job', id)
+  if type(entry) == 'table' then entry = redis.call('XADD', key, '*', 'job', id) end  -- the clock was set back
   redis.call('HSET', 'qc:job:' .. id, 'lane', lane, 'entry', entry)
   return redis.call('HSETNX', 'qc:bells', lane, now_ms())
 end

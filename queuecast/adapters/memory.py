@@ -15,6 +15,7 @@ from queuecast.domain.errors import (
     LaneFullError,
     PreconditionFailedError,
     StaleWriteError,
+    UnknownJobError,
 )
 from queuecast.domain.job import Job, JobType, State
 from queuecast.domain.model import Aliases, AliasMove, aliases_after
@@ -101,7 +102,7 @@ class MemoryJobs:
     def replace(self, job: Job, result: bytes | None = None, entry: str | None = None) -> bool:
         with self.lock:
             self._require(job.id)
-            if entry is not None and not any(entry == each.id for each in self.lanes.get(job.lane, ())):
+            if entry is not None and (entry, job.id) not in {(e.id, e.job_id) for e in self.lanes.get(job.lane, ())}:
                 raise JobStoppedError(f"job {job.id} was taken from this worker")
             stored = decode_job(self._records[job.id])
             if stored.revision != job.revision - 1:
@@ -236,7 +237,9 @@ class MemoryLanes:
 
     def release_due(self, now: float) -> list[str]:
         with self._jobs.lock:
-            due = [job_id for job_id, at in self._jobs.delayed.items() if at <= now]
+            due = [
+                job_id for at, job_id in sorted((at, job_id) for job_id, at in self._jobs.delayed.items()) if at <= now
+            ]
             lanes = []
             for job_id in due:
                 del self._jobs.delayed[job_id]
@@ -246,7 +249,9 @@ class MemoryLanes:
             return lanes
 
     def note_bell(self, lane: str) -> None:
-        self._jobs.bells[lane] = time.time()
+        with self._jobs.lock:
+            if lane in self._jobs.lanes:
+                self._jobs.bells[lane] = time.time()
 
     def depths(self) -> list[Depth]:
         with self._jobs.lock:
@@ -257,7 +262,7 @@ class MemoryLanes:
         oldest = waiting[0].at if waiting else None
         return Depth(lane, len(waiting), len(entries) - len(waiting), oldest, self._jobs.bells.get(lane))
 
-    def tidy(self) -> None:
+    def tidy(self, silent_s: float = 3600.0) -> None:
         return None
 
     def _held(self, reservation: Reservation) -> Entry | None:
@@ -292,10 +297,8 @@ class MemoryAliases:
 
     def move(self, model: str, move: AliasMove, run: Job | None = None) -> None:
         with self._lock:
-            if run is not None and self._jobs is not None:
-                present_run = self._jobs.read(run.id)
-                if present_run.state is not State.RUNNING or present_run.attempt != run.attempt:
-                    raise JobStoppedError(f"job {run.id} was asked to stop, or is run by somebody else now")
+            if run is not None and not self._owns(run):
+                raise JobStoppedError(f"job {run.id} was asked to stop, or is run by somebody else now")
             present = self.read(model)
             if present.generation != move.generation - 1:
                 raise PreconditionFailedError(
@@ -305,6 +308,13 @@ class MemoryAliases:
             self._aliases[model] = Aliases(move.generation, present.versions | {move.alias: move.version})
             self._history.setdefault(model, []).append(move)
             self._unfiled.add(model)
+
+    def _owns(self, run: Job) -> bool:
+        try:
+            present = run if self._jobs is None else self._jobs.read(run.id)
+        except UnknownJobError:
+            return False
+        return present.state is State.RUNNING and present.attempt == run.attempt
 
     def history(self, model: str) -> list[AliasMove]:
         return list(self._history.get(model, []))

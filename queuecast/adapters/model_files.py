@@ -11,6 +11,7 @@ import os
 import shutil
 import tempfile
 import time
+from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -32,6 +33,15 @@ class ModelFiles:
         self._cached = lru_cache(maxsize=1024)(self._read_manifest)
 
     def publish(self, manifest: Manifest, files: dict[str, bytes]) -> Manifest:
+        try:
+            return self._publish(manifest, files)
+        except OSError as error:
+            if error.errno not in NO_ROOM:
+                raise
+            detail = f"there is no room left for a version of {manifest.model}: {error}"
+            raise UnavailableError(detail, code="disk_full") from error
+
+    def _publish(self, manifest: Manifest, files: dict[str, bytes]) -> Manifest:
         home = self._root / manifest.model
         home.mkdir(parents=True, exist_ok=True)
         incoming = Path(tempfile.mkdtemp(prefix=".incoming-", dir=home))
@@ -67,9 +77,10 @@ class ModelFiles:
 
     def _made_by(self, model: str, numbers: list[int], job_id: str) -> Manifest | None:
         for version in sorted(numbers, reverse=True):
-            manifest = self.manifest(model, version)
-            if manifest.job_id == job_id:
-                return manifest
+            with suppress(UnknownVersionError):  # a folder that somebody made by hand has no manifest
+                manifest = self.manifest(model, version)
+                if manifest.job_id == job_id:
+                    return manifest
         return None
 
     def sweep(self) -> None:
@@ -131,15 +142,10 @@ def _written_at(folder: Path) -> float:
 
 
 def _write(path: Path, content: bytes) -> None:
-    try:
-        with path.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError as error:
-        if error.errno in NO_ROOM:
-            raise UnavailableError(f"there is no room left for {path.name}: {error}", code="disk_full") from error
-        raise
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _sync_folder(folder: Path) -> None:

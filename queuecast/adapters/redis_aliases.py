@@ -62,8 +62,8 @@ class RedisAliases:
         fence = ["", ""] if run is None else [run.id, run.attempt]
         args = [move.generation, move.alias, move.version, msgspec.json.encode(move), *fence, model]
         present = translated(self._move, keys=keys, args=args)
-        if present == -2:
-            raise JobStoppedError(f"job {move.job_id} was asked to stop, or is run by somebody else now")
+        if run is not None and present == -2:
+            raise JobStoppedError(f"job {run.id} was asked to stop, or is run by somebody else now")
         if present >= 0:
             raise PreconditionFailedError(
                 f"the aliases of {model} are at generation {present}, not at {move.generation - 1}: somebody moved one"

@@ -13,10 +13,9 @@ from queuecast.domain.job import State
 from queuecast.ports import Depth, Reservation
 
 LANES = "qc:lanes"
-BELLS = "qc:bells"
 GROUP = "workers"
 MOST_A_LOOK = 500  # reservations of one lane that one look returns; the next look has the rest
-FORGOTTEN_AFTER_MS = 3_600_000
+FORGOTTEN_AFTER_S = 3600.0
 
 _RESERVE = (
     ALLOW_OOM
@@ -79,6 +78,51 @@ return rung
 """
 )
 
+_NOTE_BELL = (
+    ALLOW_OOM
+    + LANE_FUNCTIONS
+    + """
+if redis.call('EXISTS', 'qc:lane:' .. ARGV[1]) == 1 then redis.call('HSET', 'qc:bells', ARGV[1], now_ms()) end
+"""
+)
+
+# In one look: jobs come and go between two.
+_DEPTHS = """
+local function depth(lane, key)
+  local delivered
+  local group = redis.call('XINFO', 'GROUPS', key)[1]
+  for i = 1, #group, 2 do
+    if group[i] == 'last-delivered-id' then delivered = group[i + 1] end
+  end
+  local reserved = redis.call('XPENDING', key, 'workers')[1]
+  local oldest = redis.call('XRANGE', key, '(' .. delivered, '+', 'COUNT', 1)[1]
+  local bell = redis.call('HGET', 'qc:bells', lane)
+  return {lane, redis.call('XLEN', key) - reserved, reserved, oldest and oldest[1] or false, bell}
+end
+local lanes, found = redis.call('SMEMBERS', 'qc:lanes'), {}
+table.sort(lanes)
+for _, lane in ipairs(lanes) do
+  local key = 'qc:lane:' .. lane
+  if redis.call('EXISTS', key) == 1 then found[#found + 1] = depth(lane, key) end
+end
+return found
+"""
+
+# What a worker holds is lost for ever when the group forgets it, so it is looked at and forgotten at once.
+_TIDY = """
+for _, lane in ipairs(redis.call('SMEMBERS', 'qc:lanes')) do
+  local key = 'qc:lane:' .. lane
+  local consumers = redis.call('EXISTS', key) == 1 and redis.call('XINFO', 'CONSUMERS', key, 'workers') or {}
+  for _, consumer in ipairs(consumers) do
+    local about = {}
+    for i = 1, #consumer, 2 do about[consumer[i]] = consumer[i + 1] end
+    if about.pending == 0 and about.idle > tonumber(ARGV[1]) then
+      redis.call('XGROUP', 'DELCONSUMER', key, 'workers', about.name)
+    end
+  end
+end
+"""
+
 
 class RedisLanes:
     def __init__(self, client: redis.Redis) -> None:
@@ -87,6 +131,9 @@ class RedisLanes:
         self._renew = client.register_script(_RENEW)
         self._give_back = client.register_script(_GIVE_BACK)
         self._release_due = client.register_script(_RELEASE_DUE)
+        self._note_bell = client.register_script(_NOTE_BELL)
+        self._depths = client.register_script(_DEPTHS)
+        self._tidy = client.register_script(_TIDY)
 
     def reserve(self, lane: str, worker: str, limit: int, *, answers_bell: bool) -> tuple[list[Reservation], bool]:
         found, ring = translated(self._reserve, args=[lane, worker, limit, int(answers_bell)])
@@ -102,8 +149,8 @@ class RedisLanes:
         return bool(answer == 1)
 
     def reserved(self, silent_s: float = 0.0) -> list[Reservation]:
-        lanes = self._names()
-        pending = self._pipelined("xpending_range", lanes, GROUP, "-", "+", MOST_A_LOOK, idle=int(silent_s * 1000))
+        lanes = sorted(name.decode() for name in translated(self._redis.smembers, LANES))
+        pending = self._pending(lanes, int(silent_s * 1000))
         held = [(lane, each) for lane, entries in zip(lanes, pending, strict=True) for each in entries or ()]
         pipe = self._redis.pipeline(transaction=False)
         for lane, each in held:
@@ -119,51 +166,30 @@ class RedisLanes:
         return [lane.decode() for lane in translated(self._release_due, args=[now])]
 
     def note_bell(self, lane: str) -> None:
-        seconds, micros = translated(self._redis.time)
-        translated(self._redis.hset, BELLS, lane, seconds * 1000 + micros // 1000)
+        translated(self._note_bell, args=[lane])
 
     def depths(self) -> list[Depth]:
-        lanes = self._names()
-        groups = self._pipelined("xinfo_groups", lanes)
-        lengths = self._pipelined("xlen", lanes)
-        bells = translated(self._redis.hgetall, BELLS) if lanes else {}
-        standing = [
-            (lane, group[0], length)
-            for lane, group, length in zip(lanes, groups, lengths, strict=True)
-            if group and length is not None
-        ]
-        pipe = self._redis.pipeline(transaction=False)
-        for lane, group, _ in standing:
-            pipe.xrange(_key(lane), f"({group['last-delivered-id'].decode()}", "+", count=1)
-        oldest = translated(pipe.execute) if standing else []
         return [
             Depth(
-                lane,
-                waiting=length - group["pending"],
-                reserved=group["pending"],
-                oldest_at=int(entries[0][0].split(b"-")[0]) / 1000 if entries else None,
-                bell_at=int(bells[lane.encode()]) / 1000 if lane.encode() in bells else None,
+                lane.decode(),
+                waiting,
+                reserved,
+                oldest_at=int(oldest.split(b"-")[0]) / 1000 if oldest else None,
+                bell_at=int(bell) / 1000 if bell else None,
             )
-            for (lane, group, length), entries in zip(standing, oldest, strict=True)
+            for lane, waiting, reserved, oldest, bell in translated(self._depths)
         ]
 
-    def tidy(self) -> None:
-        lanes = self._names()
-        for lane, consumers in zip(lanes, self._pipelined("xinfo_consumers", lanes, GROUP), strict=True):
-            for each in consumers or ():
-                if each["pending"] == 0 and each["idle"] > FORGOTTEN_AFTER_MS:
-                    translated(self._redis.xgroup_delconsumer, _key(lane), GROUP, each["name"])
+    def tidy(self, silent_s: float = FORGOTTEN_AFTER_S) -> None:
+        translated(self._tidy, args=[silent_s * 1000])
 
-    def _names(self) -> list[str]:
-        return sorted(name.decode() for name in translated(self._redis.smembers, LANES))
-
-    def _pipelined(self, command: str, lanes: list[str], *args: Any, **kwargs: Any) -> list[Any]:
-        """One answer a lane; None for a lane that went away meanwhile."""
+    def _pending(self, lanes: list[str], idle_ms: int) -> list[Any]:
+        """What the group has of each lane; None for a lane that went away meanwhile."""
         if not lanes:
             return []
         pipe = self._redis.pipeline(transaction=False)
         for lane in lanes:
-            getattr(pipe, command)(_key(lane), *args, **kwargs)
+            pipe.xpending_range(_key(lane), GROUP, "-", "+", MOST_A_LOOK, idle=idle_ms)
         answers = translated(pipe.execute, raise_on_error=False)
         for answer in answers:
             if isinstance(answer, redis.RedisError) and not isinstance(answer, redis.ResponseError):

@@ -5,14 +5,19 @@ import uuid
 
 import redis
 
+from queuecast.adapters.lane_scripts import ALLOW_OOM
 from queuecast.adapters.redis_jobs import translated
 
-_LEAD = """
+# Whoever leads sees to what was accepted already, and that must go on when memory is used up.
+_LEAD = (
+    ALLOW_OOM
+    + """
 local holder = redis.call('GET', KEYS[1])
 if holder and holder ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1
 """
+)
 _RESIGN = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end"
 
 

@@ -6,8 +6,8 @@ import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from io import FileIO
 from pathlib import Path
 from typing import IO, Any, cast
@@ -30,13 +30,14 @@ class UploadedFiles:
         self._max_bytes = max_bytes
 
     def receive(self) -> "Incoming":
-        self._root.mkdir(parents=True, exist_ok=True)
         taken = self.size_bytes()
         if taken >= self._max_bytes:
             raise FilesFullError(f"the uploaded files have {taken} bytes, expected fewer than {self._max_bytes}")
-        folder = Path(tempfile.mkdtemp(prefix=".incoming-", dir=self._root))
-        folder.chmod(0o755)
-        return Incoming(self._root, folder, self._new_id, self._clock)
+        with _full_disk_told():
+            self._root.mkdir(parents=True, exist_ok=True)
+            folder = Path(tempfile.mkdtemp(prefix=".incoming-", dir=self._root))
+            folder.chmod(0o755)
+            return Incoming(self._root, folder, self._new_id, self._clock)
 
     def stat(self, file_id: str) -> StoredFile:
         try:
@@ -47,19 +48,25 @@ class UploadedFiles:
 
     def path(self, file_id: str) -> Path:
         folder = self._folder(file_id)
-        os.utime(folder)
+        try:
+            os.utime(folder)
+        except FileNotFoundError:
+            raise _unknown(file_id) from None
         return folder / "content"
 
     def size_bytes(self) -> int:
         """Of all files, those that are on their way in among them."""
-        contents = [folder / "content" for folder in self._root.iterdir()] if self._root.is_dir() else []
-        return sum(content.stat().st_size for content in contents if content.exists())
+        size_bytes = 0
+        for folder in self._root.iterdir() if self._root.is_dir() else ():
+            with suppress(FileNotFoundError, NotADirectoryError):  # files come and go meanwhile
+                size_bytes += (folder / "content").stat().st_size
+        return size_bytes
 
     def sweep(self, before: float) -> None:
         """Removes files that nobody used since `before`, and what uploads left that died."""
         for folder in self._root.iterdir() if self._root.is_dir() else ():
-            if ID_RULE.fullmatch(folder.name) and folder.stat().st_mtime < before:
-                with suppress(UnknownFileError):
+            with suppress(FileNotFoundError, UnknownFileError):  # somebody else deletes it
+                if ID_RULE.fullmatch(folder.name) and folder.stat().st_mtime < before:
                     self.delete(folder.name)
         remove_abandoned(self._root)
 
@@ -70,13 +77,23 @@ class UploadedFiles:
             self._folder(file_id).rename(gone)
         except FileNotFoundError:
             raise _unknown(file_id) from None
-        shutil.rmtree(gone)
+        shutil.rmtree(gone, ignore_errors=True)  # a sweep may be at it too; what is left, the next one takes
 
     def _folder(self, file_id: str) -> Path:
         folder = self._root / file_id
         if not ID_RULE.fullmatch(file_id) or not folder.is_dir():
             raise _unknown(file_id)
         return folder
+
+
+@contextmanager
+def _full_disk_told() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in NO_ROOM:
+            raise FilesFullError("the disk of the uploaded files is full") from error
+        raise
 
 
 def _unknown(file_id: str) -> UnknownFileError:
@@ -95,13 +112,9 @@ class HashedFile(FileIO):
         self.sha256.update(data)
         self.size_bytes += len(data)
         view = memoryview(data)
-        try:
+        with _full_disk_told():
             while view:  # a raw file may write less than it was given
                 view = view[super().write(view) :]
-        except OSError as error:
-            if error.errno in NO_ROOM:
-                raise FilesFullError("the disk of the uploaded files is full") from error
-            raise
         return len(data)
 
 
@@ -115,7 +128,6 @@ class Incoming:
         self.stream: IO[bytes] = cast(IO[bytes], self._file)
 
     def keep(self, name: str, media_type: str) -> StoredFile:
-        self._file.close()
         stored = StoredFile(
             id=self._new_id("file"),
             name=name,
@@ -124,8 +136,10 @@ class Incoming:
             sha256=self._file.sha256.hexdigest(),
             created_at=self._clock(),
         )
-        (self._folder / "about.json").write_bytes(msgspec.json.encode(stored))
-        self._folder.rename(self._root / stored.id)
+        with _full_disk_told():
+            self._file.close()
+            (self._folder / "about.json").write_bytes(msgspec.json.encode(stored))
+            self._folder.rename(self._root / stored.id)
         return stored
 
     def drop(self) -> None:

@@ -4,32 +4,50 @@ from pathlib import Path
 import pytest
 
 from deploy.embedded.redis_server import RedisServer
-from queuecast.adapters.memory import MemoryAliases, MemoryJobs
+from queuecast.adapters.memory import MemoryAliases, MemoryJobs, MemoryLanes
 from queuecast.adapters.redis_aliases import RedisAliases
 from queuecast.adapters.redis_jobs import RedisJobs, connect
-from queuecast.ports import AliasStore, JobStore
+from queuecast.adapters.redis_lanes import RedisLanes
+from queuecast.ports import AliasStore, JobStore, Lanes
+from tests.adapters.disks import mount, unmount
+from tests.adapters.steps import MakeStore, Store
 
-MEMORY_AND_REDIS = ["memory", pytest.param("redis", marks=pytest.mark.redis)]
 
-
-@pytest.fixture(params=MEMORY_AND_REDIS)
-def jobs(request: pytest.FixtureRequest) -> Iterator[JobStore]:
-    """An empty store of each kind."""
+@pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.redis)])
+def make_store(request: pytest.FixtureRequest) -> Iterator[MakeStore]:
+    """Makes a store of each kind."""
     if request.param == "memory":
-        yield MemoryJobs()
+
+        def in_memory(max_lane_jobs: int) -> Store:
+            jobs = MemoryJobs(max_lane_jobs)
+            return Store(jobs, MemoryLanes(jobs), MemoryAliases(jobs))
+
+        yield in_memory
         return
     with connect(request.getfixturevalue("redis_url")) as client:
-        yield RedisJobs(client)
+        yield lambda max_lane_jobs: Store(
+            RedisJobs(client, max_lane_jobs=max_lane_jobs), RedisLanes(client), RedisAliases(client)
+        )
 
 
-@pytest.fixture(params=MEMORY_AND_REDIS)
-def aliases(request: pytest.FixtureRequest) -> Iterator[AliasStore]:
-    """An empty store of each kind."""
-    if request.param == "memory":
-        yield MemoryAliases()
-        return
-    with connect(request.getfixturevalue("redis_url")) as client:
-        yield RedisAliases(client)
+@pytest.fixture
+def store(make_store: MakeStore) -> Store:
+    return make_store(10_000)
+
+
+@pytest.fixture
+def jobs(store: Store) -> JobStore:
+    return store.jobs
+
+
+@pytest.fixture
+def lanes(store: Store) -> Lanes:
+    return store.lanes
+
+
+@pytest.fixture
+def aliases(store: Store) -> AliasStore:
+    return store.aliases
 
 
 @pytest.fixture
@@ -39,3 +57,14 @@ def own_server(tmp_path: Path) -> Iterator[RedisServer]:
     server.start()
     yield server
     server.stop()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """An empty disk that a test may fill."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    if not mount(folder):
+        pytest.skip("a disk of its own cannot be mounted here")
+    yield folder
+    unmount(folder)

@@ -5,11 +5,13 @@ from typing import Any
 
 import pytest
 
-from queuecast.domain.errors import PreconditionFailedError
+from queuecast.domain.errors import JobStoppedError, PreconditionFailedError
+from queuecast.domain.job import Job, JobType, Progress
 from queuecast.domain.model import Aliases, AliasMove
-from queuecast.ports import AliasStore
+from queuecast.ports import AliasStore, JobStore, Lanes
+from tests.adapters.steps import ENDS, LOSS, WORKER, claimed, ended, started, stored, taken
 from tests.adapters.waits import at_once
-from tests.domain.records import a_move
+from tests.domain.records import NOW, RETENTION_S, a_job, a_move
 
 
 def test_a_model_without_aliases_has_generation_zero(aliases: AliasStore) -> None:
@@ -144,6 +146,91 @@ def test_a_rebuild_that_saw_another_generation_is_refused_and_changes_nothing(al
         aliases.rebuild("titanic", [a_move(1, 5), a_move(2, 6)], 0)
 
     assert (aliases.read("titanic"), aliases.history("titanic")) == (Aliases(1, {"champion": 1}), [a_move(1, 1)])
+
+
+# On behalf of a run
+
+
+def a_training(jobs: JobStore, lanes: Lanes) -> Job:
+    """A training that runs."""
+    return started(jobs, lanes, a_job(JobType.TRAINING))[1]
+
+
+def refused(aliases: AliasStore, run: Job) -> None:
+    with pytest.raises(JobStoppedError, match=f"job {run.id} was asked to stop, or is run by somebody else now"):
+        aliases.move("titanic", a_move(1, 1), run)
+    assert (aliases.read("titanic"), aliases.history("titanic")) == (Aliases(0, {}), [])
+
+
+def test_a_run_that_owns_its_job_moves_an_alias(jobs: JobStore, lanes: Lanes, aliases: AliasStore) -> None:
+    run = a_training(jobs, lanes)
+    move = a_move(1, 1, action="promote", job_id=run.id)
+
+    aliases.move("titanic", move, run)
+
+    assert (aliases.read("titanic").versions, aliases.history("titanic")) == ({"champion": 1}, [move])
+
+
+@pytest.mark.parametrize("how", ["asked to stop", "lost", "given back", "succeeded"])
+def test_a_run_that_does_not_own_its_job_any_more_moves_nothing(
+    jobs: JobStore, lanes: Lanes, aliases: AliasStore, how: str
+) -> None:
+    run = a_training(jobs, lanes)
+    moves = {
+        "asked to stop": lambda: run.cancel_requested(NOW, RETENTION_S),
+        "lost": lambda: run.lost(LOSS, NOW, 5.0, RETENTION_S),
+        "given back": lambda: run.given_back(NOW, RETENTION_S),
+        "succeeded": lambda: run.succeeded(NOW, RETENTION_S),
+    }
+    jobs.replace(moves[how]())
+
+    refused(aliases, run)
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_a_job_that_has_ended_and_was_deleted_moves_nothing(
+    jobs: JobStore, lanes: Lanes, aliases: AliasStore, end: str
+) -> None:
+    last = ended(jobs, lanes, end)
+    jobs.delete(last.id)
+
+    refused(aliases, last)
+
+
+def test_a_run_whose_job_was_started_again_moves_nothing(jobs: JobStore, lanes: Lanes, aliases: AliasStore) -> None:
+    first = a_training(jobs, lanes)
+    jobs.replace(first.given_back(NOW, RETENTION_S))
+    (held,) = taken(lanes, lane=first.lane, worker="host:8")
+    second = claimed(jobs, held)
+
+    refused(aliases, first)
+    aliases.move("titanic", a_move(1, 1), second)
+
+    assert (second.attempt, aliases.read("titanic").versions) == (2, {"champion": 1})
+
+
+def test_a_job_that_only_waits_moves_nothing(jobs: JobStore, aliases: AliasStore) -> None:
+    refused(aliases, stored(jobs).claimed(WORKER, NOW))
+
+
+def test_progress_of_a_run_does_not_cost_it_its_job(jobs: JobStore, lanes: Lanes, aliases: AliasStore) -> None:
+    """The fence is the attempt and not the revision: that moves with every report."""
+    run = a_training(jobs, lanes)
+    jobs.replace(run.progressed(Progress(1, 2, "stages")))
+
+    aliases.move("titanic", a_move(1, 1), run)
+
+    assert aliases.read("titanic").versions == {"champion": 1}
+
+
+def test_a_run_that_owns_its_job_and_saw_an_old_generation_is_told_that(
+    jobs: JobStore, lanes: Lanes, aliases: AliasStore
+) -> None:
+    run = a_training(jobs, lanes)
+    aliases.move("titanic", a_move(1, 1))
+
+    with pytest.raises(PreconditionFailedError):
+        aliases.move("titanic", a_move(1, 2), run)
 
 
 def moving(aliases: AliasStore, move: AliasMove) -> Callable[[], None]:

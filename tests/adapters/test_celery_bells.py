@@ -1,4 +1,4 @@
-"""A ring is one message in one queue, and the message holds a job's id and nothing else."""
+"""A ring is one message in one queue, and the message holds a lane's name and nothing else."""
 
 import base64
 import json
@@ -19,6 +19,8 @@ from tests.domain.records import a_job
 pytestmark = pytest.mark.redis
 
 QUEUES = {JobType.PREDICTION: "predict", JobType.TRAINING: "train", JobType.IMPORT: "train"}
+LANES = {kind: a_job(kind).lane for kind in JobType}
+LANE = LANES[JobType.PREDICTION]
 
 
 @pytest.fixture
@@ -38,7 +40,7 @@ def envelope(client: redis.Redis, queue: str) -> dict[str, Any]:
 @pytest.mark.parametrize("kind", JobType)
 def test_a_ring_puts_one_message_into_one_queue(redis_url: str, client: redis.Redis, kind: JobType) -> None:
     """Queues without an exchange of their own shared the default one, and each got every message."""
-    CeleryBells(redis_url).ring(a_job(kind))
+    CeleryBells(redis_url).ring(LANES[kind])
 
     assert lengths(client) == {QUEUES[kind]: 1}
 
@@ -47,50 +49,57 @@ def test_queues_stay_apart_when_both_have_been_rung(redis_url: str, client: redi
     bells = CeleryBells(redis_url)
 
     for kind in (JobType.PREDICTION, JobType.TRAINING, JobType.PREDICTION, JobType.IMPORT, JobType.PREDICTION):
-        bells.ring(a_job(kind))
+        bells.ring(LANES[kind])
 
     assert lengths(client) == {"predict": 3, "train": 2}
 
 
+def arguments(message: dict[str, Any]) -> Any:
+    """The positional and the named ones."""
+    return json.loads(base64.b64decode(message["body"]))[:2]
+
+
 @pytest.mark.parametrize("kind", JobType)
-def test_the_message_names_the_task_and_has_the_jobs_id_as_its_only_argument(
+def test_the_message_names_the_task_and_has_the_lanes_name_as_its_only_argument(
     redis_url: str, client: redis.Redis, kind: JobType
 ) -> None:
-    job = a_job(kind)
-
-    CeleryBells(redis_url).ring(job)
+    CeleryBells(redis_url).ring(LANES[kind])
 
     message = envelope(client, QUEUES[kind])
-    arguments = json.loads(base64.b64decode(message["body"]))
-    assert (message["headers"]["task"], arguments[:2]) == (TASKS[kind], [[job.id], {}])
+    assert (message["headers"]["task"], arguments(message)) == (TASKS[kind], [[LANES[kind]], {}])
 
 
-def test_nothing_else_of_a_job_is_in_the_message(redis_url: str, client: redis.Redis) -> None:
-    job = a_job(model="secretmodel", metadata={"patient": "secretname"})
+def test_every_ring_is_a_task_of_its_own(redis_url: str, client: redis.Redis) -> None:
+    """One that had the id of an earlier one would inherit its revocation."""
+    bells = CeleryBells(redis_url)
 
-    CeleryBells(redis_url).ring(job)
+    for _ in range(3):
+        bells.ring(LANE)
 
-    message = envelope(client, "predict")
-    text = json.dumps(message) + base64.b64decode(message["body"]).decode()
-    assert "secret" not in text
-    assert job.model.sha256 is not None
-    assert job.model.sha256 not in text
+    assert len({envelope(client, "predict")["headers"]["id"] for _ in range(3)}) == 3
 
 
 def test_messages_are_taken_in_the_order_of_the_rings(redis_url: str, client: redis.Redis) -> None:
-    bells, rung = CeleryBells(redis_url), [a_job() for _ in range(5)]
+    bells, rung = CeleryBells(redis_url), [a_job(version=version).lane for version in range(1, 6)]
 
-    for job in rung:
-        bells.ring(job)
+    for lane in rung:
+        bells.ring(lane)
 
-    taken = [json.loads(base64.b64decode(envelope(client, "predict")["body"]))[0] for _ in rung]
-    assert taken == [[job.id] for job in rung]
+    assert [arguments(envelope(client, "predict"))[0] for _ in rung] == [[lane] for lane in rung]
+
+
+@pytest.mark.parametrize("lane", ["", "nonsense", "predictions/titanic/1/predict"])
+def test_what_is_no_lane_is_not_rung_for(redis_url: str, client: redis.Redis, lane: str) -> None:
+    with pytest.raises(ValueError, match="is not a valid JobType"):
+        CeleryBells(redis_url).ring(lane)
+
+    assert lengths(client) == {}
 
 
 def test_rings_from_many_threads_are_neither_lost_nor_doubled(redis_url: str, client: redis.Redis) -> None:
     bells = CeleryBells(redis_url)
 
-    answers = at_once([lambda: [bells.ring(a_job()) for _ in range(10)] and None] * 16)
+    answers = at_once([lambda: [bells.ring(LANE) for _ in range(10)] and None] * 16)
 
     assert (answers, lengths(client)) == ([None] * 16, {"predict": 160})
 
@@ -100,7 +109,7 @@ def test_with_no_server_a_ring_fails_within_seconds() -> None:
     began = time.monotonic()
 
     with pytest.raises(UnavailableError, match="the queue does not answer"):
-        bells.ring(a_job())
+        bells.ring(LANE)
 
     assert time.monotonic() - began < 5
 
@@ -110,17 +119,17 @@ def test_with_a_wrong_password_a_ring_fails_within_seconds(redis_server: RedisSe
     began = time.monotonic()
 
     with pytest.raises(UnavailableError):
-        bells.ring(a_job())
+        bells.ring(LANE)
 
     assert time.monotonic() - began < 5
 
 
 def test_bells_recover_by_themselves_and_ring_once_a_call(own_server: RedisServer) -> None:
     bells = CeleryBells(own_server.url)
-    bells.ring(a_job())
+    bells.ring(LANE)
     own_server.kill()
     with pytest.raises(UnavailableError):
-        bells.ring(a_job())
+        bells.ring(LANE)
     own_server.start()
 
     until(lambda: rings(bells))
@@ -131,19 +140,19 @@ def test_bells_recover_by_themselves_and_ring_once_a_call(own_server: RedisServe
 
 def test_a_full_server_takes_no_ring(own_server: RedisServer) -> None:
     bells = CeleryBells(own_server.url)
-    bells.ring(a_job())
+    bells.ring(LANE)
     with redis.Redis.from_url(own_server.url) as client:
         client.config_set("maxmemory", 1)
 
         with pytest.raises(UnavailableError):
-            bells.ring(a_job())
+            bells.ring(LANE)
 
         assert lengths(client) == {"predict": 1}
 
 
 def rings(bells: CeleryBells) -> bool:
     try:
-        bells.ring(a_job())
+        bells.ring(LANE)
     except UnavailableError:
         return False
     return True

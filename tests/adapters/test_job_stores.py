@@ -1,45 +1,37 @@
-"""One suite for every JobStore: in memory and in Redis."""
+"""One suite for every JobStore, in memory and in Redis: what is read, who may write, what is listed and heard of.
+
+How jobs come in is in test_job_acceptance.py, where they wait in test_lanes.py.
+"""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
 
-from queuecast.domain.errors import ConflictError, Finding, StaleWriteError, UnknownJobError
+from queuecast.domain.errors import (
+    Finding,
+    GoneJobError,
+    IllegalMoveError,
+    JobStoppedError,
+    StaleWriteError,
+    UnknownJobError,
+)
 from queuecast.domain.job import Failure, Job, JobType, ModelRef, Progress, State
-from queuecast.ports import JobFilter, JobStore
+from queuecast.ports import JobFilter, JobStore, Lanes
+from tests.adapters.steps import ENDS, claimed, ended, started, stored, taken, walked
 from tests.adapters.waits import Listener, at_once
 from tests.domain.records import NOW, RETENTION_S, a_job, work_of
 
 PREDICTION = work_of(JobType.PREDICTION)
-TRAINING = work_of(JobType.TRAINING)
-
-
-def stored(jobs: JobStore, job: Job | None = None) -> Job:
-    job = job or a_job()
-    jobs.create(job, work_of(job.type), b"[[1]]")
-    return job
+RESULT = b'{"predictions":[1]}'
 
 
 def run_to_success(jobs: JobStore, job: Job, result: bytes | None = None) -> Job:
     running = job.claimed("host:7", NOW)
     jobs.replace(running)
-    ended = running.succeeded(NOW, RETENTION_S)
-    jobs.replace(ended, result)
-    return ended
-
-
-def walked(jobs: JobStore, wanted: JobFilter, limit: int) -> list[str]:
-    """The ids on all pages, in order."""
-    found, cursor = [], None
-    for _ in range(100):
-        page = jobs.page(wanted, cursor, limit)
-        assert len(page.jobs) <= limit
-        found += [job.id for job in page.jobs]
-        cursor = page.next_cursor
-        if cursor is None:
-            return found
-    raise AssertionError("the pages do not end")
+    last = running.succeeded(NOW, RETENTION_S)
+    jobs.replace(last, result)
+    return last
 
 
 # Reading and writing
@@ -104,16 +96,30 @@ def test_a_job_has_no_result_before_its_end(jobs: JobStore) -> None:
 
 
 def test_the_result_comes_with_the_end(jobs: JobStore) -> None:
-    ended = run_to_success(jobs, stored(jobs), b'{"predictions":[1]}')
+    last = run_to_success(jobs, stored(jobs), RESULT)
 
-    assert jobs.read_with_result(ended.id) == (ended, b'{"predictions":[1]}')
+    assert jobs.read_with_result(last.id) == (last, RESULT)
 
 
-def test_the_work_is_gone_after_the_end(jobs: JobStore) -> None:
-    ended = run_to_success(jobs, stored(jobs))
+def test_the_work_is_gone_after_success(jobs: JobStore) -> None:
+    last = run_to_success(jobs, stored(jobs))
 
     with pytest.raises(UnknownJobError):
-        jobs.read_work(ended.id)
+        jobs.read_work(last.id)
+
+
+@pytest.mark.parametrize("end", [end for end in ENDS if end != "succeeded"])
+def test_the_work_stays_after_any_other_end_so_that_it_can_be_retried(jobs: JobStore, lanes: Lanes, end: str) -> None:
+    last = ended(jobs, lanes, end)
+
+    assert jobs.read_work(last.id) == (PREDICTION, b"[[1]]")
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_an_end_is_read_as_it_was_written(jobs: JobStore, lanes: Lanes, end: str) -> None:
+    last = ended(jobs, lanes, end)
+
+    assert jobs.read(last.id) == last
 
 
 def test_the_work_stays_while_the_job_runs(jobs: JobStore) -> None:
@@ -155,106 +161,159 @@ def test_of_claims_at_once_exactly_one_wins(jobs: JobStore) -> None:
 
     answers = at_once([lambda claim=claim: jobs.replace(claim) for claim in claims])  # type: ignore[misc]
 
-    winners = [claim for claim, answer in zip(claims, answers, strict=True) if answer is None]
+    winners = [claim for claim, answer in zip(claims, answers, strict=True) if answer is False]
     assert [jobs.read(job.id)] == winners
     assert sum(isinstance(answer, StaleWriteError) for answer in answers) == 7
 
 
-# Taking back
-
-
-def test_a_discarded_job_is_nowhere(jobs: JobStore) -> None:
-    kept, job = stored(jobs), stored(jobs)
-
-    jobs.discard(job.id)
-
-    with pytest.raises(UnknownJobError):
-        jobs.read(job.id)
-    with pytest.raises(UnknownJobError):
-        jobs.read_work(job.id)
-    assert walked(jobs, JobFilter(), 10) == [kept.id]
-
-
-def test_discarding_twice_or_what_never_was_is_harmless(jobs: JobStore) -> None:
+def test_a_worker_that_holds_the_job_may_write(jobs: JobStore, lanes: Lanes) -> None:
     job = stored(jobs)
+    (held,) = taken(lanes)
 
-    for job_id in (job.id, job.id, "job_never"):
-        jobs.discard(job_id)
+    running = claimed(jobs, held)
 
-    assert walked(jobs, JobFilter(), 10) == []
-
-
-# One training a model
+    assert jobs.read(job.id) == running
 
 
-def test_a_second_training_of_a_model_is_refused_and_leaves_nothing(jobs: JobStore) -> None:
-    first = stored(jobs, a_job(JobType.TRAINING))
-    second = a_job(JobType.TRAINING)
+@pytest.mark.parametrize("entry", ["0-1", "99999999999999-7", "nonsense"])
+def test_an_entry_that_the_job_does_not_have_writes_nothing(jobs: JobStore, lanes: Lanes, entry: str) -> None:
+    _, running = started(jobs, lanes)
 
-    with pytest.raises(ConflictError, match=f"model titanic is in training already, in job {first.id}"):
-        jobs.create(second, TRAINING)
+    with pytest.raises(JobStoppedError, match=f"job {running.id} was taken from this worker"):
+        jobs.replace(running.succeeded(NOW, RETENTION_S), RESULT, entry)
 
-    assert walked(jobs, JobFilter(), 10) == [first.id]
+    assert jobs.read_with_result(running.id) == (running, None)
+
+
+def test_the_entry_of_another_job_writes_nothing(jobs: JobStore, lanes: Lanes) -> None:
+    job, _ = stored(jobs), stored(jobs)
+    _, other = taken(lanes, 2)
+
+    with pytest.raises(JobStoppedError):
+        jobs.replace(job.claimed("host:7", NOW), entry=other.entry)
+
+    assert jobs.read(job.id) == job
+
+
+def test_whoever_lost_the_job_hears_that_before_that_the_record_has_moved(jobs: JobStore, lanes: Lanes) -> None:
+    """A stale write is tried again; one that lost its job must not be."""
+    held, running = started(jobs, lanes)
+    jobs.replace(running.given_back(NOW, RETENTION_S), entry=held.entry)
+
+    with pytest.raises(JobStoppedError):
+        jobs.replace(running.succeeded(NOW, RETENTION_S), RESULT, held.entry)
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_nothing_is_written_after_the_end(jobs: JobStore, lanes: Lanes, end: str) -> None:
+    last = ended(jobs, lanes, end)
+
+    with pytest.raises(StaleWriteError):
+        jobs.replace(replace(last, state=State.RUNNING))
+    with pytest.raises(JobStoppedError):
+        jobs.replace(replace(last, revision=last.revision + 1, state=State.RUNNING), entry="0-1")
+
+    assert jobs.read(last.id) == last
+
+
+# Deleting
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_an_ended_job_that_is_deleted_is_gone_and_told_from_one_that_never_was(
+    jobs: JobStore, lanes: Lanes, end: str
+) -> None:
+    last, kept = ended(jobs, lanes, end), stored(jobs)
+
+    jobs.delete(last.id)
+
+    for ask in (jobs.read, jobs.read_with_result, jobs.read_work, jobs.delete):
+        with pytest.raises(GoneJobError, match=last.id):
+            ask(last.id)
+    assert walked(jobs, JobFilter(), 10) == [kept.id]
+    assert jobs.dead_letters(None, 10).jobs == []
+
+
+def test_a_job_that_is_gone_cannot_be_written(jobs: JobStore, lanes: Lanes) -> None:
+    last = ended(jobs, lanes, "failed")
+    jobs.delete(last.id)
+
+    with pytest.raises(GoneJobError):
+        jobs.replace(replace(last, revision=last.revision + 1))
 
 
 @pytest.mark.parametrize("state", [State.QUEUED, State.RUNNING, State.CANCELING])
-def test_a_second_training_is_refused_until_the_first_has_ended(jobs: JobStore, state: State) -> None:
-    job = stored(jobs, a_job(JobType.TRAINING))
+def test_a_job_that_has_not_ended_is_not_deleted(jobs: JobStore, state: State) -> None:
+    job = stored(jobs)
     if state is not State.QUEUED:
         job = job.claimed("host:7", NOW)
         jobs.replace(job)
     if state is State.CANCELING:
-        jobs.replace(job.cancel_requested(NOW, RETENTION_S))
+        job = job.cancel_requested(NOW, RETENTION_S)
+        jobs.replace(job)
 
-    with pytest.raises(ConflictError):
-        jobs.create(a_job(JobType.TRAINING), TRAINING)
+    with pytest.raises(IllegalMoveError, match=f"job {job.id} is {state} and cannot be deleted"):
+        jobs.delete(job.id)
 
-
-@pytest.mark.parametrize("end", [State.SUCCEEDED, State.FAILED, State.CANCELED, State.EXPIRED])
-def test_a_training_may_follow_one_that_has_ended(jobs: JobStore, end: State) -> None:
-    first = stored(jobs, a_job(JobType.TRAINING))
-    if end in (State.SUCCEEDED, State.FAILED):
-        running = first.claimed("host:7", NOW)
-        jobs.replace(running)
-        failure = Failure("run_failed", "no")
-        is_good = end is State.SUCCEEDED
-        jobs.replace(running.succeeded(NOW, RETENTION_S) if is_good else running.failed(failure, NOW, RETENTION_S))
-    else:
-        is_canceled = end is State.CANCELED
-        jobs.replace(first.cancel_requested(NOW, RETENTION_S) if is_canceled else first.expired(NOW, RETENTION_S))
-    second = a_job(JobType.TRAINING)
-
-    jobs.create(second, TRAINING)
-
-    assert jobs.read(second.id) == second
+    assert jobs.read(job.id) == job
 
 
-def test_a_training_may_follow_one_that_was_taken_back(jobs: JobStore) -> None:
-    jobs.discard(stored(jobs, a_job(JobType.TRAINING)).id)
-    second = a_job(JobType.TRAINING)
+@pytest.mark.parametrize("job_id", ["job_unknown", "", "*"])
+def test_what_never_was_cannot_be_deleted(jobs: JobStore, job_id: str) -> None:
+    with pytest.raises(UnknownJobError) as caught:
+        jobs.delete(job_id)
 
-    jobs.create(second, TRAINING)
-
-    assert jobs.read(second.id) == second
-
-
-@pytest.mark.parametrize("other", [a_job(JobType.TRAINING, model="other"), a_job(), a_job(JobType.IMPORT)])
-def test_a_training_is_in_nobody_elses_way(jobs: JobStore, other: Job) -> None:
-    stored(jobs, a_job(JobType.TRAINING))
-
-    jobs.create(other, work_of(other.type))
-
-    assert jobs.read(other.id) == other
+    assert not isinstance(caught.value, GoneJobError)
 
 
-def test_of_trainings_at_once_exactly_one_is_taken(jobs: JobStore) -> None:
-    rivals = [a_job(JobType.TRAINING) for _ in range(8)]
+def test_a_job_is_deleted_once(jobs: JobStore, lanes: Lanes) -> None:
+    last = ended(jobs, lanes, "failed")
 
-    answers = at_once([lambda job=job: jobs.create(job, TRAINING) for job in rivals])  # type: ignore[misc]
+    answers = at_once([lambda: jobs.delete(last.id)] * 8)
 
-    winners = [job.id for job, answer in zip(rivals, answers, strict=True) if answer is None]
-    assert walked(jobs, JobFilter(), 10) == winners
-    assert sum(isinstance(answer, ConflictError) for answer in answers) == 7
+    assert answers.count(None) == 1
+    assert sum(isinstance(answer, GoneJobError) for answer in answers) == 7
+
+
+# Start deadlines
+
+
+def test_a_job_is_overdue_from_its_start_deadline_on(jobs: JobStore) -> None:
+    job = stored(jobs, a_job(expires_at=NOW + 10.5))
+    stored(jobs)  # has none
+
+    found = [jobs.overdue(NOW + 10.5 + seconds) for seconds in (-0.001, 0, 0.001)]
+
+    assert found == [[], [job.id], [job.id]]
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_a_job_that_has_ended_is_not_overdue(jobs: JobStore, lanes: Lanes, end: str) -> None:
+    ended(jobs, lanes, end, a_job(expires_at=NOW + 1))
+
+    assert jobs.overdue(NOW + 2) == []
+
+
+@pytest.mark.parametrize("move", ["running", "canceling", "given back", "lost"])
+def test_a_job_that_was_started_once_is_not_overdue(jobs: JobStore, lanes: Lanes, move: str) -> None:
+    held, running = started(jobs, lanes, a_job(expires_at=NOW + 1))
+    moves = {
+        "canceling": lambda: running.cancel_requested(NOW, RETENTION_S),
+        "given back": lambda: running.given_back(NOW, RETENTION_S),
+        "lost": lambda: running.lost(Failure("worker_lost", ""), NOW, 1.0, RETENTION_S),
+    }
+    if move in moves:
+        jobs.replace(moves[move](), entry=held.entry)
+
+    assert jobs.overdue(NOW + 2) == []
+
+
+def test_a_job_that_was_reserved_and_not_started_is_still_overdue(jobs: JobStore, lanes: Lanes) -> None:
+    job = stored(jobs, a_job(expires_at=NOW + 1))
+    (held,) = taken(lanes)
+    lanes.give_back(held)
+
+    assert jobs.overdue(NOW + 2) == [job.id]
 
 
 # Listing
@@ -263,7 +322,7 @@ def test_of_trainings_at_once_exactly_one_is_taken(jobs: JobStore) -> None:
 @pytest.fixture
 def seven(jobs: JobStore) -> list[Job]:
     """Seven jobs of all kinds and several states, oldest first."""
-    made = [
+    given = [
         a_job(id="job_1", created_at=NOW + 1),
         a_job(JobType.TRAINING, id="job_2", created_at=NOW + 2),
         a_job(id="job_3", created_at=NOW + 3, version=2),
@@ -272,8 +331,7 @@ def seven(jobs: JobStore) -> list[Job]:
         a_job(id="job_6", created_at=NOW + 6),
         a_job(id="job_7", created_at=NOW + 7),
     ]
-    for job in made:
-        stored(jobs, job)
+    made = [stored(jobs, job) for job in given]
     jobs.replace(made[5].claimed("host:7", NOW))
     run_to_success(jobs, made[6])
     return made
@@ -311,7 +369,8 @@ def test_a_page_that_is_full_says_where_to_go_on(jobs: JobStore, seven: list[Job
 
 
 def test_a_cursor_of_a_job_that_is_gone_still_tells_the_place(jobs: JobStore, seven: list[Job]) -> None:
-    jobs.discard("job_5")
+    run_to_success(jobs, seven[4])
+    jobs.delete("job_5")
 
     assert [job.id for job in jobs.page(JobFilter(), "job_5", 3).jobs] == ["job_4", "job_3", "job_2"]
 
@@ -398,3 +457,10 @@ def test_a_refused_write_is_not_heard_of(jobs: JobStore, listen: Callable[[], Li
 
 def test_a_store_that_is_there_answers_a_ping(jobs: JobStore) -> None:
     jobs.ping()
+
+
+def test_a_store_tells_how_much_memory_it_uses_and_may_use(jobs: JobStore) -> None:
+    used, most = jobs.memory()
+
+    assert used >= 0
+    assert most == 0  # no limit is set for tests

@@ -1,21 +1,31 @@
 """Versions as folders: visible whole or not at all, never changed, each number once."""
 
+import errno
 import multiprocessing
-from collections.abc import Callable
+import os
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from queuecast.adapters.model_files import ModelFiles
-from queuecast.domain.errors import UnknownModelError, UnknownVersionError
+from queuecast.adapters.ids import new_id
+from queuecast.adapters.model_files import ABANDONED_S, ModelFiles
+from queuecast.domain.errors import UnavailableError, UnknownModelError, UnknownVersionError
 from queuecast.domain.model import Lineage, Manifest
+from tests.adapters.disks import DISK_BYTES, use_up_names
 from tests.adapters.waits import at_once
 from tests.domain.records import MEASURES, a_manifest
 
 FILES = {"model.skops": b"bytes", "golden.json": b"[]"}
+
+
+def of_a_new_job(**given: Any) -> Manifest:
+    return a_manifest(**{"job_id": new_id("job")} | given)
 
 
 @pytest.fixture
@@ -27,10 +37,15 @@ def all_paths(root: Path) -> list[str]:
     return sorted(str(path.relative_to(root)) for path in root.rglob("*"))
 
 
-def publish_many(root: Path, publisher: int, count: int) -> list[int]:
+def publish_many(root: Path, job_ids: list[str]) -> list[int]:
     """Runs in a process of its own."""
-    manifest = a_manifest(job_id=f"job_{publisher}")
-    return [ModelFiles(root).publish(manifest, FILES).version for _ in range(count)]
+    return [ModelFiles(root).publish(a_manifest(job_id=job_id), FILES).version for job_id in job_ids]
+
+
+@pytest.fixture(scope="module")
+def processes() -> Iterator[ProcessPoolExecutor]:
+    with ProcessPoolExecutor(3, multiprocessing.get_context("spawn")) as pool:
+        yield pool
 
 
 # Publishing
@@ -83,8 +98,8 @@ def test_the_number_in_a_manifest_to_publish_is_ignored(models: ModelFiles) -> N
 
 
 def test_versions_count_on_and_leave_earlier_ones_as_they_were(models: ModelFiles) -> None:
-    first = models.publish(a_manifest(), {"model.skops": b"first"})
-    second = models.publish(a_manifest(), {"model.skops": b"second"})
+    first = models.publish(of_a_new_job(), {"model.skops": b"first"})
+    second = models.publish(of_a_new_job(), {"model.skops": b"second"})
 
     assert [first.version, second.version] == [1, 2]
     assert [models.file("titanic", version, "model.skops") for version in (1, 2)] == [b"first", b"second"]
@@ -128,7 +143,7 @@ def test_what_a_killed_publisher_left_is_no_version(models: ModelFiles, tmp_path
     left.mkdir()
     (left / "model.skops").write_bytes(b"half")
 
-    assert (models.versions("titanic"), models.publish(a_manifest(), FILES).version) == ([1], 2)
+    assert (models.versions("titanic"), models.publish(of_a_new_job(), FILES).version) == ([1], 2)
 
 
 def test_a_name_whose_only_publication_failed_is_no_model(models: ModelFiles) -> None:
@@ -142,30 +157,29 @@ def test_a_name_whose_only_publication_failed_is_no_model(models: ModelFiles) ->
 # Races
 
 
-def publishing(models: ModelFiles, publisher: int) -> Callable[[], list[int]]:
-    return lambda: [models.publish(a_manifest(job_id=f"job_{publisher}"), FILES).version for _ in range(5)]
+def publishing(models: ModelFiles, count: int) -> Callable[[], list[int]]:
+    return lambda: [models.publish(of_a_new_job(), FILES).version for _ in range(count)]
 
 
 def test_publishers_in_threads_take_different_numbers(models: ModelFiles, tmp_path: Path) -> None:
-    answers = at_once([publishing(models, publisher) for publisher in range(8)])
+    answers = at_once([publishing(models, 5)] * 8)
 
     taken = sorted(version for versions in answers if isinstance(versions, list) for version in versions)
     assert taken == models.versions("titanic") == list(range(1, 41))
     assert not list(tmp_path.glob("*/.incoming-*"))
 
 
-def test_publishers_in_processes_take_different_numbers_and_keep_their_own_words(tmp_path: Path) -> None:
-    with ProcessPoolExecutor(3, multiprocessing.get_context("spawn")) as pool:
-        futures = [pool.submit(publish_many, tmp_path, publisher, 10) for publisher in range(3)]
-        taken = {publisher: future.result(timeout=60) for publisher, future in enumerate(futures)}
+def test_publishers_in_processes_take_different_numbers_and_keep_their_own_words(
+    processes: ProcessPoolExecutor, tmp_path: Path
+) -> None:
+    job_ids = [[f"job_{publisher}_{number}" for number in range(10)] for publisher in range(3)]
+    futures = [processes.submit(publish_many, tmp_path, mine) for mine in job_ids]
+    taken = [future.result(timeout=60) for future in futures]
 
     models = ModelFiles(tmp_path)
-    assert models.versions("titanic") == list(range(1, 31)) == sorted(chain.from_iterable(taken.values()))
-    assert all(
-        models.manifest("titanic", version).job_id == f"job_{publisher}"
-        for publisher, versions in taken.items()
-        for version in versions
-    )
+    assert models.versions("titanic") == list(range(1, 31)) == sorted(chain.from_iterable(taken))
+    for mine, versions in zip(job_ids, taken, strict=True):
+        assert [models.manifest("titanic", version).job_id for version in versions] == mine
 
 
 def test_a_reader_sees_whole_versions_only(tmp_path: Path) -> None:
@@ -181,9 +195,148 @@ def test_a_reader_sees_whole_versions_only(tmp_path: Path) -> None:
 
     def write() -> None:
         for _ in range(20):
-            writer.publish(a_manifest(), FILES)
+            writer.publish(of_a_new_job(), FILES)
 
     assert at_once([read_along, write]) == [None, None]
+
+
+# Once a job
+
+
+def test_a_job_that_is_run_twice_makes_one_version(models: ModelFiles, tmp_path: Path) -> None:
+    first = models.publish(a_manifest(job_id="job_7"), {"model.skops": b"first"})
+    before = all_paths(tmp_path)
+
+    second = models.publish(a_manifest(job_id="job_7", sha256="ef" * 32), {"model.skops": b"second"})
+
+    assert (second, all_paths(tmp_path)) == (first, before)
+    assert models.file("titanic", 1, "model.skops") == b"first"
+
+
+def test_a_job_finds_its_version_though_others_followed(models: ModelFiles) -> None:
+    first = models.publish(a_manifest(job_id="job_7"), FILES)
+    models.publish(of_a_new_job(), FILES)
+
+    assert models.publish(a_manifest(job_id="job_7"), FILES) == first
+    assert models.versions("titanic") == [1, 2]
+
+
+def test_runs_of_one_job_in_threads_make_one_version(models: ModelFiles, tmp_path: Path) -> None:
+    for number in range(10):
+        manifest = a_manifest(f"model-{number}", job_id="job_7")
+
+        answers = at_once([lambda manifest=manifest: models.publish(manifest, FILES).version] * 6)  # type: ignore[misc]
+
+        assert (answers, models.versions(manifest.model)) == ([1] * 6, [1])
+    assert not list(tmp_path.glob("*/.incoming-*"))
+
+
+def test_runs_of_the_same_jobs_in_processes_make_one_version_each(
+    processes: ProcessPoolExecutor, tmp_path: Path
+) -> None:
+    job_ids = [f"job_{number}" for number in range(10)]
+    futures = [processes.submit(publish_many, tmp_path, job_ids) for _ in range(3)]
+    answers = [future.result(timeout=60) for future in futures]
+
+    assert answers == [list(range(1, 11))] * 3
+    assert ModelFiles(tmp_path).versions("titanic") == list(range(1, 11))
+
+
+def test_the_version_that_a_job_made_can_be_asked_for(models: ModelFiles, tmp_path: Path) -> None:
+    made = [models.publish(a_manifest(job_id=f"job_{number}"), FILES) for number in range(3)]
+
+    assert [ModelFiles(tmp_path).made_by("titanic", f"job_{number}") for number in range(3)] == made
+
+
+@pytest.mark.parametrize(("model", "job_id"), [("titanic", "job_9"), ("wine", "job_1"), ("titanic", "")])
+def test_a_job_that_made_no_version_of_the_model_has_none(models: ModelFiles, model: str, job_id: str) -> None:
+    models.publish(a_manifest(job_id="job_1"), FILES)
+
+    assert models.made_by(model, job_id) is None
+
+
+# What is left, and what does not fit
+
+
+def left(folder: Path, age_s: float) -> Path:
+    """What a publisher left that died so long ago."""
+    folder.mkdir(parents=True)
+    (folder / "model.skops").write_bytes(b"half")
+    aged(folder / "model.skops", age_s)
+    return aged(folder, age_s)
+
+
+def aged(path: Path, age_s: float) -> Path:
+    os.utime(path, (time.time() - age_s,) * 2)
+    return path
+
+
+@pytest.mark.parametrize(("age_s", "stays"), [(0, True), (ABANDONED_S - 60, True), (ABANDONED_S + 1, False)])
+def test_what_a_publisher_left_is_swept_away_after_an_hour(
+    models: ModelFiles, tmp_path: Path, age_s: float, stays: bool
+) -> None:
+    abandoned = left(tmp_path / "titanic" / ".incoming-abc", age_s)
+
+    models.sweep()
+
+    assert abandoned.exists() is stays
+
+
+def test_what_is_still_written_to_is_not_swept_away(models: ModelFiles, tmp_path: Path) -> None:
+    """A folder's own time stands still while a file in it grows."""
+    incoming = left(tmp_path / "titanic" / ".incoming-abc", 2 * ABANDONED_S)
+    aged(incoming / "model.skops", 0)
+
+    models.sweep()
+
+    assert incoming.exists()
+
+
+def test_a_version_is_never_swept_away(models: ModelFiles, tmp_path: Path) -> None:
+    models.publish(a_manifest(), FILES)
+    for path in (tmp_path / "titanic" / "1").iterdir():
+        aged(path, 9 * ABANDONED_S)
+    aged(tmp_path / "titanic" / "1", 9 * ABANDONED_S)
+
+    models.sweep()
+
+    assert models.file("titanic", 1, "model.skops") == b"bytes"
+
+
+def test_before_the_first_push_there_is_nothing_to_sweep(tmp_path: Path) -> None:
+    ModelFiles(tmp_path / "not there").sweep()
+
+    assert not (tmp_path / "not there").exists()
+
+
+def test_a_disk_without_room_is_told_and_leaves_nothing(models: ModelFiles, tmp_path: Path) -> None:
+    with pytest.raises(UnavailableError, match="no room left") as caught:
+        models.publish(a_manifest(), {"model.skops": b"bytes", "/dev/full": b"bytes"})
+
+    assert caught.value.code == "disk_full"
+    assert isinstance(caught.value.__cause__, OSError)
+    assert caught.value.__cause__.errno == errno.ENOSPC
+    assert (models.models(), all_paths(tmp_path)) == ([], ["titanic"])
+
+
+def test_a_disk_that_is_full_to_the_last_byte_takes_no_version(small_disk: Path) -> None:
+    models = ModelFiles(small_disk)
+    models.publish(a_manifest(), FILES)
+    before = all_paths(small_disk)
+
+    with pytest.raises(UnavailableError) as caught:
+        models.publish(of_a_new_job(), {"model.skops": b"x" * 2 * DISK_BYTES})
+
+    assert (caught.value.code, all_paths(small_disk)) == ("disk_full", before)
+
+
+def test_a_disk_that_can_hold_no_further_file_takes_no_version(small_disk: Path) -> None:
+    models = ModelFiles(small_disk)
+    with use_up_names(small_disk), pytest.raises(UnavailableError) as caught:
+        models.publish(a_manifest(), FILES)
+
+    assert caught.value.code == "disk_full"
+    assert models.publish(a_manifest(), FILES).version == 1
 
 
 # Asking
@@ -219,8 +372,8 @@ def test_an_unknown_model_is_told_when_there_is_none(models: ModelFiles) -> None
 
 @pytest.mark.parametrize("version", [0, -1, 3, 10**30])
 def test_an_unknown_version_is_told_with_the_latest(models: ModelFiles, version: int) -> None:
-    models.publish(a_manifest(), FILES)
-    models.publish(a_manifest(), FILES)
+    models.publish(of_a_new_job(), FILES)
+    models.publish(of_a_new_job(), FILES)
 
     with pytest.raises(UnknownVersionError) as caught:
         models.manifest("titanic", version)

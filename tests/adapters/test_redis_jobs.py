@@ -26,7 +26,6 @@ pytestmark = pytest.mark.redis
 WORK = work_of(JobType.PREDICTION)
 CALLS: dict[str, Callable[[redis.Redis], Any]] = {
     "create": lambda client: RedisJobs(client).create(a_job(), WORK),
-    "discard": lambda client: RedisJobs(client).discard("job_1"),
     "read": lambda client: RedisJobs(client).read("job_1"),
     "read_with_result": lambda client: RedisJobs(client).read_with_result("job_1"),
     "read_work": lambda client: RedisJobs(client).read_work("job_1"),

@@ -101,7 +101,7 @@ def test_a_worker_that_speaks_again_is_back(workers: RedisWorkers, watch: Watch)
 def test_what_waits_is_what_was_rung(redis_url: str, workers: RedisWorkers) -> None:
     bells = CeleryBells(redis_url)
     for kind in (JobType.PREDICTION, JobType.PREDICTION, JobType.TRAINING):
-        bells.ring(a_job(kind))
+        bells.ring(a_job(kind).lane)
 
     waiting = {queues: workers.waiting(queues) for queues in (("predict",), ("train",), ("predict", "train"), ())}
     assert waiting == {("predict",): 2, ("train",): 1, ("predict", "train"): 3, (): 0}

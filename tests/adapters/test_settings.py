@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from queuecast.config import SettingError, Settings, read_settings, variable
+from queuecast.config import DURABILITIES, SettingError, Settings, read_settings, variable
 
 NUMBERS = {field.name: field.metadata["minimum"] for field in fields(Settings) if isinstance(field.default, int)}
 WORDS = [field.name for field in fields(Settings) if isinstance(field.default, str)]
+FREE_WORDS = [name for name in WORDS if name != "durability"]
 PATHS = [field.name for field in fields(Settings) if isinstance(field.default, Path)]
 
 
@@ -32,7 +33,7 @@ def test_a_number_is_read_from_its_variable(name: str) -> None:
     assert getattr(read_settings({variable(name): "123456"}), name) == 123456
 
 
-@pytest.mark.parametrize("name", WORDS)
+@pytest.mark.parametrize("name", FREE_WORDS)
 def test_a_word_is_read_from_its_variable(name: str) -> None:
     assert getattr(read_settings({variable(name): "a word"}), name) == "a word"
 
@@ -45,6 +46,7 @@ def test_a_path_is_read_from_its_variable(name: str) -> None:
 @pytest.mark.parametrize("name", [field.name for field in fields(Settings)])
 def test_only_its_own_variable_sets_a_setting(name: str) -> None:
     others = {variable(each.name): "123456" for each in fields(Settings) if each.name != name}
+    others |= {variable("durability"): "fsync"} if name != "durability" else {}
 
     assert getattr(read_settings(others | {name: "9", name.upper(): "9"}), name) == getattr(Settings(), name)
 
@@ -81,6 +83,19 @@ def test_a_number_at_its_minimum_is_taken(name: str) -> None:
 @pytest.mark.parametrize("name", NUMBERS)
 def test_every_default_is_at_least_the_minimum(name: str) -> None:
     assert getattr(Settings(), name) >= NUMBERS[name]
+
+
+@pytest.mark.parametrize("word", DURABILITIES)
+def test_a_durability_is_one_of_two_words(word: str) -> None:
+    assert read_settings({variable("durability"): word}).durability == word
+
+
+@pytest.mark.parametrize("word", ["always", "FSYNC", "no", "123456", " fsync"])
+def test_any_other_durability_names_the_variable_and_both_words(word: str) -> None:
+    with pytest.raises(SettingError) as caught:
+        read_settings({variable("durability"): word})
+
+    assert str(caught.value) == f"QUEUECAST_DURABILITY is {word!r}, expected everysec or fsync"
 
 
 # The password file

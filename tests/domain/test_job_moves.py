@@ -6,17 +6,18 @@ from dataclasses import replace
 import pytest
 
 from queuecast.domain.errors import Finding, IllegalMoveError, InvalidInputError
-from queuecast.domain.job import FINAL_STATES, Failure, Job, Progress, State, failure_of
+from queuecast.domain.job import FINAL_STATES, Event, Failure, Job, ModelRef, Progress, State, failure_of
+from tests.domain.lives import DELAY_S, FAILURE, LATER, job_in, lost
 from tests.domain.records import NOW, RETENTION_S, a_job
 
-LATER = NOW + 60
-FAILURE = Failure("run_failed", "the estimator raised ValueError")
 MOVES: dict[str, Callable[[Job], Job]] = {
-    "claimed": lambda job: job.claimed("host:7", LATER),
+    "claimed": lambda job: job.claimed("host:8", LATER),
     "expired": lambda job: job.expired(LATER, RETENTION_S),
     "progressed": lambda job: job.progressed(Progress(2, 5, "stages", "fit", 800)),
     "succeeded": lambda job: job.succeeded(LATER, RETENTION_S),
     "failed": lambda job: job.failed(FAILURE, LATER, RETENTION_S),
+    "lost": lost,
+    "given_back": lambda job: job.given_back(LATER, RETENTION_S),
     "cancel_requested": lambda job: job.cancel_requested(LATER, RETENTION_S),
     "stopped": lambda job: job.stopped(LATER, RETENTION_S),
 }
@@ -26,27 +27,33 @@ ALLOWED = {
     ("progressed", State.RUNNING): State.RUNNING,
     ("succeeded", State.RUNNING): State.SUCCEEDED,
     ("failed", State.RUNNING): State.FAILED,
+    ("lost", State.RUNNING): State.QUEUED,
+    ("lost", State.CANCELING): State.CANCELED,
+    ("given_back", State.RUNNING): State.QUEUED,
+    ("given_back", State.CANCELING): State.CANCELED,
     ("cancel_requested", State.QUEUED): State.CANCELED,
     ("cancel_requested", State.RUNNING): State.CANCELING,
     ("stopped", State.CANCELING): State.CANCELED,
 }
 HARMLESS = {("cancel_requested", State.CANCELING), ("cancel_requested", State.CANCELED)}
 TABLE = [(move, state) for move in MOVES for state in State]
-
-
-def job_in(state: State) -> Job:
-    """A job that came to `state` by legal moves."""
-    queued = a_job()
-    running = queued.claimed("host:7", NOW)
-    return {
-        State.QUEUED: queued,
-        State.RUNNING: running,
-        State.CANCELING: running.cancel_requested(NOW, RETENTION_S),
-        State.CANCELED: queued.cancel_requested(NOW, RETENTION_S),
-        State.EXPIRED: queued.expired(NOW, RETENTION_S),
-        State.SUCCEEDED: running.succeeded(NOW, RETENTION_S),
-        State.FAILED: running.failed(FAILURE, NOW, RETENTION_S),
-    }[state]
+TOLD = {
+    ("claimed", State.QUEUED): [(Event.CLAIMED, 1, "host:8", "")],
+    ("expired", State.QUEUED): [(Event.FINISHED, 0, None, "expired")],
+    ("progressed", State.RUNNING): [],
+    ("succeeded", State.RUNNING): [(Event.FINISHED, 1, "host:7", "succeeded")],
+    ("failed", State.RUNNING): [(Event.FINISHED, 1, "host:7", "failed: run_failed")],
+    ("lost", State.RUNNING): [
+        (Event.LOST, 1, "host:7", "worker host:7 was not heard of for 30 s"),
+        (Event.RETRIED, 1, None, "after 4.0 s"),
+    ],
+    ("lost", State.CANCELING): [(Event.FINISHED, 1, "host:7", "canceled")],
+    ("given_back", State.RUNNING): [(Event.GIVEN_BACK, 1, "host:7", "")],
+    ("given_back", State.CANCELING): [(Event.FINISHED, 1, "host:7", "canceled")],
+    ("cancel_requested", State.QUEUED): [(Event.FINISHED, 0, None, "canceled")],
+    ("cancel_requested", State.RUNNING): [(Event.CANCELING, 1, "host:7", "")],
+    ("stopped", State.CANCELING): [(Event.FINISHED, 1, "host:7", "canceled")],
+}
 
 
 @pytest.mark.parametrize(("move", "state"), sorted(ALLOWED))
@@ -104,6 +111,66 @@ def test_a_move_leaves_the_record_that_it_was_made_on_as_it_was(move: str, state
 
 
 @pytest.mark.parametrize(("move", "state"), sorted(ALLOWED))
+def test_a_move_adds_to_the_timeline_what_happened_when_in_which_run_and_where(move: str, state: State) -> None:
+    before = job_in(state)
+
+    after = MOVES[move](before)
+
+    assert after.timeline[: len(before.timeline)] == before.timeline
+    added = after.timeline[len(before.timeline) :]
+    assert [(moment.event, moment.attempt, moment.worker, moment.detail) for moment in added] == TOLD[move, state]
+    assert all(moment.at == LATER for moment in added)
+
+
+@pytest.mark.parametrize(("move", "state"), sorted(ALLOWED))
+def test_a_job_has_a_worker_from_its_claim_until_it_waits_again(move: str, state: State) -> None:
+    before = job_in(state)
+
+    after = MOVES[move](before)
+
+    expected = "host:8" if move == "claimed" else None if after.state is State.QUEUED else before.worker
+    assert after.worker == expected
+
+
+@pytest.mark.parametrize(("move", "state"), sorted(ALLOWED))
+def test_only_a_run_that_was_lost_counts_as_lost(move: str, state: State) -> None:
+    after = MOVES[move](job_in(state))
+
+    assert after.lost_attempts == (1 if (move, state) == ("lost", State.RUNNING) else 0)
+
+
+@pytest.mark.parametrize(("move", "state"), sorted(ALLOWED))
+def test_a_job_waits_out_a_delay_only_after_a_loss(move: str, state: State) -> None:
+    after = MOVES[move](job_in(state))
+
+    assert after.not_before == (LATER + DELAY_S if (move, state) == ("lost", State.RUNNING) else None)
+
+
+@pytest.mark.parametrize("move", ["claimed", "expired", "cancel_requested"])
+def test_a_delay_ends_with_the_wait(move: str) -> None:
+    waiting = lost(job_in(State.RUNNING))
+
+    assert MOVES[move](waiting).not_before is None
+
+
+@pytest.mark.parametrize("move", ["lost", "given_back"])
+def test_a_job_that_waits_again_has_waited_since_then(move: str) -> None:
+    again = MOVES[move](job_in(State.RUNNING))
+
+    assert (again.queued_at, again.created_at) == (LATER, NOW)
+
+
+@pytest.mark.parametrize(("move", "state"), sorted(ALLOWED))
+def test_no_single_move_makes_a_dead_letter_while_attempts_are_left(move: str, state: State) -> None:
+    assert not MOVES[move](job_in(state)).is_dead_letter
+
+
+@pytest.mark.parametrize(("move", "state"), sorted(ALLOWED))
+def test_only_a_failure_says_why(move: str, state: State) -> None:
+    assert MOVES[move](job_in(state)).failure == (FAILURE if move == "failed" else None)
+
+
+@pytest.mark.parametrize(("move", "state"), sorted(ALLOWED))
 def test_only_a_claim_counts_as_an_attempt(move: str, state: State) -> None:
     before = job_in(state)
 
@@ -118,6 +185,15 @@ def test_a_job_says_when_it_ended_and_until_when_it_is_kept_only_at_its_end(move
 
     expected = (LATER, LATER + RETENTION_S) if after.is_final else (None, None)
     assert (after.finished_at, after.delete_at) == expected
+
+
+def test_a_job_is_accepted_when_it_is_made_and_waits_from_then_on() -> None:
+    job = a_job(created_at=LATER)
+
+    accepted = job.accepted()
+
+    assert (accepted.state, accepted.revision, accepted.attempt, accepted.queued_at) == (State.QUEUED, 1, 0, LATER)
+    assert [(moment.event, moment.at, moment.detail) for moment in accepted.timeline] == [(Event.ACCEPTED, LATER, "")]
 
 
 def test_a_claim_notes_who_runs_the_job_and_since_when() -> None:
@@ -155,6 +231,25 @@ def test_a_job_that_has_started_does_not_expire(state: State) -> None:
     job = replace(job_in(state), expires_at=NOW)
 
     assert not job.is_due_to_expire(NOW + 1)
+
+
+def test_a_claim_starts_with_no_progress() -> None:
+    """Half of a bar from a run that was lost would move back when the next one begins."""
+    again = lost(job_in(State.RUNNING).progressed(Progress(2, 5, "stages", "fit"))).claimed("host:8", LATER)
+
+    assert again.progress is None
+
+
+@pytest.mark.parametrize("attempts", [1, 2])
+def test_a_job_that_is_run_once_more_does_not_expire_for_having_been_retried(attempts: int) -> None:
+    job = replace(job_in(State.QUEUED), attempt=attempts, expires_at=NOW)
+
+    assert not job.is_due_to_expire(NOW + 1)
+
+
+def test_work_that_has_no_version_yet_has_none_to_run_on() -> None:
+    with pytest.raises(InvalidInputError, match="no version of wine is pinned"):
+        _ = ModelRef("wine").pinned_version
 
 
 def test_success_completes_the_progress() -> None:

@@ -1,0 +1,48 @@
+"""A disk that is small enough to be filled."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+DISK_BYTES = 256 * 1024
+DISK_FILES = 40  # files and folders together
+
+
+def mount(folder: Path) -> bool:
+    """A tmpfs of that size; False where that is not allowed."""
+    if os.geteuid() != 0:
+        return False
+    options = f"size={DISK_BYTES},nr_inodes={DISK_FILES}"
+    command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+def unmount(folder: Path) -> None:
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+@contextmanager
+def use_up_bytes(disk: Path) -> Iterator[None]:
+    """Not a byte is free."""
+    filler = disk / "filler"
+    with filler.open("wb", buffering=0) as file, suppress(OSError):
+        while True:
+            file.write(bytes(4096))
+    yield
+    filler.unlink()
+
+
+@contextmanager
+def use_up_names(disk: Path) -> Iterator[None]:
+    """There is room for bytes and for no further file or folder."""
+    made: list[Path] = []
+    with suppress(OSError):
+        while True:
+            path = disk / f"filler-{len(made)}"
+            path.touch()
+            made.append(path)
+    yield
+    for path in made:
+        path.unlink()

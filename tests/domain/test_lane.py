@@ -1,0 +1,97 @@
+"""Which lane a job waits in, how many jobs a claim takes, and when a bell counts as lost."""
+
+import pytest
+
+from queuecast.domain.errors import InvalidInputError
+from queuecast.domain.job import JobType, ModelRef
+from queuecast.domain.lane import (
+    BELL_LATE_S,
+    BELL_LOST_S,
+    PREDICTIONS_A_CLAIM,
+    SLOW_CLAIM_S,
+    is_bell_lost,
+    kind_of,
+    lane_of,
+    next_limit,
+)
+from queuecast.domain.work import Method, PredictionWork
+from tests.domain.records import a_job, work_of
+
+PREDICTIONS = "prediction/titanic/3/predict"
+
+
+def test_predictions_of_one_version_and_method_share_a_lane_whatever_alias_named_it() -> None:
+    lanes = {
+        lane_of(JobType.PREDICTION, ModelRef("titanic", 3, alias, "ab"), PredictionWork(Method.PREDICT, rows))
+        for alias, rows in (("champion", 1), (None, 500))
+    }
+
+    assert lanes == {PREDICTIONS}
+
+
+@pytest.mark.parametrize(
+    ("model", "version", "method"),
+    [("wine", 3, Method.PREDICT), ("titanic", 4, Method.PREDICT), ("titanic", 3, Method.PREDICT_PROBA)],
+)
+def test_another_model_version_or_method_has_a_lane_of_its_own(model: str, version: int, method: Method) -> None:
+    assert lane_of(JobType.PREDICTION, ModelRef(model, version), PredictionWork(method, 1)) != PREDICTIONS
+
+
+@pytest.mark.parametrize("kind", [JobType.TRAINING, JobType.IMPORT])
+def test_jobs_of_any_other_kind_have_one_lane(kind: JobType) -> None:
+    lanes = {lane_of(kind, ModelRef(model), work_of(kind)) for model in ("titanic", "wine")}
+
+    assert lanes == {kind.value}
+
+
+def test_a_prediction_without_a_version_has_no_lane() -> None:
+    with pytest.raises(InvalidInputError):
+        lane_of(JobType.PREDICTION, ModelRef("titanic"), PredictionWork(Method.PREDICT, 1))
+
+
+@pytest.mark.parametrize("kind", JobType)
+def test_a_lane_tells_the_kind_of_its_jobs(kind: JobType) -> None:
+    assert kind_of(a_job(kind).lane) is kind
+
+
+@pytest.mark.parametrize("lane", ["", "nonsense", "/prediction", "predictions/titanic/1/predict"])
+def test_a_name_that_is_no_lane_has_no_kind(lane: str) -> None:
+    with pytest.raises(ValueError, match="is not a valid JobType"):
+        kind_of(lane)
+
+
+@pytest.mark.parametrize(("limit", "expected"), [(1, 2), (2, 4), (7, 14), (8, 16), (9, 16), (16, 16), (100, 16)])
+def test_quick_claims_double_until_the_most_that_one_may_take(limit: int, expected: int) -> None:
+    assert next_limit(PREDICTIONS, limit, 0.0) == expected <= PREDICTIONS_A_CLAIM
+
+
+@pytest.mark.parametrize(("beyond_s", "expected"), [(-0.001, 8), (0.0, 8), (0.001, 1)])
+def test_a_slow_claim_is_followed_by_one_of_a_single_job(beyond_s: float, expected: int) -> None:
+    assert next_limit(PREDICTIONS, 4, SLOW_CLAIM_S + beyond_s) == expected
+
+
+@pytest.mark.parametrize("lane", ["training", "import"])
+def test_a_claim_takes_one_long_job_however_quick_the_last_was(lane: str) -> None:
+    assert next_limit(lane, 1, 0.0) == 1
+
+
+@pytest.mark.parametrize("messages", [0, 1, 500])
+def test_a_lane_that_no_bell_was_rung_for_needs_one(messages: int) -> None:
+    assert is_bell_lost(None, messages)
+
+
+@pytest.mark.parametrize(("beyond_s", "expected"), [(-0.001, False), (0.0, False), (0.001, True)])
+def test_with_no_message_on_its_way_a_bell_is_lost_when_a_worker_had_time_to_answer(
+    beyond_s: float, expected: bool
+) -> None:
+    assert is_bell_lost(BELL_LOST_S + beyond_s, 0) is expected
+
+
+@pytest.mark.parametrize("messages", [1, 500])
+@pytest.mark.parametrize(("beyond_s", "expected"), [(-0.001, False), (0.0, False), (0.001, True)])
+def test_behind_other_messages_a_bell_is_given_more_time(beyond_s: float, expected: bool, messages: int) -> None:
+    assert is_bell_lost(BELL_LATE_S + beyond_s, messages) is expected
+
+
+def test_a_bell_that_was_rung_just_now_is_not_lost() -> None:
+    assert not is_bell_lost(0.0, 0)
