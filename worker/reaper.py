@@ -84,7 +84,7 @@ def run(reaper: Any, stop: threading.Event, health_file: Path | None) -> None:
             reaper.step()
         except UnavailableError as error:
             log.warning("sweep_failed", reason=error.detail)
-        except Exception:  # one bad record must not keep all others from being repaired
+        except Exception:  # the disk is full, a folder cannot be read: the lanes need their reaper all the same
             log.exception("sweep_crashed")
         else:
             if health_file is not None:
