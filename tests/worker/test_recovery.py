@@ -1,4 +1,4 @@
-"""The reaper gives back what silent workers held, lets jobs expire and rings for lanes; twice does no more than once."""
+"""The reaper gives back what silent workers held, lets jobs expire and rings for lanes, and twice is once."""
 
 import threading
 
@@ -8,7 +8,7 @@ from queuecast.domain.errors import UnavailableError
 from queuecast.domain.job import Failure, Job, State
 from queuecast.domain.lane import BELL_LATE_S, BELL_LOST_S
 from queuecast.ports import Reservation
-from tests.worker.stage import LANE, LEASE_S, NOW, RETENTION_S, AwayBells, FickleJobs, Stage
+from tests.worker.stage import LANE, NOW, RETENTION_S, AwayBells, FickleJobs, Stage
 
 LOST = Failure("worker_lost", "the process that ran the job died")
 
