@@ -90,7 +90,8 @@ class Execution:
                 self._ring(lane)
             began = time.monotonic()
             self._take_all(reserved, ends_at)
-            self._limits[lane] = next_limit(lane, limit, time.monotonic() - began)
+            if reserved:  # a look at an empty lane says nothing of how long its jobs take
+                self._limits[lane] = next_limit(lane, limit, time.monotonic() - began)
             answers_bell = False
             if len(reserved) < limit or time.monotonic() >= ends_at or self._leases.is_shutting_down():
                 return
@@ -115,6 +116,8 @@ class Execution:
 
     def _claim(self, reservation: Reservation) -> Job | None:
         def decide(present: Job) -> Job | None:
+            if self._leases.reason_to_stop(reservation) is not None:
+                return None  # the store was away until just now, for longer than the lease
             now = self._clock()
             if present.is_due_to_expire(now):
                 return present.expired(now, self._rules.retention_s)

@@ -27,7 +27,8 @@ class Importing:
     def run(self, job: Job, work: ImportWork, report: Report) -> Result:
         """Raises ModelRefusedError or InvalidInputError.
 
-        The uploaded parts are gone when the job has its end; a run that is to be repeated leaves them.
+        The uploaded parts are gone when it succeeded or refused them. A run that was stopped leaves them to the next
+        one; those of a canceled job go when the reaper removes the files that nobody uses.
         """
         published = self._models.made_by(job.model.name, job.id)
         try:

@@ -90,7 +90,7 @@ def run(reaper: Any, stop: threading.Event, health_file: Path | None) -> None:
             reaper.step()
         except UnavailableError as error:
             log.warning("sweep_failed", reason=error.detail)
-        except Exception:  # whatever it was, the repairs go on
+        except Exception:  # the disk is full, a folder cannot be read: the lanes need their reaper all the same
             log.exception("sweep_crashed")
         else:
             if health_file is not None:

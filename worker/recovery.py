@@ -48,9 +48,9 @@ class Recovery:
         """One round of the reaper. Raises UnavailableError when the store is away."""
         for silent in self._lanes.reserved(self._rules.lease_s):
             detail = f"worker {silent.worker} was not heard of for {self._rules.lease_s:g} s"
-            self._one(silent.job_id, self.recover, silent, Failure("worker_lost", detail))
+            self._repair(silent.job_id, self.recover, silent, Failure("worker_lost", detail))
         for job_id in self._jobs.overdue(self._clock()):
-            self._one(job_id, self._expire, job_id)
+            self._repair(job_id, self._expire, job_id)
         for lane in self._lanes.release_due(self._clock()):
             self._ring(lane)
         for depth in self._lanes.depths():
@@ -60,14 +60,12 @@ class Recovery:
                 self._lanes.note_bell(depth.lane)
                 self._ring(depth.lane)
 
-    @staticmethod
-    def _one(job_id: str, repair: Callable[..., None], *args: Any) -> None:
-        """One record that cannot be read must not keep all others from being repaired."""
+    def _repair(self, job_id: str, repair: Callable[..., None], *args: Any) -> None:
         try:
             repair(*args)
         except UnavailableError:
             raise
-        except Exception:
+        except Exception:  # one bad record must not keep all others from being repaired, sweep after sweep
             log.exception("job_not_repaired", job_id=job_id)
 
     def recover(self, held: Reservation, failure: Failure | None) -> None:
@@ -77,9 +75,11 @@ class Recovery:
             if present.state not in (State.RUNNING, State.CANCELING):
                 return None
             now = self._clock()
+            if present.state is State.CANCELING:
+                return present.stopped(now, self._rules.retention_s)
             if failure is None:
                 return present.given_back(now, self._rules.retention_s)
-            if failure.code == "timeout" and present.state is State.RUNNING:
+            if failure.code == "timeout":
                 return present.failed(failure, now, self._rules.retention_s)
             delay_s = backoff_s(present.lost_attempts + 1, self._jitter())
             return present.lost(failure, now, delay_s, self._rules.retention_s * RETENTION_OF_DEAD_LETTERS)

@@ -5,11 +5,21 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from tests.worker.house import House
+from tests.worker.stage import Beats, Stage, Time
 
 
 @pytest.fixture
 def house(tmp_path: Path) -> House:
     return House(tmp_path)
+
+
+@pytest.fixture
+def stage(monkeypatch: pytest.MonkeyPatch) -> Stage:
+    time = Time()
+    beats = Beats(time)
+    monkeypatch.setattr("worker.execution.time", time)
+    monkeypatch.setattr("worker.leases.time", beats)
+    return Stage(time, beats)
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -17,7 +17,7 @@ from queuecast.adapters.memory import MemoryAliases, MemoryBells, MemoryJobs, Me
 from queuecast.adapters.model_files import ModelFiles
 from queuecast.adapters.uploaded_files import UploadedFiles
 from queuecast.domain.holdout import HoldoutRule
-from queuecast.domain.job import Job, JobType, ModelRef
+from queuecast.domain.job import Failure, Job, JobType, ModelRef
 from queuecast.domain.lane import lane_of
 from queuecast.domain.model import CHAMPION, AliasMove, Manifest
 from queuecast.domain.work import ImportWork, Method, PredictionWork, Promote, TrainingWork, Work
@@ -85,6 +85,21 @@ class House:
         job = Job(new_id("job"), kind, model, self.clock(), MAX_ATTEMPTS, lane, TIMEOUT_S).accepted()
         self.jobs.create(job, work, rows)
         return job
+
+    def started(self, kind: JobType, model: ModelRef, work: Work) -> Job:
+        """The job of a run that is under way somewhere."""
+        return self._claimed(self.submitted(kind, model, work), "worker-8")
+
+    def lost(self, job: Job) -> Job:
+        """The job when its worker died and another has claimed it."""
+        failure = Failure("worker_lost", "the process died")
+        self.rewritten(job, lambda running: running.lost(failure, self.clock(), 0.0, RETENTION_S))
+        self.lanes.release_due(math.inf)
+        return self._claimed(job, "worker-9")
+
+    def _claimed(self, job: Job, worker: str) -> Job:
+        self.lanes.reserve(job.lane, worker, 1, answers_bell=True)
+        return self.rewritten(job, lambda queued: queued.claimed(worker, self.clock()))
 
     def ran(self, kind: JobType, model: ModelRef, work: Work, rows: bytes = b"") -> Job:
         """The job as it ended."""

@@ -1,5 +1,6 @@
 """A pushed file becomes a version or a refusal, and never half of either."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,14 +13,17 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.manifold import TSNE
 from sklearn.pipeline import make_pipeline
 
+from queuecast.adapters.memory import MemoryAliases
+from queuecast.adapters.model_files import ModelFiles
 from queuecast.adapters.uploaded_files import UploadedFiles
-from queuecast.domain.errors import JobStoppedError, UnknownModelError
+from queuecast.domain.errors import JobStoppedError, UnavailableError, UnknownModelError
 from queuecast.domain.holdout import HoldoutRule
 from queuecast.domain.job import Failure, Job, JobType, ModelRef, Progress, State
-from queuecast.domain.model import CHAMPION
+from queuecast.domain.model import CHAMPION, AliasMove, Manifest
 from queuecast.domain.work import Method
 from queuecast.example_rows import TABLE_MEDIA_TYPE
 from tests.worker.house import MODEL, House
+from worker.importing import Importing
 from worker.versions import sha256_of
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -152,20 +156,127 @@ def test_an_import_that_fails_leaves_earlier_versions_alone(house: House) -> Non
 
 
 @pytest.mark.parametrize("stage", ["load", "try", "publish"])
-def test_an_import_that_is_stopped_leaves_no_version_and_no_parts(house: House, stage: str) -> None:
+@pytest.mark.parametrize("error", [JobStoppedError("asked to stop"), UnavailableError("Redis does not answer")])
+def test_an_import_that_is_stopped_leaves_no_version_and_the_parts_for_the_next_run(
+    house: House, stage: str, error: Exception
+) -> None:
     work = house.import_work(skops.io.dumps(FITTED), FRAME)
-    job = house.submitted(JobType.IMPORT, ModelRef(MODEL), work)
+    job = house.started(JobType.IMPORT, ModelRef(MODEL), work)
 
     def report(progress: Progress) -> None:
         if progress.stage == stage:
-            raise JobStoppedError("asked to stop")
+            raise error
 
-    with pytest.raises(JobStoppedError):
+    with pytest.raises(type(error)):
         house.importing.run(job, work, report)
 
-    assert house.file_count() == 0
+    assert house.file_count() == 2
     with pytest.raises(UnknownModelError):
         house.models.versions(MODEL)
+    assert house.importing.run(house.lost(job), work, lambda progress: None).value["version"] == 1
+
+
+# A run that died and is run again
+
+
+class Dead(BaseException):
+    """The process ended here: nothing that follows happens, and nobody catches it."""
+
+
+class DyingModels(ModelFiles):
+    """A registry that ends the process right before or after it published."""
+
+    def __init__(self, root: Path, when: str) -> None:
+        super().__init__(root)
+        self._when = when
+
+    def publish(self, manifest: Manifest, files: dict[str, bytes]) -> Manifest:
+        if self._when == "before":
+            raise Dead
+        super().publish(manifest, files)
+        raise Dead
+
+
+class DyingAliases(MemoryAliases):
+    """Aliases that end the process right before or after one was moved."""
+
+    when = "before"
+
+    def move(self, model: str, move: AliasMove, run: Job | None = None) -> None:
+        if self.when == "after":
+            super().move(model, move, run)
+        raise Dead
+
+
+def _die_at(house: House, where: str) -> Importing:
+    """Importing in a process that will end at that place, on the stores of the house."""
+    step, _, when = where.partition(" ")
+    models = DyingModels(house.model_folder, when) if step == "publish" else house.models
+    if step == "move":
+        house.aliases.__class__ = DyingAliases
+        house.aliases.when = when  # type: ignore[attr-defined]
+    return Importing(models, house.aliases, house.files, house.clock)
+
+
+PLACES = ["load", "try", "publish", "publish before", "publish after", "move before", "move after", "end"]
+
+
+@pytest.mark.parametrize("where", PLACES)
+def test_an_import_that_died_anywhere_and_is_run_again_makes_one_version_and_one_move(house: House, where: str) -> None:
+    """At every step: the second run ends as an undisturbed one does."""
+    work = house.import_work(skops.io.dumps(FITTED), FRAME)
+    job = house.started(JobType.IMPORT, ModelRef(MODEL), work)
+
+    def report(progress: Progress) -> None:
+        if progress.stage == where:
+            raise Dead
+
+    def until_the_end() -> None:
+        _die_at(house, where).run(job, work, report)
+        raise Dead
+
+    with pytest.raises(Dead):
+        until_the_end()
+    house.aliases.__class__ = MemoryAliases
+    again = house.lost(job)
+    value = house.importing.run(again, work, lambda progress: None).value
+
+    assert (value["version"], value["promoted"], value["sha256"]) == (1, True, house.manifest(1).sha256)
+    assert (house.models.versions(MODEL), house.champion(), house.file_count()) == ([1], 1, 0)
+    assert [(move.version, move.job_id) for move in house.aliases.history(MODEL)] == [(1, job.id)]
+
+
+def test_an_import_run_twice_answers_the_same(house: House) -> None:
+    work = house.import_work(skops.io.dumps(FITTED), FRAME)
+    job = house.started(JobType.IMPORT, ModelRef(MODEL), work)
+
+    first = house.importing.run(job, work, lambda progress: None)
+    second = house.importing.run(house.lost(job), work, lambda progress: None)
+
+    assert first == second
+
+
+def test_a_person_who_moves_the_first_champion_between_two_runs_of_its_import_wins(house: House) -> None:
+    work = house.import_work(skops.io.dumps(FITTED), FRAME)
+    job = house.started(JobType.IMPORT, ModelRef(MODEL), work)
+    house.importing.run(job, work, lambda progress: None)
+    house.pushed(FITTED, FRAME)
+    house.point(CHAMPION, 2)
+
+    house.importing.run(house.lost(job), work, lambda progress: None)
+
+    assert (house.champion(), house.models.versions(MODEL)) == (2, [1, 2])
+
+
+def test_a_run_of_an_import_that_lost_its_job_promotes_nothing(house: House) -> None:
+    work = house.import_work(skops.io.dumps(FITTED), FRAME)
+    zombie = house.started(JobType.IMPORT, ModelRef(MODEL), work)
+    house.lost(zombie)
+
+    with pytest.raises(JobStoppedError):
+        house.importing.run(zombie, work, lambda progress: None)
+
+    assert (house.champion(), house.file_count()) == (None, 2)
 
 
 def test_a_model_file_changed_after_its_upload_is_refused(house: House) -> None:
@@ -260,6 +371,6 @@ def test_parts_that_were_deleted_meanwhile_do_not_hide_why_the_import_failed(hou
     files: UploadedFiles = house.files
 
     files.delete(work.example_file_id)
-    house.execution.run(job.id)
+    house.execution.answer(job.lane)
 
     assert _failure(house.jobs.read(job.id)).code == "model_refused"

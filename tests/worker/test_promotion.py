@@ -4,11 +4,12 @@ from collections.abc import Callable
 
 import pytest
 
-from queuecast.adapters.memory import MemoryAliases
-from queuecast.domain.errors import PreconditionFailedError
+from queuecast.adapters.memory import MemoryAliases, MemoryJobs
+from queuecast.domain.errors import JobStoppedError, PreconditionFailedError
+from queuecast.domain.job import Job, JobType, ModelRef
 from queuecast.domain.model import CHALLENGER, CHAMPION, Aliases, AliasMove, Manifest
 from queuecast.domain.signature import Layout, Signature
-from queuecast.domain.work import Method
+from queuecast.domain.work import Method, TrainingWork
 from worker.promotion import promote
 
 MODEL = "model"
@@ -26,9 +27,24 @@ def _set(aliases: MemoryAliases, alias: str, version: int) -> None:
     )
 
 
-def _promoted(aliases: MemoryAliases, version: int, expected: int | None, alias: str = CHAMPION) -> bool:
+def _run(number: int) -> Job:
+    """The run that made version `number`."""
+    job = Job(f"job_{number}", JobType.TRAINING, ModelRef(MODEL, 1), 1.0, 3, "training", 60.0)
+    return job.accepted().claimed("worker-1", 2.0)
+
+
+def _promoted(
+    aliases: MemoryAliases, version: int, expected: int | None, alias: str = CHAMPION, run: Job | None = None
+) -> bool:
     return promote(
-        aliases, _version(version), expected=expected, at=7.0, action="training", reason="better", alias=alias
+        aliases,
+        _version(version),
+        expected=expected,
+        at=7.0,
+        action="training",
+        reason="better",
+        alias=alias,
+        run=run or _run(version),
     )
 
 
@@ -124,3 +140,84 @@ def test_a_stale_generation_cannot_move_an_alias() -> None:
 
     with pytest.raises(PreconditionFailedError):
         aliases.move(MODEL, AliasMove(1, CHAMPION, 2, None, 7.0, "set"))
+
+
+# A run that is repeated
+
+
+def test_a_promotion_that_is_repeated_moves_the_alias_once() -> None:
+    aliases = MemoryAliases()
+    _set(aliases, CHAMPION, 1)
+
+    moved = [_promoted(aliases, 2, 1) for _ in range(3)]
+
+    assert moved == [True, True, True]
+    assert [move.version for move in aliases.history(MODEL)] == [1, 2]
+
+
+def test_a_persons_move_between_two_runs_of_a_job_is_not_overturned() -> None:
+    aliases = MemoryAliases()
+    _set(aliases, CHAMPION, 1)
+    _promoted(aliases, 2, 1)
+    _set(aliases, CHAMPION, 1)  # back to where the job expects it
+
+    assert _promoted(aliases, 2, 1) is True
+    assert aliases.read(MODEL).versions == {CHAMPION: 1}
+
+
+def test_a_job_that_moved_one_alias_may_move_another() -> None:
+    aliases = MemoryAliases()
+    _set(aliases, CHAMPION, 1)
+    _promoted(aliases, 2, None, CHALLENGER)
+
+    assert _promoted(aliases, 2, 1) is True
+    assert aliases.read(MODEL).versions == {CHAMPION: 2, CHALLENGER: 2}
+
+
+def _owned() -> tuple[MemoryJobs, MemoryAliases, Job]:
+    """A run that owns its job, and aliases that look at that."""
+    jobs = MemoryJobs()
+    aliases = MemoryAliases(jobs)
+    queued = Job("job_2", JobType.TRAINING, ModelRef(MODEL, 1), 1.0, 3, "training", 60.0).accepted()
+    jobs.create(queued, TrainingWork("file_1", "0" * 64, ("y",), {}))
+    run = queued.claimed("worker-1", 2.0)
+    jobs.replace(run)
+    _set(aliases, CHAMPION, 1)
+    return jobs, aliases, run
+
+
+def test_a_run_that_owns_its_job_moves_the_alias() -> None:
+    _, aliases, run = _owned()
+
+    assert _promoted(aliases, 2, 1, run=run)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda job: job.cancel_requested(3.0, 60.0),
+        lambda job: job.given_back(3.0, 60.0),
+        lambda job: job.succeeded(3.0, 60.0),
+    ],
+    ids=["canceling", "given back", "ended"],
+)
+def test_a_run_that_does_not_own_its_job_any_more_moves_nothing(change: Callable[[Job], Job]) -> None:
+    jobs, aliases, run = _owned()
+    jobs.replace(change(run))
+
+    with pytest.raises(JobStoppedError):
+        _promoted(aliases, 2, 1, run=run)
+    assert aliases.read(MODEL).versions == {CHAMPION: 1}
+
+
+def test_of_two_runs_of_a_job_only_the_later_moves_the_alias() -> None:
+    jobs, aliases, first = _owned()
+    back = first.given_back(3.0, 60.0)
+    jobs.replace(back)
+    second = back.claimed("worker-2", 4.0)
+    jobs.replace(second)
+
+    with pytest.raises(JobStoppedError):
+        _promoted(aliases, 2, 1, run=first)
+    assert _promoted(aliases, 2, 1, run=second)
+    assert [move.job_id for move in aliases.history(MODEL)] == [None, "job_2"]

@@ -17,11 +17,13 @@ from sklearn.preprocessing import OneHotEncoder
 
 import queuecast
 from examples.titanic.train import COLUMNS, TARGET, logistic, passengers
+from queuecast.adapters.memory import MemoryAliases
+from queuecast.adapters.model_files import ModelFiles
 from queuecast.domain.errors import ConflictError, Finding, JobStoppedError
 from queuecast.domain.holdout import HoldoutRule
 from queuecast.domain.job import Failure, Job, JobType, ModelRef, Progress, State
-from queuecast.domain.model import CHALLENGER, CHAMPION
-from queuecast.domain.work import Method, Promote
+from queuecast.domain.model import CHALLENGER, CHAMPION, AliasMove, Manifest
+from queuecast.domain.work import Method, Promote, TrainingWork
 from tests.worker.house import MODEL, House, with_target
 from worker.training import STAGES
 from worker.versions import sha256_of
@@ -142,7 +144,7 @@ def test_after_a_person_promoted_version_2_the_next_training_is_comparable(of_un
 def test_a_person_who_moves_the_champion_during_a_training_wins(titanic: House) -> None:
     _trained(titanic, promote=Promote.NEVER)
     work = titanic.training_work(ROWS, (TARGET,))
-    job = titanic.submitted(JobType.TRAINING, ModelRef(MODEL, 1), work)
+    job = titanic.started(JobType.TRAINING, ModelRef(MODEL, 1), work)
 
     def report(progress: Progress) -> None:
         if progress.stage == "score":
@@ -156,7 +158,7 @@ def test_a_person_who_moves_the_champion_during_a_training_wins(titanic: House) 
 
 def test_a_challenger_set_during_a_training_does_not_stop_its_promotion(titanic: House) -> None:
     work = titanic.training_work(ROWS, (TARGET,))
-    job = titanic.submitted(JobType.TRAINING, ModelRef(MODEL, 1), work)
+    job = titanic.started(JobType.TRAINING, ModelRef(MODEL, 1), work)
 
     result = titanic.training.run(job, work, lambda progress: titanic.point(CHALLENGER, 1)).value
 
@@ -457,7 +459,7 @@ def test_a_training_that_fails_leaves_no_version_and_no_alias_moved(titanic: Hou
 
 def _reported(house: House, report: Callable[[Progress], None]) -> None:
     work = house.training_work(ROWS, (TARGET,))
-    house.training.run(house.submitted(JobType.TRAINING, ModelRef(MODEL, 1), work), work, report)
+    house.training.run(house.started(JobType.TRAINING, ModelRef(MODEL, 1), work), work, report)
 
 
 def test_the_stages_are_reported_in_order_with_their_rows(titanic: House) -> None:
@@ -496,7 +498,7 @@ def test_a_training_canceled_while_it_fits_promotes_nothing(titanic: House) -> N
         return run(job, work, rows, report_and_cancel)
 
     titanic.runners[JobType.TRAINING] = run_and_cancel
-    titanic.execution.run(job.id)
+    titanic.execution.answer(job.lane)
 
     assert titanic.jobs.read(job.id).state is State.CANCELED
     assert (titanic.models.versions("model"), titanic.champion()) == ([1], 1)
@@ -519,3 +521,161 @@ def test_a_file_that_is_not_the_one_that_was_accepted_is_not_trained_on(titanic:
 
     assert failure.code == "file_changed"
     assert titanic.models.versions("model") == [1]
+
+
+# A run that died and is run again
+
+
+class Dead(BaseException):
+    """The process ended here: nothing that follows happens, and nobody catches it."""
+
+
+class DyingModels(ModelFiles):
+    """A registry that ends the process right before or after it published."""
+
+    when = "before"
+
+    def publish(self, manifest: Manifest, files: dict[str, bytes]) -> Manifest:
+        if self.when == "after":
+            super().publish(manifest, files)
+        raise Dead
+
+
+class DyingAliases(MemoryAliases):
+    """Aliases that end the process right before or after one was moved."""
+
+    when = "before"
+
+    def move(self, model: str, move: AliasMove, run: Job | None = None) -> None:
+        if self.when == "after":
+            super().move(model, move, run)
+        raise Dead
+
+
+PLACES = [*STAGES, "publish before", "publish after", "move before", "move after", "end"]
+
+
+def _died(house: House, job: Job, work: TrainingWork, where: str) -> Job:
+    """The job when a run of it died there and another has claimed it."""
+    step, _, when = where.partition(" ")
+    models, aliases = house.models, house.aliases
+    if step == "publish" and when:
+        models.__class__ = DyingModels
+        models.when = when  # type: ignore[attr-defined]
+    if step == "move":
+        aliases.__class__ = DyingAliases
+        aliases.when = when  # type: ignore[attr-defined]
+
+    def report(progress: Progress) -> None:
+        if progress.stage == where:
+            raise Dead
+
+    def until_the_end() -> None:
+        house.training.run(job, work, report)
+        raise Dead
+
+    with pytest.raises(Dead):
+        until_the_end()
+    models.__class__, aliases.__class__ = ModelFiles, MemoryAliases
+    return house.lost(job)
+
+
+@pytest.mark.parametrize("where", PLACES)
+@pytest.mark.parametrize("promote", [Promote.AUTO, Promote.MANUAL])
+def test_a_training_that_died_anywhere_and_is_run_again_makes_one_version_and_one_move(
+    titanic: House, where: str, promote: Promote
+) -> None:
+    """At every step: the second run ends as an undisturbed one does."""
+    work = titanic.training_work(ROWS, (TARGET,), promote=promote)
+    job = titanic.started(JobType.TRAINING, ModelRef(MODEL, 1), work)
+    again = _died(titanic, job, work, where)
+
+    value = titanic.training.run(again, work, lambda progress: None).value
+
+    alias = CHAMPION if promote is Promote.AUTO else CHALLENGER
+    assert (value["version"], value["promoted"]) == (2, promote is Promote.AUTO)
+    assert titanic.models.versions(MODEL) == [1, 2]
+    assert titanic.aliases.read(MODEL).versions[alias] == 2
+    assert [move.version for move in titanic.aliases.history(MODEL) if move.job_id == job.id] == [2]
+
+
+@pytest.mark.parametrize("promote", Promote)
+@pytest.mark.parametrize("params", [{}, CRIPPLED], ids=["good", "crippled"])
+def test_a_training_run_twice_answers_the_same(titanic: House, promote: Promote, params: dict[str, Any]) -> None:
+    work = titanic.training_work(ROWS, (TARGET,), params, promote)
+    job = titanic.started(JobType.TRAINING, ModelRef(MODEL, 1), work)
+
+    first = titanic.training.run(job, work, lambda progress: None)
+    second = titanic.training.run(titanic.lost(job), work, lambda progress: None)
+
+    assert first == second
+
+
+@pytest.mark.parametrize("where", ["move after", "end"])
+def test_a_rollback_between_two_runs_of_a_training_is_not_overturned(titanic: House, where: str) -> None:
+    work = titanic.training_work(ROWS, (TARGET,))
+    job = titanic.started(JobType.TRAINING, ModelRef(MODEL, 1), work)
+    again = _died(titanic, job, work, where)
+    titanic.point(CHAMPION, 1)
+
+    titanic.training.run(again, work, lambda progress: None)
+
+    assert (titanic.champion(), titanic.models.versions(MODEL)) == (1, [1, 2])
+
+
+def test_a_training_whose_file_is_gone_by_its_second_run_still_has_what_the_first_made(titanic: House) -> None:
+    work = titanic.training_work(ROWS, (TARGET,))
+    job = titanic.started(JobType.TRAINING, ModelRef(MODEL, 1), work)
+    again = _died(titanic, job, work, "promote")
+    titanic.files.delete(work.file_id)
+
+    assert titanic.training.run(again, work, lambda progress: None).value["promoted"] is True
+
+
+@pytest.mark.parametrize("promote", [Promote.AUTO, Promote.MANUAL])
+def test_a_run_of_a_training_that_lost_its_job_moves_no_alias(titanic: House, promote: Promote) -> None:
+    work = titanic.training_work(ROWS, (TARGET,), promote=promote)
+    zombie = titanic.started(JobType.TRAINING, ModelRef(MODEL, 1), work)
+    titanic.lost(zombie)
+
+    with pytest.raises(JobStoppedError):
+        titanic.training.run(zombie, work, lambda progress: None)
+
+    assert titanic.aliases.read(MODEL).versions == {CHAMPION: 1}
+
+
+def test_a_run_that_lost_its_job_while_it_fitted_shares_its_version_with_the_run_after_it(titanic: House) -> None:
+    work = titanic.training_work(ROWS, (TARGET,))
+    zombie = titanic.started(JobType.TRAINING, ModelRef(MODEL, 1), work)
+    later: list[Job] = []
+
+    def report(progress: Progress) -> None:
+        if progress.stage == "publish":
+            later.append(titanic.lost(zombie))
+
+    with pytest.raises(JobStoppedError):
+        titanic.training.run(zombie, work, report)
+    titanic.training.run(later[0], work, lambda progress: None)
+
+    assert (titanic.models.versions(MODEL), titanic.champion()) == ([1, 2], 2)
+
+
+def test_a_lost_run_writes_neither_progress_nor_result_over_those_of_the_next(titanic: House) -> None:
+    work = titanic.training_work(ROWS, (TARGET,))
+    job = titanic.submitted(JobType.TRAINING, ModelRef(MODEL, 1), work)
+    run = titanic.runners[JobType.TRAINING]
+    taken: list[Job] = []
+
+    def run_and_lose(job: Job, work: Any, rows: bytes, report: Callable[[Progress], None]) -> Any:
+        def lose_and_report(progress: Progress) -> None:
+            if progress.stage == "fit":
+                taken.append(titanic.lost(job))
+            report(progress)
+
+        return run(job, work, rows, lose_and_report)
+
+    titanic.runners[JobType.TRAINING] = run_and_lose
+    titanic.execution.answer(job.lane)
+
+    assert titanic.jobs.read_with_result(job.id) == (taken[0], None)
+    assert titanic.models.versions(MODEL) == [1]
