@@ -90,6 +90,9 @@ class Stack:
 
     def remove(self) -> None:
         self.compose("down", "-v", "--timeout", "20", check=False)
+        for image in IMAGES:  # of one that another stack still uses, nothing is removed
+            tag = f"queuecast-{image}:{VERSION}"
+            subprocess.run(["docker", "image", "rm", tag], check=False, capture_output=True, timeout=60)
 
 
 def docker(*arguments: str) -> str:
@@ -160,9 +163,6 @@ def stack(repository: Path) -> Iterator[Stack]:
         yield stack
     finally:
         stack.remove()
-        for image in IMAGES:
-            tag = f"queuecast-{image}:{VERSION}"
-            subprocess.run(["docker", "image", "rm", tag], check=False, capture_output=True, timeout=60)
 
 
 @pytest.fixture(scope="session")
