@@ -103,7 +103,7 @@ def recover(failure: Failure | None) -> None:
             recovery.recover(held, failure)
 
 
-Presence(RedisWorkers(connect(URL), time.time), settings.health_file).connect()
+Presence(RedisWorkers(connect(URL), time.time), settings.health_file, RedisJobs(connect(URL)).ping).connect()
 SLACK_S = 60  # a job's own timeout ends it first
 app = create_celery(
     celery_settings(URL),

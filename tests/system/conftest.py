@@ -44,7 +44,7 @@ class Stack:
             "QUEUECAST_REDIS_URL": self.redis.url,
             "QUEUECAST_DATA_DIR": str(self.folder / "data"),
             "QUEUECAST_URL": self.url,
-            "CELERY_BROKER_URL": self.redis.url,
+            "CELERY_BROKER_URL": str(settings.get("redis_url", self.redis.url)),  # Celery prefers it to its own setting
             "PYTHONPATH": os.pathsep.join(str(path) for path in (python_path, self._repository) if path),
         }
         return {**os.environ, **own, **{f"QUEUECAST_{name.upper()}": str(value) for name, value in settings.items()}}
