@@ -12,26 +12,54 @@ import pytest
 import redis
 
 from deploy.embedded.redis_server import RedisServer
+from queuecast.adapters import redis_jobs
 from queuecast.adapters.redis_aliases import RedisAliases
-from queuecast.adapters.redis_jobs import INDEX, SCAN_LIMIT, RedisJobs, connect
+from queuecast.adapters.redis_jobs import INDEX, REPEATABLE_S, SCAN_LIMIT, RedisJobs, connect
+from queuecast.adapters.redis_lanes import RedisLanes
 from queuecast.adapters.redis_workers import RedisWorkers
-from queuecast.domain.errors import StaleWriteError, UnavailableError, UnknownJobError
-from queuecast.domain.job import Job, JobType, Progress, State
-from queuecast.ports import JobFilter
+from queuecast.domain.errors import (
+    ConflictError,
+    GoneJobError,
+    KeyReusedError,
+    LaneFullError,
+    StaleWriteError,
+    StoreFullError,
+    UnavailableError,
+    UnknownJobError,
+)
+from queuecast.domain.job import JobType, Progress, State
+from queuecast.ports import JobFilter, Repeat, Reservation
+from tests.adapters.steps import dead, ended, stored
 from tests.adapters.waits import Listener, at_once, until
 from tests.domain.records import NOW, RETENTION_S, a_job, a_move, work_of
 
 pytestmark = pytest.mark.redis
 
 WORK = work_of(JobType.PREDICTION)
+TRAINING = work_of(JobType.TRAINING)
+HELD = Reservation("training", "1-1", "job_1", "host")
 CALLS: dict[str, Callable[[redis.Redis], Any]] = {
     "create": lambda client: RedisJobs(client).create(a_job(), WORK),
     "read": lambda client: RedisJobs(client).read("job_1"),
     "read_with_result": lambda client: RedisJobs(client).read_with_result("job_1"),
     "read_work": lambda client: RedisJobs(client).read_work("job_1"),
     "replace": lambda client: RedisJobs(client).replace(a_job(revision=2)),
+    "create durably": lambda client: RedisJobs(client, durable=True).create(a_job(), WORK),
+    "repeated": lambda client: RedisJobs(client).repeated(Repeat("key-1", "print")),
+    "delete": lambda client: RedisJobs(client).delete("job_1"),
+    "overdue": lambda client: RedisJobs(client).overdue(NOW),
     "page": lambda client: RedisJobs(client).page(JobFilter(), None, 10),
+    "dead_letters": lambda client: RedisJobs(client).dead_letters(None, 10),
+    "memory": lambda client: RedisJobs(client).memory(),
     "ping": lambda client: RedisJobs(client).ping(),
+    "lanes.reserve": lambda client: RedisLanes(client).reserve("training", "host", 1, answers_bell=True),
+    "lanes.renew": lambda client: RedisLanes(client).renew([HELD]),
+    "lanes.give_back": lambda client: RedisLanes(client).give_back(HELD),
+    "lanes.reserved": lambda client: RedisLanes(client).reserved(),
+    "lanes.release_due": lambda client: RedisLanes(client).release_due(NOW),
+    "lanes.note_bell": lambda client: RedisLanes(client).note_bell("training"),
+    "lanes.depths": lambda client: RedisLanes(client).depths(),
+    "lanes.tidy": lambda client: RedisLanes(client).tidy(),
     "aliases.read": lambda client: RedisAliases(client).read("titanic"),
     "aliases.move": lambda client: RedisAliases(client).move("titanic", a_move(1, 1)),
     "aliases.history": lambda client: RedisAliases(client).history("titanic"),
@@ -60,12 +88,6 @@ def url_of_nobody(tmp_path_factory: pytest.TempPathFactory) -> str:
     server.start()
     server.kill()
     return server.url
-
-
-def stored(jobs: RedisJobs, job: Job | None = None) -> Job:
-    job = job or a_job()
-    jobs.create(job, work_of(job.type), b"[[1]]")
-    return job
 
 
 # Races
@@ -152,6 +174,64 @@ def test_a_job_whose_time_has_come_is_unknown_and_on_no_page(client: redis.Redis
     with pytest.raises(UnknownJobError):
         jobs.read(job.id)
     assert jobs.page(JobFilter(), None, 10).jobs == [kept]
+
+
+def test_a_job_whose_time_has_come_is_gone_for_as_long_again_and_unknown_then(
+    client: redis.Redis, jobs: RedisJobs
+) -> None:
+    job = stored(jobs)
+    finished_at = client.time()[0] - 1
+
+    jobs.replace(job.cancel_requested(finished_at, 1))
+
+    with pytest.raises(GoneJobError):
+        jobs.read(job.id)
+    assert until(lambda: not client.exists(f"qc:gone:{job.id}"))
+    with pytest.raises(UnknownJobError) as caught:
+        jobs.read(job.id)
+    assert not isinstance(caught.value, GoneJobError)
+
+
+def test_the_tombstone_of_a_job_outlives_its_record_by_its_retention(client: redis.Redis, jobs: RedisJobs) -> None:
+    job = stored(jobs)
+
+    jobs.replace(job.cancel_requested(NOW, RETENTION_S))
+
+    assert client.expiretime(f"qc:gone:{job.id}") == NOW + 2 * RETENTION_S + 1
+
+
+def test_a_job_that_has_not_ended_has_no_tombstone(client: redis.Redis, jobs: RedisJobs) -> None:
+    jobs.replace(stored(jobs).claimed("host:7", NOW))
+
+    assert client.keys("qc:gone:*") == []
+
+
+def test_a_dead_letter_whose_time_has_come_is_on_no_page(client: redis.Redis, jobs: RedisJobs) -> None:
+    past, kept = stored(jobs), stored(jobs)
+    for job, finished_at in ((past, client.time()[0] - 10), (kept, NOW)):
+        running = job.claimed("host:7", NOW)
+        jobs.replace(running)
+        jobs.replace(replace(dead(running), finished_at=finished_at, delete_at=finished_at + 5))
+
+    pages = [jobs.dead_letters(None, limit).jobs for limit in (2, 1)]
+
+    assert [[job.id for job in page] for page in pages] == [[kept.id], [kept.id]]
+    assert client.zrange("qc:dead", 0, -1) == [kept.id.encode()]
+
+
+def test_a_key_is_kept_for_a_day(client: redis.Redis, jobs: RedisJobs) -> None:
+    jobs.create(a_job(), WORK, b"", Repeat("key-1", "print"))
+
+    assert REPEATABLE_S - 60 < client.ttl("qc:idempotency:key-1") <= REPEATABLE_S == 24 * 3600
+
+
+def test_a_request_that_is_repeated_does_not_keep_its_key_for_longer(client: redis.Redis, jobs: RedisJobs) -> None:
+    jobs.create(a_job(), WORK, b"", Repeat("key-1", "print"))
+    client.expire("qc:idempotency:key-1", 100)
+
+    jobs.create(a_job(), WORK, b"", Repeat("key-1", "print"))
+
+    assert client.ttl("qc:idempotency:key-1") <= 100
 
 
 def test_new_jobs_prune_ended_ones_from_the_index(client: redis.Redis, jobs: RedisJobs) -> None:
@@ -277,19 +357,129 @@ def test_a_frozen_server_is_given_up_after_seconds(own_server: RedisServer) -> N
         until(lambda: answers(jobs))
 
 
-def test_a_full_server_takes_no_job_and_none_by_halves(own_server: RedisServer) -> None:
+# A server that is full
+
+
+@pytest.mark.parametrize("is_durable", [False, True])
+def test_a_full_server_takes_no_job_and_writes_nothing_of_it(own_server: RedisServer, is_durable: bool) -> None:
     with connect(own_server.url) as client:
-        jobs = RedisJobs(client)
-        first, second = stored(jobs), a_job()
+        jobs = RedisJobs(client, durable=is_durable)
+        letter = ended(jobs, RedisLanes(client), "dead letter")
+        stored(jobs)
+        before = everything(client)
+        client.config_set("maxmemory", 1)
+        again = letter.retried_as(a_job().id, NOW, 3)
+
+        with pytest.raises(StoreFullError, match="Redis has no memory left"):
+            jobs.create(a_job(JobType.TRAINING, expires_at=NOW), TRAINING, b"[[1]]", Repeat("key-1", "print"))
+        with pytest.raises(StoreFullError):
+            jobs.create(again, WORK, b"[[1]]", replayed_letter=letter.id)
+
+        assert everything(client) == before
+
+
+def test_a_full_server_still_says_which_job_a_request_led_to(own_server: RedisServer) -> None:
+    with connect(own_server.url) as client:
+        jobs, job, repeat = RedisJobs(client), a_job(), Repeat("key-1", "print")
+        jobs.create(job, WORK, b"", repeat)
         client.config_set("maxmemory", 1)
 
-        with pytest.raises(UnavailableError, match="not allowed when used memory"):
-            jobs.create(second, WORK, b"[[1]]")
+        assert (jobs.create(a_job(), WORK, b"", repeat).job_id, jobs.repeated(repeat)) == (job.id, job.id)
 
+
+def test_a_server_that_has_room_again_takes_jobs_again(own_server: RedisServer) -> None:
+    with connect(own_server.url) as client:
+        jobs = RedisJobs(client)
+        client.config_set("maxmemory", 1)
+        with pytest.raises(StoreFullError):
+            stored(jobs)
         client.config_set("maxmemory", 0)
-        with pytest.raises(UnknownJobError):
-            jobs.read(second.id)
-        assert jobs.page(JobFilter(), None, 10).jobs == [first]
+
+        job = stored(jobs)
+
+        assert jobs.read(job.id) == job
+
+
+def test_a_server_tells_its_limit_and_what_is_used_of_it(own_server: RedisServer) -> None:
+    with connect(own_server.url) as client:
+        client.config_set("maxmemory", 2**30)
+
+        used, most = RedisJobs(client).memory()
+
+    assert most == 2**30
+    assert 100_000 < used < most
+
+
+# On the disk before the answer
+
+
+@pytest.fixture
+def durable(client: redis.Redis) -> RedisJobs:
+    return RedisJobs(client, max_lane_jobs=2, durable=True)
+
+
+def test_a_durable_submit_writes_and_answers_as_any_other(client: redis.Redis, durable: RedisJobs) -> None:
+    first, second = a_job(), a_job()
+
+    answers = [durable.create(job, WORK, b"[[1]]", Repeat(job.id, "print")) for job in (first, second)]
+
+    assert [(answer.job_id, answer.must_ring) for answer in answers] == [(first.id, True), (second.id, False)]
+    assert [durable.read(job.id) for job in (first, second)] == [first, second]
+    assert [each.job_id for each in RedisLanes(client).reserve(first.lane, "host", 5, answers_bell=True)[0]] == [
+        first.id,
+        second.id,
+    ]
+
+
+def test_a_durable_submit_is_refused_as_any_other(durable: RedisJobs) -> None:
+    repeat = Repeat("key-1", "print")
+    durable.create(a_job(JobType.TRAINING), TRAINING, b"", repeat)
+    durable.create(a_job(), WORK), durable.create(a_job(), WORK)
+
+    with pytest.raises(ConflictError):
+        durable.create(a_job(JobType.TRAINING), TRAINING)
+    with pytest.raises(LaneFullError):
+        durable.create(a_job(), WORK)
+    with pytest.raises(KeyReusedError):
+        durable.create(a_job(), WORK, b"", replace(repeat, fingerprint="another"))
+
+
+def test_a_durable_job_is_there_after_the_server_was_killed(own_server: RedisServer) -> None:
+    with connect(own_server.url) as client:
+        job = a_job()
+        RedisJobs(client, durable=True).create(job, WORK, b"[[1]]")
+        own_server.kill()
+        own_server.start()
+
+        assert RedisJobs(client).read_work(job.id) == (WORK, b"[[1]]")
+        assert [depth.waiting for depth in RedisLanes(client).depths()] == [1]
+
+
+def test_a_server_that_does_not_write_its_log_takes_no_durable_job(own_server: RedisServer) -> None:
+    with connect(own_server.url) as client:
+        client.config_set("appendonly", "no")
+
+        with pytest.raises(UnavailableError, match="WAITAOF"):
+            RedisJobs(client, durable=True).create(a_job(), WORK)
+
+
+def test_a_server_whose_disk_is_too_slow_is_told_and_the_job_is_there_for_who_asks_again(
+    own_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis_jobs, "FSYNC_WAIT_MS", 50)
+    with connect(own_server.url) as client:
+        client.config_set("appendfsync", "no")
+        jobs, job, repeat = RedisJobs(client, durable=True), a_job(), Repeat("key-1", "print")
+
+        with pytest.raises(UnavailableError, match="not on Redis's disk within 50 ms"):
+            jobs.create(job, WORK, b"", repeat)
+
+        assert jobs.repeated(repeat) == job.id
+
+
+def everything(client: redis.Redis) -> dict[bytes, bytes | None]:
+    """Every key with its content."""
+    return {key: client.dump(key) for key in client.scan_iter()}
 
 
 def answers(jobs: RedisJobs) -> bool:
