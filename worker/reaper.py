@@ -40,13 +40,13 @@ class Reaper:
     def __init__(self, settings: Settings) -> None:
         redis = connect(settings.redis_url_with_password)
         workers, self._clock = RedisWorkers(redis, time.time), RedisClock(redis)
-        self._lanes = RedisLanes(redis)
+        self._jobs, self._lanes = RedisJobs(redis), RedisLanes(redis)
         self._leader = RedisLeader(redis, "reaper", TERM_S)
         self._models = ModelFiles(settings.data_dir / "models")
         self._files = UploadedFiles(settings.data_dir / "files", new_id, self._clock)
         self._file_retention_s = settings.file_retention_s
         self._recovery = Recovery(
-            RedisJobs(redis),
+            self._jobs,
             self._lanes,
             CeleryBells(settings.redis_url_with_password),
             lambda lane: workers.waiting((QUEUES[kind_of(lane)],)),
@@ -64,6 +64,7 @@ class Reaper:
         self._audit.export()
         if time.monotonic() - self._tidied_at > TIDY_EVERY_S:
             self._tidied_at = time.monotonic()
+            self._jobs.tidy(self._clock())
             self._lanes.tidy()
             self._audit.export_all()
             self._models.sweep()

@@ -6,13 +6,17 @@ The same script notes the model in `qc:audit`, the set of those with moves that 
 import msgspec
 import redis
 
+from queuecast.adapters.lane_scripts import ALLOW_OOM
 from queuecast.adapters.redis_jobs import translated
 from queuecast.domain.errors import JobStoppedError, PreconditionFailedError
 from queuecast.domain.job import Job
 from queuecast.domain.model import Aliases, AliasMove
 
 # The alias's own fields are prefixed, so that no alias can be named like the counter.
-_MOVE = """
+# A training that was accepted must be able to end when memory is used up.
+_MOVE = (
+    ALLOW_OOM
+    + """
 if ARGV[5] ~= '' then
   local run = redis.call('HMGET', 'qc:job:' .. ARGV[5], 'state', 'attempt')
   if run[1] ~= 'running' or run[2] ~= ARGV[6] then return -2 end
@@ -24,6 +28,7 @@ redis.call('RPUSH', KEYS[2], ARGV[4])
 redis.call('SADD', KEYS[3], ARGV[7])
 return -1
 """
+)
 
 # A move that came after the file was written leaves the model in the set.
 _MARK_FILED = """

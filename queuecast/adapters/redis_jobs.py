@@ -192,18 +192,22 @@ class RedisJobs:
         pipe.script_load(_CREATE)
         pipe.evalsha(self._create.sha, 0, *args)
         pipe.waitaof(1, 0, FSYNC_WAIT_MS)
-        _, answer, (synced, _) = self._call(pipe.execute)
-        if synced < 1:
-            # It is written and will run; but whether a power cut would spare it is not known, and that was asked for.
-            raise UnavailableError(f"the write was not on Redis's disk within {FSYNC_WAIT_MS} ms")
+        _, answer, synced = self._call(pipe.execute)
+        _require_synced(synced)
         return answer
 
     def repeated(self, repeat: Repeat) -> str | None:
-        job_id, fingerprint = self._call(self._redis.hmget, f"qc:idempotency:{repeat.key}", ["job", "fingerprint"])
+        key = f"qc:idempotency:{repeat.key}"
+        job_id, fingerprint = self._call(self._redis.hmget, key, ["job", "fingerprint"])
         if job_id is None:
             return None
         if fingerprint.decode() != repeat.fingerprint:
             raise _reused(job_id)
+        if self._durable:  # the submit before may have gone unanswered because its write was not on the disk
+            pipe = self._redis.pipeline(transaction=False)
+            pipe.hset(key, "fingerprint", fingerprint)  # a connection without a write does not wait
+            pipe.waitaof(1, 0, FSYNC_WAIT_MS)
+            _require_synced(self._call(pipe.execute)[1])
         return str(job_id.decode())
 
     def read(self, job_id: str) -> Job:
@@ -253,6 +257,17 @@ class RedisJobs:
             raise self._missing(job_id)
         if answer:
             raise IllegalMoveError(f"job {job_id} is {answer.decode()} and cannot be deleted; it must have ended")
+
+    def tidy(self, now: float) -> None:
+        """Forgets the ids of records that are past their retention. A submit does so too, for two at a time."""
+        self._call(self._redis.zremrangebyscore, DEAD, "-inf", now)
+        ids = self._call(self._redis.zrange, INDEX, 0, SCAN_LIMIT - 1)
+        pipe = self._redis.pipeline(transaction=False)
+        for job_id in ids:
+            pipe.exists(_key(job_id.decode()))
+        past = [job_id for job_id, is_there in zip(ids, self._call(pipe.execute), strict=True) if not is_there]
+        if past:
+            self._call(self._redis.zrem, INDEX, *past)
 
     def requeue_all(self, now: float, retention_s: float = REPEATABLE_S) -> int:
         """Puts every job that has not ended back into its lane; what ran is given back. Safe to call twice.
@@ -342,6 +357,12 @@ def translated(command: Any, *args: Any, **kwargs: Any) -> Any:
         raise StoreFullError(f"Redis has no memory left: {error}") from error
     except redis.RedisError as error:
         raise UnavailableError(f"Redis does not answer: {error}") from error
+
+
+def _require_synced(synced: list[int]) -> None:
+    """It is written and will run; but whether a power cut would spare it is not known, and that was asked for."""
+    if synced[0] < 1:
+        raise UnavailableError(f"the write was not on Redis's disk within {FSYNC_WAIT_MS} ms")
 
 
 def _reused(job_id: bytes) -> KeyReusedError:

@@ -488,3 +488,17 @@ def answers(jobs: RedisJobs) -> bool:
     except UnavailableError:
         return False
     return True
+
+
+# Tidying
+
+
+def test_ids_of_records_that_are_gone_are_forgotten(client: redis.Redis, jobs: RedisJobs) -> None:
+    past, kept = stored(jobs), stored(jobs)
+    client.delete(f"qc:job:{past.id}")
+    client.zadd("qc:dead", {past.id: NOW - 1, kept.id: NOW + 1})
+
+    jobs.tidy(NOW)
+
+    assert client.zrange("qc:jobs", 0, -1) == [kept.id.encode()]
+    assert client.zrange("qc:dead", 0, -1) == [kept.id.encode()]

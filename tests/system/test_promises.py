@@ -220,7 +220,7 @@ def test_a_deploy_under_load_loses_no_job_and_uses_up_no_attempt(broken: Stack, 
     is_over = threading.Event()
 
     def load() -> None:
-        while not is_over.is_set():
+        while not is_over.wait(0.02):
             jobs.append(client.predict("titanic", [ROW]))
 
     loader = threading.Thread(target=load)
