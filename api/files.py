@@ -96,7 +96,7 @@ def files_blueprint(files: FileStore, uploads: Uploads, documents: Documents) ->
     @documents.route(
         tag="files",
         form=UploadForm,
-        answers={201: FileBody, **dict.fromkeys((400, 411, 413, 415, 422), Problem)},
+        answers={201: FileBody, **dict.fromkeys((400, 411, 413, 415, 422, 503), Problem)},
     )
     def upload() -> Response:
         """Upload a file

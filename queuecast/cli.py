@@ -1,4 +1,4 @@
-"""The `queuecast` command: push, predict, train, jobs, models, promote, rollback; admin is `queuecast.admin`'s.
+"""The `queuecast` command: push, predict, train, jobs, queues, dead letters, models; admin is `queuecast.admin`'s.
 
 Owns arguments, exit codes and what goes to which stream: results to stdout, everything else to stderr, one line an
 error. The calls are `queuecast.client`'s and the tables `queuecast.terminal`'s.
@@ -220,7 +220,7 @@ def jobs(
 @json_option
 @click.pass_obj
 def show(client: Client, *, job_id: str, as_json: bool) -> None:
-    """Show a job with its result or error."""
+    """Show a job's life with its result or error."""
     job = client.job(job_id)
     _print(job.body, as_json, lambda: terminal.show_job(job.body, datetime.now(UTC)))
     if job.state == State.SUCCEEDED and not as_json:
@@ -248,6 +248,45 @@ def cancel(client: Client, *, job_id: str, as_json: bool) -> None:
     """
     job = client.job(job_id).cancel()
     _print(job.body, as_json, lambda: terminal.say(f"{job.id} {job.state}"))
+
+
+main.add_command(show, "job")
+
+
+@main.command()
+@click.argument("job_id", metavar="ID")
+@no_wait_option
+@json_option
+@click.pass_obj
+def retry(client: Client, *, job_id: str, no_wait: bool, as_json: bool) -> None:
+    """Run a job's work again, in a new job.
+
+    For a job that failed, expired or was canceled; the version is the one that it was accepted for.
+    """
+    _finish(client.job(job_id).retry(), no_wait=no_wait, as_json=as_json)
+
+
+@main.command()
+@json_option
+@click.pass_obj
+def queues(client: Client, *, as_json: bool) -> None:
+    """Show what waits, and how full everything is."""
+    found = client.queues()
+    _print(found, as_json, lambda: terminal.show_queues(found))
+
+
+@main.command("dead-letters")
+@click.option("--replay", metavar="ID", help="Run this one again, in a new job, and take it off the list.")
+@no_wait_option
+@json_option
+@click.pass_obj
+def dead_letters(client: Client, *, replay: str | None, no_wait: bool, as_json: bool) -> None:
+    """List the jobs whose attempts were used up, or replay one."""
+    if replay is not None:
+        _finish(client.replay(replay), no_wait=no_wait, as_json=as_json)
+        return
+    found = [job.body for job in client.dead_letters()]
+    _print(found, as_json, lambda: terminal.show_dead_letters(found, datetime.now(UTC)))
 
 
 @main.command()

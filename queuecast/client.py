@@ -50,6 +50,7 @@ class Client:
     url: of the gateway, by default $QUEUECAST_URL or http://127.0.0.1:8000.
     timeout_s: how long one answer may take, beyond what a wait was asked for.
     Every method raises ApiError when the gateway says no and GatewayUnreachable when it does not answer.
+    A submit goes with an Idempotency-Key, so it is sent again when the connection breaks and makes one job.
     """
 
     def __init__(self, url: str | None = None, timeout_s: float = 30.0) -> None:
@@ -90,7 +91,8 @@ class Client:
         if metadata is not None:
             body["metadata"] = metadata
         path = f"{_model_path(model)}/predictions"
-        return self._job(self._calls.send("POST", path, body=body, wait_s=int(min(wait_s, MAX_WAIT_S))))
+        wait_s = int(min(wait_s, MAX_WAIT_S))
+        return self._job(self._calls.send("POST", path, body=body, wait_s=wait_s, is_submit=True))
 
     def train(
         self,
@@ -108,7 +110,7 @@ class Client:
         """
         file = self.upload(source)
         body = {"file_id": file["id"], "target": target, "params": params or {}, "promote": promote}
-        return self._job(self._calls.send("POST", f"{_model_path(model)}/trainings", body=body))
+        return self._job(self._calls.send("POST", f"{_model_path(model)}/trainings", body=body, is_submit=True))
 
     def upload(self, source: Any) -> Body:
         """Stores a CSV file or a DataFrame for a training and returns its description (`id`, `sha256`, ...)."""
@@ -200,6 +202,23 @@ class Client:
         found = self._pages("/v1/jobs", query)
         return (JobHandle(self._calls, body) for body in islice(found, rows))
 
+    def queues(self) -> Body:
+        """The lanes with jobs in them (`data`), the limits and their fill (`limits`), how many `dead_letters`."""
+        body: Body = read_json(self._calls.send("GET", "/v1/queues"))
+        return body
+
+    def dead_letters(self) -> Iterator[JobHandle]:
+        """Jobs that failed because their attempts were used up, newest first, page after page."""
+        found = self._pages("/v1/dead-letters", {"limit": str(PAGE_ROWS)})
+        return (JobHandle(self._calls, body) for body in found)
+
+    def replay(self, job_id: str) -> JobHandle:
+        """Runs a dead letter's work again, in a new job, and takes it off the list.
+
+        Raises ApiError (409) when it is no dead letter any more: somebody else has replayed it.
+        """
+        return self._job(self._calls.send("POST", f"/v1/dead-letters/{quote(job_id, safe='')}/replay"))
+
     def models(self) -> list[Body]:
         return list(self._pages("/v1/models", {}))
 
@@ -240,7 +259,8 @@ class Client:
 
     def _push(self, name: str, files: dict[str, tuple[str, IO[bytes] | bytes, str]], metadata: Body) -> JobHandle:
         form = {"metadata": json.dumps(metadata)}
-        return self._job(self._calls.send("POST", f"{_model_path(name)}/versions", files=files, form=form))
+        path = f"{_model_path(name)}/versions"
+        return self._job(self._calls.send("POST", path, files=files, form=form, is_submit=True))
 
     def _pages(self, path: str, query: dict[str, str]) -> Iterator[Body]:
         while True:

@@ -6,6 +6,7 @@ Owns retries, timeouts and the words of errors; knows nothing of jobs, models or
 import ipaddress
 import json
 import time
+import uuid
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import IO, Any
@@ -91,16 +92,19 @@ class GatewayCalls:
         headers: dict[str, str] | None = None,
         wait_s: int = 0,
         patience_s: float | None = None,
+        is_submit: bool = False,
     ) -> httpx2.Response:
         """Sends one request and returns its 2xx answer.
 
-            503 and 429 say that nothing was accepted and are retried after their Retry-After, whatever the method
-        (but for too many waiters: whoever waits has to poll then);
-            a broken connection is retried for GET only, since a submit may have been accepted before it broke.
-            patience_s: how long to go on retrying, instead of a few attempts within RETRY_BUDGET_S.
-            Raises ApiError on every other answer and GatewayUnreachable when none came.
+        503 and 429 are retried after their Retry-After, whatever the method (but for too many waiters: whoever waits
+        has to poll then). A broken connection is retried for GET, and for a submit: it carries an Idempotency-Key, so
+        one that was accepted before the connection broke leads to the same job. Nothing else is sent twice.
+        patience_s: how long to go on retrying, instead of a few attempts within RETRY_BUDGET_S.
+        Raises ApiError on every other answer and GatewayUnreachable when none came.
         """
         sent = dict(headers or {})
+        if is_submit:
+            sent["Idempotency-Key"] = str(uuid.uuid4())
         if wait_s:
             sent["Prefer"] = f"wait={wait_s}"
         encoded: bytes | None = None
@@ -130,7 +134,7 @@ class GatewayCalls:
         attempts = ATTEMPTS if patience_s is None else None
         caller = stamina.RetryingCaller(attempts=attempts, timeout=budget_s, wait_jitter=0.1)
         try:
-            return caller(_pause_before_retry(method, budget_s), send_once)
+            return caller(_pause_before_retry(method == "GET" or is_submit, budget_s), send_once)
         except httpx2.TransportError as error:
             raise self._unreachable(method, path, error, wait_s) from error
 
@@ -164,8 +168,11 @@ def _plain_numpy(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} cannot be sent as JSON: {str(value)[:60]!r}")
 
 
-def _pause_before_retry(method: str, budget_s: float) -> Callable[[Exception], bool | float]:
-    """What stamina asks after an error: False to give up, True for its own backoff, or seconds to pause."""
+def _pause_before_retry(is_repeatable: bool, budget_s: float) -> Callable[[Exception], bool | float]:  # noqa: FBT001
+    """What stamina asks after an error: False to give up, True for its own backoff, or seconds to pause.
+
+    is_repeatable: whether the request does no more when it arrives twice.
+    """
     deadline = time.monotonic() + budget_s
 
     def pause(error: Exception) -> bool | float:
@@ -178,7 +185,7 @@ def _pause_before_retry(method: str, budget_s: float) -> Callable[[Exception], b
                 return True
             return error.retry_after_s if error.retry_after_s <= deadline - time.monotonic() else False
         broken = httpx2.NetworkError | httpx2.RemoteProtocolError | httpx2.ConnectTimeout
-        return method == "GET" and isinstance(error, broken)
+        return is_repeatable and isinstance(error, broken)
 
     return pause
 

@@ -1,4 +1,4 @@
-"""One accepted job as its submitter sees it: look again, wait, take the result, cancel.
+"""One accepted job as its submitter sees it: look again, wait, take the result, cancel, retry.
 
 Owns waiting: how long to park a request, when to ask again, when to give up. Knows nothing of submitting.
 """
@@ -56,6 +56,11 @@ class JobHandle:
     @property
     def is_final(self) -> bool:
         return self.state in FINAL_STATES
+
+    @property
+    def timeline(self) -> list[Body]:
+        """What happened to the job so far, oldest first: `event`, `at`, `attempt`, `worker` and `detail` each."""
+        return list(self.body.get("timeline") or [])
 
     @property
     def _path(self) -> str:
@@ -119,3 +124,10 @@ class JobHandle:
         """
         self.body = read_json(self._calls.send("POST", f"{self._path}/cancel"))
         return self
+
+    def retry(self) -> "JobHandle":
+        """A new job with the same work on the same version; its `retry_of` names this one.
+
+        Raises ApiError (409) when this one has not ended, or has its result.
+        """
+        return JobHandle(self._calls, read_json(self._calls.send("POST", f"{self._path}/retry")))

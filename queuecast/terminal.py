@@ -25,7 +25,10 @@ STATE_STYLES = {
     "succeeded": "green",
     "failed": "red",
 }
+EVENT_STYLES = {"lost": "red", "retried": "cyan", "given_back": "yellow", "canceling": "yellow"}
+NEARLY_FULL = 0.8
 WIDE_JOBS_WIDTH = 100  # an id takes 40 characters, type, state, model, age, time taken and progress 60
+WIDE_TIMELINE_WIDTH = 72  # a worker's name in a container takes 22 characters
 PIPED_WIDTH = 240  # nothing is cut where another program reads the table
 
 
@@ -162,6 +165,7 @@ def show_job(body: Body, now: datetime) -> None:
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     facts: dict[str, Any] = {
         "job": body["id"],
+        "retry of": body.get("retry_of"),
         "type": body["type"],
         "state": _state(body["state"]),
         "model": _model(body),
@@ -169,7 +173,8 @@ def show_job(body: Body, now: datetime) -> None:
         "started": body.get("started_at"),
         "finished": body.get("finished_at"),
         "took": _took(body, now),
-        "attempt": f"{body['attempt']} of {body['max_attempts']}" if body.get("attempt") else None,
+        "attempt": _attempts(body),
+        "next attempt": body.get("not_before"),
         "progress": _count(body),
         "metadata": _short(body["metadata"]) if body.get("metadata") else None,
         "error": problem_line(body["error"]) if body.get("error") else None,
@@ -177,7 +182,88 @@ def show_job(body: Body, now: datetime) -> None:
     for name, value in facts.items():
         if value:
             table.add_row(Text(name, style="dim"), value)
-    stdout_console().print(table)
+    console = stdout_console()
+    console.print(table)
+    if body.get("timeline"):
+        console.print()
+        console.print(_timeline(body["timeline"], has_workers=console.width >= WIDE_TIMELINE_WIDTH))
+
+
+def _attempts(body: Body) -> str | None:
+    """Which run it is. Only lost ones are counted against the most: being handed back at a deploy is not."""
+    if not body.get("attempt"):
+        return None
+    lost = f", {body['lost_attempts']} of at most {body['max_attempts']} lost" if body.get("lost_attempts") else ""
+    return f"{body['attempt']}{lost}"
+
+
+def _timeline(moments: list[Body], *, has_workers: bool) -> Table:
+    """A row an event, with how long after the first one."""
+    began = datetime.fromisoformat(moments[0]["at"])
+    has_workers = has_workers and any(moment["worker"] for moment in moments)
+    table = _table("AFTER", "EVENT", "ATTEMPT")
+    if has_workers:
+        table.add_column("WORKER", overflow="fold")
+    table.add_column("")  # what there is to say
+    table.columns[0].justify = "right"
+    for moment in moments:
+        passed = datetime.fromisoformat(moment["at"]) - began
+        # Much can happen within a second, so the first minute is told to the tenth.
+        seconds = passed.total_seconds()
+        after = f"{seconds:.1f} s" if 1 <= seconds < 60 else _duration(passed)
+        event = Text(moment["event"].replace("_", " "), style=EVENT_STYLES.get(moment["event"], ""))
+        worker = [Text(moment["worker"] or "", style="dim")] if has_workers else []
+        table.add_row(after, event, _short(moment["attempt"] or None), *worker, moment["detail"])
+    return table
+
+
+def show_queues(queues: Body) -> None:
+    console = stdout_console()
+    table = _table()
+    table.add_column("LANE", overflow="fold")  # the one column that gives way in a narrow terminal
+    for heading in ("WAITING", "HELD", "OLDEST"):
+        table.add_column(heading, no_wrap=True, justify="right")
+    for lane in queues["data"]:
+        oldest = lane["oldest_wait_s"]
+        waited = "-" if oldest is None else _duration(timedelta(seconds=oldest))
+        table.add_row(lane["lane"], str(lane["waiting"]), str(lane["reserved"]), waited)
+    console.print(table if queues["data"] else "no jobs wait")
+    console.print()
+    limits = _table("LIMIT", "USED", "OF", "ERROR")
+    limits.columns[1].justify = limits.columns[2].justify = "right"
+    for name, each in queues["limits"].items():
+        of = _amount(each["limit"], each["unit"]) if each["limit"] else "no limit"
+        used = "" if each["used"] is None else _amount(each["used"], each["unit"])
+        limits.add_row(
+            name.replace("_", " "), Text(used, style=_fill_style(each)), of, Text(each["error"], style="dim")
+        )
+    console.print(limits)
+    if queues["dead_letters"]:
+        console.print()
+        letters = "1 dead letter" if queues["dead_letters"] == 1 else f"{queues['dead_letters']} dead letters"
+        say(f"{letters}; queuecast dead-letters lists them")
+
+
+def _amount(number: int, unit: str) -> str:
+    return _size(number) if unit == "bytes" else f"{number:,} {unit}"
+
+
+def _fill_style(limit: Body) -> str:
+    fill = limit["used"] / limit["limit"] if limit["used"] and limit["limit"] else 0
+    return "red" if fill >= 1 else "yellow" if fill >= NEARLY_FULL else ""
+
+
+def show_dead_letters(bodies: list[Body], now: datetime) -> None:
+    table = _table()
+    table.add_column("JOB", no_wrap=True, min_width=max((len(body["id"]) for body in bodies), default=0))
+    table.add_column("MODEL")
+    table.add_column("AGE", no_wrap=True)
+    table.add_column("ERROR")
+    for body in bodies:
+        ended = body.get("finished_at") or body["created_at"]
+        age = _duration(now - datetime.fromisoformat(ended))
+        table.add_row(body["id"], _model(body), age, Text((body.get("error") or {}).get("code", "-"), style="red"))
+    stdout_console().print(table if bodies else "no dead letters")
 
 
 def show_result(job_type: str, result: Body) -> None:
@@ -270,7 +356,9 @@ def _estimator(text: str) -> str:
 def _size(size_bytes: int) -> str:
     if size_bytes < 1024:
         return f"{size_bytes} B"
-    return f"{size_bytes / 1024:.0f} KiB" if size_bytes < 1024**2 else f"{size_bytes / 1024**2:.1f} MiB"
+    if size_bytes < 1024**2:
+        return f"{size_bytes / 1024:.0f} KiB"
+    return f"{size_bytes / 1024**2:.1f} MiB" if size_bytes < 1024**3 else f"{size_bytes / 1024**3:.1f} GiB"
 
 
 def _ago(timestamp: str, now: datetime) -> str:
@@ -278,7 +366,7 @@ def _ago(timestamp: str, now: datetime) -> str:
 
 
 def _took(body: Body, now: datetime) -> str:
-    if not body.get("started_at"):
+    if not body.get("started_at") or body["state"] == "queued":  # its last run is over, and the next not begun
         return ""
     until = datetime.fromisoformat(body["finished_at"]) if body.get("finished_at") else now
     return _duration(until - datetime.fromisoformat(body["started_at"]))

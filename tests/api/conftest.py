@@ -63,7 +63,6 @@ class Gateway:
         self.models = ModelFiles(folder / "models")
         numbers = itertools.count(1)
         self.new_id = lambda kind: f"{kind}_{next(numbers):08x}-0000-7000-8000-000000000000"
-        self.files = UploadedFiles(folder / "files", self.new_id, self.clock)
         self.limits = Limits(
             max_body_bytes=200_000,
             max_upload_bytes=300_000,
@@ -73,16 +72,25 @@ class Gateway:
             max_result_bytes=1_000_000,
             max_files_bytes=10_000_000,
         )
+        self.files = UploadedFiles(folder / "files", self.new_id, self.clock, self.limits.max_files_bytes)
+
+    def limited(self, **limits: int) -> Flask:
+        """The application with other limits."""
+        self.limits = replace(self.limits, **limits)
+        self.jobs = MemoryJobs(self.limits.max_lane_jobs)
+        self.files = UploadedFiles(self.folder / "files", self.new_id, self.clock, self.limits.max_files_bytes)
+        return self.app()
 
     def app(self, **other: Any) -> Flask:
         """The application; `other` replaces parts, for example a store that is away."""
         jobs, bells = other.get("jobs", self.jobs), other.get("bells", self.bells)
-        submission = Submission(jobs, bells, self.models, self.aliases, self.new_id, self.clock, RULES)
+        aliases = other.get("aliases", self.aliases)
+        submission = Submission(jobs, bells, self.models, aliases, self.new_id, self.clock, RULES)
         parts = Parts(
             jobs=jobs,
-            lanes=MemoryLanes(self.jobs),
+            lanes=other.get("lanes", MemoryLanes(self.jobs)),
             models=self.models,
-            aliases=self.aliases,
+            aliases=aliases,
             files=self.files,
             workers=Workers(),  # type: ignore[arg-type]
             submission=submission,
@@ -100,7 +108,7 @@ class Gateway:
             sha256="0" * 64,
             size_bytes=1,
             created_at=self.clock(),
-            job_id="job_x",
+            job_id=self.new_id("job"),
             source="push",
             estimator="LogisticRegression()",
             environment={"sklearn": "1.9.1"},
@@ -134,13 +142,23 @@ class AwayBells:
         raise UnavailableError("the queue does not answer")
 
 
+def away(*_: Any, **__: Any) -> Any:
+    raise UnavailableError("Redis does not answer")
+
+
 class AwayJobs(MemoryJobs):
     """A store that cannot be reached."""
 
-    def ping(self) -> None:
-        raise UnavailableError("Redis does not answer")
+    create = repeated = read = read_with_result = read_work = page = replace = delete = dead_letters = away
+    memory = ping = away
 
-    create = repeated = read = read_with_result = page = replace = lambda *_, **__: AwayJobs.ping(None)  # type: ignore[assignment,arg-type]
+
+class AwayLanes(MemoryLanes):
+    depths = away
+
+
+class AwayAliases(MemoryAliases):
+    read = move = history = away
 
 
 @pytest.fixture

@@ -337,7 +337,7 @@ def test_an_unknown_job_is_not_waited_for_and_holds_no_place(http: FlaskClient) 
 # Half done
 
 
-def test_a_training_that_could_not_be_rung_for_is_not_in_the_way_of_the_next(gateway: Gateway) -> None:
+def test_a_training_that_could_not_be_rung_for_is_accepted_and_keeps_a_second_one_out(gateway: Gateway) -> None:
     header = ",".join([*ROW, "survived"]).encode() + b"\n"
     away, there = gateway.app(bells=AwayBells()).test_client(), gateway.app().test_client()
     file_id = there.post("/v1/files", data=header, headers={"Content-Type": "text/csv"}).json["id"]
@@ -345,15 +345,16 @@ def test_a_training_that_could_not_be_rung_for_is_not_in_the_way_of_the_next(gat
 
     answers = [http.post("/v1/models/titanic/trainings", json=request).status_code for http in (away, there)]
 
-    assert answers == [503, 202]
+    assert answers == [202, 409]
 
 
-def test_a_push_that_could_not_be_rung_for_leaves_nothing(gateway: Gateway) -> None:
+def test_a_push_that_could_not_be_rung_for_is_accepted_with_its_files(gateway: Gateway) -> None:
     from tests.api.test_models import push  # noqa: PLC0415 - the form of a push is written down there
 
     answer = push(gateway.app(bells=AwayBells()).test_client())
 
-    assert (answer.status_code, gateway.recorded(), gateway.stored_files()) == (503, [], [])
+    assert (answer.status_code, gateway.recorded()) == (202, [answer.json["id"]])
+    assert len(gateway.stored_files()) == 2
 
 
 # The document

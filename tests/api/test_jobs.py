@@ -3,28 +3,9 @@
 import pytest
 from flask.testing import FlaskClient
 
-from queuecast.domain.job import Failure, Job, Progress
-from tests.api.conftest import PREDICTIONS, ROW, Gateway
-
-
-def submitted(http: FlaskClient, **more: object) -> str:
-    job_id: str = http.post(PREDICTIONS, json={"inputs": [ROW], **more}).json["id"]
-    return job_id
-
-
-def claimed(gateway: Gateway, job_id: str) -> Job:
-    job = gateway.jobs.read(job_id).claimed("host:7", gateway.clock())
-    gateway.jobs.replace(job)
-    return job
-
-
-def ended(gateway: Gateway, job_id: str, result: bytes = b'{"predictions":[0]}') -> None:
-    gateway.jobs.replace(claimed(gateway, job_id).succeeded(gateway.clock(), 3600), result)
-
-
-def failed(gateway: Gateway, job_id: str) -> None:
-    failure = Failure("prediction_failed", "predict raised ValueError: no")
-    gateway.jobs.replace(claimed(gateway, job_id).failed(failure, gateway.clock(), 3600))
+from queuecast.domain.job import Progress, State
+from tests.api.conftest import ROW, Gateway
+from tests.api.lives import claimed, dead_letter, ended, failed, in_state, lost, submitted
 
 
 def test_a_running_job_shows_its_worker_attempt_and_progress(gateway: Gateway, http: FlaskClient) -> None:
@@ -82,6 +63,91 @@ def test_cancel_is_immediate_for_a_queued_job_and_a_request_to_a_running_one(
     assert [answer.status_code for answer in answers] == [200, 200, 202, 202, 409, 404]
     assert [answer.json.get("state") for answer in answers[:4]] == ["canceled", "canceled", "canceling", "canceling"]
     assert http.get(f"/v1/jobs/{queued}/result").json["code"] == "canceled"
+
+
+def test_a_job_tells_its_life_from_its_acceptance_to_its_end(gateway: Gateway, http: FlaskClient) -> None:
+    job_id = submitted(http)
+    gateway.clock.now += 1
+    lost(gateway, job_id)
+    gateway.clock.now += 1
+    ended(gateway, job_id)
+
+    job = http.get(f"/v1/jobs/{job_id}").json
+
+    assert job["timeline"] == [
+        {"event": event, "at": f"2023-11-14T22:13:2{second}.000Z", "attempt": attempt, "worker": worker, "detail": told}
+        for event, second, attempt, worker, told in [
+            ("accepted", 0, 0, None, ""),
+            ("claimed", 1, 1, "host:7", ""),
+            ("lost", 1, 1, "host:7", "worker host:7 was not heard of for 30 s"),
+            ("retried", 1, 1, None, "after 0.5 s"),
+            ("claimed", 2, 2, "host:7", ""),
+            ("finished", 2, 2, "host:7", "succeeded"),
+        ]
+    ]
+    assert (job["attempt"], job["lost_attempts"], job["max_attempts"]) == (2, 1, 3)
+
+
+def test_a_job_that_waits_for_its_next_attempt_says_until_when(gateway: Gateway, http: FlaskClient) -> None:
+    job_id = submitted(http)
+    lost(gateway, job_id)
+
+    job = http.get(f"/v1/jobs/{job_id}").json
+
+    assert (job["state"], job["not_before"], job["worker"]) == ("queued", "2023-11-14T22:13:20.500Z", None)
+    assert (job["attempt"], job["lost_attempts"], job["queued_at"]) == (1, 1, "2023-11-14T22:13:20.000Z")
+
+
+def test_a_dead_letter_is_a_failed_job_with_the_code_of_what_was_lost(gateway: Gateway, http: FlaskClient) -> None:
+    job_id = dead_letter(gateway, http)
+
+    job, result = http.get(f"/v1/jobs/{job_id}").json, http.get(f"/v1/jobs/{job_id}/result")
+
+    assert (job["state"], job["error"]["code"], job["attempt"], job["lost_attempts"]) == ("failed", "worker_lost", 3, 3)
+    assert (result.status_code, result.json["code"]) == (409, "worker_lost")
+
+
+# Deleting
+
+
+@pytest.mark.parametrize("state", State)
+def test_an_ended_job_can_be_deleted_and_no_other(gateway: Gateway, http: FlaskClient, state: State) -> None:
+    job_id = in_state(gateway, http, state)
+
+    answer = http.delete(f"/v1/jobs/{job_id}")
+
+    is_ended = state in (State.CANCELED, State.EXPIRED, State.SUCCEEDED, State.FAILED)
+    assert answer.status_code == (204 if is_ended else 409)
+    if not is_ended:
+        assert (answer.json["code"], state.value in answer.json["detail"]) == ("illegal_move", True)
+        assert http.get(f"/v1/jobs/{job_id}").json["state"] == state.value
+
+
+def test_a_deleted_job_is_gone_on_every_route_and_from_every_list(gateway: Gateway, http: FlaskClient) -> None:
+    job_id = dead_letter(gateway, http)
+    http.delete(f"/v1/jobs/{job_id}")
+
+    answers = [
+        http.get(f"/v1/jobs/{job_id}"),
+        http.get(f"/v1/jobs/{job_id}", headers={"Prefer": "wait=20"}),
+        http.get(f"/v1/jobs/{job_id}/result"),
+        http.post(f"/v1/jobs/{job_id}/cancel"),
+        http.post(f"/v1/jobs/{job_id}/retry"),
+        http.delete(f"/v1/jobs/{job_id}"),
+        http.post(f"/v1/dead-letters/{job_id}/replay"),
+    ]
+
+    assert [(answer.status_code, answer.json["code"]) for answer in answers] == [(410, "job_gone")] * 7
+    assert http.get("/v1/jobs").json["data"] == http.get("/v1/dead-letters").json["data"] == []
+
+
+def test_deleting_what_never_was_is_a_404(http: FlaskClient) -> None:
+    answer = http.delete("/v1/jobs/job_x")
+
+    assert (answer.status_code, answer.json["code"]) == (404, "unknown_job")
+
+
+# Lists
 
 
 def test_jobs_are_listed_newest_first_in_pages(http: FlaskClient) -> None:

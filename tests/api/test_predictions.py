@@ -2,11 +2,15 @@
 
 import json
 import threading
+from typing import Any
 
+import pytest
 from flask.testing import FlaskClient
 
 from queuecast.domain.errors import UnknownJobError
-from tests.api.conftest import PREDICTIONS, ROW, AwayBells, AwayJobs, Gateway
+from tests.api.conftest import PREDICTIONS, ROW, AwayBells, Gateway
+
+TRAINING_FILE = ",".join([*ROW, "survived"]).encode() + b"\n"
 
 
 def finish_when_rung(gateway: Gateway, result: bytes) -> threading.Thread:
@@ -16,7 +20,7 @@ def finish_when_rung(gateway: Gateway, result: bytes) -> threading.Thread:
         pause = threading.Event()
         while not gateway.bells.rung:
             pause.wait(0.005)
-        claimed = gateway.jobs.read(gateway.bells.rung[-1]).claimed("w", gateway.clock())
+        claimed = gateway.jobs.read(gateway.recorded()[0]).claimed("w", gateway.clock())
         gateway.jobs.replace(claimed)
         gateway.jobs.replace(claimed.succeeded(gateway.clock(), 3600), result)
 
@@ -35,7 +39,7 @@ def test_a_submit_is_accepted_recorded_and_rung_for(gateway: Gateway, http: Flas
     assert answer.headers["Retry-After"] == "1"
     assert (job["state"], job["model"]["version"], job["model"]["alias"]) == ("queued", 1, "champion")
     assert (job["metadata"], job["created_at"]) == ({"passenger": 7}, "2023-11-14T22:13:20.000Z")
-    assert gateway.bells.rung == [job["id"]]
+    assert gateway.bells.rung == ["prediction/titanic/1/predict"]
     assert (work.n_rows, json.loads(rows)) == (1, [ROW])
 
 
@@ -106,25 +110,58 @@ def test_a_deadline_is_kept_in_the_job(http: FlaskClient) -> None:
     assert job["expires_at"] == "2023-11-14T22:14:20.000Z"
 
 
-def test_a_job_that_cannot_be_rung_for_is_taken_back_and_said_to_be_unavailable(gateway: Gateway) -> None:
+def test_a_burst_for_one_version_and_method_is_rung_for_once(gateway: Gateway, http: FlaskClient) -> None:
+    for method in ("predict", "predict", "predict_proba", "predict"):
+        http.post(PREDICTIONS, json={"inputs": [ROW], "method": method})
+
+    assert gateway.bells.rung == ["prediction/titanic/1/predict", "prediction/titanic/1/predict_proba"]
+
+
+def test_a_job_that_cannot_be_rung_for_is_accepted_because_the_reaper_rings(gateway: Gateway) -> None:
     answer = gateway.app(bells=AwayBells()).test_client().post(PREDICTIONS, json={"inputs": [ROW]})
 
-    assert (answer.status_code, answer.json["code"], answer.headers["Retry-After"]) == (503, "unavailable", "1")
+    assert (answer.status_code, gateway.recorded()) == (202, [answer.json["id"]])
+
+
+@pytest.mark.parametrize(
+    ("path", "most_s"), [("/v1/models/titanic/predictions", 300), ("/v1/models/titanic/trainings", 7200)]
+)
+@pytest.mark.parametrize(("more_s", "status"), [(-1, 202), (0, 202), (0.5, 422)])
+def test_a_run_may_be_given_less_time_than_the_setting_and_no_more(
+    http: FlaskClient, path: str, most_s: int, more_s: float, status: int
+) -> None:
+    file_id = http.post("/v1/files", data=TRAINING_FILE, headers={"Content-Type": "text/csv"}).json["id"]
+    body = {"inputs": [ROW]} if "predictions" in path else {"file_id": file_id, "target": "survived"}
+
+    answer = http.post(path, json=body | {"timeout_s": most_s + more_s})
+
+    assert answer.status_code == status
+    if status == 202:
+        assert answer.json["timeout_s"] == most_s + more_s
+    else:
+        (finding,) = answer.json["errors"]
+        assert (finding["pointer"], finding["code"]) == ("/timeout_s", "too_long")
+        assert f"found {most_s + more_s:g} s, expected at most {most_s} s" in finding["detail"]
+
+
+def test_a_run_has_the_time_of_the_setting_when_nothing_is_said(http: FlaskClient) -> None:
+    assert http.post(PREDICTIONS, json={"inputs": [ROW]}).json["timeout_s"] == 300
+
+
+@pytest.mark.parametrize("name", ["timeout_s", "expires_in_s"])
+@pytest.mark.parametrize("value", [0, -1, 86400 * 7 + 1, "10", True, [], 1e999])
+def test_a_time_that_makes_no_sense_is_pointed_at(gateway: Gateway, http: FlaskClient, name: str, value: Any) -> None:
+    data = json.dumps({"inputs": [ROW], name: value}).replace("Infinity", "1e999")
+
+    answer = http.post(PREDICTIONS, data=data, headers={"Content-Type": "application/json"})
+
+    assert (answer.status_code, [error["pointer"] for error in answer.json["errors"]]) == (422, [f"/{name}"])
     assert gateway.recorded() == []
 
 
-def test_a_store_that_is_away_is_a_503_everywhere(gateway: Gateway) -> None:
-    http = gateway.app(jobs=AwayJobs()).test_client()
-    answers = [
-        http.post(PREDICTIONS, json={"inputs": [ROW]}),
-        http.get("/v1/jobs"),
-        http.get("/v1/jobs/job_1"),
-        http.post("/v1/jobs/job_1/cancel"),
-        http.get("/readyz"),
-    ]
-
-    assert [(answer.status_code, answer.headers["Retry-After"]) for answer in answers] == [(503, "1")] * 5
-    assert http.get("/livez").status_code == 200
+@pytest.mark.parametrize("seconds", [0.001, 1, 86400 * 7])
+def test_a_deadline_may_be_up_to_seven_days_away(http: FlaskClient, seconds: float) -> None:
+    assert http.post(PREDICTIONS, json={"inputs": [ROW], "expires_in_s": seconds}).status_code == 202
 
 
 def test_readiness_counts_workers_and_does_not_depend_on_them(http: FlaskClient) -> None:

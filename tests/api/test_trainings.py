@@ -27,7 +27,7 @@ def test_a_training_is_accepted_with_its_file_and_parameters(gateway: Gateway, h
     assert (answer.status_code, answer.json["type"], answer.json["model"]["version"]) == (202, "training", 1)
     assert (work.file_sha256, work.target, work.params) == (gateway.files.stat(file_id).sha256, ("survived",), {"C": 2})
     assert work.promote is Promote.MANUAL
-    assert gateway.bells.rung == [answer.json["id"]]
+    assert gateway.bells.rung == ["training"]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 import json
 import os
 import pty
+import re
 import socket
 import subprocess
 import sys
@@ -69,11 +70,11 @@ def inputs_sent(gateway: ScriptedGateway) -> Any:
     return gateway.only(PREDICT).json["inputs"]
 
 
-def seen_in_a_terminal(gateway: ScriptedGateway, *arguments: str) -> str:
-    """What a person sees in a terminal of 80 columns, control sequences included."""
+def seen_in_a_terminal(gateway: ScriptedGateway, *arguments: str, columns: int = 80) -> str:
+    """What a person sees in a terminal so wide, control sequences included."""
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "queuecast.cli", "--url", gateway.url, *arguments]
-    environment = os.environ | {"COLUMNS": "80", "TERM": "xterm"}
+    environment = os.environ | {"COLUMNS": str(columns), "TERM": "xterm"}
     with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment) as running:
         os.close(theirs)
         seen = b""
@@ -320,6 +321,9 @@ def test_a_retry_leaves_stdout_to_the_result(gateway: ScriptedGateway) -> None:
         ["promote", "titanic", "champion"],
         ["jobs", "--state", "done"],
         ["jobs", "show"],
+        ["job"],
+        ["retry"],
+        ["queues", "prediction"],
     ],
 )
 def test_a_line_that_cannot_be_meant_is_a_usage_error(gateway: ScriptedGateway, arguments: list[str]) -> None:
@@ -513,6 +517,198 @@ def test_a_terminal_shows_state_stage_and_progress_while_waiting(gateway: Script
     assert "training running, fit (713 rows)" in seen
     assert "2/7 stages" in seen
     assert "titanic version 4 is the champion now" in seen
+
+
+# A job's life
+
+
+WORKER = "5c3f0a2b91d4.9f3ab1:17"
+
+
+def moment(event: str, at: str, attempt: int, worker: str | None = None, detail: str = "") -> dict[str, Any]:
+    at = f"2026-01-31T12:00:{at}Z"
+    return {"event": event, "at": at, "attempt": attempt, "worker": worker, "detail": detail}
+
+
+LIFE = [
+    moment("accepted", "00.000", 0),
+    moment("claimed", "00.004", 1, WORKER),
+    moment("lost", "30.100", 1, WORKER, f"worker {WORKER} was not heard of for 30 s"),
+    moment("retried", "30.100", 1, None, "after 0.5 s"),
+    moment("claimed", "31.000", 2, WORKER),
+    moment("given_back", "35.500", 2, WORKER),
+]
+RETRIED = job("queued", attempt=2, lost_attempts=1, max_attempts=3, timeline=LIFE)
+
+
+@pytest.mark.parametrize("command", [["job"], ["jobs", "show"]], ids=" ".join)
+def test_a_job_is_shown_with_its_life(gateway: ScriptedGateway, command: list[str]) -> None:
+    gateway.on(JOB, RETRIED)
+
+    rows = lines(run(gateway, *command, "job_1").stdout)
+
+    assert ["AFTER", "EVENT", "ATTEMPT", "WORKER"] in rows
+    assert ["0", "ms", "accepted", "-"] in rows
+    assert ["4", "ms", "claimed", "1", WORKER] in rows
+    assert ["30.1", "s", "lost", "1", WORKER, *f"worker {WORKER} was not heard of for 30 s".split()] in rows
+    assert ["30.1", "s", "retried", "1", "after", "0.5", "s"] in rows
+    assert ["35.5", "s", "given", "back", "2", WORKER] in rows
+
+
+def test_attempts_tell_those_that_were_lost_apart(gateway: ScriptedGateway) -> None:
+    gateway.on(JOB, RETRIED, RETRIED | {"lost_attempts": 0})
+
+    first, second = [lines(run(gateway, "job", "job_1").stdout) for _ in range(2)]
+
+    assert ["attempt", *["2,", "1", "of", "at", "most", "3", "lost"]] in first
+    assert ["attempt", "2"] in second
+
+
+def test_a_job_that_waits_for_its_next_attempt_says_until_when_and_runs_no_clock(gateway: ScriptedGateway) -> None:
+    waiting = RETRIED | {"not_before": "2026-01-31T12:00:36.000Z", "started_at": "2026-01-31T12:00:31.000Z"}
+    gateway.on(JOB, waiting)
+
+    rows = lines(run(gateway, "job", "job_1").stdout)
+
+    assert ["next", "attempt", "2026-01-31T12:00:36.000Z"] in rows
+    assert [row for row in rows if row[:1] == ["took"]] == []
+
+
+def test_a_narrow_terminal_has_no_room_for_workers(gateway: ScriptedGateway) -> None:
+    gateway.on(JOB, RETRIED)
+
+    narrow, wide = [seen_in_a_terminal(gateway, "job", "job_1", columns=columns) for columns in (60, 80)]
+
+    assert ("WORKER" in narrow, "WORKER" in wide) == (False, True)
+    assert max(map(len, lines_without_control(narrow))) <= 60
+
+
+def lines_without_control(seen: str) -> list[str]:
+    return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", seen).splitlines()
+
+
+def test_a_job_of_a_gateway_that_keeps_no_timeline_is_shown_without(gateway: ScriptedGateway) -> None:
+    gateway.on(JOB, job())
+
+    assert "AFTER" not in run(gateway, "job", "job_1").stdout
+
+
+def test_a_retry_waits_for_the_new_job(gateway: ScriptedGateway) -> None:
+    gateway.on(JOB, job("failed"))
+    gateway.on("POST /v1/jobs/job_1/retry", Answer(job(id="job_2", retry_of="job_1"), 202))
+    gateway.on("GET /v1/jobs/job_2", PREDICTED | {"id": "job_2", "revision": 2})
+
+    result = run(gateway, "retry", "job_1")
+
+    assert (result.exit_code, lines(result.stdout)[2]) == (0, ["1", "lived"])
+
+
+def test_a_retry_that_is_not_waited_for_prints_the_id_of_the_new_job(gateway: ScriptedGateway) -> None:
+    gateway.on(JOB, job("failed"))
+    gateway.on("POST /v1/jobs/job_1/retry", Answer(job(id="job_2", retry_of="job_1"), 202))
+
+    assert run(gateway, "retry", "job_1", "--no-wait").stdout == "job_2\n"
+
+
+# queues and dead letters
+
+
+QUEUES = {
+    "data": [
+        {
+            "lane": "prediction/titanic/3/predict",
+            "type": "prediction",
+            "waiting": 12041,
+            "reserved": 16,
+            "oldest_wait_s": 12.5,
+            "limit": 10000,
+        },
+        {"lane": "training", "type": "training", "waiting": 0, "reserved": 1, "oldest_wait_s": None, "limit": 10000},
+    ],
+    "limits": {
+        "rows": {"used": None, "limit": 10000, "unit": "rows", "error": "invalid_input"},
+        "files": {"used": 5 * 2**30, "limit": 10 * 2**30, "unit": "bytes", "error": "files_full"},
+        "redis_memory": {"used": 2048, "limit": 0, "unit": "bytes", "error": "store_full"},
+    },
+    "dead_letters": 2,
+    "next_cursor": None,
+}
+
+
+def test_queues_shows_lanes_limits_and_dead_letters(gateway: ScriptedGateway) -> None:
+    gateway.on("GET /v1/queues", QUEUES)
+
+    result = run(gateway, "queues")
+
+    assert [row for row in lines(result.stdout) if row] == [
+        ["LANE", "WAITING", "HELD", "OLDEST"],
+        ["prediction/titanic/3/predict", "12041", "16", "12", "s"],
+        ["training", "0", "1", "-"],
+        ["LIMIT", "USED", "OF", "ERROR"],
+        ["rows", "10,000", "rows", "invalid_input"],
+        ["files", "5.0", "GiB", "10.0", "GiB", "files_full"],
+        ["redis", "memory", "2", "KiB", "no", "limit", "store_full"],
+        ["2", "dead", "letters;", "queuecast", "dead-letters", "lists", "them"],
+    ]
+
+
+def test_queues_without_jobs_says_so(gateway: ScriptedGateway) -> None:
+    gateway.on("GET /v1/queues", QUEUES | {"data": [], "dead_letters": 0})
+
+    result = run(gateway, "queues")
+
+    assert result.stdout.splitlines()[0].strip() == "no jobs wait"
+    assert "dead letter" not in result.stdout
+
+
+def test_a_lanes_name_is_never_cut(gateway: ScriptedGateway) -> None:
+    name = f"prediction/{'a-long-name-' * 4}/112/predict_proba"
+    gateway.on("GET /v1/queues", QUEUES | {"data": [QUEUES["data"][0] | {"lane": name}]})  # type: ignore[index]
+
+    seen = [line.rstrip() for line in lines_without_control(seen_in_a_terminal(gateway, "queues", columns=60))]
+
+    width = seen[0].index("WAITING")
+    assert "".join(line[:width].strip() for line in seen[1 : seen.index("")]) == name
+    assert max(map(len, seen)) <= 60
+
+
+def test_queues_for_programs_are_the_document(gateway: ScriptedGateway) -> None:
+    gateway.on("GET /v1/queues", QUEUES)
+
+    assert json.loads(run(gateway, "queues", "--json").stdout) == QUEUES
+
+
+def test_dead_letters_are_listed_with_their_error(gateway: ScriptedGateway) -> None:
+    letter = job("failed", error={"title": "The worker was lost", "code": "worker_lost"})
+    gateway.on("GET /v1/dead-letters", {"data": [letter], "next_cursor": None})
+
+    rows = lines(run(gateway, "dead-letters").stdout)
+
+    assert rows[0] == ["JOB", "MODEL", "AGE", "ERROR"]
+    assert (rows[1][:3], rows[1][-1]) == (["job_1", "titanic", "3"], "worker_lost")
+
+
+def test_no_dead_letters_is_said(gateway: ScriptedGateway) -> None:
+    gateway.on("GET /v1/dead-letters", {"data": [], "next_cursor": None})
+
+    assert run(gateway, "dead-letters").stdout.strip() == "no dead letters"
+
+
+def test_a_dead_letter_is_replayed_and_waited_for(gateway: ScriptedGateway) -> None:
+    gateway.on("POST /v1/dead-letters/job_1/replay", Answer(job(id="job_2", retry_of="job_1"), 202))
+    gateway.on("GET /v1/jobs/job_2", PREDICTED | {"id": "job_2", "revision": 2})
+
+    result = run(gateway, "dead-letters", "--replay", "job_1")
+
+    assert (result.exit_code, lines(result.stdout)[2]) == (0, ["1", "lived"])
+
+
+def test_a_dead_letter_that_somebody_else_replayed_is_one_line(gateway: ScriptedGateway) -> None:
+    gateway.on("POST /v1/dead-letters/job_1/replay", problem(409, "Not possible now", detail="job_1 is no dead letter"))
+
+    result = run(gateway, "dead-letters", "--replay", "job_1")
+
+    assert (result.exit_code, result.stderr) == (1, "Error: 409 Not possible now: job_1 is no dead letter\n")
 
 
 # models

@@ -5,6 +5,8 @@ import socket
 import subprocess
 import sys
 import time
+import uuid
+from collections.abc import Callable
 from datetime import UTC, datetime
 from email import message_from_bytes
 from pathlib import Path
@@ -27,6 +29,7 @@ from tests.client.scripted_gateway import Answer, Asked, ScriptedGateway, job, p
 PREDICT = "POST /v1/models/titanic/predictions"
 JOB = "GET /v1/jobs/job_1"
 PUSH = "POST /v1/models/titanic/versions"
+TRAIN = "POST /v1/models/titanic/trainings"
 RESULT = {"method": "predict", "predictions": [1]}
 
 
@@ -315,6 +318,55 @@ def test_cancel_shows_the_state_after_it(client: Client, gateway: ScriptedGatewa
     assert client.job("job_1").cancel().state == "canceling"
 
 
+def test_a_retry_is_another_job(client: Client, gateway: ScriptedGateway) -> None:
+    gateway.on(JOB, job("failed"))
+    gateway.on("POST /v1/jobs/job_1/retry", Answer(job(id="job_2", retry_of="job_1"), 202))
+    first = client.job("job_1")
+
+    again = first.retry()
+
+    assert (first.id, first.state, again.id, again.body["retry_of"]) == ("job_1", "failed", "job_2", "job_1")
+
+
+def test_a_job_that_has_its_answer_is_not_retried(client: Client, gateway: ScriptedGateway) -> None:
+    gateway.on(JOB, job("succeeded"))
+    gateway.on("POST /v1/jobs/job_1/retry", problem(409, "The job's state does not allow this", code="illegal_move"))
+
+    with pytest.raises(ApiError, match="409 The job's state does not allow this"):
+        client.job("job_1").retry()
+
+
+def test_a_job_tells_its_timeline(client: Client, gateway: ScriptedGateway) -> None:
+    moment = {"event": "accepted", "at": "2026-01-31T12:00:00.000Z", "attempt": 0, "worker": None, "detail": ""}
+    gateway.on(JOB, job(timeline=[moment]), job())
+
+    assert client.job("job_1").timeline == [moment]
+    assert client.job("job_1").timeline == []  # of a gateway that keeps none
+
+
+def test_dead_letters_come_page_after_page_and_one_can_be_replayed(client: Client, gateway: ScriptedGateway) -> None:
+    gateway.on(
+        "GET /v1/dead-letters",
+        {"data": [job("failed", id="job_3"), job("failed", id="job_2")], "next_cursor": "2"},
+        {"data": [job("failed", id="job_1")], "next_cursor": None},
+    )
+    gateway.on("POST /v1/dead-letters/job_3/replay", Answer(job(id="job_4", retry_of="job_3"), 202))
+
+    letters = list(client.dead_letters())
+    again = client.replay(letters[0].id)
+
+    assert [letter.id for letter in letters] == ["job_3", "job_2", "job_1"]
+    assert gateway.asked_for("GET /v1/dead-letters")[1].query["cursor"] == "2"
+    assert (again.id, again.body["retry_of"]) == ("job_4", "job_3")
+
+
+def test_the_queues_are_told_as_they_are(client: Client, gateway: ScriptedGateway) -> None:
+    found = {"data": [], "limits": {}, "dead_letters": 0, "next_cursor": None}
+    gateway.on("GET /v1/queues", found)
+
+    assert client.queues() == found
+
+
 # Uploads, trainings and pushes
 
 
@@ -592,13 +644,95 @@ def test_a_read_over_a_broken_connection_is_done_again(client: Client, gateway: 
     assert client.model("titanic") == {"name": "titanic"}
 
 
-def test_a_submit_over_a_broken_connection_is_not_done_again(client: Client, gateway: ScriptedGateway) -> None:
-    gateway.on(PREDICT, Answer(breaks=True), Answer(job(), 202))
+def submitted(client: Client, kind: str, folder: Path) -> str:
+    """Submits one of each kind and says which call that is."""
+    if kind == "prediction":
+        client.predict("titanic", [[1]])
+        return PREDICT
+    if kind == "training":
+        client.train("titanic", pd.DataFrame({"age": [1.0], "survived": [1]}), "survived")
+        return TRAIN
+    if kind == "push":
+        client.push("titanic", LogisticRegression().fit([[0.0], [1.0]], [0, 1]), [[0.0], [1.0]])
+        return PUSH
+    (folder / "m.skops").write_bytes(b"PK\x03\x04 model")
+    (folder / "rows.csv").write_bytes(b"age\n29\n")
+    client.push_file("titanic", folder / "m.skops", folder / "rows.csv", "survived")
+    return PUSH
+
+
+def script_submits(gateway: ScriptedGateway, *answers: Answer) -> None:
+    gateway.on("POST /v1/files", Answer({"id": "file_1"}, 201))
+    for call in (PREDICT, TRAIN, PUSH):
+        gateway.on(call, *answers, Answer(job(), 202))
+
+
+SUBMITS = ["prediction", "training", "push", "push of a file"]
+
+
+@pytest.mark.parametrize("kind", SUBMITS)
+def test_every_submit_carries_a_key_of_its_own(
+    client: Client, gateway: ScriptedGateway, tmp_path: Path, kind: str
+) -> None:
+    script_submits(gateway)
+
+    submitted(client, kind, tmp_path)
+    call = submitted(client, kind, tmp_path)
+
+    keys = [uuid.UUID(asked.headers["idempotency-key"]) for asked in gateway.asked_for(call)]
+    assert (len(set(keys)), {key.version for key in keys}) == (2, {4})
+
+
+@pytest.mark.parametrize("kind", SUBMITS)
+@pytest.mark.parametrize("status", [None, 429, 503], ids=["broken connection", "429", "503"])
+def test_a_submit_is_sent_again_whole_and_with_the_same_key(
+    client: Client, gateway: ScriptedGateway, tmp_path: Path, kind: str, status: int | None
+) -> None:
+    trouble = Answer(breaks=True) if status is None else problem(status, "later")
+    trouble.headers["Retry-After"] = "0"
+    script_submits(gateway, trouble, trouble)
+
+    call = submitted(client, kind, tmp_path)
+
+    asked = gateway.asked_for(call)
+    assert (len(asked), len({each.headers["idempotency-key"] for each in asked})) == (3, 1)
+    whole = [parts_of(each) if call == PUSH else each.json for each in asked]
+    assert whole == [whole[0]] * 3
+
+
+def test_a_submit_over_a_connection_that_stays_broken_is_given_up_and_said_to_be_perhaps_accepted(
+    client: Client, gateway: ScriptedGateway
+) -> None:
+    gateway.on(PREDICT, Answer(breaks=True))
 
     with pytest.raises(GatewayUnreachable, match=r"broke during POST .*may have been accepted"):
         client.predict("titanic", [[1]])
 
-    assert len(gateway.asked) == 1
+    assert len(gateway.asked) == 5
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda client: client.job("job_1").retry(),
+        lambda client: client.job("job_1").cancel(),
+        lambda client: client.replay("job_1"),
+        lambda client: client.rollback("titanic"),
+    ],
+    ids=["retry", "cancel", "replay", "rollback"],
+)
+def test_what_has_no_key_is_not_sent_again_over_a_broken_connection(
+    client: Client, gateway: ScriptedGateway, act: Callable[[Client], object]
+) -> None:
+    gateway.on(JOB, job("failed"))
+    for call in ("jobs/job_1/retry", "jobs/job_1/cancel", "dead-letters/job_1/replay", "models/titanic/rollback"):
+        gateway.on(f"POST /v1/{call}", Answer(breaks=True), Answer(job(), 202))
+
+    with pytest.raises(GatewayUnreachable, match="may have been accepted"):
+        act(client)
+
+    (posted,) = [asked for asked in gateway.asked if asked.method == "POST"]
+    assert "idempotency-key" not in posted.headers
 
 
 def test_a_refusal_of_the_input_is_not_tried_again(client: Client, gateway: ScriptedGateway) -> None:
