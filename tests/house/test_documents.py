@@ -76,7 +76,7 @@ def test_every_reference_of_the_openapi_document_resolves() -> None:
 
 def test_every_command_has_its_row(repository: Path) -> None:
     documented = {
-        " ".join(re.findall(r"^queuecast ((?:[a-z]+ ?)+)", row[0])).strip()
+        " ".join(re.findall(r"^queuecast ((?:[a-z]+(?:-[a-z]+)* ?)+)", row[0])).strip()
         for row in rows(repository / "docs/05-cli.md", "queuecast ")
     }
 
