@@ -48,11 +48,15 @@ class Beats:
         self._time = time
         self._asleep = threading.Semaphore(0)
         self._go = threading.Semaphore(0)
+        self._of_other_tests = set(threading.enumerate())
 
     def monotonic(self) -> float:
         return self._time.now
 
     def sleep(self, _seconds: float) -> None:
+        # A thread of a test that is over may come here too: it must not be taken for this test's.
+        if threading.current_thread() in self._of_other_tests:
+            threading.Event().wait()
         self._asleep.release()
         self._go.acquire()  # for ever, when the test is over
 
