@@ -259,6 +259,8 @@ class Execution:
         is_patient: waits for a store that is away until the lease is lost; only then raises UnavailableError.
         """
         while True:
+            # Looked at before: a write whose answer got lost takes the job out of its lane, and the lease with it.
+            is_lost = self._leases.reason_to_stop(reservation) is StopReason.LOST
             try:
                 moved = decide(self._jobs.read(reservation.job_id))
                 if moved is not None:
@@ -270,7 +272,7 @@ class Execution:
             except (UnknownJobError, JobStoppedError):
                 return None
             except UnavailableError:
-                if not is_patient or self._leases.reason_to_stop(reservation) is StopReason.LOST:
+                if is_lost or not is_patient:
                     raise
                 time.sleep(PATIENCE_PAUSE_S)
                 continue

@@ -54,9 +54,8 @@ class Beats:
         return self._time.now
 
     def sleep(self, _seconds: float) -> None:
-        # A thread of a test that is over may come here too: it must not be taken for this test's.
         if threading.current_thread() in self._of_other_tests:
-            threading.Event().wait()
+            threading.Event().wait()  # it woke too late to be put to sleep by its own
         self._asleep.release()
         self._go.acquire()  # for ever, when the test is over
 
@@ -80,6 +79,7 @@ class FickleJobs(MemoryJobs):
         self.is_away = False
         self.lost_answers = 0
         """So many writes go through without the writer hearing of it."""
+        self.on_lost_answer: Callable[[], None] = lambda: None
         self.writes: list[Callable[[], None]] = []
         """What others do after the next looks at a record, once each."""
 
@@ -109,6 +109,7 @@ class FickleJobs(MemoryJobs):
         must_ring = super().replace(job, result, entry)
         if self.lost_answers:
             self.lost_answers -= 1
+            self.on_lost_answer()
             raise UnavailableError("the connection broke before the answer came")
         return must_ring
 

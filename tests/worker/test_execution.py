@@ -845,6 +845,19 @@ def test_an_end_whose_answer_was_lost_is_written_once(stage: Stage, end: Result 
     assert stage.job().lost_attempts == (1 if state is State.QUEUED else 0)
 
 
+def test_a_beat_between_an_end_and_its_lost_answer_does_not_end_the_claim(stage: Stage) -> None:
+    """The beat finds that the job has left its lane, and it looked like a lease lost in an outage."""
+    stage.warm_up(2)
+    stage.submitted()
+    stage.submitted()
+    stage.jobs.on_lost_answer = stage.beats.once
+    stage.run = doing(lambda: setattr(stage.jobs, "lost_answers", 1))
+
+    stage.execution.answer(LANE)
+
+    assert [stage.job(f"job_{number}").state for number in (101, 102)] == [State.SUCCEEDED] * 2
+
+
 def back_after(stage: Stage, pauses: int) -> Callable[[], None]:
     """The store comes back when somebody has waited for it so often."""
     left = [pauses]
