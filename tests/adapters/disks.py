@@ -10,11 +10,11 @@ DISK_BYTES = 256 * 1024
 DISK_FILES = 40  # files and folders together
 
 
-def mount(folder: Path) -> bool:
+def mount(folder: Path, size_bytes: int = DISK_BYTES) -> bool:
     """A tmpfs of that size; False where that is not allowed."""
     if os.geteuid() != 0:
         return False
-    options = f"size={DISK_BYTES},nr_inodes={DISK_FILES}"
+    options = f"size={size_bytes},nr_inodes={DISK_FILES}"
     command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
     return subprocess.run(command, capture_output=True, check=False).returncode == 0
 

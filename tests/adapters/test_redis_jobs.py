@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -29,6 +30,7 @@ from queuecast.domain.errors import (
 )
 from queuecast.domain.job import JobType, Progress, State
 from queuecast.ports import JobFilter, Repeat, Reservation
+from tests.adapters.disks import mount, unmount
 from tests.adapters.steps import dead, ended, stored
 from tests.adapters.waits import Listener, at_once, until
 from tests.domain.records import NOW, RETENTION_S, a_job, a_move, work_of
@@ -478,6 +480,40 @@ def test_a_server_whose_disk_is_too_slow_is_told_and_the_job_is_there_for_who_as
             jobs.repeated(repeat)
         client.config_set("appendfsync", "always")
         assert until(lambda: repeated_or_none(jobs, repeat)) == job.id
+
+
+def test_a_server_whose_disk_is_full_refuses_submits_and_keeps_what_it_took(tmp_path: Path) -> None:
+    folder = tmp_path / "redis"
+    folder.mkdir()
+    if not mount(folder, 4 * 2**20):
+        pytest.skip("a disk of its own cannot be mounted here")
+    (folder / "ballast").write_bytes(bytes(2 * 2**20))
+    server = RedisServer(folder)
+    server.start()
+    taken: list[str] = []
+    try:
+        with connect(server.url) as client:
+            jobs = RedisJobs(client)
+
+            def is_refused() -> bool:
+                job = a_job()
+                try:
+                    jobs.create(job, WORK, b"x" * 50_000)
+                except UnavailableError as error:
+                    return "MISCONF" in error.detail
+                taken.append(job.id)
+                return False
+
+            until(is_refused, 30)
+            (folder / "ballast").unlink()
+            until(lambda: not is_refused(), 30)
+            server.kill()
+            server.start()
+
+            assert [jobs.read(job_id).id for job_id in taken] == taken
+    finally:
+        server.stop()
+        unmount(folder)
 
 
 def repeated_or_none(jobs: RedisJobs, repeat: Repeat) -> str | None:
