@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from tests.chaos.evidence import Evidence, Key
 from tests.chaos.plan import MEMORY_BOUND_BYTES
 
-PRESENCE = {"qc:jobs", "qc:audit", "qc:workers", "qc:reaper"}
+PRESENCE = {"qc:jobs", "qc:audit", "qc:workers", "qc:reaper", "qc:entries"}
 OVER = {  # what must be gone once no job is open, and why
     "qc:lane:": "a lane's stream is left",
     "qc:lanes": "lanes are noted as waiting",
@@ -53,7 +53,7 @@ def _unowned(key: Key, evidence: Evidence, jobs: set[str]) -> str:
         return "" if evidence.dead else "there are dead letters that the API does not show"
     if alias := re.fullmatch(r"qc:alias(?:es|-history):(.+)", name):
         return "" if alias[1] in evidence.moves else "aliases of a model that nobody pushed"
-    if name in PRESENCE or name == MUTEX or name.startswith(("qc:waits:", "_kombu.binding")):
+    if name in PRESENCE or name == MUTEX or name.startswith("_kombu.binding"):
         return ""
     return "a key without an owner"
 

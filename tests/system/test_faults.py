@@ -1,8 +1,5 @@
 """What a user sees when a part is away or a run goes wrong. Own processes, because they are broken on purpose."""
 
-import os
-import signal
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,9 +7,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from examples.titanic import train
 from queuecast import Client
-from queuecast.client import JobHandle
 from tests.system.conftest import Stack, wait_for
 
 pytestmark = [pytest.mark.redis, pytest.mark.xdist_group("faults")]
@@ -99,49 +94,3 @@ def test_a_worker_consumes_again_after_redis_came_back(broken: Stack, client: Cl
     broken.stop("steady")
 
     assert job.state == "succeeded"
-
-
-def start_long_training(client: Client, **params: int) -> JobHandle:
-    """A fit that takes minutes, seen running."""
-    job = client.train("hist", train.DATA, "survived", {"model__max_iter": 100_000, **params}, promote="never")
-    wait_for(lambda: (job.refresh().body["progress"] or {}).get("stage") == "fit", "the fit", 60)
-    return job
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_the_job_of_a_killed_pool_child_fails_as_worker_lost_and_the_next_one_runs(
-    broken: Stack, client: Client
-) -> None:
-    job = start_long_training(client)
-    (child,) = children(broken.processes["trainer"].pid)
-
-    os.kill(child, signal.SIGKILL)
-    job.wait(60)
-    after = client.train("titanic", train.DATA, "survived", promote="never").wait(60)
-
-    assert (job.state, job.body["error"]["code"]) == ("failed", "worker_lost")
-    assert after.state == "succeeded"
-
-
-def test_a_run_past_its_time_limit_is_ended_and_fails_as_timeout(broken: Stack, client: Client) -> None:
-    broken.stop("trainer")
-    broken.start_worker("trainer", "train", training_timeout_s=3)
-
-    job = start_long_training(client).wait(60)
-
-    assert (job.state, job.body["error"]["code"]) == ("failed", "timeout")
-
-
-def test_a_running_job_that_is_canceled_ends_as_canceled_and_writes_no_version(broken: Stack, client: Client) -> None:
-    versions = len(client.versions("hist"))
-    job = start_long_training(client)
-
-    asked = job.cancel().state
-    # The fit itself is not interrupted yet: its process is ended here as a time limit would.
-    (child,) = children(broken.processes["trainer"].pid)
-    os.kill(child, signal.SIGKILL)
-    job.wait(60)
-
-    assert asked == "canceling"
-    assert job.state == "canceled"
-    assert len(client.versions("hist")) == versions

@@ -1,4 +1,4 @@
-"""Flower sees every worker and every task by name and runtime; of the work it sees an id."""
+"""Flower sees every worker and every task by name, lane and runtime; of the jobs in the lane it sees nothing."""
 
 import re
 
@@ -13,7 +13,7 @@ from tests.system.conftest import START_WAIT_S, Stack, wait_for
 pytestmark = [pytest.mark.redis, pytest.mark.xdist_group("stack")]
 
 
-def test_flower_lists_workers_and_tasks_with_ids_only(stack: Stack, client: Client) -> None:
+def test_flower_lists_workers_and_tasks_with_their_lanes_only(stack: Stack, client: Client) -> None:
     port = free_port()
     flower = f"http://127.0.0.1:{port}"
     stack.start("flower", "celery", "flower", "--address=127.0.0.1", f"--port={port}", flower_unauthenticated_api=1)
@@ -41,10 +41,11 @@ def test_flower_lists_workers_and_tasks_with_ids_only(stack: Stack, client: Clie
         answer = httpx2.get(f"{flower}/tasks/datatable", params={**query, "columns[0][data]": "name"}, timeout=5)
         return answer.text
 
-    wait_for(lambda: job.id in task_rows(), "the task in Flower")
+    wait_for(lambda: "prediction/titanic/1/predict" in task_rows(), "the task in Flower")
     rows = task_rows()
     stack.stop("flower")
 
     assert "queuecast.predict" in rows
     assert re.search(r'"runtime": "?[0-9.]+', rows)
+    assert job.id not in rows
     assert "embarked" not in rows
