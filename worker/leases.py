@@ -68,6 +68,8 @@ class Leases:
 
     def hold(self, reservations: list[Reservation]) -> None:
         """Call it right after the reservation."""
+        if not reservations:
+            return
         with self._lock:
             if not self._holds:
                 self._renewed_at = time.monotonic()

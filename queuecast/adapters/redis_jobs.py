@@ -4,7 +4,7 @@ Keys: `qc:job:{id}` (fields revision, state, attempt, record, work, rows, result
 set of ids; they are UUIDv7, so their order is that of creation), `qc:training:{model}` (the model's live training),
 `qc:expiring` and `qc:delayed` (ids by start deadline, and by the end of a delay), `qc:dead` (dead letters by the time
 of their deletion), `qc:gone:{id}` (outlives the record, to tell a past job from none), `qc:idempotency:{digest}`.
-The scripts compare and write; the rules are in `queuecast.domain.job`.
+The scripts are in `queuecast.adapters.job_scripts`; the rules are in `queuecast.domain.job`.
 """
 
 import time
@@ -16,7 +16,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from queuecast.adapters.job_records import decode_job, decode_work, encode, gone_job, unknown_job
-from queuecast.adapters.lane_scripts import ALLOW_OOM, LANE_FUNCTIONS
+from queuecast.adapters.job_scripts import CREATE, DELETE, REPLACE, REQUEUE
 from queuecast.domain.errors import (
     ConflictError,
     IllegalMoveError,
@@ -40,100 +40,6 @@ REPEATABLE_S = 24 * 3600
 OVERDUE_A_LOOK = 500
 FSYNC_WAIT_MS = 4_000  # within the client's own socket timeout of 5 s
 
-# Ids are pruned from the index two at a time as new ones come in: records end by their own TTL.
-# No flag allows this script when memory is used up: its first write fails then, and nothing is written.
-_CREATE = (
-    LANE_FUNCTIONS
-    + """
-local id, lane, training, letter = ARGV[1], ARGV[7], ARGV[9], ARGV[13]
-local key, repeated = 'qc:job:' .. id, 'qc:idempotency:' .. ARGV[10]
-if ARGV[10] ~= '' then
-  local earlier = redis.call('HMGET', repeated, 'job', 'fingerprint')
-  if earlier[1] then return {earlier[2] == ARGV[11] and 'repeated' or 'reused', earlier[1], 0} end
-end
-if training ~= '' then
-  local holder = redis.call('GET', 'qc:training:' .. training)
-  if holder then return {'training', holder, 0} end
-end
-local length = redis.call('XLEN', 'qc:lane:' .. lane)
-if length >= tonumber(ARGV[8]) then return {'full', tostring(length), 0} end
-if letter ~= '' and not redis.call('ZSCORE', 'qc:dead', letter) then return {'letter', letter, 0} end
-redis.call('HSET', key, 'revision', ARGV[2], 'state', ARGV[3], 'record', ARGV[4], 'work', ARGV[5], 'rows', ARGV[6])
-if training ~= '' then redis.call('SET', 'qc:training:' .. training, id) end
-if ARGV[10] ~= '' then
-  redis.call('HSET', repeated, 'job', id, 'fingerprint', ARGV[11])
-  redis.call('EXPIRE', repeated, ARGV[12])
-end
-if letter ~= '' then redis.call('ZREM', 'qc:dead', letter) end
-if ARGV[14] ~= '' then redis.call('ZADD', 'qc:expiring', ARGV[14], id) end
-for _, old in ipairs(redis.call('ZRANGE', 'qc:jobs', 0, 1)) do
-  if redis.call('EXISTS', 'qc:job:' .. old) == 0 then redis.call('ZREM', 'qc:jobs', old) end
-end
-redis.call('ZADD', 'qc:jobs', 0, id)
-return {'', id, enter(id, lane)}
-"""
-)
-
-_REPLACE = (
-    ALLOW_OOM
-    + LANE_FUNCTIONS
-    + """
-local id, state, model, not_before, delete_at = ARGV[1], ARGV[3], ARGV[6], ARGV[7], ARGV[8]
-local key, ring = 'qc:job:' .. id, 0
-local revision = redis.call('HGET', key, 'revision')
-if not revision then return {'unknown', 0} end
-if ARGV[11] ~= '' and redis.call('HGET', key, 'entry') ~= ARGV[11] then return {'taken', 0} end
-if tonumber(revision) ~= tonumber(ARGV[2]) - 1 then return {revision, 0} end
-redis.call('HSET', key, 'revision', ARGV[2], 'state', state, 'record', ARGV[4], 'attempt', ARGV[12])
-if ARGV[5] ~= '' then redis.call('HSET', key, 'result', ARGV[5]) end
-if state == 'running' then
-  redis.call('ZREM', 'qc:expiring', id)
-elseif state == 'queued' then
-  leave(id)
-  if not_before ~= '' then redis.call('ZADD', 'qc:delayed', not_before, id)
-  else ring = enter(id, redis.call('HGET', key, 'lane')) end
-elseif delete_at ~= '' then
-  leave(id)
-  redis.call('ZREM', 'qc:expiring', id)
-  redis.call('ZREM', 'qc:delayed', id)
-  local lock = 'qc:training:' .. model
-  if model ~= '' and redis.call('GET', lock) == id then redis.call('DEL', lock) end
-  if state == 'succeeded' then redis.call('HDEL', key, 'work', 'rows') end
-  if ARGV[10] == '1' then redis.call('ZADD', 'qc:dead', delete_at, id) end
-  redis.call('EXPIREAT', key, delete_at)
-  redis.call('SET', 'qc:gone:' .. id, '', 'EXAT', ARGV[9])
-end
-redis.call('PUBLISH', 'qc:changes', id)
-return {'', ring}
-"""
-)
-
-_DELETE = """
-local key = 'qc:job:' .. ARGV[1]
-local state = redis.call('HGET', key, 'state')
-if not state then return 'unknown' end
-if not string.find(ARGV[2], ' ' .. state .. ' ', 1, true) then return state end
-redis.call('DEL', key)
-redis.call('ZREM', 'qc:jobs', ARGV[1])
-redis.call('ZREM', 'qc:dead', ARGV[1])
-return ''
-"""
-
-
-# For a store that was filled from a backup, which has the records and not the lanes.
-_REQUEUE = (
-    ALLOW_OOM
-    + LANE_FUNCTIONS
-    + """
-local key = 'qc:job:' .. ARGV[1]
-local job = redis.call('HMGET', key, 'state', 'lane', 'entry')
-if job[1] ~= 'queued' or redis.call('ZSCORE', 'qc:delayed', ARGV[1]) then return 0 end
-if job[3] and #redis.call('XRANGE', 'qc:lane:' .. job[2], job[3], job[3]) == 1 then return 0 end
-enter(ARGV[1], job[2])
-return 1
-"""
-)
-
 
 def connect(url: str) -> redis.Redis:
     """A client that fails fast instead of retrying by itself: a hidden retry would write twice."""
@@ -149,10 +55,10 @@ class RedisJobs:
         self._redis = client
         self._max_lane_jobs = max_lane_jobs
         self._durable = durable
-        self._create = client.register_script(_CREATE)
-        self._replace = client.register_script(_REPLACE)
-        self._delete = client.register_script(_DELETE)
-        self._requeue = client.register_script(_REQUEUE)
+        self._create = client.register_script(CREATE)
+        self._replace = client.register_script(REPLACE)
+        self._delete = client.register_script(DELETE)
+        self._requeue = client.register_script(REQUEUE)
 
     def create(
         self, job: Job, work: Work, rows: bytes = b"", repeat: Repeat | None = None, replayed_letter: str | None = None
@@ -189,7 +95,7 @@ class RedisJobs:
     def _durably(self, args: list[Any]) -> Any:
         """The same on one connection with the wait for the disk behind it."""
         pipe = self._redis.pipeline(transaction=False)
-        pipe.script_load(_CREATE)
+        pipe.script_load(CREATE)
         pipe.evalsha(self._create.sha, 0, *args)
         pipe.waitaof(1, 0, FSYNC_WAIT_MS)
         _, answer, synced = self._call(pipe.execute)

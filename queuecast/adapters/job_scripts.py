@@ -1,0 +1,100 @@
+"""What the job store does in Redis at once: accept a job, write its next revision, delete it, put it back in its lane.
+
+The scripts compare and write; the rules are in `queuecast.domain.job`, the keys in `queuecast.adapters.redis_jobs`.
+"""
+
+from queuecast.adapters.lane_scripts import ALLOW_OOM, LANE_FUNCTIONS
+
+# Ids are pruned from the index two at a time as new ones come in: records end by their own TTL.
+# No flag allows this script when memory is used up: its first write fails then, and nothing is written.
+CREATE = (
+    LANE_FUNCTIONS
+    + """
+local id, lane, training, letter = ARGV[1], ARGV[7], ARGV[9], ARGV[13]
+local key, repeated = 'qc:job:' .. id, 'qc:idempotency:' .. ARGV[10]
+if ARGV[10] ~= '' then
+  local earlier = redis.call('HMGET', repeated, 'job', 'fingerprint')
+  if earlier[1] then return {earlier[2] == ARGV[11] and 'repeated' or 'reused', earlier[1], 0} end
+end
+if training ~= '' then
+  local holder = redis.call('GET', 'qc:training:' .. training)
+  if holder then return {'training', holder, 0} end
+end
+local length = redis.call('XLEN', 'qc:lane:' .. lane)
+if length >= tonumber(ARGV[8]) then return {'full', tostring(length), 0} end
+if letter ~= '' and not redis.call('ZSCORE', 'qc:dead', letter) then return {'letter', letter, 0} end
+redis.call('HSET', key, 'revision', ARGV[2], 'state', ARGV[3], 'record', ARGV[4], 'work', ARGV[5], 'rows', ARGV[6])
+if training ~= '' then redis.call('SET', 'qc:training:' .. training, id) end
+if ARGV[10] ~= '' then
+  redis.call('HSET', repeated, 'job', id, 'fingerprint', ARGV[11])
+  redis.call('EXPIRE', repeated, ARGV[12])
+end
+if letter ~= '' then redis.call('ZREM', 'qc:dead', letter) end
+if ARGV[14] ~= '' then redis.call('ZADD', 'qc:expiring', ARGV[14], id) end
+for _, old in ipairs(redis.call('ZRANGE', 'qc:jobs', 0, 1)) do
+  if redis.call('EXISTS', 'qc:job:' .. old) == 0 then redis.call('ZREM', 'qc:jobs', old) end
+end
+redis.call('ZADD', 'qc:jobs', 0, id)
+return {'', id, enter(id, lane)}
+"""
+)
+
+REPLACE = (
+    ALLOW_OOM
+    + LANE_FUNCTIONS
+    + """
+local id, state, model, not_before, delete_at = ARGV[1], ARGV[3], ARGV[6], ARGV[7], ARGV[8]
+local key, ring = 'qc:job:' .. id, 0
+local revision = redis.call('HGET', key, 'revision')
+if not revision then return {'unknown', 0} end
+if ARGV[11] ~= '' and redis.call('HGET', key, 'entry') ~= ARGV[11] then return {'taken', 0} end
+if tonumber(revision) ~= tonumber(ARGV[2]) - 1 then return {revision, 0} end
+redis.call('HSET', key, 'revision', ARGV[2], 'state', state, 'record', ARGV[4], 'attempt', ARGV[12])
+if ARGV[5] ~= '' then redis.call('HSET', key, 'result', ARGV[5]) end
+if state == 'running' then
+  redis.call('ZREM', 'qc:expiring', id)
+elseif state == 'queued' then
+  leave(id)
+  if not_before ~= '' then redis.call('ZADD', 'qc:delayed', not_before, id)
+  else ring = enter(id, redis.call('HGET', key, 'lane')) end
+elseif delete_at ~= '' then
+  leave(id)
+  redis.call('ZREM', 'qc:expiring', id)
+  redis.call('ZREM', 'qc:delayed', id)
+  local lock = 'qc:training:' .. model
+  if model ~= '' and redis.call('GET', lock) == id then redis.call('DEL', lock) end
+  if state == 'succeeded' then redis.call('HDEL', key, 'work', 'rows') end
+  if ARGV[10] == '1' then redis.call('ZADD', 'qc:dead', delete_at, id) end
+  redis.call('EXPIREAT', key, delete_at)
+  redis.call('SET', 'qc:gone:' .. id, '', 'EXAT', ARGV[9])
+end
+redis.call('PUBLISH', 'qc:changes', id)
+return {'', ring}
+"""
+)
+
+DELETE = """
+local key = 'qc:job:' .. ARGV[1]
+local state = redis.call('HGET', key, 'state')
+if not state then return 'unknown' end
+if not string.find(ARGV[2], ' ' .. state .. ' ', 1, true) then return state end
+redis.call('DEL', key)
+redis.call('ZREM', 'qc:jobs', ARGV[1])
+redis.call('ZREM', 'qc:dead', ARGV[1])
+return ''
+"""
+
+
+# For a store that was filled from a backup, which has the records and not the lanes.
+REQUEUE = (
+    ALLOW_OOM
+    + LANE_FUNCTIONS
+    + """
+local key = 'qc:job:' .. ARGV[1]
+local job = redis.call('HMGET', key, 'state', 'lane', 'entry')
+if job[1] ~= 'queued' or redis.call('ZSCORE', 'qc:delayed', ARGV[1]) then return 0 end
+if job[3] and #redis.call('XRANGE', 'qc:lane:' .. job[2], job[3], job[3]) == 1 then return 0 end
+enter(ARGV[1], job[2])
+return 1
+"""
+)
