@@ -1,7 +1,9 @@
 """The main job end to end, on the Titanic's passengers: push, predict, retrain, go back."""
 
+import base64
 import http.client
 import json
+import re
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -173,7 +175,7 @@ def test_a_chunked_body_is_refused(stack: Stack) -> None:
     assert problem["code"] == "length_required"
 
 
-def test_a_message_holds_the_id_of_a_job_and_no_row(stack: Stack) -> None:
+def test_a_message_holds_the_name_of_a_lane_and_no_row(stack: Stack) -> None:
     messages = []
     with redis.Redis.from_url(stack.redis.url) as broker, broker.monitor() as monitor:
         listener = threading.Thread(
@@ -186,5 +188,6 @@ def test_a_message_holds_the_id_of_a_job_and_no_row(stack: Stack) -> None:
         httpx2.post(f"{stack.url}/v1/models/titanic/predictions", json=body, headers={"Prefer": "wait=20"}, timeout=30)
         listener.join(10)
 
-    assert "embarked" not in messages[0]["command"]
-    assert "queuecast.predict" in messages[0]["command"]
+    (encoded,) = re.findall(r'"body\\*": \\*"([A-Za-z0-9+/=]+)', messages[0]["command"])
+    arguments, *_ = json.loads(base64.b64decode(encoded))
+    assert [argument.rpartition("/")[0].rpartition("/")[0] for argument in arguments] == ["prediction/titanic"]
