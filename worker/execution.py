@@ -14,7 +14,7 @@ import msgspec
 from queuecast.domain.errors import JobStoppedError, QueuecastError, StaleWriteError, UnavailableError, UnknownJobError
 from queuecast.domain.job import Failure, Job, JobType, ModelRef, Progress, State, failure_of
 from queuecast.domain.lane import next_limit
-from queuecast.domain.retry import RETENTION_OF_DEAD_LETTERS, backoff_s, is_transient
+from queuecast.domain.retry import after_loss, is_transient
 from queuecast.domain.work import Work
 from queuecast.logs import get_logger
 from queuecast.ports import Clock, Doorbell, JobStore, Lanes, Reservation
@@ -186,8 +186,7 @@ class Execution:
         return present.failed(failure, self._clock(), self._rules.retention_s)
 
     def _lost(self, present: Job, failure: Failure) -> Job:
-        delay_s = backoff_s(present.lost_attempts + 1, self._jitter())
-        return present.lost(failure, self._clock(), delay_s, self._rules.retention_s * RETENTION_OF_DEAD_LETTERS)
+        return after_loss(present, failure, self._clock(), self._jitter(), self._rules.retention_s)
 
     def _stop(self, reservation: Reservation, job: Job, reason: StopReason | None, *, is_patient: bool = True) -> None:
         """Writes how a run ended that was asked to stop. For one that lost its lease there is nothing to write."""

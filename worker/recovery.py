@@ -11,7 +11,7 @@ from typing import Any
 from queuecast.domain.errors import JobStoppedError, StaleWriteError, UnavailableError, UnknownJobError
 from queuecast.domain.job import Failure, Job, State
 from queuecast.domain.lane import is_bell_lost
-from queuecast.domain.retry import RETENTION_OF_DEAD_LETTERS, backoff_s
+from queuecast.domain.retry import after_loss
 from queuecast.logs import get_logger
 from queuecast.ports import Clock, Doorbell, JobStore, Lanes, Reservation
 
@@ -81,8 +81,7 @@ class Recovery:
                 return present.given_back(now, self._rules.retention_s)
             if failure.code == "timeout":
                 return present.failed(failure, now, self._rules.retention_s)
-            delay_s = backoff_s(present.lost_attempts + 1, self._jitter())
-            return present.lost(failure, now, delay_s, self._rules.retention_s * RETENTION_OF_DEAD_LETTERS)
+            return after_loss(present, failure, now, self._jitter(), self._rules.retention_s)
 
         moved = self._written(held.job_id, decide, held.entry)
         if moved is None:  # it was reserved and not started, or its entry is left from another time

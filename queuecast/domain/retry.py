@@ -1,6 +1,7 @@
 """Which errors are worth another attempt, and how long to wait before it."""
 
 from queuecast.domain.errors import QueuecastError, UnavailableError
+from queuecast.domain.job import Failure, Job
 
 BACKOFF_BASE_S = 1.0
 BACKOFF_CAP_S = 60.0
@@ -15,6 +16,12 @@ def backoff_s(lost_attempts: int, jitter: float) -> float:
     """
     doublings = min(max(lost_attempts - 1, 0), 16)  # 2**16 s is far beyond the cap
     return float(min(BACKOFF_CAP_S, BACKOFF_BASE_S * 2**doublings) * jitter)
+
+
+def after_loss(job: Job, failure: Failure, now: float, jitter: float, retention_s: float) -> Job:
+    """The job once a run of it was lost: `Job.lost`, with the delay and the retention of dead letters from here."""
+    delay_s = backoff_s(job.lost_attempts + 1, jitter)
+    return job.lost(failure, now, delay_s, retention_s * RETENTION_OF_DEAD_LETTERS)
 
 
 def is_transient(error: QueuecastError) -> bool:
