@@ -50,3 +50,8 @@ class ImportWork:
 
 
 Work = PredictionWork | TrainingWork | ImportWork
+
+
+def rows_of(work: Work) -> int:
+    """What the work counts for in a claim that is bounded in rows."""
+    return work.n_rows if isinstance(work, PredictionWork) else 1
