@@ -174,11 +174,17 @@ class Lanes(Protocol):
     Every call raises UnavailableError when the store is away.
     """
 
-    def reserve(self, lane: str, worker: str, rows: int, *, answers_bell: bool) -> tuple[list[Reservation], bool]:
+    def reserve(
+        self, lane: str, worker: str, rows: int, *, answers_bell: bool, attends: bool = False
+    ) -> tuple[list[Reservation], bool]:
         """The oldest jobs that wait, and whether more are left that a bell must be rung for.
 
-        As many as have `rows` rows and `BYTES_A_CLAIM` together, and one at least.
+        As many as have `rows` rows and `BYTES_A_CLAIM` together, and one at least. attends: the worker is back in a
+        moment, so no bell is needed for jobs that come meanwhile; until it finds the lane empty, or leaves.
         """
+
+    def leave(self, lane: str) -> bool:
+        """The worker attends the lane no longer; True when jobs wait and a bell must be rung."""
 
     def renew(self, reservations: list[Reservation]) -> list[State | None]:
         """Keeps the leases and says how each job stands; None for one that this worker holds no longer."""

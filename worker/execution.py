@@ -25,6 +25,9 @@ from worker.writes import Move, Writes
 log = get_logger()
 
 SLICE_S = 0.25  # how long one message may keep a worker with one lane, so that no lane starves the others
+# Whoever is back so soon needs no help: one worker's larger calls cost less than two workers' small ones, and a bell
+# costs more than it saves. When more waits than one claim takes, others are rung for all the same.
+QUICK_CLAIM_S = 0.025
 SHOWN_CALLS = 20
 
 Report = Callable[[Progress], None]
@@ -112,6 +115,7 @@ class Execution:
         self._rules = rules
         self._end_process = end_process
         self._limits: dict[str, int] = {}
+        self._quick_lanes: set[str] = set()
         self._leases = Leases(lanes, rules.lease_s, stop_by, self._give_up)
         self._writes = Writes(jobs, lanes, bells, self._leases)
 
@@ -120,24 +124,44 @@ class Execution:
         if self._leases.is_shutting_down():
             self._writes.ring(lane)  # for somebody else
             return []
+        calls: list[Call] = []
+        is_empty = False
+        try:
+            is_empty = self._answer(lane, calls)
+        finally:
+            if not is_empty and self._leave(lane):
+                self._writes.ring(lane)
+        return calls
+
+    def _answer(self, lane: str, calls: list[Call]) -> bool:
+        """Whether it found the lane empty at last. calls: what was answered is added."""
         ends_at = time.monotonic() + SLICE_S
         answers_bell = True
-        calls: list[Call] = []
         while True:
-            limit = self._limits.get(lane, 1)
-            reserved, must_ring = self._lanes.reserve(lane, self._worker, limit, answers_bell=answers_bell)
+            limit, attends = self._limits.get(lane, 1), lane in self._quick_lanes
+            reserved, must_ring = self._lanes.reserve(
+                lane, self._worker, limit, answers_bell=answers_bell, attends=attends
+            )
             if must_ring:
                 self._writes.ring(lane)
             if not reserved:
-                return calls
+                return True
             began = time.monotonic()
             found = self._take_all(reserved, ends_at)
+            took_s = time.monotonic() - began
             calls += found
-            rows = sum(call.rows for call in found)
-            self._limits[lane] = next_limit(lane, limit, rows, time.monotonic() - began)
+            self._limits[lane] = next_limit(lane, limit, sum(call.rows for call in found), took_s)
+            (self._quick_lanes.add if took_s < QUICK_CLAIM_S else self._quick_lanes.discard)(lane)
             answers_bell = False
             if not found or time.monotonic() >= ends_at or self._leases.is_shutting_down():
-                return calls
+                return False
+
+    def _leave(self, lane: str) -> bool:
+        try:
+            return self._lanes.leave(lane)
+        except UnavailableError as error:  # the reaper rings for a lane that waits, whoever is said to attend it
+            log.warning("lane_not_left", lane=lane, reason=error.detail)
+            return False
 
     def _take_all(self, reserved: list[Reservation], ends_at: float) -> list[Call]:
         self._leases.hold(reserved)

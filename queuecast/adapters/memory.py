@@ -45,6 +45,7 @@ class MemoryJobs:
         self.lanes: dict[str, list[Entry]] = {}
         self.bells: dict[str, float] = {}
         self.delayed: dict[str, float] = {}
+        self.attended: set[str] = set()
         self.taken: Counter[str] = Counter()
         self._max_lane_jobs = max_lane_jobs
         self._next_entry = 0
@@ -204,6 +205,9 @@ class MemoryJobs:
         self._next_entry += 1
         n_rows, n_bytes = self._sizes[job_id]
         self.lanes.setdefault(lane, []).append(Entry(f"{self._next_entry}-0", job_id, time.time(), n_rows, n_bytes))
+        return lane not in self.attended and self.must_ring(lane)
+
+    def must_ring(self, lane: str) -> bool:
         is_silent = lane not in self.bells
         self.bells.setdefault(lane, time.time())
         return is_silent
@@ -214,6 +218,7 @@ class MemoryJobs:
             if not self.lanes[lane]:
                 del self.lanes[lane]
                 self.bells.pop(lane, None)
+                self.attended.discard(lane)
                 del self.taken[lane]
 
 
@@ -221,7 +226,9 @@ class MemoryLanes:
     def __init__(self, jobs: MemoryJobs) -> None:
         self._jobs = jobs
 
-    def reserve(self, lane: str, worker: str, rows: int, *, answers_bell: bool) -> tuple[list[Reservation], bool]:
+    def reserve(
+        self, lane: str, worker: str, rows: int, *, answers_bell: bool, attends: bool = False
+    ) -> tuple[list[Reservation], bool]:
         with self._jobs.lock:
             if answers_bell:
                 self._jobs.bells.pop(lane, None)
@@ -230,10 +237,17 @@ class MemoryLanes:
             for entry in found:
                 entry.worker, entry.renewed_at = worker, time.time()
             self._jobs.taken[lane] += len(found)
-            must_ring = len(waiting) > len(found) and lane not in self._jobs.bells
-            if must_ring:
-                self.note_bell(lane)
+            self._jobs.attended.discard(lane)
+            if found and attends:
+                self._jobs.attended.add(lane)
+            must_ring = len(waiting) > len(found) and self._jobs.must_ring(lane)
             return [Reservation(lane, entry.id, entry.job_id, worker) for entry in found], must_ring
+
+    def leave(self, lane: str) -> bool:
+        with self._jobs.lock:
+            self._jobs.attended.discard(lane)
+            is_waiting = any(entry.worker is None for entry in self._jobs.lanes.get(lane, ()))
+            return is_waiting and self._jobs.must_ring(lane)
 
     def standing(self, lane: str, job_id: str) -> Standing:
         with self._jobs.lock:
@@ -284,6 +298,7 @@ class MemoryLanes:
 
     def note_bell(self, lane: str) -> None:
         with self._jobs.lock:
+            self._jobs.attended.discard(lane)
             if lane in self._jobs.lanes:
                 self._jobs.bells[lane] = time.time()
 

@@ -35,7 +35,10 @@ _RESERVE = (
 local lane, key = ARGV[1], 'qc:lane:' .. ARGV[1]
 local most_rows, most_bytes = tonumber(ARGV[3]), tonumber(ARGV[5])
 if ARGV[4] == '1' then redis.call('HDEL', 'qc:bells', lane) end
-if redis.call('EXISTS', key) == 0 then return {{}, 0} end
+if redis.call('EXISTS', key) == 0 then
+  redis.call('HDEL', 'qc:attended', lane)
+  return {{}, 0}
+end
 local waiting = redis.call('XRANGE', key, '(' .. last_read(key), '+', 'COUNT', most_rows)
 local found, rows, bytes = {}, 0, 0
 for _, entry in ipairs(waiting) do
@@ -47,6 +50,8 @@ if #found > 0 then
   redis.call('XREADGROUP', 'GROUP', 'workers', ARGV[2], 'COUNT', #found, 'STREAMS', key, '>')
   redis.call('HINCRBY', 'qc:taken', lane, #found)
 end
+if #found > 0 and ARGV[6] == '1' then redis.call('HSET', 'qc:attended', lane, ARGV[2])
+else redis.call('HDEL', 'qc:attended', lane) end
 local are_more = #found < #waiting
 if not are_more and #waiting == most_rows then
   are_more = redis.call('XRANGE', key, '(' .. last_read(key), '+', 'COUNT', 1)[1] ~= nil
@@ -69,6 +74,19 @@ for i = 1, #ARGV, 4 do
   states[#states + 1] = is_held and redis.call('HGET', 'qc:job:' .. ARGV[i + 2], 'state') or ''
 end
 return states
+"""
+)
+
+_LEAVE = (
+    ALLOW_OOM
+    + LANE_FUNCTIONS
+    + _LAST_READ
+    + """
+local lane, key = ARGV[1], 'qc:lane:' .. ARGV[1]
+redis.call('HDEL', 'qc:attended', lane)
+if redis.call('EXISTS', key) == 0 then return 0 end
+if not redis.call('XRANGE', key, '(' .. last_read(key), '+', 'COUNT', 1)[1] then return 0 end
+return redis.call('HSETNX', 'qc:bells', lane, now_ms())
 """
 )
 
@@ -105,6 +123,7 @@ _NOTE_BELL = (
     ALLOW_OOM
     + LANE_FUNCTIONS
     + """
+redis.call('HDEL', 'qc:attended', ARGV[1])  -- whoever said so is late, or gone
 if redis.call('EXISTS', 'qc:lane:' .. ARGV[1]) == 1 then redis.call('HSET', 'qc:bells', ARGV[1], now_ms()) end
 """
 )
@@ -160,6 +179,7 @@ class RedisLanes:
         self._redis = client
         self._reserve = client.register_script(_RESERVE)
         self._renew = client.register_script(_RENEW)
+        self._leave = client.register_script(_LEAVE)
         self._give_back = client.register_script(_GIVE_BACK)
         self._release_due = client.register_script(_RELEASE_DUE)
         self._note_bell = client.register_script(_NOTE_BELL)
@@ -167,14 +187,20 @@ class RedisLanes:
         self._tidy = client.register_script(_TIDY)
         self._standing = client.register_script(_STANDING)
 
-    def reserve(self, lane: str, worker: str, rows: int, *, answers_bell: bool) -> tuple[list[Reservation], bool]:
-        found, ring = translated(self._reserve, args=[lane, worker, rows, int(answers_bell), BYTES_A_CLAIM])
+    def reserve(
+        self, lane: str, worker: str, rows: int, *, answers_bell: bool, attends: bool = False
+    ) -> tuple[list[Reservation], bool]:
+        args = [lane, worker, rows, int(answers_bell), BYTES_A_CLAIM, int(attends)]
+        found, ring = translated(self._reserve, args=args)
         return [Reservation(lane, entry.decode(), job_id.decode(), worker) for entry, job_id in found], ring == 1
 
     def renew(self, reservations: list[Reservation]) -> list[State | None]:
         args = [part for each in reservations for part in (each.lane, each.entry, each.job_id, each.worker)]
         states = translated(self._renew, args=args)
         return [State(state.decode()) if state else None for state in states]
+
+    def leave(self, lane: str) -> bool:
+        return bool(translated(self._leave, args=[lane]) == 1)
 
     def give_back(self, reservation: Reservation) -> bool:
         answer = translated(self._give_back, args=[reservation.lane, reservation.entry, reservation.job_id])

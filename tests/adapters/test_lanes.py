@@ -79,6 +79,70 @@ def test_what_a_claim_left_has_a_bell(jobs: JobStore, lanes: Lanes) -> None:
     assert [lanes.reserve(LANE, WORKER, 3, answers_bell=True)[1] for _ in range(2)] == [True, False]
 
 
+def attend(lanes: Lanes, rows: int = 1) -> bool:
+    return lanes.reserve(LANE, WORKER, rows, answers_bell=True, attends=True)[1]
+
+
+def test_jobs_that_come_while_a_worker_attends_the_lane_need_no_bell(jobs: JobStore, lanes: Lanes) -> None:
+    submit(jobs)
+    attend(lanes)
+
+    assert not submit(jobs).must_ring
+
+
+def test_a_worker_that_leaves_while_jobs_wait_rings_for_another_once(jobs: JobStore, lanes: Lanes) -> None:
+    submit(jobs)
+    attend(lanes)
+    submit(jobs)
+
+    assert [lanes.leave(LANE), lanes.leave(LANE), submit(jobs).must_ring] == [True, False, False]
+
+
+def test_a_worker_that_leaves_a_lane_in_which_nothing_waits_rings_for_nobody(jobs: JobStore, lanes: Lanes) -> None:
+    submit(jobs)
+    attend(lanes)
+
+    assert not lanes.leave(LANE)
+    assert submit(jobs).must_ring
+
+
+def test_a_worker_that_found_nothing_attends_no_longer(jobs: JobStore, lanes: Lanes) -> None:
+    submit(jobs)
+    attend(lanes)
+    attend(lanes)
+
+    assert submit(jobs).must_ring
+
+
+def test_a_backlog_that_one_claim_does_not_take_needs_another_worker(jobs: JobStore, lanes: Lanes) -> None:
+    for _ in range(3):
+        submit(jobs)
+
+    assert [attend(lanes), attend(lanes)] == [True, True]
+
+
+def test_a_lane_whose_worker_may_be_gone_can_be_rung_for(jobs: JobStore, lanes: Lanes) -> None:
+    """The reaper notes a bell for a lane that waits with none: whoever attended it did not come back in time."""
+    submit(jobs)
+    attend(lanes)
+    submit(jobs)
+    assert depth(lanes).bell_at is None
+
+    lanes.note_bell(LANE)
+
+    assert depth(lanes).bell_at is not None
+    taken(lanes)
+    assert submit(jobs).must_ring
+
+
+def test_a_lane_that_was_emptied_is_attended_by_nobody(jobs: JobStore, lanes: Lanes) -> None:
+    stored(jobs)
+    ((held,), _) = lanes.reserve(LANE, WORKER, 1, answers_bell=True, attends=True)
+    jobs.replace(claimed(jobs, held).succeeded(NOW, RETENTION_S), entry=held.entry)
+
+    assert submit(jobs).must_ring
+
+
 def test_a_job_knows_how_many_are_before_it(jobs: JobStore, lanes: Lanes) -> None:
     made = [stored(jobs).id for _ in range(5)]
 

@@ -123,9 +123,15 @@ class FickleLanes(MemoryLanes):
         super().__init__(jobs)
         self._store = jobs
 
-    def reserve(self, lane: str, worker: str, limit: int, *, answers_bell: bool) -> tuple[list[Reservation], bool]:
+    def reserve(
+        self, lane: str, worker: str, rows: int, *, answers_bell: bool, attends: bool = False
+    ) -> tuple[list[Reservation], bool]:
         self._store.require_there()
-        return super().reserve(lane, worker, limit, answers_bell=answers_bell)
+        return super().reserve(lane, worker, rows, answers_bell=answers_bell, attends=attends)
+
+    def leave(self, lane: str) -> bool:
+        self._store.require_there()
+        return super().leave(lane)
 
     def renew(self, reservations: list[Reservation]) -> list[State | None]:
         self._store.require_there()
