@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from queuecast.domain.job import Event, JobType, State
+from queuecast.domain.job import Event, JobType, Priority, State
 from queuecast.domain.work import Method, Promote
 
 AnyJson = Annotated[Any, Meta(extra_json_schema={})]
@@ -35,6 +35,7 @@ class PredictionRequest(Struct, forbid_unknown_fields=True):
     metadata: dict[str, AnyJson] = msgspec.field(default_factory=dict)
     expires_in_s: Seconds | None = None
     timeout_s: Seconds | None = None
+    priority: Priority = Priority.NORMAL
 
 
 class TrainingRequest(Struct, forbid_unknown_fields=True):

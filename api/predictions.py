@@ -49,6 +49,7 @@ def predictions_blueprint(
         require_method(manifest, body.method)
         rows = bytes(body.inputs)
         work = PredictionWork(body.method, require_rows(manifest.signature, rows, max_rows))
-        return submission.predict(ref, work, rows, Terms(body.metadata, body.expires_in_s, body.timeout_s, repeat))
+        terms = Terms(body.metadata, body.expires_in_s, body.timeout_s, body.priority, repeat)
+        return submission.predict(ref, work, rows, terms)
 
     return blueprint

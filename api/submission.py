@@ -17,7 +17,7 @@ from queuecast.domain.errors import (
     UnavailableError,
     UnknownAliasError,
 )
-from queuecast.domain.job import Job, JobType, ModelRef
+from queuecast.domain.job import Job, JobType, ModelRef, Priority
 from queuecast.domain.lane import lane_of
 from queuecast.domain.model import Manifest, require_name
 from queuecast.domain.work import ImportWork, Method, PredictionWork, TrainingWork, Work
@@ -46,6 +46,7 @@ class Terms:
     metadata: dict[str, Any] = field(default_factory=dict)
     expires_in_s: float | None = None
     timeout_s: float | None = None
+    priority: Priority = Priority.NORMAL
     repeat: Repeat | None = None
 
 
@@ -143,7 +144,8 @@ class Submission:
             model=ref,
             created_at=now,
             max_attempts=self._rules.max_attempts,
-            lane=lane_of(kind, ref, work),
+            lane=lane_of(kind, ref, work, terms.priority),
+            priority=terms.priority,
             timeout_s=most_s if terms.timeout_s is None else terms.timeout_s,
             expires_at=None if terms.expires_in_s is None else now + terms.expires_in_s,
             metadata=terms.metadata,

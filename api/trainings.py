@@ -49,7 +49,7 @@ def trainings_blueprint(
         target = (body.target,) if isinstance(body.target, str) else tuple(body.target)
         _require_columns(files.path(stored.id), manifest, target)
         work = TrainingWork(stored.id, stored.sha256, target, body.params, body.promote)
-        return submission.train(ref, work, Terms(body.metadata, body.expires_in_s, body.timeout_s, repeat))
+        return submission.train(ref, work, Terms(body.metadata, body.expires_in_s, body.timeout_s, repeat=repeat))
 
     return blueprint
 

@@ -201,3 +201,11 @@ def test_an_unknown_job_is_a_404(gateway: Gateway, http: FlaskClient) -> None:
     answer = http.get("/v1/jobs/job_unknown")
 
     assert (answer.status_code, answer.json["code"]) == (404, UnknownJobError.code)
+
+
+@pytest.mark.parametrize(("priority", "lane"), [(None, ""), ("normal", ""), ("high", "/high"), ("low", "/low")])
+def test_a_priority_chooses_the_lane(gateway: Gateway, http: FlaskClient, priority: str | None, lane: str) -> None:
+    given = {} if priority is None else {"priority": priority}
+    answer = http.post(PREDICTIONS, json={"inputs": [ROW], **given})
+
+    assert gateway.jobs.read(answer.json["id"]).lane == f"prediction/titanic/1/predict{lane}"
