@@ -13,7 +13,7 @@ import pandas as pd
 
 from queuecast.domain.signature import Column, Layout, Signature
 
-_NUMPY_NAMES = frozenset(np.dtype(code).name for code in "?bhilqBHILQefd")
+NUMPY_NAMES = frozenset(np.dtype(code).name for code in "?bhilqBHILQefd")
 
 
 def frame_of(signature: Signature, rows: Sequence[Any]) -> Any:
@@ -34,7 +34,7 @@ def column_of(column: Column, values: list[Any]) -> Any:
     if column.dtype == "object":
         # A Series: the frame would make strings of a plain array of objects.
         return pd.Series([np.nan if value is None else value for value in values], dtype=object)
-    if column.dtype in _NUMPY_NAMES:
+    if column.dtype in NUMPY_NAMES:
         return np.array(values, dtype=column.dtype)  # numpy reads None as NaN for a float dtype
     return pd.array(values, dtype=column.dtype)  # "str", "Int64" and the like: None becomes their own missing
 

@@ -23,6 +23,8 @@ configure_logs(settings.log_level)
 # Before numpy is imported: two children with a pool of threads each made a 0.3 s fit take 13.5 s on two cores.
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, str(settings.model_threads))
+# pandas imports pyarrow, which brings an allocator with a thread of its own; a parent that forks has none.
+os.environ.setdefault("JE_ARROW_MALLOC_CONF", "background_thread:false")
 
 from queuecast.adapters.celery_bells import QUEUES, TASKS, CeleryBells, celery_settings, lists_of  # noqa: E402
 from queuecast.adapters.ids import new_id  # noqa: E402

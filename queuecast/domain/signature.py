@@ -69,8 +69,8 @@ class Signature:
 
     def _object_findings(self, row: Any, at: str) -> Iterator[Finding]:
         if not isinstance(row, dict):
-            wanted = f"expected an object with the columns {', '.join(c.name for c in self.columns)}"
-            yield Finding(at, "wrong_type", f"found {_shown(row)}, {wanted}")
+            expected = f"expected an object with the columns {', '.join(c.name for c in self.columns)}"
+            yield Finding(at, "wrong_type", f"found {_shown(row)}, {expected}")
             return
         known = {column.name for column in self.columns}
         for name in row:
@@ -121,11 +121,11 @@ def column_findings(column: Column, value: Any, at: str) -> Iterator[Finding]:
     """What is wrong with one value. `1.0` is not an integer here: JSON clients that mean one write `1`."""
     if value is None:
         if not column.nullable:
-            yield Finding(at, "null", f"found null, expected {_wanted(column)}")
+            yield Finding(at, "null", f"found null, expected {wanted(column)}")
     elif not _has_type(column.type, value):
-        yield Finding(at, "wrong_type", f"found {_shown(value)}, expected {_wanted(column)}")
+        yield Finding(at, "wrong_type", f"found {_shown(value)}, expected {wanted(column)}")
     elif column.categories is not None and value not in column.categories:
-        yield Finding(at, "unknown_category", f"found {_shown(value)}, expected {_wanted(column)}")
+        yield Finding(at, "unknown_category", f"found {_shown(value)}, expected {wanted(column)}")
 
 
 def _has_type(kind: ColumnType, value: Any) -> bool:
@@ -147,7 +147,8 @@ def _is_finite(value: float) -> bool:
         return False
 
 
-def _wanted(column: Column) -> str:
+def wanted(column: Column) -> str:
+    """What a value of the column may be, in words."""
     if column.categories is not None:
         shown = ", ".join(_shown(value) for value in column.categories[:10])
         words = f"one of {shown}" + (", ..." if len(column.categories) > 10 else "")

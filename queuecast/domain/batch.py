@@ -1,0 +1,67 @@
+"""The words of a batch: what kinds of files are read and written, and what becomes of a row that does not fit."""
+
+from enum import StrEnum
+
+from queuecast.domain.errors import UnsupportedMediaError
+
+
+class FileFormat(StrEnum):
+    """What a table can be uploaded as."""
+
+    CSV = "csv"
+    NDJSON = "ndjson"
+    PARQUET = "parquet"
+
+
+class OutputFormat(StrEnum):
+    """What the answers can be written as."""
+
+    CSV = "csv"
+    NDJSON = "ndjson"
+    JSON = "json"
+    PARQUET = "parquet"
+
+
+class OnError(StrEnum):
+    """A row that does not fit is left out and reported, or fails the batch."""
+
+    SKIP = "skip"
+    FAIL = "fail"
+
+
+_MEDIA_TYPES = {
+    "text/csv": FileFormat.CSV,
+    "application/x-ndjson": FileFormat.NDJSON,
+    "application/ndjson": FileFormat.NDJSON,
+    "application/jsonl": FileFormat.NDJSON,
+    "application/jsonlines": FileFormat.NDJSON,
+    "application/x-jsonlines": FileFormat.NDJSON,
+    "application/vnd.apache.parquet": FileFormat.PARQUET,
+    "application/x-parquet": FileFormat.PARQUET,
+}
+_SUFFIXES = {
+    ".csv": FileFormat.CSV,
+    ".ndjson": FileFormat.NDJSON,
+    ".jsonl": FileFormat.NDJSON,
+    ".parquet": FileFormat.PARQUET,
+}
+
+
+def file_format(name: str, media_type: str) -> FileFormat:
+    """By the media type where it says something, else by the file's name: many a client sends octet-stream for all.
+
+    Raises UnsupportedMediaError.
+    """
+    known = _MEDIA_TYPES.get(media_type.partition(";")[0].strip().lower())
+    known = known or _SUFFIXES.get("." + name.rpartition(".")[2].lower())
+    if known is None:
+        taken = "; ".join(_words(each) for each in FileFormat)
+        raise UnsupportedMediaError(
+            f"found a file {name[:80]!r} of media type {media_type[:80]!r}, expected a table: {taken}"
+        )
+    return known
+
+
+def _words(wanted: FileFormat) -> str:
+    first = next(media_type for media_type, known in _MEDIA_TYPES.items() if known is wanted)
+    return " or ".join([first, *(suffix for suffix, known in _SUFFIXES.items() if known is wanted)])

@@ -1,0 +1,185 @@
+"""Cuts a table into chunks that can be read alone, and knows the names of its columns.
+
+The cutting is one pass over the file that keeps nothing of it. Rows are counted from 1; a header and blank lines
+(`worker.records`) are no rows.
+"""
+
+import csv
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from queuecast.domain.batch import FileFormat
+from queuecast.domain.errors import InvalidInputError
+from queuecast.domain.signature import Layout, Signature
+from worker.parquet_files import opened, require_types
+from worker.records import BYTE_ORDER_MARK, RecordScan, first_record
+
+_SHOWN_NAMES = 30
+_TRIED_LINES = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """Some rows that follow each other. start, end: bytes of a text file; rows of a Parquet file, counted from 0."""
+
+    index: int
+    first_row: int
+    n_rows: int
+    start: int
+    end: int
+
+
+def cuts(path: Path, fmt: FileFormat, max_rows: int, max_bytes: int) -> Iterator[Cut]:
+    """Every row of the file once, in order. A row longer than `max_bytes` is a cut of its own.
+
+    Raises InvalidInputError for a file without rows, and for one that cannot be taken apart (`RecordScan`).
+    """
+    is_parquet = fmt is FileFormat.PARQUET
+    found = _row_cuts(path, max_rows, max_bytes) if is_parquet else _byte_cuts(path, fmt, max_rows, max_bytes)
+    index = 0
+    for index, (first_row, n_rows, start, end) in enumerate(found, start=1):
+        yield Cut(index - 1, first_row, n_rows, start, end)
+    if index == 0:
+        head = "a header and " if fmt is FileFormat.CSV else ""
+        raise InvalidInputError(f"the file has {head}no rows")
+
+
+def header(path: Path, fmt: FileFormat) -> list[str]:
+    """The names of the columns; of NDJSON those of the first object, and none where its rows are lists.
+
+    Raises InvalidInputError for a file without, and for a name that is there twice.
+    """
+    if fmt is FileFormat.PARQUET:
+        with opened(path) as parquet:
+            names = list(parquet.schema_arrow.names)
+    else:
+        names = _csv_header(path) if fmt is FileFormat.CSV else _first_keys(path)
+    doubled = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
+    if doubled:
+        raise InvalidInputError(f"the column {doubled[0]!r} is in the file more than once")
+    return names
+
+
+def source_names(names: list[str], signature: Signature, others: Sequence[str] = ()) -> list[str]:
+    """The file's name for each column of the signature. others: what else is wanted of the file, such as an id.
+
+    An estimator that was fitted without names takes the columns in their order, where the file does not use the names
+    that the signature gives them (x0, x1, ...). Raises InvalidInputError.
+    """
+    wanted = [column.name for column in signature.columns]
+    known = set(names)
+    missing = next((name for name in wanted if name not in known), None)
+    if missing is not None and signature.layout is Layout.FRAME:
+        raise _lacks(missing, names)
+    for name in others:
+        if name not in known:
+            raise _lacks(name, names)
+    if missing is None:
+        return wanted
+    in_order = [name for name in names if name not in others]
+    if len(in_order) != len(wanted):
+        raise InvalidInputError(
+            f"the file has {len(in_order)} feature columns, expected {len(wanted)} (the model was fitted without "
+            f"column names), or the names {_listed(wanted)}"
+        )
+    return in_order
+
+
+def require_columns(path: Path, fmt: FileFormat, signature: Signature, id_column: str | None = None) -> None:
+    """Raises InvalidInputError that says which column the file lacks, or has in a type that cannot be read."""
+    names = header(path, fmt)
+    if fmt is FileFormat.NDJSON and not names and signature.layout is Layout.ARRAY:
+        if id_column is not None:
+            raise InvalidInputError(f"the rows are lists without names, so there is no column {id_column!r}")
+        return
+    sources = source_names(names, signature, [id_column] if id_column is not None else [])
+    if fmt is FileFormat.PARQUET:
+        require_types(path, dict(zip(sources, signature.columns, strict=True)), id_column)
+
+
+def _csv_header(path: Path) -> list[str]:
+    begin, end = first_record(path)
+    if begin == end:
+        raise InvalidInputError("the file is empty")
+    with path.open("rb") as file:
+        file.seek(begin)
+        line = file.read(end - begin)
+    try:
+        return next(csv.reader([line.decode()], strict=True))
+    except csv.Error as error:
+        raise InvalidInputError(f"the file's header cannot be read as CSV: {error}") from None
+
+
+def _first_keys(path: Path) -> list[str]:
+    with path.open("rb") as file:
+        if file.read(len(BYTE_ORDER_MARK)) != BYTE_ORDER_MARK:
+            file.seek(0)
+        for _ in range(_TRIED_LINES):
+            line = file.readline(2**23)
+            if not line:
+                break
+            try:
+                row = msgspec.json.decode(line)
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+                continue
+            if isinstance(row, list):
+                return []
+            if isinstance(row, dict):
+                return list(row)
+    raise InvalidInputError(f"none of the file's first {_TRIED_LINES} lines is a JSON object; expected one a line")
+
+
+def _byte_cuts(path: Path, fmt: FileFormat, max_rows: int, max_bytes: int) -> Iterator[tuple[int, int, int, int]]:
+    is_csv = fmt is FileFormat.CSV
+    with path.open("rb") as file:
+        start = first_record(path)[1] if is_csv else 0
+        if not is_csv and file.read(len(BYTE_ORDER_MARK)) == BYTE_ORDER_MARK:
+            start = len(BYTE_ORDER_MARK)
+        counted = given = 0  # rows seen so far, rows in the cuts so far
+        scanned = start
+        for ends in RecordScan(file, start, has_quotes=is_csv):
+            rows = counted + np.cumsum(~ends.is_blank)
+            taken = 0  # of this block's records, those in a cut already
+            while True:
+                by_rows = int(np.searchsorted(rows, given + max_rows, "right"))
+                by_bytes = int(np.searchsorted(ends.offsets, start + max_bytes, "right"))
+                fitting = min(by_rows, by_bytes)
+                if fitting >= len(rows):
+                    break
+                if fitting <= taken and scanned == start:
+                    fitting = taken + 1  # one record that is longer than a cut may be
+                if fitting > taken:
+                    scanned, counted, taken = int(ends.offsets[fitting - 1]), int(rows[fitting - 1]), fitting
+                if counted > given:
+                    yield given + 1, counted - given, start, scanned
+                start, given = scanned, counted
+            scanned, counted = int(ends.offsets[-1]), int(rows[-1])
+        if counted > given:
+            yield given + 1, counted - given, start, scanned
+
+
+def _row_cuts(path: Path, max_rows: int, max_bytes: int) -> Iterator[tuple[int, int, int, int]]:
+    """No cut reaches from one row group into the next: both would have to be read for it."""
+    begin = 0
+    with opened(path) as parquet:
+        for index in range(parquet.metadata.num_row_groups):
+            group = parquet.metadata.row_group(index)
+            row_bytes = group.total_byte_size / max(1, group.num_rows)
+            step = max(1, min(max_rows, int(max_bytes / max(row_bytes, 1e-9))))
+            for start in range(begin, begin + group.num_rows, step):
+                end = min(start + step, begin + group.num_rows)
+                yield start + 1, end - start, start, end
+            begin += group.num_rows
+
+
+def _lacks(name: str, names: list[str]) -> InvalidInputError:
+    return InvalidInputError(f"the file lacks the column {name!r}; it has {_listed(names)}")
+
+
+def _listed(names: list[str]) -> str:
+    more = f", ... ({len(names)} in all)" if len(names) > _SHOWN_NAMES else ""
+    return (", ".join(names[:_SHOWN_NAMES]) or "none") + more

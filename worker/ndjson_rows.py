@@ -1,0 +1,137 @@
+"""One cut of an NDJSON file, decoded into the signature's types in one pass; only lines that fail are looked at alone.
+
+The rule for a value is that of a prediction's rows (`queuecast.domain.signature`): `1.0` is no whole number, and a
+string stays a string whatever it says. Keys that the signature does not name are passed over.
+"""
+
+import json
+import math
+from collections.abc import Sequence
+from functools import lru_cache
+from operator import attrgetter
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+
+from queuecast.domain.batch import FileFormat
+from queuecast.domain.signature import (
+    INT64_MAX,
+    INT64_MIN,
+    Column,
+    ColumnType,
+    Layout,
+    Signature,
+    column_findings,
+)
+from worker.columns import ARROW_TYPES, checked
+from worker.cutting import Cut, header, source_names
+from worker.rows import BadRow, Rows
+
+MAX_DIGITS = 400  # a float has at most 309 before its point
+_TYPES: dict[ColumnType, Any] = {
+    ColumnType.NUMBER: float,
+    ColumnType.INTEGER: Annotated[int, msgspec.Meta(ge=INT64_MIN, le=INT64_MAX)],
+    ColumnType.STRING: str,
+    ColumnType.BOOLEAN: bool,
+}
+
+
+def read_ndjson_rows(path: Path, signature: Signature, cut: Cut, others: Sequence[str] = ()) -> Rows:
+    """others: keys that are wanted as they are (`_loose_array`)."""
+    names = header(path, FileFormat.NDJSON)
+    has_lists = not names and signature.layout is Layout.ARRAY
+    sources = () if has_lists else tuple(source_names(names, signature, others))
+    decoder = _decoder(signature, sources, tuple(others))
+    with path.open("rb") as file:
+        file.seek(cut.start)
+        data = file.read(cut.end - cut.start)
+    rows, broken = _decoded(decoder, signature, sources, data, cut)
+    columns = []
+    for index, column in enumerate(signature.columns):
+        values = pa.array(list(map(attrgetter(f"f{index}"), rows)), ARROW_TYPES[column.type])
+        columns.append(checked(column, values, None, values))
+    numbers = np.arange(cut.first_row, cut.first_row + cut.n_rows, dtype=np.int64)
+    if broken:
+        numbers = np.delete(numbers, [bad.row - cut.first_row for bad in broken])
+    found = {name: _loose_array([getattr(row, f"o{index}") for row in rows]) for index, name in enumerate(others)}
+    return Rows(columns, found, numbers, broken)
+
+
+@lru_cache(maxsize=16)
+def _decoder(signature: Signature, sources: tuple[str, ...], others: tuple[str, ...]) -> msgspec.json.Decoder[Any]:
+    fields: list[Any] = [
+        (f"f{index}", _TYPES[column.type] | None if column.nullable else _TYPES[column.type])
+        for index, column in enumerate(signature.columns)
+    ]
+    if not sources:
+        row = msgspec.defstruct("Row", fields, array_like=True, forbid_unknown_fields=True, gc=False)
+    else:
+        renamed = {f"f{index}": source for index, source in enumerate(sources)}
+        renamed |= {f"o{index}": name for index, name in enumerate(others)}
+        fields += [(f"o{index}", Any, None) for index in range(len(others))]
+        row = msgspec.defstruct("Row", fields, rename=renamed, gc=False)
+    return msgspec.json.Decoder(row)
+
+
+def _decoded(
+    decoder: msgspec.json.Decoder[Any], signature: Signature, sources: tuple[str, ...], data: bytes, cut: Cut
+) -> tuple[list[Any], list[BadRow]]:
+    try:
+        rows = decoder.decode_lines(data)
+        if len(rows) == cut.n_rows:
+            return rows, []
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        pass
+    rows, broken = [], []
+    lines = [line for line in data.split(b"\n") if line not in (b"", b"\r")]
+    for number, line in enumerate(lines, start=cut.first_row):
+        try:
+            rows.append(decoder.decode(line))
+        except msgspec.ValidationError as error:
+            broken.append(_misfit(signature, sources, line, number, str(error)))
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            broken.append(BadRow(number, None, "malformed", f"the line is not JSON in UTF-8: {error}"))
+    return rows, broken
+
+
+def _misfit(signature: Signature, sources: tuple[str, ...], line: bytes, number: int, error: str) -> BadRow:
+    """The first thing that is wrong with a row that the decoder refused, in the words of a prediction's refusal."""
+    try:
+        row = json.loads(line, parse_int=lambda digits: int(digits) if len(digits) < MAX_DIGITS else math.inf)
+    except (ValueError, RecursionError) as broken:
+        return BadRow(number, None, "malformed", f"the line is not JSON in UTF-8: {broken}")
+    wanted: list[tuple[Column, Any]] = []
+    if isinstance(row, dict) and sources:
+        for column, source in zip(signature.columns, sources, strict=True):
+            if source not in row:
+                return BadRow(number, source, "missing_column", f"column {source!r} is missing")
+            wanted.append((column, row[source]))
+    elif isinstance(row, list) and not sources and len(row) == len(signature.columns):
+        wanted = list(zip(signature.columns, row, strict=True))
+    elif sources and signature.layout is Layout.ARRAY:
+        return BadRow(number, None, "wrong_type", f"expected an object with the columns {', '.join(sources)}")
+    else:
+        finding = signature.findings([row], limit=1)[0]
+        return BadRow(number, None, finding.code, finding.detail)
+    for column, value in wanted:
+        for finding in column_findings(column, value, ""):
+            return BadRow(number, column.name, finding.code, finding.detail)
+    return BadRow(number, None, "malformed", error)
+
+
+def _loose_array(values: list[Any]) -> Any:
+    """Values of any kind: whole numbers or words where all are, else each as the JSON that it was."""
+    kinds = {type(value) for value in values if value is not None}
+    if kinds <= {str}:
+        return pa.array(values, pa.string())
+    if kinds == {int} and all(INT64_MIN <= value <= INT64_MAX for value in values if value is not None):
+        return pa.array(values, pa.int64())
+    texts = [value if value is None or isinstance(value, str) else _json(value) for value in values]
+    return pa.array(texts, pa.string())
+
+
+def _json(value: Any) -> str:
+    return msgspec.json.encode(value).decode()

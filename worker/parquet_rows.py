@@ -1,0 +1,131 @@
+"""One cut of a Parquet file. Its values have types: a word is not read as a number, and "NA" is a word."""
+
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.types as kinds
+
+from queuecast.domain.batch import FileFormat
+from queuecast.domain.signature import ColumnType, Signature
+from worker.columns import ARROW_TYPES, checked
+from worker.cutting import Cut, header, source_names
+from worker.parquet_files import is_readable, opened, unreadable, value_type
+from worker.rows import Rows
+
+_BATCH_ROWS = 2**16
+
+
+def read_parquet_rows(path: Path, signature: Signature, cut: Cut, others: Sequence[str] = ()) -> Rows:
+    """others: columns that are wanted with the values that they have."""
+    sources = source_names(header(path, FileFormat.PARQUET), signature, others)
+    table = _rows_of(path, cut, list(dict.fromkeys([*sources, *others])))
+    columns = []
+    for column, source in zip(signature.columns, sources, strict=True):
+        found = table[source]
+        if not is_readable(found.type, column.type):
+            raise unreadable(source, found.type, column.type)
+        values, is_wrong = _values_of(column.type, _plain(found))
+        columns.append(checked(column, values, is_wrong, found))
+    numbers = np.arange(cut.first_row, cut.first_row + cut.n_rows, dtype=np.int64)
+    return Rows(columns, {name: _plain(table[name]) for name in others}, numbers, [])
+
+
+def _rows_of(path: Path, cut: Cut, names: list[str]) -> Any:
+    """A row group can be read from its beginning only. The reading is kept open where it stands, for the next cut of
+    the same file: a row group of a million rows would be decoded from its start for each of its cuts."""
+    status = path.stat()
+    key = (path, status.st_ino, status.st_mtime_ns, tuple(names))
+    kept = _kept.reading
+    _kept.reading = None
+    if kept is None or kept.key != key or not kept.can_reach(cut):
+        if kept is not None:
+            kept.close()
+        kept = _Reading(key, path, cut.start, names)
+    try:
+        table = kept.taken(cut)
+    except BaseException:
+        kept.close()
+        raise
+    _kept.reading = kept
+    return table
+
+
+class _Reading:
+    """A row group that is being read, batch by batch."""
+
+    def __init__(self, key: Any, path: Path, start: int, names: list[str]) -> None:
+        self.key = key
+        self._opened = opened(path)
+        parquet = self._opened.__enter__()
+        index = begin = 0
+        while start >= begin + parquet.metadata.row_group(index).num_rows:
+            begin += parquet.metadata.row_group(index).num_rows
+            index += 1
+        self._end = begin + parquet.metadata.row_group(index).num_rows
+        self._begin = begin
+        self._batches = parquet.iter_batches(_BATCH_ROWS, row_groups=[index], columns=names, use_threads=False)
+        self._batch = next(self._batches)
+
+    def can_reach(self, cut: Cut) -> bool:
+        return bool(self._begin <= cut.start < self._end)
+
+    def taken(self, cut: Cut) -> Any:
+        parts = []
+        while True:
+            low, high = max(cut.start - self._begin, 0), min(cut.end - self._begin, self._batch.num_rows)
+            if low < high:
+                parts.append(self._batch.slice(low, high - low))
+            if self._begin + self._batch.num_rows >= cut.end:
+                return pa.Table.from_batches(parts).combine_chunks()
+            self._begin += self._batch.num_rows
+            self._batch = next(self._batches)
+
+    def close(self) -> None:
+        self._opened.__exit__(None, None, None)
+
+
+class _Kept(threading.local):
+    reading: _Reading | None = None
+
+
+_kept = _Kept()
+
+
+def _plain(found: Any) -> Any:
+    array = found.combine_chunks()
+    array = array.chunk(0) if isinstance(array, pa.ChunkedArray) else array
+    return pc.cast(array, value_type(array.type)) if kinds.is_dictionary(array.type) else array
+
+
+def _values_of(kind: ColumnType, found: Any) -> tuple[Any, Any]:
+    """The values as the column's kind, and a mask of those that it cannot hold, or None."""
+    if kind is ColumnType.NUMBER:
+        numbers = pc.cast(found, pa.float64(), safe=False)
+        numbers = pc.if_else(pc.is_nan(numbers), None, numbers)
+        is_wrong = pc.fill_null(pc.is_inf(numbers), fill_value=False).to_numpy(zero_copy_only=False)
+        return (numbers, None) if not is_wrong.any() else (pc.if_else(pa.array(is_wrong), None, numbers), is_wrong)
+    if kind is ColumnType.INTEGER and not kinds.is_null(found.type):
+        return _whole(found)
+    return pc.cast(found, ARROW_TYPES[kind]), None
+
+
+def _whole(found: Any) -> tuple[Any, Any]:
+    """Whole numbers may come as floats, as pandas writes a column of them that has holes."""
+    if kinds.is_integer(found.type) and not kinds.is_uint64(found.type):
+        return pc.cast(found, pa.int64()), None
+    if kinds.is_uint64(found.type):
+        is_wrong = pc.greater(found, pa.scalar(2**63 - 1, pa.uint64()))
+    else:
+        found = pc.cast(found, pa.float64(), safe=False)
+        found = pc.if_else(pc.is_nan(found), None, found)
+        is_fraction = pc.not_equal(found, pc.floor(found))
+        is_wrong = pc.or_(is_fraction, pc.or_(pc.less(found, -(2.0**63)), pc.greater_equal(found, 2.0**63)))
+    is_wrong = pc.fill_null(is_wrong, fill_value=False)
+    values = pc.cast(pc.if_else(is_wrong, None, found), pa.int64())
+    mask = is_wrong.to_numpy(zero_copy_only=False)
+    return values, mask if mask.any() else None
