@@ -53,6 +53,7 @@ redis.call('HSET', key, 'revision', ARGV[2], 'state', state, 'record', ARGV[4], 
 if ARGV[5] ~= '' then redis.call('HSET', key, 'result', ARGV[5]) end
 if state == 'running' then
   redis.call('ZREM', 'qc:expiring', id)
+  if ARGV[13] == '1' then leave(id) end
 elseif state == 'queued' then
   leave(id)
   if not_before ~= '' then redis.call('ZADD', 'qc:delayed', not_before, id)

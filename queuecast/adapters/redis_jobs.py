@@ -147,6 +147,7 @@ class RedisJobs:
             int(job.is_dead_letter),
             entry or "",
             job.attempt,
+            int(job.is_fanned_out),
         ]
         answer, ring = self._call(self._replace, args=args)
         if answer == b"unknown":
@@ -176,7 +177,7 @@ class RedisJobs:
             self._call(self._redis.zrem, INDEX, *past)
 
     def requeue_all(self, now: float, retention_s: float = REPEATABLE_S) -> int:
-        """Puts every job that has not ended back into its lane; what ran is given back. Safe to call twice.
+        """Puts every job that has not ended back into its lane; what a worker ran is given back. Safe to call twice.
 
         Returns how many were put there. The reaper rings for the lanes.
         """
@@ -185,6 +186,8 @@ class RedisJobs:
             job_id = raw.decode()
             record = self._call(self._redis.hget, _key(job_id), "record")
             job = None if record is None else decode_job(record)
+            if job is not None and job.is_fanned_out:
+                continue  # the reaper makes its chunks again
             if job is not None and job.state in (State.RUNNING, State.CANCELING):
                 self.replace(job.given_back(now, retention_s))
                 count += job.state is State.RUNNING

@@ -9,6 +9,11 @@ PREDICTIONS_A_CLAIM = 16  # at most; they are run one after the other
 SLOW_CLAIM_S = 0.25
 
 
+def chunk_lane(batch_id: str) -> str:
+    """A lane a batch for its chunks, so that two batches share the workers and neither waits for the other."""
+    return f"{JobType.CHUNK}/{batch_id}"
+
+
 def lane_of(kind: JobType, model: ModelRef, work: Work) -> str:
     """One lane a model version and method for predictions: such jobs can share one call. One for all of the rest."""
     if isinstance(work, PredictionWork):

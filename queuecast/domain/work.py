@@ -4,7 +4,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from queuecast.domain.batch import FileFormat, OnError, OutputFormat
 from queuecast.domain.holdout import HoldoutRule
+from queuecast.domain.plan import Cut
 
 
 class Method(StrEnum):
@@ -49,4 +51,27 @@ class ImportWork:
     description: str = ""
 
 
-Work = PredictionWork | TrainingWork | ImportWork
+@dataclass(frozen=True, slots=True)
+class BatchWork:
+    """A file of rows to be answered. resumes: an earlier batch of the same work, whose parts are taken over."""
+
+    method: Method
+    file_id: str
+    file_sha256: str
+    file_format: FileFormat
+    output_format: OutputFormat = OutputFormat.CSV
+    on_error: OnError = OnError.SKIP
+    id_column: str | None = None
+    resumes: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkWork:
+    """One cut of a batch's file. plan: the number of the plan that cut it, see `queuecast.domain.plan`."""
+
+    batch: BatchWork
+    plan: int
+    cut: Cut
+
+
+Work = PredictionWork | TrainingWork | ImportWork | BatchWork | ChunkWork
