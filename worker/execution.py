@@ -13,7 +13,7 @@ import msgspec
 
 from queuecast.domain.errors import JobStoppedError, QueuecastError, StaleWriteError, UnavailableError, UnknownJobError
 from queuecast.domain.job import Failure, Job, JobType, ModelRef, Progress, State, failure_of
-from queuecast.domain.lane import next_limit
+from queuecast.domain.lane import kind_of, next_limit
 from queuecast.domain.retry import after_loss, is_transient
 from queuecast.domain.work import Work
 from queuecast.logs import get_logger
@@ -37,7 +37,15 @@ class Result:
     model: ModelRef | None = None
 
 
-Runner = Callable[[Job, Work, bytes, Report], Result]
+@dataclass(frozen=True, slots=True)
+class FannedOut:
+    """A run whose job goes on as many. `then` starts them, once no worker holds the job any more."""
+
+    progress: Progress
+    then: Callable[[], None]
+
+
+Runner = Callable[[Job, Work, bytes, Report], Result | FannedOut]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +89,8 @@ class Execution:
         if self._leases.is_shutting_down():
             self._ring(lane)  # for somebody else
             return
-        ends_at = time.monotonic() + SLICE_S
+        # After a chunk the next message may be for somebody who waits for one row.
+        ends_at = time.monotonic() + (0 if kind_of(lane) is JobType.CHUNK else SLICE_S)
         answers_bell = True
         while True:
             limit = self._limits.get(lane, 1)
@@ -151,6 +160,9 @@ class Execution:
         try:
             work, rows = self._jobs.read_work(job.id)
             result = self._runners[job.type](job, work, rows, self._reporter(reservation, job))
+            if isinstance(result, FannedOut):
+                self._fan_out(reservation, job, result)
+                return
             encoded = msgspec.json.encode(result.value)
             if len(encoded) > self._rules.max_result_bytes:
                 raise _too_large(len(encoded), self._rules.max_result_bytes)
@@ -166,6 +178,14 @@ class Execution:
             self._finish(reservation, job, lambda present: self._failed(present, failure))
         else:
             self._finish(reservation, job, lambda present: self._succeeded(present, result), encoded)
+
+    def _fan_out(self, reservation: Reservation, job: Job, result: FannedOut) -> None:
+        self._finish(reservation, job, lambda present: present.fanned_out(result.progress, self._clock()))
+        self._leases.release(reservation)  # or its beat would find the lease gone, and end the process for it
+        try:
+            result.then()
+        except UnavailableError as error:  # the reaper starts them
+            log.warning("chunks_not_started", job_id=job.id, reason=error.detail)
 
     def _reporter(self, reservation: Reservation, job: Job) -> Report:
         def report(progress: Progress) -> None:
