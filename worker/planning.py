@@ -20,7 +20,8 @@ from worker.tables import read_cut
 CHUNK_S = 0.3  # long beside what a claim costs, short beside how long a prediction may have to wait for it
 MIN_ROWS = 256  # below that a call of a pipeline costs as much for fewer rows
 UNTIMED_ROWS = 4_096
-SAMPLE_ROWS = 2_048
+SAMPLE_ROWS = 8_192
+TIMINGS = 3
 MAX_CHUNK_BYTES = 8 * 2**20
 PIECE_BYTES = 4 * 2**20
 REPORT_EVERY_S = 1.0
@@ -71,14 +72,25 @@ class Planning:
         rows = len(part.row_numbers)
         call = getattr(estimator, work.method.value)
         rows_a_chunk = UNTIMED_ROWS
-        if rows:
-            # An estimator raises what it likes; the chunks will find out on which rows.
-            with suppress(Exception):
-                call(part.frame[:MIN_ROWS])  # the first call of a process is slower
-                began = time.perf_counter()
-                call(part.frame)
-                rows_a_chunk = int(CHUNK_S * rows / max(time.perf_counter() - began, 1e-6))
+        # An estimator raises what it likes; the chunks will find out on which rows.
+        with suppress(Exception):
+            call(part.frame[:MIN_ROWS])  # the first call of a process is slower
+            timed = min(rows, MIN_ROWS)
+            took_s = _shortest_s(call, part.frame[:timed])
+            if took_s * rows / timed < CHUNK_S:  # else a slow model, whose calls cost by the row already
+                timed, took_s = rows, _shortest_s(call, part.frame)
+            rows_a_chunk = int(CHUNK_S * timed / took_s)
         return min(max(rows_a_chunk, MIN_ROWS), self._max_chunk_rows)
+
+
+def _shortest_s(call: Callable[[Any], Any], frame: Any) -> float:
+    """The shortest of some: what else the machine does makes a call longer, and never shorter."""
+    times = []
+    for _ in range(TIMINGS):
+        began = time.perf_counter()
+        call(frame)
+        times.append(time.perf_counter() - began)
+    return max(min(times), 1e-6)
 
 
 class _Look:

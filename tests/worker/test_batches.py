@@ -24,7 +24,7 @@ from queuecast.domain.plan import chunk_id
 from queuecast.domain.work import BatchWork, Method
 from tests.worker.batch_house import BatchHouse, Dying, Killed
 from tests.worker.house import RETENTION_S
-from worker import batches, chunks
+from worker import batches, chunks, planning
 from worker.execution import Execution, Rules
 
 ROWS = 45
@@ -336,6 +336,52 @@ def test_a_cancel_while_a_chunk_runs_leaves_the_batch_canceled(
 
     assert house.jobs.read(job.id).state is State.CANCELED
     assert house.folders.outcome(job.id) is None
+
+
+def test_a_cancel_while_the_file_is_cut_leaves_no_chunk(house: BatchHouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = house.batch(work_of(house))
+    original = house.folders.keep_plan
+
+    def cancels(*args: Any) -> Any:
+        house.rewritten(job, lambda present: present.cancel_requested(house.clock(), RETENTION_S))
+        return original(*args)
+
+    monkeypatch.setattr(house.folders, "keep_plan", cancels)
+    house.settle()
+
+    ended = house.jobs.read(job.id)
+    assert (ended.state, ended.is_fanned_out) == (State.CANCELED, False)
+    assert house.boards.chunks([chunk_id(job.id, 1, index) for index in range(CHUNKS)]) == {}
+
+
+def test_a_cancel_while_the_parts_are_joined_leaves_the_batch_canceled(
+    house: BatchHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = house.batch(work_of(house))
+    original = house.folders.keep_outcome
+
+    def cancels(*args: Any) -> Any:
+        house.rewritten(job, lambda present: present.cancel_requested(house.clock(), RETENTION_S))
+        return original(*args)
+
+    monkeypatch.setattr(house.folders, "keep_outcome", cancels)
+    house.settle()
+
+    assert house.jobs.read(job.id).state is State.CANCELED
+
+
+@pytest.mark.parametrize(("row_s", "expected"), [(1e-3, 300), (1e-9, 20_000), (1.0, 256)])
+def test_a_chunk_has_as_many_rows_as_the_model_answers_in_the_time_for_one(
+    tmp_path: Path, fitted: Any, monkeypatch: pytest.MonkeyPatch, row_s: float, expected: int
+) -> None:
+    house = BatchHouse(tmp_path, chunk_rows=20_000)
+    house.pushed(fitted, FRAME.head(20))
+    many = pd.concat([FRAME] * (40_000 // ROWS), ignore_index=True)
+    monkeypatch.setattr(planning, "_shortest_s", lambda call, frame: row_s * len(frame))
+
+    job = house.fanned_out(house.batch_work(csv_of(many)))
+
+    assert house.plan(job).cuts[0].n_rows == pytest.approx(expected, rel=0.01)
 
 
 def test_a_batch_that_takes_too_long_fails_with_its_timeout(house: BatchHouse) -> None:
