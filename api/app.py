@@ -7,6 +7,7 @@ from typing import Any
 from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
 
+from api.batches import BatchResults, batches_blueprint
 from api.bodies import LimitBody
 from api.documents import Documents
 from api.files import StreamingRequest, Uploads, files_blueprint
@@ -22,7 +23,7 @@ from api.waiting import Waiting
 from queuecast import __version__
 from queuecast.domain.errors import QueuecastError
 from queuecast.logs import get_logger
-from queuecast.ports import AliasStore, Clock, FileStore, JobStore, Lanes, ModelRegistry, WorkerList
+from queuecast.ports import AliasStore, BatchFiles, Clock, FileStore, JobStore, Lanes, ModelRegistry, WorkerList
 
 log = get_logger()
 
@@ -58,6 +59,7 @@ class Parts:
     models: ModelRegistry
     aliases: AliasStore
     files: FileStore
+    batches: BatchFiles
     workers: WorkerList
     submission: Submission
     clock: Clock
@@ -86,8 +88,9 @@ def create_app(parts: Parts) -> Flask:
             max_rows=limits.max_rows,
         ),
         trainings_blueprint(parts.submission, parts.files, documents, max_body_bytes=limits.max_body_bytes),
+        batches_blueprint(parts.submission, parts.files, documents, max_body_bytes=limits.max_body_bytes),
         models_blueprint(views, parts.submission, uploads, parts.files, documents),
-        jobs_blueprint(parts.jobs, parts.submission, waiting, documents),
+        jobs_blueprint(parts.jobs, parts.submission, waiting, BatchResults(parts.batches), documents),
         queues_blueprint(
             parts.jobs,
             parts.lanes,

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct
 
+from queuecast.domain.batch import OnError, OutputFormat
 from queuecast.domain.job import Event, JobType, Priority, State
 from queuecast.domain.work import Method, Promote
 
@@ -48,6 +49,34 @@ class TrainingRequest(Struct, forbid_unknown_fields=True):
     metadata: dict[str, AnyJson] = msgspec.field(default_factory=dict)
     expires_in_s: Seconds | None = None
     timeout_s: Seconds | None = None
+
+
+class BatchRequest(Struct, forbid_unknown_fields=True):
+    """A file of rows to predict, or rows of which there are too many for a prediction: one of the two."""
+
+    file_id: str | None = None
+    inputs: Rows = msgspec.field(default_factory=msgspec.Raw)
+    method: Method = Method.PREDICT
+    version: VersionOrAlias = "champion"
+    output_format: OutputFormat = OutputFormat.CSV
+    on_error: OnError = OnError.SKIP
+    id_column: Annotated[str, Meta(min_length=1, description="A column that is copied to the result")] | None = None
+    metadata: dict[str, AnyJson] = msgspec.field(default_factory=dict)
+    expires_in_s: Seconds | None = None
+    timeout_s: Seconds | None = None
+    priority: Priority = Priority.NORMAL
+
+
+class BatchResultBody(Struct):
+    """What a batch came to; the answers are in its file. `errors` of the `rows` have no answer."""
+
+    method: Method
+    rows: int
+    errors: int
+    file: AnyJson
+    model: AnyJson
+    chunks: int
+    timings: dict[str, float]
 
 
 class HoldoutBody(Struct, forbid_unknown_fields=True):
@@ -107,11 +136,13 @@ class ProgressBody(Struct):
     unit: str
     stage: str | None
     rows: int | None
+    errors: int | None
 
 
 class JobUrls(Struct):
     self: str
     result: str
+    errors: str
     cancel: str
     retry: str
 

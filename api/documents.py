@@ -1,6 +1,6 @@
 """The API's own documents: `/openapi.json`, made of the types that validate, and `/docs`, which needs no network."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import wraps
 from typing import Any, TypeVar
 
@@ -24,6 +24,7 @@ class Documents:
     """Collects what each route takes and answers. It validates nothing: views decode with the same types themselves."""
 
     def __init__(self, version: str) -> None:
+        self._files: dict[str, list[str]] = {}
         self._tree = SpecTree(
             "flask",
             model_adapter=get_msgspec_model_adapter(),
@@ -46,11 +47,16 @@ class Documents:
         query: Any = None,
         form: Any = None,
         headers: Any = None,
+        files: Iterable[str] = (),
     ) -> Callable[[View], View]:
-        """Describes a view. answers: status -> type of the body, None for none; problems are Problem."""
+        """Describes a view. answers: status -> type of the body, None for none; problems are Problem.
+
+        files: media types of files that it answers too.
+        """
         codes = {f"HTTP_{status}": body for status, body in answers.items()}
 
         def describe(view: View) -> View:
+            self._files[f"{tag}_{view.__name__}"] = list(files)
             described = self._tree.validate(
                 json=json,
                 query=query,
@@ -79,7 +85,7 @@ class Documents:
 
         @app.get("/openapi.json")
         def openapi() -> Response:
-            return json_response(_mended(self._tree.spec))
+            return json_response(_mended(self._tree.spec, self._files))
 
         page = OpenAPITemplate.SWAGGER.value.format(spec_url="/openapi.json", spec_path="docs")
 
@@ -88,11 +94,14 @@ class Documents:
             return page
 
 
-def _mended(spec: dict[str, Any]) -> dict[str, Any]:
-    """Problems have a media type of their own, which the tree cannot say."""
+def _mended(spec: dict[str, Any], files: dict[str, list[str]]) -> dict[str, Any]:
+    """Problems have a media type of their own, and files have several, which the tree cannot say."""
     for operations in spec["paths"].values():
         for operation in operations.values():
             for status, response in operation["responses"].items():
+                if status in ("200", "206"):
+                    for media_type in files[operation["operationId"]]:
+                        response.setdefault("content", {}).setdefault(media_type, {"schema": {}})
                 if int(status) >= 400 and "application/json" in response.get("content", {}):
                     response["content"]["application/problem+json"] = response["content"].pop("application/json")
     return spec

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 from flask import Blueprint, Response, request
 
+from api.batches import MEDIA_TYPES, BatchResults
 from api.bodies import JobBody, JobList, JobQuery, Problem, ResultBody, WaitHeaders
 from api.documents import Documents
 from api.requests import converted, preferred_wait_s
@@ -11,7 +12,7 @@ from api.responses import RETRY_AFTER_S, accepted, failure_problem, job_body, js
 from api.submission import Submission, Submitted
 from api.waiting import Waiting
 from queuecast.domain.errors import Finding, InvalidInputError, UnavailableError, WaitersFullError
-from queuecast.domain.job import Failure, Job, State
+from queuecast.domain.job import Failure, Job, JobType, State
 from queuecast.ports import JobFilter, JobStore
 
 
@@ -32,7 +33,9 @@ def waited_response(waiting: Waiting, submitted: Submitted, wait_s: float) -> Re
     return response
 
 
-def jobs_blueprint(jobs: JobStore, submission: Submission, waiting: Waiting, documents: Documents) -> Blueprint:
+def jobs_blueprint(
+    jobs: JobStore, submission: Submission, waiting: Waiting, batches: BatchResults, documents: Documents
+) -> Blueprint:
     blueprint = Blueprint("jobs", __name__, url_prefix="/v1/jobs")
 
     @blueprint.get("/<job_id>")
@@ -52,14 +55,25 @@ def jobs_blueprint(jobs: JobStore, submission: Submission, waiting: Waiting, doc
 
     @blueprint.get("/<job_id>/result")
     @documents.route(
-        tag="jobs", answers={200: ResultBody, 202: JobBody, 404: Problem, 409: Problem, 410: Problem, 503: Problem}
+        tag="jobs",
+        answers={
+            200: ResultBody,
+            202: JobBody,
+            206: None,
+            304: None,
+            **dict.fromkeys((404, 406, 409, 410, 416, 503), Problem),
+        },
+        files=MEDIA_TYPES.values(),
     )
     def result(job_id: str) -> Response:
         """Read a job's result
 
-        202 with the job while there is none yet; 409 with the reason when there will never be one.
+        202 with the job while there is none yet; 409 with the reason when there will never be one. Of a batch it is
+        the file, in the format that was asked for; `Range` takes a part of it.
         """
         job, found = jobs.read_with_result(job_id)
+        if found is not None and job.type is JobType.BATCH:
+            return batches.file(job, found)
         if found is not None:
             return Response(found, mimetype="application/json")
         if not job.is_final:
@@ -67,6 +81,19 @@ def jobs_blueprint(jobs: JobStore, submission: Submission, waiting: Waiting, doc
         failure = job.failure or _ended_otherwise(job)
         problem = failure_problem(failure)
         return problem_response(failure.code, problem.title, 409, failure.detail, failure.findings)
+
+    @blueprint.get("/<job_id>/errors")
+    @documents.route(
+        tag="jobs", answers={200: None, 404: Problem, 410: Problem, 503: Problem}, files=(MEDIA_TYPES["ndjson"],)
+    )
+    def errors(job_id: str) -> Response:
+        """Read a batch's bad rows
+
+        A JSON object a line with `row`, `column`, `code` and `detail`, in the order of the rows. While the batch runs,
+        and when it has failed or was canceled, those of the chunks that were done. Empty for any other job.
+        """
+        job = jobs.read(job_id)
+        return batches.errors(job)
 
     @blueprint.post("/<job_id>/cancel")
     @documents.route(

@@ -7,6 +7,7 @@ import time
 
 from api.app import Limits, Parts, create_app
 from api.submission import JobRules, Submission
+from queuecast.adapters.batch_files import BatchFolders
 from queuecast.adapters.celery_bells import CeleryBells
 from queuecast.adapters.ids import new_id
 from queuecast.adapters.model_files import ModelFiles
@@ -36,6 +37,7 @@ _rules = JobRules(
         JobType.PREDICTION: settings.prediction_timeout_s,
         JobType.TRAINING: settings.training_timeout_s,
         JobType.IMPORT: settings.training_timeout_s,
+        JobType.BATCH: settings.batch_timeout_s,
     },
 )
 
@@ -45,6 +47,7 @@ app = create_app(
         lanes=RedisLanes(_redis),
         models=_models,
         aliases=_aliases,
+        batches=BatchFolders(settings.data_dir / "batches"),
         files=UploadedFiles(settings.data_dir / "files", new_id, _clock, settings.max_files_bytes),
         workers=RedisWorkers(_redis, time.time),
         submission=Submission(_jobs, _bells, _models, _aliases, new_id, _clock, _rules),

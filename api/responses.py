@@ -22,9 +22,11 @@ STATUSES: dict[type[errors.QueuecastError], tuple[int, str]] = {
     errors.InvalidInputError: (422, "The input does not fit"),
     errors.TooLargeError: (413, "The body is too large"),
     errors.UnsupportedMediaError: (415, "This kind of body is not taken here"),
+    errors.NotAcceptableError: (406, "Not to be had in that form"),
     errors.LengthRequiredError: (411, "The body has no length"),
     errors.UnknownJobError: (404, "No such job"),
     errors.GoneJobError: (410, "The job is gone"),
+    errors.GoneResultError: (410, "The result is gone"),
     errors.UnknownModelError: (404, "No such model"),
     errors.UnknownVersionError: (404, "No such version"),
     errors.UnknownAliasError: (404, "No such alias"),
@@ -67,8 +69,9 @@ def http_error_response(error: HTTPException) -> Response:
     status = error.code or 500
     code = (error.name or "error").lower().replace(" ", "_")
     response = problem_response(code, error.name or "Error", status, error.description or "")
-    if status == 405:
-        response.headers.update({key: value for key, value in error.get_headers() if key == "Allow"})
+    if status in (405, 416):
+        kept = ("Allow", "Content-Range")
+        response.headers.update({key: value for key, value in error.get_headers() if key in kept})
     return response
 
 
@@ -125,7 +128,13 @@ def job_body(job: Job, result: bytes | None = None) -> bodies.JobBody:
         retry_of=job.retry_of,
         progress=progress,
         metadata=job.metadata,
-        urls=bodies.JobUrls(self=here, result=f"{here}/result", cancel=f"{here}/cancel", retry=f"{here}/retry"),
+        urls=bodies.JobUrls(
+            self=here,
+            result=f"{here}/result",
+            errors=f"{here}/errors",
+            cancel=f"{here}/cancel",
+            retry=f"{here}/retry",
+        ),
         worker=job.worker,
         timeline=[bodies.MomentBody(**asdict(moment) | {"at": timestamp(moment.at)}) for moment in job.timeline],
         result=msgspec.UNSET if result is None else msgspec.Raw(result),

@@ -6,7 +6,7 @@ reaper. A caller who does not hear the answer sends the same Idempotency-Key aga
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from queuecast.domain.errors import (
@@ -20,7 +20,7 @@ from queuecast.domain.errors import (
 from queuecast.domain.job import Job, JobType, ModelRef, Priority
 from queuecast.domain.lane import lane_of
 from queuecast.domain.model import Manifest, require_name
-from queuecast.domain.work import ImportWork, Method, PredictionWork, TrainingWork, Work
+from queuecast.domain.work import BatchWork, ImportWork, Method, PredictionWork, TrainingWork, Work
 from queuecast.logs import get_logger
 from queuecast.ports import AliasStore, Clock, Doorbell, JobStore, ModelRegistry, Repeat
 
@@ -111,6 +111,9 @@ class Submission:
         require_name(model, "model")
         return self._submit(JobType.IMPORT, ModelRef(model), work, terms)
 
+    def batch(self, ref: ModelRef, work: BatchWork, terms: Terms) -> Submitted:
+        return self._submit(JobType.BATCH, ref, work, terms)
+
     def retry(self, job_id: str, *, is_dead_letter: bool = False) -> Job:
         """A new job with the same work on the same version. is_dead_letter: it must be one, and is none afterwards.
 
@@ -120,6 +123,8 @@ class Submission:
         ended = self._jobs.read(job_id)
         again = ended.retried_as(self._new_id("job"), self._clock(), self._rules.max_attempts)
         work, rows = self._jobs.read_work(job_id)
+        if isinstance(work, BatchWork):
+            work = replace(work, resumes=job_id)
         return self._record(again, work, rows, letter=job_id if is_dead_letter else None).job
 
     def cancel(self, job_id: str) -> Job:

@@ -63,7 +63,7 @@ def _stored(files: FileStore, file_id: str) -> StoredFile:
 
 def _require_columns(path: Path, manifest: Manifest, target: tuple[str, ...]) -> None:
     """Reads the header only: a file without the columns is refused before anything is queued."""
-    header = _header(path)
+    header = csv_header(path)
     findings = []
     for name in target:
         if name not in header:
@@ -80,7 +80,8 @@ def _require_columns(path: Path, manifest: Manifest, target: tuple[str, ...]) ->
         raise InvalidInputError(f"{findings[0].detail}{has}", tuple(findings))
 
 
-def _header(path: Path) -> list[str]:
+def csv_header(path: Path) -> list[str]:
+    """The names in a CSV file's first line. Raises InvalidInputError."""
     with path.open("rb") as file:
         line = file.readline(MAX_HEADER_BYTES)
     try:

@@ -10,10 +10,11 @@ import pyarrow.csv
 
 from queuecast.domain.batch import FileFormat
 from queuecast.domain.errors import InvalidInputError
+from queuecast.domain.plan import Cut
 from queuecast.domain.signature import Signature
 from worker.cells import values_of
 from worker.columns import checked
-from worker.cutting import Cut, header, source_names
+from worker.cutting import header, source_names
 from worker.rows import BadRow, Rows
 
 

@@ -6,7 +6,6 @@ The cutting is one pass over the file that keeps nothing of it. Rows are counted
 
 import csv
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -14,23 +13,13 @@ import numpy as np
 
 from queuecast.domain.batch import FileFormat
 from queuecast.domain.errors import InvalidInputError
+from queuecast.domain.plan import Cut
 from queuecast.domain.signature import Layout, Signature
 from worker.parquet_files import opened, require_types
 from worker.records import BYTE_ORDER_MARK, RecordScan, first_record
 
 _SHOWN_NAMES = 30
 _TRIED_LINES = 100
-
-
-@dataclass(frozen=True, slots=True)
-class Cut:
-    """Some rows that follow each other. start, end: bytes of a text file; rows of a Parquet file, counted from 0."""
-
-    index: int
-    first_row: int
-    n_rows: int
-    start: int
-    end: int
 
 
 def cuts(path: Path, fmt: FileFormat, max_rows: int, max_bytes: int) -> Iterator[Cut]:

@@ -43,6 +43,14 @@ class Result:
 
 
 @dataclass(frozen=True, slots=True)
+class FannedOut:
+    """A run whose job goes on as many. `then` starts them, once no worker holds the job any more."""
+
+    progress: Progress
+    then: Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
 class Order:
     """A claimed job with what it asks for."""
 
@@ -51,7 +59,7 @@ class Order:
     rows: bytes
 
 
-Runner = Callable[[Job, Work, bytes, Report], Result]
+Runner = Callable[[Job, Work, bytes, Report], Result | FannedOut]
 SharedRunner = Callable[[list[Order]], list[Result | Exception]]
 """Runs jobs of one lane in one call; says of each what came of it, in their order."""
 
@@ -135,7 +143,8 @@ class Execution:
 
     def _answer(self, lane: str, calls: list[Call]) -> bool:
         """Whether it found the lane empty at last. calls: what was answered is added."""
-        ends_at = time.monotonic() + SLICE_S
+        # After a chunk the next message may be for somebody who waits for one row.
+        ends_at = time.monotonic() + (0 if kind_of(lane) is JobType.CHUNK else SLICE_S)
         answers_bell = True
         while True:
             limit, attends = self._limits.get(lane, 1), lane in self._quick_lanes
@@ -302,11 +311,10 @@ class Execution:
         try:
             order = Order(job, *self._jobs.read_work(job.id))
             rows = rows_of(order.work)
-            shared = self._shared_runners.get(job.type)
-            if shared is not None:
-                (found,) = shared([order])
-            else:
-                found = self._runners[job.type](job, order.work, order.rows, self._reporter(reservation, job))
+            found = self._found(reservation, order)
+            if isinstance(found, FannedOut):
+                self._fan_out(reservation, job, found)
+                return Call(1, rows)
         except (JobStoppedError, UnknownJobError):
             self._stop(reservation, job, self._leases.reason_to_stop(reservation))
             return Call(1, rows)
@@ -315,6 +323,21 @@ class Execution:
         ending = self._ending(job, found)
         self._finish(reservation, job, ending.move, ending.result)
         return Call(1, rows)
+
+    def _found(self, reservation: Reservation, order: Order) -> Result | FannedOut | Exception:
+        shared = self._shared_runners.get(order.job.type)
+        if shared is not None:
+            return shared([order])[0]
+        report = self._reporter(reservation, order.job)
+        return self._runners[order.job.type](order.job, order.work, order.rows, report)
+
+    def _fan_out(self, reservation: Reservation, job: Job, result: FannedOut) -> None:
+        self._finish(reservation, job, lambda present: present.fanned_out(result.progress, self._clock()))
+        self._leases.release(reservation)  # or its beat would find the lease gone, and end the process for it
+        try:
+            result.then()
+        except UnavailableError as error:  # the reaper starts them
+            log.warning("chunks_not_started", job_id=job.id, reason=error.detail)
 
     def _reporter(self, reservation: Reservation, job: Job) -> Report:
         def report(progress: Progress) -> None:

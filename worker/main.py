@@ -26,10 +26,12 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 # pandas imports pyarrow, which brings an allocator with a thread of its own; a parent that forks has none.
 os.environ.setdefault("JE_ARROW_MALLOC_CONF", "background_thread:false")
 
+from queuecast.adapters.batch_files import BatchFolders  # noqa: E402
 from queuecast.adapters.celery_bells import QUEUES, TASKS, CeleryBells, celery_settings, lists_of  # noqa: E402
 from queuecast.adapters.ids import new_id  # noqa: E402
 from queuecast.adapters.model_files import ModelFiles  # noqa: E402
 from queuecast.adapters.redis_aliases import RedisAliases  # noqa: E402
+from queuecast.adapters.redis_batches import RedisBatches  # noqa: E402
 from queuecast.adapters.redis_clock import RedisClock  # noqa: E402
 from queuecast.adapters.redis_jobs import RedisJobs, connect  # noqa: E402
 from queuecast.adapters.redis_lanes import RedisLanes  # noqa: E402
@@ -38,9 +40,13 @@ from queuecast.adapters.uploaded_files import UploadedFiles  # noqa: E402
 from queuecast.domain.job import Failure, JobType  # noqa: E402
 from queuecast.domain.lane import kind_of  # noqa: E402
 from worker.app import create_celery, is_alive, is_of, worker_name  # noqa: E402
+from worker.batches import Batches, BatchRules  # noqa: E402
+from worker.chunks import Chunks  # noqa: E402
 from worker.estimators import Estimators  # noqa: E402
 from worker.execution import Execution, Rules, summary_of  # noqa: E402
 from worker.importing import Importing  # noqa: E402
+from worker.joining import BatchRuns  # noqa: E402
+from worker.planning import Planning  # noqa: E402
 from worker.prediction import Prediction  # noqa: E402
 from worker.presence import Presence  # noqa: E402
 from worker.recovery import Recovery, RecoveryRules  # noqa: E402
@@ -64,9 +70,17 @@ def execution_of(pid: int) -> Execution:
     prediction = Prediction(models, estimators, clock)
     training = Training(models, aliases, files, estimators, clock)
     importing = Importing(models, aliases, files, clock)
+    boards, folders = RedisBatches(redis), BatchFolders(settings.data_dir / "batches")
+    rules = BatchRules(settings.retention_s, settings.prediction_timeout_s)
+    batches = Batches(RedisJobs(redis), boards, folders, CeleryBells(URL), clock, rules)
+    planning = Planning(files, boards, folders, clock, settings.batch_chunk_rows)
+    batch_runs = BatchRuns(models, estimators, planning, batches, boards, folders)
+    chunks = Chunks(models, estimators, files, batches, boards, folders)
     runners = {
         JobType.TRAINING: lambda job, work, rows, report: training.run(job, work, report),
         JobType.IMPORT: lambda job, work, rows, report: importing.run(job, work, report),
+        JobType.BATCH: lambda job, work, rows, report: batch_runs.run(job, work, report),
+        JobType.CHUNK: lambda job, work, rows, report: chunks.run(job, work),
     }
     return Execution(
         RedisJobs(redis),
@@ -113,6 +127,7 @@ app = create_celery(
         TASKS[JobType.PREDICTION]: settings.prediction_timeout_s + SLACK_S,
         TASKS[JobType.TRAINING]: settings.training_timeout_s + SLACK_S,
         TASKS[JobType.IMPORT]: settings.training_timeout_s + SLACK_S,
+        TASKS[JobType.BATCH]: settings.batch_timeout_s + SLACK_S,
     },
     lambda lane: summary_of(execution_of(os.getpid()).answer(lane)),
     stop,

@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from queuecast.domain.batch import FileFormat
+from queuecast.domain.plan import Cut
 from queuecast.domain.signature import (
     INT64_MAX,
     INT64_MIN,
@@ -27,7 +28,7 @@ from queuecast.domain.signature import (
     column_findings,
 )
 from worker.columns import ARROW_TYPES, checked
-from worker.cutting import Cut, header, source_names
+from worker.cutting import header, source_names
 from worker.rows import BadRow, Rows
 
 MAX_DIGITS = 400  # a float has at most 309 before its point

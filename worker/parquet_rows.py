@@ -11,9 +11,10 @@ import pyarrow.compute as pc
 import pyarrow.types as kinds
 
 from queuecast.domain.batch import FileFormat
+from queuecast.domain.plan import Cut
 from queuecast.domain.signature import ColumnType, Signature
 from worker.columns import ARROW_TYPES, checked
-from worker.cutting import Cut, header, source_names
+from worker.cutting import header, source_names
 from worker.parquet_files import is_readable, opened, unreadable, value_type
 from worker.rows import Rows
 

@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from queuecast.adapters.audit_files import AuditFiles
+from queuecast.adapters.batch_files import BatchFolders
 from queuecast.adapters.celery_bells import QUEUES, CeleryBells, lists_of
 from queuecast.adapters.ids import new_id
 from queuecast.adapters.model_files import ModelFiles
 from queuecast.adapters.redis_aliases import RedisAliases
+from queuecast.adapters.redis_batches import RedisBatches
 from queuecast.adapters.redis_clock import RedisClock
 from queuecast.adapters.redis_jobs import RedisJobs, connect
 from queuecast.adapters.redis_lanes import RedisLanes
@@ -23,15 +25,17 @@ from queuecast.adapters.redis_leader import RedisLeader
 from queuecast.adapters.redis_workers import RedisWorkers
 from queuecast.adapters.uploaded_files import UploadedFiles
 from queuecast.config import Settings, read_settings
-from queuecast.domain.errors import UnavailableError
+from queuecast.domain.errors import GoneJobError, UnavailableError, UnknownJobError
 from queuecast.domain.lane import kind_of
 from queuecast.logs import configure_logs, get_logger
 from worker.audit import AuditTrail
+from worker.batches import Batches, BatchRules
 from worker.recovery import Recovery, RecoveryRules
 
 log = get_logger()
 
 SWEEP_EVERY_S = 1.0
+REPAIR_EVERY_S = 5.0  # a look at a batch reads its board
 TIDY_EVERY_S = 60.0
 TERM_S = 10.0  # a leader that died is replaced after so long
 
@@ -53,14 +57,27 @@ class Reaper:
             self._clock,
             RecoveryRules(settings.lease_s, settings.retention_s),
         )
+        self._folders = BatchFolders(settings.data_dir / "batches")
+        self._retention_s = settings.retention_s
+        self._batches = Batches(
+            self._jobs,
+            RedisBatches(redis),
+            self._folders,
+            CeleryBells(settings.redis_url_with_password),
+            self._clock,
+            BatchRules(settings.retention_s, settings.prediction_timeout_s),
+        )
         self._audit = AuditTrail(RedisAliases(redis), AuditFiles(settings.data_dir / "models"), self._models)
-        self._tidied_at = float("-inf")
+        self._tidied_at = self._repaired_at = float("-inf")
 
     def step(self) -> None:
         """One round, when this process leads. Raises UnavailableError when Redis is away."""
         if not self._leader.leads():
             return
         self._recovery.sweep()
+        if time.monotonic() - self._repaired_at > REPAIR_EVERY_S:
+            self._repaired_at = time.monotonic()
+            self._batches.repair()
         self._audit.export()
         if time.monotonic() - self._tidied_at > TIDY_EVERY_S:
             self._tidied_at = time.monotonic()
@@ -69,6 +86,17 @@ class Reaper:
             self._audit.export_all()
             self._models.sweep()
             self._files.sweep(self._clock() - self._file_retention_s)
+            self._folders.sweep(self._is_past, self._clock() - self._retention_s)
+
+    def _is_past(self, batch_id: str, *, is_old: bool) -> bool:
+        """Whether a batch's folder may go. A job that Redis does not know may be one that a restore brings back."""
+        try:
+            self._jobs.read(batch_id)
+        except GoneJobError:
+            return True
+        except UnknownJobError:
+            return is_old
+        return False
 
     def resign(self) -> None:
         self._leader.resign()

@@ -12,10 +12,10 @@ import numpy as np
 import pyarrow as pa
 
 from queuecast.domain.batch import FileFormat
+from queuecast.domain.plan import Cut
 from queuecast.domain.signature import Signature
 from worker.columns import frame_from
 from worker.csv_rows import read_csv_rows
-from worker.cutting import Cut
 from worker.ndjson_rows import read_ndjson_rows
 from worker.parquet_rows import read_parquet_rows
 from worker.rows import BadRow, Rows

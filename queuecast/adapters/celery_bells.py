@@ -20,10 +20,14 @@ TASKS = {
     JobType.PREDICTION: "queuecast.predict",
     JobType.TRAINING: "queuecast.train",
     JobType.IMPORT: "queuecast.import_model",
+    JobType.BATCH: "queuecast.batch",
+    JobType.CHUNK: "queuecast.batch",
 }
 QUEUES = {
     JobType.PREDICTION: PREDICT_QUEUE,
     JobType.TRAINING: TRAIN_QUEUE,
+    JobType.BATCH: PREDICT_QUEUE,
+    JobType.CHUNK: PREDICT_QUEUE,
     JobType.IMPORT: TRAIN_QUEUE,  # an import loads and tries foreign bytes: not beside predictions
 }
 PRIORITY_STEPS = (0, 3, 6, 9)  # kombu's; on Redis 0 goes first: a list each, which a worker looks into in this order

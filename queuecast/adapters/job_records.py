@@ -4,12 +4,14 @@ import msgspec
 
 from queuecast.domain.errors import GoneJobError, UnknownJobError
 from queuecast.domain.job import Job, JobType
-from queuecast.domain.work import ImportWork, PredictionWork, TrainingWork, Work
+from queuecast.domain.work import BatchWork, ChunkWork, ImportWork, PredictionWork, TrainingWork, Work
 
 _WORK_TYPES: dict[JobType, type[Work]] = {
     JobType.PREDICTION: PredictionWork,
     JobType.TRAINING: TrainingWork,
     JobType.IMPORT: ImportWork,
+    JobType.BATCH: BatchWork,
+    JobType.CHUNK: ChunkWork,
 }
 _job_decoder = msgspec.json.Decoder(Job)
 _work_decoders = {kind: msgspec.json.Decoder(work) for kind, work in _WORK_TYPES.items()}

@@ -40,7 +40,7 @@ return {'', id, enter(id, lane)}
 """
 )
 
-# Writes the next revisions of several jobs, none else between, and tells the listeners of all at once. Each has 13
+# Writes the next revisions of several jobs, none else between, and tells the listeners of all at once. Each has 14
 # arguments, which `_fields` in `queuecast.adapters.redis_jobs` lists.
 REPLACE = (
     ALLOW_OOM
@@ -56,6 +56,7 @@ local function replace_one(at)
   redis.call('HSET', key, 'revision', revision, 'state', state, 'record', ARGV[at + 3], 'attempt', ARGV[at + 11])
   if state == 'running' then
     if ARGV[at + 12] == '1' then redis.call('ZREM', 'qc:expiring', id) end
+    if ARGV[at + 13] == '1' then leave(id) end
   elseif state == 'queued' then
     leave(id)
     if ARGV[at + 6] ~= '' then redis.call('ZADD', 'qc:delayed', ARGV[at + 6], id)
@@ -76,7 +77,7 @@ local function replace_one(at)
   return {'', ring}
 end
 local answers, written = {}, {}
-for at = 1, #ARGV, 13 do
+for at = 1, #ARGV, 14 do
   local answer = replace_one(at)
   answers[#answers + 1] = answer
   if answer[1] == '' then written[#written + 1] = ARGV[at] end

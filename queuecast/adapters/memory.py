@@ -147,6 +147,8 @@ class MemoryJobs:
             if job.not_before is None:
                 return self.enter(job.id, job.lane)
             self.delayed[job.id] = job.not_before
+        elif job.is_fanned_out:
+            self.leave(job.id)
         elif job.is_final:
             self.leave(job.id)
             self.delayed.pop(job.id, None)
@@ -173,6 +175,7 @@ class MemoryJobs:
     def page(self, wanted: JobFilter, cursor: str | None, limit: int) -> JobPage:
         with self.lock:
             records = sorted(map(decode_job, self._records.values()), key=lambda job: job.id, reverse=True)
+        records = [job for job in records if job.type is not JobType.CHUNK]
         found = [job for job in records if wanted.accepts(job) and (cursor is None or job.id < cursor)]
         return JobPage(found[:limit], found[limit - 1].id if len(found) > limit else None)
 

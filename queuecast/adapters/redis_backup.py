@@ -15,7 +15,8 @@ from queuecast.adapters.redis_jobs import translated
 
 # Rebuilt from the job records by `requeue_all`, or of no meaning later: who works now, which bell was rung.
 LEFT_OUT = frozenset({b"qc:lanes", b"qc:bells", b"qc:workers", b"qc:reaper", b"qc:delayed"})
-LEFT_OUT_PREFIX = b"qc:lane:"
+# A chunk is made again by the reaper for its batch, whose record and board are saved.
+LEFT_OUT_PREFIXES = (b"qc:lane:", b"qc:job:chunk_")
 JOBS, ALIASES = b"qc:job:", b"qc:aliases:"
 SCAN_COUNT = 500
 AT_ONCE_BYTES = 4 * 2**20  # bounds the memory of both sides, and how long Redis does nothing else
@@ -62,7 +63,7 @@ class Dump:
 
 
 def _is_left_out(key: bytes) -> bool:
-    return key in LEFT_OUT or key.startswith(LEFT_OUT_PREFIX)
+    return key in LEFT_OUT or key.startswith(LEFT_OUT_PREFIXES)
 
 
 def pages(scan: Any, *args: Any, **kwargs: Any) -> Iterator[list[Any]]:

@@ -176,7 +176,7 @@ class RedisJobs:
             self._call(self._redis.zrem, INDEX, *past)
 
     def requeue_all(self, now: float, retention_s: float = REPEATABLE_S) -> int:
-        """Puts every job that has not ended back into its lane; what ran is given back. Safe to call twice.
+        """Puts every job that has not ended back into its lane; what a worker ran is given back. Safe to call twice.
 
         Returns how many were put there. The reaper rings for the lanes.
         """
@@ -185,6 +185,8 @@ class RedisJobs:
             job_id = raw.decode()
             record = self._call(self._redis.hget, _key(job_id), "record")
             job = None if record is None else decode_job(record)
+            if job is not None and job.is_fanned_out:
+                continue  # the reaper makes its chunks again
             if job is not None and job.state in (State.RUNNING, State.CANCELING):
                 self.replace(job.given_back(now, retention_s))
                 count += job.state is State.RUNNING
@@ -287,6 +289,7 @@ def _fields(write: Write) -> list[Any]:
         write.entry or "",
         job.attempt,
         int(job.expires_at is not None),
+        int(job.is_fanned_out),
     ]
 
 

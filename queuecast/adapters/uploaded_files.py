@@ -1,5 +1,6 @@
 """Uploaded files as folders: `{root}/{id}/content` and `about.json`. Hashed while they are written, never after."""
 
+import errno
 import hashlib
 import os
 import re
@@ -18,6 +19,8 @@ from queuecast.adapters.model_files import NO_ROOM, remove_abandoned
 from queuecast.domain.errors import FilesFullError, UnknownFileError
 from queuecast.ports import Clock, StoredFile
 
+# A prediction worker has the files read-only; the gateway has noted the use when it took the batch.
+NOT_OURS_TO_TOUCH = {errno.EROFS, errno.EPERM, errno.EACCES}
 ID_RULE = re.compile(r"file_[0-9a-f-]{36}")
 
 
@@ -52,6 +55,9 @@ class UploadedFiles:
             os.utime(folder)
         except FileNotFoundError:
             raise _unknown(file_id) from None
+        except OSError as error:
+            if error.errno not in NOT_OURS_TO_TOUCH:
+                raise
         return folder / "content"
 
     def size_bytes(self) -> int:

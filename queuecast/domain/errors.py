@@ -48,6 +48,12 @@ class UnsupportedMediaError(QueuecastError):
     code = "unsupported_media_type"
 
 
+class NotAcceptableError(QueuecastError):
+    """What there is, is in no form that the caller accepts."""
+
+    code = "not_acceptable"
+
+
 class LengthRequiredError(QueuecastError):
     code = "length_required"
 
@@ -76,6 +82,12 @@ class UnknownAliasError(QueuecastError):
 
 class UnknownFileError(QueuecastError):
     code = "unknown_file"
+
+
+class GoneResultError(QueuecastError):
+    """The record of a batch is there and its file is not: the disk was lost or restored without it."""
+
+    code = "result_gone"
 
 
 class IllegalMoveError(QueuecastError):

@@ -15,6 +15,9 @@ class JobType(StrEnum):
     PREDICTION = "prediction"
     TRAINING = "training"
     IMPORT = "import"
+    BATCH = "batch"
+    CHUNK = "chunk"
+    """A part of a batch; it is in no listing, and its end is the batch's business."""
 
 
 class Priority(StrEnum):
@@ -36,6 +39,7 @@ class State(StrEnum):
 
 
 FINAL_STATES = frozenset({State.CANCELED, State.EXPIRED, State.SUCCEEDED, State.FAILED})
+CHUNK_RETENTION_S = 600.0  # nobody asks for a chunk; its batch's board has what came of it
 MAX_EVENTS = 64  # a job that is handed back at every deploy for weeks must not grow without end
 
 
@@ -48,6 +52,8 @@ class Event(StrEnum):
     GIVEN_BACK = "given_back"
     RETRIED = "retried"
     CANCELING = "canceling"
+    FANNED_OUT = "fanned_out"
+    GATHERED = "gathered"
     FINISHED = "finished"
 
 
@@ -81,13 +87,17 @@ class ModelRef:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """`done` of `total` in `unit`; a training counts stages, and says which it is in and with how many rows."""
+    """`done` of `total` in `unit`; a training counts stages, and says which it is in and with how many rows.
+
+    A batch counts rows, and how many of those that are done were bad.
+    """
 
     done: int
     total: int
     unit: str
     stage: str | None = None
     rows: int | None = None
+    errors: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +144,10 @@ class Job:
     is_dead_letter: bool = False
     """It failed because its attempts were used up: nobody knows whether another would go through."""
     retry_of: str | None = None
+    parent: str | None = None
+    """The batch that a chunk is a part of."""
+    is_fanned_out: bool = False
+    """It runs as its chunks: no worker holds it, and it is in no lane."""
     metadata: dict[str, Any] = field(default_factory=dict)
     timeline: tuple[Moment, ...] = ()
 
@@ -159,10 +173,35 @@ class Job:
 
     def claimed(self, worker: str, now: float) -> "Job":
         self._require("be claimed", State.QUEUED)
+        # A batch is claimed to be cut and again to be joined, and all between is its run.
+        started_at = now if self.type is not JobType.BATCH or self.started_at is None else self.started_at
         claimed = self._moved(
-            State.RUNNING, attempt=self.attempt + 1, worker=worker, started_at=now, not_before=None, progress=None
+            State.RUNNING,
+            attempt=self.attempt + 1,
+            worker=worker,
+            started_at=started_at,
+            not_before=None,
+            progress=None,
         )
         return claimed._told(Event.CLAIMED, now)
+
+    def fanned_out(self, progress: Progress, now: float) -> "Job":
+        """The run has cut its batch in chunks and is over; the batch goes on running as those, held by nobody."""
+        self._require("be fanned out", State.RUNNING)
+        if self.is_fanned_out:
+            raise IllegalMoveError(f"job {self.id} is fanned out already")
+        told = self._told(Event.FANNED_OUT, now)
+        return told._moved(State.RUNNING, worker=None, progress=progress, is_fanned_out=True)
+
+    def gathered(self, now: float) -> "Job":
+        """All of its chunks are done: it waits for a worker to join them."""
+        self._require_fanned_out("be gathered")
+        return self._told(Event.GATHERED, now)._moved(State.QUEUED, queued_at=now, is_fanned_out=False)
+
+    def given_up(self, failure: Failure, now: float, retention_s: float) -> "Job":
+        """A chunk of it was lost in its last attempt too, so the batch is the dead letter."""
+        self._require_fanned_out("be given up")
+        return replace(self._ended(State.FAILED, now, retention_s, failure=failure), is_dead_letter=True)
 
     def expired(self, now: float, retention_s: float) -> "Job":
         self._require("expire", State.QUEUED)
@@ -197,7 +236,8 @@ class Job:
         counted = replace(self, lost_attempts=self.lost_attempts + 1, runs_alone=True)
         told = counted._told(Event.LOST, now, failure.detail)
         if told.lost_attempts >= self.max_attempts:
-            return replace(told._ended(State.FAILED, now, retention_s, failure=failure), is_dead_letter=True)
+            ended = told._ended(State.FAILED, now, retention_s, failure=failure)
+            return replace(ended, is_dead_letter=self.parent is None)
         waiting = told._moved(State.QUEUED, worker=None, queued_at=now, not_before=now + delay_s)
         return waiting._told(Event.RETRIED, now, f"after {delay_s:.1f} s")
 
@@ -213,11 +253,11 @@ class Job:
         return told._moved(State.QUEUED, worker=None, queued_at=now, runs_alone=self.runs_alone or runs_alone)
 
     def cancel_requested(self, now: float, retention_s: float) -> "Job":
-        """Cancels a queued job at once; asks a running one to stop. Asking twice changes nothing."""
+        """Cancels at once what no worker runs; asks a running one to stop. Asking twice changes nothing."""
         if self.state in (State.CANCELING, State.CANCELED):
             return self
         self._require("be canceled", State.QUEUED, State.RUNNING)
-        if self.state is State.QUEUED:
+        if self.state is State.QUEUED or self.is_fanned_out:
             return self._ended(State.CANCELED, now, retention_s)
         return self._moved(State.CANCELING)._told(Event.CANCELING, now)
 
@@ -248,11 +288,18 @@ class Job:
             wanted = " or ".join(allowed)
             raise IllegalMoveError(f"job {self.id} is {self.state} and cannot {move}; that takes {wanted}")
 
+    def _require_fanned_out(self, move: str) -> None:
+        self._require(move, State.RUNNING)
+        if not self.is_fanned_out:
+            raise IllegalMoveError(f"job {self.id} is not fanned out and cannot {move}")
+
     def _moved(self, state: State, **changes: Any) -> "Job":
         return replace(self, state=state, revision=self.revision + 1, **changes)
 
     def _ended(self, state: State, now: float, retention_s: float, failure: Failure | None = None) -> "Job":
-        ended = self._moved(state, finished_at=now, delete_at=now + retention_s, not_before=None, failure=failure)
+        kept_s = retention_s if self.parent is None else CHUNK_RETENTION_S
+        changes = {"finished_at": now, "delete_at": now + kept_s, "not_before": None, "is_fanned_out": False}
+        ended = self._moved(state, **changes, failure=failure)
         return ended._told(Event.FINISHED, now, state if failure is None else f"{state}: {failure.code}")
 
     def _told(self, event: Event, at: float, detail: str = "") -> "Job":

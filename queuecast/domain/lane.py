@@ -11,11 +11,19 @@ SLOW_CLAIM_S = 0.25
 URGENCIES = (Priority.HIGH, Priority.NORMAL, Priority.LOW)
 
 
+def chunk_lane(batch_id: str, priority: Priority = Priority.NORMAL) -> str:
+    """A lane a batch for its chunks, so that two batches share the workers and neither waits for the other."""
+    return _with(priority, f"{JobType.CHUNK}/{batch_id}")
+
+
 def lane_of(kind: JobType, model: ModelRef, work: Work, priority: Priority = Priority.NORMAL) -> str:
     """One lane a model version and method for predictions: such jobs can share one call. One for all of the rest."""
     if not isinstance(work, PredictionWork):
         return kind.value
-    lane = f"{kind}/{model.name}/{model.pinned_version}/{work.method}"
+    return _with(priority, f"{kind}/{model.name}/{model.pinned_version}/{work.method}")
+
+
+def _with(priority: Priority, lane: str) -> str:
     return lane if priority is Priority.NORMAL else f"{lane}/{priority}"
 
 
@@ -24,9 +32,13 @@ def kind_of(lane: str) -> JobType:
 
 
 def urgency_of(lane: str) -> int:
-    """Whose bell is answered first when a worker is free: 0 before 1 before 2."""
+    """Whose bell is answered first when a worker is free: 0 before 1 before 2 before 3.
+
+    What somebody may wait for goes before bulk.
+    """
     last = lane.rpartition("/")[2]
-    return next((rank for rank, priority in enumerate(URGENCIES) if last == priority), 1)
+    rank = next((rank for rank, priority in enumerate(URGENCIES) if last == priority), 1)
+    return min(rank + 2, 3) if kind_of(lane) in (JobType.BATCH, JobType.CHUNK) else rank
 
 
 def next_limit(lane: str, limit: int, rows: int, took_s: float) -> int:

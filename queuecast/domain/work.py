@@ -4,7 +4,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from queuecast.domain.batch import FileFormat, OnError, OutputFormat
 from queuecast.domain.holdout import HoldoutRule
+from queuecast.domain.plan import Cut
 
 
 class Method(StrEnum):
@@ -49,9 +51,34 @@ class ImportWork:
     description: str = ""
 
 
-Work = PredictionWork | TrainingWork | ImportWork
+@dataclass(frozen=True, slots=True)
+class BatchWork:
+    """A file of rows to be answered. resumes: an earlier batch of the same work, whose parts are taken over."""
+
+    method: Method
+    file_id: str
+    file_sha256: str
+    file_format: FileFormat
+    output_format: OutputFormat = OutputFormat.CSV
+    on_error: OnError = OnError.SKIP
+    id_column: str | None = None
+    resumes: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkWork:
+    """One cut of a batch's file. plan: the number of the plan that cut it, see `queuecast.domain.plan`."""
+
+    batch: BatchWork
+    plan: int
+    cut: Cut
+
+
+Work = PredictionWork | TrainingWork | ImportWork | BatchWork | ChunkWork
 
 
 def rows_of(work: Work) -> int:
     """What the work counts for in a claim that is bounded in rows."""
-    return work.n_rows if isinstance(work, PredictionWork) else 1
+    if isinstance(work, PredictionWork):
+        return work.n_rows
+    return work.cut.n_rows if isinstance(work, ChunkWork) else 1

@@ -20,7 +20,7 @@ from tests.domain.records import a_job
 
 pytestmark = pytest.mark.redis
 
-QUEUES = {JobType.PREDICTION: "predict", JobType.TRAINING: "train", JobType.IMPORT: "train"}
+QUEUES = dict.fromkeys(JobType, "predict") | {JobType.TRAINING: "train", JobType.IMPORT: "train"}
 LANES = {kind: a_job(kind).lane for kind in JobType}
 LANE = LANES[JobType.PREDICTION]
 

@@ -11,6 +11,7 @@ from flask.testing import FlaskClient
 
 from api.app import Limits, Parts, create_app
 from api.submission import JobRules, Submission
+from queuecast.adapters.batch_files import BatchFolders
 from queuecast.adapters.memory import MemoryAliases, MemoryBells, MemoryJobs, MemoryLanes
 from queuecast.adapters.model_files import ModelFiles
 from queuecast.adapters.uploaded_files import UploadedFiles
@@ -25,7 +26,7 @@ PREDICTIONS = "/v1/models/titanic/predictions"
 RULES = JobRules(
     retention_s=3600.0,
     max_attempts=3,
-    timeouts_s={JobType.PREDICTION: 300.0, JobType.TRAINING: 7200.0, JobType.IMPORT: 7200.0},
+    timeouts_s={JobType.PREDICTION: 300.0, JobType.TRAINING: 7200.0, JobType.IMPORT: 7200.0, JobType.BATCH: 86400.0},
 )
 COLUMNS = (
     Column("age", ColumnType.NUMBER, True, "float64"),
@@ -59,6 +60,7 @@ class Gateway:
         self.clock = Clock()
         self.jobs = MemoryJobs()
         self.bells = MemoryBells()
+        self.batches = BatchFolders(folder / "batches")
         self.aliases = MemoryAliases()
         self.models = ModelFiles(folder / "models")
         numbers = itertools.count(1)
@@ -92,6 +94,7 @@ class Gateway:
             models=self.models,
             aliases=aliases,
             files=self.files,
+            batches=self.batches,
             workers=Workers(),  # type: ignore[arg-type]
             submission=submission,
             clock=self.clock,

@@ -15,7 +15,7 @@ def test_a_running_job_shows_its_worker_attempt_and_progress(gateway: Gateway, h
     job = http.get(f"/v1/jobs/{job_id}").json
 
     assert (job["state"], job["attempt"], job["worker"], job["revision"]) == ("running", 1, "host:7", 3)
-    assert job["progress"] == {"done": 2, "total": 6, "unit": "stages", "stage": "fit", "rows": 1033}
+    assert job["progress"] == {"done": 2, "total": 6, "unit": "stages", "stage": "fit", "rows": 1033, "errors": None}
 
 
 def test_a_failed_job_is_a_job_found_with_a_problem_as_its_error(gateway: Gateway, http: FlaskClient) -> None:

@@ -11,6 +11,7 @@ from tests.api.conftest import PREDICTIONS, ROW, AwayAliases, AwayJobs, AwayLane
 from tests.api.test_models import SKOPS_LIKE
 
 TRAININGS = "/v1/models/titanic/trainings"
+BATCHES = "/v1/models/titanic/batches"
 VERSIONS = "/v1/models/titanic/versions"
 ALIAS = "/v1/models/titanic/aliases/champion"
 # Where the store is not asked: what is on disk, and the gateway's own word.
@@ -31,6 +32,7 @@ def form() -> dict[str, Any]:
 
 CALLS: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", PREDICTIONS): {"json": {"inputs": [ROW]}},
+    ("POST", BATCHES): {"json": {"inputs": [ROW]}},
     ("POST", TRAININGS): {"json": {"file_id": "file_x", "target": "survived"}},
     ("POST", VERSIONS): {"data": form},
     ("GET", VERSIONS): {},
@@ -45,6 +47,7 @@ CALLS: dict[tuple[str, str], dict[str, Any]] = {
     ("GET", "/v1/jobs/job_1"): {},
     ("DELETE", "/v1/jobs/job_1"): {},
     ("GET", "/v1/jobs/job_1/result"): {},
+    ("GET", "/v1/jobs/job_1/errors"): {},
     ("POST", "/v1/jobs/job_1/cancel"): {},
     ("POST", "/v1/jobs/job_1/retry"): {},
     ("GET", "/v1/queues"): {},

@@ -12,6 +12,7 @@ OVER = {  # what must be gone once no job is open, and why
     "qc:lanes": "lanes are noted as waiting",
     "qc:bells": "a lane's bell is noted as outstanding",
     "qc:delayed": "a retry is noted as due",
+    "qc:batches": "a batch that has ended is still looked after",
     "qc:expiring": "a deadline is still watched",
     "qc:training:": "a model is locked for a training",
     "unacked": "Celery holds a message that nobody acknowledged",
@@ -41,10 +42,14 @@ def _unowned(key: Key, evidence: Evidence, jobs: set[str]) -> str:
         is_it = name == start or (start.endswith(":") and name.startswith(start))
         if is_it or (start == "unacked" and name.startswith(start) and name != MUTEX):
             return why
+    if name.startswith("qc:job:chunk_"):
+        return "" if key.ttl_s is not None else "the record of an ended chunk has no end"
     if name.startswith("qc:job:"):
         if name.removeprefix("qc:job:") not in jobs:
             return "a record of a job that nobody knows"
         return "" if key.ttl_s is not None else "the record of an ended job has no end"
+    if name.startswith("qc:batch:"):
+        return "" if key.ttl_s is not None else "the board of a batch has no end"
     if name.startswith("qc:gone:"):
         return "" if key.ttl_s is not None else "a tombstone has no end"
     if name.startswith("qc:idempotency:"):

@@ -197,6 +197,18 @@ def leave_a_lock(evidence: Evidence) -> None:
     evidence.keys.append(Key("qc:training:titanic", "string", None, 90))
 
 
+def look_after_an_ended_batch(evidence: Evidence) -> None:
+    evidence.keys.append(Key("qc:batches", "hash", None, 90))
+
+
+def keep_a_board_for_ever(evidence: Evidence) -> None:
+    evidence.keys.append(Key("qc:batch:job_a:1", "hash", None, 90))
+
+
+def keep_a_chunk_for_ever(evidence: Evidence) -> None:
+    evidence.keys.append(Key("qc:job:chunk_a_1_0", "hash", None, 90))
+
+
 def leave_an_unacknowledged_message(evidence: Evidence) -> None:
     evidence.keys.append(Key("unacked_index", "zset", None, 90))
 
@@ -266,6 +278,9 @@ def poison_without_a_dead_letter(evidence: Evidence) -> None:
         (leave_a_lane, "stuck"),
         (leave_a_bell, "stuck"),
         (leave_a_lock, "stuck"),
+        (look_after_an_ended_batch, "stuck"),
+        (keep_a_board_for_ever, "stuck"),
+        (keep_a_chunk_for_ever, "stuck"),
         (leave_an_unacknowledged_message, "stuck"),
         (leave_a_doorbell, "stuck"),
         (leave_a_foreign_key, "stuck"),

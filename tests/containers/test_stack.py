@@ -223,15 +223,15 @@ def test_there_is_no_way_out_of_a_container_that_has_no_business_outside(stack: 
     assert "00000000" not in {line.split()[1] for line in routes}
 
 
-def test_only_trainer_and_reaper_write_models_and_a_worker_sees_no_uploads(stack: Stack) -> None:
+def test_only_trainer_and_reaper_write_models_and_a_worker_writes_batches_only(stack: Stack) -> None:
     def writable(service: str) -> dict[str, bool]:
         mounts = stack.containers(service)[0]["Mounts"]
         return {each["Destination"]: each["RW"] for each in mounts if each["Destination"].startswith("/data")}
 
     assert writable("trainer") == {"/data/models": True, "/data/files": True}
-    assert writable("reaper") == {"/data/models": True, "/data/files": True}
-    assert writable("api") == {"/data/models": False, "/data/files": True}
-    assert writable("worker") == {"/data/models": False}
+    assert writable("reaper") == {"/data/models": True, "/data/files": True, "/data/batches": True}
+    assert writable("api") == {"/data/models": False, "/data/files": True, "/data/batches": False}
+    assert writable("worker") == {"/data/models": False, "/data/files": False, "/data/batches": True}
 
 
 def test_no_password_is_in_what_docker_shows_of_the_containers(stack: Stack) -> None:

@@ -3,12 +3,14 @@
 from typing import Any
 
 from queuecast.adapters.ids import new_id
+from queuecast.domain.batch import FileFormat, OnError, OutputFormat
 from queuecast.domain.holdout import HoldoutRule
 from queuecast.domain.job import Job, JobType, ModelRef
 from queuecast.domain.lane import lane_of
 from queuecast.domain.model import AliasMove, Manifest
+from queuecast.domain.plan import Cut
 from queuecast.domain.signature import Column, ColumnType, Layout, Signature
-from queuecast.domain.work import ImportWork, Method, PredictionWork, TrainingWork, Work
+from queuecast.domain.work import BatchWork, ChunkWork, ImportWork, Method, PredictionWork, TrainingWork, Work
 
 NOW = 4_000_000_000.0
 """In 2096: Redis goes by its own clock, and must not take an ended record away in the middle of a test."""
@@ -27,6 +29,10 @@ PASSENGERS = Signature(
     ({"age": 29.0, "pclass": 1, "sex": "female", "alone": True, "port": "S"},),
 )
 PASSENGER: dict[str, Any] = {"age": 29.0, "pclass": 1, "sex": "female", "alone": True, "port": "S"}
+
+A_BATCH = BatchWork(
+    Method.PREDICT_PROBA, "file_1", "cd" * 32, FileFormat.CSV, OutputFormat.NDJSON, OnError.FAIL, "id", "job_0"
+)
 
 MEASURES = Signature(
     Layout.ARRAY,
@@ -51,6 +57,8 @@ def work_of(kind: JobType) -> Work:
         JobType.PREDICTION: PredictionWork(Method.PREDICT, 1),
         JobType.TRAINING: TrainingWork("file_1", "cd" * 32, ("survived",), {"C": 0.5}),
         JobType.IMPORT: ImportWork("file_1", "file_2", ("survived",), HoldoutRule(), "first try"),
+        JobType.BATCH: A_BATCH,
+        JobType.CHUNK: ChunkWork(A_BATCH, 1, Cut(2, 201, 100, 5_000, 7_500)),
     }[kind]
 
 

@@ -9,6 +9,7 @@ from queuecast.domain.lane import (
     BELL_LOST_S,
     ROWS_A_CLAIM,
     SLOW_CLAIM_S,
+    chunk_lane,
     is_bell_lost,
     kind_of,
     lane_of,
@@ -68,6 +69,13 @@ def test_each_priority_has_a_lane_of_its_own_which_says_how_urgent_it_is() -> No
     assert lanes[Priority.NORMAL] == PREDICTIONS
     assert len(set(lanes.values())) == 3
     assert sorted(Priority, key=lambda priority: urgency_of(lanes[priority])) == ["high", "normal", "low"]
+
+
+def test_what_somebody_may_wait_for_goes_before_bulk_of_whatever_priority() -> None:
+    chunks = [urgency_of(chunk_lane("job_7", priority)) for priority in Priority]
+
+    assert min(chunks) == chunks[list(Priority).index(Priority.HIGH)] > urgency_of(PREDICTIONS)
+    assert urgency_of("batch") > urgency_of(f"{PREDICTIONS}/low")
 
 
 @pytest.mark.parametrize("lane", ["training", "import"])
