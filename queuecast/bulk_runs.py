@@ -111,7 +111,7 @@ def _require_same_format(job: JobHandle, to: Path) -> None:
 def _answers_text(body: Body) -> str:
     result = body["result"]
     good = result["rows"] - result["errors"]
-    took = datetime.fromisoformat(body["finished_at"]) - datetime.fromisoformat(body["started_at"])
+    took = datetime.fromisoformat(body["finished_at"]) - terminal.began_at(body)
     speed = f", {result['rows'] / took.total_seconds():,.0f} rows/s" if took.total_seconds() > 0 else ""
     size = terminal.size_text(result["file"]["size_bytes"])
     return f"{good:,} answers, {size}; predicted in {terminal.duration_text(took)}{speed}"

@@ -385,7 +385,13 @@ def _took(body: Body, now: datetime) -> str:
     if not body.get("started_at") or body["state"] == "queued":  # its last run is over, and the next not begun
         return ""
     until = datetime.fromisoformat(body["finished_at"]) if body.get("finished_at") else now
-    return duration_text(until - datetime.fromisoformat(body["started_at"]))
+    return duration_text(until - began_at(body))
+
+
+def began_at(body: Body) -> datetime:
+    """When a job that was started began: a batch with its first run, which cut it; `started_at` is that of the join."""
+    claims = [each["at"] for each in body.get("timeline") or [] if each["event"] == "claimed"]
+    return datetime.fromisoformat(claims[0] if claims and body["type"] == "batch" else body["started_at"])
 
 
 def duration_text(passed: timedelta) -> str:

@@ -28,7 +28,22 @@ RESULT = "GET /v1/jobs/job_1/result"
 ERRORS = "GET /v1/jobs/job_1/errors"
 ANSWERS = b"row,prediction\n1,lived\n3,died\n"
 BAD = {"row": 2, "column": "age", "code": "wrong_type", "detail": "found 'x', expected a number"}
-TIMES = {"started_at": "2026-01-31T12:00:00.000Z", "finished_at": "2026-01-31T12:00:02.000Z"}
+# A batch is claimed twice: to be cut, and to be joined. It began with the first.
+TIMES = {
+    "started_at": "2026-01-31T12:00:01.990Z",
+    "finished_at": "2026-01-31T12:00:02.000Z",
+    "timeline": [
+        {"event": event, "at": f"2026-01-31T12:00:0{at}Z", "attempt": attempt, "worker": None, "detail": ""}
+        for event, at, attempt in [
+            ("accepted", "0.000", 0),
+            ("claimed", "0.000", 1),
+            ("fanned_out", "0.100", 1),
+            ("gathered", "1.900", 1),
+            ("claimed", "1.990", 2),
+            ("finished", "2.000", 2),
+        ]
+    ],
+}
 
 
 def running(done: int, total: int = 1_000_000, stage: str = "predict", **more: Any) -> dict[str, Any]:
@@ -285,6 +300,12 @@ def test_a_batch_says_how_to_fetch_what_it_wrote(batches: ScriptedGateway, comma
         f"3,000 rows, 12 of them bad: {len(ANSWERS)} B of csv",
         "queuecast jobs wait job_1 -o answers.csv --errors errors.ndjson fetches them",
     ]
+
+
+def test_a_batch_took_as_long_as_from_its_first_run_on(batches: ScriptedGateway) -> None:
+    facts = [line.split() for line in run(batches, "job", "job_1").stdout.splitlines()]
+
+    assert ["took", "2.0", "s"] in facts
 
 
 # Without -o
