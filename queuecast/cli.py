@@ -5,7 +5,6 @@ error. The calls are `queuecast.client`'s and the tables `queuecast.terminal`'s.
 """
 
 import json
-import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,17 +15,21 @@ import msgspec
 import stamina.instrumentation
 from stamina.instrumentation import RetryDetails
 
-from queuecast import __version__, terminal
-from queuecast.client import ApiError, Client, GatewayUnreachable, JobFailed, JobHandle
-from queuecast.csv_rows import parsed_csv_rows, parsed_json_rows
+from queuecast import __version__, bulk_runs, terminal
+from queuecast.client import ApiError, Client, GatewayUnreachable, JobFailed, JobHandle, TooManyRows
+from queuecast.csv_rows import parsed_json_rows
 from queuecast.domain.holdout import HoldoutRule
 from queuecast.domain.job import JobType, State
 from queuecast.domain.work import Method, Promote
 from queuecast.gateway_calls import error_text
 from queuecast.lazy_commands import LazyGroup
+from queuecast.row_sources import USE_OUTPUT, read_rows
+from queuecast.table_files import output_format_of
 
+PRIORITIES = ("low", "normal", "high")
 QUICK_S = 2  # most predictions are done by then, and need neither a second request nor a progress line
 NOTED_PAUSE_S = 0.5  # a shorter pause is over before it is read about
+NO_FILES = bulk_runs.Outputs(None, None)
 PYTHON_WORDS = {"True": True, "False": False, "None": None}
 
 
@@ -102,6 +105,14 @@ def push(
 )
 @click.option("--method", default="predict", type=click.Choice([method.value for method in Method]), show_default=True)
 @click.option("--version", metavar="NUMBER|ALIAS", help="Another version than the champion.")
+@click.option("--priority", type=click.Choice(PRIORITIES), help="Whether it may wait for others, or goes first.")
+@bulk_runs.output_options
+@click.option("--id", "id_column", metavar="COLUMN", help="With -o: a column of ROWS to copy beside the answers.")
+@click.option(
+    "--on-error",
+    type=click.Choice(["skip", "fail"]),
+    help="With -o: leave bad rows out and report them (skip, the default), or fail at the first one.",
+)
 @no_wait_option
 @json_option
 @click.pass_obj
@@ -113,39 +124,38 @@ def predict(
     single_rows: Sequence[str],
     method: str,
     version: str | None,
+    priority: str | None,
+    output: Path | None,
+    errors: Path | None,
+    id_column: str | None,
+    on_error: str | None,
     no_wait: bool,
     as_json: bool,
 ) -> None:
-    """Predict the rows of a CSV or JSON file.
+    """Predict the rows of a file.
 
-    ROWS is the file, or - for standard input.
+    ROWS is a CSV or JSON file, or - for standard input, and the answers are printed. With -o it is a CSV, NDJSON or
+    Parquet file of any size, which all workers share, and the answers go to a file.
     """
     if (rows is None) == (not single_rows):
         raise click.UsageError("give either ROWS (a file, or - for standard input) or --row")
     wanted = int(version) if version is not None and version.isdecimal() else version
-    inputs = _read_rows(client, rows, model, wanted) if rows else parsed_json_rows(f"[{','.join(single_rows)}]")
-    job = client.predict(model, inputs, method=method, version=wanted, wait_s=0 if no_wait else QUICK_S)
-    _finish(job, no_wait=no_wait, as_json=as_json)
-
-
-def _read_rows(client: Client, source: str, model: str, version: int | str | None) -> list[Any]:
-    text = sys.stdin.read() if source == "-" else Path(source).read_text(encoding="utf-8-sig")
-    if source.lower().endswith(".json") or (source == "-" and text.lstrip()[:1] in ("[", "{")):
-        return parsed_json_rows(text)
-    inputs, dropped = parsed_csv_rows(text.splitlines(keepends=True), _schema(client, model, version))
-    if dropped:
-        terminal.note(f"note: columns that the model does not take were left out: {', '.join(dropped)}")
-    return inputs
-
-
-def _schema(client: Client, model: str, version: int | str | None) -> dict[str, Any] | None:
+    said: dict[str, Any] = {"method": method, "version": wanted, "priority": priority}
+    if output is not None and rows is not None:
+        outputs = bulk_runs.Outputs(output, errors)
+        outputs.require_writable(rows)
+        said |= {"output_format": output_format_of(output), "on_error": on_error or "skip", "id_column": id_column}
+        job = bulk_runs.submit(client, model, rows, **said)
+        _finish(job, outputs, no_wait=no_wait, as_json=as_json)
+        return
+    if output or errors or id_column or on_error:
+        raise click.UsageError("-o, --errors, --id and --on-error belong together: ROWS -o FILE")
+    inputs = read_rows(client, rows, model, wanted) if rows else parsed_json_rows(f"[{','.join(single_rows)}]")
     try:
-        number = client.model(model)["aliases"].get(version) if isinstance(version, str) else version
-        return client.schema(model, number)
-    except ApiError as error:
-        if error.status == 404:
-            return None  # the prediction itself says best what there is not
-        raise
+        job = client.predict(model, inputs, wait_s=0 if no_wait else QUICK_S, **said)
+    except TooManyRows as error:
+        raise click.ClickException(f"{ApiError.__str__(error)}; {USE_OUTPUT}") from error
+    _finish(job, no_wait=no_wait, as_json=as_json)
 
 
 def _params(ctx: click.Context, param: click.Parameter, given: Sequence[str]) -> dict[str, Any]:
@@ -190,9 +200,10 @@ def train(
     no_wait: bool,
     as_json: bool,
 ) -> None:
-    """Retrain a champion on a CSV file and compare.
+    """Retrain a champion on a file and compare.
 
-    The new version is fitted like the champion of MODEL, and both are scored on the same held out rows of FILE.
+    FILE is CSV, NDJSON or Parquet. The new version is fitted like the champion of MODEL, and both are scored on the
+    same held out rows of FILE.
     """
     job = client.train(model, file, target[0] if len(target) == 1 else list(target), params, promote)
     _finish(job, no_wait=no_wait, as_json=as_json)
@@ -225,16 +236,24 @@ def show(client: Client, *, job_id: str, as_json: bool) -> None:
     _print(job.body, as_json, lambda: terminal.show_job(job.body, datetime.now(UTC)))
     if job.state == State.SUCCEEDED and not as_json:
         terminal.say("")
-        terminal.show_result(job.body["type"], job.result())
+        terminal.show_result(job.body, job.result())
 
 
 @jobs.command()
 @click.argument("job_id", metavar="ID")
+@bulk_runs.output_options
 @json_option
 @click.pass_obj
-def wait(client: Client, *, job_id: str, as_json: bool) -> None:
-    """Wait for a job and print its result."""
-    _finish(client.job(job_id), no_wait=False, as_json=as_json)
+def wait(client: Client, *, job_id: str, output: Path | None, errors: Path | None, as_json: bool) -> None:
+    """Wait for a job and print its result.
+
+    What a batch has written is fetched with -o and --errors.
+    """
+    outputs = bulk_runs.Outputs(output, errors)
+    outputs.require_writable()
+    job = client.job(job_id)
+    outputs.require_batch(job)
+    _finish(job, outputs, no_wait=False, as_json=as_json)
 
 
 @jobs.command()
@@ -255,15 +274,23 @@ main.add_command(show, "job")
 
 @main.command()
 @click.argument("job_id", metavar="ID")
+@bulk_runs.output_options
 @no_wait_option
 @json_option
 @click.pass_obj
-def retry(client: Client, *, job_id: str, no_wait: bool, as_json: bool) -> None:
+def retry(
+    client: Client, *, job_id: str, output: Path | None, errors: Path | None, no_wait: bool, as_json: bool
+) -> None:
     """Run a job's work again, in a new job.
 
-    For a job that failed, expired or was canceled; the version is the one that it was accepted for.
+    For a job that failed, expired or was canceled; the version is the one that it was accepted for. A batch runs only
+    what was missing.
     """
-    _finish(client.job(job_id).retry(), no_wait=no_wait, as_json=as_json)
+    outputs = bulk_runs.Outputs(output, errors)
+    outputs.require_writable()
+    job = client.job(job_id)
+    outputs.require_batch(job)
+    _finish(job.retry(), outputs, no_wait=no_wait, as_json=as_json)
 
 
 @main.command()
@@ -339,10 +366,16 @@ main.add_command(
 )
 
 
-def _finish(job: JobHandle, *, no_wait: bool, as_json: bool) -> None:
-    """Waits for the job and prints its result. Raises JobFailed, with --json after the job was printed."""
+def _finish(job: JobHandle, outputs: bulk_runs.Outputs = NO_FILES, *, no_wait: bool, as_json: bool) -> None:
+    """Waits for the job and prints its result, or writes it to files.
+
+    Raises JobFailed, with --json after the job was printed.
+    """
     if no_wait:
         _print(job.body, as_json, lambda: click.echo(job.id))
+        return
+    if outputs != NO_FILES:
+        bulk_runs.finish(job, outputs, as_json=as_json)
         return
     try:
         with terminal.waiting_line(job) as show_progress:
@@ -355,7 +388,7 @@ def _finish(job: JobHandle, *, no_wait: bool, as_json: bool) -> None:
             _print_json(job.body)
         raise JobFailed(job.body)
     result = job.result()
-    _print(job.body, as_json, lambda: terminal.show_result(job.body["type"], result))
+    _print(job.body, as_json, lambda: terminal.show_result(job.body, result))
 
 
 def _print(found: Any, as_json: bool, show: Callable[[], None]) -> None:  # noqa: FBT001 - the option's own name

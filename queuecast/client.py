@@ -5,13 +5,12 @@ they come (`queuecast.example_rows`), and skops is imported when a model is push
 """
 
 import base64
-import contextlib
 import hashlib
-import io
 import json
 import os
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from http import HTTPStatus
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
@@ -32,8 +31,9 @@ from queuecast.gateway_calls import (
     read_json,
 )
 from queuecast.job_handle import JobFailed, JobHandle
+from queuecast.table_files import TableFile, WatchedFile, Watcher, opened_table
 
-__all__ = ["ApiError", "Client", "GatewayUnreachable", "JobFailed", "JobHandle"]
+__all__ = ["ApiError", "Client", "GatewayUnreachable", "JobFailed", "JobHandle", "TooManyRows"]
 
 DEFAULT_URL = "http://127.0.0.1:8000"
 PAGE_ROWS = 100
@@ -42,6 +42,13 @@ JOB_FILTERS = frozenset({"type", "state", "model", "version", "created_after", "
 PICKLE_SUFFIXES = frozenset({".pkl", ".pickle", ".joblib"})
 # Pickle protocol 2 and later; then zlib, gzip, bzip2 and xz, which joblib wraps around a pickle.
 PICKLE_STARTS = (b"\x80", b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda", b"\x1f\x8b", b"BZh", b"\xfd7zXZ")
+
+
+class TooManyRows(ApiError):  # noqa: N818 - names a fact, as its kin do
+    """More rows than one prediction takes."""
+
+    def __str__(self) -> str:
+        return f"{super().__str__()}; Client.predict_file takes any number of rows, as a file or a DataFrame"
 
 
 class Client:
@@ -76,23 +83,55 @@ class Client:
         method: str = "predict",
         version: int | str | None = None,
         metadata: Body | None = None,
+        priority: str | None = None,
         wait_s: float = 0,
     ) -> JobHandle:
         """Submits rows and returns their job, without waiting unless told to.
 
         rows: a DataFrame, a 2-D array, or a list of dicts or lists; NaN and NA are sent as null.
-        version: a number or an alias, by default the champion.
+        version: a number or an alias, by default the champion. priority: low, normal or high.
         wait_s: how long the gateway may hold its answer for the result, at most 30.
-        Raises ValueError for rows that JSON cannot carry, before anything is sent.
+        Raises ValueError for rows that JSON cannot carry, before anything is sent, and TooManyRows for more than one
+        prediction takes: `predict_file` takes any number.
         """
         body: Body = {"inputs": json_rows(rows), "method": method}
-        if version is not None:
-            body["version"] = version
-        if metadata is not None:
-            body["metadata"] = metadata
+        body |= _given(version=version, metadata=metadata, priority=priority)
         path = f"{_model_path(model)}/predictions"
         wait_s = int(min(wait_s, MAX_WAIT_S))
-        return self._job(self._calls.send("POST", path, body=body, wait_s=wait_s, is_submit=True))
+        try:
+            return self._job(self._calls.send("POST", path, body=body, wait_s=wait_s, is_submit=True))
+        except ApiError as error:
+            if _is_for_a_file(error):
+                raise TooManyRows(error.status, error.problem) from error
+            raise
+
+    def predict_file(
+        self,
+        model: str,
+        source: Any,
+        *,
+        method: str = "predict",
+        version: int | str | None = None,
+        output_format: str = "csv",
+        on_error: str = "skip",
+        id_column: str | None = None,
+        metadata: Body | None = None,
+        priority: str | None = None,
+        on_upload: Watcher | None = None,
+    ) -> JobHandle:
+        """Uploads a file of rows and submits a batch that predicts them; its `download` fetches the answers.
+
+        source: the path of a CSV, NDJSON or Parquet file, or a DataFrame; more columns than the model takes are fine.
+        output_format: csv, ndjson, json or parquet. on_error: a row that does not fit is left out and told by `errors`
+        (skip), or fails the batch (fail). id_column: a column of the file to copy to the answers.
+        priority: low, normal or high. on_upload: called with the bytes sent so far and their number in all.
+        Raises ValueError for another kind of file, before anything is sent.
+        """
+        with opened_table(source, keeps_types=True) as table:
+            file = self._upload(table, on_upload)
+        body: Body = {"file_id": file["id"], "method": method, "output_format": output_format, "on_error": on_error}
+        body |= _given(version=version, id_column=id_column, metadata=metadata, priority=priority)
+        return self._job(self._calls.send("POST", f"{_model_path(model)}/batches", body=body, is_submit=True))
 
     def train(
         self,
@@ -104,7 +143,7 @@ class Client:
     ) -> JobHandle:
         """Uploads a training file and starts a retraining of the model's champion.
 
-        source: the path of a CSV file, or a DataFrame; features and target together.
+        source: the path of a CSV, NDJSON or Parquet file, or a DataFrame; features and target together.
         target: the column or columns to learn. params: for the estimator's `set_params`.
         promote: auto (if it is no worse), manual (stays a challenger) or never.
         """
@@ -112,15 +151,13 @@ class Client:
         body = {"file_id": file["id"], "target": target, "params": params or {}, "promote": promote}
         return self._job(self._calls.send("POST", f"{_model_path(model)}/trainings", body=body, is_submit=True))
 
-    def upload(self, source: Any) -> Body:
-        """Stores a CSV file or a DataFrame for a training and returns its description (`id`, `sha256`, ...)."""
-        with _opened_csv(source) as content:
-            digest = base64.b64encode(hashlib.file_digest(content, "sha256").digest()).decode()
-            headers = {"Content-Type": "text/csv", "Content-Digest": f"sha-256=:{digest}:"}
-            query = {} if hasattr(source, "to_csv") else {"name": Path(source).name}
-            answer = self._calls.send("POST", "/v1/files", content=content, query=query, headers=headers)
-            stored: Body = read_json(answer)
-            return stored
+    def upload(self, source: Any, on_upload: Watcher | None = None) -> Body:
+        """Stores a CSV, NDJSON or Parquet file or a DataFrame and returns its description (`id`, `sha256`, ...).
+
+        on_upload: called with the bytes sent so far and their number in all.
+        """
+        with opened_table(source) as table:
+            return self._upload(table, on_upload)
 
     def push(
         self,
@@ -257,6 +294,18 @@ class Client:
     def _job(self, answer: httpx2.Response) -> JobHandle:
         return JobHandle(self._calls, read_json(answer))
 
+    def _upload(self, table: TableFile, on_upload: Watcher | None) -> Body:
+        digest = base64.b64encode(hashlib.file_digest(table.content, "sha256").digest()).decode()
+        headers = {"Content-Type": table.media_type, "Content-Digest": f"sha-256=:{digest}:"}
+        size_bytes = table.content.tell()
+        content = table.content if on_upload is None else WatchedFile(table.content, size_bytes, on_upload)
+        # Sent again when the connection broke: a file that came twice is swept away some day.
+        answer = self._calls.send(
+            "POST", "/v1/files", content=content, query={"name": table.name}, headers=headers, is_repeatable=True
+        )
+        stored: Body = read_json(answer)
+        return stored
+
     def _push(self, name: str, files: dict[str, tuple[str, IO[bytes] | bytes, str]], metadata: Body) -> JobHandle:
         form = {"metadata": json.dumps(metadata)}
         path = f"{_model_path(name)}/versions"
@@ -275,11 +324,16 @@ def _model_path(name: str) -> str:
     return f"/v1/models/{quote(name, safe='')}"
 
 
-def _opened_csv(source: Any) -> contextlib.AbstractContextManager[io.BufferedReader | io.BytesIO]:
-    """A training source as a file of known length, which the gateway demands."""
-    if hasattr(source, "to_csv"):
-        return io.BytesIO(source.to_csv(index=False).encode())
-    return Path(source).open("rb")
+def _given(**fields: Any) -> Body:
+    """Without what the caller left to the gateway's default."""
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _is_for_a_file(error: ApiError) -> bool:
+    findings = error.problem.get("errors") or []
+    return error.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE or any(
+        finding.get("code") == "too_many_rows" for finding in findings
+    )
 
 
 def _push_metadata(target: list[str] | None, holdout: Split | HoldoutRule | None, description: str | None) -> Body:

@@ -5,7 +5,8 @@ Owns waiting: how long to park a request, when to ask again, when to give up. Kn
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Self
 from urllib.parse import quote
 
@@ -19,6 +20,8 @@ from queuecast.gateway_calls import (
     problem_line,
     read_json,
 )
+from queuecast.result_files import download, read_errors, write_errors
+from queuecast.table_files import Watcher
 
 PROGRESS_S = 2  # a parked wait hears of states only, so whoever shows progress asks this often
 OUTAGE_S = 60.0  # how long a wait outlives a gateway that restarts; the job itself is safe in the queue
@@ -116,6 +119,24 @@ class JobHandle:
             self.body["result"] = read_json(self._calls.send("GET", f"{self._path}/result", headers=accept))
         result: Body = self.body["result"]
         return result
+
+    def download(self, to: str | Path, timeout_s: float | None = None, on_progress: Watcher | None = None) -> Path:
+        """Waits for a batch and writes its result file to `to`, which is there only when it is whole and checked.
+
+        A broken connection is taken up where it broke, by a second call too. on_progress: called with the bytes
+        written so far and their number in all. Raises JobFailed, TimeoutError, and ValueError for a job without a
+        file or one that arrived other than it is.
+        """
+        self.result(timeout_s)
+        return download(self._calls, self.body, Path(to), on_progress)
+
+    def errors(self) -> Iterator[Body]:
+        """The rows that a batch has left out, in their order: `row`, `column`, `code` and `detail` each."""
+        return read_errors(self._calls, self.id)
+
+    def write_errors(self, to: str | Path) -> int:
+        """Writes the rows that a batch has left out, one JSON object a line, and returns their number."""
+        return write_errors(self._calls, self.id, Path(to))
 
     def cancel(self) -> Self:
         """Asks the job to stop: a queued one is canceled at once, a running one soon (`canceling`).

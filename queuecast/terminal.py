@@ -153,7 +153,7 @@ def show_jobs(bodies: list[Body], now: datetime) -> None:
     for heading in ("TYPE", "STATE", "MODEL", "AGE", *(() if is_narrow else ("TOOK", "PROGRESS"))):
         table.add_column(heading, no_wrap=heading != "MODEL")
     for body in bodies:
-        age = _duration(now - datetime.fromisoformat(body["created_at"]))
+        age = duration_text(now - datetime.fromisoformat(body["created_at"]))
         cells = [body["id"], body["type"], _state(body["state"]), _model(body), age]
         if not is_narrow:
             cells += [_took(body, now), "" if body["state"] in FINAL_STATES else _count(body)]
@@ -210,7 +210,7 @@ def _timeline(moments: list[Body], *, has_workers: bool) -> Table:
         passed = datetime.fromisoformat(moment["at"]) - began
         # Much can happen within a second, so the first minute is told to the tenth.
         seconds = passed.total_seconds()
-        after = f"{seconds:.1f} s" if 1 <= seconds < 60 else _duration(passed)
+        after = f"{seconds:.1f} s" if 1 <= seconds < 60 else duration_text(passed)
         event = Text(moment["event"].replace("_", " "), style=EVENT_STYLES.get(moment["event"], ""))
         worker = [Text(moment["worker"] or "", style="dim")] if has_workers else []
         table.add_row(after, event, _short(moment["attempt"] or None), *worker, moment["detail"])
@@ -225,7 +225,7 @@ def show_queues(queues: Body) -> None:
         table.add_column(heading, no_wrap=True, justify="right")
     for lane in queues["data"]:
         oldest = lane["oldest_wait_s"]
-        waited = "-" if oldest is None else _duration(timedelta(seconds=oldest))
+        waited = "-" if oldest is None else duration_text(timedelta(seconds=oldest))
         table.add_row(lane["lane"], str(lane["waiting"]), str(lane["reserved"]), waited)
     console.print(table if queues["data"] else "no jobs wait")
     console.print()
@@ -245,7 +245,7 @@ def show_queues(queues: Body) -> None:
 
 
 def _amount(number: int, unit: str) -> str:
-    return _size(number) if unit == "bytes" else f"{number:,} {unit}"
+    return size_text(number) if unit == "bytes" else f"{number:,} {unit}"
 
 
 def _fill_style(limit: Body) -> str:
@@ -261,13 +261,29 @@ def show_dead_letters(bodies: list[Body], now: datetime) -> None:
     table.add_column("ERROR")
     for body in bodies:
         ended = body.get("finished_at") or body["created_at"]
-        age = _duration(now - datetime.fromisoformat(ended))
+        age = duration_text(now - datetime.fromisoformat(ended))
         table.add_row(body["id"], _model(body), age, Text((body.get("error") or {}).get("code", "-"), style="red"))
     stdout_console().print(table if bodies else "no dead letters")
 
 
-def show_result(job_type: str, result: Body) -> None:
-    {"prediction": show_predictions, "training": show_training, "import": show_import}[job_type](result)
+def show_batch(result: Body, job_id: str) -> None:
+    file, rows = result["file"], result["rows"]
+    bad = f", {result['errors']:,} of them bad" if result["errors"] else ""
+    say(f"{rows:,} rows{bad}: {size_text(file['size_bytes'])} of {file['format']}")
+    errors = " --errors errors.ndjson" if bad else ""
+    say(f"queuecast jobs wait {job_id} -o answers.{file['format']}{errors} fetches them")
+
+
+def bad_row_text(bad: Body) -> str:
+    place = f"row {bad['row']}" + (f", column {bad['column']}" if bad.get("column") else "")
+    return f"{place}: {bad.get('detail') or bad.get('code')}"
+
+
+def show_result(body: Body, result: Body) -> None:
+    if body["type"] == "batch":
+        show_batch(result, body["id"])
+    else:
+        {"prediction": show_predictions, "training": show_training, "import": show_import}[body["type"]](result)
 
 
 def show_models(models: list[Body]) -> None:
@@ -296,8 +312,8 @@ def show_versions(manifests: list[Body], aliases: dict[str, int], now: datetime)
             Text(", ".join(pointing), style="bold green" if is_champion else ""),
             _score(manifest.get("metrics") or {}),
             manifest["source"],
-            _size(manifest["size_bytes"]),
-            _duration(now - datetime.fromisoformat(manifest["created_at"])),
+            size_text(manifest["size_bytes"]),
+            duration_text(now - datetime.fromisoformat(manifest["created_at"])),
             Text(_estimator(manifest["estimator"]), no_wrap=True, overflow="ellipsis"),
         )
     stdout_console().print(table)
@@ -353,7 +369,7 @@ def _estimator(text: str) -> str:
     return text if len(names) < 2 else f"{names[0]} ... {names[-1]}"
 
 
-def _size(size_bytes: int) -> str:
+def size_text(size_bytes: int) -> str:
     if size_bytes < 1024:
         return f"{size_bytes} B"
     if size_bytes < 1024**2:
@@ -362,17 +378,23 @@ def _size(size_bytes: int) -> str:
 
 
 def _ago(timestamp: str, now: datetime) -> str:
-    return f"{_duration(now - datetime.fromisoformat(timestamp))} ago"
+    return f"{duration_text(now - datetime.fromisoformat(timestamp))} ago"
 
 
 def _took(body: Body, now: datetime) -> str:
     if not body.get("started_at") or body["state"] == "queued":  # its last run is over, and the next not begun
         return ""
     until = datetime.fromisoformat(body["finished_at"]) if body.get("finished_at") else now
-    return _duration(until - datetime.fromisoformat(body["started_at"]))
+    return duration_text(until - began_at(body))
 
 
-def _duration(passed: timedelta) -> str:
+def began_at(body: Body) -> datetime:
+    """When a job that was started began: a batch with its first run, which cut it; `started_at` is that of the join."""
+    claims = [each["at"] for each in body.get("timeline") or [] if each["event"] == "claimed"]
+    return datetime.fromisoformat(claims[0] if claims and body["type"] == "batch" else body["started_at"])
+
+
+def duration_text(passed: timedelta) -> str:
     seconds = max(0.0, passed.total_seconds())
     if seconds < 1:
         return f"{seconds * 1000:.0f} ms"

@@ -20,9 +20,10 @@ from queuecast.logs import configure_logs
 
 settings = read_settings()
 configure_logs(settings.log_level)
-# Before numpy is imported: two children with a pool of threads each made a 0.3 s fit take 13.5 s on two cores.
+# Before numpy is imported: two children with a pool of threads each made a 0.3 s fit take 13.5 s on two cores. A fit
+# raises it for itself where it may: see worker/threads.py.
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ.setdefault(_name, str(settings.model_threads))
+    os.environ.setdefault(_name, str(settings.model_threads or 1))
 # pandas imports pyarrow, which brings an allocator with a thread of its own; a parent that forks has none.
 os.environ.setdefault("JE_ARROW_MALLOC_CONF", "background_thread:false")
 
@@ -42,6 +43,7 @@ from queuecast.domain.lane import kind_of  # noqa: E402
 from worker.app import create_celery, is_alive, is_of, worker_name  # noqa: E402
 from worker.batches import Batches, BatchRules  # noqa: E402
 from worker.chunks import Chunks  # noqa: E402
+from worker.cpu_quota import cpu_count, cpu_quota  # noqa: E402
 from worker.estimators import Estimators  # noqa: E402
 from worker.execution import Execution, Rules, summary_of  # noqa: E402
 from worker.importing import Importing  # noqa: E402
@@ -50,6 +52,7 @@ from worker.planning import Planning  # noqa: E402
 from worker.prediction import Prediction  # noqa: E402
 from worker.presence import Presence  # noqa: E402
 from worker.recovery import Recovery, RecoveryRules  # noqa: E402
+from worker.threads import fit_threads  # noqa: E402
 from worker.training import Training  # noqa: E402
 
 URL = settings.redis_url_with_password
@@ -66,9 +69,10 @@ def execution_of(pid: int) -> Execution:
     models = ModelFiles(settings.data_dir / "models")
     files = UploadedFiles(settings.data_dir / "files", new_id, clock)
     aliases = RedisAliases(redis)
-    estimators = Estimators(models)
+    estimators = Estimators(models, settings.model_cache_mb * 2**20)
     prediction = Prediction(models, estimators, clock)
-    training = Training(models, aliases, files, estimators, clock)
+    threads = fit_threads(settings.model_threads, cpu_quota(), cpu_count())
+    training = Training(models, aliases, files, estimators, clock, threads)
     importing = Importing(models, aliases, files, clock)
     boards, folders = RedisBatches(redis), BatchFolders(settings.data_dir / "batches")
     rules = BatchRules(settings.retention_s, settings.prediction_timeout_s)

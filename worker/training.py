@@ -23,10 +23,11 @@ from queuecast.domain.model import CHALLENGER, CHAMPION, Lineage, Manifest
 from queuecast.domain.signature import Layout
 from queuecast.domain.work import Promote, TrainingWork
 from queuecast.ports import AliasStore, Clock, FileStore, ModelRegistry
-from worker.estimators import Estimators, dump_estimator, environment
+from worker.estimators import Estimators, dump_estimator, environment, leave_jobs_open
 from worker.execution import Report, Result
 from worker.promotion import promote
 from worker.signatures import learn_signature
+from worker.threads import Threads, using
 from worker.training_rows import TrainingRows, read_training_rows
 from worker.versions import estimator_text, publish, sha256_of
 
@@ -46,13 +47,20 @@ class Trial:
 
 class Training:
     def __init__(
-        self, models: ModelRegistry, aliases: AliasStore, files: FileStore, estimators: Estimators, clock: Clock
+        self,
+        models: ModelRegistry,
+        aliases: AliasStore,
+        files: FileStore,
+        estimators: Estimators,
+        clock: Clock,
+        threads: Threads = Threads(),  # noqa: B008 - frozen
     ) -> None:
         self._models = models
         self._aliases = aliases
         self._files = files
         self._estimators = estimators
         self._clock = clock
+        self._threads = threads
 
     def run(self, job: Job, work: TrainingWork, report: Report) -> Result:
         """Raises InvalidInputError for a file or parameters that do not fit, RunFailedError when the fit raises."""
@@ -87,7 +95,8 @@ class Training:
         split = _split(rows, champion)
         report(_stage("fit", len(split.train)))
         fitted_champion = self._estimators.of(champion)
-        challenger = _fit(fitted_champion, work, rows, split)
+        with using(self._threads):
+            challenger = _fit(fitted_champion, work, rows, split)
         report(_stage("score", len(split.test)))
         comparison = _compare(champion, fitted_champion, challenger, rows, split)
         report(_stage("publish"))
@@ -186,6 +195,7 @@ def _fit(champion: Any, work: TrainingWork, rows: TrainingRows, split: Split) ->
         challenger = clone(champion).set_params(**work.params)
     except (ValueError, TypeError, AttributeError) as error:
         raise _invalid_params(error) from error
+    leave_jobs_open(challenger)  # `n_jobs` among the parameters would be the machine's cores, not this container's
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a ConvergenceWarning on stderr helps nobody; the score tells

@@ -113,7 +113,7 @@ def _environ(settings: Settings, redis_url: str) -> dict[str, str]:
         # The screen is for the tour; a file or a container is for the logs.
         variable("log_level"): os.environ.get(variable("log_level"), "WARNING"),
         # The example fits beside running workers: two pools of OpenMP threads on one machine wait for one another.
-        "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", str(settings.model_threads)),
+        "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", str(settings.model_threads or 1)),
         "QUEUECAST_URL": f"http://127.0.0.1:{settings.api_port}",
         "CELERY_BROKER_URL": redis_url,  # for Flower: on its command line everybody could read the password
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",

@@ -16,6 +16,8 @@ class Answer:
     headers: dict[str, str] = field(default_factory=dict)
     breaks: bool = False
     """Close the connection without an answer."""
+    cut_after: int | None = None
+    """Close the connection after so many bytes of the body, of which all were announced."""
 
 
 @dataclass
@@ -107,7 +109,8 @@ class ScriptedGateway:
                 for name, value in {"Content-Length": str(len(data)), **answer.headers}.items():
                     self.send_header(name, value)
                 self.end_headers()
-                self.wfile.write(data)
+                self.wfile.write(data[: answer.cut_after])
+                self.close_connection = self.close_connection or answer.cut_after is not None
 
             do_GET = do_POST = do_PUT = answer  # noqa: N815 - the names http.server calls
 

@@ -41,7 +41,7 @@ from queuecast.domain.errors import ModelRefusedError
 from queuecast.domain.job import State
 from queuecast.domain.work import Method
 from tests.worker.house import House
-from worker.estimators import KEPT_ESTIMATORS, MAX_ENTRIES, load_estimator
+from worker.estimators import MAX_ENTRIES, Estimators, load_estimator, loaded_size
 from worker.trusted_types import TRUSTED_TYPES
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -583,17 +583,17 @@ def test_a_tree_of_one_leaf_loads() -> None:
 # Threads
 
 
-@pytest.mark.parametrize(("stored", "used"), [(-1, 1), (4, 1), (1, 1), (None, None)])
-def test_a_stored_n_jobs_becomes_one(stored: int | None, used: int | None) -> None:
+@pytest.mark.parametrize("stored", [-1, 4, 1, None])
+def test_a_stored_n_jobs_is_left_open(stored: int | None) -> None:
     fitted = RandomForestClassifier(2, n_jobs=stored).fit(X, Y)
 
-    assert load_estimator(skops.io.dumps(fitted)).n_jobs == used
+    assert load_estimator(skops.io.dumps(fitted)).n_jobs is None
 
 
-def test_n_jobs_becomes_one_in_a_step_of_a_pipeline() -> None:
+def test_n_jobs_is_left_open_in_a_step_of_a_pipeline() -> None:
     steps = Pipeline([("scale", StandardScaler()), ("model", KNeighborsClassifier(n_jobs=-1))]).fit(X, Y)
 
-    assert load_estimator(skops.io.dumps(steps))["model"].n_jobs == 1
+    assert load_estimator(skops.io.dumps(steps))["model"].n_jobs is None
 
 
 @pytest.mark.parametrize(
@@ -605,10 +605,10 @@ def test_n_jobs_becomes_one_in_a_step_of_a_pipeline() -> None:
     ],
     ids=["search", "voting", "bagging"],
 )
-def test_n_jobs_becomes_one_in_fitted_parts_that_are_no_parameters(estimator: Any, inner: Callable[[Any], Any]) -> None:
+def test_n_jobs_is_left_open_in_fitted_parts_too(estimator: Any, inner: Callable[[Any], Any]) -> None:
     loaded = load_estimator(skops.io.dumps(estimator.fit(X, Y)))
 
-    assert inner(loaded).n_jobs == 1
+    assert inner(loaded).n_jobs is None
 
 
 # Once a process
@@ -645,17 +645,35 @@ def test_a_version_is_loaded_once_a_process(house: House) -> None:
     assert house.estimators.of(manifest) is first
 
 
-def test_the_least_recently_used_version_goes_when_there_are_too_many(house: House) -> None:
-    for slope in range(KEPT_ESTIMATORS + 1):
+def test_the_least_recently_used_version_goes_when_they_are_too_large_together(house: House) -> None:
+    for slope in range(4):
         house.pushed(LinearRegression().fit(X, X[:, 0] * slope), X)
-    manifests = [house.manifest(version) for version in range(1, KEPT_ESTIMATORS + 2)]
-    loaded = [house.estimators.of(manifest) for manifest in manifests[:-1]]
+    manifests = [house.manifest(version) for version in range(1, 5)]
+    sizes = [loaded_size(house.models.file("model", each.version, "model.skops")) for each in manifests]
+    estimators = Estimators(house.models, sum(sizes[:3]))
+    loaded = [estimators.of(manifest) for manifest in manifests[:3]]
 
-    assert house.estimators.of(manifests[0]) is loaded[0]  # used again, so the second is the oldest now
-    house.estimators.of(manifests[-1])
-    kept = [
-        house.estimators.of(manifest) is before for manifest, before in zip(manifests[2:-1], loaded[2:], strict=True)
-    ]
-    assert kept == [True] * (KEPT_ESTIMATORS - 2)
-    assert house.estimators.of(manifests[0]) is loaded[0]
-    assert house.estimators.of(manifests[1]) is not loaded[1]
+    assert estimators.of(manifests[0]) is loaded[0]  # used again, so the second is the oldest now
+    estimators.of(manifests[3])
+    assert [estimators.of(manifests[place]) is loaded[place] for place in (0, 2, 1)] == [True, True, False]
+
+
+def test_a_model_that_alone_is_too_large_is_kept_while_it_is_used(house: House) -> None:
+    for slope in range(2):
+        house.pushed(LinearRegression().fit(X, X[:, 0] * slope), X)
+    first, second = house.manifest(1), house.manifest(2)
+    estimators = Estimators(house.models, max_bytes=1)
+
+    loaded = estimators.of(first)
+    assert estimators.of(first) is loaded
+    estimators.of(second)
+    assert estimators.of(first) is not loaded
+
+
+def test_the_size_of_a_loaded_model_counts_its_arrays_and_trees() -> None:
+    forest = RandomForestClassifier(20).fit(X, Y)
+    nodes = sum(tree.tree_.__getstate__()["nodes"].nbytes for tree in forest.estimators_)
+    neighbors = KNeighborsClassifier().fit(np.zeros((1000, 50)), np.zeros(1000))
+
+    assert loaded_size(skops.io.dumps(forest)) > nodes
+    assert loaded_size(skops.io.dumps(neighbors)) == pytest.approx(1000 * 50 * 8, rel=0.1)
