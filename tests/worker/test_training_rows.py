@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from queuecast.domain.batch import FileFormat
 from queuecast.domain.errors import Finding, InvalidInputError
 from queuecast.domain.model import Manifest
 from queuecast.domain.signature import MAX_FINDINGS, Column, ColumnType, Layout, Signature
@@ -382,6 +383,70 @@ def test_no_more_findings_are_reported_than_help(tmp_path: Path) -> None:
         _read(tmp_path, ",".join([*names, "y"]) + "\n" + "bad," * len(names) + "1\n", champion)
 
     assert len(refused.value.findings) == MAX_FINDINGS
+
+
+# Other formats
+
+
+@pytest.mark.parametrize("classes", [[0, 1], [False, True], [0.0, 1.0], ["no", "yes"], None])
+def test_ndjson_and_parquet_are_read_as_csv_is(tmp_path: Path, classes: Any) -> None:
+    columns = (
+        _column("float64", "age", nullable=True),
+        _column("Int64", "sibsp", nullable=True),
+        _column("str", "sex"),
+        _column("category", "deck", nullable=True, categories=("B", "A")),
+    )
+    champion = _champion(*columns, classes=classes)
+    rows = pd.DataFrame(
+        {
+            "age": [1.5, None, 3.0],
+            "sibsp": pd.array([2**53 + 1, None, 3], dtype="Int64"),
+            "sex": ["f", "m", "f"],
+            "deck": ["C", None, "A"],
+            "y": classes[:1] * 2 + classes[1:] if classes else [0.1, 2.0, 3.0],
+        }
+    )
+    rows.to_csv(tmp_path / "rows.csv", index=False)
+    rows.to_json(tmp_path / "rows.ndjson", orient="records", lines=True)
+    rows.to_parquet(tmp_path / "rows.parquet", row_group_size=2)
+    work = TrainingWork("file_1", "0" * 64, ("y",))
+
+    read = {fmt: read_training_rows(tmp_path / f"rows.{fmt}", champion, work, fmt) for fmt in FileFormat}
+
+    expected = read.pop(FileFormat.CSV)
+    assert expected.features["deck"].cat.categories.tolist() == ["B", "A", "C"]
+    for found in read.values():
+        pd.testing.assert_frame_equal(found.features, expected.features)
+        assert [repr(value) for value in found.target.tolist()] == [repr(value) for value in expected.target.tolist()]
+    assert expected.target.tolist() == rows["y"].tolist()
+
+
+def test_a_line_of_ndjson_that_does_not_fit_is_named_by_its_row(tmp_path: Path) -> None:
+    (tmp_path / "rows.ndjson").write_text('{"c": 1.5, "y": 1}\n{"c": "1", "y": 1}\n')
+
+    with pytest.raises(InvalidInputError) as refused:
+        read_training_rows(
+            tmp_path / "rows.ndjson",
+            _champion(_column("float64")),
+            TrainingWork("file_1", "0" * 64, ("y",)),
+            FileFormat.NDJSON,
+        )
+
+    assert [(each.pointer, each.code) for each in refused.value.findings] == [("row 2, column c", "wrong_type")]
+
+
+@pytest.mark.parametrize("cut_rows", [1, 2, 100])
+def test_columns_are_the_same_however_the_file_is_cut(
+    tmp_path: Path, cut_rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worker.training_rows.CUT_ROWS", cut_rows)
+    column = _column("category", "c", nullable=True, categories=("m", "s"))
+
+    rows = _read(tmp_path, "c,y\nxl,1\n,2\ns,low\nl,4\n", _champion(column))
+
+    assert rows.features["c"].cat.categories.tolist() == ["m", "s", "l", "xl"]
+    assert rows.features["c"].isna().tolist() == [False, True, False, False]
+    assert rows.target.tolist() == ["1", "2", "low", "4"]
 
 
 # Arrays
