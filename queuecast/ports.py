@@ -1,6 +1,6 @@
 """What the use cases need of the world, as Protocols. Adapters fill them; one test suite holds each to its word."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,6 +60,15 @@ class Accepted:
     must_ring: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Write:
+    """The next revision of a job; the rest is as in `JobStore.replace`."""
+
+    job: Job
+    result: bytes | None
+    entry: str | None
+
+
 class JobStore(Protocol):
     """The job records: the one truth about jobs. Every call raises UnavailableError when the store is away.
 
@@ -88,6 +97,15 @@ class JobStore(Protocol):
 
     def read_work(self, job_id: str) -> tuple[Work, bytes]:
         """The work and the rows of a prediction; kept until the job succeeds. Raises UnknownJobError."""
+
+    def read_works(self, job_ids: list[str]) -> list[tuple[Job, Work, bytes] | None]:
+        """Jobs with their work and rows in one round trip; None for one without a record or work."""
+
+    def replace_all(self, writes: list[Write]) -> list[bool | None]:
+        """Each as `replace` would, in few round trips; None for one that was refused, for whatever reason.
+
+        What was written when it raises UnavailableError is not known.
+        """
 
     def replace(self, job: Job, result: bytes | None = None, entry: str | None = None) -> bool:
         """Writes `job` where its revision - 1 is stored, moves it between the lanes, tells the listeners of `changes`.
@@ -141,14 +159,34 @@ class Depth:
     bell_at: float | None
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a job stands in its lane: position 1 is taken next or just now, None is not in it. taken: from it so far.
+
+    `taken` counts on while the lane has jobs; it starts at 0 again when it was empty.
+    """
+
+    position: int | None
+    taken: int
+
+
 class Lanes(Protocol):
     """Where jobs wait. What a worker reserved stays on the list of what it holds until the job leaves the lane.
 
     Every call raises UnavailableError when the store is away.
     """
 
-    def reserve(self, lane: str, worker: str, limit: int, *, answers_bell: bool) -> tuple[list[Reservation], bool]:
-        """The oldest jobs that wait, at most `limit`, and whether more are left that no bell was rung for."""
+    def reserve(
+        self, lane: str, worker: str, rows: int, *, answers_bell: bool, attends: bool = False
+    ) -> tuple[list[Reservation], bool]:
+        """The oldest jobs that wait, and whether more are left that a bell must be rung for.
+
+        As many as have `rows` rows and `BYTES_A_CLAIM` together, and one at least. attends: the worker is back in a
+        moment, so no bell is needed for jobs that come meanwhile; until it finds the lane empty, or leaves.
+        """
+
+    def leave(self, lane: str) -> bool:
+        """The worker attends the lane no longer; True when jobs wait and a bell must be rung."""
 
     def renew(self, reservations: list[Reservation]) -> list[State | None]:
         """Keeps the leases and says how each job stands; None for one that this worker holds no longer."""
@@ -167,6 +205,8 @@ class Lanes(Protocol):
 
     def depths(self) -> list[Depth]:
         """Every lane with a job in it."""
+
+    def standing(self, lane: str, job_id: str) -> Standing: ...
 
     def tidy(self, silent_s: float = 3600.0) -> None:
         """Forgets workers that hold nothing and were not heard of for so long."""
@@ -237,8 +277,11 @@ class BatchFiles(Protocol):
 class Doorbell(Protocol):
     """Wakes a worker. The message carries a lane's name, never a job."""
 
-    def ring(self, lane: str) -> None:
-        """Raises UnavailableError when the message could not be handed over."""
+    def ring(self, lane: str, *, is_urgent: bool = False) -> None:
+        """Raises UnavailableError when the message could not be handed over.
+
+        is_urgent: it goes before all that waits, whatever the lane's priority.
+        """
 
 
 class AliasStore(Protocol):
@@ -334,8 +377,8 @@ class WorkerList(Protocol):
     def forget(self, name: str) -> None:
         """A worker that stops says so; one that dies is left out after a while."""
 
-    def waiting(self, queues: tuple[str, ...]) -> int:
-        """How many messages wait in these queues."""
+    def waiting(self, queues: Sequence[str]) -> int:
+        """How many messages wait in these lists."""
 
     def count_by_queue(self) -> dict[str, int]:
         """Workers heard of lately."""

@@ -1,7 +1,8 @@
 """The use case of a worker: take jobs from a lane, run them, write how they ended. Names no framework and no estimator.
 
-Whatever is delivered twice or too late is harmless here: a job that is not queued is not claimed, and a run that
-lost its job finds its writes refused.
+Jobs that can share a call are run in one: claimed together, answered together, written together, in a constant number
+of round trips. What does not go through for one of them is done again for it alone. Whatever is delivered twice or too
+late is harmless here: a job that is not queued is not claimed, and a run that lost its job finds its writes refused.
 """
 
 import time
@@ -11,19 +12,23 @@ from typing import Any
 
 import msgspec
 
-from queuecast.domain.errors import JobStoppedError, QueuecastError, StaleWriteError, UnavailableError, UnknownJobError
+from queuecast.domain.errors import JobStoppedError, QueuecastError, UnavailableError, UnknownJobError
 from queuecast.domain.job import Failure, Job, JobType, ModelRef, Progress, State, failure_of
 from queuecast.domain.lane import kind_of, next_limit
 from queuecast.domain.retry import after_loss, is_transient
-from queuecast.domain.work import Work
+from queuecast.domain.work import Work, rows_of
 from queuecast.logs import get_logger
 from queuecast.ports import Clock, Doorbell, JobStore, Lanes, Reservation
 from worker.leases import Hold, Leases, StopReason
+from worker.writes import Move, Writes
 
 log = get_logger()
 
-SLICE_S = 1.0  # how long one message may keep a worker with one lane, so that no lane starves the others
-PATIENCE_PAUSE_S = 0.2
+SLICE_S = 0.25  # how long one message may keep a worker with one lane, so that no lane starves the others
+# Whoever is back so soon needs no help: one worker's larger calls cost less than two workers' small ones, and a bell
+# costs more than it saves. When more waits than one claim takes, others are rung for all the same.
+QUICK_CLAIM_S = 0.025
+SHOWN_CALLS = 20
 
 Report = Callable[[Progress], None]
 """Stores a run's progress. Raises JobStoppedError when the run must end."""
@@ -45,7 +50,18 @@ class FannedOut:
     then: Callable[[], None]
 
 
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A claimed job with what it asks for."""
+
+    job: Job
+    work: Work
+    rows: bytes
+
+
 Runner = Callable[[Job, Work, bytes, Report], Result | FannedOut]
+SharedRunner = Callable[[list[Order]], list[Result | Exception]]
+"""Runs jobs of one lane in one call; says of each what came of it, in their order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +71,30 @@ class Rules:
     lease_s: float
     retention_s: float
     max_result_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What was answered at once, for the log and for Flower."""
+
+    jobs: int
+    rows: int
+
+
+def summary_of(calls: list[Call]) -> str:
+    """What Flower shows of an answered bell: each call with its jobs and rows, where they are few."""
+    jobs, rows = sum(call.jobs for call in calls), sum(call.rows for call in calls)
+    told = ", ".join(f"{call.jobs}/{call.rows}" for call in calls[:SHOWN_CALLS])
+    more = ", ..." if len(calls) > SHOWN_CALLS else ""
+    return f"{jobs} jobs, {rows} rows in {len(calls)} calls" + (f" (jobs/rows: {told}{more})" if calls else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a run ended: the move for it, and what it leaves."""
+
+    move: Callable[[Job], Job]
+    result: bytes | None = None
 
 
 class Execution:
@@ -70,74 +110,179 @@ class Execution:
         rules: Rules,
         stop_by: Callable[[], float],
         end_process: Callable[[], None],
+        shared_runners: Mapping[JobType, SharedRunner] | None = None,
     ) -> None:
         """stop_by: see Leases. end_process: ends this process at once; does not return."""
         self._jobs = jobs
         self._lanes = lanes
-        self._bells = bells
         self._runners = runners
+        self._shared_runners = shared_runners or {}
         self._clock = clock
         self._jitter = jitter
         self._worker = worker
         self._rules = rules
         self._end_process = end_process
         self._limits: dict[str, int] = {}
+        self._quick_lanes: set[str] = set()
         self._leases = Leases(lanes, rules.lease_s, stop_by, self._give_up)
+        self._writes = Writes(jobs, lanes, bells, self._leases)
 
-    def answer(self, lane: str) -> None:
+    def answer(self, lane: str) -> list[Call]:
         """Runs what waits in the lane, for a while. Raises UnavailableError when the store is away."""
         if self._leases.is_shutting_down():
-            self._ring(lane)  # for somebody else
-            return
+            self._writes.ring(lane)  # for somebody else
+            return []
+        calls: list[Call] = []
+        is_empty = False
+        try:
+            is_empty = self._answer(lane, calls)
+        finally:
+            if not is_empty and self._leave(lane):
+                self._writes.ring(lane)
+        return calls
+
+    def _answer(self, lane: str, calls: list[Call]) -> bool:
+        """Whether it found the lane empty at last. calls: what was answered is added."""
         # After a chunk the next message may be for somebody who waits for one row.
         ends_at = time.monotonic() + (0 if kind_of(lane) is JobType.CHUNK else SLICE_S)
         answers_bell = True
         while True:
-            limit = self._limits.get(lane, 1)
-            reserved, must_ring = self._lanes.reserve(lane, self._worker, limit, answers_bell=answers_bell)
+            limit, attends = self._limits.get(lane, 1), lane in self._quick_lanes
+            reserved, must_ring = self._lanes.reserve(
+                lane, self._worker, limit, answers_bell=answers_bell, attends=attends
+            )
             if must_ring:
-                self._ring(lane)
+                self._writes.ring(lane)
+            if not reserved:
+                return True
             began = time.monotonic()
-            self._take_all(reserved, ends_at)
-            if reserved:  # a look at an empty lane says nothing of how long its jobs take
-                self._limits[lane] = next_limit(lane, limit, time.monotonic() - began)
+            found = self._take_all(reserved, ends_at)
+            took_s = time.monotonic() - began
+            calls += found
+            self._limits[lane] = next_limit(lane, limit, sum(call.rows for call in found), took_s)
+            is_quick = took_s < QUICK_CLAIM_S and kind_of(lane) is not JobType.CHUNK  # chunks are for all workers
+            (self._quick_lanes.add if is_quick else self._quick_lanes.discard)(lane)
             answers_bell = False
-            if len(reserved) < limit or time.monotonic() >= ends_at or self._leases.is_shutting_down():
-                return
+            if not found or time.monotonic() >= ends_at or self._leases.is_shutting_down():
+                return False
 
-    def _take_all(self, reserved: list[Reservation], ends_at: float) -> None:
-        self._leases.hold(reserved)
+    def _leave(self, lane: str) -> bool:
         try:
-            for index, each in enumerate(reserved):
-                is_late = index > 0 and time.monotonic() >= ends_at
+            return self._lanes.leave(lane)
+        except UnavailableError as error:  # the reaper rings for a lane that waits, whoever is said to attend it
+            log.warning("lane_not_left", lane=lane, reason=error.detail)
+            return False
+
+    def _take_all(self, reserved: list[Reservation], ends_at: float) -> list[Call]:
+        self._leases.hold(reserved)
+        calls = []
+        try:
+            shared, single = self._sorted(reserved)
+            if shared:
+                calls.append(self._run_together(shared))
+            for index, each in enumerate(single):
+                is_late = (index > 0 or shared) and time.monotonic() >= ends_at
                 if is_late or self._leases.is_shutting_down():
-                    self._hand_back(each)
+                    self._writes.hand_back(each)
                 elif (job := self._claim(each)) is not None:
-                    self._run(each, job)
+                    calls.append(self._run(each, job))
                 self._leases.release(each)
         finally:  # what is left when the store went away is given back by the reaper
             for each in reserved:
                 self._leases.release(each)
+        return calls
 
-    def _hand_back(self, reservation: Reservation) -> None:
-        if self._lanes.give_back(reservation):
-            self._ring(reservation.lane)
+    def _sorted(self, reserved: list[Reservation]) -> tuple[list[tuple[Reservation, Order]], list[Reservation]]:
+        """Those that share a call, as they were a moment ago, and those that are run one by one."""
+        if kind_of(reserved[0].lane) not in self._shared_runners or self._leases.is_shutting_down():
+            return [], reserved
+        try:
+            found = self._jobs.read_works([each.job_id for each in reserved])
+        except UnavailableError:  # who runs them one by one waits for the store
+            return [], reserved
+        shared = [
+            (each, Order(*order))
+            for each, order in zip(reserved, found, strict=True)
+            if order is not None and order[0].shares_runs
+        ]
+        taken = {each.entry for each, _ in shared}
+        return shared, [each for each in reserved if each.entry not in taken]
+
+    # One call for many
+
+    def _run_together(self, shared: list[tuple[Reservation, Order]]) -> Call:
+        claimed = self._claimed_together(shared)
+        if not claimed:
+            return Call(0, 0)
+        orders = [order for _, order in claimed]
+        kind = orders[0].job.type
+        endings = self._endings(orders, lambda: self._shared_runners[kind](orders))
+        moved = [
+            (each, ending.move(order.job), ending.result)
+            for (each, order), ending in zip(claimed, endings, strict=True)
+        ]
+        written = self._writes.together(moved)
+        for (each, order), ending, is_written in zip(claimed, endings, written, strict=True):
+            if not is_written:  # somebody wrote meanwhile, or the answer was lost
+                self._finish(each, order.job, ending.move, ending.result)
+        call = Call(len(claimed), sum(rows_of(order.work) for order in orders))
+        log.info("call_ended", lane=claimed[0][0].lane, jobs=call.jobs, rows=call.rows)
+        return call
+
+    def _claimed_together(self, shared: list[tuple[Reservation, Order]]) -> list[tuple[Reservation, Order]]:
+        moved = [(each, self._claim_of(order.job)) for each, order in shared]
+        wanted = [(each, job, None) for each, job in moved if job is not None]
+        written = dict(zip((each.entry for each, _, _ in wanted), self._writes.together(wanted), strict=True))
+        claimed = []
+        for (each, order), (_, move) in zip(shared, moved, strict=True):
+            job = move if written.get(each.entry) else self._claim(each)
+            if job is None or job.state is not State.RUNNING:
+                self._leases.release(each)
+                continue
+            self._leases.started(each, job)
+            claimed.append((each, replace(order, job=job)))
+        return claimed
+
+    def _endings(self, orders: list[Order], run: Callable[[], list[Result | Exception]]) -> list[Ending]:
+        try:
+            found = run()
+        except Exception as error:  # the model could not be loaded: nobody has an answer
+            found = [error] * len(orders)
+        return [self._ending(order.job, each) for order, each in zip(orders, found, strict=True)]
+
+    def _ending(self, job: Job, found: Result | Exception) -> Ending:
+        if isinstance(found, Result):
+            try:
+                encoded = msgspec.json.encode(found.value)
+            except Exception as error:  # an estimator returns what it likes
+                found = error
+            else:
+                if len(encoded) <= self._rules.max_result_bytes:
+                    model = found.model
+                    return Ending(lambda present: self._succeeded(present, model), encoded)
+                found = _too_large(len(encoded), self._rules.max_result_bytes)
+        if isinstance(found, QueuecastError):
+            ended = self._lost if is_transient(found) else self._failed
+            failure = failure_of(found)
+            return Ending(lambda present: ended(present, failure))
+        log.error("run_crashed", job_id=job.id, exc_info=found)
+        crash = Failure("run_failed", f"{type(found).__name__}: {found}")
+        return Ending(lambda present: self._failed(present, crash))
+
+    # One by one
 
     def _claim(self, reservation: Reservation) -> Job | None:
         def decide(present: Job) -> Job | None:
             if self._leases.reason_to_stop(reservation) is not None:
                 return None  # the store was away until just now, for longer than the lease
-            now = self._clock()
-            if present.is_due_to_expire(now):
-                return present.expired(now, self._rules.retention_s)
-            return present.claimed(self._worker, now) if present.state is State.QUEUED else None
+            return self._claim_of(present)
 
-        job = self._written(reservation, decide)
+        job = self._writes.one(reservation, decide)
         if job is None:
             # Not there to be run: ended, run by somebody else, or claimed by us and the answer was lost on the way.
             job = self._ours(reservation)
         if job is None:
-            self._hand_back(reservation)
+            self._writes.hand_back(reservation)
             log.info("delivery_ignored", job_id=reservation.job_id)
             return None
         if job.state is not State.RUNNING:
@@ -148,6 +293,12 @@ class Execution:
         self._leases.started(reservation, job)
         return job
 
+    def _claim_of(self, present: Job) -> Job | None:
+        now = self._clock()
+        if present.is_due_to_expire(now):
+            return present.expired(now, self._rules.retention_s)
+        return present.claimed(self._worker, now) if present.state is State.QUEUED else None
+
     def _ours(self, reservation: Reservation) -> Job | None:
         try:
             present = self._jobs.read(reservation.job_id)
@@ -156,28 +307,28 @@ class Execution:
         is_ours = present.state is State.RUNNING and present.worker == self._worker
         return present if is_ours and self._leases.reason_to_stop(reservation) is None else None
 
-    def _run(self, reservation: Reservation, job: Job) -> None:
+    def _run(self, reservation: Reservation, job: Job) -> Call:
+        rows = 1
+        found: Result | FannedOut | Exception
         try:
-            work, rows = self._jobs.read_work(job.id)
-            result = self._runners[job.type](job, work, rows, self._reporter(reservation, job))
-            if isinstance(result, FannedOut):
-                self._fan_out(reservation, job, result)
-                return
-            encoded = msgspec.json.encode(result.value)
-            if len(encoded) > self._rules.max_result_bytes:
-                raise _too_large(len(encoded), self._rules.max_result_bytes)
+            order = Order(job, *self._jobs.read_work(job.id))
+            rows = rows_of(order.work)
+            shared = self._shared_runners.get(job.type)
+            if shared is not None:
+                (found,) = shared([order])
+            else:
+                found = self._runners[job.type](job, order.work, order.rows, self._reporter(reservation, job))
         except (JobStoppedError, UnknownJobError):
             self._stop(reservation, job, self._leases.reason_to_stop(reservation))
-        except QueuecastError as error:
-            ended = self._lost if is_transient(error) else self._failed
-            failure = failure_of(error)
-            self._finish(reservation, job, lambda present: ended(present, failure))
-        except Exception as error:  # an estimator raises and returns what it likes
-            log.exception("run_crashed", job_id=job.id)
-            failure = Failure("run_failed", f"{type(error).__name__}: {error}")
-            self._finish(reservation, job, lambda present: self._failed(present, failure))
-        else:
-            self._finish(reservation, job, lambda present: self._succeeded(present, result), encoded)
+            return Call(1, rows)
+        except Exception as error:  # an estimator raises what it likes
+            found = error
+        if isinstance(found, FannedOut):
+            self._fan_out(reservation, job, found)
+            return Call(1, rows)
+        ending = self._ending(job, found)
+        self._finish(reservation, job, ending.move, ending.result)
+        return Call(1, rows)
 
     def _fan_out(self, reservation: Reservation, job: Job, result: FannedOut) -> None:
         self._finish(reservation, job, lambda present: present.fanned_out(result.progress, self._clock()))
@@ -193,14 +344,16 @@ class Execution:
                 return present.progressed(progress) if _is_running(present, job) else None
 
             must_stop = self._leases.reason_to_stop(reservation) is not None
-            if must_stop or self._written(reservation, decide) is None:
+            if must_stop or self._writes.one(reservation, decide) is None:
                 raise JobStoppedError(f"job {job.id} was asked to stop, or is run by somebody else now")
 
         return report
 
-    def _succeeded(self, present: Job, result: Result) -> Job:
+    # How runs end
+
+    def _succeeded(self, present: Job, model: ModelRef | None) -> Job:
         ended = present.succeeded(self._clock(), self._rules.retention_s)
-        return replace(ended, model=result.model or present.model)
+        return ended if model is None else replace(ended, model=model)
 
     def _failed(self, present: Job, failure: Failure) -> Job:
         return present.failed(failure, self._clock(), self._rules.retention_s)
@@ -208,15 +361,27 @@ class Execution:
     def _lost(self, present: Job, failure: Failure) -> Job:
         return after_loss(present, failure, self._clock(), self._jitter(), self._rules.retention_s)
 
-    def _stop(self, reservation: Reservation, job: Job, reason: StopReason | None, *, is_patient: bool = True) -> None:
-        """Writes how a run ended that was asked to stop. For one that lost its lease there is nothing to write."""
+    def _stop(
+        self,
+        reservation: Reservation,
+        job: Job,
+        reason: StopReason | None,
+        *,
+        is_patient: bool = True,
+        in_company: bool = False,
+    ) -> None:
+        """Writes how a run ended that was asked to stop. For one that lost its lease there is nothing to write.
+
+        in_company: it was in one call with others, and which of them made it hang is not known.
+        """
 
         def move(present: Job) -> Job | None:
-            if reason is StopReason.TIMEOUT:
+            is_late = reason is StopReason.TIMEOUT
+            if is_late and not in_company:
                 detail = f"the run took longer than {job.timeout_s:g} s and was ended"
                 return self._failed(present, Failure("timeout", detail))
-            if reason is StopReason.SHUTDOWN:
-                return present.given_back(self._clock(), self._rules.retention_s)
+            if is_late or reason in (StopReason.SHUTDOWN, StopReason.NEIGHBOR):
+                return present.given_back(self._clock(), self._rules.retention_s, runs_alone=is_late)
             return None
 
         self._finish(reservation, job, move, is_patient=is_patient)
@@ -225,7 +390,7 @@ class Execution:
         self,
         reservation: Reservation,
         job: Job,
-        move: Callable[[Job], Job | None],
+        move: Move,
         result: bytes | None = None,
         *,
         is_patient: bool = True,
@@ -239,7 +404,7 @@ class Execution:
                 return present.stopped(self._clock(), self._rules.retention_s)
             return move(present)
 
-        ended = self._written(reservation, decide, result, is_patient=is_patient)
+        ended = self._writes.one(reservation, decide, result, is_patient=is_patient)
         if ended is None:
             log.info("result_dropped", job_id=job.id, attempt=job.attempt)
         else:
@@ -248,54 +413,18 @@ class Execution:
 
     def _give_up(self, holds: list[Hold]) -> None:
         """Called beside a run that does not stop by itself: writes for it how it ended, and ends the process."""
+        running = [hold for hold in holds if hold.run is not None]
         for hold in holds:
             try:
                 if hold.run is not None:
-                    self._stop(hold.reservation, hold.run, hold.reason, is_patient=False)
+                    reason, in_company = hold.reason or StopReason.NEIGHBOR, len(running) > 1
+                    self._stop(hold.reservation, hold.run, reason, is_patient=False, in_company=in_company)
                 else:
-                    self._hand_back(hold.reservation)
+                    self._writes.hand_back(hold.reservation)
             except UnavailableError as error:  # the leases run out, and the reaper sees to the jobs
                 log.warning("job_not_given_up", job_id=hold.reservation.job_id, reason=error.detail)
-        log.warning("process_ended_to_stop_a_run", job_ids=[hold.reservation.job_id for hold in holds if hold.run])
+        log.warning("process_ended_to_stop_a_run", job_ids=[hold.reservation.job_id for hold in running])
         self._end_process()
-
-    def _ring(self, lane: str) -> None:
-        try:
-            self._bells.ring(lane)
-        except UnavailableError as error:  # the reaper rings for lanes that wait
-            log.warning("bell_not_rung", lane=lane, reason=error.detail)
-
-    def _written(
-        self,
-        reservation: Reservation,
-        decide: Callable[[Job], Job | None],
-        result: bytes | None = None,
-        *,
-        is_patient: bool = True,
-    ) -> Job | None:
-        """Reads, decides and writes, again until nobody wrote in between; None when there is nothing to write.
-
-        is_patient: waits for a store that is away until the lease is lost; only then raises UnavailableError.
-        """
-        while True:
-            # Looked at before: a write whose answer got lost takes the job out of its lane, and the lease with it.
-            is_lost = self._leases.reason_to_stop(reservation) is StopReason.LOST
-            try:
-                moved = decide(self._jobs.read(reservation.job_id))
-                if moved is not None:
-                    kept = result if moved.state is State.SUCCEEDED else None
-                    if self._jobs.replace(moved, kept, entry=reservation.entry):
-                        self._ring(moved.lane)
-            except StaleWriteError:
-                continue
-            except (UnknownJobError, JobStoppedError):
-                return None
-            except UnavailableError:
-                if is_lost or not is_patient:
-                    raise
-                time.sleep(PATIENCE_PAUSE_S)
-                continue
-            return moved
 
 
 def _is_running(present: Job, job: Job) -> bool:

@@ -5,6 +5,7 @@ before the estimator sees it: SimpleImputer does not take None for missing, and 
 """
 
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -19,9 +20,10 @@ def frame_of(signature: Signature, rows: Sequence[Any]) -> Any:
     """rows: parsed JSON that fits the signature. Returns a DataFrame or an array of shape (n_rows, n_columns)."""
     if signature.layout is Layout.ARRAY:
         return _array_of(signature.columns, rows)
+    names = [column.name for column in signature.columns]
     return pd.DataFrame(
-        {column.name: column_of(column, [row[column.name] for row in rows]) for column in signature.columns},
-        columns=[column.name for column in signature.columns],
+        {column.name: column_of(column, list(map(itemgetter(column.name), rows))) for column in signature.columns},
+        columns=names,
     )
 
 

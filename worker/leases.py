@@ -29,6 +29,8 @@ class StopReason(StrEnum):
     TIMEOUT = "timeout"
     SHUTDOWN = "shutdown"
     LOST = "lost"
+    NEIGHBOR = "neighbor"
+    """Another run of the same process must, and takes the process with it."""
 
 
 @dataclass(slots=True)

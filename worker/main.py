@@ -27,7 +27,7 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 os.environ.setdefault("JE_ARROW_MALLOC_CONF", "background_thread:false")
 
 from queuecast.adapters.batch_files import BatchFolders  # noqa: E402
-from queuecast.adapters.celery_bells import QUEUES, TASKS, CeleryBells, celery_settings  # noqa: E402
+from queuecast.adapters.celery_bells import QUEUES, TASKS, CeleryBells, celery_settings, lists_of  # noqa: E402
 from queuecast.adapters.ids import new_id  # noqa: E402
 from queuecast.adapters.model_files import ModelFiles  # noqa: E402
 from queuecast.adapters.redis_aliases import RedisAliases  # noqa: E402
@@ -43,7 +43,7 @@ from worker.app import create_celery, is_alive, is_of, worker_name  # noqa: E402
 from worker.batches import Batches, BatchRules  # noqa: E402
 from worker.chunks import Chunks  # noqa: E402
 from worker.estimators import Estimators  # noqa: E402
-from worker.execution import Execution, Rules  # noqa: E402
+from worker.execution import Execution, Rules, summary_of  # noqa: E402
 from worker.importing import Importing  # noqa: E402
 from worker.joining import BatchRuns  # noqa: E402
 from worker.planning import Planning  # noqa: E402
@@ -77,7 +77,6 @@ def execution_of(pid: int) -> Execution:
     batch_runs = BatchRuns(models, estimators, planning, batches, boards, folders)
     chunks = Chunks(models, estimators, files, batches, boards, folders)
     runners = {
-        JobType.PREDICTION: lambda job, work, rows, report: prediction.run(job, work, rows),
         JobType.TRAINING: lambda job, work, rows, report: training.run(job, work, report),
         JobType.IMPORT: lambda job, work, rows, report: importing.run(job, work, report),
         JobType.BATCH: lambda job, work, rows, report: batch_runs.run(job, work, report),
@@ -95,6 +94,7 @@ def execution_of(pid: int) -> Execution:
         stop_by=lambda: _stop_by.value,
         # SIGKILL, because nothing else ends compiled code; the main process starts another child.
         end_process=lambda: os.kill(pid, signal.SIGKILL),
+        shared_runners={JobType.PREDICTION: prediction.run},
     )
 
 
@@ -110,7 +110,7 @@ def recover(failure: Failure | None) -> None:
         RedisJobs(redis),
         lanes,
         CeleryBells(URL),
-        lambda lane: workers.waiting((QUEUES[kind_of(lane)],)),
+        lambda lane: workers.waiting(lists_of(QUEUES[kind_of(lane)])),
         clock,
         RecoveryRules(settings.lease_s, settings.retention_s),
     )
@@ -129,7 +129,7 @@ app = create_celery(
         TASKS[JobType.IMPORT]: settings.training_timeout_s + SLACK_S,
         TASKS[JobType.BATCH]: settings.batch_timeout_s + SLACK_S,
     },
-    lambda lane: execution_of(os.getpid()).answer(lane),
+    lambda lane: summary_of(execution_of(os.getpid()).answer(lane)),
     stop,
     recover,
 )

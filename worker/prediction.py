@@ -1,19 +1,24 @@
 """Rows in, answers out: one call of one estimator method and its outputs as plain values. Knows no queue."""
 
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 import msgspec
 import numpy as np
 
 from queuecast.domain.errors import RunFailedError
-from queuecast.domain.job import Job
+from queuecast.domain.model import Manifest
 from queuecast.domain.signature import Signature
 from queuecast.domain.work import Method, PredictionWork
 from queuecast.ports import Clock, ModelRegistry
 from worker.estimators import Estimators
-from worker.execution import Result
+from worker.execution import Order, Result
 from worker.frames import frame_of
+
+_decoder = msgspec.json.Decoder(list[Any])
 
 
 def answers(estimator: Any, signature: Signature, method: Method, rows: list[Any]) -> list[Any]:
@@ -52,36 +57,97 @@ def result_of(method: Method, found: list[Any], classes: Any) -> dict[str, Any]:
     return {"method": method.value, key: found} | ({"classes": classes} if has_classes else {})
 
 
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A job's answers, and the call that they are from."""
+
+    found: list[Any]
+    jobs: int
+    rows: int
+    took_ms: float
+
+
+def bisected(call: Callable[[list[Any]], list[Any]], parts: list[list[Any]]) -> list[Answered | Exception]:
+    """What `call` says of each part, asked for all at once; when it raises, for the halves, down to a part alone.
+
+    So an error is only ever that of a part's own rows: k bad ones among n cost at most 2 k log2(n) + 1 calls.
+    """
+    began = time.perf_counter()
+    rows = [row for part in parts for row in part]
+    try:
+        found = call(rows)
+        if len(found) != len(rows):
+            raise ValueError(f"found {len(found)} answers, expected {len(rows)}")
+    except Exception as error:  # an estimator raises what it likes
+        if len(parts) == 1:
+            return [error]
+        middle = len(parts) // 2
+        return bisected(call, parts[:middle]) + bisected(call, parts[middle:])
+    took_ms = (time.perf_counter() - began) * 1000
+    ends = list(accumulate(map(len, parts)))
+    return [
+        Answered(found[end - len(part) : end], len(parts), len(rows), took_ms)
+        for end, part in zip(ends, parts, strict=True)
+    ]
+
+
 class Prediction:
-    """Runs prediction jobs: the pinned version's estimator on the job's rows."""
+    """Runs prediction jobs of one lane: the pinned version's estimator on the rows of all of them in one call."""
 
     def __init__(self, models: ModelRegistry, estimators: Estimators, clock: Clock) -> None:
         self._models = models
         self._estimators = estimators
         self._clock = clock
 
-    def run(self, job: Job, work: PredictionWork, rows: bytes) -> Result:
-        """rows: the JSON list that the gateway validated. Raises RunFailedError when the estimator raises."""
-        manifest = self._models.manifest(job.model.name, job.model.pinned_version)
+    def run(self, orders: list[Order]) -> list[Result | Exception]:
+        """What came of each job. The rows are the JSON lists that the gateway validated.
+
+        Raises what keeps all of them from being answered: the model is not there, or not as it should be.
+        """
+        first = orders[0]
+        manifest = self._models.manifest(first.job.model.name, first.job.model.pinned_version)
         estimator = self._estimators.of(manifest)
-        started = time.perf_counter()
-        try:
-            found = answers(estimator, manifest.signature, work.method, msgspec.json.decode(rows))
-        except Exception as error:  # an estimator raises what it likes
-            detail = f"{work.method} of {manifest.model} version {manifest.version} raised "
-            raise RunFailedError(f"{detail}{type(error).__name__}: {error}", code="prediction_failed") from error
-        predict_ms = (time.perf_counter() - started) * 1000
-        value = result_of(work.method, found, manifest.classes)
-        value["model"] = {
+        method = _method_of(first)
+        parts = [_decoder.decode(order.rows) for order in orders]
+
+        def call(rows: list[Any]) -> list[Any]:
+            return answers(estimator, manifest.signature, method, rows)
+
+        answered = bisected(call, parts)
+        about = {
             "name": manifest.model,
             "version": manifest.version,
             "sha256": manifest.sha256,
             "sklearn": manifest.environment["sklearn"],
         }
-        value["timings"] = {
-            "queue_ms": round(((job.started_at or self._clock()) - job.created_at) * 1000, 3),
-            "batch_jobs": 1,
-            "batch_rows": work.n_rows,
-            "predict_ms": round(predict_ms, 3),
+        return [
+            _refusal(each, manifest, method)
+            if isinstance(each, Exception)
+            else Result(
+                result_of(method, each.found, manifest.classes)
+                | {"model": about, "timings": self._timings(order, each)}
+            )
+            for order, each in zip(orders, answered, strict=True)
+        ]
+
+    def _timings(self, order: Order, answered: Answered) -> dict[str, Any]:
+        started_at = order.job.started_at or self._clock()
+        return {
+            "queue_ms": round((started_at - order.job.created_at) * 1000, 3),
+            "batch_jobs": answered.jobs,
+            "batch_rows": answered.rows,
+            "predict_ms": round(answered.took_ms, 3),
         }
-        return Result(value)
+
+
+def _method_of(order: Order) -> Method:
+    if not isinstance(order.work, PredictionWork):
+        raise TypeError(f"job {order.job.id} has {type(order.work).__name__}, expected PredictionWork")
+    return order.work.method
+
+
+def _refusal(error: Exception, manifest: Manifest, method: Method) -> Exception:
+    detail = f"{method} of {manifest.model} version {manifest.version} raised {type(error).__name__}: {error}"
+    refusal = RunFailedError(detail, code="prediction_failed")
+    refusal.__cause__ = error
+    return refusal

@@ -13,7 +13,7 @@ from typing import Any
 
 from queuecast.adapters.audit_files import AuditFiles
 from queuecast.adapters.batch_files import BatchFolders
-from queuecast.adapters.celery_bells import QUEUES, CeleryBells
+from queuecast.adapters.celery_bells import QUEUES, CeleryBells, lists_of
 from queuecast.adapters.ids import new_id
 from queuecast.adapters.model_files import ModelFiles
 from queuecast.adapters.redis_aliases import RedisAliases
@@ -53,7 +53,7 @@ class Reaper:
             self._jobs,
             self._lanes,
             CeleryBells(settings.redis_url_with_password),
-            lambda lane: workers.waiting((QUEUES[kind_of(lane)],)),
+            lambda lane: workers.waiting(lists_of(QUEUES[kind_of(lane)])),
             self._clock,
             RecoveryRules(settings.lease_s, settings.retention_s),
         )

@@ -58,7 +58,8 @@ class Recovery:
             if depth.waiting and is_bell_lost(age_s, self._messages_waiting(depth.lane)):
                 log.info("bell_rung_again", lane=depth.lane, waiting=depth.waiting)
                 self._lanes.note_bell(depth.lane)
-                self._ring(depth.lane)
+                # It may have been passed by more urgent ones all the time: this one is passed by none.
+                self._ring(depth.lane, is_urgent=True)
 
     def _repair(self, job_id: str, repair: Callable[..., None], *args: Any) -> None:
         try:
@@ -79,7 +80,7 @@ class Recovery:
                 return present.stopped(now, self._rules.retention_s)
             if failure is None:
                 return present.given_back(now, self._rules.retention_s)
-            if failure.code == "timeout":
+            if failure.code == "timeout" and not present.shares_runs:  # or it may be a neighbor's doing
                 return present.failed(failure, now, self._rules.retention_s)
             return after_loss(present, failure, now, self._jitter(), self._rules.retention_s)
 
@@ -98,9 +99,9 @@ class Recovery:
         if self._written(job_id, decide) is not None:
             log.info("job_expired", job_id=job_id)
 
-    def _ring(self, lane: str) -> None:
+    def _ring(self, lane: str, *, is_urgent: bool = False) -> None:
         try:
-            self._bells.ring(lane)
+            self._bells.ring(lane, is_urgent=is_urgent)
         except UnavailableError as error:  # noted as rung, and lost: the next round but one rings again
             log.warning("bell_not_rung", lane=lane, reason=error.detail)
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from celery import Celery
 
 
-def register_tasks(celery: Celery, time_limits_s: dict[str, int], answer: Callable[[str], None]) -> None:
+def register_tasks(celery: Celery, time_limits_s: dict[str, int], answer: Callable[[str], str]) -> None:
     """time_limits_s: task name -> seconds after which its process is ended from outside.
 
     A job's own `timeout_s` ends it before; this is for code that never lets the process's other threads run. There is
@@ -16,8 +16,8 @@ def register_tasks(celery: Celery, time_limits_s: dict[str, int], answer: Callab
         celery.task(name=name, time_limit=time_limit_s, ignore_result=True)(_answering(answer))
 
 
-def _answering(answer: Callable[[str], None]) -> Callable[[str], None]:
-    def run(lane: str) -> None:
-        answer(lane)
+def _answering(answer: Callable[[str], str]) -> Callable[[str], str]:
+    def run(lane: str) -> str:
+        return answer(lane)  # stored nowhere; Flower shows it as the task's result
 
     return run

@@ -23,7 +23,8 @@ end
 local length = redis.call('XLEN', 'qc:lane:' .. lane)
 if length >= tonumber(ARGV[8]) then return {'full', tostring(length), 0} end
 if letter ~= '' and not redis.call('ZSCORE', 'qc:dead', letter) then return {'letter', letter, 0} end
-redis.call('HSET', key, 'revision', ARGV[2], 'state', ARGV[3], 'record', ARGV[4], 'work', ARGV[5], 'rows', ARGV[6])
+redis.call('HSET', key, 'revision', ARGV[2], 'state', ARGV[3], 'record', ARGV[4], 'work', ARGV[5], 'rows', ARGV[6],
+  'n_rows', ARGV[15])
 if training ~= '' then redis.call('SET', 'qc:training:' .. training, id) end
 if ARGV[10] ~= '' then
   redis.call('HSET', repeated, 'job', id, 'fingerprint', ARGV[11])
@@ -39,40 +40,58 @@ return {'', id, enter(id, lane)}
 """
 )
 
+# Writes the next revisions of several jobs, none else between, and tells the listeners of all at once. Each has 14
+# arguments, which `_fields` in `queuecast.adapters.redis_jobs` lists.
 REPLACE = (
     ALLOW_OOM
     + LANE_FUNCTIONS
     + """
-local id, state, model, not_before, delete_at = ARGV[1], ARGV[3], ARGV[6], ARGV[7], ARGV[8]
-local key, ring = 'qc:job:' .. id, 0
-local revision = redis.call('HGET', key, 'revision')
-if not revision then return {'unknown', 0} end
-if ARGV[11] ~= '' and redis.call('HGET', key, 'entry') ~= ARGV[11] then return {'taken', 0} end
-if tonumber(revision) ~= tonumber(ARGV[2]) - 1 then return {revision, 0} end
-redis.call('HSET', key, 'revision', ARGV[2], 'state', state, 'record', ARGV[4], 'attempt', ARGV[12])
-if ARGV[5] ~= '' then redis.call('HSET', key, 'result', ARGV[5]) end
-if state == 'running' then
-  redis.call('ZREM', 'qc:expiring', id)
-  if ARGV[13] == '1' then leave(id) end
-elseif state == 'queued' then
-  leave(id)
-  if not_before ~= '' then redis.call('ZADD', 'qc:delayed', not_before, id)
-  else ring = enter(id, redis.call('HGET', key, 'lane')) end
-elseif delete_at ~= '' then
-  leave(id)
-  redis.call('ZREM', 'qc:expiring', id)
-  redis.call('ZREM', 'qc:delayed', id)
-  local lock = 'qc:training:' .. model
-  if model ~= '' and redis.call('GET', lock) == id then redis.call('DEL', lock) end
-  if state == 'succeeded' then redis.call('HDEL', key, 'work', 'rows') end
-  if ARGV[10] == '1' then redis.call('ZADD', 'qc:dead', delete_at, id) end
-  redis.call('EXPIREAT', key, delete_at)
-  redis.call('SET', 'qc:gone:' .. id, '', 'EXAT', ARGV[9])
+local function replace_one(at)
+  local id, revision, state, entry = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 10]
+  local key, delete_at, ring = 'qc:job:' .. id, ARGV[at + 7], 0
+  local present = redis.call('HMGET', key, 'revision', 'entry', 'lane')
+  if not present[1] then return {'unknown', 0} end
+  if entry ~= '' and present[2] ~= entry then return {'taken', 0} end
+  if tonumber(present[1]) ~= tonumber(revision) - 1 then return {present[1], 0} end
+  redis.call('HSET', key, 'revision', revision, 'state', state, 'record', ARGV[at + 3], 'attempt', ARGV[at + 11])
+  if state == 'running' then
+    if ARGV[at + 12] == '1' then redis.call('ZREM', 'qc:expiring', id) end
+    if ARGV[at + 13] == '1' then leave(id) end
+  elseif state == 'queued' then
+    leave(id)
+    if ARGV[at + 6] ~= '' then redis.call('ZADD', 'qc:delayed', ARGV[at + 6], id)
+    else ring = enter(id, present[3]) end
+  elseif delete_at ~= '' then
+    if present[2] then take_out(present[3], present[2]) else redis.call('ZREM', 'qc:delayed', id) end
+    if ARGV[at + 12] == '1' then redis.call('ZREM', 'qc:expiring', id) end
+    local model = ARGV[at + 5]
+    local lock = 'qc:training:' .. model
+    if model ~= '' and redis.call('GET', lock) == id then redis.call('DEL', lock) end
+    if ARGV[at + 4] ~= '' then redis.call('HSET', key, 'result', ARGV[at + 4]) end
+    redis.call('HDEL', key, 'entry')
+    if state == 'succeeded' then redis.call('HDEL', key, 'work', 'rows') end
+    if ARGV[at + 9] == '1' then redis.call('ZADD', 'qc:dead', delete_at, id) end
+    redis.call('EXPIREAT', key, delete_at)
+    redis.call('SET', 'qc:gone:' .. id, '', 'EXAT', ARGV[at + 8])
+  end
+  return {'', ring}
 end
-redis.call('PUBLISH', 'qc:changes', id)
-return {'', ring}
+local answers, written = {}, {}
+for at = 1, #ARGV, 14 do
+  local answer = replace_one(at)
+  answers[#answers + 1] = answer
+  if answer[1] == '' then written[#written + 1] = ARGV[at] end
+end
+if #written > 0 then redis.call('PUBLISH', 'qc:changes', table.concat(written, ' ')) end
+return answers
 """
 )
+
+READ_WORKS = """
+local found = {}
+for i, id in ipairs(ARGV) do found[i] = redis.call('HMGET', 'qc:job:' .. id, 'record', 'work', 'rows') end
+return found
+"""
 
 DELETE = """
 local key = 'qc:job:' .. ARGV[1]

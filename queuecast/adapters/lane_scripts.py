@@ -1,8 +1,10 @@
 """What the scripts of the job store and of the lanes share: how a job enters and leaves its lane.
 
-A lane is a stream `qc:lane:{lane}` with one consumer group; an entry carries a job's id, and the job's hash carries
-the entry's. A lane without entries has no key. `qc:lanes` has the names of the others, `qc:bells` when each was last
-rung for. `qc:entries` counts all entries that there ever were.
+A lane is a stream `qc:lane:{lane}` with one consumer group; an entry carries a job's id and its number of rows and of
+bytes, and the job's hash carries the entry's id. A lane without entries has no key. `qc:lanes` has the names of the
+others, `qc:bells` when each was last rung for, `qc:attended` the worker that is at it and looks again by itself;
+`qc:entered` and `qc:taken` how many entries came into each and how many were taken or left it unread; a job's `place`
+is its number among those that came. `qc:entries` counts all entries that there ever were.
 """
 
 # Finishing must go through when memory is used up, or nothing would ever be freed: what was accepted was counted in.
@@ -22,21 +24,27 @@ local function enter(id, lane)
   end
   -- Counted over all lanes, so that no id comes twice: Redis's own would, in a lane that empties and fills within a
   -- millisecond, and the worker that held the job before could write again.
-  local entry = redis.pcall('XADD', key, now_ms() .. '-' .. redis.call('INCR', 'qc:entries'), 'job', id)
-  if type(entry) == 'table' then entry = redis.call('XADD', key, '*', 'job', id) end  -- the clock was set back
-  redis.call('HSET', 'qc:job:' .. id, 'lane', lane, 'entry', entry)
+  local job, number = 'qc:job:' .. id, redis.call('INCR', 'qc:entries')
+  local rows, bytes = redis.call('HGET', job, 'n_rows') or 1, redis.call('HSTRLEN', job, 'rows')
+  local entry = redis.pcall('XADD', key, now_ms() .. '-' .. number, 'job', id, 'rows', rows, 'bytes', bytes)
+  if type(entry) == 'table' then  -- the clock was set back
+    entry = redis.call('XADD', key, '*', 'job', id, 'rows', rows, 'bytes', bytes)
+  end
+  redis.call('HSET', job, 'lane', lane, 'entry', entry, 'place', redis.call('HINCRBY', 'qc:entered', lane, 1))
+  if redis.call('HEXISTS', 'qc:attended', lane) == 1 then return 0 end
   return redis.call('HSETNX', 'qc:bells', lane, now_ms())
 end
 
 local function take_out(lane, entry)
   local key = 'qc:lane:' .. lane
-  if redis.call('EXISTS', key) == 0 then return end
-  redis.call('XACK', key, 'workers', entry)
-  redis.call('XDEL', key, entry)
+  local is_read = redis.call('XACK', key, 'workers', entry) == 1
+  if redis.call('XDEL', key, entry) == 0 then return end
   if redis.call('XLEN', key) == 0 then
     redis.call('DEL', key)
     redis.call('SREM', 'qc:lanes', lane)
-    redis.call('HDEL', 'qc:bells', lane)
+    for _, about in ipairs({'qc:bells', 'qc:attended', 'qc:entered', 'qc:taken'}) do redis.call('HDEL', about, lane) end
+  elseif not is_read then
+    redis.call('HINCRBY', 'qc:taken', lane, 1)
   end
 end
 

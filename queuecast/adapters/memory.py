@@ -3,8 +3,10 @@
 import queue
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import accumulate
 
 from queuecast.adapters.job_records import decode_job, decode_work, encode, gone_job, unknown_job
 from queuecast.domain.errors import (
@@ -18,9 +20,10 @@ from queuecast.domain.errors import (
     UnknownJobError,
 )
 from queuecast.domain.job import Job, JobType, State
+from queuecast.domain.lane import BYTES_A_CLAIM
 from queuecast.domain.model import Aliases, AliasMove, aliases_after
-from queuecast.domain.work import Work
-from queuecast.ports import Accepted, Depth, JobFilter, JobPage, Repeat, Reservation
+from queuecast.domain.work import Work, rows_of
+from queuecast.ports import Accepted, Depth, JobFilter, JobPage, Repeat, Reservation, Standing, Write
 
 
 @dataclass(slots=True)
@@ -28,6 +31,8 @@ class Entry:
     id: str
     job_id: str
     at: float
+    rows: int
+    bytes: int
     worker: str | None = None
     renewed_at: float = 0.0
 
@@ -40,10 +45,13 @@ class MemoryJobs:
         self.lanes: dict[str, list[Entry]] = {}
         self.bells: dict[str, float] = {}
         self.delayed: dict[str, float] = {}
+        self.attended: set[str] = set()
+        self.taken: Counter[str] = Counter()
         self._max_lane_jobs = max_lane_jobs
         self._next_entry = 0
         self._records: dict[str, bytes] = {}
         self._work: dict[str, tuple[bytes, bytes]] = {}
+        self._sizes: dict[str, tuple[int, int]] = {}
         self._results: dict[str, bytes] = {}
         self._repeats: dict[str, tuple[str, str]] = {}
         self._letters: list[str] = []
@@ -70,6 +78,7 @@ class MemoryJobs:
                 self._repeats[repeat.key] = repeat.fingerprint, job.id
             self._records[job.id] = encode(job)
             self._work[job.id] = encode(work), rows
+            self._sizes[job.id] = rows_of(work), len(rows)
             return Accepted(job.id, self.enter(job.id, job.lane))
 
     def _refuse_second_training(self, model: str) -> None:
@@ -98,6 +107,22 @@ class MemoryJobs:
                 raise unknown_job(job_id)
             work, rows = self._work[job_id]
             return decode_work(decode_job(self._records[job_id]).type, work), rows
+
+    def read_works(self, job_ids: list[str]) -> list[tuple[Job, Work, bytes] | None]:
+        with self.lock:
+            return [
+                (self.read(each), *self.read_work(each)) if each in self._records and each in self._work else None
+                for each in job_ids
+            ]
+
+    def replace_all(self, writes: list[Write]) -> list[bool | None]:
+        return [self._replaced(write) for write in writes]
+
+    def _replaced(self, write: Write) -> bool | None:
+        try:
+            return self.replace(write.job, write.result, write.entry)
+        except (StaleWriteError, JobStoppedError, UnknownJobError):
+            return None
 
     def replace(self, job: Job, result: bytes | None = None, entry: str | None = None) -> bool:
         with self.lock:
@@ -181,7 +206,11 @@ class MemoryJobs:
     def enter(self, job_id: str, lane: str) -> bool:
         """Puts the job at the end of its lane; True when a bell must be rung."""
         self._next_entry += 1
-        self.lanes.setdefault(lane, []).append(Entry(f"{self._next_entry}-0", job_id, time.time()))
+        n_rows, n_bytes = self._sizes[job_id]
+        self.lanes.setdefault(lane, []).append(Entry(f"{self._next_entry}-0", job_id, time.time(), n_rows, n_bytes))
+        return lane not in self.attended and self.must_ring(lane)
+
+    def must_ring(self, lane: str) -> bool:
         is_silent = lane not in self.bells
         self.bells.setdefault(lane, time.time())
         return is_silent
@@ -192,23 +221,42 @@ class MemoryJobs:
             if not self.lanes[lane]:
                 del self.lanes[lane]
                 self.bells.pop(lane, None)
+                self.attended.discard(lane)
+                del self.taken[lane]
 
 
 class MemoryLanes:
     def __init__(self, jobs: MemoryJobs) -> None:
         self._jobs = jobs
 
-    def reserve(self, lane: str, worker: str, limit: int, *, answers_bell: bool) -> tuple[list[Reservation], bool]:
+    def reserve(
+        self, lane: str, worker: str, rows: int, *, answers_bell: bool, attends: bool = False
+    ) -> tuple[list[Reservation], bool]:
         with self._jobs.lock:
             if answers_bell:
                 self._jobs.bells.pop(lane, None)
             waiting = [entry for entry in self._jobs.lanes.get(lane, ()) if entry.worker is None]
-            for entry in waiting[:limit]:
+            found = waiting[: _within(waiting, rows)]
+            for entry in found:
                 entry.worker, entry.renewed_at = worker, time.time()
-            must_ring = len(waiting) > limit and lane not in self._jobs.bells
-            if must_ring:
-                self.note_bell(lane)
-            return [Reservation(lane, entry.id, entry.job_id, worker) for entry in waiting[:limit]], must_ring
+            self._jobs.taken[lane] += len(found)
+            self._jobs.attended.discard(lane)
+            if found and attends:
+                self._jobs.attended.add(lane)
+            must_ring = len(waiting) > len(found) and self._jobs.must_ring(lane)
+            return [Reservation(lane, entry.id, entry.job_id, worker) for entry in found], must_ring
+
+    def leave(self, lane: str) -> bool:
+        with self._jobs.lock:
+            self._jobs.attended.discard(lane)
+            is_waiting = any(entry.worker is None for entry in self._jobs.lanes.get(lane, ()))
+            return is_waiting and self._jobs.must_ring(lane)
+
+    def standing(self, lane: str, job_id: str) -> Standing:
+        with self._jobs.lock:
+            waiting = [entry.job_id for entry in self._jobs.lanes.get(lane, ()) if entry.worker is None]
+            position = waiting.index(job_id) + 1 if job_id in waiting else None
+            return Standing(position, self._jobs.taken[lane])
 
     def renew(self, reservations: list[Reservation]) -> list[State | None]:
         with self._jobs.lock:
@@ -253,6 +301,7 @@ class MemoryLanes:
 
     def note_bell(self, lane: str) -> None:
         with self._jobs.lock:
+            self._jobs.attended.discard(lane)
             if lane in self._jobs.lanes:
                 self._jobs.bells[lane] = time.time()
 
@@ -275,14 +324,23 @@ class MemoryLanes:
         return None
 
 
+def _within(waiting: list[Entry], rows: int) -> int:
+    """How many of the first have so many rows together, and so many bytes as a claim may; one at least."""
+    sums = zip(accumulate(each.rows for each in waiting), accumulate(each.bytes for each in waiting), strict=True)
+    return max(1, sum(n_rows <= rows and n_bytes <= BYTES_A_CLAIM for n_rows, n_bytes in sums))
+
+
 class MemoryBells:
-    """Keeps which lanes were rung for, in order."""
+    """Keeps which lanes were rung for, in order, and which of them urgently."""
 
     def __init__(self) -> None:
         self.rung: list[str] = []
+        self.urgent: list[str] = []
 
-    def ring(self, lane: str) -> None:
+    def ring(self, lane: str, *, is_urgent: bool = False) -> None:
         self.rung.append(lane)
+        if is_urgent:
+            self.urgent.append(lane)
 
 
 class MemoryAliases:

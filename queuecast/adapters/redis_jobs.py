@@ -1,6 +1,7 @@
 """Job records in Redis: one hash a job, one index of ids, one channel of changes.
 
-Keys: `qc:job:{id}` (fields revision, state, attempt, record, work, rows, result, lane, entry), `qc:jobs` (a sorted
+Keys: `qc:job:{id}` (fields revision, state, attempt, record, work, rows, n_rows, result, lane,
+entry, place), `qc:jobs` (a sorted
 set of ids; they are UUIDv7, so their order is that of creation), `qc:training:{model}` (the model's live training),
 `qc:expiring` and `qc:delayed` (ids by start deadline, and by the end of a delay), `qc:dead` (dead letters by the time
 of their deletion), `qc:gone:{id}` (outlives the record, to tell a past job from none), `qc:idempotency:{digest}`.
@@ -16,7 +17,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from queuecast.adapters.job_records import decode_job, decode_work, encode, gone_job, unknown_job
-from queuecast.adapters.job_scripts import CREATE, DELETE, REPLACE, REQUEUE
+from queuecast.adapters.job_scripts import CREATE, DELETE, READ_WORKS, REPLACE, REQUEUE
 from queuecast.domain.errors import (
     ConflictError,
     IllegalMoveError,
@@ -28,8 +29,8 @@ from queuecast.domain.errors import (
     UnavailableError,
 )
 from queuecast.domain.job import FINAL_STATES, Job, JobType, State
-from queuecast.domain.work import Work
-from queuecast.ports import Accepted, JobFilter, JobPage, Repeat
+from queuecast.domain.work import Work, rows_of
+from queuecast.ports import Accepted, JobFilter, JobPage, Repeat, Write
 
 CHANNEL = "qc:changes"
 INDEX = "qc:jobs"
@@ -38,6 +39,7 @@ SCAN_LIMIT = 2_000  # records one listing call may look at before it answers wit
 SCAN_BATCH = 500  # records fetched in one round trip
 REPEATABLE_S = 24 * 3600
 OVERDUE_A_LOOK = 500
+WRITES_A_CALL = 64  # Redis serves nobody else meanwhile: about 2 ms
 FSYNC_WAIT_MS = 4_000  # within the client's own socket timeout of 5 s
 
 
@@ -57,6 +59,7 @@ class RedisJobs:
         self._durable = durable
         self._create = client.register_script(CREATE)
         self._replace = client.register_script(REPLACE)
+        self._read_works = client.register_script(READ_WORKS)
         self._delete = client.register_script(DELETE)
         self._requeue = client.register_script(REQUEUE)
 
@@ -78,6 +81,7 @@ class RedisJobs:
             REPEATABLE_S,
             replayed_letter or "",
             "" if job.expires_at is None else job.expires_at,
+            rows_of(work),
         ]
         answer, detail, ring = self._durably(args) if self._durable else self._call(self._create, args=args)
         if answer == b"training":
@@ -131,25 +135,20 @@ class RedisJobs:
             raise self._missing(job_id)
         return decode_work(decode_job(record).type, work), rows
 
+    def read_works(self, job_ids: list[str]) -> list[tuple[Job, Work, bytes] | None]:
+        found = self._call(self._read_works, args=job_ids)
+        return [_with_work(*each) for each in found]
+
+    def replace_all(self, writes: list[Write]) -> list[bool | None]:
+        rings: list[bool | None] = []
+        for start in range(0, len(writes), WRITES_A_CALL):
+            args = [part for write in writes[start : start + WRITES_A_CALL] for part in _fields(write)]
+            answers = self._call(self._replace, args=args)
+            rings += [None if answer else ring == 1 for answer, ring in answers]
+        return rings
+
     def replace(self, job: Job, result: bytes | None = None, entry: str | None = None) -> bool:
-        delete_at = "" if job.delete_at is None else int(job.delete_at)
-        args = [
-            job.id,
-            job.revision,
-            job.state.value,
-            encode(job),
-            result or b"",
-            job.model.name if job.type is JobType.TRAINING else "",
-            "" if job.not_before is None else job.not_before,
-            delete_at,
-            # As long again as the record was kept after the end.
-            "" if job.delete_at is None or job.finished_at is None else int(2 * job.delete_at - job.finished_at) + 1,
-            int(job.is_dead_letter),
-            entry or "",
-            job.attempt,
-            int(job.is_fanned_out),
-        ]
-        answer, ring = self._call(self._replace, args=args)
+        ((answer, ring),) = self._call(self._replace, args=_fields(Write(job, result, entry)))
         if answer == b"unknown":
             raise self._missing(job.id)
         if answer == b"taken":
@@ -234,7 +233,10 @@ class RedisJobs:
                         message = listener.get_message(timeout=2)
                         if message is not None:
                             # Redis says when the subscription stands: what changes from then on is heard.
-                            yield message["data"].decode() if message["type"] == "message" else ""
+                            if message["type"] == "message":
+                                yield from message["data"].decode().split(" ")
+                            else:
+                                yield ""
             except redis.RedisError:
                 time.sleep(0.5)  # Redis is away; a waiter's own deadline bounds its wait meanwhile
 
@@ -266,6 +268,36 @@ def translated(command: Any, *args: Any, **kwargs: Any) -> Any:
         raise StoreFullError(f"Redis has no memory left: {error}") from error
     except redis.RedisError as error:
         raise UnavailableError(f"Redis does not answer: {error}") from error
+
+
+def _fields(write: Write) -> list[Any]:
+    """The arguments of `REPLACE` for one job."""
+    job = write.job
+    is_over = job.delete_at is not None and job.finished_at is not None
+    return [
+        job.id,
+        job.revision,
+        job.state.value,
+        encode(job),
+        write.result or b"",
+        job.model.name if job.type is JobType.TRAINING else "",
+        "" if job.not_before is None else job.not_before,
+        "" if job.delete_at is None else int(job.delete_at),
+        # As long again as the record was kept after the end.
+        int(2 * job.delete_at - job.finished_at) + 1 if is_over else "",  # type: ignore[operator]
+        int(job.is_dead_letter),
+        write.entry or "",
+        job.attempt,
+        int(job.expires_at is not None),
+        int(job.is_fanned_out),
+    ]
+
+
+def _with_work(record: bytes | None, work: bytes | None, rows: bytes | None) -> tuple[Job, Work, bytes] | None:
+    if record is None or work is None:
+        return None
+    job = decode_job(record)
+    return job, decode_work(job.type, work), rows or b""
 
 
 def _require_synced(synced: list[int]) -> None:

@@ -10,27 +10,55 @@ import redis
 from queuecast.adapters.lane_scripts import ALLOW_OOM, LANE_FUNCTIONS
 from queuecast.adapters.redis_jobs import translated
 from queuecast.domain.job import State
-from queuecast.ports import Depth, Reservation
+from queuecast.domain.lane import BYTES_A_CLAIM
+from queuecast.ports import Depth, Reservation, Standing
 
 LANES = "qc:lanes"
 GROUP = "workers"
 MOST_A_LOOK = 500  # reservations of one lane that one look returns; the next look has the rest
 FORGOTTEN_AFTER_S = 3600.0
 
+_LAST_READ = """
+local function last_read(key)
+  local group = redis.call('XINFO', 'GROUPS', key)[1]
+  for i = 1, #group, 2 do
+    if group[i] == 'last-delivered-id' then return group[i + 1] end
+  end
+end
+"""
+
 _RESERVE = (
     ALLOW_OOM
     + LANE_FUNCTIONS
+    + _LAST_READ
     + """
 local lane, key = ARGV[1], 'qc:lane:' .. ARGV[1]
+local most_rows, most_bytes = tonumber(ARGV[3]), tonumber(ARGV[5])
 if ARGV[4] == '1' then redis.call('HDEL', 'qc:bells', lane) end
-if redis.call('EXISTS', key) == 0 then return {{}, 0} end
-local read = redis.call('XREADGROUP', 'GROUP', 'workers', ARGV[2], 'COUNT', ARGV[3], 'STREAMS', key, '>')
-local found = {}
-if read then
-  for _, entry in ipairs(read[1][2]) do found[#found + 1] = {entry[1], entry[2][2]} end
+if redis.call('EXISTS', key) == 0 then
+  redis.call('HDEL', 'qc:attended', lane)
+  return {{}, 0}
 end
-local left = redis.call('XLEN', key) - redis.call('XPENDING', key, 'workers')[1]
-if left > 0 then return {found, redis.call('HSETNX', 'qc:bells', lane, now_ms())} end
+local waiting = redis.call('XRANGE', key, '(' .. last_read(key), '+', 'COUNT', most_rows)
+local found, rows, bytes = {}, 0, 0
+for _, entry in ipairs(waiting) do
+  rows, bytes = rows + (tonumber(entry[2][4]) or 1), bytes + (tonumber(entry[2][6]) or 0)
+  if #found > 0 and (rows > most_rows or bytes > most_bytes) then break end
+  found[#found + 1] = {entry[1], entry[2][2]}
+end
+if #found > 0 then
+  redis.call('XREADGROUP', 'GROUP', 'workers', ARGV[2], 'COUNT', #found, 'STREAMS', key, '>')
+  redis.call('HINCRBY', 'qc:taken', lane, #found)
+end
+if #found > 0 and ARGV[6] == '1' then redis.call('HSET', 'qc:attended', lane, ARGV[2])
+else redis.call('HDEL', 'qc:attended', lane) end
+local are_more = #found < #waiting
+if not are_more and #waiting == most_rows then
+  are_more = redis.call('XRANGE', key, '(' .. last_read(key), '+', 'COUNT', 1)[1] ~= nil
+end
+if are_more then
+  return {found, redis.call('HSETNX', 'qc:bells', lane, now_ms())}
+end
 return {found, 0}
 """
 )
@@ -46,6 +74,19 @@ for i = 1, #ARGV, 4 do
   states[#states + 1] = is_held and redis.call('HGET', 'qc:job:' .. ARGV[i + 2], 'state') or ''
 end
 return states
+"""
+)
+
+_LEAVE = (
+    ALLOW_OOM
+    + LANE_FUNCTIONS
+    + _LAST_READ
+    + """
+local lane, key = ARGV[1], 'qc:lane:' .. ARGV[1]
+redis.call('HDEL', 'qc:attended', lane)
+if redis.call('EXISTS', key) == 0 then return 0 end
+if not redis.call('XRANGE', key, '(' .. last_read(key), '+', 'COUNT', 1)[1] then return 0 end
+return redis.call('HSETNX', 'qc:bells', lane, now_ms())
 """
 )
 
@@ -82,20 +123,18 @@ _NOTE_BELL = (
     ALLOW_OOM
     + LANE_FUNCTIONS
     + """
+redis.call('HDEL', 'qc:attended', ARGV[1])  -- whoever said so is late, or gone
 if redis.call('EXISTS', 'qc:lane:' .. ARGV[1]) == 1 then redis.call('HSET', 'qc:bells', ARGV[1], now_ms()) end
 """
 )
 
 # In one look: jobs come and go between two.
-_DEPTHS = """
+_DEPTHS = (
+    _LAST_READ
+    + """
 local function depth(lane, key)
-  local delivered
-  local group = redis.call('XINFO', 'GROUPS', key)[1]
-  for i = 1, #group, 2 do
-    if group[i] == 'last-delivered-id' then delivered = group[i + 1] end
-  end
   local reserved = redis.call('XPENDING', key, 'workers')[1]
-  local oldest = redis.call('XRANGE', key, '(' .. delivered, '+', 'COUNT', 1)[1]
+  local oldest = redis.call('XRANGE', key, '(' .. last_read(key), '+', 'COUNT', 1)[1]
   local bell = redis.call('HGET', 'qc:bells', lane)
   return {lane, redis.call('XLEN', key) - reserved, reserved, oldest and oldest[1] or false, bell}
 end
@@ -106,6 +145,17 @@ for _, lane in ipairs(lanes) do
   if redis.call('EXISTS', key) == 1 then found[#found + 1] = depth(lane, key) end
 end
 return found
+"""
+)
+
+# How many came before it less how many went. One that was taken and given back, or left the lane unread, may be counted
+# for one that is still before it: so the first place is the least.
+_STANDING = """
+local lane, id = ARGV[1], ARGV[2]
+local job = redis.call('HMGET', 'qc:job:' .. id, 'lane', 'place', 'state', 'entry')
+local taken = tonumber(redis.call('HGET', 'qc:taken', lane) or 0)
+if job[1] ~= lane or job[3] ~= 'queued' or not job[4] then return {0, taken} end
+return {math.max(1, tonumber(job[2]) - taken), taken}
 """
 
 # What a worker holds is lost for ever when the group forgets it, so it is looked at and forgotten at once.
@@ -129,20 +179,28 @@ class RedisLanes:
         self._redis = client
         self._reserve = client.register_script(_RESERVE)
         self._renew = client.register_script(_RENEW)
+        self._leave = client.register_script(_LEAVE)
         self._give_back = client.register_script(_GIVE_BACK)
         self._release_due = client.register_script(_RELEASE_DUE)
         self._note_bell = client.register_script(_NOTE_BELL)
         self._depths = client.register_script(_DEPTHS)
         self._tidy = client.register_script(_TIDY)
+        self._standing = client.register_script(_STANDING)
 
-    def reserve(self, lane: str, worker: str, limit: int, *, answers_bell: bool) -> tuple[list[Reservation], bool]:
-        found, ring = translated(self._reserve, args=[lane, worker, limit, int(answers_bell)])
+    def reserve(
+        self, lane: str, worker: str, rows: int, *, answers_bell: bool, attends: bool = False
+    ) -> tuple[list[Reservation], bool]:
+        args = [lane, worker, rows, int(answers_bell), BYTES_A_CLAIM, int(attends)]
+        found, ring = translated(self._reserve, args=args)
         return [Reservation(lane, entry.decode(), job_id.decode(), worker) for entry, job_id in found], ring == 1
 
     def renew(self, reservations: list[Reservation]) -> list[State | None]:
         args = [part for each in reservations for part in (each.lane, each.entry, each.job_id, each.worker)]
         states = translated(self._renew, args=args)
         return [State(state.decode()) if state else None for state in states]
+
+    def leave(self, lane: str) -> bool:
+        return bool(translated(self._leave, args=[lane]) == 1)
 
     def give_back(self, reservation: Reservation) -> bool:
         answer = translated(self._give_back, args=[reservation.lane, reservation.entry, reservation.job_id])
@@ -179,6 +237,10 @@ class RedisLanes:
             )
             for lane, waiting, reserved, oldest, bell in translated(self._depths)
         ]
+
+    def standing(self, lane: str, job_id: str) -> Standing:
+        position, taken = translated(self._standing, args=[lane, job_id])
+        return Standing(position or None, taken)
 
     def tidy(self, silent_s: float = FORGOTTEN_AFTER_S) -> None:
         translated(self._tidy, args=[silent_s * 1000])

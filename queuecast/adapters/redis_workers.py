@@ -1,6 +1,7 @@
 """Which workers there are: each writes its own field of one hash with every heartbeat."""
 
 from collections import Counter
+from collections.abc import Sequence
 
 import msgspec
 import redis
@@ -28,8 +29,11 @@ class RedisWorkers:
     def forget(self, name: str) -> None:
         translated(self._redis.hdel, KEY, name)
 
-    def waiting(self, queues: tuple[str, ...]) -> int:
-        return sum(translated(self._redis.llen, queue) for queue in queues)
+    def waiting(self, queues: Sequence[str]) -> int:
+        pipe = self._redis.pipeline(transaction=False)
+        for queue in queues:
+            pipe.llen(queue)
+        return sum(translated(pipe.execute))
 
     def count_by_queue(self) -> dict[str, int]:
         """Counts the live and takes the long silent out of the hash."""

@@ -20,6 +20,14 @@ class JobType(StrEnum):
     """A part of a batch; it is in no listing, and its end is the batch's business."""
 
 
+class Priority(StrEnum):
+    """Which of the jobs that wait for a worker go first. Those of one priority and lane go in their order."""
+
+    LOW = "low"
+    NORMAL = "normal"
+    HIGH = "high"
+
+
 class State(StrEnum):
     QUEUED = "queued"
     RUNNING = "running"
@@ -118,6 +126,10 @@ class Job:
     """How many times a run was started. It is the fence: a run may only write while its number is here."""
     lost_attempts: int = 0
     """How many of those ended without an answer and through no wish of ours. Being handed back does not count."""
+    runs_alone: bool = False
+    """A run of it ended with its process or was given up. Whether it was to blame is not known: others were in the same
+    call. So from then on it is run by itself, and can take nobody with it."""
+    priority: Priority = Priority.NORMAL
     queued_at: float | None = None
     not_before: float | None = None
     """A job that waits out its backoff is not in its lane before then."""
@@ -142,6 +154,11 @@ class Job:
     @property
     def is_final(self) -> bool:
         return self.state in FINAL_STATES
+
+    @property
+    def shares_runs(self) -> bool:
+        """Whether its rows may go into one call with those of other jobs."""
+        return self.type is JobType.PREDICTION and not self.runs_alone
 
     def is_run_by(self, attempt: int) -> bool:
         """Whether run number `attempt` still owns this job (it may have been asked to stop)."""
@@ -209,20 +226,24 @@ class Job:
         self._require("be lost", State.RUNNING, State.CANCELING)
         if self.state is State.CANCELING:
             return self.stopped(now, retention_s)
-        told = replace(self, lost_attempts=self.lost_attempts + 1)._told(Event.LOST, now, failure.detail)
+        counted = replace(self, lost_attempts=self.lost_attempts + 1, runs_alone=True)
+        told = counted._told(Event.LOST, now, failure.detail)
         if told.lost_attempts >= self.max_attempts:
             ended = told._ended(State.FAILED, now, retention_s, failure=failure)
             return replace(ended, is_dead_letter=self.parent is None)
         waiting = told._moved(State.QUEUED, worker=None, queued_at=now, not_before=now + delay_s)
         return waiting._told(Event.RETRIED, now, f"after {delay_s:.1f} s")
 
-    def given_back(self, now: float, retention_s: float) -> "Job":
-        """A worker that stops hands its job back, to be run at once by another; no attempt is used up."""
+    def given_back(self, now: float, retention_s: float, *, runs_alone: bool = False) -> "Job":
+        """A worker that stops hands its job back, to be run at once by another; no attempt is used up.
+
+        runs_alone: it was in a call that hung, and may be why.
+        """
         self._require("be given back", State.RUNNING, State.CANCELING)
         if self.state is State.CANCELING:
             return self.stopped(now, retention_s)
         told = self._told(Event.GIVEN_BACK, now)
-        return told._moved(State.QUEUED, worker=None, queued_at=now)
+        return told._moved(State.QUEUED, worker=None, queued_at=now, runs_alone=self.runs_alone or runs_alone)
 
     def cancel_requested(self, now: float, retention_s: float) -> "Job":
         """Cancels at once what no worker runs; asks a running one to stop. Asking twice changes nothing."""
@@ -249,6 +270,8 @@ class Job:
             max_attempts=max_attempts,
             lane=self.lane,
             timeout_s=self.timeout_s,
+            runs_alone=self.runs_alone,
+            priority=self.priority,
             retry_of=self.id,
             metadata=self.metadata,
         ).accepted()

@@ -75,3 +75,8 @@ class ChunkWork:
 
 
 Work = PredictionWork | TrainingWork | ImportWork | BatchWork | ChunkWork
+
+
+def rows_of(work: Work) -> int:
+    """What the work counts for in a claim that is bounded in rows."""
+    return work.n_rows if isinstance(work, PredictionWork) else 1

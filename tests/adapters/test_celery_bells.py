@@ -10,9 +10,11 @@ import pytest
 import redis
 
 from deploy.embedded.redis_server import RedisServer, free_port
-from queuecast.adapters.celery_bells import TASKS, CeleryBells
+from queuecast.adapters.celery_bells import TASKS, CeleryBells, lists_of
 from queuecast.domain.errors import UnavailableError
-from queuecast.domain.job import JobType
+from queuecast.domain.job import JobType, ModelRef, Priority
+from queuecast.domain.lane import lane_of
+from queuecast.domain.work import Method, PredictionWork
 from tests.adapters.waits import at_once, until
 from tests.domain.records import a_job
 
@@ -30,11 +32,31 @@ def client(redis_url: str) -> Iterator[redis.Redis]:
 
 
 def lengths(client: redis.Redis) -> dict[str, int]:
-    return {queue: client.llen(queue) for queue in ("predict", "train") if client.llen(queue)}
+    counts = {queue: sum(client.llen(each) for each in lists_of(queue)) for queue in ("predict", "train")}
+    return {queue: count for queue, count in counts.items() if count}
 
 
 def envelope(client: redis.Redis, queue: str) -> dict[str, Any]:
-    return json.loads(client.rpop(queue))
+    """The message that a worker would take next."""
+    return json.loads(next(filter(None, (client.rpop(each) for each in lists_of(queue)))))
+
+
+@pytest.mark.parametrize("priority", Priority)
+def test_a_bell_waits_among_those_of_its_priority(redis_url: str, client: redis.Redis, priority: Priority) -> None:
+    lane = lane_of(JobType.PREDICTION, ModelRef("titanic", 3), PredictionWork(Method.PREDICT, 1), priority)
+
+    CeleryBells(redis_url).ring(lane)
+
+    rank = [Priority.HIGH, Priority.NORMAL, Priority.LOW].index(priority)
+    assert [client.llen(each) for each in lists_of("predict")] == [int(index == rank) for index in range(4)]
+
+
+def test_an_urgent_bell_goes_before_those_of_every_priority(redis_url: str, client: redis.Redis) -> None:
+    bells = CeleryBells(redis_url)
+    bells.ring(f"{LANE}/high")
+    bells.ring(f"{LANE}/low", is_urgent=True)
+
+    assert [client.llen(each) for each in lists_of("predict")] == [2, 0, 0, 0]
 
 
 @pytest.mark.parametrize("kind", JobType)

@@ -17,7 +17,7 @@ from queuecast.domain.errors import (
     UnknownJobError,
 )
 from queuecast.domain.job import Failure, Job, JobType, ModelRef, Progress, State
-from queuecast.ports import JobFilter, JobStore, Lanes
+from queuecast.ports import JobFilter, JobStore, Lanes, Write
 from tests.adapters.steps import ENDS, claimed, ended, started, stored, taken, walked
 from tests.adapters.waits import Listener, at_once
 from tests.domain.records import NOW, RETENTION_S, a_job, work_of
@@ -53,6 +53,57 @@ def test_the_work_is_read_as_it_was_written(jobs: JobStore, kind: JobType) -> No
     jobs.create(job, work_of(kind), b"")
 
     assert jobs.read_work(job.id) == (work_of(kind), b"")
+
+
+def test_several_jobs_are_read_with_their_work_in_the_order_asked_for(jobs: JobStore) -> None:
+    first, second = stored(jobs), stored(jobs)
+
+    found = jobs.read_works([second.id, "job_unknown", first.id])
+
+    assert found == [(second, PREDICTION, b"[[1]]"), None, (first, PREDICTION, b"[[1]]")]
+
+
+def test_a_job_that_succeeded_has_no_work_to_be_read_again(jobs: JobStore) -> None:
+    job = stored(jobs)
+    run_to_success(jobs, job, RESULT)
+
+    assert jobs.read_works([job.id]) == [None]
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 130])
+def test_several_jobs_are_written_as_each_alone_would_be(jobs: JobStore, lanes: Lanes, count: int) -> None:
+    made = [stored(jobs) for _ in range(count)]
+    held = taken(lanes, 1000)
+    running = [job.claimed("host:7", NOW) for job in made]
+
+    claims = jobs.replace_all([Write(job, None, each.entry) for job, each in zip(running, held, strict=True)])
+    last = [job.succeeded(NOW, RETENTION_S) for job in running]
+    ends = jobs.replace_all([Write(job, RESULT, each.entry) for job, each in zip(last, held, strict=True)])
+
+    assert (claims, ends) == ([False] * count, [False] * count)
+    assert [jobs.read_with_result(job.id) for job in made] == [(job, RESULT) for job in last]
+    assert lanes.depths() == []
+
+
+def test_a_write_that_is_refused_takes_none_of_the_others_with_it(jobs: JobStore, lanes: Lanes) -> None:
+    stale, gone, taken_over, good = made = [stored(jobs) for _ in range(4)]
+    held = {each.job_id: each.entry for each in taken(lanes, 10)}
+    jobs.replace(stale.claimed("host:8", NOW))
+    writes = [
+        Write(job.claimed("host:7", NOW), None, "1-1" if job is taken_over else held[job.id])
+        for job in made
+        if job is not gone
+    ]
+    writes.insert(1, Write(a_job().claimed("host:7", NOW), None, None))
+
+    assert jobs.replace_all(writes) == [None, None, None, False]
+    assert [jobs.read(job.id).worker for job in (stale, taken_over, good)] == ["host:8", None, "host:7"]
+
+
+def test_a_job_that_is_written_back_into_an_empty_lane_must_be_rung_for(jobs: JobStore, lanes: Lanes) -> None:
+    held, running = started(jobs, lanes)
+
+    assert jobs.replace_all([Write(running.given_back(NOW, RETENTION_S), None, held.entry)]) == [True]
 
 
 @pytest.mark.parametrize("rows", [b"[[1]]", '[{"sex":"Zoë"}]'.encode(), bytes(range(256)), b"x" * 2_000_000])
@@ -464,3 +515,12 @@ def test_a_store_tells_how_much_memory_it_uses_and_may_use(jobs: JobStore) -> No
 
     assert used >= 0
     assert most == 0  # no limit is set for tests
+
+
+def test_listeners_hear_of_every_job_that_was_written_together(jobs: JobStore, listen: Callable[[], Listener]) -> None:
+    made = [stored(jobs) for _ in range(3)]
+    listener = listen()
+
+    jobs.replace_all([Write(job.claimed("host:7", NOW), None, None) for job in made])
+
+    assert [listener.next() for _ in made] == [job.id for job in made]

@@ -7,7 +7,9 @@ import pytest
 
 from queuecast.domain.errors import JobStoppedError
 from queuecast.domain.job import Job, JobType, State
-from queuecast.ports import Accepted, Depth, JobStore, Lanes, Reservation
+from queuecast.domain.lane import BYTES_A_CLAIM
+from queuecast.domain.work import Method, PredictionWork
+from queuecast.ports import Accepted, Depth, JobStore, Lanes, Reservation, Standing
 from tests.adapters.steps import ENDS, LANE, LOSS, WORKER, claimed, ended, started, stored, taken
 from tests.adapters.waits import at_once, until
 from tests.domain.records import NOW, RETENTION_S, a_job, work_of
@@ -23,6 +25,12 @@ def ids(reservations: list[Reservation]) -> list[str]:
 def submit(jobs: JobStore, job: Job | None = None) -> Accepted:
     job = job or a_job()
     return jobs.create(job, work_of(job.type))
+
+
+def sized(jobs: JobStore, n_rows: int, n_bytes: int = 1) -> str:
+    job = a_job().accepted()
+    jobs.create(job, PredictionWork(Method.PREDICT, n_rows), b" " * n_bytes)
+    return job.id
 
 
 def depth(lanes: Lanes, lane: str = LANE) -> Depth:
@@ -44,6 +52,132 @@ def test_the_oldest_jobs_are_taken_first_and_no_more_than_asked_for(jobs: JobSto
     made = [stored(jobs).id for _ in range(3)]
 
     assert ids(taken(lanes, limit)) == made[:limit]
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"), [(1, 1), (2, 1), (5, 1), (6, 2), (7, 3), (8, 3), (16, 3), (17, 4), (1024, 5)]
+)
+def test_a_claim_is_bounded_in_rows_and_takes_one_job_at_least(
+    jobs: JobStore, lanes: Lanes, rows: int, expected: int
+) -> None:
+    made = [sized(jobs, n_rows) for n_rows in (2, 4, 1, 10, 1)]
+
+    assert ids(taken(lanes, rows)) == made[:expected]
+
+
+def test_a_claim_is_bounded_in_bytes_and_takes_one_job_at_least(jobs: JobStore, lanes: Lanes) -> None:
+    half, most = BYTES_A_CLAIM // 2, BYTES_A_CLAIM
+    made = [sized(jobs, 1, n_bytes) for n_bytes in (half, half, 1, most + 1, 1)]
+
+    assert [ids(taken(lanes, 100)) for _ in range(4)] == [made[:2], made[2:3], made[3:4], made[4:]]
+
+
+def test_what_a_claim_left_has_a_bell(jobs: JobStore, lanes: Lanes) -> None:
+    for n_rows in (2, 4):
+        sized(jobs, n_rows)
+
+    assert [lanes.reserve(LANE, WORKER, 3, answers_bell=True)[1] for _ in range(2)] == [True, False]
+
+
+def attend(lanes: Lanes, rows: int = 1) -> bool:
+    return lanes.reserve(LANE, WORKER, rows, answers_bell=True, attends=True)[1]
+
+
+def test_jobs_that_come_while_a_worker_attends_the_lane_need_no_bell(jobs: JobStore, lanes: Lanes) -> None:
+    submit(jobs)
+    attend(lanes)
+
+    assert not submit(jobs).must_ring
+
+
+def test_a_worker_that_leaves_while_jobs_wait_rings_for_another_once(jobs: JobStore, lanes: Lanes) -> None:
+    submit(jobs)
+    attend(lanes)
+    submit(jobs)
+
+    assert [lanes.leave(LANE), lanes.leave(LANE), submit(jobs).must_ring] == [True, False, False]
+
+
+def test_a_worker_that_leaves_a_lane_in_which_nothing_waits_rings_for_nobody(jobs: JobStore, lanes: Lanes) -> None:
+    submit(jobs)
+    attend(lanes)
+
+    assert not lanes.leave(LANE)
+    assert submit(jobs).must_ring
+
+
+def test_a_worker_that_found_nothing_attends_no_longer(jobs: JobStore, lanes: Lanes) -> None:
+    submit(jobs)
+    attend(lanes)
+    attend(lanes)
+
+    assert submit(jobs).must_ring
+
+
+def test_a_backlog_that_one_claim_does_not_take_needs_another_worker(jobs: JobStore, lanes: Lanes) -> None:
+    for _ in range(3):
+        submit(jobs)
+
+    assert [attend(lanes), attend(lanes)] == [True, True]
+
+
+def test_a_lane_whose_worker_may_be_gone_can_be_rung_for(jobs: JobStore, lanes: Lanes) -> None:
+    """The reaper notes a bell for a lane that waits with none: whoever attended it did not come back in time."""
+    submit(jobs)
+    attend(lanes)
+    submit(jobs)
+    assert depth(lanes).bell_at is None
+
+    lanes.note_bell(LANE)
+
+    assert depth(lanes).bell_at is not None
+    taken(lanes)
+    assert submit(jobs).must_ring
+
+
+def test_a_lane_that_was_emptied_is_attended_by_nobody(jobs: JobStore, lanes: Lanes) -> None:
+    stored(jobs)
+    ((held,), _) = lanes.reserve(LANE, WORKER, 1, answers_bell=True, attends=True)
+    jobs.replace(claimed(jobs, held).succeeded(NOW, RETENTION_S), entry=held.entry)
+
+    assert submit(jobs).must_ring
+
+
+def test_a_job_knows_how_many_are_before_it(jobs: JobStore, lanes: Lanes) -> None:
+    made = [stored(jobs).id for _ in range(5)]
+
+    assert [lanes.standing(LANE, job_id) for job_id in made] == [Standing(place, 0) for place in range(1, 6)]
+    taken(lanes, 2)
+    assert [lanes.standing(LANE, job_id).position for job_id in made[2:]] == [1, 2, 3]
+    assert lanes.standing(LANE, made[-1]).taken == 2
+
+
+def test_a_job_that_was_given_back_waits_behind_the_others(jobs: JobStore, lanes: Lanes) -> None:
+    first, second = (stored(jobs).id for _ in range(2))
+    (held,) = taken(lanes)
+    lanes.give_back(held)
+
+    assert [lanes.standing(LANE, job_id).position for job_id in (second, first)] == [1, 2]
+
+
+def test_a_job_moves_up_when_one_before_it_is_canceled(jobs: JobStore, lanes: Lanes) -> None:
+    _, second, third = (stored(jobs) for _ in range(3))
+    jobs.replace(second.cancel_requested(NOW, RETENTION_S))
+
+    assert lanes.standing(LANE, third.id).position == 2
+    assert lanes.standing(LANE, second.id).position is None
+
+
+@pytest.mark.parametrize("job_id", ["", "job_unknown"])
+def test_a_job_that_is_not_there_stands_nowhere(lanes: Lanes, job_id: str) -> None:
+    assert lanes.standing(LANE, job_id) == Standing(None, 0)
+
+
+def test_a_lane_that_was_empty_counts_anew(jobs: JobStore, lanes: Lanes) -> None:
+    held, running = started(jobs, lanes)
+    jobs.replace(running.succeeded(NOW, RETENTION_S), entry=held.entry)
+
+    assert lanes.standing(LANE, stored(jobs).id) == Standing(1, 0)
 
 
 def test_a_reservation_says_lane_worker_and_job_and_has_an_entry_of_its_own(jobs: JobStore, lanes: Lanes) -> None:

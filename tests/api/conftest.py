@@ -141,7 +141,7 @@ class Gateway:
 class AwayBells:
     """A queue that cannot be reached."""
 
-    def ring(self, lane: str) -> None:
+    def ring(self, lane: str, *, is_urgent: bool = False) -> None:
         raise UnavailableError("the queue does not answer")
 
 

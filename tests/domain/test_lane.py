@@ -3,16 +3,17 @@
 import pytest
 
 from queuecast.domain.errors import InvalidInputError
-from queuecast.domain.job import JobType, ModelRef
+from queuecast.domain.job import JobType, ModelRef, Priority
 from queuecast.domain.lane import (
     BELL_LATE_S,
     BELL_LOST_S,
-    PREDICTIONS_A_CLAIM,
+    ROWS_A_CLAIM,
     SLOW_CLAIM_S,
     is_bell_lost,
     kind_of,
     lane_of,
     next_limit,
+    urgency_of,
 )
 from queuecast.domain.work import Method, PredictionWork
 from tests.domain.records import a_job, work_of
@@ -60,19 +61,43 @@ def test_a_name_that_is_no_lane_has_no_kind(lane: str) -> None:
         kind_of(lane)
 
 
-@pytest.mark.parametrize(("limit", "expected"), [(1, 2), (2, 4), (7, 14), (8, 16), (9, 16), (16, 16), (100, 16)])
-def test_quick_claims_double_until_the_most_that_one_may_take(limit: int, expected: int) -> None:
-    assert next_limit(PREDICTIONS, limit, 0.0) == expected <= PREDICTIONS_A_CLAIM
+def test_each_priority_has_a_lane_of_its_own_which_says_how_urgent_it_is() -> None:
+    ref, work = ModelRef("titanic", 3), PredictionWork(Method.PREDICT, 1)
+    lanes = {priority: lane_of(JobType.PREDICTION, ref, work, priority) for priority in Priority}
+
+    assert lanes[Priority.NORMAL] == PREDICTIONS
+    assert len(set(lanes.values())) == 3
+    assert sorted(Priority, key=lambda priority: urgency_of(lanes[priority])) == ["high", "normal", "low"]
 
 
-@pytest.mark.parametrize(("beyond_s", "expected"), [(-0.001, 8), (0.0, 8), (0.001, 1)])
-def test_a_slow_claim_is_followed_by_one_of_a_single_job(beyond_s: float, expected: int) -> None:
-    assert next_limit(PREDICTIONS, 4, SLOW_CLAIM_S + beyond_s) == expected
+@pytest.mark.parametrize("lane", ["training", "import"])
+def test_a_lane_without_priorities_is_as_urgent_as_a_normal_one(lane: str) -> None:
+    assert urgency_of(lane) == urgency_of(PREDICTIONS)
+
+
+@pytest.mark.parametrize(("limit", "expected"), [(1, 2), (2, 4), (7, 14), (512, 1024), (513, 1024), (1024, 1024)])
+def test_quick_claims_that_found_enough_double_until_the_most_that_one_may_take(limit: int, expected: int) -> None:
+    assert next_limit(PREDICTIONS, limit, limit, 0.0) == expected <= ROWS_A_CLAIM
+
+
+@pytest.mark.parametrize("rows", [0, 1, 31, 32])
+def test_a_quick_claim_that_found_little_changes_nothing(rows: int) -> None:
+    assert next_limit(PREDICTIONS, 64, rows, 0.0) == 64
+
+
+def test_one_job_with_more_rows_than_a_claim_may_take_does_not_raise_the_most() -> None:
+    assert next_limit(PREDICTIONS, 1, 10_000, 0.0) == ROWS_A_CLAIM
+
+
+@pytest.mark.parametrize(("took_s", "expected"), [(0.25, 200), (0.26, 48), (0.5, 25), (5.0, 2), (60.0, 1)])
+def test_after_a_slow_claim_fewer_are_taken_so_that_the_next_is_quick(took_s: float, expected: int) -> None:
+    assert next_limit(PREDICTIONS, 100, 100, took_s) == expected
+    assert took_s <= SLOW_CLAIM_S or expected == 1 or expected * took_s / 100 < SLOW_CLAIM_S
 
 
 @pytest.mark.parametrize("lane", ["training", "import"])
 def test_a_claim_takes_one_long_job_however_quick_the_last_was(lane: str) -> None:
-    assert next_limit(lane, 1, 0.0) == 1
+    assert next_limit(lane, 1, 1, 0.0) == 1
 
 
 @pytest.mark.parametrize("messages", [0, 1, 500])

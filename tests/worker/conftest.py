@@ -18,6 +18,7 @@ def stage(monkeypatch: pytest.MonkeyPatch) -> Stage:
     time = Time()
     beats = Beats(time)
     monkeypatch.setattr("worker.execution.time", time)
+    monkeypatch.setattr("worker.writes.time", time)
     monkeypatch.setattr("worker.leases.time", beats)
     return Stage(time, beats)
 

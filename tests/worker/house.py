@@ -54,7 +54,6 @@ class House:
         self.training = Training(self.models, self.aliases, self.files, self.estimators, self.clock)
         self.importing = Importing(self.models, self.aliases, self.files, self.clock)
         self.runners: dict[JobType, Runner] = {
-            JobType.PREDICTION: lambda job, work, rows, report: prediction.run(job, work, rows),
             JobType.TRAINING: lambda job, work, rows, report: self.training.run(job, work, report),
             JobType.IMPORT: lambda job, work, rows, report: self.importing.run(job, work, report),
         }
@@ -70,6 +69,7 @@ class House:
             rules=Rules(lease_s=30.0, retention_s=RETENTION_S, max_result_bytes=MAX_RESULT_BYTES),
             stop_by=lambda: math.inf,
             end_process=self.end_process,
+            shared_runners={JobType.PREDICTION: prediction.run},
         )
 
     def end_process(self) -> None:

@@ -12,7 +12,7 @@ from queuecast.domain.errors import UnavailableError
 from queuecast.domain.job import Job, JobType, ModelRef, State
 from queuecast.domain.work import Method, PredictionWork, Work
 from queuecast.ports import Accepted, Doorbell, Repeat, Reservation
-from worker.execution import Execution, Report, Result, Rules
+from worker.execution import Execution, Report, Result, Rules, SharedRunner
 from worker.recovery import Recovery, RecoveryRules
 
 NOW = 1_000.0
@@ -104,6 +104,10 @@ class FickleJobs(MemoryJobs):
         self.require_there()
         return super().read_work(job_id)
 
+    def read_works(self, job_ids: list[str]) -> list[tuple[Job, Work, bytes] | None]:
+        self.require_there()
+        return [(MemoryJobs.read(self, each), *super(FickleJobs, self).read_work(each)) for each in job_ids]
+
     def replace(self, job: Job, result: bytes | None = None, entry: str | None = None) -> bool:
         self.require_there()
         must_ring = super().replace(job, result, entry)
@@ -119,9 +123,15 @@ class FickleLanes(MemoryLanes):
         super().__init__(jobs)
         self._store = jobs
 
-    def reserve(self, lane: str, worker: str, limit: int, *, answers_bell: bool) -> tuple[list[Reservation], bool]:
+    def reserve(
+        self, lane: str, worker: str, rows: int, *, answers_bell: bool, attends: bool = False
+    ) -> tuple[list[Reservation], bool]:
         self._store.require_there()
-        return super().reserve(lane, worker, limit, answers_bell=answers_bell)
+        return super().reserve(lane, worker, rows, answers_bell=answers_bell, attends=attends)
+
+    def leave(self, lane: str) -> bool:
+        self._store.require_there()
+        return super().leave(lane)
 
     def renew(self, reservations: list[Reservation]) -> list[State | None]:
         self._store.require_there()
@@ -135,7 +145,7 @@ class FickleLanes(MemoryLanes):
 class AwayBells:
     """A queue that cannot be reached."""
 
-    def ring(self, lane: str) -> None:
+    def ring(self, lane: str, *, is_urgent: bool = False) -> None:
         raise UnavailableError("the queue does not answer")
 
 
@@ -157,7 +167,14 @@ class Stage:
         self._numbers = itertools.count(1)
         self.execution = self.worker("worker-1")
 
-    def worker(self, name: str, bells: Doorbell | None = None, lease_s: float = LEASE_S) -> Execution:
+    def worker(
+        self,
+        name: str,
+        bells: Doorbell | None = None,
+        lease_s: float = LEASE_S,
+        shared: SharedRunner | None = None,
+    ) -> Execution:
+        """shared: runs predictions several at a time; without it they are run one by one."""
         return Execution(
             self.jobs,
             self.lanes,
@@ -169,6 +186,7 @@ class Stage:
             rules=Rules(lease_s, RETENTION_S, MAX_RESULT_BYTES),
             stop_by=lambda: self.stop_by,
             end_process=self._end_process,
+            shared_runners={} if shared is None else {JobType.PREDICTION: shared},
         )
 
     def reaper(self, lease_s: float = LEASE_S, messages_waiting: int = 0, bells: Doorbell | None = None) -> Recovery:
@@ -190,11 +208,11 @@ class Stage:
         self.seen.append((work, rows))
         return self.run(job, work, rows, report)
 
-    def submitted(self, **fields: Any) -> Job:
+    def submitted(self, work: Work = WORK, rows: bytes = ROWS, **fields: Any) -> Job:
         """A job that waits in the lane, named job_1, job_2 ... in order."""
         given = {"created_at": NOW - 5, "max_attempts": 3, "lane": LANE, "timeout_s": 60.0} | fields
         job = Job(f"job_{next(self._numbers)}", JobType.PREDICTION, ModelRef("model", 3), **given).accepted()
-        self.jobs.create(job, WORK, ROWS)
+        self.jobs.create(job, work, rows)
         return job
 
     def job(self, job_id: str = "job_1") -> Job:
@@ -233,11 +251,13 @@ class Stage:
 
     def warm_up(self, limit: int) -> None:
         """Lets the worker learn that claims of this lane are quick, until it takes `limit` jobs at a time."""
-        while limit > 1:
+        for _ in range(limit - 1):  # claims of 1, 2, 4 ...
             self.submitted()
-            self.execution.answer(LANE)
-            limit //= 2
+        self.execution.answer(LANE)
         self.runs.clear()
         self.seen.clear()
         self.bells.rung.clear()
+        self.restart_numbers()
+
+    def restart_numbers(self) -> None:
         self._numbers = itertools.count(101)

@@ -169,17 +169,26 @@ def held_during_runs(stage: Stage, jobs: int, took_s: Callable[[Job], float] = l
     return held
 
 
-def test_a_worker_takes_twice_as_many_jobs_after_each_quick_claim_and_sixteen_at_most(stage: Stage) -> None:
-    held = held_during_runs(stage, 47)
-
-    claims = [before for last, before in zip([1, *held], held, strict=False) if last == 1]
-    assert claims == [1, 2, 4, 8, 16, 16]
+def claims_of(held: list[int]) -> list[int]:
+    return [before for last, before in zip([1, *held], held, strict=False) if last == 1]
 
 
-def test_a_worker_takes_one_job_after_a_slow_claim(stage: Stage) -> None:
-    held = held_during_runs(stage, 6, took_s=lambda job: 0.3 if job.id == "job_2" else 0.0)
+def test_a_worker_takes_twice_as_many_rows_after_each_quick_claim(stage: Stage) -> None:
+    assert claims_of(held_during_runs(stage, 45)) == [1, 2, 4, 8, 16, 14]
 
-    assert held == [1, 2, 1, 1, 2, 1]
+
+def test_a_worker_that_found_little_takes_as_many_as_before_the_next_time(stage: Stage) -> None:
+    stage.warm_up(16)
+    held_during_runs(stage, 3)
+
+    assert claims_of(held_during_runs(stage, 20)) == [16, 4]
+
+
+def test_a_worker_takes_fewer_after_a_slow_claim(stage: Stage) -> None:
+    stage.warm_up(8)
+    held_during_runs(stage, 8, took_s=lambda job: 0.07)
+
+    assert claims_of(held_during_runs(stage, 5)) == [1, 2, 4, 2]
 
 
 def test_a_look_at_an_empty_lane_does_not_count_as_a_quick_claim(stage: Stage) -> None:
@@ -201,15 +210,15 @@ def test_how_many_jobs_to_take_is_learned_for_each_lane(stage: Stage) -> None:
     assert held == [1, 2, 1]
 
 
-def test_a_worker_turns_to_other_lanes_after_a_second(stage: Stage) -> None:
-    held_during_runs(stage, 10, took_s=lambda job: 0.4)
+def test_a_worker_turns_to_other_lanes_after_a_quarter_of_a_second(stage: Stage) -> None:
+    held_during_runs(stage, 10, took_s=lambda job: 0.1)
 
     assert [job.id for job in stage.runs] == ["job_1", "job_2", "job_3"]
     assert stage.waiting() == [f"job_{number}" for number in range(4, 11)]
 
 
 def test_jobs_that_are_left_in_a_lane_have_a_bell(stage: Stage) -> None:
-    held_during_runs(stage, 10, took_s=lambda job: 0.4)
+    held_during_runs(stage, 10, took_s=lambda job: 0.1)
 
     assert stage.bells.rung == [LANE]
 

@@ -211,7 +211,7 @@ def take_too_long(stage: Stage, _job_id: str) -> None:
     stage.time.now += 60
 
 
-CAUSES: dict[StopReason, Callable[[Stage, str], None]] = {
+CAUSES: dict[StopReason, Callable[[Stage, str], None]] = {  # a neighbor has none of its own
     StopReason.CANCELED: Stage.cancel,
     StopReason.TIMEOUT: take_too_long,
     StopReason.SHUTDOWN: shut_down,
@@ -219,7 +219,7 @@ CAUSES: dict[StopReason, Callable[[Stage, str], None]] = {
 }
 
 
-@pytest.mark.parametrize("reason", StopReason)
+@pytest.mark.parametrize("reason", CAUSES)
 @pytest.mark.parametrize(("after_s", "is_over"), [(1.0, False), (STOP_WAIT_S, False), (STOP_WAIT_S + 0.1, True)])
 def test_a_run_that_does_not_stop_is_given_up_two_seconds_after_it_was_asked_to(
     stage: Stage, reason: StopReason, after_s: float, is_over: bool
@@ -306,7 +306,7 @@ def stuck(
     assert seen == [stage.job(job.id) for job in seen]  # nothing was written after the end
 
 
-@pytest.mark.parametrize("reason", StopReason)
+@pytest.mark.parametrize("reason", CAUSES)
 def test_the_process_is_ended_once(stage: Stage, reason: StopReason) -> None:
     stuck(stage, CAUSES[reason])
 

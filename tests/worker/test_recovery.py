@@ -174,8 +174,20 @@ def test_a_job_of_a_worker_that_stopped_is_given_back_at_once_and_lost_no_attemp
     assert (stage.waiting(), stage.bells.rung) == (["job_1"], [LANE])
 
 
-def test_a_job_whose_process_was_ended_for_its_time_fails_and_is_not_tried_again(stage: Stage) -> None:
+def test_a_job_whose_process_was_ended_for_its_time_is_tried_again_alone_because_it_may_have_had_company(
+    stage: Stage,
+) -> None:
     started(stage)
+
+    stage.reaper().recover(held(stage), Failure("timeout", "ended after 360 s"))
+
+    assert (stage.job().state, stage.job().lost_attempts, stage.job().runs_alone) == (State.QUEUED, 1, True)
+
+
+def test_a_job_that_ran_alone_and_whose_process_was_ended_for_its_time_fails_and_is_not_tried_again(
+    stage: Stage,
+) -> None:
+    started(stage, runs_alone=True)
 
     stage.reaper().recover(held(stage), Failure("timeout", "ended after 360 s"))
 
