@@ -3,6 +3,7 @@
 import csv
 from pathlib import Path
 
+import msgspec
 from flask import Blueprint, Response, request
 
 from api.bodies import JobBody, Problem, SubmitHeaders, TrainingRequest
@@ -10,6 +11,7 @@ from api.documents import Documents
 from api.requests import json_body, repeat_of, require_shallow
 from api.responses import accepted
 from api.submission import Submission, Submitted, Terms
+from queuecast.domain.batch import FileFormat, training_format
 from queuecast.domain.errors import Finding, InvalidInputError, UnknownFileError
 from queuecast.domain.model import CHAMPION, Manifest
 from queuecast.domain.work import TrainingWork
@@ -47,7 +49,7 @@ def trainings_blueprint(
         manifest, ref = submission.resolve(model, CHAMPION)
         stored = _stored(files, body.file_id)
         target = (body.target,) if isinstance(body.target, str) else tuple(body.target)
-        _require_columns(files.path(stored.id), manifest, target)
+        _require_columns(_header(files.path(stored.id), stored), manifest, target)
         work = TrainingWork(stored.id, stored.sha256, target, body.params, body.promote)
         return submission.train(ref, work, Terms(body.metadata, body.expires_in_s, body.timeout_s, repeat))
 
@@ -61,31 +63,53 @@ def _stored(files: FileStore, file_id: str) -> StoredFile:
         raise InvalidInputError(error.detail, (Finding("/file_id", error.code, error.detail),)) from None
 
 
-def _require_columns(path: Path, manifest: Manifest, target: tuple[str, ...]) -> None:
-    """Reads the header only: a file without the columns is refused before anything is queued."""
-    header = csv_header(path)
+def _require_columns(header: list[str] | None, manifest: Manifest, target: tuple[str, ...]) -> None:
+    """A file without the columns is refused before anything is queued. header: None if only the worker can read it."""
     findings = []
+    names = [column.name for column in manifest.signature.columns]
+    if header is None:
+        header = [*names, *target]
     for name in target:
         if name not in header:
             findings.append(Finding("/target", "missing_column", f"the file has no column {name!r}"))
-        elif any(column.name == name for column in manifest.signature.columns):
+        elif name in names:
             findings.append(Finding("/target", "is_feature", f"{name!r} is a column that the model takes"))
     findings.extend(
-        Finding("/file_id", "missing_column", f"the file has no column {column.name!r}")
-        for column in manifest.signature.columns
-        if column.name not in header
+        Finding("/file_id", "missing_column", f"the file has no column {name!r}")
+        for name in names
+        if name not in header
     )
     if findings:
         has = f"; it has {', '.join(header[:40])}"
         raise InvalidInputError(f"{findings[0].detail}{has}", tuple(findings))
 
 
+def _header(path: Path, stored: StoredFile) -> list[str] | None:
+    """The names of the columns; None for Parquet, which takes pyarrow to read."""
+    fmt = training_format(stored.name, stored.media_type)
+    if fmt is FileFormat.PARQUET:
+        return None
+    return _keys(_first_line(path)) if fmt is FileFormat.NDJSON else csv_header(path)
+
+
+def _first_line(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.readline(MAX_HEADER_BYTES)
+
+
 def csv_header(path: Path) -> list[str]:
     """The names in a CSV file's first line. Raises InvalidInputError."""
-    with path.open("rb") as file:
-        line = file.readline(MAX_HEADER_BYTES)
+    line = _first_line(path)
     try:
         return next(csv.reader([line.decode("utf-8-sig").rstrip("\r\n")]), [])
     except (UnicodeDecodeError, csv.Error) as error:
         detail = f"the file is not CSV in UTF-8: {error}"
         raise InvalidInputError(detail, (Finding("/file_id", "not_csv", detail),)) from None
+
+
+def _keys(line: bytes) -> list[str]:
+    try:
+        return list(msgspec.json.decode(line.removeprefix(b"\xef\xbb\xbf"), type=dict[str, msgspec.Raw]))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        detail = f"the file's first line is no JSON object: {error}"
+        raise InvalidInputError(detail, (Finding("/file_id", "not_ndjson", detail),)) from None

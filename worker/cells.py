@@ -69,7 +69,9 @@ def _fast_integers(text: Any) -> Any:
 
 def _has_hexadecimal(text: Any) -> bool:
     """pyarrow reads 0x1F as 31; Python's `int`, and pandas, do not."""
-    return bool(pc.any(pc.match_substring(text, "x", ignore_case=True)).as_py())
+    characters = text.buffers()[2]
+    held = b"" if characters is None else characters.to_pybytes()  # searched as one: a regex over cells takes 5 times
+    return b"x" in held or b"X" in held
 
 
 def _numbers(text: Any) -> tuple[Any, Any]:

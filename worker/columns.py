@@ -99,7 +99,7 @@ def series_of(column: Column, values: Any) -> Any:
     if column.dtype == "category":
         return _categorical(column, values)
     if column.dtype == "object":
-        return pd.Series(_objects(values), dtype=object)
+        return pd.Series(objects(values), dtype=object)
     if column.dtype == "str":
         return pd.StringDtype("pyarrow", na_value=np.nan).__from_arrow__(pc.cast(values, pa.large_string()))
     if column.dtype in NUMPY_NAMES:
@@ -115,8 +115,9 @@ def _categorical(column: Column, values: Any) -> Any:
     return pd.Categorical.from_codes(pc.fill_null(places, -1).to_numpy(zero_copy_only=False), dtype=dtype)
 
 
-def _objects(values: Any) -> Any:
-    """A word that is there a thousand times becomes one Python object: less memory, and faster comparisons."""
+def objects(values: Any) -> Any:
+    """With NaN for missing. A word that is there a thousand times becomes one Python object: less memory, and faster
+    comparisons."""
     coded = values.dictionary_encode()
     words = np.array([*coded.dictionary.to_pylist(), np.nan], dtype=object)
     return words[pc.fill_null(coded.indices, len(words) - 1).to_numpy(zero_copy_only=False)]

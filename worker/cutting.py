@@ -90,10 +90,15 @@ def require_columns(path: Path, fmt: FileFormat, signature: Signature, id_column
         require_types(path, dict(zip(sources, signature.columns, strict=True)), id_column)
 
 
-def _csv_header(path: Path) -> list[str]:
+def _csv_header_place(path: Path) -> tuple[int, int]:
     begin, end = first_record(path)
     if begin == end:
         raise InvalidInputError("the file is empty")
+    return begin, end
+
+
+def _csv_header(path: Path) -> list[str]:
+    begin, end = _csv_header_place(path)
     with path.open("rb") as file:
         file.seek(begin)
         line = file.read(end - begin)
@@ -125,7 +130,7 @@ def _first_keys(path: Path) -> list[str]:
 def _byte_cuts(path: Path, fmt: FileFormat, max_rows: int, max_bytes: int) -> Iterator[tuple[int, int, int, int]]:
     is_csv = fmt is FileFormat.CSV
     with path.open("rb") as file:
-        start = first_record(path)[1] if is_csv else 0
+        start = _csv_header_place(path)[1] if is_csv else 0
         if not is_csv and file.read(len(BYTE_ORDER_MARK)) == BYTE_ORDER_MARK:
             start = len(BYTE_ORDER_MARK)
         counted = given = 0  # rows seen so far, rows in the cuts so far

@@ -4,7 +4,8 @@ Every good row is written, in the order of the input: `row`, the id column if th
 written with the fewest digits that read back to the same number.
 
 A word in a CSV file that a spreadsheet would take for a formula (it begins with = + - @, a tab or a carriage return)
-gets a ' before it, as OWASP advises; one that is a number does not. The other formats hold every word as it is.
+gets a ' before it, as OWASP advises ("CSV Injection"); one that is a number does not. The other formats hold every
+word as it is.
 """
 
 import shutil
@@ -106,13 +107,18 @@ def _array(values: Any) -> Any:
 def _write_csv(table: Any, file: IO[bytes]) -> None:
     for index, field in enumerate(table.schema):
         if pa.types.is_string(field.type) or pa.types.is_large_string(field.type):
-            words = table.column(index)
-            is_formula = pc.match_substring_regex(words, _FORMULA_RULE)
-            if pc.any(is_formula).as_py():
-                is_formula = pc.and_not(is_formula, pc.match_substring_regex(words, _NUMBER_RULE))
-                marked = pc.binary_join_element_wise(pa.scalar("'", field.type), words, pa.scalar("", field.type))
-                table = table.set_column(index, field, pc.if_else(is_formula, marked, words))
-    pyarrow.csv.write_csv(table, file)
+            table = table.set_column(index, field, _harmless(table.column(index)))
+    # A tenth faster than with the default of 1024 rows.
+    pyarrow.csv.write_csv(table, file, pyarrow.csv.WriteOptions(batch_size=2**16))
+
+
+def _harmless(words: Any) -> Any:
+    is_formula = pc.match_substring_regex(words, _FORMULA_RULE)
+    if not pc.any(is_formula).as_py():
+        return words
+    is_formula = pc.and_not(is_formula, pc.match_substring_regex(words, _NUMBER_RULE))
+    marked = pc.binary_join_element_wise(pa.scalar("'", words.type), words, pa.scalar("", words.type))
+    return pc.if_else(is_formula, marked, words)
 
 
 def _objects(table: Any, between: bytes) -> bytes:

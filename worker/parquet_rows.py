@@ -1,5 +1,6 @@
 """One cut of a Parquet file. Its values have types: a word is not read as a number, and "NA" is a word."""
 
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -36,20 +37,64 @@ def read_parquet_rows(path: Path, signature: Signature, cut: Cut, others: Sequen
 
 
 def _rows_of(path: Path, cut: Cut, names: list[str]) -> Any:
-    with opened(path) as parquet:
-        begin = index = 0
-        while cut.start >= begin + parquet.metadata.row_group(index).num_rows:
+    """A row group can be read from its beginning only. The reading is kept open where it stands, for the next cut of
+    the same file: a row group of a million rows would be decoded from its start for each of its cuts."""
+    status = path.stat()
+    key = (path, status.st_ino, status.st_mtime_ns, tuple(names))
+    kept = _kept.reading
+    _kept.reading = None
+    if kept is None or kept.key != key or not kept.can_reach(cut):
+        if kept is not None:
+            kept.close()
+        kept = _Reading(key, path, cut.start, names)
+    try:
+        table = kept.taken(cut)
+    except BaseException:
+        kept.close()
+        raise
+    _kept.reading = kept
+    return table
+
+
+class _Reading:
+    """A row group that is being read, batch by batch."""
+
+    def __init__(self, key: Any, path: Path, start: int, names: list[str]) -> None:
+        self.key = key
+        self._opened = opened(path)
+        parquet = self._opened.__enter__()
+        index = begin = 0
+        while start >= begin + parquet.metadata.row_group(index).num_rows:
             begin += parquet.metadata.row_group(index).num_rows
             index += 1
+        self._end = begin + parquet.metadata.row_group(index).num_rows
+        self._begin = begin
+        self._batches = parquet.iter_batches(_BATCH_ROWS, row_groups=[index], columns=names, use_threads=False)
+        self._batch = next(self._batches)
+
+    def can_reach(self, cut: Cut) -> bool:
+        return bool(self._begin <= cut.start < self._end)
+
+    def taken(self, cut: Cut) -> Any:
         parts = []
-        for batch in parquet.iter_batches(_BATCH_ROWS, row_groups=[index], columns=names, use_threads=False):
-            low, high = max(cut.start - begin, 0), min(cut.end - begin, batch.num_rows)
+        while True:
+            low, high = max(cut.start - self._begin, 0), min(cut.end - self._begin, self._batch.num_rows)
             if low < high:
-                parts.append(batch.slice(low, high - low))
-            begin += batch.num_rows
-            if begin >= cut.end:
-                break
-        return pa.Table.from_batches(parts).combine_chunks()
+                parts.append(self._batch.slice(low, high - low))
+            if self._begin + self._batch.num_rows >= cut.end:
+                return pa.Table.from_batches(parts).combine_chunks()
+            self._begin += self._batch.num_rows
+            self._batch = next(self._batches)
+
+    def close(self) -> None:
+        self._opened.__exit__(None, None, None)
+
+
+class _Kept(threading.local):
+    reading: _Reading | None = None
+
+
+_kept = _Kept()
 
 
 def _plain(found: Any) -> Any:

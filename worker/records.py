@@ -35,13 +35,16 @@ class Ends:
 class RecordScan:
     """Iterates over the ends of the records from `start` on, some thousand at a time."""
 
-    def __init__(self, file: IO[bytes], start: int, *, has_quotes: bool, block_bytes: int = BLOCK_BYTES) -> None:
+    def __init__(
+        self, file: IO[bytes], start: int, *, has_quotes: bool, first_row: int = 1, block_bytes: int = BLOCK_BYTES
+    ) -> None:
+        """first_row: the number of the record at `start`, for the words of a refusal."""
         self._file = file
         self._start = start
         self._has_quotes = has_quotes
         self._block_bytes = block_bytes
         self._decoder = codecs.getincrementaldecoder("utf-8")()
-        self._n_records = 0
+        self._next_row = first_row
         self._is_inside = False  # a quoted field is open
         self._before = _NEWLINE  # the byte before the block
         self._just_closed = False  # that byte was the quote that closed a field
@@ -57,18 +60,18 @@ class RecordScan:
             starts = np.concatenate(([record_start - offset], offsets))
             lengths = np.diff(starts)
             is_blank = lengths == 1
-            pairs = np.flatnonzero(lengths == 2)
+            pairs = np.flatnonzero((lengths == 2) & (starts[:-1] >= 0))  # a block never ends within \r\n
             if len(pairs):
                 is_blank[pairs] = data[offsets[pairs] - 2] == _RETURN
             self._require_short(lengths, is_blank, open_bytes=len(block) - int(starts[-1]))
             if len(offsets):
-                self._n_records += len(offsets) - int(is_blank.sum())
+                self._next_row += len(offsets) - int(is_blank.sum())
                 yield Ends(offsets + offset, is_blank)
             record_start = offset + int(starts[-1])
             offset += len(block)
         self._require_utf8(b"", offset, final=True)
         if self._is_inside:
-            raise InvalidInputError(f"the quote opened in row {self._n_records + 1} of the file is never closed")
+            raise InvalidInputError(f"the quote opened in row {self._next_row} of the file is never closed")
         if offset > record_start:
             yield Ends(np.array([offset]), np.array([False]))
 
@@ -140,7 +143,7 @@ class RecordScan:
             before = int((~is_blank[: too_long[0]]).sum()) if len(too_long) else int((~is_blank).sum())
             hint = "; is a quote left open?" if self._has_quotes else ""
             raise InvalidInputError(
-                f"row {self._n_records + before + 1} of the file has more than {MAX_RECORD_BYTES} bytes{hint}"
+                f"row {self._next_row + before} of the file has more than {MAX_RECORD_BYTES} bytes{hint}"
             )
 
 
@@ -148,7 +151,7 @@ def first_record(path: Path) -> tuple[int, int]:
     """Where the first record of a CSV file begins and ends; the same place twice in a file without one."""
     with path.open("rb") as file:
         begin = len(BYTE_ORDER_MARK) if file.read(len(BYTE_ORDER_MARK)) == BYTE_ORDER_MARK else 0
-        for ends in RecordScan(file, begin, has_quotes=True, block_bytes=_HEADER_BLOCK_BYTES):
+        for ends in RecordScan(file, begin, has_quotes=True, first_row=0, block_bytes=_HEADER_BLOCK_BYTES):
             filled = np.flatnonzero(~ends.is_blank)
             if len(filled):
                 first = int(filled[0])

@@ -15,6 +15,7 @@ from typing import Any
 from sklearn.base import clone, is_classifier, is_regressor
 from sklearn.utils._param_validation import InvalidParameterError
 
+from queuecast.domain.batch import training_format
 from queuecast.domain.errors import Finding, InvalidInputError, RunFailedError
 from queuecast.domain.gate import Comparison, is_promoted
 from queuecast.domain.holdout import METHOD, HoldoutRule, Split, holdout
@@ -82,7 +83,8 @@ class Training:
         report(_stage("read"))
         path = self._files.path(work.file_id)
         _require_frozen(path, work.file_sha256)
-        rows = read_training_rows(path, champion, work)
+        stored = self._files.stat(work.file_id)
+        rows = read_training_rows(path, champion, work, training_format(stored.name, stored.media_type))
         report(_stage("split", len(rows.target)))
         split = _split(rows, champion)
         report(_stage("fit", len(split.train)))

@@ -62,6 +62,14 @@ def file_format(name: str, media_type: str) -> FileFormat:
     return known
 
 
+def training_format(name: str, media_type: str) -> FileFormat:
+    """CSV where nothing is known, for a training took nothing else once, whatever its file was called."""
+    try:
+        return file_format(name, media_type)
+    except UnsupportedMediaError:
+        return FileFormat.CSV
+
+
 def _words(wanted: FileFormat) -> str:
     first = next(media_type for media_type, known in _MEDIA_TYPES.items() if known is wanted)
     return " or ".join([first, *(suffix for suffix, known in _SUFFIXES.items() if known is wanted)])

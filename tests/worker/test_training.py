@@ -425,7 +425,7 @@ def test_cells_that_do_not_fit_are_named_by_row_and_column(titanic: House) -> No
 
     assert failure.findings == (
         Finding("row 5, column age", "wrong_type", "found 'old', expected a number"),
-        Finding("row 7, column sibsp", "wrong_type", "found '1.5', expected a integer"),
+        Finding("row 7, column sibsp", "wrong_type", "found '1.5', expected an integer"),
     )
 
 

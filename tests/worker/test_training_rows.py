@@ -245,7 +245,7 @@ def test_a_fraction_is_no_new_category_among_whole_numbers(tmp_path: Path) -> No
 def test_a_word_is_no_new_category_among_whole_numbers(tmp_path: Path) -> None:
     (finding,) = _findings(tmp_path, NUMBERED, "1", "three")
 
-    assert finding == Finding("row 2, column c", "wrong_type", "found 'three', expected a integer")
+    assert finding == Finding("row 2, column c", "wrong_type", "found 'three', expected an integer")
 
 
 def test_categories_of_truths_are_read(tmp_path: Path) -> None:
