@@ -160,7 +160,8 @@ class Execution:
             took_s = time.monotonic() - began
             calls += found
             self._limits[lane] = next_limit(lane, limit, sum(call.rows for call in found), took_s)
-            (self._quick_lanes.add if took_s < QUICK_CLAIM_S else self._quick_lanes.discard)(lane)
+            is_quick = took_s < QUICK_CLAIM_S and kind_of(lane) is not JobType.CHUNK  # chunks are for all workers
+            (self._quick_lanes.add if is_quick else self._quick_lanes.discard)(lane)
             answers_bell = False
             if not found or time.monotonic() >= ends_at or self._leases.is_shutting_down():
                 return False
@@ -308,18 +309,19 @@ class Execution:
 
     def _run(self, reservation: Reservation, job: Job) -> Call:
         rows = 1
+        found: Result | FannedOut | Exception
         try:
             order = Order(job, *self._jobs.read_work(job.id))
             rows = rows_of(order.work)
             found = self._found(reservation, order)
-            if isinstance(found, FannedOut):
-                self._fan_out(reservation, job, found)
-                return Call(1, rows)
         except (JobStoppedError, UnknownJobError):
             self._stop(reservation, job, self._leases.reason_to_stop(reservation))
             return Call(1, rows)
         except Exception as error:  # an estimator raises what it likes
             found = error
+        if isinstance(found, FannedOut):
+            self._fan_out(reservation, job, found)
+            return Call(1, rows)
         ending = self._ending(job, found)
         self._finish(reservation, job, ending.move, ending.result)
         return Call(1, rows)

@@ -21,6 +21,7 @@ CHUNK_S = 0.3  # long beside what a claim costs, short beside how long a predict
 MIN_ROWS = 256  # below that a call of a pipeline costs as much for fewer rows
 UNTIMED_ROWS = 4_096
 SAMPLE_ROWS = 8_192
+SAMPLE_S = 2.0
 TIMINGS = 3
 MAX_CHUNK_BYTES = 8 * 2**20
 PIECE_BYTES = 4 * 2**20
@@ -77,7 +78,7 @@ class Planning:
             call(part.frame[:MIN_ROWS])  # the first call of a process is slower
             timed = min(rows, MIN_ROWS)
             took_s = _shortest_s(call, part.frame[:timed])
-            if took_s * rows / timed < CHUNK_S:  # else a slow model, whose calls cost by the row already
+            if took_s * rows / timed < SAMPLE_S:  # else a slow model, whose calls cost by the row already
                 timed, took_s = rows, _shortest_s(call, part.frame)
             rows_a_chunk = int(CHUNK_S * timed / took_s)
         return min(max(rows_a_chunk, MIN_ROWS), self._max_chunk_rows)
@@ -90,6 +91,8 @@ def _shortest_s(call: Callable[[Any], Any], frame: Any) -> float:
         began = time.perf_counter()
         call(frame)
         times.append(time.perf_counter() - began)
+        if sum(times) > SAMPLE_S / 2:
+            break
     return max(min(times), 1e-6)
 
 

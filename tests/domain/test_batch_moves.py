@@ -6,7 +6,7 @@ import pytest
 
 from queuecast.domain.errors import IllegalMoveError
 from queuecast.domain.job import CHUNK_RETENTION_S, Event, Failure, Job, JobType, Progress, State
-from queuecast.domain.lane import chunk_lane, kind_of, next_limit
+from queuecast.domain.lane import chunk_lane, kind_of, next_limit, urgency_of
 from queuecast.domain.plan import chunk_id
 from tests.domain.records import NOW, RETENTION_S, a_job
 
@@ -133,3 +133,8 @@ def test_the_chunks_of_a_batch_wait_in_a_lane_of_their_own_and_are_taken_one_at_
 
     assert (kind_of(lane), next_limit(lane, 1, 1, 0.0)) == (JobType.CHUNK, 1)
     assert lane != chunk_lane("job_2")
+
+
+@pytest.mark.parametrize("lane", ["batch", chunk_lane("job_1")])
+def test_whoever_waits_for_a_prediction_goes_before_batches(lane: str) -> None:
+    assert urgency_of(lane) > urgency_of("prediction/titanic/1/predict")

@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 
 from queuecast.domain.batch import FileFormat
 from queuecast.domain.errors import InvalidInputError
+from queuecast.domain.plan import Cut
 from queuecast.domain.signature import Column, ColumnType, Layout, Signature
 from queuecast.domain.work import Method
 from worker import records
-from worker.cutting import Cut, cuts, header, require_columns
+from worker.cutting import cuts, header, require_columns
 from worker.records import RecordScan, first_record
 
 CSV, NDJSON, PARQUET = FileFormat.CSV, FileFormat.NDJSON, FileFormat.PARQUET
