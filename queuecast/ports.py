@@ -139,6 +139,17 @@ class Depth:
     bell_at: float | None
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a job stands in its lane: position 1 is taken next, None is not waiting in it. taken: from the lane so far.
+
+    `taken` counts on while the lane has jobs; it starts at 0 again when it was empty.
+    """
+
+    position: int | None
+    taken: int
+
+
 class Lanes(Protocol):
     """Where jobs wait. What a worker reserved stays on the list of what it holds until the job leaves the lane.
 
@@ -165,6 +176,8 @@ class Lanes(Protocol):
 
     def depths(self) -> list[Depth]:
         """Every lane with a job in it."""
+
+    def standing(self, lane: str, job_id: str) -> Standing: ...
 
     def tidy(self, silent_s: float = 3600.0) -> None:
         """Forgets workers that hold nothing and were not heard of for so long."""

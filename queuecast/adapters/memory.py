@@ -3,6 +3,7 @@
 import queue
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -20,7 +21,7 @@ from queuecast.domain.errors import (
 from queuecast.domain.job import Job, JobType, State
 from queuecast.domain.model import Aliases, AliasMove, aliases_after
 from queuecast.domain.work import Work
-from queuecast.ports import Accepted, Depth, JobFilter, JobPage, Repeat, Reservation
+from queuecast.ports import Accepted, Depth, JobFilter, JobPage, Repeat, Reservation, Standing
 
 
 @dataclass(slots=True)
@@ -40,6 +41,7 @@ class MemoryJobs:
         self.lanes: dict[str, list[Entry]] = {}
         self.bells: dict[str, float] = {}
         self.delayed: dict[str, float] = {}
+        self.taken: Counter[str] = Counter()
         self._max_lane_jobs = max_lane_jobs
         self._next_entry = 0
         self._records: dict[str, bytes] = {}
@@ -189,6 +191,7 @@ class MemoryJobs:
             if not self.lanes[lane]:
                 del self.lanes[lane]
                 self.bells.pop(lane, None)
+                del self.taken[lane]
 
 
 class MemoryLanes:
@@ -202,10 +205,16 @@ class MemoryLanes:
             waiting = [entry for entry in self._jobs.lanes.get(lane, ()) if entry.worker is None]
             for entry in waiting[:limit]:
                 entry.worker, entry.renewed_at = worker, time.time()
+            self._jobs.taken[lane] += len(waiting[:limit])
             must_ring = len(waiting) > limit and lane not in self._jobs.bells
             if must_ring:
                 self.note_bell(lane)
             return [Reservation(lane, entry.id, entry.job_id, worker) for entry in waiting[:limit]], must_ring
+
+    def standing(self, lane: str, job_id: str) -> Standing:
+        with self._jobs.lock:
+            waiting = [entry.job_id for entry in self._jobs.lanes.get(lane, ()) if entry.worker is None]
+            return Standing(waiting.index(job_id) + 1 if job_id in waiting else None, self._jobs.taken[lane])
 
     def renew(self, reservations: list[Reservation]) -> list[State | None]:
         with self._jobs.lock:

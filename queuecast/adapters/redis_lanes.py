@@ -10,7 +10,7 @@ import redis
 from queuecast.adapters.lane_scripts import ALLOW_OOM, LANE_FUNCTIONS
 from queuecast.adapters.redis_jobs import translated
 from queuecast.domain.job import State
-from queuecast.ports import Depth, Reservation
+from queuecast.ports import Depth, Reservation, Standing
 
 LANES = "qc:lanes"
 GROUP = "workers"
@@ -108,6 +108,17 @@ end
 return found
 """
 
+_STANDING = """
+local lane, key = ARGV[1], 'qc:lane:' .. ARGV[1]
+local job = redis.call('HMGET', 'qc:job:' .. ARGV[2], 'lane', 'entry', 'state')
+if redis.call('EXISTS', key) == 0 then return {0, 0} end
+local about, group = {}, redis.call('XINFO', 'GROUPS', key)[1]
+for i = 1, #group, 2 do about[group[i]] = group[i + 1] end
+local taken = tonumber(about['entries-read'] or 0) or 0
+if job[1] ~= lane or not job[2] or job[3] ~= 'queued' then return {0, taken} end
+return {#redis.call('XRANGE', key, '(' .. about['last-delivered-id'], job[2], 'COUNT', 10000), taken}
+"""
+
 # What a worker holds is lost for ever when the group forgets it, so it is looked at and forgotten at once.
 _TIDY = """
 for _, lane in ipairs(redis.call('SMEMBERS', 'qc:lanes')) do
@@ -133,6 +144,7 @@ class RedisLanes:
         self._release_due = client.register_script(_RELEASE_DUE)
         self._note_bell = client.register_script(_NOTE_BELL)
         self._depths = client.register_script(_DEPTHS)
+        self._standing = client.register_script(_STANDING)
         self._tidy = client.register_script(_TIDY)
 
     def reserve(self, lane: str, worker: str, limit: int, *, answers_bell: bool) -> tuple[list[Reservation], bool]:
@@ -179,6 +191,10 @@ class RedisLanes:
             )
             for lane, waiting, reserved, oldest, bell in translated(self._depths)
         ]
+
+    def standing(self, lane: str, job_id: str) -> Standing:
+        position, taken = translated(self._standing, args=[lane, job_id])
+        return Standing(position or None, taken)
 
     def tidy(self, silent_s: float = FORGOTTEN_AFTER_S) -> None:
         translated(self._tidy, args=[silent_s * 1000])
