@@ -9,6 +9,7 @@ from werkzeug.exceptions import HTTPException
 
 from api.bodies import LimitBody
 from api.documents import Documents
+from api.estimates import Places
 from api.files import StreamingRequest, Uploads, files_blueprint
 from api.health import health_blueprint
 from api.jobs import jobs_blueprint
@@ -87,7 +88,7 @@ def create_app(parts: Parts) -> Flask:
         ),
         trainings_blueprint(parts.submission, parts.files, documents, max_body_bytes=limits.max_body_bytes),
         models_blueprint(views, parts.submission, uploads, parts.files, documents),
-        jobs_blueprint(parts.jobs, parts.submission, waiting, documents),
+        jobs_blueprint(parts.jobs, parts.submission, waiting, Places(parts.lanes, parts.clock), documents),
         queues_blueprint(
             parts.jobs,
             parts.lanes,
