@@ -11,6 +11,7 @@ from flask import Response
 
 from api.estimates import Places
 from api.responses import error_problem, job_body
+from api.turnstile import Turnstile
 from api.waiting import LOOK_EVERY_S, Waiting, Watch
 from queuecast.domain.errors import QueuecastError
 from queuecast.domain.job import Job
@@ -38,14 +39,16 @@ def event_stream(waiting: Waiting, places: Places, job_id: str, last_event_id: s
     if job.is_final and is_seen:
         watch.close()
         return Response(status=204)
-    return Response(_Stream(watch, places, job, is_seen=is_seen), mimetype="text/event-stream", headers=HEADERS)
+    stream = _Stream(watch, waiting.turnstile, places, job, is_seen=is_seen)
+    return Response(stream, mimetype="text/event-stream", headers=HEADERS)
 
 
 class _Stream:
     """The bytes of a stream. A generator alone would keep its place if it was closed before it was begun."""
 
-    def __init__(self, watch: Watch, places: Places, job: Job, *, is_seen: bool) -> None:
+    def __init__(self, watch: Watch, turnstile: Turnstile, places: Places, job: Job, *, is_seen: bool) -> None:
         self._watch = watch
+        self._turnstile = turnstile
         self._places = places
         self._chunks = self._events(job, is_seen=is_seen)
 
@@ -53,7 +56,8 @@ class _Stream:
         return self
 
     def __next__(self) -> bytes:
-        return next(self._chunks)
+        with self._turnstile.inside():
+            return next(self._chunks)
 
     def close(self) -> None:
         self._watch.close()

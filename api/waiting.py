@@ -9,6 +9,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
+from api.turnstile import Turnstile
 from queuecast.domain.errors import WaitersFullError
 from queuecast.domain.job import Job
 from queuecast.logs import get_logger
@@ -17,8 +18,6 @@ from queuecast.ports import JobStore
 log = get_logger()
 
 LOOK_EVERY_S = 10.0  # a message may be missed: by a subscription that broke, or before the listener has noticed that
-WOKEN_AT_ONCE = 8  # each opens a connection to the store; hundreds at once would
-WOKEN_PAUSE_S = 0.005  # hold up everybody else
 
 
 class Watch:
@@ -27,6 +26,7 @@ class Watch:
     def __init__(self, waiting: "Waiting", job_id: str) -> None:
         self._waiting: Waiting | None = waiting
         self._jobs = waiting.jobs
+        self._turnstile = waiting.turnstile
         self.job_id = job_id
         self.changed = threading.Event()
 
@@ -37,7 +37,8 @@ class Watch:
 
     def wait(self, timeout_s: float) -> bool:
         """Until the job may have changed since the last look (True), or the time is up."""
-        return self.changed.wait(timeout_s)
+        with self._turnstile.outside():
+            return self.changed.wait(timeout_s)
 
     def close(self) -> None:
         """Safe to call twice."""
@@ -55,8 +56,9 @@ class Watch:
 
 
 class Waiting:
-    def __init__(self, jobs: JobStore, max_waiters: int) -> None:
+    def __init__(self, jobs: JobStore, max_waiters: int, turnstile: Turnstile) -> None:
         self.jobs = jobs
+        self.turnstile = turnstile
         self._max_waiters = max_waiters
         self._lock = threading.Lock()
         # Tuples that are replaced and never changed: the listener reads them without the lock.
@@ -127,7 +129,5 @@ class Waiting:
         """The connection is new and changes may have been missed, so everybody looks again."""
         with self._lock:
             watches = [watch for each in self._watches.values() for watch in each]
-        for number, watch in enumerate(watches, 1):
+        for watch in watches:
             watch.changed.set()
-            if number % WOKEN_AT_ONCE == 0:
-                time.sleep(WOKEN_PAUSE_S)

@@ -42,11 +42,22 @@ SILENCE_S = 4.0  # of the channel of changes, after which its other end is asked
 FSYNC_WAIT_MS = 4_000  # within the client's own socket timeout of 5 s
 
 
-def connect(url: str) -> redis.Redis:
-    """A client that fails fast instead of retrying by itself: a hidden retry would write twice."""
-    return redis.Redis.from_url(
-        url, retry=Retry(NoBackoff(), 0), socket_timeout=5, socket_connect_timeout=3, socket_keepalive=True
+def connect(url: str, max_connections: int = 64) -> redis.Redis:
+    """A client that fails fast instead of retrying by itself: a hidden retry would write twice.
+
+    max_connections: a thread that finds all of them busy waits for one. redis-py would refuse it, and a gateway has
+    more threads than connections are of use.
+    """
+    pool = redis.BlockingConnectionPool.from_url(
+        url,
+        max_connections=max_connections,
+        timeout=5,
+        retry=Retry(NoBackoff(), 0),
+        socket_timeout=5,
+        socket_connect_timeout=3,
+        socket_keepalive=True,
     )
+    return redis.Redis.from_pool(pool)
 
 
 class RedisJobs:

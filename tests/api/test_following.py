@@ -10,6 +10,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from api import events, waiting
+from api.turnstile import Turnstile
 from queuecast.adapters.memory import MemoryJobs
 from queuecast.domain.errors import UnavailableError
 from queuecast.domain.job import Job, Progress
@@ -152,7 +153,7 @@ def test_a_change_whose_message_was_lost_is_seen_at_the_next_look(
 
 
 def test_of_many_who_wait_for_one_job_each_is_woken_and_none_is_counted_afterwards(gateway: Gateway) -> None:
-    crowd = waiting.Waiting(gateway.jobs, max_waiters=40)
+    crowd = waiting.Waiting(gateway.jobs, 40, Turnstile(2))
     job_id = submitted(gateway.app().test_client())
     states: list[str] = []
     waiters = [

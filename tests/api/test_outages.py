@@ -45,6 +45,7 @@ CALLS: dict[tuple[str, str], dict[str, Any]] = {
     ("GET", "/v1/jobs/job_1"): {},
     ("DELETE", "/v1/jobs/job_1"): {},
     ("GET", "/v1/jobs/job_1/result"): {},
+    ("GET", "/v1/jobs/job_1/events"): {},
     ("POST", "/v1/jobs/job_1/cancel"): {},
     ("POST", "/v1/jobs/job_1/retry"): {},
     ("GET", "/v1/queues"): {},
