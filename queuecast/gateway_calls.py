@@ -7,7 +7,8 @@ import ipaddress
 import json
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from http import HTTPStatus
 from typing import IO, Any
 from urllib.parse import urlsplit
@@ -136,9 +137,33 @@ class GatewayCalls:
         try:
             return caller(_pause_before_retry(method == "GET" or is_submit, budget_s), send_once)
         except httpx2.TransportError as error:
-            raise self._unreachable(method, path, error, wait_s) from error
+            raise self.unreachable(method, path, error, wait_s) from error
 
-    def _unreachable(self, method: str, path: str, error: httpx2.TransportError, wait_s: int) -> GatewayUnreachable:
+    @contextmanager
+    def stream(self, path: str, headers: dict[str, str] | None = None) -> Iterator[httpx2.Response]:
+        """The 2xx answer to a GET, with its body still to be read. Getting one is tried again like any GET.
+
+        Raises what `send` raises, and httpx2.TransportError when the connection breaks while the body is read.
+        """
+        request = self._http.build_request("GET", path, headers=headers)
+
+        def open_once() -> httpx2.Response:
+            response = self._http.send(request, stream=True)
+            if not response.is_success:
+                with closing(response):
+                    response.read()
+                raise _refusal(response)
+            return response
+
+        caller = stamina.RetryingCaller(attempts=ATTEMPTS, timeout=RETRY_BUDGET_S, wait_jitter=0.1)
+        try:
+            response = caller(_pause_before_retry(is_repeatable=True, budget_s=RETRY_BUDGET_S), open_once)
+        except httpx2.TransportError as error:
+            raise self.unreachable("GET", path, error) from error
+        with closing(response):
+            yield response
+
+    def unreachable(self, method: str, path: str, error: httpx2.TransportError, wait_s: int = 0) -> GatewayUnreachable:
         reason = error_text(error)
         if isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout):
             hint = "is it running? --url, QUEUECAST_URL or Client(url=...) name another one"
