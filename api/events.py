@@ -12,7 +12,7 @@ from flask import Response
 from api.estimates import Places
 from api.responses import error_problem, job_body
 from api.turnstile import Turnstile
-from api.waiting import LOOK_EVERY_S, Waiting, Watch
+from api.waiting import Waiting, Watch, next_look_s
 from queuecast.domain.errors import QueuecastError
 from queuecast.domain.job import Job
 
@@ -72,7 +72,7 @@ class _Stream:
                     told = job
                 if job.is_final:
                     return
-                if not self._watch.wait(LOOK_EVERY_S):
+                if not self._watch.wait(next_look_s()):
                     yield HEARTBEAT
                 job, _ = self._watch.look()
         except QueuecastError as error:

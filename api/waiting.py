@@ -3,6 +3,7 @@
 A waiter holds a thread, so they are counted: when too many wait, a further one is told so at once and polls instead.
 """
 
+import random
 import threading
 import time
 from collections.abc import Callable
@@ -18,6 +19,11 @@ from queuecast.ports import JobStore
 log = get_logger()
 
 LOOK_EVERY_S = 10.0  # a message may be missed: by a subscription that broke, or before the listener has noticed that
+
+
+def next_look_s() -> float:
+    """How long to wait for word before looking all the same: not the same for all, or hundreds would look at once."""
+    return random.uniform(LOOK_EVERY_S / 2, LOOK_EVERY_S)  # noqa: S311 - nothing secret
 
 
 class Watch:
@@ -87,7 +93,7 @@ class Waiting:
                 left_s = deadline - time.monotonic()
                 if is_awaited(job) or left_s <= 0:
                     return job, result
-                watch.wait(min(left_s, LOOK_EVERY_S))
+                watch.wait(min(left_s, next_look_s()))
 
     def watch(self, job_id: str) -> Watch:
         """A place among the waiters. Raises WaitersFullError when too many wait already."""

@@ -256,7 +256,7 @@ def test_a_stream_is_not_kept_by_those_between(gateway: Gateway, http: FlaskClie
 def test_while_nothing_happens_a_comment_is_sent(
     gateway: Gateway, http: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(events, "LOOK_EVERY_S", 0.01)
+    monkeypatch.setattr(waiting, "LOOK_EVERY_S", 0.01)
     stream = follow(http, submitted(http))
 
     assert told(stream).name == "status"

@@ -105,7 +105,7 @@ def test_clients_that_have_gone_away_give_their_places_back(parking: Stack) -> N
     for stream in gone:
         stream.close()
 
-    # A comment every 10 s finds that nobody is there, or the one after it.
+    # A comment every 5 to 10 s finds that nobody is there, or the one after it.
     held: list[socket.socket] = []
 
     def holds_one_more() -> bool:
