@@ -10,6 +10,7 @@ from werkzeug.exceptions import HTTPException
 from api.batches import BatchResults, batches_blueprint
 from api.bodies import LimitBody
 from api.documents import Documents
+from api.estimates import Places
 from api.files import StreamingRequest, Uploads, files_blueprint
 from api.health import health_blueprint
 from api.jobs import jobs_blueprint
@@ -19,6 +20,7 @@ from api.queues import queues_blueprint
 from api.responses import error_response, http_error_response, problem_response
 from api.submission import Submission
 from api.trainings import trainings_blueprint
+from api.turnstile import Turnstile
 from api.waiting import Waiting
 from queuecast import __version__
 from queuecast.domain.errors import QueuecastError
@@ -26,6 +28,8 @@ from queuecast.logs import get_logger
 from queuecast.ports import AliasStore, BatchFiles, Clock, FileStore, JobStore, Lanes, ModelRegistry, WorkerList
 
 log = get_logger()
+WORKED_ON_AT_ONCE = 16  # a request waits for Redis half of its time, and for its disk with durability `fsync`
+LARGE_BODY_BYTES = 64 * 1024  # a smaller one has come with the head; a larger one may take its time
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +73,11 @@ class Parts:
 def create_app(parts: Parts) -> Flask:
     app = Flask("queuecast", static_folder=None)
     app.request_class = StreamingRequest
-    app.wsgi_app = _counted_bodies(app.wsgi_app)  # type: ignore[method-assign]
+    turnstile = Turnstile(WORKED_ON_AT_ONCE)
+    app.wsgi_app = _through(turnstile, app.wsgi_app)  # type: ignore[method-assign]
     documents = Documents(__version__)
     limits = parts.limits
-    waiting = Waiting(parts.jobs, limits.max_waiters)
+    waiting = Waiting(parts.jobs, limits.max_waiters, turnstile)
     uploads = Uploads(parts.files, limits.max_upload_bytes)
     views = ModelViews(parts.models, parts.aliases, parts.clock)
     app.before_request(uploads.begin)
@@ -90,7 +95,14 @@ def create_app(parts: Parts) -> Flask:
         trainings_blueprint(parts.submission, parts.files, documents, max_body_bytes=limits.max_body_bytes),
         batches_blueprint(parts.submission, parts.files, documents, max_body_bytes=limits.max_body_bytes),
         models_blueprint(views, parts.submission, uploads, parts.files, documents),
-        jobs_blueprint(parts.jobs, parts.submission, waiting, BatchResults(parts.batches), documents),
+        jobs_blueprint(
+            parts.jobs,
+            parts.submission,
+            waiting,
+            BatchResults(parts.batches),
+            Places(parts.lanes, parts.clock),
+            documents,
+        ),
         queues_blueprint(
             parts.jobs,
             parts.lanes,
@@ -112,17 +124,39 @@ def create_app(parts: Parts) -> Flask:
     return app
 
 
-def _counted_bodies(app: Any) -> Any:
-    """A WSGI wrapper: bodies are measured by their Content-Length, and one that ends before it is noticed.
+def _through(turnstile: Turnstile, app: Any) -> Any:
+    """A WSGI wrapper: requests take turns, bodies are measured by their Content-Length, and short answers go whole.
 
-    A server that promises to end the stream itself makes Werkzeug take a body cut short for a whole one.
+    A server that promises to end the stream itself makes Werkzeug take a body cut short for a whole one. An answer that
+    is a list is sent by granian at once; any other is carried over piece by piece.
     """
 
-    def counted(environ: dict[str, Any], start_response: Any) -> Any:
+    def taking_turns(environ: dict[str, Any], start_response: Any) -> Any:
         environ.pop("wsgi.input_terminated", None)
-        return app(environ, start_response)
+        length = environ.get("CONTENT_LENGTH", "")
+        if len(length) > 6 or (length.isdecimal() and int(length) > LARGE_BODY_BYTES):
+            return app(environ, start_response)
+        with turnstile.inside():
+            return _answer(app, environ, start_response)
 
-    return counted
+    return taking_turns
+
+
+def _answer(app: Any, environ: dict[str, Any], start_response: Any) -> Any:
+    is_whole = False
+
+    def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+        nonlocal is_whole
+        is_whole = any(name == "Content-Length" for name, _ in headers)
+        return start_response(status, headers, exc_info)
+
+    pieces = app(environ, start)
+    if not is_whole:
+        return pieces
+    try:
+        return list(pieces)
+    finally:
+        pieces.close()
 
 
 def _identify() -> None:

@@ -139,10 +139,18 @@ class ProgressBody(Struct):
     errors: int | None
 
 
+class QueueBody(Struct):
+    """Where a queued job stands: 1 is taken next. The estimate is by how fast the lane was taken from lately."""
+
+    position: int | None
+    estimated_start_at: str | None
+
+
 class JobUrls(Struct):
     self: str
     result: str
     errors: str
+    events: str
     cancel: str
     retry: str
 
@@ -158,7 +166,7 @@ class MomentBody(Struct):
 
 
 class JobBody(Struct, omit_defaults=True):
-    """A job as it is now. Times are RFC 3339 UTC."""
+    """A job as it is now. Times are RFC 3339 UTC. `queue` is there where one queued job was asked for."""
 
     id: str
     type: JobType
@@ -175,9 +183,11 @@ class JobBody(Struct, omit_defaults=True):
     lost_attempts: int
     max_attempts: int
     timeout_s: float
+    priority: Priority
     not_before: str | None
     retry_of: str | None
     progress: ProgressBody | None
+    queue: QueueBody | None
     metadata: dict[str, AnyJson]
     urls: JobUrls
     worker: str | None
@@ -332,8 +342,16 @@ class PredictHeaders(Struct, rename={"prefer": "Prefer", "idempotency_key": "Ide
     idempotency_key: Annotated[str, KEY_RULE] | None = None
 
 
-class WaitHeaders(Struct, rename={"prefer": "Prefer"}):
-    prefer: Annotated[str, Meta(description="`wait=N`: seconds to wait for the end, at most 30")] | None = None
+class WaitHeaders(Struct, rename={"prefer": "Prefer", "if_none_match": "If-None-Match"}):
+    prefer: (
+        Annotated[str, Meta(description="`wait=N`: seconds to wait for the end, or with If-None-Match for any change")]
+        | None
+    ) = None
+    if_none_match: Annotated[str, Meta(description="The ETag of the job as it is known")] | None = None
+
+
+class EventHeaders(Struct, rename={"last_event_id": "Last-Event-ID"}):
+    last_event_id: Annotated[str, Meta(description="The id of the last event that was received")] | None = None
 
 
 class MatchHeaders(Struct, rename={"if_match": "If-Match"}):

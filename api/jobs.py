@@ -5,10 +5,12 @@ from datetime import UTC, datetime
 from flask import Blueprint, Response, request
 
 from api.batches import MEDIA_TYPES, BatchResults
-from api.bodies import JobBody, JobList, JobQuery, Problem, ResultBody, WaitHeaders
+from api.bodies import EventHeaders, JobBody, JobList, JobQuery, Problem, ResultBody, WaitHeaders
 from api.documents import Documents
+from api.estimates import RETRY_AFTER_S, Places
+from api.events import event_stream
 from api.requests import converted, preferred_wait_s
-from api.responses import RETRY_AFTER_S, accepted, failure_problem, job_body, json_response, problem_response
+from api.responses import accepted, failure_problem, job_body, json_response, problem_response, revision_tag
 from api.submission import Submission, Submitted
 from api.waiting import Waiting
 from queuecast.domain.errors import Finding, InvalidInputError, UnavailableError, WaitersFullError
@@ -25,7 +27,9 @@ def waited_response(waiting: Waiting, submitted: Submitted, wait_s: float) -> Re
         # The job is accepted all the same; a preference is only that (RFC 7240).
         return accepted(submitted.job, is_replay=is_replay)
     if present.is_final:
-        headers = {"Idempotency-Replayed": "true"} if is_replay else None
+        headers = {"ETag": revision_tag(present)}
+        if is_replay:
+            headers["Idempotency-Replayed"] = "true"
         response = json_response(job_body(present, result), headers=headers)
     else:
         response = accepted(present, is_replay=is_replay)
@@ -34,24 +38,70 @@ def waited_response(waiting: Waiting, submitted: Submitted, wait_s: float) -> Re
 
 
 def jobs_blueprint(
-    jobs: JobStore, submission: Submission, waiting: Waiting, batches: BatchResults, documents: Documents
+    jobs: JobStore,
+    submission: Submission,
+    waiting: Waiting,
+    batches: BatchResults,
+    places: Places,
+    documents: Documents,
 ) -> Blueprint:
     blueprint = Blueprint("jobs", __name__, url_prefix="/v1/jobs")
 
     @blueprint.get("/<job_id>")
-    @documents.route(tag="jobs", headers=WaitHeaders, answers={200: JobBody, 404: Problem, 410: Problem, 503: Problem})
+    @documents.route(
+        tag="jobs", headers=WaitHeaders, answers={200: JobBody, 304: None, 404: Problem, 410: Problem, 503: Problem}
+    )
     def read(job_id: str) -> Response:
         """Read a job
 
-        With `Prefer: wait=N` (at most 30 s) answers as soon as the job has ended. A failed job is still a job
-        found: 200, with `state` and `error`.
+        With `Prefer: wait=N` (at most 30 s) answers as soon as the job has ended; with `If-None-Match` too, as soon as
+        it is not at that revision any more. A failed job is still a job found: 200, with `state` and `error`.
         """
+        known = request.if_none_match
+
+        def is_news(job: Job) -> bool:
+            return not known.contains_weak(str(job.revision))
+
+        def is_awaited(job: Job) -> bool:
+            return job.is_final or (bool(known) and is_news(job))
+
         wait_s = preferred_wait_s(request.headers.get("Prefer", ""))
         if wait_s is None:
-            return json_response(job_body(*jobs.read_with_result(job_id)))
-        response = json_response(job_body(*waiting.until_final(job_id, wait_s)))
-        response.headers["Preference-Applied"] = f"wait={wait_s:g}"
+            job, result = jobs.read_with_result(job_id)
+        else:
+            job, result = waiting.until(job_id, is_awaited, wait_s)
+        response = _present(job, result) if is_news(job) else Response(status=304, headers={"ETag": revision_tag(job)})
+        if wait_s is not None:
+            response.headers["Preference-Applied"] = f"wait={wait_s:g}"
         return response
+
+    def _present(job: Job, result: bytes | None) -> Response:
+        headers = {"ETag": revision_tag(job)}
+        if job.is_final:
+            return json_response(job_body(job, result), headers=headers)
+        place = places.of(job)
+        headers["Retry-After"] = str(places.retry_after_s(job, place))
+        return json_response(job_body(job, place=place), headers=headers)
+
+    @blueprint.get("/<job_id>/events")
+    @documents.route(
+        tag="jobs",
+        headers=EventHeaders,
+        answers={
+            200: "text/event-stream: events `status`, `progress`, `completed` and `error`; the data is the job",
+            204: None,
+            404: Problem,
+            410: Problem,
+            503: Problem,
+        },
+    )
+    def events(job_id: str) -> Response:
+        """Follow a job
+
+        Server-sent events: the job as it is now, then one event for each change seen, until it has ended. `id` is the
+        revision; with `Last-Event-ID` nothing that was seen comes again, and 204 says that there is no more to come.
+        """
+        return event_stream(waiting, places, job_id, request.headers.get("Last-Event-ID", ""))
 
     @blueprint.get("/<job_id>/result")
     @documents.route(
@@ -77,7 +127,8 @@ def jobs_blueprint(
         if found is not None:
             return Response(found, mimetype="application/json")
         if not job.is_final:
-            return accepted(job)
+            place = places.of(job)
+            return accepted(job, place, places.retry_after_s(job, place))
         failure = job.failure or _ended_otherwise(job)
         problem = failure_problem(failure)
         return problem_response(failure.code, problem.title, 409, failure.detail, failure.findings)

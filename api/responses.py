@@ -2,6 +2,7 @@
 
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -9,12 +10,12 @@ from flask import Response, g, has_request_context, request
 from werkzeug.exceptions import HTTPException
 
 from api import bodies
+from api.estimates import RETRY_AFTER_S, Place
 from queuecast.domain import errors
-from queuecast.domain.job import Failure, Job
+from queuecast.domain.job import Failure, Job, Moment, Progress
 from queuecast.domain.model import CHAMPION, Aliases, AliasMove, Manifest
 from queuecast.ports import StoredFile
 
-RETRY_AFTER_S = 1  # a one-row job takes milliseconds; polling faster than this costs more than it gains
 PROBLEM_TYPE = "urn:queuecast:problem:"
 
 STATUSES: dict[type[errors.QueuecastError], tuple[int, str]] = {
@@ -60,8 +61,18 @@ def json_response(body: Any, status: int = 200, headers: dict[str, str] | None =
 
 
 def error_response(error: errors.QueuecastError) -> Response:
-    status, title = STATUSES.get(type(error), (500, "Something went wrong"))
+    status, title = _status(error)
     return problem_response(error.code, title, status, error.detail, error.findings)
+
+
+def error_problem(error: errors.QueuecastError) -> bodies.Problem:
+    """The same, where an answer has begun already."""
+    status, title = _status(error)
+    return problem(error.code, title, status, error.detail, error.findings)
+
+
+def _status(error: errors.QueuecastError) -> tuple[int, str]:
+    return STATUSES.get(type(error), (500, "Something went wrong"))
 
 
 def http_error_response(error: HTTPException) -> Response:
@@ -98,22 +109,29 @@ def problem(
     )
 
 
-def accepted(job: Job, *, is_replay: bool = False) -> Response:
-    headers = {"Location": f"/v1/jobs/{job.id}", "Retry-After": str(RETRY_AFTER_S)}
+def accepted(
+    job: Job, place: Place | None = None, retry_after_s: int = RETRY_AFTER_S, *, is_replay: bool = False
+) -> Response:
+    """202. Submits say nothing of the place: it would be a round trip for each, to tell most of them that it is 1."""
+    headers = {
+        "Location": f"/v1/jobs/{job.id}",
+        "ETag": revision_tag(job),
+        "Retry-After": str(retry_after_s),
+    }
     if is_replay:
         headers["Idempotency-Replayed"] = "true"
-    return json_response(job_body(job), 202, headers)
+    return json_response(job_body(job, place=place), 202, headers)
 
 
-def job_body(job: Job, result: bytes | None = None) -> bodies.JobBody:
+def job_body(job: Job, result: bytes | None = None, place: Place | None = None) -> bodies.JobBody:
     here = f"/v1/jobs/{job.id}"
-    progress = None if job.progress is None else bodies.ProgressBody(**asdict(job.progress))
+    model = job.model
     return bodies.JobBody(
         id=job.id,
         type=job.type,
         state=job.state,
         revision=job.revision,
-        model=bodies.ModelRefBody(**asdict(job.model)),
+        model=bodies.ModelRefBody(model.name, model.version, model.alias, model.sha256),
         created_at=timestamp(job.created_at),
         queued_at=timestamp(job.queued_at or job.created_at),
         started_at=_optional(job.started_at),
@@ -124,22 +142,30 @@ def job_body(job: Job, result: bytes | None = None) -> bodies.JobBody:
         lost_attempts=job.lost_attempts,
         max_attempts=job.max_attempts,
         timeout_s=job.timeout_s,
+        priority=job.priority,
         not_before=_optional(job.not_before),
         retry_of=job.retry_of,
-        progress=progress,
+        progress=None if job.progress is None else _progress_body(job.progress),
+        queue=None if place is None else bodies.QueueBody(place.position, _optional(place.estimated_start_at)),
         metadata=job.metadata,
         urls=bodies.JobUrls(
-            self=here,
-            result=f"{here}/result",
-            errors=f"{here}/errors",
-            cancel=f"{here}/cancel",
-            retry=f"{here}/retry",
+            here, f"{here}/result", f"{here}/errors", f"{here}/events", f"{here}/cancel", f"{here}/retry"
         ),
         worker=job.worker,
-        timeline=[bodies.MomentBody(**asdict(moment) | {"at": timestamp(moment.at)}) for moment in job.timeline],
+        timeline=[_moment_body(moment) for moment in job.timeline],
         result=msgspec.UNSET if result is None else msgspec.Raw(result),
         error=msgspec.UNSET if job.failure is None else failure_problem(job.failure),
     )
+
+
+def _progress_body(progress: Progress) -> bodies.ProgressBody:
+    return bodies.ProgressBody(
+        progress.done, progress.total, progress.unit, progress.stage, progress.rows, progress.errors
+    )
+
+
+def _moment_body(moment: Moment) -> bodies.MomentBody:
+    return bodies.MomentBody(moment.event, timestamp(moment.at), moment.attempt, moment.worker, moment.detail)
 
 
 def failure_problem(failure: Failure) -> bodies.Problem:
@@ -177,9 +203,21 @@ def etag(generation: int) -> str:
     return f'"{generation}"'
 
 
+def revision_tag(job: Job) -> str:
+    """A weak ETag: it stays when only the job's place in its lane moves."""
+    return f'W/"{job.revision}"'
+
+
 def timestamp(seconds: float) -> str:
     """RFC 3339, UTC, to the millisecond."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    whole, micros = divmod(round(seconds * 1_000_000), 1_000_000)
+    return f"{_to_the_second(whole)}.{micros // 1000:03d}Z"
+
+
+@lru_cache(maxsize=1024)
+def _to_the_second(seconds: int) -> str:
+    """Most times of a request lie within a few seconds of each other."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def _optional(seconds: float | None) -> str | None:

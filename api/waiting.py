@@ -1,67 +1,139 @@
-"""Waiting for a job to end without asking again and again: one subscription a process wakes whoever waits.
+"""Waiting for a job to change without asking again and again: one subscription a process wakes whoever waits.
 
 A waiter holds a thread, so they are counted: when too many wait, a further one is told so at once and polls instead.
 """
 
+import random
 import threading
 import time
-from collections import defaultdict
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
 
+from api.turnstile import Turnstile
 from queuecast.domain.errors import WaitersFullError
 from queuecast.domain.job import Job
+from queuecast.logs import get_logger
 from queuecast.ports import JobStore
+
+log = get_logger()
+
+LOOK_EVERY_S = 10.0  # a message may be missed: by a subscription that broke, or before the listener has noticed that
+
+
+def next_look_s() -> float:
+    """How long to wait for word before looking all the same: not the same for all, or hundreds would look at once."""
+    return random.uniform(LOOK_EVERY_S / 2, LOOK_EVERY_S)  # noqa: S311 - nothing secret
+
+
+class Watch:
+    """One waiter's place. Close it, or use it as a context: it is counted until then."""
+
+    def __init__(self, waiting: "Waiting", job_id: str) -> None:
+        self._waiting: Waiting | None = waiting
+        self._jobs = waiting.jobs
+        self._turnstile = waiting.turnstile
+        self.job_id = job_id
+        self.changed = threading.Event()
+
+    def look(self) -> tuple[Job, bytes | None]:
+        """The job as it is now, with its result. Raises UnknownJobError, GoneJobError or UnavailableError."""
+        self.changed.clear()  # before the read: a change after it must wake us
+        return self._jobs.read_with_result(self.job_id)
+
+    def wait(self, timeout_s: float) -> bool:
+        """Until the job may have changed since the last look (True), or the time is up."""
+        with self._turnstile.outside():
+            return self.changed.wait(timeout_s)
+
+    def close(self) -> None:
+        """Safe to call twice."""
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None:
+            waiting.leave(self)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
 
 
 class Waiting:
-    def __init__(self, jobs: JobStore, max_waiters: int) -> None:
-        self._jobs = jobs
+    def __init__(self, jobs: JobStore, max_waiters: int, turnstile: Turnstile) -> None:
+        self.jobs = jobs
+        self.turnstile = turnstile
         self._max_waiters = max_waiters
         self._lock = threading.Lock()
-        self._waiters: defaultdict[str, set[threading.Event]] = defaultdict(set)
+        # Tuples that are replaced and never changed: the listener reads them without the lock.
+        self._watches: dict[str, tuple[Watch, ...]] = {}
         self._count = 0
         self._is_listening = False
+
+    @property
+    def count(self) -> int:
+        """How many wait now."""
+        return self._count
 
     def until_final(self, job_id: str, timeout_s: float) -> tuple[Job, bytes | None]:
         """The job as it is when it has ended, or when the time is up.
 
         Raises WaitersFullError when too many wait already, UnknownJobError when there is no such job.
         """
-        deadline = time.monotonic() + timeout_s
-        changed = self._enter(job_id)
-        try:
-            while True:
-                changed.clear()  # before the read: a change after it must wake us
-                job, result = self._jobs.read_with_result(job_id)
-                left_s = deadline - time.monotonic()
-                if job.is_final or left_s <= 0:
-                    return job, result
-                changed.wait(left_s)
-        finally:
-            self._leave(job_id, changed)
+        return self.until(job_id, lambda job: job.is_final, timeout_s)
 
-    def _enter(self, job_id: str) -> threading.Event:
-        changed = threading.Event()
+    def until(self, job_id: str, is_awaited: Callable[[Job], bool], timeout_s: float) -> tuple[Job, bytes | None]:
+        """The job as it is when `is_awaited`, or when the time is up. Raises as `until_final`."""
+        deadline = time.monotonic() + timeout_s
+        with self.watch(job_id) as watch:
+            while True:
+                job, result = watch.look()
+                left_s = deadline - time.monotonic()
+                if is_awaited(job) or left_s <= 0:
+                    return job, result
+                watch.wait(min(left_s, next_look_s()))
+
+    def watch(self, job_id: str) -> Watch:
+        """A place among the waiters. Raises WaitersFullError when too many wait already."""
+        watch = Watch(self, job_id)
         with self._lock:
             if self._count >= self._max_waiters:
                 raise WaitersFullError(f"{self._count} requests wait already, which is the most; poll the job instead")
             self._count += 1
-            self._waiters[job_id].add(changed)
+            self._watches[job_id] = (*self._watches.get(job_id, ()), watch)
             if not self._is_listening:
                 self._is_listening = True
                 threading.Thread(target=self._listen, name="job-changes", daemon=True).start()
-        return changed
+        return watch
 
-    def _leave(self, job_id: str, changed: threading.Event) -> None:
+    def leave(self, watch: Watch) -> None:
         with self._lock:
             self._count -= 1
-            self._waiters[job_id].discard(changed)
-            if not self._waiters[job_id]:
-                del self._waiters[job_id]
+            left = tuple(each for each in self._watches[watch.job_id] if each is not watch)
+            if left:
+                self._watches[watch.job_id] = left
+            else:
+                del self._watches[watch.job_id]
 
     def _listen(self) -> None:
-        for job_id in self._jobs.changes():
-            with self._lock:
-                # An empty id: the connection is new and changes may have been missed, so everybody looks again.
-                woken = self._waiters.get(job_id, set()) if job_id else set().union(*self._waiters.values())
-                for event in woken:
-                    event.set()
+        try:
+            # Every change of every job comes through here, so a job that nobody waits for costs one look-up.
+            for job_id in self.jobs.changes():
+                if job_id:
+                    for watch in self._watches.get(job_id, ()):
+                        watch.changed.set()
+                else:
+                    self._wake_everybody()
+        except Exception:
+            log.exception("changes_unheard")
+        finally:
+            self._is_listening = False  # the next waiter starts another; those who wait look by themselves
+
+    def _wake_everybody(self) -> None:
+        """The connection is new and changes may have been missed, so everybody looks again."""
+        with self._lock:
+            watches = [watch for each in self._watches.values() for watch in each]
+        for watch in watches:
+            watch.changed.set()

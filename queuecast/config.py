@@ -28,7 +28,7 @@ class Settings:
     data_dir: Path = setting(Path("data"), "models, uploaded files and the embedded Redis's log of writes")
     api_host: str = setting("127.0.0.1", "the gateway has no accounts: who reaches the port may use it")
     api_port: int = setting(8000, "where the gateway listens", minimum=1)
-    api_threads: int = setting(64, "one thread a request; a parked wait holds one", minimum=2)
+    api_threads: int = setting(576, "one thread a request; 432 waits and event streams may hold one each", minimum=2)
     flower_port: int = setting(5555, "Flower's own default", minimum=1)
     max_body_bytes: int = setting(8 * 2**20, "10,000 rows of 800 bytes of JSON", minimum=1024)
     max_upload_bytes: int = setting(4 * 2**30, "a file of many million rows; it is read in pieces", minimum=1024)

@@ -6,6 +6,7 @@ Owns waiting: how long to park a request, when to ask again, when to give up. Kn
 import math
 import time
 from collections.abc import Callable, Iterator
+from http import HTTPStatus
 from pathlib import Path
 from typing import Self
 from urllib.parse import quote
@@ -20,10 +21,10 @@ from queuecast.gateway_calls import (
     problem_line,
     read_json,
 )
+from queuecast.job_events import job_events
 from queuecast.result_files import download, read_errors, write_errors
 from queuecast.table_files import Watcher
 
-PROGRESS_S = 2  # a parked wait hears of states only, so whoever shows progress asks this often
 OUTAGE_S = 60.0  # how long a wait outlives a gateway that restarts; the job itself is safe in the queue
 
 
@@ -84,23 +85,39 @@ class JobHandle:
             on_change(self)
         while not self.is_final:
             left_s = max(0.0, deadline - time.monotonic())
-            wait_s = int(min(PROGRESS_S if on_change else MAX_WAIT_S, left_s))
+            wait_s = int(min(MAX_WAIT_S, left_s))
             seen = self.body["revision"]
-            self._look(wait_s, min(OUTAGE_S, max(0.1, left_s)))
+            asked_at = time.monotonic()
+            self._look(wait_s, min(OUTAGE_S, max(0.1, left_s)), for_any_change=on_change is not None)
+            was_parked = 0 < wait_s <= time.monotonic() - asked_at
             if self.body["revision"] != seen:
                 if on_change is not None:
                     on_change(self)
-            elif not self.is_final:
+            elif not self.is_final and not was_parked:
                 # A gateway on which too many wait already answers at once: do not ask again at once.
                 time.sleep(min(1.0 if wait_s else 0.1, max(0.0, deadline - time.monotonic())))
             if not self.is_final and time.monotonic() >= deadline:
                 raise TimeoutError(f"{self.id} is still {self.state} after {timeout_s:g} s")
         return self
 
-    def _look(self, wait_s: int, patience_s: float) -> None:
+    def events(self) -> Iterator[tuple[str, Body]]:
+        """What becomes of the job, as it happens: `status`, `progress` or `completed` with the job each, to its end.
+
+        Begins with the job as it is. Outlives a broken connection and a gateway that restarts; what came meanwhile is
+        told in one event. The body is without the result. Raises ApiError (503, `too_many_waiters`) when too many
+        requests wait on the gateway, and ApiError (410) when the job was deleted.
+        """
+        for name, body in job_events(self._calls, f"{self._path}/events"):
+            self.body = body
+            yield name, body
+
+    def _look(self, wait_s: int, patience_s: float, *, for_any_change: bool) -> None:
+        headers = {"If-None-Match": f'W/"{self.body["revision"]}"'} if for_any_change and wait_s else None
         try:
-            answer = self._calls.send("GET", self._path, wait_s=wait_s, patience_s=patience_s)
+            answer = self._calls.send("GET", self._path, headers=headers, wait_s=wait_s, patience_s=patience_s)
         except ApiError as error:
+            if error.status == HTTPStatus.NOT_MODIFIED:
+                return
             if error.problem.get("code") != TOO_MANY_WAITERS:
                 raise
             answer = self._calls.send("GET", self._path, patience_s=patience_s)

@@ -40,14 +40,26 @@ SCAN_BATCH = 500  # records fetched in one round trip
 REPEATABLE_S = 24 * 3600
 OVERDUE_A_LOOK = 500
 WRITES_A_CALL = 64  # Redis serves nobody else meanwhile: about 2 ms
+SILENCE_S = 4.0  # of the channel of changes, after which its other end is asked whether it is there
 FSYNC_WAIT_MS = 4_000  # within the client's own socket timeout of 5 s
 
 
-def connect(url: str) -> redis.Redis:
-    """A client that fails fast instead of retrying by itself: a hidden retry would write twice."""
-    return redis.Redis.from_url(
-        url, retry=Retry(NoBackoff(), 0), socket_timeout=5, socket_connect_timeout=3, socket_keepalive=True
+def connect(url: str, max_connections: int = 64) -> redis.Redis:
+    """A client that fails fast instead of retrying by itself: a hidden retry would write twice.
+
+    max_connections: a thread that finds all of them busy waits for one. redis-py would refuse it, and a gateway has
+    more threads than connections are of use.
+    """
+    pool = redis.BlockingConnectionPool.from_url(
+        url,
+        max_connections=max_connections,
+        timeout=5,
+        retry=Retry(NoBackoff(), 0),
+        socket_timeout=5,
+        socket_connect_timeout=3,
+        socket_keepalive=True,
     )
+    return redis.Redis.from_pool(pool)
 
 
 class RedisJobs:
@@ -226,19 +238,29 @@ class RedisJobs:
     def changes(self) -> Iterator[str]:
         while True:
             try:
-                with self._redis.pubsub() as listener:  # type: ignore[no-untyped-call]
-                    listener.subscribe(CHANNEL)
-                    while True:
-                        # A block shorter than the socket's timeout, so that a dead peer is noticed.
-                        message = listener.get_message(timeout=2)
-                        if message is not None:
-                            # Redis says when the subscription stands: what changes from then on is heard.
-                            if message["type"] == "message":
-                                yield from message["data"].decode().split(" ")
-                            else:
-                                yield ""
+                yield from self._heard()
             except redis.RedisError:
-                time.sleep(0.5)  # Redis is away; a waiter's own deadline bounds its wait meanwhile
+                time.sleep(0.5)  # Redis is away; a waiter's own look bounds its wait meanwhile
+
+    def _heard(self) -> Iterator[str]:
+        """What one connection hears, until it breaks or its other end falls silent."""
+        with self._redis.pubsub() as listener:  # type: ignore[no-untyped-call]
+            listener.subscribe(CHANNEL)
+            is_asked = False
+            while True:
+                # Not `get_message`, which makes a dictionary of each: every change of every job comes through here.
+                message = listener.parse_response(block=False, timeout=SILENCE_S)
+                if message is None:
+                    if is_asked:
+                        raise redis.ConnectionError(f"no answer to a ping within {SILENCE_S} s")
+                    listener.ping()  # an end that is gone without a word is noticed by nothing else
+                    is_asked = True
+                    continue
+                is_asked = False
+                if message[0] == b"message":
+                    yield from message[2].decode().split(" ")
+                elif message[0] == b"subscribe":
+                    yield ""  # Redis says that the subscription stands: what changes from then on is heard
 
     def memory(self) -> tuple[int, int]:
         found = self._call(self._redis.info, "memory")

@@ -15,7 +15,7 @@ import redis
 from deploy.embedded.redis_server import RedisServer
 from queuecast.adapters import redis_jobs
 from queuecast.adapters.redis_aliases import RedisAliases
-from queuecast.adapters.redis_jobs import INDEX, REPEATABLE_S, SCAN_LIMIT, RedisJobs, connect
+from queuecast.adapters.redis_jobs import CHANNEL, INDEX, REPEATABLE_S, SCAN_LIMIT, RedisJobs, connect
 from queuecast.adapters.redis_lanes import RedisLanes
 from queuecast.adapters.redis_workers import RedisWorkers
 from queuecast.domain.errors import (
@@ -34,6 +34,7 @@ from tests.adapters.disks import mount, unmount
 from tests.adapters.steps import dead, ended, stored
 from tests.adapters.waits import Listener, at_once, until
 from tests.domain.records import NOW, RETENTION_S, a_job, a_move, work_of
+from tests.system.proxy import Proxy
 
 pytestmark = pytest.mark.redis
 
@@ -548,3 +549,55 @@ def test_ids_of_records_that_are_gone_are_forgotten(client: redis.Redis, jobs: R
 
     assert client.zrange("qc:jobs", 0, -1) == [kept.id.encode()]
     assert client.zrange("qc:dead", 0, -1) == [kept.id.encode()]
+
+
+def test_one_message_may_name_several_jobs(own_server: RedisServer) -> None:
+    with connect(own_server.url) as client:
+        listener = Listener(RedisJobs(client).changes())
+        listener.next()
+
+        client.publish(CHANNEL, "job_1 job_2 job_3")
+
+        assert [listener.next() for _ in range(3)] == ["job_1", "job_2", "job_3"]
+        listener.stop(lambda: client.publish(CHANNEL, "job_4"))
+
+
+def test_a_listener_leaves_a_connection_whose_other_end_is_gone_without_a_word(
+    own_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis_jobs, "SILENCE_S", 0.2)
+    proxy = Proxy(own_server.port)
+    url = own_server.url.replace(f":{own_server.port}", f":{proxy.port}")
+    with connect(url) as client, connect(own_server.url) as direct:
+        listener = Listener(RedisJobs(client).changes())
+        assert listener.next() == ""
+        proxy.swallow()
+
+        assert listener.next() == ""
+        direct.publish(CHANNEL, "job_1")
+        assert listener.next() == "job_1"
+        listener.stop(lambda: direct.publish(CHANNEL, "job_2"))
+    proxy.close()
+
+
+def test_a_listener_that_hears_nothing_for_long_keeps_its_connection(
+    own_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis_jobs, "SILENCE_S", 0.05)
+    with connect(own_server.url) as client:
+        listener = Listener(RedisJobs(client).changes())
+        assert listener.next() == ""
+
+        with pytest.raises(queue.Empty):
+            listener.next(deadline_s=0.5)
+        client.publish(CHANNEL, "job_1")
+        assert listener.next() == "job_1"
+        listener.stop(lambda: client.publish(CHANNEL, "job_2"))
+
+
+def test_more_threads_than_connections_wait_for_one(redis_url: str) -> None:
+    with connect(redis_url, max_connections=2) as client:
+        jobs = RedisJobs(client)
+
+        assert at_once([jobs.ping] * 40) == [None] * 40
+        assert len(client.client_list()) <= 2

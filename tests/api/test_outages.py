@@ -48,6 +48,7 @@ CALLS: dict[tuple[str, str], dict[str, Any]] = {
     ("DELETE", "/v1/jobs/job_1"): {},
     ("GET", "/v1/jobs/job_1/result"): {},
     ("GET", "/v1/jobs/job_1/errors"): {},
+    ("GET", "/v1/jobs/job_1/events"): {},
     ("POST", "/v1/jobs/job_1/cancel"): {},
     ("POST", "/v1/jobs/job_1/retry"): {},
     ("GET", "/v1/queues"): {},

@@ -64,7 +64,7 @@ def test_every_import_contract_holds(repository: Path) -> None:
         ("import queuecast", {"redis", "celery", "flask", "sklearn", "numpy", "pandas", "httpx2"}),
         ("from queuecast import Client", {"redis", "celery", "kombu", "flask", "sklearn", "numpy", "pandas"}),
         ("import queuecast.cli", {"redis", "celery", "kombu", "flask", "sklearn", "numpy", "pandas"}),
-        ("import api.main", {"sklearn", "numpy", "scipy", "pandas", "joblib", "skops", "worker"}),
+        ("import api.main", {"sklearn", "numpy", "scipy", "pandas", "joblib", "skops", "worker", "spectree", "offapi"}),
         ("import worker.reaper", {"sklearn", "numpy", "scipy", "pandas", "joblib", "skops", "flask", "api"}),
         ("import worker.main", {"flask", "werkzeug", "granian", "spectree", "api"}),
     ],

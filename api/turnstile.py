@@ -1,0 +1,73 @@
+"""Lets a few requests be worked on at a time, first come, first served, of the many that hundreds of threads may hold.
+
+Python runs one thread at a time anyway, and of hundreds that are ready it picks any: with 400 connections that submit,
+a p99 of 1.1 s instead of 0.35 s (576 threads, two cores, 2026-11-21; 0.35 s with 64 threads too). A semaphore of the
+standard library does not help: who comes later takes the place of who is being woken. Names no framework.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+LET_IN_AFTER_S = 1.0  # slow bodies and a slow store must not keep everybody else out
+
+
+class Turnstile:
+    """Safe to share between threads; a thread is inside once."""
+
+    def __init__(self, at_once: int) -> None:
+        self._lock = threading.Lock()
+        self._free = at_once
+        self._queue: deque[threading.Lock] = deque()
+        self._thread = threading.local()
+
+    @contextmanager
+    def inside(self) -> Iterator[None]:
+        """Waits for a place, a second at most, and works in it or, for want of one, beside it."""
+        self._enter()
+        try:
+            yield
+        finally:
+            self._leave()
+
+    @contextmanager
+    def outside(self) -> Iterator[None]:
+        """Gives the place of this thread to others meanwhile, if it has one."""
+        has_place = self._leave()
+        try:
+            yield
+        finally:
+            if has_place:
+                self._enter()
+
+    def _enter(self) -> None:
+        turn = threading.Lock()
+        with self._lock:
+            is_free = self._free > 0
+            if is_free:
+                self._free -= 1
+            else:
+                turn.acquire()
+                self._queue.append(turn)
+        self._thread.has_place = is_free or self._is_my_turn(turn)
+
+    def _is_my_turn(self, turn: threading.Lock) -> bool:
+        if turn.acquire(timeout=LET_IN_AFTER_S):
+            return True
+        with self._lock:
+            if turn in self._queue:
+                self._queue.remove(turn)
+                return False
+        return True  # it came between the two
+
+    def _leave(self) -> bool:
+        has_place: bool = getattr(self._thread, "has_place", False)
+        if has_place:
+            self._thread.has_place = False
+            with self._lock:
+                if self._queue:
+                    self._queue.popleft().release()  # handed over, so that nobody comes between
+                else:
+                    self._free += 1
+        return has_place

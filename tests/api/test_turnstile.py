@@ -1,0 +1,106 @@
+"""A few at a time, in the order in which they came."""
+
+import threading
+import time
+
+import pytest
+
+from api import turnstile
+from api.turnstile import Turnstile
+from tests.adapters.waits import until
+from tests.api.conftest import PREDICTIONS, ROW, Gateway
+
+
+class Crowd:
+    """Threads that go through one after the other and stay until they are let go."""
+
+    def __init__(self, gate: Turnstile) -> None:
+        self.entered: list[int] = []
+        self.may_go = threading.Event()
+        self._gate = gate
+        self._threads: list[threading.Thread] = []
+
+    def add(self, number: int) -> None:
+        thread = threading.Thread(target=self._go, args=(number,))
+        self._threads.append(thread)
+        thread.start()
+
+    def _go(self, number: int) -> None:
+        with self._gate.inside():
+            self.entered.append(number)
+            self.may_go.wait(20)
+
+    def end(self) -> None:
+        self.may_go.set()
+        for thread in self._threads:
+            thread.join(20)
+
+
+def test_no_more_are_inside_than_may_and_who_waits_comes_in_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turnstile, "LET_IN_AFTER_S", 20.0)
+    gate = Turnstile(1)
+    crowd = Crowd(gate)
+    for number in range(6):
+        crowd.add(number)
+        until(lambda number=number: len(crowd.entered) + len(gate._queue) == number + 1)
+    inside = list(crowd.entered)
+    crowd.end()
+
+    assert inside == [0]
+    assert crowd.entered == [0, 1, 2, 3, 4, 5]
+
+
+def test_who_has_waited_long_works_beside_the_others_and_takes_no_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turnstile, "LET_IN_AFTER_S", 0.01)
+    gate = Turnstile(1)
+    crowd = Crowd(gate)
+    for number in range(3):
+        crowd.add(number)
+    until(lambda: len(crowd.entered) == 3)
+    crowd.end()
+
+    assert (gate._free, list(gate._queue)) == (1, [])
+
+
+def test_who_is_parked_lets_another_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turnstile, "LET_IN_AFTER_S", 20.0)
+    gate = Turnstile(1)
+    crowd = Crowd(gate)
+    with gate.inside():
+        crowd.add(1)
+        with gate.outside():
+            until(lambda: crowd.entered)
+            crowd.end()
+
+    assert gate._free == 1
+
+
+def test_who_is_outside_already_has_no_place_to_give_away() -> None:
+    gate = Turnstile(1)
+
+    with gate.outside():
+        pass
+
+    assert gate._free == 1
+
+
+def test_requests_that_wait_do_not_keep_others_out(gateway: Gateway) -> None:
+    app = gateway.limited(max_waiters=60)
+    job_id = app.test_client().post(PREDICTIONS, json={"inputs": [ROW]}).json["id"]
+    wait = {"Prefer": "wait=20"}
+    parked = [
+        threading.Thread(target=lambda: app.test_client().get(f"/v1/jobs/{job_id}", headers=wait)) for _ in range(60)
+    ]
+    for thread in parked:
+        thread.start()
+    until(lambda: app.test_client().get(f"/v1/jobs/{job_id}", headers={"Prefer": "wait=0"}).status_code == 503)
+
+    started = time.monotonic()
+    answer = app.test_client().get("/livez")
+    took_s = time.monotonic() - started
+    app.test_client().post(f"/v1/jobs/{job_id}/cancel")
+    for thread in parked:
+        thread.join(20)
+
+    assert answer.status_code == 200
+    assert took_s < turnstile.LET_IN_AFTER_S
