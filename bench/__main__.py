@@ -14,12 +14,15 @@ from types import FrameType
 from bench import one_row_jobs
 from bench.figures import FIGURES, NOT_BY_DEFAULT
 from bench.known_answers import fitted_titanic
+from bench.machine import machine
+from bench.plot import plot
 from bench.processes import ROOT
-from bench.report import table
+from bench.report import FEWEST_ROUNDS, table, write
 from bench.run import Run
 
 SERVERS = ("tutorial", "queuecast", "litserve")
 TRIAL_ROUNDS = 3  # a shorter run takes the polling intervals that were best on an idle machine with two cores
+PAGE = ROOT / "docs" / "performance.md"
 RESULTS = ROOT / "data" / "bench" / "latest.json"
 
 
@@ -30,6 +33,8 @@ def main() -> int:
     parser.add_argument("--write", action="store_true", help="put what came out in docs/performance.md too")
     options = parser.parse_args()
     chosen = options.only.split(",") if options.only else [name for name in FIGURES if name not in NOT_BY_DEFAULT]
+    if options.write and options.rounds < FEWEST_ROUNDS:
+        parser.error(f"a page takes at least {FEWEST_ROUNDS} rounds")
     if unknown := [name for name in chosen if name not in FIGURES]:
         parser.error(f"no figure {', '.join(unknown)}; there are {', '.join(FIGURES)}")
     signal.signal(signal.SIGTERM, interrupted)  # whoever ends this ends what it started
@@ -37,13 +42,20 @@ def main() -> int:
         run = Run(fitted_titanic(Path(folder)))
         try:
             take_rounds(run, chosen, options.rounds)
+            is_interrupted = False
         except KeyboardInterrupt:
+            is_interrupted = True
             run.say("interrupted; stopping everything")
         finally:
             run.stop()
+    results = run.results() | {"machine": machine(), "rounds": options.rounds}
     RESULTS.parent.mkdir(parents=True, exist_ok=True)
-    RESULTS.write_text(json.dumps(run.results(), indent=1))
-    print(f"\n{table(run.results())}\nall numbers: {RESULTS.relative_to(ROOT)}")
+    RESULTS.write_text(json.dumps(results, indent=1))
+    print(f"\n{table(results)}\nall numbers: {RESULTS.relative_to(ROOT)}")
+    if options.write and not is_interrupted:
+        write(PAGE, results)
+        PAGE.with_suffix(".svg").write_text(plot(results))
+        print(f"written: {PAGE.relative_to(ROOT)}")
     return 1 if run.wrong["queuecast"] or run.wrong["tutorial"] else 0
 
 

@@ -110,4 +110,26 @@ class LitServe:
         return json.loads(body).get("probabilities")
 
 
-DIALECTS: dict[str, Dialect] = {each.name: each for each in (Queuecast(), Tutorial(), LitServe())}
+class Empty:
+    """A route that does nothing and a job of no rows: what the server and the way to it cost."""
+
+    name = "empty"
+    polling_s = 0.0
+
+    def submit(self, rows: list[dict[str, Any]], *, is_waiting: bool) -> bytes:
+        return http("GET", "/")
+
+    def job_id(self, body: bytes) -> str:
+        raise NotImplementedError(f"there are no jobs here: {body[:80]!r}")
+
+    def fetch(self, job_id: str) -> bytes:
+        raise NotImplementedError(f"there are no jobs here: {job_id}")
+
+    def is_answer(self, status: int, body: bytes) -> bool:
+        return status == 200
+
+    def probabilities(self, body: bytes) -> Any:
+        return []
+
+
+DIALECTS: dict[str, Dialect] = {each.name: each for each in (Queuecast(), Tutorial(), LitServe(), Empty())}

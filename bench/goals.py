@@ -21,8 +21,12 @@ class Goal:
     is_ceiling: bool = False
 
     def values(self, samples: Samples) -> list[float]:
-        over = numbers(samples, self.over)
-        return ratios(over, numbers(samples, self.under)) if self.under else over
+        """One a round; of a run that was interrupted, the rounds that were whole."""
+        over, under = numbers(samples, self.over), numbers(samples, self.under)
+        if not self.under:
+            return over
+        whole = min(len(over), len(under))
+        return ratios(over[:whole], under[:whole])
 
     def is_reached(self, found: Spread, bound: float | None) -> bool:
         """By the median; NaN reaches nothing."""

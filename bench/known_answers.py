@@ -12,11 +12,13 @@ RELATIVE_TOLERANCE = 1e-9  # BLAS kernels differ in the last bits by the shape o
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """The model in two file formats, its rows as JSON, and its answers, one list of probabilities a row."""
+    """The model, its rows, and its answers to them, one list of probabilities a row. estimator_bytes: a skops file."""
 
     estimator: Any
     rows: list[dict[str, Any]]
     expected: list[list[float]]
+    csv_text: str
+    estimator_bytes: bytes
     folder: Path
 
     @property
@@ -27,6 +29,10 @@ class Known:
     def joblib_file(self) -> Path:
         return self.folder / "model.joblib"
 
+    def csv_head(self, rows: int = 50) -> bytes:
+        """The first rows as a file of examples."""
+        return "".join(self.csv_text.splitlines(keepends=True)[: rows + 1]).encode()
+
 
 def fitted_titanic(folder: Path) -> Known:
     """Fits the example's pipeline on all passengers.
@@ -35,6 +41,7 @@ def fitted_titanic(folder: Path) -> Known:
     column is all None, which SimpleImputer does not take for missing, and its answer is wrong.
     """
     import joblib  # noqa: PLC0415 - the tests of this module's other function need none of this
+    import skops.io  # noqa: PLC0415
 
     from examples.titanic.train import COLUMNS, TARGET, logistic, passengers  # noqa: PLC0415
 
@@ -42,7 +49,8 @@ def fitted_titanic(folder: Path) -> Known:
     estimator = logistic().fit(table[COLUMNS], table[TARGET])
     sent = table[COLUMNS].dropna(subset="embarked")
     rows = json.loads(sent.to_json(orient="records", double_precision=15))
-    known = Known(estimator, rows, estimator.predict_proba(sent).tolist(), folder)
+    expected = estimator.predict_proba(sent).tolist()
+    known = Known(estimator, rows, expected, sent.to_csv(index=False), skops.io.dumps(estimator), folder)
     known.rows_file.write_text(json.dumps(rows))
     joblib.dump(estimator, known.joblib_file)
     return known

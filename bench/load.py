@@ -21,6 +21,7 @@ from bench.sockets import Answer, Drive, Script
 clock = time.perf_counter
 START_DELAY_S = 0.05  # the first job of an open loop must not find its client still connecting
 PARKING_S = 2.0  # nor those that are to be parked still on their way
+REFUSED_S = 0.05  # after which a wait that the server had no room for is asked for again
 PREPARED_ROWS = 100_000  # of all the different requests together
 
 
@@ -54,13 +55,14 @@ class Seen:
 
 @dataclass(slots=True)
 class Report:
-    """seconds: from the first submit to the last answer. cpu_s: of this process while it drove."""
+    """seconds: from the first submit to the last answer. cpu_s: of this process while it drove. refused: fetches."""
 
     seen: list[Seen]
     seconds: float
     cpu_s: float
     requests: int
     parked: int = 0
+    refused: int = 0
 
 
 class Load:
@@ -69,10 +71,11 @@ class Load:
         self._dialect: Dialect = DIALECTS[order.dialect]
         self._polling_s = self._dialect.polling_s if order.polling_s is None else order.polling_s
         self._rows: list[dict[str, Any]] = json.loads(Path(order.rows_file).read_text())
-        self._places = max(1, min(len(self._rows), PREPARED_ROWS // order.rows_per_job))
+        self._places = max(1, min(len(self._rows), PREPARED_ROWS // max(1, order.rows_per_job)))
         self._seen: list[Seen] = []
         self._requests = 0
         self._parked = 0
+        self._refused = 0
         self._measured = 0
         self._prepared: dict[int, bytes] = {}
 
@@ -88,7 +91,7 @@ class Load:
         for seen in self._seen:
             if isinstance(seen.end, bytes):
                 seen.end = self._dialect.probabilities(seen.end)
-        return Report(self._seen, seconds, cpu_s, self._requests, self._parked)
+        return Report(self._seen, seconds, cpu_s, self._requests, self._parked, self._refused)
 
     def _prepare(self, *, is_waiting: bool) -> None:
         """Makes the requests before the clock runs."""
@@ -168,10 +171,13 @@ class Load:
             if self._dialect.is_answer(status, body):
                 seen.ended_at, seen.end = clock(), body
                 return
-            if status not in (200, 202):
+            if status == 503:
+                self._refused += 1
+                yield clock() + REFUSED_S
+            elif status not in (200, 202):
                 seen.ended_at, seen.end = clock(), f"{status} {body[:200]!r}"
                 return
-            if self._polling_s:
+            elif self._polling_s:
                 yield clock() + self._polling_s
 
     def _park(self, job_id: str) -> Script:

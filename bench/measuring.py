@@ -28,6 +28,7 @@ class Measured:
     generator_cpu_s: float
     requests: int
     parked: int
+    refused: int
 
     @property
     def jobs_per_s(self) -> float:
@@ -90,4 +91,5 @@ def measure(stack: Stack, shape: str, **what: Any) -> Measured:
         generator_cpu_s=report["cpu_s"],
         requests=report["requests"],
         parked=report["parked"],
+        refused=report["refused"],
     )

@@ -58,6 +58,8 @@ class Run:
         measured = measure(stack, shape, **what)
         self.answers[stack.name] += measured.jobs
         self.wrong[stack.name] += measured.wrong
+        if measured.refused:
+            self.remark(f"{stack.name} refused to hold a fetch in the figure {label or shape}; it was sent again")
         self.generator_us.append(measured.generator_us_per_request)
         kinds = " ".join(f"{kind} {us:.0f}" for kind, us in measured.cpu_us_by_kind().items())
         p50_ms, p99_ms = measured.latency_ms(0.5), measured.latency_ms(0.99)
