@@ -6,6 +6,7 @@ python -m bench --rounds 5 --only closed,burst
 import argparse
 import json
 import signal
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -18,7 +19,7 @@ from bench.machine import machine
 from bench.plot import plot
 from bench.processes import ROOT
 from bench.report import FEWEST_ROUNDS, table, write
-from bench.run import Run
+from bench.run import BUSY, Run
 
 SERVERS = ("tutorial", "queuecast", "litserve")
 TRIAL_ROUNDS = 3  # a shorter run takes the polling intervals that were best on an idle machine with two cores
@@ -37,7 +38,8 @@ def main() -> int:
         parser.error(f"a page takes at least {FEWEST_ROUNDS} rounds")
     if unknown := [name for name in chosen if name not in FIGURES]:
         parser.error(f"no figure {', '.join(unknown)}; there are {', '.join(FIGURES)}")
-    signal.signal(signal.SIGTERM, interrupted)  # whoever ends this ends what it started
+    for ending in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(ending, interrupted)  # whoever ends this ends what it started
     with tempfile.TemporaryDirectory(prefix="queuecast-bench-") as folder:
         run = Run(fitted_titanic(Path(folder)))
         try:
@@ -47,16 +49,20 @@ def main() -> int:
             is_interrupted = True
             run.say("interrupted; stopping everything")
         finally:
+            for ending in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(ending, signal.SIG_IGN)  # an impatient second Ctrl-C would leave servers behind
             run.stop()
     results = run.results() | {"machine": machine(), "rounds": options.rounds}
     RESULTS.parent.mkdir(parents=True, exist_ok=True)
     RESULTS.write_text(json.dumps(results, indent=1))
+    if max(run.foreign_shares, default=0.0) > BUSY:
+        print("\nthe machine was busy with other things: these numbers are of little worth", file=sys.stderr)
     print(f"\n{table(results)}\nall numbers: {RESULTS.relative_to(ROOT)}")
     if options.write and not is_interrupted:
         write(PAGE, results)
         PAGE.with_suffix(".svg").write_text(plot(results))
         print(f"written: {PAGE.relative_to(ROOT)}")
-    return 1 if run.wrong["queuecast"] or run.wrong["tutorial"] else 0
+    return 1 if is_interrupted or run.failures or any(run.wrong.values()) else 0
 
 
 def take_rounds(run: Run, chosen: list[str], rounds: int) -> None:
@@ -69,7 +75,16 @@ def take_rounds(run: Run, chosen: list[str], rounds: int) -> None:
         run.say(f"round {number} of {rounds}")
         for name in chosen:
             if number <= (FIGURES[name].rounds or rounds):
-                FIGURES[name].measure(run)
+                _attempt(run, name)
+
+
+def _attempt(run: Run, name: str) -> None:
+    """Measures a figure. One that cannot be had is told, and does not take the others with it."""
+    try:
+        FIGURES[name].measure(run)
+    except (OSError, subprocess.SubprocessError) as error:
+        run.failures.append(name)
+        run.remark(f"the figure {name} failed: {error}")
 
 
 def interrupted(number: int, frame: FrameType | None) -> None:

@@ -8,14 +8,14 @@ import json
 import random
 import sys
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Generator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from itertools import count
 from pathlib import Path
 from typing import Any
 
-from bench.dialects import DIALECTS, Dialect, http
+from bench.dialects import DIALECTS, Dialect, between, http
 from bench.sockets import Answer, Drive, Script
 
 clock = time.perf_counter
@@ -55,7 +55,10 @@ class Seen:
 
 @dataclass(slots=True)
 class Report:
-    """seconds: from the first submit to the last answer. cpu_s: of this process while it drove. refused: fetches."""
+    """seconds: from the first submit to the last answer. cpu_s: of this process while it drove. refused: fetches.
+
+    refusals: of requests that were to be parked, by the code of the error.
+    """
 
     seen: list[Seen]
     seconds: float
@@ -63,6 +66,7 @@ class Report:
     requests: int
     parked: int = 0
     refused: int = 0
+    refusals: dict[str, int] = field(default_factory=dict)
 
 
 class Load:
@@ -76,6 +80,7 @@ class Load:
         self._requests = 0
         self._parked = 0
         self._refused = 0
+        self._refusals: Counter[str] = Counter()
         self._measured = 0
         self._prepared: dict[int, bytes] = {}
 
@@ -91,7 +96,7 @@ class Load:
         for seen in self._seen:
             if isinstance(seen.end, bytes):
                 seen.end = self._dialect.probabilities(seen.end)
-        return Report(self._seen, seconds, cpu_s, self._requests, self._parked, self._refused)
+        return Report(self._seen, seconds, cpu_s, self._requests, self._parked, self._refused, dict(self._refusals))
 
     def _prepare(self, *, is_waiting: bool) -> None:
         """Makes the requests before the clock runs."""
@@ -188,6 +193,7 @@ class Load:
             status, body = yield fetch
             if status == 503:
                 self._parked -= 1
+                self._refusals[between(body, b'"code":"')] += 1
                 return
             if b'"finished_at":null' not in body:
                 return

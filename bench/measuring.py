@@ -1,6 +1,7 @@
 """One measurement: another process drives a load against a stack, and what its servers spent meanwhile is read."""
 
 import json
+import resource
 import subprocess
 import sys
 from collections import Counter
@@ -9,7 +10,7 @@ from typing import Any
 
 from bench.known_answers import wrong_answers
 from bench.load import Order
-from bench.processes import ROOT
+from bench.processes import ROOT, machine_times_s
 from bench.spread import percentile
 from bench.stacks import ONE_THREAD, Stack
 
@@ -18,7 +19,10 @@ LOAD_WAIT_S = 300.0
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What a load saw. cpu_s: by process of the servers; generator_cpu_s is the load's own and in no other number."""
+    """What a load saw. cpu_s: by process of the servers; generator_cpu_s is the load's own and in no other number.
+
+    foreign_share: of all cores' time, what went to neither of them. On an idle machine that is a few hundredths.
+    """
 
     jobs: int
     wrong: int
@@ -29,6 +33,8 @@ class Measured:
     requests: int
     parked: int
     refused: int
+    refusals: dict[str, int]
+    foreign_share: float
 
     @property
     def jobs_per_s(self) -> float:
@@ -63,7 +69,7 @@ def kind_of_process(name: str) -> str:
 def measure(stack: Stack, shape: str, **what: Any) -> Measured:
     """Drives one order and checks every answer. Raises OSError when a process of the stack, or the load, ended."""
     order = Order(shape=shape, dialect=stack.name, port=stack.port, rows_file=str(stack.known.rows_file), **what)
-    before = stack.cpu_s()
+    before, busy_s, all_s, load_s = stack.cpu_s(), *machine_times_s(), ended_children_s()
     ended = subprocess.run(
         [sys.executable, "-m", "bench.load"],
         input=json.dumps(asdict(order)).encode(),
@@ -74,6 +80,8 @@ def measure(stack: Stack, shape: str, **what: Any) -> Measured:
         check=False,
     )
     after = stack.cpu_s()
+    busy_s, all_s, load_s = machine_times_s()[0] - busy_s, machine_times_s()[1] - all_s, ended_children_s() - load_s
+    spent = {name: seconds - before.get(name, 0.0) for name, seconds in after.items()}
     stack.processes.require_running()
     if ended.returncode:
         raise OSError(f"the load on {stack.name} ended with code {ended.returncode}")
@@ -87,9 +95,16 @@ def measure(stack: Stack, shape: str, **what: Any) -> Measured:
         wrong=len(wrong),
         seconds=report["seconds"],
         latencies_s=[job["ended_at"] - job["started_at"] for job in seen],
-        cpu_s={name: seconds - before.get(name, 0.0) for name, seconds in after.items()},
+        cpu_s=spent,
         generator_cpu_s=report["cpu_s"],
         requests=report["requests"],
         parked=report["parked"],
         refused=report["refused"],
+        refusals=report["refusals"],
+        foreign_share=max(0.0, busy_s - load_s - sum(spent.values())) / all_s,
     )
+
+
+def ended_children_s() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime

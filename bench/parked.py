@@ -33,7 +33,8 @@ def parked(run: Run) -> None:
     run.note("parked.400.count", beside.parked)
     run.note("parked.400.p99_ms", beside.latency_ms(0.99) if beside.parked == PARKED else math.nan)
     if beside.parked < PARKED:
-        run.remark(f"only {beside.parked} of {PARKED} long-polls could be parked; the others were answered 503")
+        codes = ", ".join(beside.refusals)
+        run.remark(f"only {beside.parked} of {PARKED} long-polls could be parked; the others were answered 503 {codes}")
 
 
 def waiting_jobs(stack: Stack, count: int) -> list[str]:

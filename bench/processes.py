@@ -99,6 +99,13 @@ def cpu_times_s(pid: int) -> tuple[float, float]:
     return own / TICKS_PER_S, ended / TICKS_PER_S
 
 
+def machine_times_s() -> tuple[float, float]:
+    """Seconds that all cores together were busy, and that there were in all, since the machine started (proc(5))."""
+    ticks = [int(each) for each in Path("/proc/stat").read_text().partition("\n")[0].split()[1:9]]
+    idle = ticks[3] + ticks[4]  # idle and waiting for a disk
+    return (sum(ticks) - idle) / TICKS_PER_S, sum(ticks) / TICKS_PER_S
+
+
 def descendants(pid: int) -> list[int]:
     found: list[int] = []
     for task in Path(f"/proc/{pid}/task").glob("*/children"):

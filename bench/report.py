@@ -79,13 +79,14 @@ def _conditions(results: dict[str, Any]) -> str:
     answers = ", ".join(
         f"{results['wrong'].get(name, 0)} of {count:,} of {name}" for name, count in results["answers"].items()
     )
-    polling = results["polling_s"]
+    polling, foreign = results["polling_s"], results["foreign_shares"]
     return (
         f"Measured on {at['date']}: {at['cores']} cores ({at['cpu']}), {at['system']}, Python {at['python']}, "
         f"{at['redis']}; {results['rounds']} rounds. Wrong answers: {answers}. The tutorial's client polls every "
         f"{1000 * polling['closed']:.0f} ms, in the open loop every {1000 * polling['open']:.0f} ms: what was best for "
         f"it in this run. The load itself took {number(median(results['generator_us']))} µs of CPU a request, "
-        "which is in no other number."
+        "which is in no other number; anything else on the machine took "
+        f"{median(foreign):.0%} of its cores at the median, {max(foreign):.0%} at most."
     )
 
 

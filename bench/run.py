@@ -11,6 +11,8 @@ from bench.known_answers import Known
 from bench.measuring import Measured, measure
 from bench.stacks import LitServeStack, QueuecastStack, Stack, TutorialStack
 
+BUSY = 0.1  # from here on a measurement says more of the machine than of the servers
+
 
 @dataclass
 class Run:
@@ -22,6 +24,8 @@ class Run:
     answers: defaultdict[str, int] = field(default_factory=lambda: defaultdict(int))
     wrong: defaultdict[str, int] = field(default_factory=lambda: defaultdict(int))
     generator_us: list[float] = field(default_factory=list)
+    foreign_shares: list[float] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
     polling_s: dict[str, float] = field(default_factory=lambda: {"closed": 0.1, "burst": 0.1, "open": 0.01})
     started: float = field(default_factory=time.monotonic)
@@ -61,11 +65,13 @@ class Run:
         if measured.refused:
             self.remark(f"{stack.name} refused to hold a fetch in the figure {label or shape}; it was sent again")
         self.generator_us.append(measured.generator_us_per_request)
+        self.foreign_shares.append(measured.foreign_share)
         kinds = " ".join(f"{kind} {us:.0f}" for kind, us in measured.cpu_us_by_kind().items())
         p50_ms, p99_ms = measured.latency_ms(0.5), measured.latency_ms(0.99)
         self.say(
             f"{label or shape:12} {stack.name:10} {measured.jobs_per_s:7.1f} jobs/s  p50 {p50_ms:7.1f} ms  "
             f"p99 {p99_ms:7.1f} ms  {measured.wrong} of {measured.jobs} wrong  CPU us a job: {kinds}"
+            f"{f'  (others took {measured.foreign_share:.0%} of the machine)' if measured.foreign_share > BUSY else ''}"
         )
         return measured
 
@@ -88,6 +94,7 @@ class Run:
             "answers": dict(self.answers),
             "wrong": dict(self.wrong),
             "generator_us": self.generator_us,
+            "foreign_shares": self.foreign_shares,
             "remarks": self.remarks,
             "polling_s": self.polling_s,
         }

@@ -24,6 +24,7 @@ def results(**samples: list[float | None]) -> dict[str, Any]:
         "wrong": {"queuecast": 3},
         "polling_s": {"closed": 0.1, "open": 0.01},
         "generator_us": [30.0],
+        "foreign_shares": [0.01, 0.02],
         "remarks": ["a remark"],
     }
 
