@@ -1,10 +1,9 @@
 # make run needs Python >= 3.11 and nothing else: no root, no Docker, no Redis. `make help` lists the rest.
 PYTHON ?= python3
 WORKERS ?= 2
-ROUNDS ?= 20
 BIN := .venv/bin
 
-.PHONY: help run test check lint types containers chaos lock clean
+.PHONY: help run test check lint types containers chaos bench lock clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -30,10 +29,13 @@ containers: .venv/dev.stamp ## the stack in real containers, built and tried (ne
 	@QUEUECAST_REQUIRE_SERVICES=1 $(BIN)/python -m pytest tests/containers
 
 chaos: .venv/dev.stamp ## kills, freezes and fills the parts under load: make chaos [ROUNDS=20] [SEED=1] [LEASE_S=4] [FAULTS=kind,kind]
-	@$(BIN)/python -m tests.chaos --rounds $(ROUNDS) $(if $(SEED),--seed $(SEED)) $(if $(LEASE_S),--lease-s $(LEASE_S)) $(if $(FAULTS),--faults $(FAULTS))
+	@$(BIN)/python -m tests.chaos --rounds $(or $(ROUNDS),20) $(if $(SEED),--seed $(SEED)) $(if $(LEASE_S),--lease-s $(LEASE_S)) $(if $(FAULTS),--faults $(FAULTS))
+
+bench: .venv/bench.stamp .venv/litserve.stamp ## measures beside a tutorial's Flask and Celery: make bench [ROUNDS=5] [ONLY=figure,figure] [WRITE=1]
+	@$(BIN)/python -m bench --rounds $(or $(ROUNDS),5) $(if $(ONLY),--only $(ONLY)) $(if $(WRITE),--write)
 
 lock: .venv/dev.stamp ## resolves requirements/*.in anew into hashed locks
-	@for name in client api worker flower run dev; do \
+	@for name in client api worker flower run dev bench litserve; do \
 	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	    requirements/$$name.in -o requirements/$$name.txt || exit 1; done
 
@@ -46,6 +48,14 @@ clean: ## removes the environment and the caches, not the data
 .venv/dev.stamp: requirements/dev.txt pyproject.toml
 	@$(MAKE) --no-print-directory environment LOCK=dev
 	@touch .venv/run.stamp
+.venv/bench.stamp: requirements/bench.txt pyproject.toml
+	@$(MAKE) --no-print-directory environment LOCK=bench
+	@touch .venv/run.stamp
+.venv/litserve.stamp: requirements/litserve.txt .venv/bench.stamp
+	@test -x .venv/litserve/bin/python || $(BIN)/python -m venv .venv/litserve
+	@echo "installing requirements/litserve.txt (a minute or so, once)"
+	@.venv/litserve/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/litserve.txt
+	@touch $@
 
 .PHONY: environment
 environment:
