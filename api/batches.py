@@ -78,7 +78,7 @@ def batches_blueprint(
         )
         try:
             return submission.batch(
-                ref, work, Terms(body.metadata, body.expires_in_s, body.timeout_s, body.priority, repeat)
+                ref, work, Terms(body.metadata, body.expires_in_s, body.timeout_s, body.priority, repeat=repeat)
             )
         except Exception:
             if body.file_id is None:

@@ -12,17 +12,23 @@ from api.events import event_stream
 from api.requests import converted, preferred_wait_s
 from api.responses import accepted, failure_problem, job_body, json_response, problem_response, revision_tag
 from api.submission import Submission, Submitted
-from api.waiting import Waiting
+from api.waiting import Waiting, Watch
 from queuecast.domain.errors import Finding, InvalidInputError, UnavailableError, WaitersFullError
 from queuecast.domain.job import Failure, Job, JobType, State
 from queuecast.ports import JobFilter, JobStore
 
 
-def waited_response(waiting: Waiting, submitted: Submitted, wait_s: float) -> Response:
-    """The answer to a submit that prefers to wait: 200 with the ended job, else 202 as without waiting."""
+def waited_response(waiting: Waiting, watch: Watch, submitted: Submitted, wait_s: float) -> Response:
+    """The answer to a submit that prefers to wait: 200 with the ended job, else 202 as without waiting.
+
+    watch: a place for the end of the job that was to be made; an earlier one takes another.
+    """
     is_replay = submitted.is_replay
     try:
-        present, result = waiting.until_final(submitted.job.id, wait_s)
+        if submitted.job.id == watch.job_id:
+            present, result = waiting.end_of(watch, wait_s)
+        else:
+            present, result = waiting.until_final(submitted.job.id, wait_s)
     except (WaitersFullError, UnavailableError):
         # The job is accepted all the same; a preference is only that (RFC 7240).
         return accepted(submitted.job, is_replay=is_replay)

@@ -9,6 +9,7 @@ from api.requests import json_body, preferred_wait_s, repeat_of, require_rows, r
 from api.responses import accepted
 from api.submission import Submission, Submitted, Terms, require_method
 from api.waiting import Waiting
+from queuecast.domain.model import Manifest
 from queuecast.domain.work import PredictionWork
 from queuecast.ports import Repeat
 
@@ -38,18 +39,22 @@ def predictions_blueprint(
         body = json_body(PredictionRequest, max_body_bytes)
         require_shallow(body.metadata, "/metadata")
         repeat = repeat_of(request.get_data())
-        submitted = submission.repeated(repeat) or _submitted(model, body, repeat)
+        job_id = submission.new_job_id()
         wait_s = preferred_wait_s(request.headers.get("Prefer", ""))
-        if wait_s is None:
-            return accepted(submitted.job, is_replay=submitted.is_replay)
-        return waited_response(waiting, submitted, wait_s)
+        with waiting.place_for(job_id, wait_s) as watch:  # before there is a job: so its end cannot be missed
+            submitted = submission.repeated(repeat) or _submitted(model, body, job_id, repeat)
+            if wait_s is None or watch is None:
+                return accepted(submitted.job, is_replay=submitted.is_replay)
+            return waited_response(waiting, watch, submitted, wait_s)
 
-    def _submitted(model: str, body: PredictionRequest, repeat: Repeat | None) -> Submitted:
-        manifest, ref = submission.resolve(model, body.version)
-        require_method(manifest, body.method)
+    def _submitted(model: str, body: PredictionRequest, job_id: str, repeat: Repeat | None) -> Submitted:
         rows = bytes(body.inputs)
-        work = PredictionWork(body.method, require_rows(manifest.signature, rows, max_rows))
-        terms = Terms(body.metadata, body.expires_in_s, body.timeout_s, body.priority, repeat)
-        return submission.predict(ref, work, rows, terms)
+
+        def checked(manifest: Manifest) -> tuple[PredictionWork, bytes]:
+            require_method(manifest, body.method)
+            return PredictionWork(body.method, require_rows(manifest.signature, rows, max_rows)), rows
+
+        terms = Terms(body.metadata, body.expires_in_s, body.timeout_s, body.priority, job_id, repeat)
+        return submission.predict(model, body.version, terms, checked)
 
     return blueprint

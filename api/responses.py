@@ -34,6 +34,7 @@ STATUSES: dict[type[errors.QueuecastError], tuple[int, str]] = {
     errors.UnknownFileError: (404, "No such file"),
     errors.IllegalMoveError: (409, "The job's state does not allow this"),
     errors.StaleWriteError: (409, "Somebody else changed it first"),
+    errors.AliasMovedError: (409, "The alias was moved meanwhile"),
     errors.ConflictError: (409, "Not possible now"),
     errors.PreconditionFailedError: (412, "Changed meanwhile"),
     errors.PreconditionRequiredError: (428, "If-Match is required"),

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from queuecast.domain.errors import (
+    AliasMovedError,
     Finding,
     InvalidInputError,
     StaleWriteError,
@@ -28,6 +29,7 @@ log = get_logger()
 
 MEMORY_LIMIT = 0.8  # of Redis's; the rest is for what was accepted already to be run and answered
 MEMORY_LOOK_S = 1.0
+LOOKS = 5  # at an alias that is moved again and again while a job is accepted
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,8 @@ class Terms:
     expires_in_s: float | None = None
     timeout_s: float | None = None
     priority: Priority = Priority.NORMAL
+    job_id: str | None = None
+    """For somebody who waits for the job before it is there; see `Submission.new_job_id`."""
     repeat: Repeat | None = None
 
 
@@ -75,6 +79,7 @@ class Submission:
         self._new_id = new_id
         self._clock = clock
         self._rules = rules
+        self._versions: dict[tuple[str, str], int] = {}
         self._memory = (float("-inf"), 0, 0)  # when it was looked at, used bytes, the most bytes
 
     def resolve(self, model: str, wanted: int | str) -> tuple[Manifest, ModelRef]:
@@ -99,9 +104,36 @@ class Submission:
         job_id = None if repeat is None else self._jobs.repeated(repeat)
         return None if job_id is None else Submitted(self._jobs.read(job_id), is_replay=True)
 
-    def predict(self, ref: ModelRef, work: PredictionWork, rows: bytes, terms: Terms) -> Submitted:
-        """rows: JSON that was checked against the signature of `ref`'s version."""
-        return self._submit(JobType.PREDICTION, ref, work, terms, rows)
+    def new_job_id(self) -> str:
+        return self._new_id("job")
+
+    def predict(
+        self, model: str, wanted: int | str, terms: Terms, checked: Callable[[Manifest], tuple[PredictionWork, bytes]]
+    ) -> Submitted:
+        """checked: the work and its rows as JSON, once they were checked against a version; called again for another.
+
+        Aliases are remembered, to save a round trip: the store says when one was moved since.
+        """
+        for _ in range(LOOKS):
+            manifest, ref = self._resolved(model, wanted)
+            work, rows = checked(manifest)
+            try:
+                return self._submit(JobType.PREDICTION, ref, work, terms, rows, checks_alias=ref.alias is not None)
+            except AliasMovedError:
+                self._versions.pop((model, ref.alias or ""), None)
+        raise StaleWriteError(
+            f"alias {wanted} of {model} was moved {LOOKS} times while the job was submitted; try again"
+        )
+
+    def _resolved(self, model: str, wanted: int | str) -> tuple[Manifest, ModelRef]:
+        version = self._versions.get((model, str(wanted))) if isinstance(wanted, str) else wanted
+        if version is None:
+            manifest, ref = self.resolve(model, wanted)
+            self._versions[model, str(wanted)] = ref.pinned_version
+            return manifest, ref
+        manifest = self._models.manifest(model, version)
+        alias = wanted if isinstance(wanted, str) else None
+        return manifest, ModelRef(model, manifest.version, alias, manifest.sha256)
 
     def train(self, ref: ModelRef, work: TrainingWork, terms: Terms) -> Submitted:
         """Raises ConflictError while another training of the model is queued or runs."""
@@ -140,11 +172,20 @@ class Submission:
                 continue
             return canceled
 
-    def _submit(self, kind: JobType, ref: ModelRef, work: Work, terms: Terms, rows: bytes = b"") -> Submitted:
+    def _submit(
+        self,
+        kind: JobType,
+        ref: ModelRef,
+        work: Work,
+        terms: Terms,
+        rows: bytes = b"",
+        *,
+        checks_alias: bool = False,
+    ) -> Submitted:
         now = self._clock()
         most_s = self._rules.timeouts_s[kind]
         job = Job(
-            id=self._new_id("job"),
+            id=terms.job_id or self.new_job_id(),
             type=kind,
             model=ref,
             created_at=now,
@@ -158,13 +199,20 @@ class Submission:
         if job.timeout_s > most_s:
             detail = f"found {job.timeout_s:g} s, expected at most {most_s:g} s for a {kind}"
             raise InvalidInputError(detail, (Finding("/timeout_s", "too_long", detail),))
-        return self._record(job.accepted(), work, rows, terms.repeat)
+        return self._record(job.accepted(), work, rows, terms.repeat, checks_alias=checks_alias)
 
     def _record(
-        self, job: Job, work: Work, rows: bytes, repeat: Repeat | None = None, letter: str | None = None
+        self,
+        job: Job,
+        work: Work,
+        rows: bytes,
+        repeat: Repeat | None = None,
+        letter: str | None = None,
+        *,
+        checks_alias: bool = False,
     ) -> Submitted:
         self._require_room()
-        accepted = self._jobs.create(job, work, rows, repeat, letter)
+        accepted = self._jobs.create(job, work, rows, repeat, letter, checks_alias=checks_alias)
         if accepted.must_ring:
             try:
                 self._bells.ring(job.lane)

@@ -7,6 +7,7 @@ import random
 import threading
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
 from typing import Self
 
@@ -29,7 +30,8 @@ def next_look_s() -> float:
 class Watch:
     """One waiter's place. Close it, or use it as a context: it is counted until then."""
 
-    def __init__(self, waiting: "Waiting", job_id: str) -> None:
+    def __init__(self, waiting: "Waiting", job_id: str, *, hears_ends_only: bool) -> None:
+        self.hears_ends_only = hears_ends_only
         self._waiting: Waiting | None = waiting
         self._jobs = waiting.jobs
         self._turnstile = waiting.turnstile
@@ -82,22 +84,32 @@ class Waiting:
 
         Raises WaitersFullError when too many wait already, UnknownJobError when there is no such job.
         """
-        return self.until(job_id, lambda job: job.is_final, timeout_s)
+        with self.watch(job_id, hears_ends_only=True) as watch:
+            return _awaited(watch, lambda job: job.is_final, timeout_s)
 
     def until(self, job_id: str, is_awaited: Callable[[Job], bool], timeout_s: float) -> tuple[Job, bytes | None]:
         """The job as it is when `is_awaited`, or when the time is up. Raises as `until_final`."""
-        deadline = time.monotonic() + timeout_s
         with self.watch(job_id) as watch:
-            while True:
-                job, result = watch.look()
-                left_s = deadline - time.monotonic()
-                if is_awaited(job) or left_s <= 0:
-                    return job, result
-                watch.wait(min(left_s, next_look_s()))
+            return _awaited(watch, is_awaited, timeout_s)
 
-    def watch(self, job_id: str) -> Watch:
+    def end_of(self, watch: Watch, timeout_s: float) -> tuple[Job, bytes | None]:
+        """The same as `until_final`, for a place that was taken before the job was there: nothing was missed."""
+        began = time.monotonic()
+        watch.wait(min(timeout_s, next_look_s()))
+        return _awaited(watch, lambda job: job.is_final, timeout_s - (time.monotonic() - began))
+
+    def place_for(self, job_id: str, wait_s: float | None) -> AbstractContextManager[Watch | None]:
+        """A place for the end of a job that is not there yet; None for who does not wait, or when too many do."""
+        if wait_s is None:
+            return nullcontext()
+        try:
+            return self.watch(job_id, hears_ends_only=True)
+        except WaitersFullError:
+            return nullcontext()
+
+    def watch(self, job_id: str, *, hears_ends_only: bool = False) -> Watch:
         """A place among the waiters. Raises WaitersFullError when too many wait already."""
-        watch = Watch(self, job_id)
+        watch = Watch(self, job_id, hears_ends_only=hears_ends_only)
         with self._lock:
             if self._count >= self._max_waiters:
                 raise WaitersFullError(f"{self._count} requests wait already, which is the most; poll the job instead")
@@ -120,10 +132,11 @@ class Waiting:
     def _listen(self) -> None:
         try:
             # Every change of every job comes through here, so a job that nobody waits for costs one look-up.
-            for job_id in self.jobs.changes():
+            for job_id, is_end in self.jobs.changes():
                 if job_id:
                     for watch in self._watches.get(job_id, ()):
-                        watch.changed.set()
+                        if is_end or not watch.hears_ends_only:
+                            watch.changed.set()
                 else:
                     self._wake_everybody()
         except Exception:
@@ -137,3 +150,13 @@ class Waiting:
             watches = [watch for each in self._watches.values() for watch in each]
         for watch in watches:
             watch.changed.set()
+
+
+def _awaited(watch: Watch, is_awaited: Callable[[Job], bool], timeout_s: float) -> tuple[Job, bytes | None]:
+    deadline = time.monotonic() + timeout_s
+    while True:
+        job, result = watch.look()
+        left_s = deadline - time.monotonic()
+        if is_awaited(job) or left_s <= 0:
+            return job, result
+        watch.wait(min(left_s, next_look_s()))

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO, NamedTuple, Protocol
 
 from queuecast.domain.batch import OutputFormat
 from queuecast.domain.job import Job, JobType, State
@@ -69,6 +69,13 @@ class Write:
     entry: str | None
 
 
+class Change(NamedTuple):
+    """A job's record was replaced. is_end: by one that will not be replaced any more."""
+
+    job_id: str
+    is_end: bool
+
+
 class JobStore(Protocol):
     """The job records: the one truth about jobs. Every call raises UnavailableError when the store is away.
 
@@ -77,12 +84,20 @@ class JobStore(Protocol):
     """
 
     def create(
-        self, job: Job, work: Work, rows: bytes = b"", repeat: Repeat | None = None, replayed_letter: str | None = None
+        self,
+        job: Job,
+        work: Work,
+        rows: bytes = b"",
+        repeat: Repeat | None = None,
+        replayed_letter: str | None = None,
+        *,
+        checks_alias: bool = False,
     ) -> Accepted:
         """Writes record, work and rows, and puts the job in its lane, all at once.
 
-        replayed_letter: the dead letter that this job replays; it is taken off the list. Raises LaneFullError,
-        StoreFullError, KeyReusedError, and ConflictError when the model has a live training already or the letter was
+        replayed_letter: the dead letter that this job replays; it is taken off the list. checks_alias: raises
+        AliasMovedError unless the job's alias names its version. Raises LaneFullError, StoreFullError,
+        KeyReusedError, and ConflictError when the model has a live training already or the letter was
         replayed before.
         """
 
@@ -126,10 +141,10 @@ class JobStore(Protocol):
     def dead_letters(self, cursor: str | None, limit: int) -> JobPage:
         """Failed jobs whose attempts were used up, newest first."""
 
-    def changes(self) -> Iterator[str]:
-        """Ids of jobs whose record was replaced, as it happens, until closed.
+    def changes(self) -> Iterator[Change]:
+        """Jobs whose record was replaced, as it happens, until closed.
 
-        Yields an empty string when it (re)connects: changes before that may have been missed.
+        One with an empty id when it (re)connects: changes before that may have been missed.
         """
 
     def memory(self) -> tuple[int, int]:

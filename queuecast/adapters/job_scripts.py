@@ -20,6 +20,10 @@ if training ~= '' then
   local holder = redis.call('GET', 'qc:training:' .. training)
   if holder then return {'training', holder, 0} end
 end
+if ARGV[16] ~= '' then
+  local version = redis.call('HGET', 'qc:aliases:' .. ARGV[16], 'alias:' .. ARGV[17])
+  if version ~= ARGV[18] then return {'moved', version or 'none', 0} end
+end
 local length = redis.call('XLEN', 'qc:lane:' .. lane)
 if length >= tonumber(ARGV[8]) then return {'full', tostring(length), 0} end
 if letter ~= '' and not redis.call('ZSCORE', 'qc:dead', letter) then return {'letter', letter, 0} end
@@ -40,7 +44,8 @@ return {'', id, enter(id, lane)}
 """
 )
 
-# Writes the next revisions of several jobs, none else between, and tells the listeners of all at once. Each has 14
+# Writes the next revisions of several jobs, none else between, and tells the listeners of all at once (with a + before
+# those that go on). Each has 14
 # arguments, which `_fields` in `queuecast.adapters.redis_jobs` lists.
 REPLACE = (
     ALLOW_OOM
@@ -80,7 +85,7 @@ local answers, written = {}, {}
 for at = 1, #ARGV, 14 do
   local answer = replace_one(at)
   answers[#answers + 1] = answer
-  if answer[1] == '' then written[#written + 1] = ARGV[at] end
+  if answer[1] == '' then written[#written + 1] = (ARGV[at + 7] == '' and '+' or '') .. ARGV[at] end
 end
 if #written > 0 then redis.call('PUBLISH', 'qc:changes', table.concat(written, ' ')) end
 return answers

@@ -4,12 +4,13 @@ import queue
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import accumulate
 
 from queuecast.adapters.job_records import decode_job, decode_work, encode, gone_job, unknown_job
 from queuecast.domain.errors import (
+    AliasMovedError,
     ConflictError,
     IllegalMoveError,
     JobStoppedError,
@@ -19,11 +20,11 @@ from queuecast.domain.errors import (
     StaleWriteError,
     UnknownJobError,
 )
-from queuecast.domain.job import Job, JobType, State
+from queuecast.domain.job import Job, JobType, ModelRef, State
 from queuecast.domain.lane import BYTES_A_CLAIM
 from queuecast.domain.model import Aliases, AliasMove, aliases_after
 from queuecast.domain.work import Work, rows_of
-from queuecast.ports import Accepted, Depth, JobFilter, JobPage, Repeat, Reservation, Standing, Write
+from queuecast.ports import Accepted, Change, Depth, JobFilter, JobPage, Repeat, Reservation, Standing, Write
 
 
 @dataclass(slots=True)
@@ -56,10 +57,19 @@ class MemoryJobs:
         self._repeats: dict[str, tuple[str, str]] = {}
         self._letters: list[str] = []
         self._gone: set[str] = set()
-        self._listeners: list[queue.SimpleQueue[str]] = []
+        self._listeners: list[queue.SimpleQueue[Change]] = []
+        self.alias_of: Callable[[str, str], int | None] = lambda model, alias: None
+        """`MemoryAliases` of the same store says which version an alias names."""
 
     def create(
-        self, job: Job, work: Work, rows: bytes = b"", repeat: Repeat | None = None, replayed_letter: str | None = None
+        self,
+        job: Job,
+        work: Work,
+        rows: bytes = b"",
+        repeat: Repeat | None = None,
+        replayed_letter: str | None = None,
+        *,
+        checks_alias: bool = False,
     ) -> Accepted:
         with self.lock:
             earlier = None if repeat is None else self.repeated(repeat)
@@ -67,6 +77,8 @@ class MemoryJobs:
                 return Accepted(earlier, must_ring=False)
             if job.type is JobType.TRAINING:
                 self._refuse_second_training(job.model.name)
+            if checks_alias:
+                self._require_alias(job.model)
             length = len(self.lanes.get(job.lane, ()))
             if length >= self._max_lane_jobs:
                 raise LaneFullError(f"{length} jobs wait in lane {job.lane}, expected fewer than {self._max_lane_jobs}")
@@ -80,6 +92,11 @@ class MemoryJobs:
             self._work[job.id] = encode(work), rows
             self._sizes[job.id] = rows_of(work), len(rows)
             return Accepted(job.id, self.enter(job.id, job.lane))
+
+    def _require_alias(self, ref: ModelRef) -> None:
+        present = self.alias_of(ref.name, ref.alias or "")
+        if present != ref.version:
+            raise AliasMovedError(f"alias {ref.alias} of {ref.name} names {present}, not {ref.version}")
 
     def _refuse_second_training(self, model: str) -> None:
         for record in map(decode_job, self._records.values()):
@@ -138,7 +155,7 @@ class MemoryJobs:
             must_ring = self._placed(job)
             listeners = list(self._listeners)
         for listener in listeners:
-            listener.put(job.id)
+            listener.put(Change(job.id, job.is_final))
         return must_ring
 
     def _placed(self, job: Job) -> bool:
@@ -185,11 +202,11 @@ class MemoryJobs:
         more = len(self._letters) > start + limit
         return JobPage([self.read(job_id) for job_id in ids], str(start + limit) if more else None)
 
-    def changes(self) -> Iterator[str]:
-        mine: queue.SimpleQueue[str] = queue.SimpleQueue()
+    def changes(self) -> Iterator[Change]:
+        mine: queue.SimpleQueue[Change] = queue.SimpleQueue()
         with self.lock:
             self._listeners.append(mine)
-        yield ""
+        yield Change("", is_end=True)
         while True:
             yield mine.get()
 
@@ -352,6 +369,8 @@ class MemoryAliases:
         self._aliases: dict[str, Aliases] = {}
         self._history: dict[str, list[AliasMove]] = {}
         self._unfiled: set[str] = set()
+        if jobs is not None:
+            jobs.alias_of = lambda model, alias: self.read(model).versions.get(alias)
 
     def read(self, model: str) -> Aliases:
         return self._aliases.get(model, Aliases())

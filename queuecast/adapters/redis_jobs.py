@@ -19,6 +19,7 @@ from redis.retry import Retry
 from queuecast.adapters.job_records import decode_job, decode_work, encode, gone_job, unknown_job
 from queuecast.adapters.job_scripts import CREATE, DELETE, READ_WORKS, REPLACE, REQUEUE
 from queuecast.domain.errors import (
+    AliasMovedError,
     ConflictError,
     IllegalMoveError,
     JobStoppedError,
@@ -30,7 +31,7 @@ from queuecast.domain.errors import (
 )
 from queuecast.domain.job import FINAL_STATES, Job, JobType, State
 from queuecast.domain.work import Work, rows_of
-from queuecast.ports import Accepted, JobFilter, JobPage, Repeat, Write
+from queuecast.ports import Accepted, Change, JobFilter, JobPage, Repeat, Write
 
 CHANNEL = "qc:changes"
 INDEX = "qc:jobs"
@@ -76,7 +77,14 @@ class RedisJobs:
         self._requeue = client.register_script(REQUEUE)
 
     def create(
-        self, job: Job, work: Work, rows: bytes = b"", repeat: Repeat | None = None, replayed_letter: str | None = None
+        self,
+        job: Job,
+        work: Work,
+        rows: bytes = b"",
+        repeat: Repeat | None = None,
+        replayed_letter: str | None = None,
+        *,
+        checks_alias: bool = False,
     ) -> Accepted:
         args = [
             job.id,
@@ -94,10 +102,17 @@ class RedisJobs:
             replayed_letter or "",
             "" if job.expires_at is None else job.expires_at,
             rows_of(work),
+            job.model.name if checks_alias else "",
+            job.model.alias or "",
+            "" if job.model.version is None else job.model.version,
         ]
         answer, detail, ring = self._durably(args) if self._durable else self._call(self._create, args=args)
         if answer == b"training":
             raise ConflictError(f"model {job.model.name} is in training already, in job {detail.decode()}")
+        if answer == b"moved":
+            raise AliasMovedError(
+                f"alias {job.model.alias} of {job.model.name} names {detail.decode()}, not {job.model.version}"
+            )
         if answer == b"full":
             raise LaneFullError(
                 f"{detail.decode()} jobs wait in lane {job.lane}, expected fewer than {self._max_lane_jobs}"
@@ -235,14 +250,14 @@ class RedisJobs:
             self._call(self._redis.zrem, DEAD, *past)
         return JobPage(found, str(start + limit - len(past)) if len(ids) > limit else None)
 
-    def changes(self) -> Iterator[str]:
+    def changes(self) -> Iterator[Change]:
         while True:
             try:
                 yield from self._heard()
             except redis.RedisError:
                 time.sleep(0.5)  # Redis is away; a waiter's own look bounds its wait meanwhile
 
-    def _heard(self) -> Iterator[str]:
+    def _heard(self) -> Iterator[Change]:
         """What one connection hears, until it breaks or its other end falls silent."""
         with self._redis.pubsub() as listener:  # type: ignore[no-untyped-call]
             listener.subscribe(CHANNEL)
@@ -258,9 +273,10 @@ class RedisJobs:
                     continue
                 is_asked = False
                 if message[0] == b"message":
-                    yield from message[2].decode().split(" ")
+                    for told in message[2].decode().split(" "):
+                        yield Change(told.lstrip("+"), is_end=told[0] != "+")
                 elif message[0] == b"subscribe":
-                    yield ""  # Redis says that the subscription stands: what changes from then on is heard
+                    yield Change("", is_end=True)  # the subscription stands: what comes from now on is heard
 
     def memory(self) -> tuple[int, int]:
         found = self._call(self._redis.info, "memory")

@@ -102,6 +102,12 @@ class StaleWriteError(QueuecastError):
     code = "stale_write"
 
 
+class AliasMovedError(QueuecastError):
+    """The alias that a job was to be accepted for names another version by now; look again."""
+
+    code = "alias_moved"
+
+
 class ConflictError(QueuecastError):
     """What was asked for is possible in principle and not now: one is already running, nothing to return to."""
 

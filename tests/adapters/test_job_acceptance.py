@@ -6,8 +6,9 @@ import pytest
 
 from queuecast.domain.errors import ConflictError, KeyReusedError, LaneFullError, QueuecastError, UnknownJobError
 from queuecast.domain.job import Job, JobType, State
+from queuecast.domain.model import AliasMove
 from queuecast.ports import Accepted, JobFilter, JobStore, Lanes, Repeat
-from tests.adapters.steps import (
+from tests.adapters.steps import (, Store
     ENDS,
     LANE,
     LOSS,
@@ -388,3 +389,56 @@ def test_a_job_is_queued_when_it_is_accepted(jobs: JobStore, lanes: Lanes) -> No
 
     assert jobs.read(job.id).state is State.QUEUED
     assert [held.job_id for held in taken(lanes, 5)] == [job.id]
+
+
+# For a version that an alias names
+
+
+def aliased(version: int) -> Job:
+    job = a_job()
+    return replace(job, model=replace(job.model, version=version, alias="champion"))
+
+
+def point(store: Store, version: int) -> None:
+    generation = store.aliases.read("titanic").generation
+    store.aliases.move("titanic", AliasMove(generation + 1, "champion", version, None, NOW, "api"))
+
+
+def test_a_job_is_accepted_for_the_version_that_its_alias_names(store: Store) -> None:
+    point(store, 3)
+
+    job = aliased(3)
+    store.jobs.create(job, PREDICTION, checks_alias=True)
+
+    assert store.jobs.read(job.id) == job
+
+
+@pytest.mark.parametrize("was_moved", [True, False])
+def test_a_job_is_not_accepted_for_a_version_that_its_alias_does_not_name(store: Store, was_moved: bool) -> None:
+    if was_moved:
+        point(store, 3)
+        point(store, 4)
+
+    job = aliased(3)
+    with pytest.raises(AliasMovedError, match="not 3"):
+        store.jobs.create(job, PREDICTION, checks_alias=True)
+
+    assert store.jobs.page(JobFilter(), None, 10).jobs == []
+    assert store.lanes.depths() == []
+
+
+def test_who_does_not_ask_for_it_is_accepted_whatever_the_alias_names(store: Store) -> None:
+    point(store, 4)
+
+    job = aliased(3)
+    store.jobs.create(job, PREDICTION)
+
+    assert store.jobs.read(job.id).model.version == 3
+
+
+def test_a_repeated_request_is_answered_with_its_job_though_the_alias_was_moved(store: Store) -> None:
+    point(store, 3)
+    first = store.jobs.create(aliased(3), PREDICTION, b"", REPEAT, checks_alias=True)
+    point(store, 4)
+
+    assert store.jobs.create(aliased(3), PREDICTION, b"", REPEAT, checks_alias=True).job_id == first.job_id

@@ -462,7 +462,7 @@ def listen(jobs: JobStore) -> Iterator[Callable[[], Listener]]:
     started: list[Listener] = []
 
     def start() -> Listener:
-        started.append(Listener(jobs.changes()))
+        started.append(Listener(change.job_id for change in jobs.changes()))
         assert started[-1].next() == ""
         return started[-1]
 

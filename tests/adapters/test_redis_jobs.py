@@ -128,7 +128,7 @@ def test_a_listener_is_greeted_only_when_the_server_has_its_subscription(own_ser
         jobs = RedisJobs(client)
         job = stored(jobs)  # so that the pool has a connection that needs no further word from the server
         os.kill(own_server.pid, signal.SIGSTOP)
-        listener = Listener(jobs.changes())
+        listener = Listener(change.job_id for change in jobs.changes())
         try:
             with pytest.raises(queue.Empty):
                 listener.next(deadline_s=0.3)
@@ -318,7 +318,7 @@ def test_a_listener_is_told_of_the_new_connection_when_the_server_is_back(own_se
     with connect(own_server.url) as client:
         jobs = RedisJobs(client)
         job = stored(jobs)
-        listener = Listener(jobs.changes())
+        listener = Listener(change.job_id for change in jobs.changes())
         assert listener.next() == ""
         own_server.kill()
         own_server.start()
@@ -331,7 +331,7 @@ def test_a_listener_hears_changes_again_when_the_server_is_back(own_server: Redi
     with connect(own_server.url) as client:
         jobs = RedisJobs(client)
         job = stored(jobs)
-        listener = Listener(jobs.changes())
+        listener = Listener(change.job_id for change in jobs.changes())
         listener.next()
         own_server.kill()
         own_server.start()
@@ -553,7 +553,7 @@ def test_ids_of_records_that_are_gone_are_forgotten(client: redis.Redis, jobs: R
 
 def test_one_message_may_name_several_jobs(own_server: RedisServer) -> None:
     with connect(own_server.url) as client:
-        listener = Listener(RedisJobs(client).changes())
+        listener = Listener(change.job_id for change in RedisJobs(client).changes())
         listener.next()
 
         client.publish(CHANNEL, "job_1 job_2 job_3")
@@ -569,7 +569,7 @@ def test_a_listener_leaves_a_connection_whose_other_end_is_gone_without_a_word(
     proxy = Proxy(own_server.port)
     url = own_server.url.replace(f":{own_server.port}", f":{proxy.port}")
     with connect(url) as client, connect(own_server.url) as direct:
-        listener = Listener(RedisJobs(client).changes())
+        listener = Listener(change.job_id for change in RedisJobs(client).changes())
         assert listener.next() == ""
         proxy.swallow()
 
@@ -585,7 +585,7 @@ def test_a_listener_that_hears_nothing_for_long_keeps_its_connection(
 ) -> None:
     monkeypatch.setattr(redis_jobs, "SILENCE_S", 0.05)
     with connect(own_server.url) as client:
-        listener = Listener(RedisJobs(client).changes())
+        listener = Listener(change.job_id for change in RedisJobs(client).changes())
         assert listener.next() == ""
 
         with pytest.raises(queue.Empty):
@@ -595,8 +595,8 @@ def test_a_listener_that_hears_nothing_for_long_keeps_its_connection(
         listener.stop(lambda: client.publish(CHANNEL, "job_2"))
 
 
-def test_more_threads_than_connections_wait_for_one(redis_url: str) -> None:
-    with connect(redis_url, max_connections=2) as client:
+def test_more_threads_than_connections_wait_for_one(own_server: RedisServer) -> None:
+    with connect(own_server.url, max_connections=2) as client:
         jobs = RedisJobs(client)
 
         assert at_once([jobs.ping] * 40) == [None] * 40

@@ -87,6 +87,7 @@ class Gateway:
         """The application; `other` replaces parts, for example a store that is away."""
         jobs, bells = other.get("jobs", self.jobs), other.get("bells", self.bells)
         aliases = other.get("aliases", self.aliases)
+        jobs.alias_of = self.jobs.alias_of = lambda model, alias: self.aliases.read(model).versions.get(alias)
         submission = Submission(jobs, bells, self.models, aliases, self.new_id, self.clock, RULES)
         parts = Parts(
             jobs=jobs,

@@ -8,7 +8,10 @@ import pytest
 from flask.testing import FlaskClient
 
 from queuecast.domain.errors import UnknownJobError
-from tests.api.conftest import PREDICTIONS, ROW, AwayBells, Gateway
+from queuecast.domain.model import AliasMove
+from queuecast.domain.signature import Layout, Signature
+from queuecast.domain.work import Method
+from tests.api.conftest import COLUMNS, PREDICTIONS, ROW, AwayBells, Gateway
 
 TRAINING_FILE = ",".join([*ROW, "survived"]).encode() + b"\n"
 
@@ -209,3 +212,35 @@ def test_a_priority_chooses_the_lane(gateway: Gateway, http: FlaskClient, priori
     answer = http.post(PREDICTIONS, json={"inputs": [ROW], **given})
 
     assert gateway.jobs.read(answer.json["id"]).lane == f"prediction/titanic/1/predict{lane}"
+
+
+def test_an_alias_that_was_moved_since_the_last_submit_is_looked_up_anew(gateway: Gateway, http: FlaskClient) -> None:
+    first = http.post(PREDICTIONS, json={"inputs": [ROW]})
+    second_version = gateway.publish().version
+    move = AliasMove(2, "champion", second_version, 1, gateway.clock(), "api")
+    gateway.aliases.move("titanic", move)
+
+    second = http.post(PREDICTIONS, json={"inputs": [ROW]})
+
+    assert [each.json["model"]["version"] for each in (first, second)] == [1, second_version]
+    assert gateway.bells.rung == ["prediction/titanic/1/predict", f"prediction/titanic/{second_version}/predict"]
+
+
+def test_rows_are_checked_against_the_version_that_runs_them_when_the_alias_was_moved(
+    gateway: Gateway, http: FlaskClient
+) -> None:
+    http.post(PREDICTIONS, json={"inputs": [ROW]})
+    signature = Signature(Layout.FRAME, COLUMNS[:1], (Method.PREDICT,), ({"age": 1.0},))
+    version = gateway.publish(signature=signature).version
+    gateway.aliases.move("titanic", AliasMove(2, "champion", version, 1, gateway.clock(), "api"))
+
+    answer = http.post(PREDICTIONS, json={"inputs": [ROW]})
+
+    assert (answer.status_code, answer.json["errors"][0]["pointer"]) == (422, "/inputs/0/alone")
+
+
+def test_an_alias_that_is_gone_since_the_last_submit_is_refused(gateway: Gateway, http: FlaskClient) -> None:
+    http.post(PREDICTIONS, json={"inputs": [ROW]})
+    gateway.aliases.rebuild("titanic", [], 1)
+
+    assert http.post(PREDICTIONS, json={"inputs": [ROW]}).status_code == 404

@@ -88,10 +88,17 @@ class FickleJobs(MemoryJobs):
             raise UnavailableError("Redis does not answer")
 
     def create(
-        self, job: Job, work: Work, rows: bytes = b"", repeat: Repeat | None = None, replayed_letter: str | None = None
+        self,
+        job: Job,
+        work: Work,
+        rows: bytes = b"",
+        repeat: Repeat | None = None,
+        replayed_letter: str | None = None,
+        *,
+        checks_alias: bool = False,
     ) -> Accepted:
         self.require_there()
-        return super().create(job, work, rows, repeat, replayed_letter)
+        return super().create(job, work, rows, repeat, replayed_letter, checks_alias=checks_alias)
 
     def read(self, job_id: str) -> Job:
         self.require_there()
