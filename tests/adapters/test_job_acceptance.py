@@ -4,16 +4,24 @@ from dataclasses import replace
 
 import pytest
 
-from queuecast.domain.errors import ConflictError, KeyReusedError, LaneFullError, QueuecastError, UnknownJobError
+from queuecast.domain.errors import (
+    AliasMovedError,
+    ConflictError,
+    KeyReusedError,
+    LaneFullError,
+    QueuecastError,
+    UnknownJobError,
+)
 from queuecast.domain.job import Job, JobType, State
 from queuecast.domain.model import AliasMove
 from queuecast.ports import Accepted, JobFilter, JobStore, Lanes, Repeat
-from tests.adapters.steps import (, Store
+from tests.adapters.steps import (
     ENDS,
     LANE,
     LOSS,
     WORKER,
     MakeStore,
+    Store,
     claimed,
     dead,
     ended,
