@@ -197,7 +197,8 @@ class Lanes(Protocol):
         """The oldest jobs that wait, and whether more are left that a bell must be rung for.
 
         As many as have `rows` rows and `BYTES_A_CLAIM` together, and one at least. attends: the worker is back in a
-        moment, so no bell is needed for jobs that come meanwhile; until it finds the lane empty, or leaves.
+        moment, so no bell is needed for jobs that come meanwhile; until it finds the lane empty, or leaves. Others find
+        nothing there for a moment, unless more waits than half of what they may take.
         """
 
     def leave(self, lane: str) -> bool:

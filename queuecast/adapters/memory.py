@@ -38,6 +38,9 @@ class Entry:
     renewed_at: float = 0.0
 
 
+ATTENDED_S = 0.1
+
+
 class MemoryJobs:
     """Job records, and the lanes that `MemoryLanes` shows."""
 
@@ -46,7 +49,7 @@ class MemoryJobs:
         self.lanes: dict[str, list[Entry]] = {}
         self.bells: dict[str, float] = {}
         self.delayed: dict[str, float] = {}
-        self.attended: set[str] = set()
+        self.attended: dict[str, tuple[str, float]] = {}
         self.taken: Counter[str] = Counter()
         self._max_lane_jobs = max_lane_jobs
         self._next_entry = 0
@@ -238,7 +241,7 @@ class MemoryJobs:
             if not self.lanes[lane]:
                 del self.lanes[lane]
                 self.bells.pop(lane, None)
-                self.attended.discard(lane)
+                self.attended.pop(lane, None)
                 del self.taken[lane]
 
 
@@ -253,19 +256,22 @@ class MemoryLanes:
             if answers_bell:
                 self._jobs.bells.pop(lane, None)
             waiting = [entry for entry in self._jobs.lanes.get(lane, ()) if entry.worker is None]
+            attendant, since = self._jobs.attended.get(lane, (worker, 0.0))
+            if attendant != worker and time.time() - since < ATTENDED_S and len(waiting) * 2 < rows:
+                return [], False
             found = waiting[: _within(waiting, rows)]
             for entry in found:
                 entry.worker, entry.renewed_at = worker, time.time()
             self._jobs.taken[lane] += len(found)
-            self._jobs.attended.discard(lane)
+            self._jobs.attended.pop(lane, None)
             if found and attends:
-                self._jobs.attended.add(lane)
+                self._jobs.attended[lane] = worker, time.time()
             must_ring = len(waiting) > len(found) and self._jobs.must_ring(lane)
             return [Reservation(lane, entry.id, entry.job_id, worker) for entry in found], must_ring
 
     def leave(self, lane: str) -> bool:
         with self._jobs.lock:
-            self._jobs.attended.discard(lane)
+            self._jobs.attended.pop(lane, None)
             is_waiting = any(entry.worker is None for entry in self._jobs.lanes.get(lane, ()))
             return is_waiting and self._jobs.must_ring(lane)
 
@@ -318,7 +324,7 @@ class MemoryLanes:
 
     def note_bell(self, lane: str) -> None:
         with self._jobs.lock:
-            self._jobs.attended.discard(lane)
+            self._jobs.attended.pop(lane, None)
             if lane in self._jobs.lanes:
                 self._jobs.bells[lane] = time.time()
 

@@ -18,6 +18,7 @@ from redis.retry import Retry
 
 from queuecast.adapters.job_records import decode_job, decode_work, encode, gone_job, unknown_job
 from queuecast.adapters.job_scripts import CREATE, DELETE, READ_WORKS, REPLACE, REQUEUE
+from queuecast.adapters.redis_together import RedisTogether
 from queuecast.domain.errors import (
     AliasMovedError,
     ConflictError,
@@ -68,6 +69,7 @@ class RedisJobs:
 
     def __init__(self, client: redis.Redis, *, max_lane_jobs: int = 10_000, durable: bool = False) -> None:
         self._redis = client
+        self._together = RedisTogether(client)
         self._max_lane_jobs = max_lane_jobs
         self._durable = durable
         self._create = client.register_script(CREATE)
@@ -106,7 +108,10 @@ class RedisJobs:
             job.model.alias or "",
             "" if job.model.version is None else job.model.version,
         ]
-        answer, detail, ring = self._durably(args) if self._durable else self._call(self._create, args=args)
+        if self._durable:
+            answer, detail, ring = self._durably(args)
+        else:
+            answer, detail, ring = self._call(self._together.script, self._create, args)
         if answer == b"training":
             raise ConflictError(f"model {job.model.name} is in training already, in job {detail.decode()}")
         if answer == b"moved":
@@ -151,7 +156,7 @@ class RedisJobs:
         return self.read_with_result(job_id)[0]
 
     def read_with_result(self, job_id: str) -> tuple[Job, bytes | None]:
-        record, result = self._call(self._redis.hmget, _key(job_id), ["record", "result"])
+        record, result = self._call(self._together.call, "HMGET", _key(job_id), "record", "result")
         if record is None:
             raise self._missing(job_id)
         return decode_job(record), result

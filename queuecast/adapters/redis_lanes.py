@@ -17,6 +17,7 @@ LANES = "qc:lanes"
 GROUP = "workers"
 MOST_A_LOOK = 500  # reservations of one lane that one look returns; the next look has the rest
 FORGOTTEN_AFTER_S = 3600.0
+ATTENDED_MS = 100  # since its last claim an attendant is taken to be there: it said that it is back in a moment
 
 _LAST_READ = """
 local function last_read(key)
@@ -40,6 +41,9 @@ if redis.call('EXISTS', key) == 0 then
   return {{}, 0}
 end
 local waiting = redis.call('XRANGE', key, '(' .. last_read(key), '+', 'COUNT', most_rows)
+local attendant, since = string.match(redis.call('HGET', 'qc:attended', lane) or '', '^(.*) (%d+)$')
+local is_served = attendant and attendant ~= ARGV[2] and now_ms() - since < tonumber(ARGV[7])
+if is_served and #waiting * 2 < most_rows then return {{}, 0} end
 local found, rows, bytes = {}, 0, 0
 for _, entry in ipairs(waiting) do
   rows, bytes = rows + (tonumber(entry[2][4]) or 1), bytes + (tonumber(entry[2][6]) or 0)
@@ -50,7 +54,7 @@ if #found > 0 then
   redis.call('XREADGROUP', 'GROUP', 'workers', ARGV[2], 'COUNT', #found, 'STREAMS', key, '>')
   redis.call('HINCRBY', 'qc:taken', lane, #found)
 end
-if #found > 0 and ARGV[6] == '1' then redis.call('HSET', 'qc:attended', lane, ARGV[2])
+if #found > 0 and ARGV[6] == '1' then redis.call('HSET', 'qc:attended', lane, ARGV[2] .. ' ' .. now_ms())
 else redis.call('HDEL', 'qc:attended', lane) end
 local are_more = #found < #waiting
 if not are_more and #waiting == most_rows then
@@ -190,7 +194,7 @@ class RedisLanes:
     def reserve(
         self, lane: str, worker: str, rows: int, *, answers_bell: bool, attends: bool = False
     ) -> tuple[list[Reservation], bool]:
-        args = [lane, worker, rows, int(answers_bell), BYTES_A_CLAIM, int(attends)]
+        args = [lane, worker, rows, int(answers_bell), BYTES_A_CLAIM, int(attends), ATTENDED_MS]
         found, ring = translated(self._reserve, args=args)
         return [Reservation(lane, entry.decode(), job_id.decode(), worker) for entry, job_id in found], ring == 1
 

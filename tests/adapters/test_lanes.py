@@ -121,6 +121,35 @@ def test_a_backlog_that_one_claim_does_not_take_needs_another_worker(jobs: JobSt
     assert [attend(lanes), attend(lanes)] == [True, True]
 
 
+def test_while_a_worker_attends_the_lane_another_finds_nothing_there(jobs: JobStore, lanes: Lanes) -> None:
+    submit(jobs)
+    attend(lanes)
+    job = stored(jobs)
+
+    assert lanes.reserve(LANE, "host:8", 16, answers_bell=True) == ([], False)
+    assert ids(lanes.reserve(LANE, WORKER, 16, answers_bell=False, attends=True)[0]) == [job.id]
+
+
+def test_a_backlog_is_shared_with_whoever_attends_the_lane(jobs: JobStore, lanes: Lanes) -> None:
+    submit(jobs)
+    attend(lanes)
+    backlog = [stored(jobs).id for _ in range(8)]
+
+    assert ids(lanes.reserve(LANE, "host:8", 16, answers_bell=True)[0]) == backlog
+
+
+def test_a_worker_that_attended_and_was_not_heard_of_for_a_moment_keeps_nobody_out(
+    jobs: JobStore, lanes: Lanes
+) -> None:
+    submit(jobs)
+    attend(lanes)
+    job = stored(jobs)
+
+    found = until(lambda: ids(lanes.reserve(LANE, "host:8", 16, answers_bell=True)[0]))
+
+    assert found == [job.id]
+
+
 def test_a_lane_whose_worker_may_be_gone_can_be_rung_for(jobs: JobStore, lanes: Lanes) -> None:
     """The reaper notes a bell for a lane that waits with none: whoever attended it did not come back in time."""
     submit(jobs)

@@ -1,0 +1,87 @@
+"""Commands of many threads in few round trips: who comes while another's are under way goes with the next.
+
+A thread that calls Redis by itself gives up Python's lock three times and more and gets it back each time only after
+others; among the many threads of a gateway that cost more than the call. Here one thread sends what all have queued,
+as one pipeline, and wakes them; alone, it does what it would have done anyway, and waits for nobody.
+"""
+
+import threading
+from typing import Any
+
+import redis
+
+MOST_TOGETHER = 128  # beyond that, who came first waits for others without need
+
+
+class _Turn:
+    """One thread's command, and a lock that is held until it is answered or is to be sent by the thread itself."""
+
+    __slots__ = ("answer", "command", "is_answered", "wake")
+
+    def __init__(self, command: tuple[Any, ...]) -> None:
+        self.command = command
+        self.answer: Any = None
+        self.is_answered = False
+        self.wake = threading.Lock()
+        self.wake.acquire()
+
+
+class RedisTogether:
+    """Safe to share between threads."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._redis = client
+        self._lock = threading.Lock()
+        self._queue: list[_Turn] = []
+        self._is_sending = False
+
+    def call(self, *command: Any) -> Any:
+        """What Redis answers to one command, as bytes and lists. Raises what redis-py raises."""
+        turn = _Turn(command)
+        with self._lock:
+            self._queue.append(turn)
+            must_wait = self._is_sending
+            self._is_sending = True
+        if must_wait:
+            turn.wake.acquire()
+        if not turn.is_answered:
+            self._send()
+        if isinstance(turn.answer, Exception):
+            raise turn.answer
+        return turn.answer
+
+    def script(self, script: Any, args: list[Any]) -> Any:
+        """script: as redis-py registers it; it is loaded where Redis does not have it, after a restart for example."""
+        try:
+            return self.call("EVALSHA", script.sha, 0, *args)
+        except redis.exceptions.NoScriptError:
+            return script(args=args)
+
+    def _send(self) -> None:
+        """Sends what is queued, the own command among it, and leaves the rest to the first of those that wait."""
+        with self._lock:
+            turns, self._queue = self._queue[:MOST_TOGETHER], self._queue[MOST_TOGETHER:]
+        try:
+            answers = self._answers([turn.command for turn in turns])
+        except Exception as error:  # the connection broke: it is everybody's, and who waits must hear of it
+            answers = [error] * len(turns)
+        with self._lock:
+            for turn, answer in zip(turns, answers, strict=True):
+                turn.answer, turn.is_answered = answer, True
+            heir = self._queue[0] if self._queue else None
+            self._is_sending = heir is not None
+        for turn in turns:
+            turn.wake.release()
+        if heir is not None:
+            heir.wake.release()
+
+    def _answers(self, commands: list[tuple[Any, ...]]) -> list[Any]:
+        if len(commands) == 1:
+            try:
+                return [self._redis.execute_command(*commands[0])]  # type: ignore[no-untyped-call]
+            except redis.ResponseError as error:
+                return [error]
+        pipe = self._redis.pipeline(transaction=False)
+        for command in commands:
+            pipe.execute_command(*command)  # type: ignore[no-untyped-call]
+        return pipe.execute(raise_on_error=False)
