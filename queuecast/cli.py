@@ -27,6 +27,7 @@ from queuecast.row_sources import USE_OUTPUT, read_rows
 from queuecast.table_files import output_format_of
 
 PRIORITIES = ("low", "normal", "high")
+LISTED_TYPES = [kind.value for kind in JobType if kind is not JobType.CHUNK]
 QUICK_S = 2  # most predictions are done by then, and need neither a second request nor a progress line
 NOTED_PAUSE_S = 0.5  # a shorter pause is over before it is read about
 NO_FILES = bulk_runs.Outputs(None, None)
@@ -211,7 +212,7 @@ def train(
 
 @main.group(invoke_without_command=True)
 @click.option("--state", type=click.Choice([state.value for state in State]), help="Only jobs in this state.")
-@click.option("--type", "kind", type=click.Choice([kind.value for kind in JobType]), help="Only jobs of this type.")
+@click.option("--type", "kind", type=click.Choice(LISTED_TYPES), help="Only jobs of this type.")
 @click.option("--model", help="Only jobs of this model.")
 @click.option("--limit", default=20, show_default=True, type=click.IntRange(1), help="How many, newest first.")
 @json_option

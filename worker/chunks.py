@@ -27,7 +27,7 @@ from queuecast.ports import BatchBoards, BatchFiles, FileStore, ModelRegistry
 from worker.batches import BATCH_ENDED, Batches
 from worker.disk import room_needed
 from worker.estimators import Estimators
-from worker.execution import Result
+from worker.orders import Result
 from worker.outputs import answer_columns, write_errors, write_part
 from worker.tables import BadRow, Part, read_cut
 

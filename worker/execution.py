@@ -7,20 +7,18 @@ late is harmless here: a job that is not queued is not claimed, and a run that l
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
-import msgspec
-
-from queuecast.domain.errors import JobStoppedError, QueuecastError, UnavailableError, UnknownJobError
-from queuecast.domain.job import Failure, Job, JobType, ModelRef, Progress, State, failure_of
+from queuecast.domain.errors import JobStoppedError, UnavailableError, UnknownJobError
+from queuecast.domain.job import Job, JobType, Progress, State
 from queuecast.domain.lane import kind_of, next_limit
-from queuecast.domain.retry import after_loss, is_transient
-from queuecast.domain.work import Work, rows_of
+from queuecast.domain.work import rows_of
 from queuecast.logs import get_logger
 from queuecast.ports import Clock, Doorbell, JobStore, Lanes, Reservation
+from worker.endings import Endings
 from worker.leases import Hold, Leases, StopReason
-from worker.writes import Move, Writes
+from worker.orders import Call, FannedOut, Order, Report, Result, Rules, Runner, SharedRunner
+from worker.writes import Writes
 
 log = get_logger()
 
@@ -28,73 +26,6 @@ SLICE_S = 0.25  # how long one message may keep a worker with one lane, so that 
 # Whoever is back so soon needs no help: one worker's larger calls cost less than two workers' small ones, and a bell
 # costs more than it saves. When more waits than one claim takes, others are rung for all the same.
 QUICK_CLAIM_S = 0.025
-SHOWN_CALLS = 20
-
-Report = Callable[[Progress], None]
-"""Stores a run's progress. Raises JobStoppedError when the run must end."""
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What a run has to say, as JSON values, and the version that it made or ran on."""
-
-    value: dict[str, Any]
-    model: ModelRef | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class FannedOut:
-    """A run whose job goes on as many. `then` starts them, once no worker holds the job any more."""
-
-    progress: Progress
-    then: Callable[[], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """A claimed job with what it asks for."""
-
-    job: Job
-    work: Work
-    rows: bytes
-
-
-Runner = Callable[[Job, Work, bytes, Report], Result | FannedOut]
-SharedRunner = Callable[[list[Order]], list[Result | Exception]]
-"""Runs jobs of one lane in one call; says of each what came of it, in their order."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """The settings that say how runs end."""
-
-    lease_s: float
-    retention_s: float
-    max_result_bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """What was answered at once, for the log and for Flower."""
-
-    jobs: int
-    rows: int
-
-
-def summary_of(calls: list[Call]) -> str:
-    """What Flower shows of an answered bell: each call with its jobs and rows, where they are few."""
-    jobs, rows = sum(call.jobs for call in calls), sum(call.rows for call in calls)
-    told = ", ".join(f"{call.jobs}/{call.rows}" for call in calls[:SHOWN_CALLS])
-    more = ", ..." if len(calls) > SHOWN_CALLS else ""
-    return f"{jobs} jobs, {rows} rows in {len(calls)} calls" + (f" (jobs/rows: {told}{more})" if calls else "")
-
-
-@dataclass(frozen=True, slots=True)
-class Ending:
-    """How a run ended: the move for it, and what it leaves."""
-
-    move: Callable[[Job], Job]
-    result: bytes | None = None
 
 
 class Execution:
@@ -118,7 +49,6 @@ class Execution:
         self._runners = runners
         self._shared_runners = shared_runners or {}
         self._clock = clock
-        self._jitter = jitter
         self._worker = worker
         self._rules = rules
         self._end_process = end_process
@@ -126,6 +56,7 @@ class Execution:
         self._quick_lanes: set[str] = set()
         self._leases = Leases(lanes, rules.lease_s, stop_by, self._give_up)
         self._writes = Writes(jobs, lanes, bells, self._leases)
+        self._endings = Endings(self._writes, clock, jitter, rules)
 
     def answer(self, lane: str) -> list[Call]:
         """Runs what waits in the lane, for a while. Raises UnavailableError when the store is away."""
@@ -216,7 +147,7 @@ class Execution:
             return Call(0, 0)
         orders = [order for _, order in claimed]
         kind = orders[0].job.type
-        endings = self._endings(orders, lambda: self._shared_runners[kind](orders))
+        endings = self._endings.of_all(orders, lambda: self._shared_runners[kind](orders))
         moved = [
             (each, ending.move(order.job), ending.result)
             for (each, order), ending in zip(claimed, endings, strict=True)
@@ -224,7 +155,7 @@ class Execution:
         written = self._writes.together(moved)
         for (each, order), ending, is_written in zip(claimed, endings, written, strict=True):
             if not is_written:  # somebody wrote meanwhile, or the answer was lost
-                self._finish(each, order.job, ending.move, ending.result)
+                self._endings.finish(each, order.job, ending.move, ending.result)
         call = Call(len(claimed), sum(rows_of(order.work) for order in orders))
         log.info("call_ended", lane=claimed[0][0].lane, jobs=call.jobs, rows=call.rows)
         return call
@@ -242,32 +173,6 @@ class Execution:
             self._leases.started(each, job)
             claimed.append((each, replace(order, job=job)))
         return claimed
-
-    def _endings(self, orders: list[Order], run: Callable[[], list[Result | Exception]]) -> list[Ending]:
-        try:
-            found = run()
-        except Exception as error:  # the model could not be loaded: nobody has an answer
-            found = [error] * len(orders)
-        return [self._ending(order.job, each) for order, each in zip(orders, found, strict=True)]
-
-    def _ending(self, job: Job, found: Result | Exception) -> Ending:
-        if isinstance(found, Result):
-            try:
-                encoded = msgspec.json.encode(found.value)
-            except Exception as error:  # an estimator returns what it likes
-                found = error
-            else:
-                if len(encoded) <= self._rules.max_result_bytes:
-                    model = found.model
-                    return Ending(lambda present: self._succeeded(present, model), encoded)
-                found = _too_large(len(encoded), self._rules.max_result_bytes)
-        if isinstance(found, QueuecastError):
-            ended = self._lost if is_transient(found) else self._failed
-            failure = failure_of(found)
-            return Ending(lambda present: ended(present, failure))
-        log.error("run_crashed", job_id=job.id, exc_info=found)
-        crash = Failure("run_failed", f"{type(found).__name__}: {found}")
-        return Ending(lambda present: self._failed(present, crash))
 
     # One by one
 
@@ -315,15 +220,15 @@ class Execution:
             rows = rows_of(order.work)
             found = self._found(reservation, order)
         except (JobStoppedError, UnknownJobError):
-            self._stop(reservation, job, self._leases.reason_to_stop(reservation))
+            self._endings.stop(reservation, job, self._leases.reason_to_stop(reservation))
             return Call(1, rows)
         except Exception as error:  # an estimator raises what it likes
             found = error
         if isinstance(found, FannedOut):
             self._fan_out(reservation, job, found)
             return Call(1, rows)
-        ending = self._ending(job, found)
-        self._finish(reservation, job, ending.move, ending.result)
+        ending = self._endings.of(job, found)
+        self._endings.finish(reservation, job, ending.move, ending.result)
         return Call(1, rows)
 
     def _found(self, reservation: Reservation, order: Order) -> Result | FannedOut | Exception:
@@ -334,7 +239,7 @@ class Execution:
         return self._runners[order.job.type](order.job, order.work, order.rows, report)
 
     def _fan_out(self, reservation: Reservation, job: Job, result: FannedOut) -> None:
-        self._finish(reservation, job, lambda present: present.fanned_out(result.progress, self._clock()))
+        self._endings.finish(reservation, job, lambda present: present.fanned_out(result.progress, self._clock()))
         self._leases.release(reservation)  # or its beat would find the lease gone, and end the process for it
         try:
             result.then()
@@ -352,68 +257,6 @@ class Execution:
 
         return report
 
-    # How runs end
-
-    def _succeeded(self, present: Job, model: ModelRef | None) -> Job:
-        ended = present.succeeded(self._clock(), self._rules.retention_s)
-        return ended if model is None else replace(ended, model=model)
-
-    def _failed(self, present: Job, failure: Failure) -> Job:
-        return present.failed(failure, self._clock(), self._rules.retention_s)
-
-    def _lost(self, present: Job, failure: Failure) -> Job:
-        return after_loss(present, failure, self._clock(), self._jitter(), self._rules.retention_s)
-
-    def _stop(
-        self,
-        reservation: Reservation,
-        job: Job,
-        reason: StopReason | None,
-        *,
-        is_patient: bool = True,
-        in_company: bool = False,
-    ) -> None:
-        """Writes how a run ended that was asked to stop. For one that lost its lease there is nothing to write.
-
-        in_company: it was in one call with others, and which of them made it hang is not known.
-        """
-
-        def move(present: Job) -> Job | None:
-            is_late = reason is StopReason.TIMEOUT
-            if is_late and not in_company:
-                detail = f"the run took longer than {job.timeout_s:g} s and was ended"
-                return self._failed(present, Failure("timeout", detail))
-            if is_late or reason in (StopReason.SHUTDOWN, StopReason.NEIGHBOR):
-                return present.given_back(self._clock(), self._rules.retention_s, runs_alone=is_late)
-            return None
-
-        self._finish(reservation, job, move, is_patient=is_patient)
-
-    def _finish(
-        self,
-        reservation: Reservation,
-        job: Job,
-        move: Move,
-        result: bytes | None = None,
-        *,
-        is_patient: bool = True,
-    ) -> None:
-        """Writes the end of a run, if it still owns its job; for one that was to be canceled the end is that."""
-
-        def decide(present: Job) -> Job | None:
-            if not present.is_run_by(job.attempt):
-                return None
-            if present.state is State.CANCELING:
-                return present.stopped(self._clock(), self._rules.retention_s)
-            return move(present)
-
-        ended = self._writes.one(reservation, decide, result, is_patient=is_patient)
-        if ended is None:
-            log.info("result_dropped", job_id=job.id, attempt=job.attempt)
-        else:
-            code = ended.failure.code if ended.failure else None
-            log.info("run_ended", job_id=job.id, state=ended.state, attempt=ended.attempt, code=code)
-
     def _give_up(self, holds: list[Hold]) -> None:
         """Called beside a run that does not stop by itself: writes for it how it ended, and ends the process."""
         running = [hold for hold in holds if hold.run is not None]
@@ -421,7 +264,7 @@ class Execution:
             try:
                 if hold.run is not None:
                     reason, in_company = hold.reason or StopReason.NEIGHBOR, len(running) > 1
-                    self._stop(hold.reservation, hold.run, reason, is_patient=False, in_company=in_company)
+                    self._endings.stop(hold.reservation, hold.run, reason, is_patient=False, in_company=in_company)
                 else:
                     self._writes.hand_back(hold.reservation)
             except UnavailableError as error:  # the leases run out, and the reaper sees to the jobs
@@ -432,8 +275,3 @@ class Execution:
 
 def _is_running(present: Job, job: Job) -> bool:
     return present.is_run_by(job.attempt) and present.state is State.RUNNING
-
-
-def _too_large(found: int, limit: int) -> QueuecastError:
-    detail = f"the result has {found} bytes, expected at most {limit}; ask for fewer rows at a time"
-    return QueuecastError(detail, code="result_too_large")

@@ -9,7 +9,7 @@ from queuecast.domain.work import ImportWork
 from queuecast.ports import AliasStore, Clock, FileStore, ModelRegistry
 from worker.estimators import environment, load_estimator, require_sha256
 from worker.example_rows import read_example
-from worker.execution import Report, Result
+from worker.orders import Report, Result
 from worker.promotion import promote
 from worker.signatures import learn_signature
 from worker.versions import estimator_text, publish

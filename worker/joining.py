@@ -17,7 +17,7 @@ from queuecast.ports import BatchBoards, BatchFiles, ModelRegistry
 from worker.batches import Batches, progress_of
 from worker.disk import room_needed
 from worker.estimators import Estimators
-from worker.execution import FannedOut, Report, Result
+from worker.orders import FannedOut, Report, Result
 from worker.outputs import join_errors, join_parts
 from worker.planning import Planning
 

@@ -45,9 +45,10 @@ from worker.batches import Batches, BatchRules  # noqa: E402
 from worker.chunks import Chunks  # noqa: E402
 from worker.cpu_quota import cpu_count, cpu_quota  # noqa: E402
 from worker.estimators import Estimators  # noqa: E402
-from worker.execution import Execution, Rules, summary_of  # noqa: E402
+from worker.execution import Execution  # noqa: E402
 from worker.importing import Importing  # noqa: E402
 from worker.joining import BatchRuns  # noqa: E402
+from worker.orders import Rules, summary_of  # noqa: E402
 from worker.planning import Planning  # noqa: E402
 from worker.prediction import Prediction  # noqa: E402
 from worker.presence import Presence  # noqa: E402

@@ -14,7 +14,7 @@ from queuecast.domain.plan import Cut, Plan
 from queuecast.domain.work import BatchWork
 from queuecast.ports import BatchBoards, BatchFiles, Clock, FileStore
 from worker.cutting import cuts, require_columns
-from worker.execution import Report
+from worker.orders import Report
 from worker.tables import read_cut
 
 CHUNK_S = 0.3  # long beside what a claim costs, short beside how long a prediction may have to wait for it

@@ -15,8 +15,8 @@ from queuecast.domain.signature import Signature
 from queuecast.domain.work import Method, PredictionWork
 from queuecast.ports import Clock, ModelRegistry
 from worker.estimators import Estimators
-from worker.execution import Order, Result
 from worker.frames import frame_of
+from worker.orders import Order, Result
 
 _decoder = msgspec.json.Decoder(list[Any])
 

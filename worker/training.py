@@ -25,7 +25,7 @@ from queuecast.domain.signature import Layout
 from queuecast.domain.work import Promote, TrainingWork
 from queuecast.ports import AliasStore, Clock, FileStore, ModelRegistry
 from worker.estimators import Estimators, dump_estimator, environment, leave_jobs_open
-from worker.execution import Report, Result
+from worker.orders import Report, Result
 from worker.promotion import promote
 from worker.signatures import learn_signature
 from worker.threads import Threads, using

@@ -24,8 +24,9 @@ from queuecast.domain.work import ImportWork, Method, PredictionWork, Promote, T
 from queuecast.example_rows import TABLE_MEDIA_TYPE, example_table, json_rows
 from queuecast.ports import StoredFile
 from worker.estimators import Estimators
-from worker.execution import Execution, Rules, Runner
+from worker.execution import Execution
 from worker.importing import Importing
+from worker.orders import Rules, Runner
 from worker.prediction import Prediction
 from worker.training import Training
 

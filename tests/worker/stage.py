@@ -12,7 +12,8 @@ from queuecast.domain.errors import UnavailableError
 from queuecast.domain.job import Job, JobType, ModelRef, State
 from queuecast.domain.work import Method, PredictionWork, Work
 from queuecast.ports import Accepted, Doorbell, Repeat, Reservation
-from worker.execution import Execution, Report, Result, Rules, SharedRunner
+from worker.execution import Execution
+from worker.orders import Report, Result, Rules, SharedRunner
 from worker.recovery import Recovery, RecoveryRules
 
 NOW = 1_000.0

@@ -25,7 +25,8 @@ from queuecast.domain.work import BatchWork, Method
 from tests.worker.batch_house import BatchHouse, Dying, Killed
 from tests.worker.house import RETENTION_S
 from worker import batches, chunks, planning
-from worker.execution import Execution, Rules
+from worker.execution import Execution
+from worker.orders import Rules
 
 ROWS = 45
 FRAME = pd.DataFrame({"x": np.linspace(-3, 3, ROWS), "y": np.arange(ROWS) % 7 * 1.0})

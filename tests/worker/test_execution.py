@@ -20,7 +20,7 @@ from queuecast.domain.job import Event, Failure, Job, JobType, ModelRef, Progres
 from queuecast.domain.work import Work
 from queuecast.ports import JobFilter
 from tests.worker.stage import LANE, LEASE_S, MAX_RESULT_BYTES, NOW, RETENTION_S, ROWS, WORK, AwayBells, Stage
-from worker.execution import Report, Result
+from worker.orders import Report, Result
 
 HALF = Progress(1, 2, "stages", "fit", 7)
 DONE = Result({"predictions": [1]})

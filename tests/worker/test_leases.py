@@ -9,8 +9,8 @@ from queuecast.domain.job import Failure, Job, Progress, State
 from queuecast.domain.work import Work
 from queuecast.ports import Reservation
 from tests.worker.stage import LANE, LEASE_S, RETENTION_S, Stage
-from worker.execution import Report, Result
 from worker.leases import STOP_WAIT_S, Hold, Leases, StopReason
+from worker.orders import Report, Result
 
 A_MOMENT_S = 0.001
 

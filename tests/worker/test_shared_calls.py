@@ -11,8 +11,9 @@ from queuecast.domain.job import Failure, JobType, State
 from queuecast.domain.work import Method, PredictionWork
 from tests.domain.records import a_job
 from tests.worker.stage import LANE, NOW, Stage
-from worker.execution import Call, Execution, Order, Result, summary_of
+from worker.execution import Execution
 from worker.leases import STOP_WAIT_S
+from worker.orders import Call, Order, Result, summary_of
 from worker.prediction import Answered, bisected
 
 Answer = Callable[[list[Order]], list[Result | Exception]]
