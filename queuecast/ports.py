@@ -197,12 +197,15 @@ class Lanes(Protocol):
         """The oldest jobs that wait, and whether more are left that a bell must be rung for.
 
         As many as have `rows` rows and `BYTES_A_CLAIM` together, and one at least. attends: the worker is back in a
-        moment, so no bell is needed for jobs that come meanwhile; until it finds the lane empty, or leaves. Others find
-        nothing there for a moment, unless more waits than half of what they may take.
+        moment, so no bell is needed for jobs that come meanwhile; until it leaves, or does not say so again. Others
+        find nothing there for a moment, unless more waits than half of what they may take.
         """
 
-    def leave(self, lane: str) -> bool:
-        """The worker attends the lane no longer; True when jobs wait and a bell must be rung."""
+    def linger(self, lane: str, worker: str, timeout_s: float) -> bool:
+        """Waits for the next job of a lane that the worker attends; False when none came, or another attends it."""
+
+    def leave(self, lane: str, worker: str) -> bool:
+        """The worker attends the lane no longer; True when jobs wait, nobody else attends, and a bell must be rung."""
 
     def renew(self, reservations: list[Reservation]) -> list[State | None]:
         """Keeps the leases and says how each job stands; None for one that this worker holds no longer."""

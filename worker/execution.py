@@ -26,6 +26,8 @@ SLICE_S = 0.25  # how long one message may keep a worker with one lane, so that 
 # Whoever is back so soon needs no help: one worker's larger calls cost less than two workers' small ones, and a bell
 # costs more than it saves. When more waits than one claim takes, others are rung for all the same.
 QUICK_CLAIM_S = 0.025
+# It stays for the next job for so long: through Celery that would be on its way for longer than it takes to answer.
+LINGER_S = 0.02
 
 
 class Execution:
@@ -85,7 +87,10 @@ class Execution:
             if must_ring:
                 self._writes.ring(lane)
             if not reserved:
-                return True
+                left_s = ends_at - time.monotonic()
+                if attends and left_s > 0 and self._lanes.linger(lane, self._worker, min(left_s, LINGER_S)):
+                    continue
+                return not attends
             began = time.monotonic()
             found = self._take_all(reserved, ends_at)
             took_s = time.monotonic() - began
@@ -99,7 +104,7 @@ class Execution:
 
     def _leave(self, lane: str) -> bool:
         try:
-            return self._lanes.leave(lane)
+            return self._lanes.leave(lane, self._worker)
         except UnavailableError as error:  # the reaper rings for a lane that waits, whoever is said to attend it
             log.warning("lane_not_left", lane=lane, reason=error.detail)
             return False

@@ -2,7 +2,8 @@
 
 A lane is a stream `qc:lane:{lane}` with one consumer group; an entry carries a job's id and its number of rows and of
 bytes, and the job's hash carries the entry's id. A lane without entries has no key. `qc:lanes` has the names of the
-others, `qc:bells` when each was last rung for, `qc:attended` the worker that is at it and looks again by itself;
+others, `qc:bells` when each was last rung for, `qc:attended` the worker that is at it and looks again by itself,
+`qc:lingering` that it waits for `qc:wake:{lane}` to do so;
 `qc:entered` and `qc:taken` how many entries came into each and how many were taken or left it unread; a job's `place`
 is its number among those that came. `qc:entries` counts all entries that there ever were.
 """
@@ -31,7 +32,13 @@ local function enter(id, lane)
     entry = redis.call('XADD', key, '*', 'job', id, 'rows', rows, 'bytes', bytes)
   end
   redis.call('HSET', job, 'lane', lane, 'entry', entry, 'place', redis.call('HINCRBY', 'qc:entered', lane, 1))
-  if redis.call('HEXISTS', 'qc:attended', lane) == 1 then return 0 end
+  if redis.call('HEXISTS', 'qc:attended', lane) == 1 then
+    if redis.call('HDEL', 'qc:lingering', lane) == 1 then
+      redis.call('RPUSH', 'qc:wake:' .. lane, id)
+      redis.call('EXPIRE', 'qc:wake:' .. lane, 5)
+    end
+    return 0
+  end
   return redis.call('HSETNX', 'qc:bells', lane, now_ms())
 end
 
@@ -42,7 +49,7 @@ local function take_out(lane, entry)
   if redis.call('XLEN', key) == 0 then
     redis.call('DEL', key)
     redis.call('SREM', 'qc:lanes', lane)
-    for _, about in ipairs({'qc:bells', 'qc:attended', 'qc:entered', 'qc:taken'}) do redis.call('HDEL', about, lane) end
+    for _, about in ipairs({'qc:bells', 'qc:entered', 'qc:taken'}) do redis.call('HDEL', about, lane) end
   elseif not is_read then
     redis.call('HINCRBY', 'qc:taken', lane, 1)
   end

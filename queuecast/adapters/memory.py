@@ -241,7 +241,6 @@ class MemoryJobs:
             if not self.lanes[lane]:
                 del self.lanes[lane]
                 self.bells.pop(lane, None)
-                self.attended.pop(lane, None)
                 del self.taken[lane]
 
 
@@ -257,20 +256,28 @@ class MemoryLanes:
                 self._jobs.bells.pop(lane, None)
             waiting = [entry for entry in self._jobs.lanes.get(lane, ()) if entry.worker is None]
             attendant, since = self._jobs.attended.get(lane, (worker, 0.0))
-            if attendant != worker and time.time() - since < ATTENDED_S and len(waiting) * 2 < rows:
+            is_served = attendant != worker and time.time() - since < ATTENDED_S
+            if is_served and len(waiting) * 2 < rows:
                 return [], False
             found = waiting[: _within(waiting, rows)]
             for entry in found:
                 entry.worker, entry.renewed_at = worker, time.time()
             self._jobs.taken[lane] += len(found)
             self._jobs.attended.pop(lane, None)
-            if found and attends:
+            if attends:
                 self._jobs.attended[lane] = worker, time.time()
             must_ring = len(waiting) > len(found) and self._jobs.must_ring(lane)
             return [Reservation(lane, entry.id, entry.job_id, worker) for entry in found], must_ring
 
-    def leave(self, lane: str) -> bool:
+    def linger(self, lane: str, worker: str, timeout_s: float) -> bool:
+        """Looks once: nobody comes while a test's only thread waits."""
+        attendant, _ = self._jobs.attended.get(lane, ("", 0.0))
+        return attendant == worker and any(entry.worker is None for entry in self._jobs.lanes.get(lane, ()))
+
+    def leave(self, lane: str, worker: str) -> bool:
         with self._jobs.lock:
+            if self._jobs.attended.get(lane, (worker, 0.0))[0] != worker:
+                return False
             self._jobs.attended.pop(lane, None)
             is_waiting = any(entry.worker is None for entry in self._jobs.lanes.get(lane, ()))
             return is_waiting and self._jobs.must_ring(lane)

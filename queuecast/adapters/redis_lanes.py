@@ -36,13 +36,17 @@ _RESERVE = (
 local lane, key = ARGV[1], 'qc:lane:' .. ARGV[1]
 local most_rows, most_bytes = tonumber(ARGV[3]), tonumber(ARGV[5])
 if ARGV[4] == '1' then redis.call('HDEL', 'qc:bells', lane) end
+local attendant, since = string.match(redis.call('HGET', 'qc:attended', lane) or '', '^(.*) (%d+)$')
+local is_served = attendant and attendant ~= ARGV[2] and now_ms() - since < tonumber(ARGV[7])
+local function attend()
+  if ARGV[6] == '1' then redis.call('HSET', 'qc:attended', lane, ARGV[2] .. ' ' .. now_ms())
+  else redis.call('HDEL', 'qc:attended', lane) end
+end
 if redis.call('EXISTS', key) == 0 then
-  redis.call('HDEL', 'qc:attended', lane)
+  if not is_served then attend() end
   return {{}, 0}
 end
 local waiting = redis.call('XRANGE', key, '(' .. last_read(key), '+', 'COUNT', most_rows)
-local attendant, since = string.match(redis.call('HGET', 'qc:attended', lane) or '', '^(.*) (%d+)$')
-local is_served = attendant and attendant ~= ARGV[2] and now_ms() - since < tonumber(ARGV[7])
 if is_served and #waiting * 2 < most_rows then return {{}, 0} end
 local found, rows, bytes = {}, 0, 0
 for _, entry in ipairs(waiting) do
@@ -54,8 +58,7 @@ if #found > 0 then
   redis.call('XREADGROUP', 'GROUP', 'workers', ARGV[2], 'COUNT', #found, 'STREAMS', key, '>')
   redis.call('HINCRBY', 'qc:taken', lane, #found)
 end
-if #found > 0 and ARGV[6] == '1' then redis.call('HSET', 'qc:attended', lane, ARGV[2] .. ' ' .. now_ms())
-else redis.call('HDEL', 'qc:attended', lane) end
+attend()
 local are_more = #found < #waiting
 if not are_more and #waiting == most_rows then
   are_more = redis.call('XRANGE', key, '(' .. last_read(key), '+', 'COUNT', 1)[1] ~= nil
@@ -81,13 +84,33 @@ return states
 """
 )
 
+_LINGER = (
+    ALLOW_OOM
+    + _LAST_READ
+    + """
+local lane, key = ARGV[1], 'qc:lane:' .. ARGV[1]
+if string.match(redis.call('HGET', 'qc:attended', lane) or '', '^(.*) %d+$') ~= ARGV[2] then return -1 end
+redis.call('DEL', 'qc:wake:' .. lane)
+if redis.call('EXISTS', key) == 1 and redis.call('XRANGE', key, '(' .. last_read(key), '+', 'COUNT', 1)[1] then
+  return 0
+end
+redis.call('HSET', 'qc:lingering', lane, 1)
+return 1
+"""
+)
+
 _LEAVE = (
     ALLOW_OOM
     + LANE_FUNCTIONS
     + _LAST_READ
     + """
 local lane, key = ARGV[1], 'qc:lane:' .. ARGV[1]
-redis.call('HDEL', 'qc:attended', lane)
+if string.match(redis.call('HGET', 'qc:attended', lane) or '', '^(.*) %d+$') == ARGV[2] then
+  redis.call('HDEL', 'qc:attended', lane)
+  redis.call('HDEL', 'qc:lingering', lane)
+elseif redis.call('HEXISTS', 'qc:attended', lane) == 1 then
+  return 0
+end
 if redis.call('EXISTS', key) == 0 then return 0 end
 if not redis.call('XRANGE', key, '(' .. last_read(key), '+', 'COUNT', 1)[1] then return 0 end
 return redis.call('HSETNX', 'qc:bells', lane, now_ms())
@@ -175,6 +198,11 @@ for _, lane in ipairs(redis.call('SMEMBERS', 'qc:lanes')) do
     end
   end
 end
+local attended, time = redis.call('HGETALL', 'qc:attended'), redis.call('TIME')
+for i = 1, #attended, 2 do
+  local since = string.match(attended[i + 1], ' (%d+)$')
+  if time[1] * 1000 - since > tonumber(ARGV[1]) then redis.call('HDEL', 'qc:attended', attended[i]) end
+end
 """
 
 
@@ -183,6 +211,7 @@ class RedisLanes:
         self._redis = client
         self._reserve = client.register_script(_RESERVE)
         self._renew = client.register_script(_RENEW)
+        self._linger = client.register_script(_LINGER)
         self._leave = client.register_script(_LEAVE)
         self._give_back = client.register_script(_GIVE_BACK)
         self._release_due = client.register_script(_RELEASE_DUE)
@@ -203,8 +232,14 @@ class RedisLanes:
         states = translated(self._renew, args=args)
         return [State(state.decode()) if state else None for state in states]
 
-    def leave(self, lane: str) -> bool:
-        return bool(translated(self._leave, args=[lane]) == 1)
+    def linger(self, lane: str, worker: str, timeout_s: float) -> bool:
+        answer = translated(self._linger, args=[lane, worker])
+        if answer == 1:
+            return translated(self._redis.blpop, [f"qc:wake:{lane}"], timeout=timeout_s) is not None
+        return bool(answer == 0)
+
+    def leave(self, lane: str, worker: str) -> bool:
+        return bool(translated(self._leave, args=[lane, worker]) == 1)
 
     def give_back(self, reservation: Reservation) -> bool:
         answer = translated(self._give_back, args=[reservation.lane, reservation.entry, reservation.job_id])

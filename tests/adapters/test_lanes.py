@@ -95,21 +95,21 @@ def test_a_worker_that_leaves_while_jobs_wait_rings_for_another_once(jobs: JobSt
     attend(lanes)
     submit(jobs)
 
-    assert [lanes.leave(LANE), lanes.leave(LANE), submit(jobs).must_ring] == [True, False, False]
+    assert [lanes.leave(LANE, WORKER), lanes.leave(LANE, WORKER), submit(jobs).must_ring] == [True, False, False]
 
 
 def test_a_worker_that_leaves_a_lane_in_which_nothing_waits_rings_for_nobody(jobs: JobStore, lanes: Lanes) -> None:
     submit(jobs)
     attend(lanes)
 
-    assert not lanes.leave(LANE)
+    assert not lanes.leave(LANE, WORKER)
     assert submit(jobs).must_ring
 
 
-def test_a_worker_that_found_nothing_attends_no_longer(jobs: JobStore, lanes: Lanes) -> None:
+def test_a_worker_that_does_not_say_so_again_attends_no_longer(jobs: JobStore, lanes: Lanes) -> None:
     submit(jobs)
     attend(lanes)
-    attend(lanes)
+    taken(lanes)
 
     assert submit(jobs).must_ring
 
@@ -164,12 +164,49 @@ def test_a_lane_whose_worker_may_be_gone_can_be_rung_for(jobs: JobStore, lanes: 
     assert submit(jobs).must_ring
 
 
-def test_a_lane_that_was_emptied_is_attended_by_nobody(jobs: JobStore, lanes: Lanes) -> None:
+def test_a_lane_that_was_emptied_is_attended_until_the_worker_leaves(jobs: JobStore, lanes: Lanes) -> None:
     stored(jobs)
     ((held,), _) = lanes.reserve(LANE, WORKER, 1, answers_bell=True, attends=True)
     jobs.replace(claimed(jobs, held).succeeded(NOW, RETENTION_S), entry=held.entry)
 
-    assert submit(jobs).must_ring
+    assert not submit(jobs).must_ring
+    assert lanes.leave(LANE, WORKER)
+
+
+def test_who_does_not_attend_the_lane_cannot_leave_it(jobs: JobStore, lanes: Lanes) -> None:
+    submit(jobs)
+    attend(lanes)
+    submit(jobs)
+
+    assert not lanes.leave(LANE, "host:8")
+    assert not submit(jobs).must_ring
+
+
+def test_a_worker_that_lingers_hears_of_what_waits(jobs: JobStore, lanes: Lanes) -> None:
+    submit(jobs)
+    attend(lanes)
+    submit(jobs)
+
+    assert lanes.linger(LANE, WORKER, 5.0)
+
+
+def test_a_worker_that_lingers_in_vain_does_so_no_longer_than_it_said(jobs: JobStore, lanes: Lanes) -> None:
+    submit(jobs)
+    attend(lanes)
+    began = time.monotonic()
+
+    assert not lanes.linger(LANE, WORKER, 0.05)
+    assert time.monotonic() - began < 5
+
+
+def test_who_does_not_attend_the_lane_does_not_linger(jobs: JobStore, lanes: Lanes) -> None:
+    submit(jobs)
+    attend(lanes)
+    submit(jobs)
+    began = time.monotonic()
+
+    assert not lanes.linger(LANE, "host:8", 5.0)
+    assert time.monotonic() - began < 4
 
 
 def test_a_job_knows_how_many_are_before_it(jobs: JobStore, lanes: Lanes) -> None:

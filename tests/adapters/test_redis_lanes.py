@@ -1,6 +1,7 @@
 """What only Redis can get wrong about lanes: keys that outlive their jobs, ids that come twice, memory used up."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import redis
@@ -8,10 +9,10 @@ import redis
 from deploy.embedded.redis_server import RedisServer
 from queuecast.adapters.redis_jobs import RedisJobs, connect
 from queuecast.adapters.redis_lanes import RedisLanes
-from queuecast.domain.job import State
+from queuecast.domain.job import JobType, State
 from tests.adapters.steps import ENDS, LANE, LOSS, claimed, ended, started, stored, taken
 from tests.adapters.waits import until
-from tests.domain.records import NOW, RETENTION_S, a_job
+from tests.domain.records import NOW, RETENTION_S, a_job, work_of
 
 pytestmark = pytest.mark.redis
 
@@ -178,3 +179,28 @@ def test_an_ended_job_can_be_deleted_when_memory_is_used_up(own_server: RedisSer
         jobs.delete(last.id)
 
         assert client.exists(f"qc:job:{last.id}") == 0
+
+
+def test_a_worker_that_lingers_is_woken_by_the_next_job(
+    client: redis.Redis, jobs: RedisJobs, lanes: RedisLanes
+) -> None:
+    stored(jobs)
+    lanes.reserve(LANE, "host:7", 1, answers_bell=True, attends=True)
+    with ThreadPoolExecutor(1) as pool:
+        lingering = pool.submit(lanes.linger, LANE, "host:7", 30.0)
+        until(lambda: client.hexists("qc:lingering", LANE))
+        rings = [jobs.create(a_job(), work_of(JobType.PREDICTION)).must_ring for _ in range(3)]
+
+        assert lingering.result(10)
+    assert rings == [False] * 3
+    assert client.keys("qc:wake:*") == []
+
+
+def test_what_a_worker_that_died_attended_is_forgotten(client: redis.Redis, jobs: RedisJobs, lanes: RedisLanes) -> None:
+    stored(jobs)
+    lanes.reserve(LANE, "host:7", 1, answers_bell=True, attends=True)
+
+    lanes.tidy(3600.0)
+    assert client.hkeys("qc:attended") == [LANE.encode()]
+    lanes.tidy(-1.0)
+    assert client.hkeys("qc:attended") == []

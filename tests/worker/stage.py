@@ -137,9 +137,13 @@ class FickleLanes(MemoryLanes):
         self._store.require_there()
         return super().reserve(lane, worker, rows, answers_bell=answers_bell, attends=attends)
 
-    def leave(self, lane: str) -> bool:
+    def linger(self, lane: str, worker: str, timeout_s: float) -> bool:
         self._store.require_there()
-        return super().leave(lane)
+        return super().linger(lane, worker, timeout_s)
+
+    def leave(self, lane: str, worker: str) -> bool:
+        self._store.require_there()
+        return super().leave(lane, worker)
 
     def renew(self, reservations: list[Reservation]) -> list[State | None]:
         self._store.require_there()
