@@ -41,11 +41,12 @@ def test_flower_lists_workers_and_tasks_with_their_lanes_only(stack: Stack, clie
         answer = httpx2.get(f"{flower}/tasks/datatable", params={**query, "columns[0][data]": "name"}, timeout=5)
         return answer.text
 
-    wait_for(lambda: "prediction/titanic/1/predict" in task_rows(), "the task in Flower")
+    wait_for(lambda: "1 jobs, 2 rows in 1 calls" in task_rows(), "the answered bell in Flower")
     rows = task_rows()
     stack.stop("flower")
 
     assert "queuecast.predict" in rows
+    assert "prediction/titanic/1/predict" in rows
     assert re.search(r'"runtime": "?[0-9.]+', rows)
     assert job.id not in rows
     assert "embarked" not in rows
