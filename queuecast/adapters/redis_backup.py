@@ -14,9 +14,14 @@ from queuecast.adapters.backup_files import Record, to_value
 from queuecast.adapters.redis_jobs import translated
 
 # Rebuilt from the job records by `requeue_all`, or of no meaning later: who works now, which bell was rung.
-LEFT_OUT = frozenset({b"qc:lanes", b"qc:bells", b"qc:workers", b"qc:reaper", b"qc:delayed"})
+LEFT_OUT = frozenset(
+    {
+        *(b"qc:lanes", b"qc:bells", b"qc:attended", b"qc:lingering", b"qc:entered", b"qc:taken"),
+        *(b"qc:workers", b"qc:reaper", b"qc:delayed"),
+    }
+)
 # A chunk is made again by the reaper for its batch, whose record and board are saved.
-LEFT_OUT_PREFIXES = (b"qc:lane:", b"qc:job:chunk_")
+LEFT_OUT_PREFIXES = (b"qc:lane:", b"qc:wake:", b"qc:job:chunk_")
 JOBS, ALIASES = b"qc:job:", b"qc:aliases:"
 SCAN_COUNT = 500
 AT_ONCE_BYTES = 4 * 2**20  # bounds the memory of both sides, and how long Redis does nothing else

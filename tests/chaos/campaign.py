@@ -9,6 +9,7 @@ from itertools import count
 from pathlib import Path
 
 from examples.titanic import train
+from queuecast.adapters.celery_bells import lists_of
 from tests.chaos.answers import wrong_answers
 from tests.chaos.checks import violations
 from tests.chaos.cluster import Cluster, has_reaper
@@ -151,7 +152,9 @@ class Campaign:
         with closing(Gateway(self.cluster.url, self.history)) as gateway, self.cluster.connect() as client:
             self._wait_ended(gateway, self.history.open_jobs(), QUIET_LIMIT_S)
             while time.monotonic() < began_at + QUIET_LIMIT_S + 10:
-                if not client.exists("predict", "train", "qc:lanes", "qc:bells", "qc:delayed", "qc:expiring"):
+                if not client.exists(
+                    *lists_of("predict"), *lists_of("train"), "qc:lanes", "qc:bells", "qc:delayed", "qc:expiring"
+                ):
                     break
                 time.sleep(0.2)
         still_open = len(self.history.open_jobs())

@@ -3,21 +3,23 @@
 import re
 from collections.abc import Iterator
 
+from queuecast.adapters.celery_bells import lists_of
 from tests.chaos.evidence import Evidence, Key
 from tests.chaos.plan import MEMORY_BOUND_BYTES
 
-PRESENCE = {"qc:jobs", "qc:audit", "qc:workers", "qc:reaper", "qc:entries"}
+PRESENCE = {"qc:jobs", "qc:audit", "qc:workers", "qc:reaper", "qc:entries", "qc:attended", "qc:lingering"}
 OVER = {  # what must be gone once no job is open, and why
     "qc:lane:": "a lane's stream is left",
     "qc:lanes": "lanes are noted as waiting",
     "qc:bells": "a lane's bell is noted as outstanding",
+    "qc:entered": "a lane's jobs are counted",
+    "qc:taken": "a lane's jobs are counted",
     "qc:delayed": "a retry is noted as due",
     "qc:batches": "a batch that has ended is still looked after",
     "qc:expiring": "a deadline is still watched",
     "qc:training:": "a model is locked for a training",
     "unacked": "Celery holds a message that nobody acknowledged",
-    "predict": "a doorbell was not answered",
-    "train": "a doorbell was not answered",
+    **dict.fromkeys((*lists_of("predict"), *lists_of("train")), "a doorbell was not answered"),
 }
 MUTEX = "unacked_mutex"  # kombu's lock around its own look for unacknowledged messages; it ends by itself
 
