@@ -34,6 +34,14 @@ class LeanFlask(Flask):
             found = self.handle_user_exception(error)
         return found if isinstance(found, Answer) else self.make_response(found)  # type: ignore[return-value]
 
+    def do_teardown_request(self, exc: Any = None) -> None:
+        """Calls what the gateway has registered, for all of its requests alike."""
+        for function in self.teardown_request_funcs.get(None, ()):
+            function(exc)
+
+    def do_teardown_appcontext(self, exc: Any = None) -> None:
+        """Nothing is registered."""
+
     def ensure_sync(self, func: Any) -> Any:
         return func
 
