@@ -1,10 +1,8 @@
 """Puts the gateway together from its parts. Which adapters they use is decided in `api.main`."""
 
-import uuid
 from dataclasses import dataclass
-from typing import Any
 
-from flask import Flask, Response, g, request
+from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
 from api.batches import BatchResults, batches_blueprint
@@ -12,8 +10,10 @@ from api.bodies import LimitBody
 from api.documents import Documents
 from api.estimates import Places
 from api.files import StreamingRequest, Uploads, files_blueprint
+from api.front import REQUEST_ID, Front
 from api.health import health_blueprint
 from api.jobs import jobs_blueprint
+from api.lean_flask import LeanFlask
 from api.models import ModelViews, models_blueprint
 from api.predictions import predictions_blueprint
 from api.queues import queues_blueprint
@@ -29,7 +29,6 @@ from queuecast.ports import AliasStore, BatchFiles, Clock, FileStore, JobStore, 
 
 log = get_logger()
 WORKED_ON_AT_ONCE = 16  # a request waits for Redis half of its time, and for its disk with durability `fsync`
-LARGE_BODY_BYTES = 64 * 1024  # a smaller one has come with the head; a larger one may take its time
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,18 +70,15 @@ class Parts:
 
 
 def create_app(parts: Parts) -> Flask:
-    app = Flask("queuecast", static_folder=None)
+    app = LeanFlask("queuecast", static_folder=None)
     app.request_class = StreamingRequest
     turnstile = Turnstile(WORKED_ON_AT_ONCE)
-    app.wsgi_app = _through(turnstile, app.wsgi_app)  # type: ignore[method-assign]
+    app.wsgi_app = Front(turnstile, app.wsgi_app)  # type: ignore[method-assign]
     documents = Documents(__version__)
     limits = parts.limits
     waiting = Waiting(parts.jobs, limits.max_waiters, turnstile)
     uploads = Uploads(parts.files, limits.max_upload_bytes)
     views = ModelViews(parts.models, parts.aliases, parts.clock)
-    app.before_request(uploads.begin)
-    app.before_request(_identify)
-    app.after_request(_echo)
     app.teardown_request(uploads.end)
     for blueprint in (
         predictions_blueprint(
@@ -124,53 +120,6 @@ def create_app(parts: Parts) -> Flask:
     return app
 
 
-def _through(turnstile: Turnstile, app: Any) -> Any:
-    """A WSGI wrapper: requests take turns, bodies are measured by their Content-Length, and short answers go whole.
-
-    A server that promises to end the stream itself makes Werkzeug take a body cut short for a whole one. An answer that
-    is a list is sent by granian at once; any other is carried over piece by piece.
-    """
-
-    def taking_turns(environ: dict[str, Any], start_response: Any) -> Any:
-        environ.pop("wsgi.input_terminated", None)
-        length = environ.get("CONTENT_LENGTH", "")
-        if len(length) > 6 or (length.isdecimal() and int(length) > LARGE_BODY_BYTES):
-            return app(environ, start_response)
-        with turnstile.inside():
-            return _answer(app, environ, start_response)
-
-    return taking_turns
-
-
-def _answer(app: Any, environ: dict[str, Any], start_response: Any) -> Any:
-    is_whole = False
-
-    def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
-        nonlocal is_whole
-        is_whole = any(name == "Content-Length" for name, _ in headers)
-        return start_response(status, headers, exc_info)
-
-    pieces = app(environ, start)
-    if not is_whole:
-        return pieces
-    try:
-        return list(pieces)
-    finally:
-        pieces.close()
-
-
-def _identify() -> None:
-    given = request.headers.get("X-Request-ID", "")
-    g.request_id = given if given.isascii() and given.isprintable() and 0 < len(given) <= 128 else uuid.uuid4().hex
-
-
-def _echo(response: Response) -> Response:
-    response.headers["X-Request-ID"] = g.request_id
-    if "traceparent" in request.headers:
-        response.headers["traceparent"] = request.headers["traceparent"]
-    return response
-
-
 def _unexpected(error: Exception) -> Response:
-    log.exception("request_crashed", path=request.path, request_id=g.get("request_id"))
+    log.exception("request_crashed", path=request.path, request_id=request.environ.get(REQUEST_ID))
     return problem_response("internal_error", "Something went wrong", 500, f"{type(error).__name__}; it is in the log")

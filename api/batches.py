@@ -6,6 +6,7 @@ from pathlib import Path
 import msgspec
 from flask import Blueprint, Response, request, send_file
 
+from api.answers import Answer
 from api.bodies import BatchRequest, JobBody, Problem, SubmitHeaders
 from api.documents import Documents
 from api.requests import json_body, repeat_of, require_rows, require_shallow
@@ -48,7 +49,7 @@ def batches_blueprint(
         headers=SubmitHeaders,
         answers={202: JobBody, **dict.fromkeys((400, 404, 410, 411, 413, 415, 422, 503), Problem)},
     )
-    def submit(model: str) -> Response:
+    def submit(model: str) -> Answer:
         """Predict a file
 
         An uploaded file of CSV, NDJSON or Parquet, or rows, cut in chunks that all workers share. The result is a file

@@ -7,6 +7,7 @@ import msgspec
 from flask import Blueprint, Request, Response, g, request
 from werkzeug.exceptions import ClientDisconnected
 
+from api.answers import Answer
 from api.bodies import FileBody, Problem, UploadForm
 from api.documents import Documents
 from api.requests import require_length, require_plain
@@ -34,13 +35,13 @@ class StreamingRequest(Request):
 
 
 class Uploads:
-    """The files of the present request. What is not kept by its end is dropped (`begin` and `end` see to it)."""
+    """The files of the present request. What is not kept by its end is dropped (`end` sees to it)."""
 
     def __init__(self, files: FileStore, max_upload_bytes: int) -> None:
         self._files = files
         self._max_upload_bytes = max_upload_bytes
 
-    def begin(self) -> None:
+    def _begin(self) -> None:
         g.files, g.incoming = self._files, []
 
     def end(self, _error: BaseException | None = None) -> None:
@@ -53,6 +54,7 @@ class Uploads:
         length = require_length(request.content_length, self._max_upload_bytes)
         if request.mimetype != MULTIPART:
             raise UnsupportedMediaError(f"Content-Type is {request.mimetype or 'missing'}; expected {MULTIPART}")
+        self._begin()
         try:
             return {**request.form.to_dict(), **request.files.to_dict()}
         except ClientDisconnected as error:
@@ -67,6 +69,7 @@ class Uploads:
         """A body that is the file itself."""
         require_plain()
         length = require_length(request.content_length, self._max_upload_bytes)
+        self._begin()
         incoming = self._files.receive()
         g.incoming.append(incoming)
         try:
@@ -98,7 +101,7 @@ def files_blueprint(files: FileStore, uploads: Uploads, documents: Documents) ->
         form=UploadForm,
         answers={201: FileBody, **dict.fromkeys((400, 411, 413, 415, 422, 503), Problem)},
     )
-    def upload() -> Response:
+    def upload() -> Answer:
         """Upload a file
 
         A form with the field `file`, or the file itself as the body with its media type. Needs a Content-Length;
@@ -109,7 +112,7 @@ def files_blueprint(files: FileStore, uploads: Uploads, documents: Documents) ->
 
     @blueprint.get("/<file_id>")
     @documents.route(tag="files", answers={200: FileBody, 404: Problem})
-    def read(file_id: str) -> Response:
+    def read(file_id: str) -> Answer:
         """Read what is known of a file"""
         return json_response(file_body(files.stat(file_id)))
 

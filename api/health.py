@@ -1,7 +1,8 @@
 """`/livez` and `/readyz`: whether the process runs, and whether it can do its work now."""
 
-from flask import Blueprint, Response
+from flask import Blueprint
 
+from api.answers import Answer
 from api.bodies import LiveBody, Problem, ReadyBody
 from api.documents import Documents
 from api.responses import json_response
@@ -13,13 +14,13 @@ def health_blueprint(jobs: JobStore, workers: WorkerList, documents: Documents) 
 
     @blueprint.get("/livez")
     @documents.route(tag="health", answers={200: LiveBody})
-    def live() -> Response:
+    def live() -> Answer:
         """Whether the gateway runs"""
         return json_response(LiveBody("ok"))
 
     @blueprint.get("/readyz")
     @documents.route(tag="health", answers={200: ReadyBody, 503: Problem})
-    def ready() -> Response:
+    def ready() -> Answer:
         """Whether jobs can be accepted
 
         The gateway and Redis decide; workers are only reported, for a queue without workers still accepts.

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 from flask import Blueprint, Response, request
 
+from api.answers import Answer
 from api.batches import MEDIA_TYPES, BatchResults
 from api.bodies import EventHeaders, JobBody, JobList, JobQuery, Problem, ResultBody, WaitHeaders
 from api.documents import Documents
@@ -18,7 +19,7 @@ from queuecast.domain.job import Failure, Job, JobType, State
 from queuecast.ports import JobFilter, JobStore
 
 
-def waited_response(waiting: Waiting, watch: Watch, submitted: Submitted, wait_s: float) -> Response:
+def waited_response(waiting: Waiting, watch: Watch, submitted: Submitted, wait_s: float) -> Answer:
     """The answer to a submit that prefers to wait: 200 with the ended job, else 202 as without waiting.
 
     watch: a place for the end of the job that was to be made; an earlier one takes another.
@@ -57,7 +58,7 @@ def jobs_blueprint(
     @documents.route(
         tag="jobs", headers=WaitHeaders, answers={200: JobBody, 304: None, 404: Problem, 410: Problem, 503: Problem}
     )
-    def read(job_id: str) -> Response:
+    def read(job_id: str) -> Answer | Response:
         """Read a job
 
         With `Prefer: wait=N` (at most 30 s) answers as soon as the job has ended; with `If-None-Match` too, as soon as
@@ -81,7 +82,7 @@ def jobs_blueprint(
             response.headers["Preference-Applied"] = f"wait={wait_s:g}"
         return response
 
-    def _present(job: Job, result: bytes | None) -> Response:
+    def _present(job: Job, result: bytes | None) -> Answer:
         headers = {"ETag": revision_tag(job)}
         if job.is_final:
             return json_response(job_body(job, result), headers=headers)
@@ -121,7 +122,7 @@ def jobs_blueprint(
         },
         files=MEDIA_TYPES.values(),
     )
-    def result(job_id: str) -> Response:
+    def result(job_id: str) -> Answer | Response:
         """Read a job's result
 
         202 with the job while there is none yet; 409 with the reason when there will never be one. Of a batch it is
@@ -156,7 +157,7 @@ def jobs_blueprint(
     @documents.route(
         tag="jobs", answers={200: JobBody, 202: JobBody, 404: Problem, 409: Problem, 410: Problem, 503: Problem}
     )
-    def cancel(job_id: str) -> Response:
+    def cancel(job_id: str) -> Answer:
         """Cancel a job
 
         A queued job is canceled at once (200); a running one is asked to stop (202). Asking again is harmless.
@@ -167,7 +168,7 @@ def jobs_blueprint(
 
     @blueprint.post("/<job_id>/retry")
     @documents.route(tag="jobs", answers={202: JobBody, 404: Problem, 409: Problem, 410: Problem, 503: Problem})
-    def retry(job_id: str) -> Response:
+    def retry(job_id: str) -> Answer:
         """Run a job's work again
 
         A new job with the same work on the same version; `retry_of` names this one. For a job that failed, expired
@@ -187,7 +188,7 @@ def jobs_blueprint(
 
     @blueprint.get("")
     @documents.route(tag="jobs", query=JobQuery, answers={200: JobList, 422: Problem, 503: Problem})
-    def page() -> Response:
+    def page() -> Answer:
         """List jobs
 
         Newest first, without results. A page may be short while `next_cursor` says there is more.

@@ -4,9 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from flask import Blueprint, Response, request
+from flask import Blueprint, request
 
 from api import bodies
+from api.answers import Answer
 from api.bodies import Problem
 from api.documents import Documents
 from api.files import Uploads, decoded_field
@@ -45,34 +46,34 @@ class ModelViews:
         self._aliases = aliases
         self._clock = clock
 
-    def all(self) -> Response:
+    def all(self) -> Answer:
         found = [
             model_body(name, self._aliases.read(name), self._models.versions(name)) for name in self._models.models()
         ]
         return json_response(bodies.ModelList(found, None))
 
-    def one(self, model: str) -> Response:
+    def one(self, model: str) -> Answer:
         versions, aliases = self._models.versions(model), self._aliases.read(model)
         return json_response(model_body(model, aliases, versions), headers={"ETag": etag(aliases.generation)})
 
-    def versions(self, model: str) -> Response:
+    def versions(self, model: str) -> Answer:
         numbers, aliases = self._models.versions(model), self._aliases.read(model)
         found = [manifest_body(self._models.manifest(model, number), aliases) for number in reversed(numbers)]
         return json_response(bodies.VersionList(found, None))
 
-    def version(self, model: str, version: int) -> Response:
+    def version(self, model: str, version: int) -> Answer:
         return json_response(manifest_body(self._models.manifest(model, version), self._aliases.read(model)))
 
-    def history(self, model: str) -> Response:
+    def history(self, model: str) -> Answer:
         self._models.versions(model)
         return json_response(bodies.HistoryList([move_body(move) for move in self._aliases.history(model)], None))
 
-    def move(self, model: str, alias: str, version: int, reason: str, expected: int | None) -> Response:
+    def move(self, model: str, alias: str, version: int, reason: str, expected: int | None) -> Answer:
         require_name(alias, "alias")
         self._models.manifest(model, version)
         return self._moved(model, alias, version, reason, expected, "put")
 
-    def rollback(self, model: str, reason: str) -> Response:
+    def rollback(self, model: str, reason: str) -> Answer:
         self._models.versions(model)
         present = self._aliases.read(model)
         previous = previous_champion(self._aliases.history(model))
@@ -80,7 +81,7 @@ class ModelViews:
             raise ConflictError(f"model {model} has had one champion only; there is nothing to go back to")
         return self._moved(model, CHAMPION, previous, reason, present.generation, "rollback")
 
-    def _moved(self, model: str, alias: str, version: int, reason: str, expected: int | None, action: str) -> Response:
+    def _moved(self, model: str, alias: str, version: int, reason: str, expected: int | None, action: str) -> Answer:
         present = self._aliases.read(model)
         if expected is not None and expected != present.generation:
             raise PreconditionFailedError(
@@ -109,13 +110,13 @@ def models_blueprint(
 
     @blueprint.get("")
     @documents.route(tag="models", answers={200: bodies.ModelList, 503: Problem})
-    def list_models() -> Response:
+    def list_models() -> Answer:
         """List models"""
         return views.all()
 
     @blueprint.get("/<model>")
     @documents.route(tag="models", answers={200: bodies.ModelBody, **found})
-    def read_model(model: str) -> Response:
+    def read_model(model: str) -> Answer:
         """Read a model
 
         The ETag is the generation: how often an alias of the model has moved.
@@ -124,31 +125,31 @@ def models_blueprint(
 
     @blueprint.get("/<model>/versions")
     @documents.route(tag="models", answers={200: bodies.VersionList, **found})
-    def list_versions(model: str) -> Response:
+    def list_versions(model: str) -> Answer:
         """List a model's versions, newest first"""
         return views.versions(model)
 
     @blueprint.get("/<model>/versions/<int:version>")
     @documents.route(tag="models", answers={200: bodies.ManifestBody, **found})
-    def read_version(model: str, version: int) -> Response:
+    def read_version(model: str, version: int) -> Answer:
         """Read a version's manifest"""
         return views.version(model, version)
 
     @blueprint.get("/<model>/versions/<int:version>/schema")
     @documents.route(tag="models", answers={200: dict[str, bodies.AnyJson], **found})
-    def read_version_schema(model: str, version: int) -> Response:
+    def read_version_schema(model: str, version: int) -> Answer:
         """Read the JSON Schema of a version's rows"""
         return json_response(submission.resolve(model, version)[0].signature.json_schema())
 
     @blueprint.get("/<model>/schema")
     @documents.route(tag="models", answers={200: dict[str, bodies.AnyJson], **found})
-    def read_schema(model: str) -> Response:
+    def read_schema(model: str) -> Answer:
         """Read the JSON Schema of the champion's rows"""
         return json_response(submission.resolve(model, CHAMPION)[0].signature.json_schema())
 
     @blueprint.get("/<model>/history")
     @documents.route(tag="models", answers={200: bodies.HistoryList, **found})
-    def read_history(model: str) -> Response:
+    def read_history(model: str) -> Answer:
         """List the moves of a model's aliases, oldest first"""
         return views.history(model)
 
@@ -159,7 +160,7 @@ def models_blueprint(
         headers=bodies.MatchHeaders,
         answers={200: bodies.ModelBody, **dict.fromkeys((400, 404, 409, 412, 415, 422, 428, 503), Problem)},
     )
-    def move_alias(model: str, alias: str) -> Response:
+    def move_alias(model: str, alias: str) -> Answer:
         """Point an alias at a version
 
         `If-Match` carries the ETag that was read; 412 when an alias moved since. `*` moves it whatever happened.
@@ -176,7 +177,7 @@ def models_blueprint(
         json=bodies.RollbackRequest,
         answers={200: bodies.ModelBody, **dict.fromkeys((400, 404, 409, 412, 415, 422, 503), Problem)},
     )
-    def rollback(model: str) -> Response:
+    def rollback(model: str) -> Answer:
         """Go back to the champion before
 
         The body may be empty. Going back twice goes back two promotions.
@@ -193,7 +194,7 @@ def models_blueprint(
         headers=bodies.SubmitHeaders,
         answers={202: bodies.JobBody, **dict.fromkeys((400, 410, 411, 413, 415, 422, 503), Problem)},
     )
-    def push(model: str) -> Response:
+    def push(model: str) -> Answer:
         """Push a model
 
         A form with the skops file (`model`), rows it was fitted on (`example`: CSV or a JSON table) and `metadata`.

@@ -1,7 +1,8 @@
 """`/v1/models/{m}/predictions`: rows in, a job out."""
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, request
 
+from api.answers import Answer
 from api.bodies import JobBody, PredictHeaders, PredictionRequest, Problem
 from api.documents import Documents
 from api.jobs import waited_response
@@ -30,7 +31,7 @@ def predictions_blueprint(
             **dict.fromkeys((400, 404, 410, 411, 413, 415, 422, 503), Problem),
         },
     )
-    def predict(model: str) -> Response:
+    def predict(model: str) -> Answer:
         """Predict rows
 
         Answers 202 with the job at once, or with `Prefer: wait=N` (at most 30 s) 200 with the ended job.

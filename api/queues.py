@@ -1,7 +1,8 @@
 """`/v1/queues` and `/v1/dead-letters`: how the lanes and limits stand, and the jobs that nobody could run."""
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, request
 
+from api.answers import Answer
 from api.bodies import JobBody, JobList, LaneBody, LetterQuery, LimitBody, Problem, QueuesBody
 from api.documents import Documents
 from api.requests import converted
@@ -28,7 +29,7 @@ def queues_blueprint(
 
     @blueprint.get("/queues")
     @documents.route(tag="queues", answers={200: QueuesBody, 503: Problem})
-    def read() -> Response:
+    def read() -> Answer:
         """Read the lanes and the limits
 
         A lane without jobs is not listed. Every limit names the code of the error that it answers with.
@@ -57,7 +58,7 @@ def queues_blueprint(
 
     @blueprint.get("/dead-letters")
     @documents.route(tag="queues", query=LetterQuery, answers={200: JobList, 422: Problem, 503: Problem})
-    def letters() -> Response:
+    def letters() -> Answer:
         """List the dead letters
 
         Jobs that failed because their attempts were used up, newest first: each may have ended its worker. They are
@@ -69,7 +70,7 @@ def queues_blueprint(
 
     @blueprint.post("/dead-letters/<job_id>/replay")
     @documents.route(tag="queues", answers={202: JobBody, 404: Problem, 409: Problem, 410: Problem, 503: Problem})
-    def replay(job_id: str) -> Response:
+    def replay(job_id: str) -> Answer:
         """Run a dead letter again
 
         A new job, as by retry; the letter is taken off the list, so of two that replay it at once one does (409).

@@ -191,8 +191,9 @@ def require_shallow(value: Any, pointer: str) -> None:
             if isinstance(each, dict | list)
             for inner in (each.values() if isinstance(each, dict) else each)
         ]
-    if level:
-        raise MalformedError(f"{pointer} is nested more than {MAX_DEPTH} levels deep")
+        if not level:
+            return
+    raise MalformedError(f"{pointer} is nested more than {MAX_DEPTH} levels deep")
 
 
 def preferred_wait_s(prefer: str) -> float | None:

@@ -6,11 +6,13 @@ from functools import lru_cache
 from typing import Any
 
 import msgspec
-from flask import Response, g, has_request_context, request
+from flask import Response, has_request_context, request
 from werkzeug.exceptions import HTTPException
 
 from api import bodies
+from api.answers import Answer
 from api.estimates import RETRY_AFTER_S, Place
+from api.front import REQUEST_ID
 from queuecast.domain import errors
 from queuecast.domain.job import Failure, Job, Moment, Progress
 from queuecast.domain.model import CHAMPION, Aliases, AliasMove, Manifest
@@ -57,8 +59,8 @@ FAILURE_TITLES = {
 }
 
 
-def json_response(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    return Response(msgspec.json.encode(body), status, headers, mimetype="application/json")
+def json_response(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> Answer:
+    return Answer(body, status, headers or {})
 
 
 def error_response(error: errors.QueuecastError) -> Response:
@@ -106,13 +108,13 @@ def problem(
         code=code,
         instance=request.path if has_request_context() else None,
         errors=[bodies.ProblemError(**asdict(finding)) for finding in findings],
-        request_id=g.get("request_id") if has_request_context() else None,
+        request_id=request.environ.get(REQUEST_ID) if has_request_context() else None,
     )
 
 
 def accepted(
     job: Job, place: Place | None = None, retry_after_s: int = RETRY_AFTER_S, *, is_replay: bool = False
-) -> Response:
+) -> Answer:
     """202. Submits say nothing of the place: it would be a round trip for each, to tell most of them that it is 1."""
     headers = {
         "Location": f"/v1/jobs/{job.id}",

@@ -4,8 +4,9 @@ import csv
 from pathlib import Path
 
 import msgspec
-from flask import Blueprint, Response, request
+from flask import Blueprint, request
 
+from api.answers import Answer
 from api.bodies import JobBody, Problem, SubmitHeaders, TrainingRequest
 from api.documents import Documents
 from api.requests import json_body, repeat_of, require_shallow
@@ -32,7 +33,7 @@ def trainings_blueprint(
         headers=SubmitHeaders,
         answers={202: JobBody, **dict.fromkeys((400, 404, 409, 410, 411, 413, 415, 422, 503), Problem)},
     )
-    def train(model: str) -> Response:
+    def train(model: str) -> Answer:
         """Retrain the champion
 
         Clones the champion, fits it on the file without the held-out rows, and scores both on those.

@@ -7,8 +7,6 @@ standard library does not help: who comes later takes the place of who is being 
 
 import threading
 from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 LET_IN_AFTER_S = 1.0  # slow bodies and a slow store must not keep everybody else out
 
@@ -21,27 +19,17 @@ class Turnstile:
         self._free = at_once
         self._queue: deque[threading.Lock] = deque()
         self._thread = threading.local()
+        self._inside = _Inside(self)
 
-    @contextmanager
-    def inside(self) -> Iterator[None]:
+    def inside(self) -> "_Inside":
         """Waits for a place, a second at most, and works in it or, for want of one, beside it."""
-        self._enter()
-        try:
-            yield
-        finally:
-            self._leave()
+        return self._inside
 
-    @contextmanager
-    def outside(self) -> Iterator[None]:
+    def outside(self) -> "_Outside":
         """Gives the place of this thread to others meanwhile, if it has one."""
-        has_place = self._leave()
-        try:
-            yield
-        finally:
-            if has_place:
-                self._enter()
+        return _Outside(self)
 
-    def _enter(self) -> None:
+    def enter(self) -> None:
         turn = threading.Lock()
         with self._lock:
             is_free = self._free > 0
@@ -61,7 +49,7 @@ class Turnstile:
                 return False
         return True  # it came between the two
 
-    def _leave(self) -> bool:
+    def leave(self) -> bool:
         has_place: bool = getattr(self._thread, "has_place", False)
         if has_place:
             self._thread.has_place = False
@@ -71,3 +59,32 @@ class Turnstile:
                 else:
                     self._free += 1
         return has_place
+
+
+class _Inside:
+    """Every request comes through here, and a generator as a context costs several times as much."""
+
+    __slots__ = ("_turnstile",)
+
+    def __init__(self, turnstile: Turnstile) -> None:
+        self._turnstile = turnstile
+
+    def __enter__(self) -> None:
+        self._turnstile.enter()
+
+    def __exit__(self, *_: object) -> None:
+        self._turnstile.leave()
+
+
+class _Outside:
+    __slots__ = ("_had_place", "_turnstile")
+
+    def __init__(self, turnstile: Turnstile) -> None:
+        self._turnstile = turnstile
+
+    def __enter__(self) -> None:
+        self._had_place = self._turnstile.leave()
+
+    def __exit__(self, *_: object) -> None:
+        if self._had_place:
+            self._turnstile.enter()

@@ -6,11 +6,13 @@ as one pipeline, and wakes them; alone, it does what it would have done anyway, 
 """
 
 import threading
+import time
 from typing import Any
 
 import redis
 
 MOST_TOGETHER = 128  # beyond that, who came first waits for others without need
+LOOK_AFTER_S = 0.05  # a connection that was used a moment ago is there still; to look is a system call
 
 
 class _Turn:
@@ -31,6 +33,8 @@ class RedisTogether:
 
     def __init__(self, client: redis.Redis) -> None:
         self._redis = client
+        self._connection: Any = None
+        self._used_at = float("-inf")
         self._lock = threading.Lock()
         self._queue: list[_Turn] = []
         self._is_sending = False
@@ -76,12 +80,27 @@ class RedisTogether:
             heir.wake.release()
 
     def _answers(self, commands: list[tuple[Any, ...]]) -> list[Any]:
-        if len(commands) == 1:
+        """One thread sends at a time, so it keeps a connection: to get one from the pool costs as much as the call."""
+        connection = self._ready()
+        connection.send_packed_command(connection.pack_commands(commands))
+        answers: list[Any] = []
+        for _ in commands:
             try:
-                return [self._redis.execute_command(*commands[0])]  # type: ignore[no-untyped-call]
+                answers.append(connection.read_response())
             except redis.ResponseError as error:
-                return [error]
-        pipe = self._redis.pipeline(transaction=False)
-        for command in commands:
-            pipe.execute_command(*command)  # type: ignore[no-untyped-call]
-        return pipe.execute(raise_on_error=False)
+                answers.append(error)
+        self._used_at = time.monotonic()
+        return answers
+
+    def _ready(self) -> Any:
+        """The connection, and a new one in place of one that was closed while nobody used it. As a pool would do."""
+        if self._connection is None:
+            self._connection = self._redis.connection_pool.get_connection()
+        elif time.monotonic() - self._used_at > LOOK_AFTER_S:
+            try:
+                is_stale = self._connection.can_read()
+            except (redis.ConnectionError, redis.TimeoutError, OSError):
+                is_stale = True
+            if is_stale:
+                self._connection.disconnect()
+        return self._connection

@@ -8,6 +8,7 @@ import pytest
 import redis
 
 from deploy.embedded.redis_server import RedisServer
+from queuecast.adapters import redis_together
 from queuecast.adapters.redis_jobs import connect
 from queuecast.adapters.redis_together import MOST_TOGETHER, RedisTogether
 from tests.adapters.waits import at_once, until
@@ -63,6 +64,16 @@ def test_a_connection_that_breaks_is_told_to_everybody_and_the_next_command_goes
 
     assert {issubclass(type(each), redis.ConnectionError) for each in gone} == {True}
     assert together.call("ECHO", "back") == b"back"
+
+
+def test_a_connection_that_was_closed_while_nobody_used_it_is_replaced(
+    own_server: RedisServer, together: RedisTogether, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis_together, "LOOK_AFTER_S", 0.0)
+    together.call("PING")
+    connect(own_server.url).client_kill_filter(_type="normal", skipme=True)
+
+    assert together.call("ECHO", "x") == b"x"
 
 
 def test_who_comes_while_redis_does_not_answer_waits_and_is_answered(

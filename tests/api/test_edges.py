@@ -255,6 +255,20 @@ def test_any_other_request_id_is_echoed(http: FlaskClient, given: str) -> None:
     assert http.get("/livez", headers={"X-Request-ID": given}).headers["X-Request-ID"] == given
 
 
+def test_a_trace_is_echoed_and_the_head_of_an_answer_has_its_length(http: FlaskClient) -> None:
+    whole = http.get("/livez", headers={"traceparent": "00-a-b-01"})
+    head = http.head("/livez")
+
+    assert whole.headers["traceparent"] == "00-a-b-01"
+    assert (head.data, head.headers["Content-Length"]) == (b"", str(len(whole.data)))
+
+
+def test_a_redirect_leads_to_the_host_that_was_asked(http: FlaskClient) -> None:
+    answer = http.get("/v1//jobs?limit=1", headers={"Host": "gateway.example:99"})
+
+    assert answer.headers["Location"] == "http://gateway.example:99/v1/jobs?limit=1"
+
+
 def test_a_value_out_of_range_in_the_metadata_is_pointed_at_a_place_that_is_there(http: FlaskClient) -> None:
     data = b'{"inputs": [{}], "metadata": {"a": 1e999}}'
 
