@@ -30,6 +30,7 @@ from queuecast.ports import AliasStore, BatchFiles, Clock, FileStore, JobStore, 
 log = get_logger()
 WORKED_ON_AT_ONCE = 16  # a request waits for Redis half of its time, and for its disk with durability `fsync`
 LARGE_BODY_BYTES = 64 * 1024  # a smaller one has come with the head; a larger one may take its time
+WHOLE_ANSWER_BYTES = 64 * 1024  # a larger one may be a file, which memory need not hold
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +148,7 @@ def _answer(app: Any, environ: dict[str, Any], start_response: Any) -> Any:
 
     def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
         nonlocal is_whole
-        is_whole = any(name == "Content-Length" for name, _ in headers)
+        is_whole = any(name == "Content-Length" and int(value) <= WHOLE_ANSWER_BYTES for name, value in headers)
         return start_response(status, headers, exc_info)
 
     pieces = app(environ, start)
