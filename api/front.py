@@ -7,11 +7,12 @@ from api.turnstile import Turnstile
 
 REQUEST_ID = "queuecast.request_id"  # in the environ
 LARGE_BODY_BYTES = 64 * 1024  # a smaller one has come with the head; a larger one may take its time
+WHOLE_ANSWER_BYTES = 64 * 1024  # a larger one may be a file, which memory need not hold
 MAX_REQUEST_ID_CHARS = 128
 
 
 class Front:
-    """Requests take turns, bodies are measured by their Content-Length, answers name their request and go whole.
+    """Requests take turns, bodies are measured by their Content-Length, answers name their request, and short ones go whole.
 
     A server that promises to end the stream itself makes Werkzeug take a body cut short for a whole one. An answer that
     is a list is sent by granian at once; any other is carried over piece by piece.
@@ -36,7 +37,9 @@ class Front:
 
         def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
             nonlocal is_whole
-            is_whole = may_be_whole and any(name == "Content-Length" for name, _ in headers)
+            is_whole = may_be_whole and any(
+                name == "Content-Length" and int(value) <= WHOLE_ANSWER_BYTES for name, value in headers
+            )
             headers.append(("X-Request-ID", request_id))
             if trace is not None:
                 headers.append(("traceparent", trace))

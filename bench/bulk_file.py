@@ -52,11 +52,14 @@ class BatchClient:
         """The job when it has ended."""
         deadline = time.monotonic() + ANSWER_WAIT_S
         while time.monotonic() < deadline:
-            self._connection.request("GET", f"/v1/jobs/{job_id}", headers={"Prefer": "wait=30"})
-            job = self._said(200)
+            job = self.read(job_id, wait_s=30)
             if job["finished_at"] is not None:
                 return job
         raise TimeoutError(f"batch {job_id} did not end within {ANSWER_WAIT_S:g} s")
+
+    def read(self, job_id: str, wait_s: int = 0) -> dict[str, Any]:
+        self._connection.request("GET", f"/v1/jobs/{job_id}", headers={"Prefer": f"wait={wait_s}"} if wait_s else {})
+        return self._said(200)
 
     def fetch(self, job_id: str, path: Path) -> None:
         self._connection.request("GET", f"/v1/jobs/{job_id}/result", headers={"Accept": "text/csv"})

@@ -78,8 +78,9 @@ class Planning:
             call(part.frame[:MIN_ROWS])  # the first call of a process is slower
             timed = min(rows, MIN_ROWS)
             took_s = _shortest_s(call, part.frame[:timed])
-            if took_s * rows / timed < SAMPLE_S:  # else a slow model, whose calls cost by the row already
-                timed, took_s = rows, _shortest_s(call, part.frame)
+            while timed < rows and took_s < CHUNK_S / 2:  # what a call costs with any rows counts for all of them
+                timed = min(4 * timed, rows)
+                took_s = _shortest_s(call, part.frame[:timed])
             rows_a_chunk = int(CHUNK_S * timed / took_s)
         return min(max(rows_a_chunk, MIN_ROWS), self._max_chunk_rows)
 

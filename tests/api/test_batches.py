@@ -1,6 +1,8 @@
 """Batches over HTTP: what is taken, what is refused before it is queued, and how the files come back."""
 
 import json
+import os
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -257,6 +259,26 @@ def test_a_part_of_the_result_can_be_asked_for(gateway: Gateway, http: FlaskClie
 
     assert (answer.status_code, answer.data) == (206, part)
     assert answer.headers["Content-Range"].endswith(f"/{len(RESULT)}")
+
+
+@pytest.mark.parametrize("headers", [{}, {"Range": "bytes=1-"}])
+def test_a_large_result_is_never_whole_in_memory(gateway: Gateway, http: FlaskClient, headers: dict[str, str]) -> None:
+    size_bytes = 64 * 2**20
+    job_id = batch(http)
+    succeeded(gateway, job_id)
+    os.truncate(gateway.batches.result(job_id, 2, OutputFormat.CSV), size_bytes)
+
+    tracemalloc.start()
+    try:
+        answer = http.get(f"/v1/jobs/{job_id}/result", headers=headers)
+        arrived = sum(len(piece) for piece in answer.iter_encoded())
+        peak_bytes = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+        answer.close()
+
+    assert arrived == size_bytes - len(headers)
+    assert peak_bytes < size_bytes / 8
 
 
 def test_a_part_beyond_the_end_is_refused(gateway: Gateway, http: FlaskClient) -> None:
