@@ -12,7 +12,7 @@ MAX_REQUEST_ID_CHARS = 128
 
 
 class Front:
-    """Requests take turns, bodies are measured by their Content-Length, answers name their request, and short ones go whole.
+    """Requests take turns, bodies are measured by their length, answers name their request, and short ones go whole.
 
     A server that promises to end the stream itself makes Werkzeug take a body cut short for a whole one. An answer that
     is a list is sent by granian at once; any other is carried over piece by piece.
