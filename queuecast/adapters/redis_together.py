@@ -7,6 +7,7 @@ as one pipeline, and wakes them; alone, it does what it would have done anyway, 
 
 import threading
 import time
+import weakref
 from typing import Any
 
 import redis
@@ -50,7 +51,7 @@ class RedisTogether:
             turn.wake.acquire()
         if not turn.is_answered:
             self._send()
-        if isinstance(turn.answer, Exception):
+        if isinstance(turn.answer, BaseException):
             raise turn.answer
         return turn.answer
 
@@ -67,8 +68,10 @@ class RedisTogether:
             turns, self._queue = self._queue[:MOST_TOGETHER], self._queue[MOST_TOGETHER:]
         try:
             answers = self._answers([turn.command for turn in turns])
-        except Exception as error:  # the connection broke: it is everybody's, and who waits must hear of it
+        except BaseException as error:  # it is everybody's, and who waits must hear of it, whatever it is
             answers = [error] * len(turns)
+            if self._connection is not None:
+                self._connection.disconnect()  # an answer that was not read must not be the next command's
         with self._lock:
             for turn, answer in zip(turns, answers, strict=True):
                 turn.answer, turn.is_answered = answer, True
@@ -95,7 +98,9 @@ class RedisTogether:
     def _ready(self) -> Any:
         """The connection, and a new one in place of one that was closed while nobody used it. As a pool would do."""
         if self._connection is None:
-            self._connection = self._redis.connection_pool.get_connection()
+            pool = self._redis.connection_pool
+            self._connection = pool.get_connection()
+            weakref.finalize(self, pool.release, self._connection)
         elif time.monotonic() - self._used_at > LOOK_AFTER_S:
             try:
                 is_stale = self._connection.can_read()

@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+from collections.abc import Callable
 
 import pytest
 import redis
@@ -91,3 +92,33 @@ def test_who_comes_while_redis_does_not_answer_waits_and_is_answered(
         thread.join(10)
 
     assert answers == [b"x"] * 20
+
+
+def test_many_that_came_and_went_leave_the_connections_to_others(own_server: RedisServer) -> None:
+    client = connect(own_server.url, max_connections=2)
+
+    for number in range(10):
+        assert RedisTogether(client).call("ECHO", str(number)) == str(number).encode()
+
+    assert client.ping()
+
+
+def test_an_interrupted_sender_keeps_nobody_waiting_and_leaves_no_answer_behind(
+    own_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    together = RedisTogether(connect(own_server.url))
+    together.call("ECHO", "first")
+    connection = together._connection
+    with monkeypatch.context() as patched:
+        patched.setattr(connection, "read_response", raising(KeyboardInterrupt()))
+        with pytest.raises(KeyboardInterrupt):
+            together.call("ECHO", "unread")
+
+    assert at_once([lambda: together.call("ECHO", "next")] * 5) == [b"next"] * 5
+
+
+def raising(error: BaseException) -> Callable[..., None]:
+    def read(*_: object, **__: object) -> None:
+        raise error
+
+    return read
