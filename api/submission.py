@@ -84,7 +84,11 @@ class Submission:
 
     def resolve(self, model: str, wanted: int | str) -> tuple[Manifest, ModelRef]:
         """The version that a number or an alias names now. Raises UnknownModelError, -VersionError or -AliasError."""
-        version, alias = (wanted, None) if isinstance(wanted, int) else (self._aliased(model, wanted), wanted)
+        if isinstance(wanted, int):
+            return self._pinned(model, wanted)
+        return self._pinned(model, self._aliased(model, wanted), wanted)
+
+    def _pinned(self, model: str, version: int, alias: str | None = None) -> tuple[Manifest, ModelRef]:
         manifest = self._models.manifest(model, version)
         return manifest, ModelRef(model, manifest.version, alias, manifest.sha256)
 
@@ -126,14 +130,12 @@ class Submission:
         )
 
     def _resolved(self, model: str, wanted: int | str) -> tuple[Manifest, ModelRef]:
-        version = self._versions.get((model, str(wanted))) if isinstance(wanted, str) else wanted
-        if version is None:
-            manifest, ref = self.resolve(model, wanted)
-            self._versions[model, str(wanted)] = ref.pinned_version
-            return manifest, ref
-        manifest = self._models.manifest(model, version)
-        alias = wanted if isinstance(wanted, str) else None
-        return manifest, ModelRef(model, manifest.version, alias, manifest.sha256)
+        if isinstance(wanted, int):
+            return self._pinned(model, wanted)
+        version = self._versions.get((model, wanted)) or self._aliased(model, wanted)
+        found = self._pinned(model, version, wanted)
+        self._versions[model, wanted] = version
+        return found
 
     def train(self, ref: ModelRef, work: TrainingWork, terms: Terms) -> Submitted:
         """Raises ConflictError while another training of the model is queued or runs."""

@@ -104,7 +104,12 @@ def run_batch(port: int, source: Path, result: Path) -> Batched:
 
 def write_rows(known: Known, rows: int, path: Path) -> None:
     """The known rows over and over as CSV, `rows` in all."""
-    header, *lines = known.csv_text.splitlines(keepends=True)
+    write_repeated(known.csv_text, rows, path)
+
+
+def write_repeated(csv_text: str, rows: int, path: Path) -> None:
+    """A file with the header and `rows` rows, those of `csv_text` over and over."""
+    header, *lines = csv_text.splitlines(keepends=True)
     whole, rest = divmod(rows, len(lines))
     block = "".join(lines)
     with path.open("w") as file:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.beside import OneRowJobs
-from bench.bulk_file import BatchClient
+from bench.bulk_file import BatchClient, write_repeated
 from bench.compose_stack import ComposeStack, docker, largest_process_mib, ran_out_of_memory
 from bench.dialects import MODEL
 from bench.known_answers import RELATIVE_TOLERANCE
@@ -101,14 +101,7 @@ def pushed(port: int) -> tuple[Any, dict[str, Any]]:
 
 def write_passengers(path: Path, rows: int) -> None:
     """The passengers over and over, with all the columns of the data set; the model takes half of them."""
-    header, *lines = (ROOT / "examples/titanic/titanic.csv").read_text().splitlines(keepends=True)
-    whole, rest = divmod(rows, len(lines))
-    block = "".join(lines)
-    with path.open("w") as file:
-        file.write(header)
-        for _ in range(whole):
-            file.write(block)
-        file.writelines(lines[:rest])
+    write_repeated((ROOT / "examples/titanic/titanic.csv").read_text(), rows, path)
 
 
 def kill_half_way(port: int, job_id: str, rows: int, container_id: str, stats: StatsStream) -> None:
