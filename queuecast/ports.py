@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, NamedTuple, Protocol
 
@@ -113,9 +113,6 @@ class JobStore(Protocol):
     def read_work(self, job_id: str) -> tuple[Work, bytes]:
         """The work and the rows of a prediction; kept until the job succeeds. Raises UnknownJobError."""
 
-    def read_works(self, job_ids: list[str]) -> list[tuple[Job, Work, bytes] | None]:
-        """Jobs with their work and rows in one round trip; None for one without a record or work."""
-
     def replace_all(self, writes: list[Write]) -> list[bool | None]:
         """Each as `replace` would, in few round trips; None for one that was refused, for whatever reason.
 
@@ -161,6 +158,8 @@ class Reservation:
     entry: str
     job_id: str
     worker: str
+    found: tuple[Job, Work, bytes] | None = field(default=None, compare=False, repr=False)
+    """The job with its work and rows, as it was when it was taken; None when it was not read, or has none."""
 
 
 @dataclass(frozen=True, slots=True)

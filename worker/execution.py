@@ -132,15 +132,7 @@ class Execution:
         """Those that share a call, as they were a moment ago, and those that are run one by one."""
         if kind_of(reserved[0].lane) not in self._shared_runners or self._leases.is_shutting_down():
             return [], reserved
-        try:
-            found = self._jobs.read_works([each.job_id for each in reserved])
-        except UnavailableError:  # who runs them one by one waits for the store
-            return [], reserved
-        shared = [
-            (each, Order(*order))
-            for each, order in zip(reserved, found, strict=True)
-            if order is not None and order[0].shares_runs
-        ]
+        shared = [(each, Order(*each.found)) for each in reserved if each.found and each.found[0].shares_runs]
         taken = {each.entry for each, _ in shared}
         return shared, [each for each in reserved if each.entry not in taken]
 

@@ -30,6 +30,17 @@ def decode_work(kind: JobType, data: bytes) -> Work:
     return _work_decoders[kind].decode(data)
 
 
+def decode_all(record: bytes | None, work: bytes | None, rows: bytes | None) -> tuple[Job, Work, bytes] | None:
+    """None when something is missing or cannot be read: whoever asks for that one alone hears why."""
+    if record is None or work is None:
+        return None
+    try:
+        job = decode_job(record)
+        return job, decode_work(job.type, work), rows or b""
+    except msgspec.MsgspecError:
+        return None
+
+
 def unknown_job(job_id: str) -> UnknownJobError:
     return UnknownJobError(f"no job {job_id[:80]!r}; ended jobs are kept for a while only")
 

@@ -37,10 +37,11 @@ end
 if letter ~= '' then redis.call('ZREM', 'qc:dead', letter) end
 if ARGV[14] ~= '' then redis.call('ZADD', 'qc:expiring', ARGV[14], id) end
 for _, old in ipairs(redis.call('ZRANGE', 'qc:jobs', 0, 1)) do
-  if redis.call('EXISTS', 'qc:job:' .. old) == 0 then redis.call('ZREM', 'qc:jobs', old) end
+  if redis.call('EXISTS', 'qc:job:' .. old) == 1 then break end
+  redis.call('ZREM', 'qc:jobs', old)
 end
 redis.call('ZADD', 'qc:jobs', 0, id)
-return {'', id, enter(id, lane)}
+return {'', id, enter(id, lane, ARGV[15], #ARGV[6])}
 """
 )
 
@@ -73,8 +74,8 @@ local function replace_one(at)
     local lock = 'qc:training:' .. model
     if model ~= '' and redis.call('GET', lock) == id then redis.call('DEL', lock) end
     if ARGV[at + 4] ~= '' then redis.call('HSET', key, 'result', ARGV[at + 4]) end
-    redis.call('HDEL', key, 'entry')
-    if state == 'succeeded' then redis.call('HDEL', key, 'work', 'rows') end
+    if state == 'succeeded' then redis.call('HDEL', key, 'entry', 'work', 'rows')
+    else redis.call('HDEL', key, 'entry') end
     if ARGV[at + 9] == '1' then redis.call('ZADD', 'qc:dead', delete_at, id) end
     redis.call('EXPIREAT', key, delete_at)
     redis.call('SET', 'qc:gone:' .. id, '', 'EXAT', ARGV[at + 8])
@@ -91,12 +92,6 @@ if #written > 0 then redis.call('PUBLISH', 'qc:changes', table.concat(written, '
 return answers
 """
 )
-
-READ_WORKS = """
-local found = {}
-for i, id in ipairs(ARGV) do found[i] = redis.call('HMGET', 'qc:job:' .. id, 'record', 'work', 'rows') end
-return found
-"""
 
 DELETE = """
 local key = 'qc:job:' .. ARGV[1]

@@ -17,7 +17,7 @@ local function now_ms()
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 
-local function enter(id, lane)
+local function enter(id, lane, rows, bytes)
   local key = 'qc:lane:' .. lane
   if redis.call('EXISTS', key) == 0 then
     redis.call('XGROUP', 'CREATE', key, 'workers', '0', 'MKSTREAM')
@@ -26,7 +26,7 @@ local function enter(id, lane)
   -- Counted over all lanes, so that no id comes twice: Redis's own would, in a lane that empties and fills within a
   -- millisecond, and the worker that held the job before could write again.
   local job, number = 'qc:job:' .. id, redis.call('INCR', 'qc:entries')
-  local rows, bytes = redis.call('HGET', job, 'n_rows') or 1, redis.call('HSTRLEN', job, 'rows')
+  rows, bytes = rows or redis.call('HGET', job, 'n_rows') or 1, bytes or redis.call('HSTRLEN', job, 'rows')
   local entry = redis.pcall('XADD', key, now_ms() .. '-' .. number, 'job', id, 'rows', rows, 'bytes', bytes)
   if type(entry) == 'table' then  -- the clock was set back
     entry = redis.call('XADD', key, '*', 'job', id, 'rows', rows, 'bytes', bytes)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import accumulate
 
-from queuecast.adapters.job_records import decode_job, decode_work, encode, gone_job, unknown_job
+from queuecast.adapters.job_records import decode_all, decode_job, decode_work, encode, gone_job, unknown_job
 from queuecast.domain.errors import (
     AliasMovedError,
     ConflictError,
@@ -128,12 +128,8 @@ class MemoryJobs:
             work, rows = self._work[job_id]
             return decode_work(decode_job(self._records[job_id]).type, work), rows
 
-    def read_works(self, job_ids: list[str]) -> list[tuple[Job, Work, bytes] | None]:
-        with self.lock:
-            return [
-                (self.read(each), *self.read_work(each)) if each in self._records and each in self._work else None
-                for each in job_ids
-            ]
+    def found(self, job_id: str) -> tuple[Job, Work, bytes] | None:
+        return decode_all(self._records.get(job_id), *self._work.get(job_id, (None, None)))
 
     def replace_all(self, writes: list[Write]) -> list[bool | None]:
         return [self._replaced(write) for write in writes]
@@ -267,7 +263,10 @@ class MemoryLanes:
             if attends:
                 self._jobs.attended[lane] = worker, time.time()
             must_ring = len(waiting) > len(found) and self._jobs.must_ring(lane)
-            return [Reservation(lane, entry.id, entry.job_id, worker) for entry in found], must_ring
+            reserved = [
+                Reservation(lane, entry.id, entry.job_id, worker, self._jobs.found(entry.job_id)) for entry in found
+            ]
+            return reserved, must_ring
 
     def linger(self, lane: str, worker: str, timeout_s: float) -> bool:
         """Looks once: nobody comes while a test's only thread waits."""

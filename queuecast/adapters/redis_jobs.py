@@ -17,7 +17,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from queuecast.adapters.job_records import decode_job, decode_work, encode, gone_job, unknown_job
-from queuecast.adapters.job_scripts import CREATE, DELETE, READ_WORKS, REPLACE, REQUEUE
+from queuecast.adapters.job_scripts import CREATE, DELETE, REPLACE, REQUEUE
 from queuecast.adapters.redis_together import RedisTogether
 from queuecast.domain.errors import (
     AliasMovedError,
@@ -74,7 +74,6 @@ class RedisJobs:
         self._durable = durable
         self._create = client.register_script(CREATE)
         self._replace = client.register_script(REPLACE)
-        self._read_works = client.register_script(READ_WORKS)
         self._delete = client.register_script(DELETE)
         self._requeue = client.register_script(REQUEUE)
 
@@ -166,10 +165,6 @@ class RedisJobs:
         if record is None or work is None:
             raise self._missing(job_id)
         return decode_work(decode_job(record).type, work), rows
-
-    def read_works(self, job_ids: list[str]) -> list[tuple[Job, Work, bytes] | None]:
-        found = self._call(self._read_works, args=job_ids)
-        return [_with_work(*each) for each in found]
 
     def replace_all(self, writes: list[Write]) -> list[bool | None]:
         rings: list[bool | None] = []
@@ -334,13 +329,6 @@ def _fields(write: Write) -> list[Any]:
         int(job.expires_at is not None),
         int(job.is_fanned_out),
     ]
-
-
-def _with_work(record: bytes | None, work: bytes | None, rows: bytes | None) -> tuple[Job, Work, bytes] | None:
-    if record is None or work is None:
-        return None
-    job = decode_job(record)
-    return job, decode_work(job.type, work), rows or b""
 
 
 def _require_synced(synced: list[int]) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import redis
 
+from queuecast.adapters.job_records import decode_all
 from queuecast.adapters.lane_scripts import ALLOW_OOM, LANE_FUNCTIONS
 from queuecast.adapters.redis_jobs import translated
 from queuecast.domain.job import State
@@ -52,7 +53,7 @@ local found, rows, bytes = {}, 0, 0
 for _, entry in ipairs(waiting) do
   rows, bytes = rows + (tonumber(entry[2][4]) or 1), bytes + (tonumber(entry[2][6]) or 0)
   if #found > 0 and (rows > most_rows or bytes > most_bytes) then break end
-  found[#found + 1] = {entry[1], entry[2][2]}
+  found[#found + 1] = {entry[1], entry[2][2], redis.call('HMGET', 'qc:job:' .. entry[2][2], 'record', 'work', 'rows')}
 end
 if #found > 0 then
   redis.call('XREADGROUP', 'GROUP', 'workers', ARGV[2], 'COUNT', #found, 'STREAMS', key, '>')
@@ -225,7 +226,11 @@ class RedisLanes:
     ) -> tuple[list[Reservation], bool]:
         args = [lane, worker, rows, int(answers_bell), BYTES_A_CLAIM, int(attends), ATTENDED_MS]
         found, ring = translated(self._reserve, args=args)
-        return [Reservation(lane, entry.decode(), job_id.decode(), worker) for entry, job_id in found], ring == 1
+        reserved = [
+            Reservation(lane, entry.decode(), job_id.decode(), worker, decode_all(*order))
+            for entry, job_id, order in found
+        ]
+        return reserved, ring == 1
 
     def renew(self, reservations: list[Reservation]) -> list[State | None]:
         args = [part for each in reservations for part in (each.lane, each.entry, each.job_id, each.worker)]

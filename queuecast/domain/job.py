@@ -175,15 +175,16 @@ class Job:
         self._require("be claimed", State.QUEUED)
         # A batch is claimed to be cut and again to be joined, and all between is its run.
         started_at = now if self.type is not JobType.BATCH or self.started_at is None else self.started_at
-        claimed = self._moved(
+        attempt = self.attempt + 1
+        return self._moved(
             State.RUNNING,
-            attempt=self.attempt + 1,
+            attempt=attempt,
             worker=worker,
             started_at=started_at,
             not_before=None,
             progress=None,
+            timeline=self._timeline_with(Moment(Event.CLAIMED, now, attempt, worker)),
         )
-        return claimed._told(Event.CLAIMED, now)
 
     def fanned_out(self, progress: Progress, now: float) -> "Job":
         """The run has cut its batch in chunks and is over; the batch goes on running as those, held by nobody."""
@@ -219,7 +220,7 @@ class Job:
     def succeeded(self, now: float, retention_s: float) -> "Job":
         self._require("succeed", State.RUNNING)
         whole = None if self.progress is None else replace(self.progress, done=self.progress.total)
-        return replace(self._ended(State.SUCCEEDED, now, retention_s), progress=whole)
+        return self._ended(State.SUCCEEDED, now, retention_s, progress=whole)
 
     def failed(self, failure: Failure, now: float, retention_s: float) -> "Job":
         self._require("fail", State.RUNNING)
@@ -296,15 +297,26 @@ class Job:
     def _moved(self, state: State, **changes: Any) -> "Job":
         return replace(self, state=state, revision=self.revision + 1, **changes)
 
-    def _ended(self, state: State, now: float, retention_s: float, failure: Failure | None = None) -> "Job":
-        kept_s = retention_s if self.parent is None else CHUNK_RETENTION_S
-        changes = {"finished_at": now, "delete_at": now + kept_s, "not_before": None, "is_fanned_out": False}
-        ended = self._moved(state, **changes, failure=failure)
-        return ended._told(Event.FINISHED, now, state if failure is None else f"{state}: {failure.code}")
+    def _ended(
+        self, state: State, now: float, retention_s: float, failure: Failure | None = None, **changes: Any
+    ) -> "Job":
+        detail = state if failure is None else f"{state}: {failure.code}"
+        return self._moved(
+            state,
+            finished_at=now,
+            delete_at=now + (retention_s if self.parent is None else CHUNK_RETENTION_S),
+            not_before=None,
+            is_fanned_out=False,
+            failure=failure,
+            timeline=self._timeline_with(Moment(Event.FINISHED, now, self.attempt, self.worker, detail)),
+            **changes,
+        )
 
     def _told(self, event: Event, at: float, detail: str = "") -> "Job":
-        moment = Moment(event, at, self.attempt, self.worker, detail)
-        return replace(self, timeline=(*self.timeline[:1], *self.timeline[1:][-(MAX_EVENTS - 2) :], moment))
+        return replace(self, timeline=self._timeline_with(Moment(event, at, self.attempt, self.worker, detail)))
+
+    def _timeline_with(self, moment: Moment) -> tuple[Moment, ...]:
+        return (*self.timeline[:1], *self.timeline[1:][-(MAX_EVENTS - 2) :], moment)
 
 
 def failure_of(error: QueuecastError) -> Failure:

@@ -55,19 +55,12 @@ def test_the_work_is_read_as_it_was_written(jobs: JobStore, kind: JobType) -> No
     assert jobs.read_work(job.id) == (work_of(kind), b"")
 
 
-def test_several_jobs_are_read_with_their_work_in_the_order_asked_for(jobs: JobStore) -> None:
-    first, second = stored(jobs), stored(jobs)
-
-    found = jobs.read_works([second.id, "job_unknown", first.id])
-
-    assert found == [(second, PREDICTION, b"[[1]]"), None, (first, PREDICTION, b"[[1]]")]
-
-
 def test_a_job_that_succeeded_has_no_work_to_be_read_again(jobs: JobStore) -> None:
     job = stored(jobs)
     run_to_success(jobs, job, RESULT)
 
-    assert jobs.read_works([job.id]) == [None]
+    with pytest.raises(UnknownJobError):
+        jobs.read_work(job.id)
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 130])

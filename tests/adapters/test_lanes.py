@@ -72,6 +72,12 @@ def test_a_claim_is_bounded_in_bytes_and_takes_one_job_at_least(jobs: JobStore, 
     assert [ids(taken(lanes, 100)) for _ in range(4)] == [made[:2], made[2:3], made[3:4], made[4:]]
 
 
+def test_what_is_taken_comes_with_its_job_its_work_and_its_rows(jobs: JobStore, lanes: Lanes) -> None:
+    made = [submit(jobs).job_id for _ in range(2)]
+
+    assert [each.found for each in taken(lanes, 5)] == [(jobs.read(each), *jobs.read_work(each)) for each in made]
+
+
 def test_what_a_claim_left_has_a_bell(jobs: JobStore, lanes: Lanes) -> None:
     for n_rows in (2, 4):
         sized(jobs, n_rows)

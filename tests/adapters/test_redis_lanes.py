@@ -181,6 +181,19 @@ def test_an_ended_job_can_be_deleted_when_memory_is_used_up(own_server: RedisSer
         assert client.exists(f"qc:job:{last.id}") == 0
 
 
+@pytest.mark.parametrize("field", ["record", "work"])
+def test_a_job_that_cannot_be_read_is_taken_with_the_others(
+    client: redis.Redis, jobs: RedisJobs, lanes: RedisLanes, field: str
+) -> None:
+    first, broken, last = (stored(jobs) for _ in range(3))
+    client.hset(f"qc:job:{broken.id}", field, "{}")
+
+    reserved, _ = lanes.reserve(LANE, "host:7", 5, answers_bell=True)
+
+    assert [each.job_id for each in reserved] == [first.id, broken.id, last.id]
+    assert [each.found is None for each in reserved] == [False, True, False]
+
+
 def test_a_worker_that_lingers_is_woken_by_the_next_job(
     client: redis.Redis, jobs: RedisJobs, lanes: RedisLanes
 ) -> None:

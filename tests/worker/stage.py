@@ -112,10 +112,6 @@ class FickleJobs(MemoryJobs):
         self.require_there()
         return super().read_work(job_id)
 
-    def read_works(self, job_ids: list[str]) -> list[tuple[Job, Work, bytes] | None]:
-        self.require_there()
-        return [(MemoryJobs.read(self, each), *super(FickleJobs, self).read_work(each)) for each in job_ids]
-
     def replace(self, job: Job, result: bytes | None = None, entry: str | None = None) -> bool:
         self.require_there()
         must_ring = super().replace(job, result, entry)

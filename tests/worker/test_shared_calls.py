@@ -186,15 +186,15 @@ def test_a_job_whose_start_deadline_passed_is_left_out_of_the_call(stage: Stage,
 def test_a_job_canceled_before_the_claim_is_left_out_of_the_call(stage: Stage, shared: Shared) -> None:
     shared.warm_up(4)
     ids = submit(stage, 3)
-    read = stage.jobs.read_works
+    reserve = stage.lanes.reserve
 
-    def cancel_meanwhile(job_ids: list[str]) -> Any:
-        found = read(job_ids)
+    def cancel_meanwhile(*args: Any, **kwargs: Any) -> Any:
+        reserved = reserve(*args, **kwargs)
         if stage.job(ids[1]).state is State.QUEUED:
             stage.cancel(ids[1])
-        return found
+        return reserved
 
-    stage.jobs.read_works = cancel_meanwhile  # type: ignore[method-assign]
+    stage.lanes.reserve = cancel_meanwhile  # type: ignore[method-assign]
     shared.execution.answer(LANE)
 
     assert shared.calls == [[ids[0], ids[2]]]
