@@ -6,6 +6,7 @@
 Nothing numeric runs in the parent process: children that are forked after it hang for ever in OpenMP code.
 """
 
+import gc
 import math
 import multiprocessing
 import os
@@ -138,3 +139,7 @@ app = create_celery(
     stop,
     recover,
 )
+# What is imported stays. The collector went through all of it in the middle of a call (50 ms and more), and each child
+# had its own copy of the pages afterwards.
+gc.collect()
+gc.freeze()
