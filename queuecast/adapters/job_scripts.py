@@ -6,12 +6,13 @@ The scripts compare and write; the rules are in `queuecast.domain.job`, the keys
 from queuecast.adapters.lane_scripts import ALLOW_OOM, LANE_FUNCTIONS
 
 # Ids are pruned from the index two at a time as new ones come in: records end by their own TTL.
-# No flag allows this script when memory is used up: its first write fails then, and nothing is written.
+# No flag allows this script when memory is used up: its first write, which takes memory, fails then, and nothing is
+# written. (After a write that takes none the others would go through.)
 CREATE = (
     LANE_FUNCTIONS
     + """
 local id, lane, training, letter = ARGV[1], ARGV[7], ARGV[9], ARGV[13]
-local key, repeated = 'qc:job:' .. id, 'qc:idempotency:' .. ARGV[10]
+local repeated = 'qc:idempotency:' .. ARGV[10]
 if ARGV[10] ~= '' then
   local earlier = redis.call('HMGET', repeated, 'job', 'fingerprint')
   if earlier[1] then return {earlier[2] == ARGV[11] and 'repeated' or 'reused', earlier[1], 0} end
@@ -27,8 +28,8 @@ end
 local length = redis.call('XLEN', 'qc:lane:' .. lane)
 if length >= tonumber(ARGV[8]) then return {'full', tostring(length), 0} end
 if letter ~= '' and not redis.call('ZSCORE', 'qc:dead', letter) then return {'letter', letter, 0} end
-redis.call('HSET', key, 'revision', ARGV[2], 'state', ARGV[3], 'record', ARGV[4], 'work', ARGV[5], 'rows', ARGV[6],
-  'n_rows', ARGV[15])
+local must_ring = enter(id, lane, ARGV[15], #ARGV[6], 'revision', ARGV[2], 'state', ARGV[3], 'record', ARGV[4],
+  'work', ARGV[5], 'rows', ARGV[6], 'n_rows', ARGV[15])
 if training ~= '' then redis.call('SET', 'qc:training:' .. training, id) end
 if ARGV[10] ~= '' then
   redis.call('HSET', repeated, 'job', id, 'fingerprint', ARGV[11])
@@ -41,7 +42,7 @@ for _, old in ipairs(redis.call('ZRANGE', 'qc:jobs', 0, 1)) do
   redis.call('ZREM', 'qc:jobs', old)
 end
 redis.call('ZADD', 'qc:jobs', 0, id)
-return {'', id, enter(id, lane, ARGV[15], #ARGV[6])}
+return {'', id, must_ring}
 """
 )
 
@@ -59,7 +60,9 @@ local function replace_one(at)
   if not present[1] then return {'unknown', 0} end
   if entry ~= '' and present[2] ~= entry then return {'taken', 0} end
   if tonumber(present[1]) ~= tonumber(revision) - 1 then return {present[1], 0} end
-  redis.call('HSET', key, 'revision', revision, 'state', state, 'record', ARGV[at + 3], 'attempt', ARGV[at + 11])
+  local result = ARGV[at + 4] ~= '' and {'result', ARGV[at + 4]} or {}
+  redis.call('HSET', key, 'revision', revision, 'state', state, 'record', ARGV[at + 3], 'attempt', ARGV[at + 11],
+    unpack(result))
   if state == 'running' then
     if ARGV[at + 12] == '1' then redis.call('ZREM', 'qc:expiring', id) end
     if ARGV[at + 13] == '1' then leave(id) end
@@ -73,7 +76,6 @@ local function replace_one(at)
     local model = ARGV[at + 5]
     local lock = 'qc:training:' .. model
     if model ~= '' and redis.call('GET', lock) == id then redis.call('DEL', lock) end
-    if ARGV[at + 4] ~= '' then redis.call('HSET', key, 'result', ARGV[at + 4]) end
     if state == 'succeeded' then redis.call('HDEL', key, 'entry', 'work', 'rows')
     else redis.call('HDEL', key, 'entry') end
     if ARGV[at + 9] == '1' then redis.call('ZADD', 'qc:dead', delete_at, id) end

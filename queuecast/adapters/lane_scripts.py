@@ -17,7 +17,8 @@ local function now_ms()
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 
-local function enter(id, lane, rows, bytes)
+-- rows, bytes: nil where the job's hash has them. ...: fields that are written to the hash with the others.
+local function enter(id, lane, rows, bytes, ...)
   local key = 'qc:lane:' .. lane
   if redis.call('EXISTS', key) == 0 then
     redis.call('XGROUP', 'CREATE', key, 'workers', '0', 'MKSTREAM')
@@ -31,7 +32,7 @@ local function enter(id, lane, rows, bytes)
   if type(entry) == 'table' then  -- the clock was set back
     entry = redis.call('XADD', key, '*', 'job', id, 'rows', rows, 'bytes', bytes)
   end
-  redis.call('HSET', job, 'lane', lane, 'entry', entry, 'place', redis.call('HINCRBY', 'qc:entered', lane, 1))
+  redis.call('HSET', job, 'lane', lane, 'entry', entry, 'place', redis.call('HINCRBY', 'qc:entered', lane, 1), ...)
   if redis.call('HEXISTS', 'qc:attended', lane) == 1 then
     if redis.call('HDEL', 'qc:lingering', lane) == 1 then
       redis.call('RPUSH', 'qc:wake:' .. lane, id)
