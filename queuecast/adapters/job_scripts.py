@@ -98,6 +98,12 @@ for i, id in ipairs(ARGV) do found[i] = redis.call('HMGET', 'qc:job:' .. id, 're
 return found
 """
 
+READ_RESULTS = """
+local found = {}
+for i, id in ipairs(ARGV) do found[i] = redis.call('HMGET', 'qc:job:' .. id, 'record', 'result') end
+return found
+"""
+
 DELETE = """
 local key = 'qc:job:' .. ARGV[1]
 local state = redis.call('HGET', key, 'state')
