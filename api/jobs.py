@@ -70,13 +70,15 @@ def jobs_blueprint(
             return not known.contains_weak(str(job.revision))
 
         def is_awaited(job: Job) -> bool:
-            return job.is_final or (bool(known) and is_news(job))
+            return job.is_final or is_news(job)
 
         wait_s = preferred_wait_s(request.headers.get("Prefer", ""))
         if wait_s is None:
             job, result = jobs.read_with_result(job_id)
-        else:
+        elif known:
             job, result = waiting.until(job_id, is_awaited, wait_s)
+        else:
+            job, result = waiting.until_final(job_id, wait_s)
         response = _present(job, result) if is_news(job) else Response(status=304, headers={"ETag": revision_tag(job)})
         if wait_s is not None:
             response.headers["Preference-Applied"] = f"wait={wait_s:g}"

@@ -1,12 +1,15 @@
 """Waiting for a job to change without asking again and again: one subscription a process wakes whoever waits.
 
+Its listener reads the jobs that have ended, all of one message together, and hands each to those who wait for its end.
+Where it cannot, and for any other change, it only wakes them, and they look by themselves.
+
 A waiter holds a thread, so they are counted: when too many wait, a further one is told so at once and polls instead.
 """
 
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
 from typing import Self
@@ -15,7 +18,7 @@ from api.turnstile import Turnstile
 from queuecast.domain.errors import WaitersFullError
 from queuecast.domain.job import Job
 from queuecast.logs import get_logger
-from queuecast.ports import JobStore
+from queuecast.ports import Change, JobStore
 
 log = get_logger()
 
@@ -61,17 +64,27 @@ class Watch:
         self._jobs = waiting.jobs
         self._turnstile = waiting.turnstile
         self.job_id = job_id
-        self.changed = _Flag()
+        self._changed = _Flag()
+        self._heard: tuple[Job, bytes | None] | None = None
+
+    def tell(self, heard: tuple[Job, bytes | None] | None = None) -> None:
+        """The job has changed. heard: as it was read since then, with its result, by whoever tells of it."""
+        self._heard = heard
+        self._changed.set()
 
     def look(self) -> tuple[Job, bytes | None]:
-        """The job as it is now, with its result. Raises UnknownJobError, GoneJobError or UnavailableError."""
-        self.changed.clear()  # before the read: a change after it must wake us
-        return self._jobs.read_with_result(self.job_id)
+        """The job as it is now or was when its end was heard of, with its result.
+
+        Raises UnknownJobError, GoneJobError or UnavailableError.
+        """
+        self._changed.clear()  # before the read: a change after it must wake us
+        heard, self._heard = self._heard, None
+        return heard or self._jobs.read_with_result(self.job_id)
 
     def wait(self, timeout_s: float) -> bool:
         """Until the job may have changed since the last look (True), or the time is up."""
         with self._turnstile.outside():
-            return self.changed.wait(timeout_s)
+            return self._changed.wait(timeout_s)
 
     def close(self) -> None:
         """Safe to call twice."""
@@ -156,25 +169,46 @@ class Waiting:
 
     def _listen(self) -> None:
         try:
-            # Every change of every job comes through here, so a job that nobody waits for costs one look-up.
-            for job_id, is_end in self.jobs.changes():
-                if job_id:
-                    for watch in self._watches.get(job_id, ()):
-                        if is_end or not watch.hears_ends_only:
-                            watch.changed.set()
-                else:
-                    self._wake_everybody()
+            for changes in self.jobs.changes():
+                self._tell(changes)
         except Exception:
             log.exception("changes_unheard")
         finally:
             self._is_listening = False  # the next waiter starts another; those who wait look by themselves
+
+    def _tell(self, changes: list[Change]) -> None:
+        """Every change of every job comes through here, so a job that nobody waits for costs one look-up.
+
+        Results are held no longer than the call takes: it may be long until the next message.
+        """
+        ended: dict[str, list[Watch]] = {}
+        for job_id, is_end in changes:
+            if not job_id:
+                self._wake_everybody()
+            for watch in self._watches.get(job_id, ()):
+                if not watch.hears_ends_only:
+                    watch.tell()
+                elif is_end:
+                    ended.setdefault(job_id, []).append(watch)
+        if ended:
+            for watches, heard in zip(ended.values(), self._read(list(ended)), strict=True):
+                for watch in watches:
+                    watch.tell(heard)
+
+    def _read(self, job_ids: list[str]) -> Sequence[tuple[Job, bytes | None] | None]:
+        """In one round trip what each waiter would read in its own; None where it must look by itself."""
+        try:
+            return self.jobs.read_many_with_results(job_ids)
+        except Exception:  # one record that cannot be read must not keep the others waiting
+            log.exception("ends_unread")
+            return [None] * len(job_ids)
 
     def _wake_everybody(self) -> None:
         """The connection is new and changes may have been missed, so everybody looks again."""
         with self._lock:
             watches = [watch for each in self._watches.values() for watch in each]
         for watch in watches:
-            watch.changed.set()
+            watch.tell()
 
 
 def _awaited(watch: Watch, is_awaited: Callable[[Job], bool], timeout_s: float) -> tuple[Job, bytes | None]:

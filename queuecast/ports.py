@@ -110,6 +110,9 @@ class JobStore(Protocol):
     def read_with_result(self, job_id: str) -> tuple[Job, bytes | None]:
         """The result is JSON. Raises UnknownJobError or GoneJobError."""
 
+    def read_many_with_results(self, job_ids: list[str]) -> list[tuple[Job, bytes | None] | None]:
+        """Jobs with their results in one round trip; None for one without a record."""
+
     def read_work(self, job_id: str) -> tuple[Work, bytes]:
         """The work and the rows of a prediction; kept until the job succeeds. Raises UnknownJobError."""
 
@@ -138,8 +141,8 @@ class JobStore(Protocol):
     def dead_letters(self, cursor: str | None, limit: int) -> JobPage:
         """Failed jobs whose attempts were used up, newest first."""
 
-    def changes(self) -> Iterator[Change]:
-        """Jobs whose record was replaced, as it happens, until closed.
+    def changes(self) -> Iterator[list[Change]]:
+        """Jobs whose record was replaced, as it happens, until closed: those that one message names together.
 
         One with an empty id when it (re)connects: changes before that may have been missed.
         """

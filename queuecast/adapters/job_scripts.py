@@ -95,6 +95,12 @@ return answers
 """
 )
 
+READ_RESULTS = """
+local found = {}
+for i, id in ipairs(ARGV) do found[i] = redis.call('HMGET', 'qc:job:' .. id, 'record', 'result') end
+return found
+"""
+
 DELETE = """
 local key = 'qc:job:' .. ARGV[1]
 local state = redis.call('HGET', key, 'state')

@@ -120,6 +120,10 @@ class MemoryJobs:
             self._require(job_id)
             return decode_job(self._records[job_id]), self._results.get(job_id)
 
+    def read_many_with_results(self, job_ids: list[str]) -> list[tuple[Job, bytes | None] | None]:
+        with self.lock:
+            return [self.read_with_result(each) if each in self._records else None for each in job_ids]
+
     def read_work(self, job_id: str) -> tuple[Work, bytes]:
         with self.lock:
             self._require(job_id)
@@ -201,13 +205,13 @@ class MemoryJobs:
         more = len(self._letters) > start + limit
         return JobPage([self.read(job_id) for job_id in ids], str(start + limit) if more else None)
 
-    def changes(self) -> Iterator[Change]:
+    def changes(self) -> Iterator[list[Change]]:
         mine: queue.SimpleQueue[Change] = queue.SimpleQueue()
         with self.lock:
             self._listeners.append(mine)
-        yield Change("", is_end=True)
+        yield [Change("", is_end=True)]
         while True:
-            yield mine.get()
+            yield [mine.get()]
 
     def memory(self) -> tuple[int, int]:
         return 0, 0

@@ -17,7 +17,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from queuecast.adapters.job_records import decode_job, decode_work, encode, gone_job, unknown_job
-from queuecast.adapters.job_scripts import CREATE, DELETE, REPLACE, REQUEUE
+from queuecast.adapters.job_scripts import CREATE, DELETE, READ_RESULTS, REPLACE, REQUEUE
 from queuecast.adapters.redis_together import RedisTogether
 from queuecast.domain.errors import (
     AliasMovedError,
@@ -74,6 +74,7 @@ class RedisJobs:
         self._durable = durable
         self._create = client.register_script(CREATE)
         self._replace = client.register_script(REPLACE)
+        self._read_results = client.register_script(READ_RESULTS)
         self._delete = client.register_script(DELETE)
         self._requeue = client.register_script(REQUEUE)
 
@@ -159,6 +160,10 @@ class RedisJobs:
         if record is None:
             raise self._missing(job_id)
         return decode_job(record), result
+
+    def read_many_with_results(self, job_ids: list[str]) -> list[tuple[Job, bytes | None] | None]:
+        found = self._call(self._together.script, self._read_results, job_ids)
+        return [None if record is None else (decode_job(record), result) for record, result in found]
 
     def read_work(self, job_id: str) -> tuple[Work, bytes]:
         record, work, rows = self._call(self._redis.hmget, _key(job_id), ["record", "work", "rows"])
@@ -250,14 +255,14 @@ class RedisJobs:
             self._call(self._redis.zrem, DEAD, *past)
         return JobPage(found, str(start + limit - len(past)) if len(ids) > limit else None)
 
-    def changes(self) -> Iterator[Change]:
+    def changes(self) -> Iterator[list[Change]]:
         while True:
             try:
                 yield from self._heard()
             except redis.RedisError:
                 time.sleep(0.5)  # Redis is away; a waiter's own look bounds its wait meanwhile
 
-    def _heard(self) -> Iterator[Change]:
+    def _heard(self) -> Iterator[list[Change]]:
         """What one connection hears, until it breaks or its other end falls silent."""
         with self._redis.pubsub() as listener:  # type: ignore[no-untyped-call]
             listener.subscribe(CHANNEL)
@@ -273,10 +278,9 @@ class RedisJobs:
                     continue
                 is_asked = False
                 if message[0] == b"message":
-                    for told in message[2].decode().split(" "):
-                        yield Change(told.lstrip("+"), is_end=told[0] != "+")
+                    yield [Change(told.lstrip("+"), told[0] != "+") for told in message[2].decode().split(" ")]
                 elif message[0] == b"subscribe":
-                    yield Change("", is_end=True)  # the subscription stands: what comes from now on is heard
+                    yield [Change("", is_end=True)]  # the subscription stands: what comes from now on is heard
 
     def memory(self) -> tuple[int, int]:
         found = self._call(self._redis.info, "memory")

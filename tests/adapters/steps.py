@@ -1,6 +1,6 @@
 """The steps of a job through a store, as the gateway, a worker and the reaper take them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from queuecast.domain.job import Failure, Job
@@ -80,6 +80,13 @@ def ended(jobs: JobStore, lanes: Lanes, end: str, job: Job | None = None) -> Job
 def dead(running: Job) -> Job:
     """The job as it is when this was its last attempt and is lost."""
     return replace(running, lost_attempts=running.max_attempts - 1).lost(LOSS, NOW, 0.0, RETENTION_S)
+
+
+def heard(jobs: JobStore) -> Iterator[str]:
+    """The ids of all that `changes` tells of, one by one."""
+    for changes in jobs.changes():
+        for change in changes:
+            yield change.job_id
 
 
 def walked(jobs: JobStore, wanted: JobFilter, limit: int) -> list[str]:

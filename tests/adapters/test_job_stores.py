@@ -18,7 +18,7 @@ from queuecast.domain.errors import (
 )
 from queuecast.domain.job import Failure, Job, JobType, ModelRef, Progress, State
 from queuecast.ports import JobFilter, JobStore, Lanes, Write
-from tests.adapters.steps import ENDS, claimed, ended, started, stored, taken, walked
+from tests.adapters.steps import ENDS, claimed, ended, heard, started, stored, taken, walked
 from tests.adapters.waits import Listener, at_once
 from tests.domain.records import NOW, RETENTION_S, a_job, work_of
 
@@ -143,6 +143,17 @@ def test_the_result_comes_with_the_end(jobs: JobStore) -> None:
     last = run_to_success(jobs, stored(jobs), RESULT)
 
     assert jobs.read_with_result(last.id) == (last, RESULT)
+
+
+def test_several_jobs_are_read_with_their_results_in_the_order_asked_for(jobs: JobStore) -> None:
+    waits, ran, gone = stored(jobs), stored(jobs), stored(jobs)
+    last = run_to_success(jobs, ran, RESULT)
+    run_to_success(jobs, gone, RESULT)
+    jobs.delete(gone.id)
+
+    found = jobs.read_many_with_results([last.id, "job_unknown", gone.id, waits.id, last.id])
+
+    assert found == [(last, RESULT), None, None, (waits, None), (last, RESULT)]
 
 
 def test_the_work_is_gone_after_success(jobs: JobStore) -> None:
@@ -455,7 +466,7 @@ def listen(jobs: JobStore) -> Iterator[Callable[[], Listener]]:
     started: list[Listener] = []
 
     def start() -> Listener:
-        started.append(Listener(change.job_id for change in jobs.changes()))
+        started.append(Listener(heard(jobs)))
         assert started[-1].next() == ""
         return started[-1]
 

@@ -31,7 +31,7 @@ from queuecast.domain.errors import (
 from queuecast.domain.job import JobType, Progress, State
 from queuecast.ports import JobFilter, Repeat, Reservation
 from tests.adapters.disks import mount, unmount
-from tests.adapters.steps import dead, ended, stored
+from tests.adapters.steps import dead, ended, heard, stored
 from tests.adapters.waits import Listener, at_once, until
 from tests.domain.records import NOW, RETENTION_S, a_job, a_move, work_of
 from tests.system.proxy import Proxy
@@ -45,6 +45,7 @@ CALLS: dict[str, Callable[[redis.Redis], Any]] = {
     "create": lambda client: RedisJobs(client).create(a_job(), WORK),
     "read": lambda client: RedisJobs(client).read("job_1"),
     "read_with_result": lambda client: RedisJobs(client).read_with_result("job_1"),
+    "read_many_with_results": lambda client: RedisJobs(client).read_many_with_results(["job_1"]),
     "read_work": lambda client: RedisJobs(client).read_work("job_1"),
     "replace": lambda client: RedisJobs(client).replace(a_job(revision=2)),
     "create durably": lambda client: RedisJobs(client, durable=True).create(a_job(), WORK),
@@ -128,7 +129,7 @@ def test_a_listener_is_greeted_only_when_the_server_has_its_subscription(own_ser
         jobs = RedisJobs(client)
         job = stored(jobs)  # so that the pool has a connection that needs no further word from the server
         os.kill(own_server.pid, signal.SIGSTOP)
-        listener = Listener(change.job_id for change in jobs.changes())
+        listener = Listener(heard(jobs))
         try:
             with pytest.raises(queue.Empty):
                 listener.next(deadline_s=0.3)
@@ -318,7 +319,7 @@ def test_a_listener_is_told_of_the_new_connection_when_the_server_is_back(own_se
     with connect(own_server.url) as client:
         jobs = RedisJobs(client)
         job = stored(jobs)
-        listener = Listener(change.job_id for change in jobs.changes())
+        listener = Listener(heard(jobs))
         assert listener.next() == ""
         own_server.kill()
         own_server.start()
@@ -331,7 +332,7 @@ def test_a_listener_hears_changes_again_when_the_server_is_back(own_server: Redi
     with connect(own_server.url) as client:
         jobs = RedisJobs(client)
         job = stored(jobs)
-        listener = Listener(change.job_id for change in jobs.changes())
+        listener = Listener(heard(jobs))
         listener.next()
         own_server.kill()
         own_server.start()
@@ -553,7 +554,7 @@ def test_ids_of_records_that_are_gone_are_forgotten(client: redis.Redis, jobs: R
 
 def test_one_message_may_name_several_jobs(own_server: RedisServer) -> None:
     with connect(own_server.url) as client:
-        listener = Listener(change.job_id for change in RedisJobs(client).changes())
+        listener = Listener(heard(RedisJobs(client)))
         listener.next()
 
         client.publish(CHANNEL, "job_1 job_2 job_3")
@@ -569,7 +570,7 @@ def test_a_listener_leaves_a_connection_whose_other_end_is_gone_without_a_word(
     proxy = Proxy(own_server.port)
     url = own_server.url.replace(f":{own_server.port}", f":{proxy.port}")
     with connect(url) as client, connect(own_server.url) as direct:
-        listener = Listener(change.job_id for change in RedisJobs(client).changes())
+        listener = Listener(heard(RedisJobs(client)))
         assert listener.next() == ""
         proxy.swallow()
 
@@ -585,7 +586,7 @@ def test_a_listener_that_hears_nothing_for_long_keeps_its_connection(
 ) -> None:
     monkeypatch.setattr(redis_jobs, "SILENCE_S", 0.05)
     with connect(own_server.url) as client:
-        listener = Listener(change.job_id for change in RedisJobs(client).changes())
+        listener = Listener(heard(RedisJobs(client)))
         assert listener.next() == ""
 
         with pytest.raises(queue.Empty):

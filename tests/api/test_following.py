@@ -12,8 +12,9 @@ from flask.testing import FlaskClient
 from api import events, waiting
 from api.turnstile import Turnstile
 from queuecast.adapters.memory import MemoryJobs
-from queuecast.domain.errors import UnavailableError
+from queuecast.domain.errors import GoneJobError, QueuecastError, UnavailableError
 from queuecast.domain.job import Job, Progress
+from queuecast.ports import Change
 from tests.adapters.waits import until
 from tests.api.conftest import PREDICTIONS, ROW, Gateway
 from tests.api.lives import claimed, ended, submitted
@@ -121,17 +122,17 @@ def test_a_wait_without_a_known_revision_goes_on_until_the_end(gateway: Gateway)
 class DeafJobs(MemoryJobs):
     """A store that loses the word of every change."""
 
-    def changes(self) -> Iterator[str]:
-        yield ""
+    def changes(self) -> Iterator[list[Change]]:
+        yield [Change("", is_end=True)]
         threading.Event().wait()
 
 
 class BrokenJobs(MemoryJobs):
     """A store whose listener ends with an error that nobody thought of."""
 
-    def changes(self) -> Iterator[str]:
+    def changes(self) -> Iterator[list[Change]]:
         raise ValueError("no")
-        yield ""
+        yield []
 
 
 @pytest.mark.parametrize("kind", [DeafJobs, BrokenJobs])
@@ -155,10 +156,8 @@ def test_a_change_whose_message_was_lost_is_seen_at_the_next_look(
 def test_of_many_who_wait_for_one_job_each_is_woken_and_none_is_counted_afterwards(gateway: Gateway) -> None:
     crowd = waiting.Waiting(gateway.jobs, 40, Turnstile(2))
     job_id = submitted(gateway.app().test_client())
-    states: list[str] = []
-    waiters = [
-        threading.Thread(target=lambda: states.append(crowd.until_final(job_id, 20)[0].state)) for _ in range(40)
-    ]
+    found: list[tuple[Job, bytes | None]] = []
+    waiters = [threading.Thread(target=lambda: found.append(crowd.until_final(job_id, 20))) for _ in range(40)]
     for waiter in waiters:
         waiter.start()
     until(lambda: crowd.count == 40)
@@ -166,8 +165,151 @@ def test_of_many_who_wait_for_one_job_each_is_woken_and_none_is_counted_afterwar
     for waiter in waiters:
         waiter.join(10)
 
-    assert states == ["succeeded"] * 40
+    assert [(job.state, result) for job, result in found] == [("succeeded", b'{"predictions":[0]}')] * 40
     assert crowd.count == 0
+
+
+class HeardJobs(MemoryJobs):
+    """A store that answers its listener and the test, and no waiter."""
+
+    def read_with_result(self, job_id: str) -> tuple[Job, bytes | None]:
+        if threading.current_thread().name == "waiter":
+            raise UnavailableError("only the listener is answered")
+        return super().read_with_result(job_id)
+
+
+class UnheardJobs(MemoryJobs):
+    """A store that answers every waiter, and not its listener."""
+
+    def read_many_with_results(self, job_ids: list[str]) -> list[tuple[Job, bytes | None] | None]:
+        raise UnavailableError("the listener is not answered")
+
+
+class OddJobs(MemoryJobs):
+    """A store whose listener meets an error that nobody thought of."""
+
+    def read_many_with_results(self, job_ids: list[str]) -> list[tuple[Job, bytes | None] | None]:
+        raise ValueError("no")
+
+
+class PurgedJobs(MemoryJobs):
+    """A store in which a job is deleted between its end and the listener's look."""
+
+    def read_many_with_results(self, job_ids: list[str]) -> list[tuple[Job, bytes | None] | None]:
+        for job_id in job_ids:
+            self.delete(job_id)
+        return super().read_many_with_results(job_ids)
+
+
+class LateJobs(MemoryJobs):
+    """A store that is not listened to until a test says so."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.may_listen = threading.Event()
+
+    def changes(self) -> Iterator[list[Change]]:
+        self.may_listen.wait()
+        yield from super().changes()
+
+
+def waited(crowd: waiting.Waiting, watch: waiting.Watch) -> list[Any]:
+    """What a waiter gets or meets in a thread of its own, within seconds; nothing when it goes on waiting."""
+    found: list[Any] = []
+
+    def wait() -> None:
+        try:
+            found.append(crowd.end_of(watch, 600))
+        except QueuecastError as error:
+            found.append(error)
+
+    waiter = threading.Thread(target=wait, name="waiter", daemon=True)
+    waiter.start()
+    waiter.join(5)
+    return found
+
+
+def greeted(watch: waiting.Watch) -> None:
+    """Until the listener is there; from now on only a change is news."""
+    assert watch.wait(10)
+    watch.look()
+
+
+def test_a_waiter_is_handed_the_ended_job_and_asks_nobody(gateway: Gateway) -> None:
+    gateway.jobs = HeardJobs()
+    crowd = waiting.Waiting(gateway.jobs, 2, Turnstile(2))
+    job_id = submitted(gateway.app().test_client())
+    with crowd.watch(job_id, hears_ends_only=True) as watch:
+        greeted(watch)
+        ended(gateway, job_id)
+
+        ((job, result),) = waited(crowd, watch)
+
+    assert (job, result) == (gateway.jobs.read(job_id), b'{"predictions":[0]}')
+
+
+@pytest.mark.parametrize("kind", [UnheardJobs, OddJobs])
+def test_a_waiter_looks_by_itself_when_the_listener_cannot_read(
+    gateway: Gateway, kind: type[MemoryJobs], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "LOOK_EVERY_S", 1000.0)
+    gateway.jobs = kind()
+    crowd = waiting.Waiting(gateway.jobs, 2, Turnstile(2))
+    http = gateway.app().test_client()
+    found = []
+    for job_id in (submitted(http), submitted(http)):  # the listener outlives the first
+        with crowd.watch(job_id, hears_ends_only=True) as watch:
+            if not found:
+                greeted(watch)
+            ended(gateway, job_id)
+            found += waited(crowd, watch)
+
+    assert [(job.state, result) for job, result in found] == [("succeeded", b'{"predictions":[0]}')] * 2
+
+
+def test_a_waiter_is_told_that_its_job_was_deleted_before_the_listener_could_read_it(gateway: Gateway) -> None:
+    gateway.jobs = PurgedJobs()
+    crowd = waiting.Waiting(gateway.jobs, 2, Turnstile(2))
+    job_id = submitted(gateway.app().test_client())
+    with crowd.watch(job_id, hears_ends_only=True) as watch:
+        greeted(watch)
+        ended(gateway, job_id)
+
+        found = waited(crowd, watch)
+
+    assert [type(each) for each in found] == [GoneJobError]
+
+
+def test_an_end_before_anybody_listens_is_seen_when_the_listener_is_there(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "LOOK_EVERY_S", 1000.0)
+    gateway.jobs = late = LateJobs()
+    crowd = waiting.Waiting(late, 2, Turnstile(2))
+    job_id = submitted(gateway.app().test_client())
+    with crowd.watch(job_id, hears_ends_only=True) as watch:
+        ended(gateway, job_id)
+        late.may_listen.set()
+
+        ((job, _),) = waited(crowd, watch)
+
+    assert job.state == "succeeded"
+
+
+def test_who_waits_for_any_change_hears_of_each_beside_one_who_waits_for_the_end(gateway: Gateway) -> None:
+    crowd = waiting.Waiting(gateway.jobs, 2, Turnstile(2))
+    job_id = submitted(gateway.app().test_client())
+    with crowd.watch(job_id) as every, crowd.watch(job_id, hears_ends_only=True) as last:
+        greeted(every)
+        greeted(last)
+        running = claimed(gateway, job_id)
+        seen = [every.wait(5) and every.look()[0].state]
+        is_woken_early = last.wait(0.0)
+        gateway.jobs.replace(running.succeeded(gateway.clock(), 60), b"{}")
+        seen += [every.wait(5) and every.look()[0].state, last.wait(5) and last.look()[0].state]
+
+    assert seen == ["running", "succeeded", "succeeded"]
+    assert not is_woken_early
 
 
 # Events
