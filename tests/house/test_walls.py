@@ -9,6 +9,8 @@ import pytest
 
 from queuecast.config import Settings
 
+NUMERIC = {"sklearn", "numpy", "scipy", "pandas", "joblib", "skops"}
+
 
 def imported_by(path: Path) -> set[str]:
     """The modules that a file names in its imports, relative ones left out (there are none)."""
@@ -64,8 +66,8 @@ def test_every_import_contract_holds(repository: Path) -> None:
         ("import queuecast", {"redis", "celery", "flask", "sklearn", "numpy", "pandas", "httpx2"}),
         ("from queuecast import Client", {"redis", "celery", "kombu", "flask", "sklearn", "numpy", "pandas"}),
         ("import queuecast.cli", {"redis", "celery", "kombu", "flask", "sklearn", "numpy", "pandas"}),
-        ("import api.main", {"sklearn", "numpy", "scipy", "pandas", "joblib", "skops", "worker", "spectree", "offapi"}),
-        ("import worker.reaper", {"sklearn", "numpy", "scipy", "pandas", "joblib", "skops", "flask", "api"}),
+        ("import api.main", NUMERIC | {"worker", "spectree", "offapi", "rich"}),
+        ("import worker.reaper", NUMERIC | {"flask", "api", "rich"}),
         ("import worker.main", {"flask", "werkzeug", "granian", "spectree", "api"}),
     ],
 )
@@ -74,6 +76,12 @@ def test_a_room_loads_nothing_of_another(statement: str, forbidden: set[str], re
 
     assert "queuecast" in loaded
     assert loaded & forbidden == set()
+
+
+def test_logs_leave_rich_to_the_command_line(repository: Path) -> None:
+    assert "rich" not in loaded_by("import queuecast.logs", repository)
+    assert "rich" in loaded_by("import queuecast.logs, rich.table", repository)
+    assert "rich" in loaded_by("import rich.table, queuecast.logs, rich.console", repository)
 
 
 def test_nothing_but_the_configuration_reads_the_environment(repository: Path) -> None:
