@@ -4,8 +4,15 @@ import logging
 import sys
 from typing import cast
 
-import structlog
-from structlog.typing import FilteringBoundLogger
+# structlog loads rich where it is installed, for tracebacks in colour: 3 MiB in every process that logs JSON.
+_rich = sys.modules.get("rich")
+sys.modules["rich"] = None  # type: ignore[assignment]  # an import of it fails
+import structlog  # noqa: E402
+from structlog.typing import FilteringBoundLogger  # noqa: E402
+
+del sys.modules["rich"]
+if _rich is not None:
+    sys.modules["rich"] = _rich
 
 
 def configure_logs(level: str = "INFO") -> None:

@@ -1,6 +1,7 @@
 """The walls of the house, by what is written and by what is really loaded."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from queuecast.config import Settings
+
+NUMERIC = {"sklearn", "numpy", "scipy", "pandas", "joblib", "skops"}
 
 
 def imported_by(path: Path) -> set[str]:
@@ -64,8 +67,8 @@ def test_every_import_contract_holds(repository: Path) -> None:
         ("import queuecast", {"redis", "celery", "flask", "sklearn", "numpy", "pandas", "httpx2"}),
         ("from queuecast import Client", {"redis", "celery", "kombu", "flask", "sklearn", "numpy", "pandas"}),
         ("import queuecast.cli", {"redis", "celery", "kombu", "flask", "sklearn", "numpy", "pandas"}),
-        ("import api.main", {"sklearn", "numpy", "scipy", "pandas", "joblib", "skops", "worker", "spectree", "offapi"}),
-        ("import worker.reaper", {"sklearn", "numpy", "scipy", "pandas", "joblib", "skops", "flask", "api"}),
+        ("import api.main", NUMERIC | {"worker", "spectree", "offapi", "rich"}),
+        ("import worker.reaper", NUMERIC | {"flask", "api", "rich"}),
         ("import worker.main", {"flask", "werkzeug", "granian", "spectree", "api"}),
     ],
 )
@@ -74,6 +77,24 @@ def test_a_room_loads_nothing_of_another(statement: str, forbidden: set[str], re
 
     assert "queuecast" in loaded
     assert loaded & forbidden == set()
+
+
+def test_logs_leave_rich_to_the_command_line(repository: Path) -> None:
+    assert "rich" not in loaded_by("import queuecast.logs", repository)
+    assert "rich" in loaded_by("import queuecast.logs, rich.table", repository)
+    assert "rich" in loaded_by("import rich.table, queuecast.logs, rich.console", repository)
+
+
+def test_the_gateway_has_the_same_allocators_and_threads_in_the_procfile_and_in_the_image(repository: Path) -> None:
+    line = next(line for line in (repository / "Procfile").read_text().splitlines() if line.startswith("api:"))
+    image = (repository / "Dockerfile.api").read_text()
+    said = [
+        *re.findall(r"(?:MALLOC_ARENA_MAX|GLIBC_TUNABLES|_RJEM_MALLOC_CONF)=\S+", line),
+        *re.findall(r"--(?:blocking-threads-idle-timeout|backpressure) \d+", line),
+    ]
+
+    assert len(said) == 5
+    assert [each for each in said if each not in image] == []
 
 
 def test_nothing_but_the_configuration_reads_the_environment(repository: Path) -> None:
