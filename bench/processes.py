@@ -74,6 +74,12 @@ class Processes:
             found[f"{name}/children"] = memory_of(descendants(process.pid))
         return found
 
+    def signal_all(self, number: signal.Signals) -> None:
+        """To every process of every tree."""
+        for process in self._started.values():
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, number)
+
     def stop(self, *names: str) -> None:
         """SIGTERM to each (by default all), then SIGKILL to what is left of its session. Safe to call twice."""
         chosen = {name: self._started.pop(name) for name in names or tuple(self._started)}

@@ -38,6 +38,7 @@ class Run:
                 continue
             stack = self.stacks[name] = kinds[name](self.known.folder, self.known)
             stack.start()
+            stack.pause()
             self.say(f"{name} is up")
 
     def stop(self) -> None:
@@ -59,7 +60,11 @@ class Run:
         """One load, checked and told; what it saw counts for the right answers of the whole run."""
         if stack.name == TutorialStack.name and shape in self.polling_s:
             what.setdefault("polling_s", self.polling_s[shape])
-        measured = measure(stack, shape, **what)
+        stack.go_on()
+        try:
+            measured = measure(stack, shape, **what)
+        finally:
+            stack.pause()
         self.answers[stack.name] += measured.jobs
         self.wrong[stack.name] += measured.wrong
         if measured.refused:

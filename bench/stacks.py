@@ -1,9 +1,10 @@
 """The servers that are compared, each with a Redis of its own: how they start, and what their processes are.
 
-All run at the same time and take turns at being measured; an idle one takes well under a hundredth of a core.
+All run at the same time and take turns at being measured. One that keeps a core busy while it is idle is paused.
 """
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -45,6 +46,12 @@ class Stack:
         self.processes.stop()
         if self.redis is not None:
             self.redis.stop()
+
+    def pause(self) -> None:
+        """Called when others are measured."""
+
+    def go_on(self) -> None:
+        """Called before it is measured itself."""
 
     def cpu_s(self) -> dict[str, float]:
         """Seconds since its start, by process; the ones that start and check a container are not among them."""
@@ -179,6 +186,17 @@ class LitServeStack(Stack):
         program = [str(LITSERVE_PYTHON), str(ROOT / "bench" / "litserve_server.py")]
         self.processes.start("server", program, self.environ(own))
         self.wait_for(lambda: self.get("/health")[0] == 200, "the server")
+
+    def stop(self) -> None:
+        self.go_on()  # or it could not end
+        super().stop()
+
+    def pause(self) -> None:
+        """It asks for work all the time: idle, it takes a quarter of a core (LitServe 0.2.19, two workers)."""
+        self.processes.signal_all(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        self.processes.signal_all(signal.SIGCONT)
 
 
 def _succeeds(command: list[str], environ: dict[str, str]) -> bool:
