@@ -10,7 +10,7 @@ from api.bodies import EventHeaders, JobBody, JobList, JobQuery, Problem, Result
 from api.documents import Documents
 from api.estimates import RETRY_AFTER_S, Places
 from api.events import event_stream
-from api.requests import converted, preferred_wait_s
+from api.requests import converted, preferred_wait_s, present_request
 from api.responses import accepted, failure_problem, job_body, json_response, problem_response, revision_tag
 from api.submission import Submission, Submitted
 from api.waiting import Waiting, Watch
@@ -64,7 +64,8 @@ def jobs_blueprint(
         With `Prefer: wait=N` (at most 30 s) answers as soon as the job has ended; with `If-None-Match` too, as soon as
         it is not at that revision any more. A failed job is still a job found: 200, with `state` and `error`.
         """
-        known = request.if_none_match
+        asked = present_request()
+        known = asked.if_none_match
 
         def is_news(job: Job) -> bool:
             return not known.contains_weak(str(job.revision))
@@ -72,7 +73,7 @@ def jobs_blueprint(
         def is_awaited(job: Job) -> bool:
             return job.is_final or is_news(job)
 
-        wait_s = preferred_wait_s(request.headers.get("Prefer", ""))
+        wait_s = preferred_wait_s(asked.environ.get("HTTP_PREFER", ""))
         if wait_s is None:
             job, result = jobs.read_with_result(job_id)
         elif known:

@@ -1,12 +1,12 @@
 """`/v1/models/{m}/predictions`: rows in, a job out."""
 
-from flask import Blueprint, request
+from flask import Blueprint
 
 from api.answers import Answer
 from api.bodies import JobBody, PredictHeaders, PredictionRequest, Problem
 from api.documents import Documents
 from api.jobs import waited_response
-from api.requests import json_body, preferred_wait_s, repeat_of, require_rows, require_shallow
+from api.requests import json_body, preferred_wait_s, present_request, repeat_of, require_rows, require_shallow
 from api.responses import accepted
 from api.submission import Submission, Submitted, Terms, require_method
 from api.waiting import Waiting
@@ -39,9 +39,10 @@ def predictions_blueprint(
         """
         body = json_body(PredictionRequest, max_body_bytes)
         require_shallow(body.metadata, "/metadata")
-        repeat = repeat_of(request.get_data())
+        asked = present_request()
+        repeat = repeat_of(asked.get_data())
         job_id = submission.new_job_id()
-        wait_s = preferred_wait_s(request.headers.get("Prefer", ""))
+        wait_s = preferred_wait_s(asked.environ.get("HTTP_PREFER", ""))
         with waiting.place_for(job_id, wait_s) as watch:  # before there is a job: so its end cannot be missed
             submitted = submission.repeated(repeat) or _submitted(model, body, job_id, repeat)
             if wait_s is None or watch is None:

@@ -3,6 +3,7 @@
 import base64
 import http.client
 import json
+import os
 import re
 import socket
 import threading
@@ -48,6 +49,19 @@ def test_all_passengers_get_the_answers_of_the_estimator_in_process(client: Clie
     assert labels["predictions"] == in_process.predict(frame).tolist()
     assert chances["probabilities"] == pytest.approx(in_process.predict_proba(frame), rel=1e-9)
     assert chances["classes"] == [0, 1]
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="no affinity on this system: nothing to keep to")
+def test_all_threads_of_the_gateway_keep_to_one_core(stack: Stack) -> None:
+    httpx2.get(f"{stack.url}/v1/queues").raise_for_status()  # so that there is a thread that has run Python
+    server = stack.processes["api"].pid
+    (gateway,) = Path(f"/proc/{server}/task/{server}/children").read_text().split()
+
+    cores = {frozenset(os.sched_getaffinity(int(task.name))) for task in Path(f"/proc/{gateway}/task").iterdir()}
+
+    (own,) = cores
+    assert len(own) == 1
+    assert own <= os.sched_getaffinity(0)
 
 
 def test_a_job_answered_within_the_wait_is_a_200_and_carries_version_and_hash(stack: Stack) -> None:

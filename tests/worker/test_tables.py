@@ -147,6 +147,14 @@ def test_any_table_in_any_format_cut_anywhere_is_the_frame_of_its_rows(
         at += part.n_rows
 
 
+def test_words_are_pythons_own_strings_which_scikit_learn_makes_of_any_other_kind() -> None:
+    signature = Signature(Layout.FRAME, (Column("w", STRING, nullable=True, dtype="str"),), (Method.PREDICT,))
+
+    dtype = frame_of(signature, [{"w": "a"}, {"w": None}])["w"].dtype
+
+    assert (dtype, dtype.storage) == ("str", "python")  # a file's are the same: see `_assert_same`
+
+
 soup = st.text(st.sampled_from('a7,"\n\r '), max_size=80)
 
 
