@@ -22,10 +22,11 @@ from worker.writes import Writes
 
 log = get_logger()
 
-SLICE_S = 0.25  # how long one message may keep a worker with one lane, so that no lane starves the others
+SLICE_S = 0.25  # how long one message keeps a worker with one lane, so that no lane starves the others
+STAY_S = 5.0  # and how long while no other lane waits: to hand over costs a bell, and caches that know the model
 # Whoever is back so soon needs no help: one worker's larger calls cost less than two workers' small ones, and a bell
 # costs more than it saves. When more waits than one claim takes, others are rung for all the same.
-QUICK_CLAIM_S = 0.025
+QUICK_CLAIM_S = 0.05
 # It stays for the next job for so long: through Celery that would be on its way for longer than it takes to answer.
 LINGER_S = 0.02
 
@@ -77,7 +78,8 @@ class Execution:
     def _answer(self, lane: str, calls: list[Call]) -> bool:
         """Whether it found the lane empty at last. calls: what was answered is added."""
         # After a chunk the next message may be for somebody who waits for one row.
-        ends_at = time.monotonic() + (0 if kind_of(lane) is JobType.CHUNK else SLICE_S)
+        came_at = time.monotonic()
+        ends_at = came_at + (0 if kind_of(lane) is JobType.CHUNK else SLICE_S)
         answers_bell = True
         while True:
             limit, attends = self._limits.get(lane, 1), lane in self._quick_lanes
@@ -87,7 +89,7 @@ class Execution:
             if must_ring:
                 self._writes.ring(lane)
             if not reserved:
-                left_s = ends_at - time.monotonic()
+                left_s = self._end_of_stay(lane, came_at, ends_at) - time.monotonic()
                 if attends and left_s > 0 and self._lanes.linger(lane, self._worker, min(left_s, LINGER_S)):
                     continue
                 return not attends
@@ -99,8 +101,21 @@ class Execution:
             is_quick = took_s < QUICK_CLAIM_S and kind_of(lane) is not JobType.CHUNK  # chunks are for all workers
             (self._quick_lanes.add if is_quick else self._quick_lanes.discard)(lane)
             answers_bell = False
-            if not found or time.monotonic() >= ends_at or self._leases.is_shutting_down():
+            if not found or self._leases.is_shutting_down():
                 return False
+            if is_quick:
+                ends_at = self._end_of_stay(lane, came_at, ends_at)
+            if time.monotonic() >= ends_at:
+                return False
+
+    def _end_of_stay(self, lane: str, came_at: float, ends_at: float) -> float:
+        """A slice later, as long as nobody else wants the worker."""
+        now = time.monotonic()
+        if now < ends_at or now - came_at >= STAY_S:
+            return ends_at
+        if any(depth.waiting for depth in self._lanes.depths() if depth.lane != lane):
+            return ends_at
+        return now + SLICE_S
 
     def _leave(self, lane: str) -> bool:
         try:

@@ -1,6 +1,7 @@
 """A job is claimed once, run once and ended once, whatever is rung for, whoever writes in between, and whenever Redis
 goes away."""
 
+import itertools
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -215,6 +216,34 @@ def test_a_worker_turns_to_other_lanes_after_a_quarter_of_a_second(stage: Stage)
 
     assert [job.id for job in stage.runs] == ["job_1", "job_2", "job_3"]
     assert stage.waiting() == [f"job_{number}" for number in range(4, 11)]
+
+
+def runs_of_a_lane_that_never_empties(stage: Stage, on_run: Callable[[int], None] = lambda number: None) -> float:
+    """How long one bell keeps the worker there; each run takes 20 ms, and leaves another job behind."""
+    came_at, numbers = stage.time.now, itertools.count(1)
+
+    def run(job: Job, work: Work, rows: bytes, report: Report) -> Result:
+        stage.time.now += 0.02
+        on_run(next(numbers))
+        stage.submitted()
+        return DONE
+
+    stage.run = run
+    stage.submitted()
+    stage.execution.answer(LANE)
+    return stage.time.now - came_at
+
+
+def test_a_worker_stays_with_a_lane_for_five_seconds_while_nobody_else_waits(stage: Stage) -> None:
+    assert runs_of_a_lane_that_never_empties(stage) == pytest.approx(5.0, abs=0.3)
+
+
+def test_a_worker_leaves_a_lane_within_a_quarter_of_a_second_for_another_that_waits(stage: Stage) -> None:
+    def submits_elsewhere(number: int) -> None:
+        if number == 50:
+            stage.submitted(lane="prediction/other/1/predict")
+
+    assert runs_of_a_lane_that_never_empties(stage, submits_elsewhere) == pytest.approx(1.0, abs=0.3)
 
 
 def test_jobs_that_are_left_in_a_lane_have_a_bell(stage: Stage) -> None:
