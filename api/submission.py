@@ -18,7 +18,7 @@ from queuecast.domain.errors import (
     UnavailableError,
     UnknownAliasError,
 )
-from queuecast.domain.job import Job, JobType, ModelRef, Priority
+from queuecast.domain.job import Job, JobType, ModelRef, Priority, accepted_at
 from queuecast.domain.lane import lane_of
 from queuecast.domain.model import Manifest, require_name
 from queuecast.domain.work import BatchWork, ImportWork, Method, PredictionWork, TrainingWork, Work
@@ -197,11 +197,12 @@ class Submission:
             timeout_s=most_s if terms.timeout_s is None else terms.timeout_s,
             expires_at=None if terms.expires_in_s is None else now + terms.expires_in_s,
             metadata=terms.metadata,
+            **accepted_at(now),
         )
         if job.timeout_s > most_s:
             detail = f"found {job.timeout_s:g} s, expected at most {most_s:g} s for a {kind}"
             raise InvalidInputError(detail, (Finding("/timeout_s", "too_long", detail),))
-        return self._record(job.accepted(), work, rows, terms.repeat, checks_alias=checks_alias)
+        return self._record(job, work, rows, terms.repeat, checks_alias=checks_alias)
 
     def _record(
         self,

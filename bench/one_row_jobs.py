@@ -1,10 +1,12 @@
 """Figures of one-row jobs: closed loop, burst, open loop, the same beside parked requests, and by workers and rows."""
 
+from bench.measuring import Measured
 from bench.run import Run
 from bench.stacks import QueuecastStack
 
 CLOSED_S = 5.0
 BURST_JOBS = 2000
+BURSTS = 3  # on either side of one of the tutorial, which takes ten times as long as each
 OPEN_S = 20.0
 OPEN_JOBS_PER_S = 50.0
 POLLING_S = (0.005, 0.01, 0.02, 0.05, 0.1)
@@ -38,8 +40,15 @@ def closed(run: Run) -> None:
 
 
 def burst(run: Run) -> None:
-    for name in ("tutorial", "queuecast"):
-        run.note_measured(f"burst.{name}", run.measure(run.stacks[name], "burst", jobs=BURST_JOBS))
+    """Of queuecast's bursts the middle one counts: what slows the machine for a second is most of one, or none."""
+
+    def bursts() -> list[Measured]:
+        return [run.measure(run.stacks["queuecast"], "burst", jobs=BURST_JOBS) for _ in range(BURSTS)]
+
+    before = bursts()
+    run.note_measured("burst.tutorial", run.measure(run.stacks["tutorial"], "burst", jobs=BURST_JOBS))
+    ranked = sorted([*before, *bursts()], key=lambda each: each.jobs_per_s)
+    run.note_measured("burst.queuecast", ranked[(len(ranked) - 1) // 2])
 
 
 def open_loop(run: Run) -> None:

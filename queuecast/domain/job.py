@@ -68,6 +68,11 @@ class Moment:
     detail: str = ""
 
 
+def accepted_at(now: float, detail: str = "") -> dict[str, Any]:
+    """What `Job.accepted` adds. To make a job with it at once takes half the time."""
+    return {"queued_at": now, "timeline": (Moment(Event.ACCEPTED, now, detail=detail),)}
+
+
 @dataclass(frozen=True, slots=True)
 class ModelRef:
     """What a job runs on. An import has no version yet: it makes one."""
@@ -167,9 +172,7 @@ class Job:
     def accepted(self) -> "Job":
         """The job as it is first written."""
         detail = "" if self.retry_of is None else f"retry of {self.retry_of}"
-        return replace(
-            self, queued_at=self.created_at, timeline=(Moment(Event.ACCEPTED, self.created_at, detail=detail),)
-        )
+        return replace(self, **accepted_at(self.created_at, detail))
 
     def claimed(self, worker: str, now: float) -> "Job":
         self._require("be claimed", State.QUEUED)
