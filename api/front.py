@@ -33,25 +33,27 @@ class Front:
     def _answer(self, environ: dict[str, Any], start_response: Any, *, may_be_whole: bool) -> Any:
         environ[REQUEST_ID] = request_id = _request_id(environ.get("HTTP_X_REQUEST_ID", ""))
         trace = environ.get("HTTP_TRACEPARENT")
-        is_whole = False
+        sent: list[tuple[str, str]] = []
 
         def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
-            nonlocal is_whole
-            is_whole = may_be_whole and any(
-                name == "Content-Length" and int(value) <= WHOLE_ANSWER_BYTES for name, value in headers
-            )
+            nonlocal sent
+            sent = headers
             headers.append(("X-Request-ID", request_id))
             if trace is not None:
                 headers.append(("traceparent", trace))
             return start_response(status, headers, exc_info)
 
         pieces = self._app(environ, start)
-        if not is_whole or isinstance(pieces, list):
+        if isinstance(pieces, list) or not (may_be_whole and _is_short(sent)):
             return pieces
         try:
             return list(pieces)
         finally:
             pieces.close()
+
+
+def _is_short(headers: list[tuple[str, str]]) -> bool:
+    return any(name == "Content-Length" and int(value) <= WHOLE_ANSWER_BYTES for name, value in headers)
 
 
 def _request_id(given: str) -> str:

@@ -65,10 +65,10 @@ def jobs_blueprint(
         it is not at that revision any more. A failed job is still a job found: 200, with `state` and `error`.
         """
         asked = present_request()
-        known = asked.if_none_match
+        known = asked.if_none_match if "HTTP_IF_NONE_MATCH" in asked.environ else None
 
         def is_news(job: Job) -> bool:
-            return not known.contains_weak(str(job.revision))
+            return known is None or not known.contains_weak(str(job.revision))
 
         def is_awaited(job: Job) -> bool:
             return job.is_final or is_news(job)

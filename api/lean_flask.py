@@ -7,13 +7,16 @@ from functools import lru_cache
 from typing import Any
 
 from flask import Flask, Request, Response
+from flask.ctx import AppContext, RequestContext
+from flask.globals import _cv_app
 from flask.sessions import NullSession, SessionInterface
-from werkzeug.routing import MapAdapter
+from werkzeug.routing import MapAdapter, Rule
 from werkzeug.sansio.utils import get_host
 
 from api.answers import Answer
 
 _NO_SESSION = NullSession()
+MOST_MATCHES = 256  # the first ones; a caller must not fill memory with paths
 
 
 class _NoSessions(SessionInterface):
@@ -21,8 +24,48 @@ class _NoSessions(SessionInterface):
         return _NO_SESSION
 
 
+class _QuietAppContext(AppContext):
+    """Sends no signals."""
+
+    def push(self) -> None:
+        self._cv_tokens.append(_cv_app.set(self))
+
+    def pop(self, exc: Any = None) -> None:
+        _cv_app.reset(self._cv_tokens.pop())
+
+
+class _RememberingRequestContext(RequestContext):
+    """Most requests go to one of a few paths: what such a one led to is remembered."""
+
+    app: "LeanFlask"
+
+    def match_request(self) -> None:
+        adapter, matches = self.url_adapter, self.app.matches
+        if adapter is None:
+            return
+        asked = adapter.default_method, adapter.path_info
+        found = matches.get(asked)
+        if found is not None:
+            self.request.url_rule, self.request.view_args = found[0], dict(found[1])
+            return
+        super().match_request()
+        rule, values = self.request.url_rule, self.request.view_args
+        if rule is not None and values is not None and len(matches) < MOST_MATCHES and "job_id" not in values:
+            matches[asked] = rule, values
+
+
 class LeanFlask(Flask):
     session_interface = _NoSessions()
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.matches: dict[tuple[str, str], tuple[Rule, dict[str, Any]]] = {}
+
+    def app_context(self) -> AppContext:
+        return _QuietAppContext(self)
+
+    def request_context(self, environ: Any) -> RequestContext:
+        return _RememberingRequestContext(self, environ)
 
     def full_dispatch_request(self) -> Response:
         """Calls no function before or after a request, and sends no signals; functions for its teardown are called."""

@@ -204,6 +204,7 @@ def require_shallow(value: Any, pointer: str) -> None:
     raise MalformedError(f"{pointer} is nested more than {MAX_DEPTH} levels deep")
 
 
+@lru_cache(maxsize=64)
 def preferred_wait_s(prefer: str) -> float | None:
     """Seconds of `Prefer: wait=N` (RFC 7240), at most 30; None when it is absent or unreadable, as the RFC wants."""
     for preference in prefer.split(","):
