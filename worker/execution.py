@@ -89,10 +89,13 @@ class Execution:
             if must_ring:
                 self._writes.ring(lane)
             if not reserved:
-                left_s = self._end_of_stay(lane, came_at, ends_at) - time.monotonic()
-                if attends and left_s > 0 and self._lanes.linger(lane, self._worker, min(left_s, LINGER_S)):
+                if not attends:
+                    return True
+                ends_at = self._end_of_stay(lane, came_at, ends_at)
+                left_s = ends_at - time.monotonic()
+                if left_s > 0 and self._lanes.linger(lane, self._worker, min(left_s, LINGER_S)):
                     continue
-                return not attends
+                return False
             began = time.monotonic()
             found = self._take_all(reserved, ends_at)
             took_s = time.monotonic() - began
