@@ -235,15 +235,20 @@ def greeted(watch: waiting.Watch) -> None:
     watch.look()
 
 
-def test_a_waiter_is_handed_the_ended_job_and_asks_nobody(gateway: Gateway) -> None:
-    gateway.jobs = HeardJobs()
+def waited_from_before_the_end(gateway: Gateway) -> tuple[str, list[Any]]:
+    """A job, and what its waiter got whose place was taken before it ended."""
     crowd = waiting.Waiting(gateway.jobs, 2, Turnstile(2))
     job_id = submitted(gateway.app().test_client())
     with crowd.watch(job_id, hears_ends_only=True) as watch:
         greeted(watch)
         ended(gateway, job_id)
+        return job_id, waited(crowd, watch)
 
-        ((job, result),) = waited(crowd, watch)
+
+def test_a_waiter_is_handed_the_ended_job_and_asks_nobody(gateway: Gateway) -> None:
+    gateway.jobs = HeardJobs()
+
+    job_id, ((job, result),) = waited_from_before_the_end(gateway)
 
     assert (job, result) == (gateway.jobs.read(job_id), b'{"predictions":[0]}')
 
@@ -269,13 +274,8 @@ def test_a_waiter_looks_by_itself_when_the_listener_cannot_read(
 
 def test_a_waiter_is_told_that_its_job_was_deleted_before_the_listener_could_read_it(gateway: Gateway) -> None:
     gateway.jobs = PurgedJobs()
-    crowd = waiting.Waiting(gateway.jobs, 2, Turnstile(2))
-    job_id = submitted(gateway.app().test_client())
-    with crowd.watch(job_id, hears_ends_only=True) as watch:
-        greeted(watch)
-        ended(gateway, job_id)
 
-        found = waited(crowd, watch)
+    _, found = waited_from_before_the_end(gateway)
 
     assert [type(each) for each in found] == [GoneJobError]
 
@@ -297,9 +297,11 @@ def test_an_end_before_anybody_listens_is_seen_when_the_listener_is_there(
 
 
 def test_who_waits_for_any_change_hears_of_each_beside_one_who_waits_for_the_end(gateway: Gateway) -> None:
-    crowd = waiting.Waiting(gateway.jobs, 2, Turnstile(2))
+    gateway.jobs = late = LateJobs()
+    crowd = waiting.Waiting(late, 2, Turnstile(2))
     job_id = submitted(gateway.app().test_client())
     with crowd.watch(job_id) as every, crowd.watch(job_id, hears_ends_only=True) as last:
+        late.may_listen.set()  # now that both are there to be greeted
         greeted(every)
         greeted(last)
         running = claimed(gateway, job_id)
