@@ -7,7 +7,7 @@ from bench.goals import GOALS, Goal
 from bench.report import number
 from bench.spread import Spread
 
-LEFT, WIDTH, ROW, TOP, BOTTOM, RIGHT = 330, 430, 30, 56, 34, 110
+LEFT, WIDTH, ROW, TOP, BOTTOM, RIGHT = 330, 430, 30, 56, 34, 140
 LOWEST, HIGHEST = 0.05, 20.0
 STYLE = """
 text { font: 13px system-ui, sans-serif; fill: #333 } .small { font-size: 11px; fill: #777 }
