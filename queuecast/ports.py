@@ -200,7 +200,7 @@ class Lanes(Protocol):
 
         As many as have `rows` rows and `BYTES_A_CLAIM` together, and one at least. attends: the worker is back in a
         moment, so no bell is needed for jobs that come meanwhile; until it leaves, or does not say so again. Others
-        find nothing there for a moment, unless more waits than half of what they may take.
+        find nothing there for a moment, unless half of the rows or bytes waits that they may take, or more.
         """
 
     def linger(self, lane: str, worker: str, timeout_s: float) -> bool:

@@ -257,7 +257,8 @@ class MemoryLanes:
             waiting = [entry for entry in self._jobs.lanes.get(lane, ()) if entry.worker is None]
             attendant, since = self._jobs.attended.get(lane, (worker, 0.0))
             is_served = attendant != worker and time.time() - since < ATTENDED_S
-            if is_served and len(waiting) * 2 < rows:
+            all_rows, all_bytes = sum(each.rows for each in waiting), sum(each.bytes for each in waiting)
+            if is_served and all_rows * 2 < rows and all_bytes * 2 < BYTES_A_CLAIM:
                 return [], False
             found = waiting[: _within(waiting, rows)]
             for entry in found:

@@ -48,10 +48,19 @@ if redis.call('EXISTS', key) == 0 then
   return {{}, 0}
 end
 local waiting = redis.call('XRANGE', key, '(' .. last_read(key), '+', 'COUNT', most_rows)
-if is_served and #waiting * 2 < most_rows then return {{}, 0} end
+local function size(entry) return tonumber(entry[2][4]) or 1, tonumber(entry[2][6]) or 0 end
+if is_served then
+  local all_rows, all_bytes = 0, 0
+  for _, entry in ipairs(waiting) do
+    local more_rows, more_bytes = size(entry)
+    all_rows, all_bytes = all_rows + more_rows, all_bytes + more_bytes
+  end
+  if all_rows * 2 < most_rows and all_bytes * 2 < most_bytes then return {{}, 0} end
+end
 local found, rows, bytes = {}, 0, 0
 for _, entry in ipairs(waiting) do
-  rows, bytes = rows + (tonumber(entry[2][4]) or 1), bytes + (tonumber(entry[2][6]) or 0)
+  local more_rows, more_bytes = size(entry)
+  rows, bytes = rows + more_rows, bytes + more_bytes
   if #found > 0 and (rows > most_rows or bytes > most_bytes) then break end
   found[#found + 1] = {entry[1], entry[2][2], redis.call('HMGET', 'qc:job:' .. entry[2][2], 'record', 'work', 'rows')}
 end

@@ -136,10 +136,14 @@ def test_while_a_worker_attends_the_lane_another_finds_nothing_there(jobs: JobSt
     assert ids(lanes.reserve(LANE, WORKER, 16, answers_bell=False, attends=True)[0]) == [job.id]
 
 
-def test_a_backlog_is_shared_with_whoever_attends_the_lane(jobs: JobStore, lanes: Lanes) -> None:
+@pytest.mark.parametrize(("n_jobs", "n_rows", "n_bytes"), [(8, 1, 1), (2, 4, 1), (1, 8, 1), (1, 1, BYTES_A_CLAIM // 2)])
+def test_a_backlog_is_shared_with_whoever_attends_the_lane(
+    jobs: JobStore, lanes: Lanes, n_jobs: int, n_rows: int, n_bytes: int
+) -> None:
+    """Of half a claim or more, in rows or in bytes: a few jobs of many rows are work enough for two."""
     submit(jobs)
     attend(lanes)
-    backlog = [stored(jobs).id for _ in range(8)]
+    backlog = [sized(jobs, n_rows, n_bytes) for _ in range(n_jobs)]
 
     assert ids(lanes.reserve(LANE, "host:8", 16, answers_bell=True)[0]) == backlog
 
