@@ -108,6 +108,7 @@ def create_app(parts: Parts) -> Flask:
             documents,
             limits.standing(),
             limits.max_lane_jobs,
+            lambda: waiting.count,
         ),
         files_blueprint(parts.files, uploads, documents),
         health_blueprint(parts.jobs, parts.workers, documents),

@@ -1,5 +1,7 @@
 """`/v1/queues` and `/v1/dead-letters`: how the lanes and limits stand, and the jobs that nobody could run."""
 
+from collections.abc import Callable
+
 from flask import Blueprint, request
 
 from api.answers import Answer
@@ -23,8 +25,12 @@ def queues_blueprint(
     documents: Documents,
     limits: dict[str, LimitBody],
     max_lane_jobs: int,
+    waiters: Callable[[], int],
 ) -> Blueprint:
-    """limits: those that are known beforehand, and how much of each is taken where that is not asked for."""
+    """limits: those that are known beforehand, and how much of each is taken where that is not asked for.
+
+    waiters: how many requests wait in this process now.
+    """
     blueprint = Blueprint("queues", __name__, url_prefix="/v1")
 
     @blueprint.get("/queues")
@@ -51,6 +57,7 @@ def queues_blueprint(
         standing = limits | {
             "lane_jobs": LimitBody(longest, max_lane_jobs, "jobs", "lane_full"),
             "redis_memory": LimitBody(used, int(most * MEMORY_LIMIT), "bytes", "store_full"),
+            "waiters": LimitBody(waiters(), limits["waiters"].limit, "requests", "too_many_waiters"),
             "files": LimitBody(files.size_bytes(), limits["files"].limit, "bytes", "files_full"),
         }
         letters = len(jobs.dead_letters(None, LETTERS_COUNTED).jobs)

@@ -8,6 +8,7 @@ import shutil
 import socket
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import redis
@@ -106,8 +107,13 @@ def server_program() -> str:
 
 
 def free_port() -> int:
-    """A port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port that was free a moment ago, and that the system gives to no outgoing connection meanwhile.
+
+    Linux takes those from 32768 on (ip(7), ip_local_port_range), macOS and Windows from 49152 on. Raises OSError.
+    """
+    for _ in range(100):
+        port = 20_000 + secrets.randbelow(12_768)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise OSError("found no free port between 20000 and 32767 in 100 tries")

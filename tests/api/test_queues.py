@@ -117,7 +117,7 @@ def test_every_limit_is_shown_with_its_unit_its_fill_and_its_error(gateway: Gate
         "upload": shown(None, 300_000, "bytes", "too_large"),
         "rows": shown(None, 50, "rows", "invalid_input"),
         "result": shown(None, 1_000_000, "bytes", "result_too_large"),
-        "waiters": shown(None, 2, "requests", "too_many_waiters"),
+        "waiters": shown(0, 2, "requests", "too_many_waiters"),
         "files": shown(5, 10_000_000, "bytes", "files_full"),
         "lane_jobs": shown(1, 10_000, "jobs", "lane_full"),
         "redis_memory": shown(400, 800, "bytes", "store_full"),

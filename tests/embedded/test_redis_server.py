@@ -1,11 +1,12 @@
 """The server that `make run` and the tests start."""
 
+import socket
 from pathlib import Path
 
 import pytest
 import redis
 
-from deploy.embedded.redis_server import RedisServer
+from deploy.embedded.redis_server import RedisServer, free_port
 
 
 def test_a_full_server_refuses_writes_and_loses_nothing(tmp_path: Path) -> None:
@@ -28,3 +29,11 @@ def test_a_full_server_refuses_writes_and_loses_nothing(tmp_path: Path) -> None:
 def test_a_server_without_a_limit_takes_what_comes(redis_server: RedisServer) -> None:
     with redis.Redis.from_url(redis_server.url) as client:
         assert client.config_get("maxmemory") == {"maxmemory": "0"}
+
+
+def test_a_free_port_can_be_listened_on_and_is_none_that_outgoing_connections_get() -> None:
+    ports = [free_port() for _ in range(50)]
+
+    assert all(20_000 <= port < 32_768 for port in ports)
+    with socket.create_server(("127.0.0.1", ports[-1])):
+        pass
