@@ -45,6 +45,10 @@ def host_of(job: dict[str, Any]) -> str:
     return re.split("[.:]", job["worker"])[0]
 
 
+def health(stack: Stack, service: str) -> set[str]:
+    return {each["State"]["Health"]["Status"] for each in stack.containers(service)}
+
+
 def test_thirty_predictions_are_those_of_the_process_and_come_from_several_containers(
     gateway: httpx2.Client, titanic: Pipeline, stack: Stack
 ) -> None:
@@ -118,6 +122,7 @@ def test_no_job_is_lost_while_workers_go_and_come(gateway: httpx2.Client, titani
     finally:
         docker("unpause", *hosts.values())
     assert len({host_of(succeeded(gateway, each)) for each in last} & set(hosts)) >= 3
+    wait_until("the workers are healthy after their pause", lambda: health(stack, "worker") == {"healthy"})
 
 
 def test_flower_lists_every_worker(flower: httpx2.Client, stack: Stack) -> None:
