@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from flask import Blueprint, request
+from msgspec.structs import replace
 
 from api.answers import Answer
 from api.bodies import JobBody, JobList, LaneBody, LetterQuery, LimitBody, Problem, QueuesBody
@@ -57,8 +58,8 @@ def queues_blueprint(
         standing = limits | {
             "lane_jobs": LimitBody(longest, max_lane_jobs, "jobs", "lane_full"),
             "redis_memory": LimitBody(used, int(most * MEMORY_LIMIT), "bytes", "store_full"),
-            "waiters": LimitBody(waiters(), limits["waiters"].limit, "requests", "too_many_waiters"),
-            "files": LimitBody(files.size_bytes(), limits["files"].limit, "bytes", "files_full"),
+            "waiters": replace(limits["waiters"], used=waiters()),
+            "files": replace(limits["files"], used=files.size_bytes()),
         }
         letters = len(jobs.dead_letters(None, LETTERS_COUNTED).jobs)
         return json_response(QueuesBody(found, standing, letters))
