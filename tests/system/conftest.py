@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx2
@@ -93,6 +94,18 @@ class Stack:
         process = self.processes.pop(name)
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+
+    @contextmanager
+    def frozen(self, *names: str) -> Iterator[None]:
+        """Nothing of these processes runs meanwhile."""
+        groups = [self.processes[name].pid for name in names]
+        try:
+            for group in groups:
+                os.killpg(group, signal.SIGSTOP)
+            yield
+        finally:
+            for group in groups:
+                os.killpg(group, signal.SIGCONT)
 
     def push_titanic(self, *options: str) -> None:
         """Runs examples/titanic/train.py against this gateway."""
