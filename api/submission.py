@@ -15,17 +15,13 @@ from queuecast.domain.errors import (
     InvalidInputError,
     StaleWriteError,
     StoreFullError,
-    UnavailableError,
     UnknownAliasError,
 )
 from queuecast.domain.job import Job, JobType, ModelRef, Priority, accepted_at
 from queuecast.domain.lane import lane_of
 from queuecast.domain.model import Manifest, require_name
 from queuecast.domain.work import BatchWork, ImportWork, Method, PredictionWork, TrainingWork, Work
-from queuecast.logs import get_logger
 from queuecast.ports import AliasStore, Clock, Doorbell, JobStore, ModelRegistry, Repeat
-
-log = get_logger()
 
 MEMORY_LIMIT = 0.8  # of Redis's; the rest is for what was accepted already to be run and answered
 MEMORY_LOOK_S = 1.0
@@ -217,10 +213,7 @@ class Submission:
         self._require_room()
         accepted = self._jobs.create(job, work, rows, repeat, letter, checks_alias=checks_alias)
         if accepted.must_ring:
-            try:
-                self._bells.ring(job.lane)
-            except UnavailableError as error:  # accepted is accepted: the reaper rings for lanes that wait
-                log.warning("bell_not_rung", lane=job.lane, reason=error.detail)
+            self._bells.ring(job.lane)  # accepted is accepted, whether it can be heard or not
         if accepted.job_id != job.id:
             return Submitted(self._jobs.read(accepted.job_id), is_replay=True)
         return Submitted(job)

@@ -296,10 +296,13 @@ class BatchFiles(Protocol):
 
 
 class Doorbell(Protocol):
-    """Wakes a worker. The message carries a lane's name, never a job."""
+    """Wakes a worker. The message carries a lane's name, never a job.
 
-    def ring(self, lane: str, *, is_urgent: bool = False) -> None:
-        """Raises UnavailableError when the message could not be handed over.
+    It is a hint: what waits in a lane is in its record, and the reaper rings for a lane that waits in silence.
+    """
+
+    def ring(self, lane: str, *, is_urgent: bool = False) -> bool:
+        """Whether the message was handed over; one that was not is logged, and nobody needs to see to it.
 
         is_urgent: it goes before all that waits, whatever the lane's priority.
         """

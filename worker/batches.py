@@ -77,7 +77,7 @@ class Batches:
             return
         chunks = [(self._chunk(batch, job_id), ChunkWork(work, plan.number, cut)) for job_id, cut in missing.items()]
         if self._boards.add(chunks):
-            self._ring(chunk_lane(batch_id, batch.priority))
+            self._bells.ring(chunk_lane(batch_id, batch.priority))
         log.info("chunks_made", job_id=batch_id, count=len(chunks))
 
     def _chunk(self, batch: Job, job_id: str) -> Job:
@@ -178,7 +178,7 @@ class Batches:
                 present = self._jobs.read(batch_id)
                 moved = move(present) if present.is_fanned_out else None
                 if moved is not None and self._jobs.replace(moved):
-                    self._ring(moved.lane)
+                    self._bells.ring(moved.lane)
             except StaleWriteError:
                 continue
             except UnknownJobError:
@@ -187,12 +187,6 @@ class Batches:
                 code = moved.failure.code if moved.failure else None
                 log.info("batch_moved", job_id=batch_id, state=moved.state, code=code)
             return
-
-    def _ring(self, lane: str) -> None:
-        try:
-            self._bells.ring(lane)
-        except UnavailableError as error:  # the reaper rings for lanes that wait
-            log.warning("bell_not_rung", lane=lane, reason=error.detail)
 
 
 def progress_of(plan: Plan, tally: Tally, stage: str = "predict") -> Progress:

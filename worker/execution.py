@@ -49,6 +49,7 @@ class Execution:
         """stop_by: see Leases. end_process: ends this process at once; does not return."""
         self._jobs = jobs
         self._lanes = lanes
+        self._bells = bells
         self._runners = runners
         self._shared_runners = shared_runners or {}
         self._clock = clock
@@ -64,7 +65,7 @@ class Execution:
     def answer(self, lane: str) -> list[Call]:
         """Runs what waits in the lane, for a while. Raises UnavailableError when the store is away."""
         if self._leases.is_shutting_down():
-            self._writes.ring(lane)  # for somebody else
+            self._bells.ring(lane)  # for somebody else
             return []
         calls: list[Call] = []
         is_empty = False
@@ -72,7 +73,7 @@ class Execution:
             is_empty = self._answer(lane, calls)
         finally:
             if not is_empty and self._leave(lane):
-                self._writes.ring(lane)
+                self._bells.ring(lane)
         return calls
 
     def _answer(self, lane: str, calls: list[Call]) -> bool:
@@ -87,7 +88,7 @@ class Execution:
                 lane, self._worker, limit, answers_bell=answers_bell, attends=attends
             )
             if must_ring:
-                self._writes.ring(lane)
+                self._bells.ring(lane)
             if not reserved:
                 if not attends:
                     return True

@@ -52,14 +52,14 @@ class Recovery:
         for job_id in self._jobs.overdue(self._clock()):
             self._repair(job_id, self._expire, job_id)
         for lane in self._lanes.release_due(self._clock()):
-            self._ring(lane)
+            self._bells.ring(lane)
         for depth in self._lanes.depths():
             age_s = None if depth.bell_at is None else self._clock() - depth.bell_at
             if depth.waiting and is_bell_lost(age_s, self._messages_waiting(depth.lane)):
                 log.info("bell_rung_again", lane=depth.lane, waiting=depth.waiting)
                 self._lanes.note_bell(depth.lane)
                 # It may have been passed by more urgent ones all the time: this one is passed by none.
-                self._ring(depth.lane, is_urgent=True)
+                self._bells.ring(depth.lane, is_urgent=True)
 
     def _repair(self, job_id: str, repair: Callable[..., None], *args: Any) -> None:
         try:
@@ -87,7 +87,7 @@ class Recovery:
         moved = self._written(held.job_id, decide, held.entry)
         if moved is None:  # it was reserved and not started, or its entry is left from another time
             if self._lanes.give_back(held):
-                self._ring(held.lane)
+                self._bells.ring(held.lane)
             return
         log.warning("job_recovered", job_id=moved.id, state=moved.state, attempt=moved.attempt, worker=held.worker)
 
@@ -99,18 +99,12 @@ class Recovery:
         if self._written(job_id, decide) is not None:
             log.info("job_expired", job_id=job_id)
 
-    def _ring(self, lane: str, *, is_urgent: bool = False) -> None:
-        try:
-            self._bells.ring(lane, is_urgent=is_urgent)
-        except UnavailableError as error:  # noted as rung, and lost: the next round but one rings again
-            log.warning("bell_not_rung", lane=lane, reason=error.detail)
-
     def _written(self, job_id: str, decide: Callable[[Job], Job | None], entry: str | None = None) -> Job | None:
         while True:
             try:
                 moved = decide(self._jobs.read(job_id))
                 if moved is not None and self._jobs.replace(moved, entry=entry):
-                    self._ring(moved.lane)
+                    self._bells.ring(moved.lane)
             except StaleWriteError:
                 continue
             except (UnknownJobError, JobStoppedError):

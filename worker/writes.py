@@ -37,7 +37,7 @@ class Writes:
             try:
                 moved = move(self._jobs.read(reservation.job_id))
                 if moved is not None and self._jobs.replace(moved, _kept(moved, result), entry=reservation.entry):
-                    self.ring(moved.lane)
+                    self._bells.ring(moved.lane)
             except StaleWriteError:
                 continue
             except (UnknownJobError, JobStoppedError):
@@ -60,19 +60,13 @@ class Writes:
             log.warning("writes_unanswered", count=len(moved), reason=error.detail)
             return [False] * len(moved)
         for lane in {job.lane for (_, job, _), ring in zip(moved, rings, strict=True) if ring}:
-            self.ring(lane)
+            self._bells.ring(lane)
         return [ring is not None for ring in rings]
 
     def hand_back(self, reservation: Reservation) -> None:
         """What was reserved and not started, to others."""
         if self._lanes.give_back(reservation):
-            self.ring(reservation.lane)
-
-    def ring(self, lane: str) -> None:
-        try:
-            self._bells.ring(lane)
-        except UnavailableError as error:  # the reaper rings for lanes that wait
-            log.warning("bell_not_rung", lane=lane, reason=error.detail)
+            self._bells.ring(reservation.lane)
 
 
 def _kept(job: Job, result: bytes | None) -> bytes | None:

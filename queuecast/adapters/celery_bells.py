@@ -10,9 +10,11 @@ from celery import Celery
 from kombu import Exchange, Queue
 from kombu.exceptions import KombuError
 
-from queuecast.domain.errors import UnavailableError
 from queuecast.domain.job import JobType
 from queuecast.domain.lane import kind_of, urgency_of
+from queuecast.logs import get_logger
+
+log = get_logger()
 
 PREDICT_QUEUE = "predict"
 TRAIN_QUEUE = "train"
@@ -87,10 +89,12 @@ class CeleryBells:
         # One more try at once, for a connection that has gone stale; kombu's default tries for 6 s.
         self._app.conf.broker_transport_options |= {"max_retries": 1, "interval_start": 0, "interval_max": 0.2}
 
-    def ring(self, lane: str, *, is_urgent: bool = False) -> None:
+    def ring(self, lane: str, *, is_urgent: bool = False) -> bool:
         kind = kind_of(lane)
         priority = PRIORITY_STEPS[0 if is_urgent else urgency_of(lane)]
         try:
             self._app.send_task(TASKS[kind], args=[lane], queue=QUEUES[kind], priority=priority, ignore_result=True)
         except (KombuError, OSError) as error:
-            raise UnavailableError(f"the queue does not answer: {error}") from error
+            log.warning("bell_not_rung", lane=lane, reason=str(error))
+            return False
+        return True

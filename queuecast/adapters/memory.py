@@ -371,10 +371,11 @@ class MemoryBells:
         self.rung: list[str] = []
         self.urgent: list[str] = []
 
-    def ring(self, lane: str, *, is_urgent: bool = False) -> None:
+    def ring(self, lane: str, *, is_urgent: bool = False) -> bool:
         self.rung.append(lane)
         if is_urgent:
             self.urgent.append(lane)
+        return True
 
 
 class MemoryAliases:
