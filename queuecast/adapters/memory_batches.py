@@ -1,6 +1,6 @@
 """The boards of batches without a server, for tests of the rules around them. Held to the same suite as Redis."""
 
-from queuecast.adapters.memory import MemoryJobs
+from queuecast.adapters.memory_jobs import MemoryJobs
 from queuecast.domain.errors import UnknownJobError
 from queuecast.domain.job import Job
 from queuecast.domain.plan import Tally

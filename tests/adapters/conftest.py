@@ -4,7 +4,9 @@ from pathlib import Path
 import pytest
 
 from deploy.embedded.redis_server import RedisServer
-from queuecast.adapters.memory import MemoryAliases, MemoryJobs, MemoryLanes
+from queuecast.adapters.memory_aliases import MemoryAliases
+from queuecast.adapters.memory_jobs import MemoryJobs
+from queuecast.adapters.memory_lanes import MemoryLanes
 from queuecast.adapters.redis_aliases import RedisAliases
 from queuecast.adapters.redis_jobs import RedisJobs, connect
 from queuecast.adapters.redis_lanes import RedisLanes

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import pytest
 import redis
 
-from queuecast.adapters.memory import MemoryJobs, MemoryLanes
 from queuecast.adapters.memory_batches import MemoryBatches
+from queuecast.adapters.memory_jobs import MemoryJobs
+from queuecast.adapters.memory_lanes import MemoryLanes
 from queuecast.adapters.redis_batches import CHUNKS_A_CALL, RedisBatches
 from queuecast.adapters.redis_jobs import RedisJobs, connect
 from queuecast.adapters.redis_lanes import RedisLanes

@@ -13,7 +13,9 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
-from queuecast.adapters.memory import MemoryAliases, MemoryJobs, MemoryLanes
+from queuecast.adapters.memory_aliases import MemoryAliases
+from queuecast.adapters.memory_jobs import MemoryJobs
+from queuecast.adapters.memory_lanes import MemoryLanes
 from queuecast.adapters.redis_aliases import RedisAliases
 from queuecast.adapters.redis_jobs import RedisJobs, connect
 from queuecast.adapters.redis_lanes import RedisLanes

@@ -12,7 +12,9 @@ from flask.testing import FlaskClient
 from api.app import Limits, Parts, create_app
 from api.submission import JobRules, Submission
 from queuecast.adapters.batch_files import BatchFolders
-from queuecast.adapters.memory import MemoryAliases, MemoryBells, MemoryJobs, MemoryLanes
+from queuecast.adapters.memory_aliases import MemoryAliases
+from queuecast.adapters.memory_jobs import MemoryJobs
+from queuecast.adapters.memory_lanes import MemoryBells, MemoryLanes
 from queuecast.adapters.model_files import ModelFiles
 from queuecast.adapters.uploaded_files import UploadedFiles
 from queuecast.domain.errors import UnavailableError

@@ -4,7 +4,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from api.estimates import FORGOTTEN_AFTER_S, StartRates
-from queuecast.adapters.memory import MemoryLanes
+from queuecast.adapters.memory_lanes import MemoryLanes
 from tests.api.conftest import Gateway
 from tests.api.lives import claimed, lost, submitted
 

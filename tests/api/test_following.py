@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 
 from api import events, waiting
 from api.turnstile import Turnstile
-from queuecast.adapters.memory import MemoryJobs
+from queuecast.adapters.memory_jobs import MemoryJobs
 from queuecast.domain.errors import GoneJobError, QueuecastError, UnavailableError
 from queuecast.domain.job import Job, Progress
 from queuecast.ports import Change

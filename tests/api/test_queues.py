@@ -9,7 +9,7 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from queuecast.adapters.memory import MemoryJobs
+from queuecast.adapters.memory_jobs import MemoryJobs
 from queuecast.domain.job import Failure
 from tests.api.conftest import PREDICTIONS, ROW, Gateway
 from tests.api.lives import claimed, dead_letter, submitted

@@ -13,7 +13,9 @@ import pandas as pd
 import skops.io
 
 from queuecast.adapters.ids import new_id
-from queuecast.adapters.memory import MemoryAliases, MemoryBells, MemoryJobs, MemoryLanes
+from queuecast.adapters.memory_aliases import MemoryAliases
+from queuecast.adapters.memory_jobs import MemoryJobs
+from queuecast.adapters.memory_lanes import MemoryBells, MemoryLanes
 from queuecast.adapters.model_files import ModelFiles
 from queuecast.adapters.uploaded_files import UploadedFiles
 from queuecast.domain.holdout import HoldoutRule

@@ -7,7 +7,8 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from queuecast.adapters.memory import MemoryBells, MemoryJobs, MemoryLanes
+from queuecast.adapters.memory_jobs import MemoryJobs
+from queuecast.adapters.memory_lanes import MemoryBells, MemoryLanes
 from queuecast.domain.errors import UnavailableError
 from queuecast.domain.job import Job, JobType, ModelRef, State
 from queuecast.domain.work import Method, PredictionWork, Work

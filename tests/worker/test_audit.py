@@ -9,7 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from queuecast.adapters.audit_files import FILE, AuditFiles, Trail
-from queuecast.adapters.memory import MemoryAliases
+from queuecast.adapters.memory_aliases import MemoryAliases
 from queuecast.adapters.model_files import ModelFiles
 from queuecast.adapters.redis_aliases import RedisAliases
 from queuecast.adapters.redis_jobs import connect

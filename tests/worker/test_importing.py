@@ -13,7 +13,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.manifold import TSNE
 from sklearn.pipeline import make_pipeline
 
-from queuecast.adapters.memory import MemoryAliases
+from queuecast.adapters.memory_aliases import MemoryAliases
 from queuecast.adapters.model_files import ModelFiles
 from queuecast.adapters.uploaded_files import UploadedFiles
 from queuecast.domain.errors import JobStoppedError, UnavailableError, UnknownModelError

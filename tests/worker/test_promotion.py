@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from queuecast.adapters.memory import MemoryAliases, MemoryJobs
+from queuecast.adapters.memory_aliases import MemoryAliases
+from queuecast.adapters.memory_jobs import MemoryJobs
 from queuecast.domain.errors import JobStoppedError, PreconditionFailedError
 from queuecast.domain.job import Job, JobType, ModelRef
 from queuecast.domain.model import CHALLENGER, CHAMPION, Aliases, AliasMove, Manifest

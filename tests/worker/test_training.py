@@ -17,7 +17,7 @@ from sklearn.preprocessing import OneHotEncoder
 
 import queuecast
 from examples.titanic.train import COLUMNS, TARGET, logistic, passengers
-from queuecast.adapters.memory import MemoryAliases
+from queuecast.adapters.memory_aliases import MemoryAliases
 from queuecast.adapters.model_files import ModelFiles
 from queuecast.domain.errors import ConflictError, Finding, JobStoppedError
 from queuecast.domain.holdout import HoldoutRule

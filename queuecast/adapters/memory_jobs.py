@@ -1,4 +1,5 @@
-"""The ports without a server, for tests of the rules around them. Held to the same suite as Redis."""
+"""The job store without a server, as all of `memory_*`: for tests of the rules around it, and held to the same suite as
+Redis."""
 
 import queue
 import threading
@@ -6,7 +7,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import accumulate
 
 from queuecast.adapters.job_records import decode_all, decode_job, decode_work, encode, gone_job, unknown_job
 from queuecast.domain.errors import (
@@ -16,15 +16,12 @@ from queuecast.domain.errors import (
     JobStoppedError,
     KeyReusedError,
     LaneFullError,
-    PreconditionFailedError,
     StaleWriteError,
     UnknownJobError,
 )
 from queuecast.domain.job import Job, JobType, ModelRef, State
-from queuecast.domain.lane import BYTES_A_CLAIM
-from queuecast.domain.model import Aliases, AliasMove, aliases_after
 from queuecast.domain.work import Work, rows_of
-from queuecast.ports import Accepted, Change, Depth, JobFilter, JobPage, Repeat, Reservation, Standing, Write
+from queuecast.ports import Accepted, Change, JobFilter, JobPage, Repeat, Write
 
 
 @dataclass(slots=True)
@@ -36,9 +33,6 @@ class Entry:
     bytes: int
     worker: str | None = None
     renewed_at: float = 0.0
-
-
-ATTENDED_S = 0.1
 
 
 class MemoryJobs:
@@ -113,12 +107,17 @@ class MemoryJobs:
         return job_id
 
     def read(self, job_id: str) -> Job:
-        return self.read_with_result(job_id)[0]
+        return self.record(job_id)
+
+    def record(self, job_id: str) -> Job:
+        """What the lanes see in a step of their own, which nobody's write comes between."""
+        with self.lock:
+            self._require(job_id)
+            return decode_job(self._records[job_id])
 
     def read_with_result(self, job_id: str) -> tuple[Job, bytes | None]:
         with self.lock:
-            self._require(job_id)
-            return decode_job(self._records[job_id]), self._results.get(job_id)
+            return self.record(job_id), self._results.get(job_id)
 
     def read_many_with_results(self, job_ids: list[str]) -> list[tuple[Job, bytes | None] | None]:
         with self.lock:
@@ -242,199 +241,3 @@ class MemoryJobs:
                 del self.lanes[lane]
                 self.bells.pop(lane, None)
                 del self.taken[lane]
-
-
-class MemoryLanes:
-    def __init__(self, jobs: MemoryJobs) -> None:
-        self._jobs = jobs
-
-    def reserve(
-        self, lane: str, worker: str, rows: int, *, answers_bell: bool, attends: bool = False
-    ) -> tuple[list[Reservation], bool]:
-        with self._jobs.lock:
-            if answers_bell:
-                self._jobs.bells.pop(lane, None)
-            waiting = [entry for entry in self._jobs.lanes.get(lane, ()) if entry.worker is None]
-            attendant, since = self._jobs.attended.get(lane, (worker, 0.0))
-            is_served = attendant != worker and time.time() - since < ATTENDED_S
-            all_rows, all_bytes = sum(each.rows for each in waiting), sum(each.bytes for each in waiting)
-            if is_served and all_rows * 2 < rows and all_bytes * 2 < BYTES_A_CLAIM:
-                return [], False
-            found = waiting[: _within(waiting, rows)]
-            for entry in found:
-                entry.worker, entry.renewed_at = worker, time.time()
-            self._jobs.taken[lane] += len(found)
-            self._jobs.attended.pop(lane, None)
-            if attends:
-                self._jobs.attended[lane] = worker, time.time()
-            must_ring = len(waiting) > len(found) and self._jobs.must_ring(lane)
-            reserved = [
-                Reservation(lane, entry.id, entry.job_id, worker, self._jobs.found(entry.job_id)) for entry in found
-            ]
-            return reserved, must_ring
-
-    def linger(self, lane: str, worker: str, timeout_s: float) -> bool:
-        """Looks once: nobody comes while a test's only thread waits."""
-        attendant, _ = self._jobs.attended.get(lane, ("", 0.0))
-        return attendant == worker and any(entry.worker is None for entry in self._jobs.lanes.get(lane, ()))
-
-    def leave(self, lane: str, worker: str) -> bool:
-        with self._jobs.lock:
-            if self._jobs.attended.get(lane, (worker, 0.0))[0] != worker:
-                return False
-            self._jobs.attended.pop(lane, None)
-            is_waiting = any(entry.worker is None for entry in self._jobs.lanes.get(lane, ()))
-            return is_waiting and self._jobs.must_ring(lane)
-
-    def standing(self, lane: str, job_id: str) -> Standing:
-        with self._jobs.lock:
-            waiting = [entry.job_id for entry in self._jobs.lanes.get(lane, ()) if entry.worker is None]
-            position = waiting.index(job_id) + 1 if job_id in waiting else None
-            return Standing(position, self._jobs.taken[lane])
-
-    def renew(self, reservations: list[Reservation]) -> list[State | None]:
-        with self._jobs.lock:
-            return [self._renewed(each) for each in reservations]
-
-    def _renewed(self, reservation: Reservation) -> State | None:
-        entry = self._held(reservation)
-        if entry is None:
-            return None
-        entry.renewed_at = time.time()
-        return self._jobs.read(reservation.job_id).state
-
-    def give_back(self, reservation: Reservation) -> bool:
-        with self._jobs.lock:
-            is_queued = self._held(reservation) and self._jobs.read(reservation.job_id).state is State.QUEUED
-            if not is_queued:
-                return False
-            self._jobs.leave(reservation.job_id)
-            return self._jobs.enter(reservation.job_id, reservation.lane)
-
-    def reserved(self, silent_s: float = 0.0) -> list[Reservation]:
-        with self._jobs.lock:
-            return [
-                Reservation(lane, entry.id, entry.job_id, entry.worker)
-                for lane, entries in self._jobs.lanes.items()
-                for entry in entries
-                if entry.worker is not None and time.time() - entry.renewed_at >= silent_s
-            ]
-
-    def release_due(self, now: float) -> list[str]:
-        with self._jobs.lock:
-            due = [
-                job_id for at, job_id in sorted((at, job_id) for job_id, at in self._jobs.delayed.items()) if at <= now
-            ]
-            lanes = []
-            for job_id in due:
-                del self._jobs.delayed[job_id]
-                lane = self._jobs.read(job_id).lane
-                if self._jobs.enter(job_id, lane):
-                    lanes.append(lane)
-            return lanes
-
-    def note_bell(self, lane: str) -> None:
-        with self._jobs.lock:
-            self._jobs.attended.pop(lane, None)
-            if lane in self._jobs.lanes:
-                self._jobs.bells[lane] = time.time()
-
-    def depths(self) -> list[Depth]:
-        with self._jobs.lock:
-            return [self._depth(lane, entries) for lane, entries in sorted(self._jobs.lanes.items())]
-
-    def _depth(self, lane: str, entries: list[Entry]) -> Depth:
-        waiting = [entry for entry in entries if entry.worker is None]
-        oldest = waiting[0].at if waiting else None
-        return Depth(lane, len(waiting), len(entries) - len(waiting), oldest, self._jobs.bells.get(lane))
-
-    def tidy(self, silent_s: float = 3600.0) -> None:
-        return None
-
-    def _held(self, reservation: Reservation) -> Entry | None:
-        for entry in self._jobs.lanes.get(reservation.lane, ()):
-            if entry.id == reservation.entry and entry.worker == reservation.worker:
-                return entry
-        return None
-
-
-def _within(waiting: list[Entry], rows: int) -> int:
-    """How many of the first have so many rows together, and so many bytes as a claim may; one at least."""
-    sums = zip(accumulate(each.rows for each in waiting), accumulate(each.bytes for each in waiting), strict=True)
-    return max(1, sum(n_rows <= rows and n_bytes <= BYTES_A_CLAIM for n_rows, n_bytes in sums))
-
-
-class MemoryBells:
-    """Keeps which lanes were rung for, in order, and which of them urgently."""
-
-    def __init__(self) -> None:
-        self.rung: list[str] = []
-        self.urgent: list[str] = []
-
-    def ring(self, lane: str, *, is_urgent: bool = False) -> bool:
-        self.rung.append(lane)
-        if is_urgent:
-            self.urgent.append(lane)
-        return True
-
-
-class MemoryAliases:
-    """jobs: where to see whether a run still owns its job."""
-
-    def __init__(self, jobs: MemoryJobs | None = None) -> None:
-        self._jobs = jobs
-        self._lock = threading.Lock()
-        self._aliases: dict[str, Aliases] = {}
-        self._history: dict[str, list[AliasMove]] = {}
-        self._unfiled: set[str] = set()
-        if jobs is not None:
-            jobs.alias_of = lambda model, alias: self.read(model).versions.get(alias)
-
-    def read(self, model: str) -> Aliases:
-        return self._aliases.get(model, Aliases())
-
-    def move(self, model: str, move: AliasMove, run: Job | None = None) -> None:
-        with self._lock:
-            if run is not None and not self._owns(run):
-                raise JobStoppedError(f"job {run.id} was asked to stop, or is run by somebody else now")
-            present = self.read(model)
-            if present.generation != move.generation - 1:
-                raise PreconditionFailedError(
-                    f"the aliases of {model} are at generation {present.generation}, not at {move.generation - 1}: "
-                    "somebody moved one"
-                )
-            self._aliases[model] = Aliases(move.generation, present.versions | {move.alias: move.version})
-            self._history.setdefault(model, []).append(move)
-            self._unfiled.add(model)
-
-    def _owns(self, run: Job) -> bool:
-        try:
-            present = run if self._jobs is None else self._jobs.read(run.id)
-        except UnknownJobError:
-            return False
-        return present.state is State.RUNNING and present.attempt == run.attempt
-
-    def history(self, model: str) -> list[AliasMove]:
-        return list(self._history.get(model, []))
-
-    def rebuild(self, model: str, moves: list[AliasMove], expected: int) -> None:
-        with self._lock:
-            present = self.read(model).generation
-            if present != expected:
-                raise PreconditionFailedError(
-                    f"the aliases of {model} are at generation {present}, not at {expected}: somebody moved one "
-                    "meanwhile"
-                )
-            self._aliases[model] = aliases_after(moves)
-            self._history[model] = list(moves)
-
-    def unfiled(self) -> list[str]:
-        with self._lock:
-            return sorted(self._unfiled)
-
-    def mark_filed(self, model: str, count: int) -> bool:
-        with self._lock:
-            if len(self._history.get(model, [])) != count:
-                return False
-            self._unfiled.discard(model)
-            return True
