@@ -174,6 +174,7 @@ class Depth:
     reserved: int
     oldest_at: float | None
     bell_at: float | None
+    """When it was last rung for, or when the worker that attends it last claimed; None when nobody is on the way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -401,8 +402,8 @@ class WorkerList(Protocol):
     def forget(self, name: str) -> None:
         """A worker that stops says so; one that dies is left out after a while."""
 
-    def waiting(self, queues: Sequence[str]) -> int:
-        """How many messages wait in these lists."""
+    def waiting(self, queues: Sequence[str]) -> list[int]:
+        """How many messages wait in each of these lists."""
 
     def count_by_queue(self) -> dict[str, int]:
         """Workers heard of lately."""

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from queuecast.domain.errors import JobStoppedError, UnavailableError, UnknownJobError
 from queuecast.domain.job import Job, JobType, Progress, State
-from queuecast.domain.lane import kind_of, next_limit
+from queuecast.domain.lane import kind_of, next_limit, shares_workers
 from queuecast.domain.work import rows_of
 from queuecast.logs import get_logger
 from queuecast.ports import Clock, Doorbell, JobStore, Lanes, Reservation
@@ -117,7 +117,8 @@ class Execution:
         now = time.monotonic()
         if now < ends_at or now - came_at >= STAY_S:
             return ends_at
-        if any(depth.waiting for depth in self._lanes.depths() if depth.lane != lane):
+        others = (depth for depth in self._lanes.depths() if depth.lane != lane and shares_workers(depth.lane, lane))
+        if any(depth.waiting for depth in others):
             return ends_at
         return now + SLICE_S
 

@@ -29,7 +29,7 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 os.environ.setdefault("JE_ARROW_MALLOC_CONF", "background_thread:false")
 
 from queuecast.adapters.batch_files import BatchFolders  # noqa: E402
-from queuecast.adapters.celery_bells import QUEUES, TASKS, CeleryBells, celery_settings, lists_of  # noqa: E402
+from queuecast.adapters.celery_bells import TASKS, CeleryBells, celery_settings, lists_of, queue_of  # noqa: E402
 from queuecast.adapters.ids import new_id  # noqa: E402
 from queuecast.adapters.model_files import ModelFiles  # noqa: E402
 from queuecast.adapters.redis_aliases import RedisAliases  # noqa: E402
@@ -40,7 +40,6 @@ from queuecast.adapters.redis_lanes import RedisLanes  # noqa: E402
 from queuecast.adapters.redis_workers import RedisWorkers  # noqa: E402
 from queuecast.adapters.uploaded_files import UploadedFiles  # noqa: E402
 from queuecast.domain.job import Failure, JobType  # noqa: E402
-from queuecast.domain.lane import kind_of  # noqa: E402
 from worker.app import create_celery, is_alive, is_of, worker_name  # noqa: E402
 from worker.batches import Batches, BatchRules  # noqa: E402
 from worker.chunks import Chunks  # noqa: E402
@@ -116,7 +115,7 @@ def recover(failure: Failure | None) -> None:
         RedisJobs(redis),
         lanes,
         CeleryBells(URL),
-        lambda lane: workers.waiting(lists_of(QUEUES[kind_of(lane)])),
+        lambda lane: workers.waiting(lists_of(queue_of(lane))),
         clock,
         RecoveryRules(settings.lease_s, settings.retention_s),
     )

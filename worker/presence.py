@@ -77,7 +77,7 @@ class Presence:
         self._beat_at = now
         try:
             self._workers.report(self._name, self._queues)
-            if self._is_busy() or self._workers.waiting(self._queues) == 0:
+            if self._is_busy() or not any(self._workers.waiting(self._queues)):
                 self._well_at = self._clock()
         except UnavailableError as error:  # the next heartbeat tries again, and the health file grows old
             log.warning("presence_not_reported", reason=error.detail)

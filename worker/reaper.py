@@ -13,7 +13,7 @@ from typing import Any
 
 from queuecast.adapters.audit_files import AuditFiles
 from queuecast.adapters.batch_files import BatchFolders
-from queuecast.adapters.celery_bells import QUEUES, CeleryBells, lists_of
+from queuecast.adapters.celery_bells import CeleryBells, lists_of, queue_of
 from queuecast.adapters.ids import new_id
 from queuecast.adapters.model_files import ModelFiles
 from queuecast.adapters.redis_aliases import RedisAliases
@@ -26,7 +26,6 @@ from queuecast.adapters.redis_workers import RedisWorkers
 from queuecast.adapters.uploaded_files import UploadedFiles
 from queuecast.config import Settings, read_settings
 from queuecast.domain.errors import GoneJobError, UnavailableError, UnknownJobError
-from queuecast.domain.lane import kind_of
 from queuecast.logs import configure_logs, get_logger
 from worker.audit import AuditTrail
 from worker.batches import Batches, BatchRules
@@ -53,7 +52,7 @@ class Reaper:
             self._jobs,
             self._lanes,
             CeleryBells(settings.redis_url_with_password),
-            lambda lane: workers.waiting(lists_of(QUEUES[kind_of(lane)])),
+            lambda lane: workers.waiting(lists_of(queue_of(lane))),
             self._clock,
             RecoveryRules(settings.lease_s, settings.retention_s),
         )

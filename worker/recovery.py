@@ -4,16 +4,16 @@ Everything here is safe to do twice and beside others: each write names the revi
 """
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from queuecast.domain.errors import JobStoppedError, StaleWriteError, UnavailableError, UnknownJobError
 from queuecast.domain.job import Failure, Job, State
-from queuecast.domain.lane import is_bell_lost
+from queuecast.domain.lane import is_bell_late, is_bell_lost
 from queuecast.domain.retry import after_loss
 from queuecast.logs import get_logger
-from queuecast.ports import Clock, Doorbell, JobStore, Lanes, Reservation
+from queuecast.ports import Clock, Depth, Doorbell, JobStore, Lanes, Reservation
 
 log = get_logger()
 
@@ -30,12 +30,12 @@ class Recovery:
         jobs: JobStore,
         lanes: Lanes,
         bells: Doorbell,
-        messages_waiting: Callable[[str], int],
+        messages_waiting: Callable[[str], Sequence[int]],
         clock: Clock,
         rules: RecoveryRules,
         jitter: Callable[[], float] = random.random,
     ) -> None:
-        """messages_waiting: bells that were rung for a lane like this and not yet answered."""
+        """messages_waiting: how many bells wait in the queue of a lane: those that none passes, and all others."""
         self._jobs = jobs
         self._lanes = lanes
         self._bells = bells
@@ -53,13 +53,19 @@ class Recovery:
             self._repair(job_id, self._expire, job_id)
         for lane in self._lanes.release_due(self._clock()):
             self._bells.ring(lane)
-        for depth in self._lanes.depths():
+        self._ring_again([depth for depth in self._lanes.depths() if depth.waiting])
+
+    def _ring_again(self, waiting: list[Depth]) -> None:
+        """For lanes whose bell is lost. Of those whose bell others keep passing, for one after the other, the oldest
+        first, with a bell that none passes: were they many, they would keep the urgent ones from their turn."""
+        for depth in sorted(waiting, key=lambda depth: depth.bell_at or 0.0):
+            overdue, *others = self._messages_waiting(depth.lane)
             age_s = None if depth.bell_at is None else self._clock() - depth.bell_at
-            if depth.waiting and is_bell_lost(age_s, self._messages_waiting(depth.lane)):
-                log.info("bell_rung_again", lane=depth.lane, waiting=depth.waiting)
+            is_lost = is_bell_lost(age_s, overdue + sum(others))
+            if is_lost or (is_bell_late(age_s) and not overdue):
+                log.info("bell_rung_again", lane=depth.lane, waiting=depth.waiting, is_lost=is_lost)
                 self._lanes.note_bell(depth.lane)
-                # It may have been passed by more urgent ones all the time: this one is passed by none.
-                self._bells.ring(depth.lane, is_urgent=True)
+                self._bells.ring(depth.lane, is_urgent=not is_lost)
 
     def _repair(self, job_id: str, repair: Callable[..., None], *args: Any) -> None:
         try:

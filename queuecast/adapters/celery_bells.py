@@ -11,7 +11,7 @@ from kombu import Exchange, Queue
 from kombu.exceptions import KombuError
 
 from queuecast.domain.job import JobType
-from queuecast.domain.lane import kind_of, urgency_of
+from queuecast.domain.lane import TRAINER_KINDS, kind_of, urgency_of
 from queuecast.logs import get_logger
 
 log = get_logger()
@@ -25,14 +25,9 @@ TASKS = {
     JobType.BATCH: "queuecast.batch",
     JobType.CHUNK: "queuecast.batch",
 }
-QUEUES = {
-    JobType.PREDICTION: PREDICT_QUEUE,
-    JobType.TRAINING: TRAIN_QUEUE,
-    JobType.BATCH: PREDICT_QUEUE,
-    JobType.CHUNK: PREDICT_QUEUE,
-    JobType.IMPORT: TRAIN_QUEUE,  # an import loads and tries foreign bytes: not beside predictions
-}
-PRIORITY_STEPS = (0, 3, 6, 9)  # kombu's; on Redis 0 goes first: a list each, which a worker looks into in this order
+# On Redis 0 goes first: a list each, which a worker looks into in this order. The first is for bells that were passed
+# by others for too long, the others are one for each urgency.
+PRIORITY_STEPS = (0, 2, 4, 6, 8)
 
 
 def celery_settings(redis_url: str) -> dict[str, Any]:
@@ -65,13 +60,18 @@ def celery_settings(redis_url: str) -> dict[str, Any]:
             "socket_connect_timeout": 3,
             "socket_keepalive": True,
             "health_check_interval": 10,
+            "priority_steps": list(PRIORITY_STEPS),
         },
         "enable_utc": True,
     }
 
 
+def queue_of(lane: str) -> str:
+    return TRAIN_QUEUE if kind_of(lane) in TRAINER_KINDS else PREDICT_QUEUE
+
+
 def lists_of(queue: str) -> list[str]:
-    """The Redis lists in which a queue's messages wait, one a priority."""
+    """The Redis lists in which a queue's messages wait: the overdue, and then one an urgency."""
     return [queue, *(f"{queue}\x06\x16{step}" for step in PRIORITY_STEPS[1:])]
 
 
@@ -90,10 +90,9 @@ class CeleryBells:
         self._app.conf.broker_transport_options |= {"max_retries": 1, "interval_start": 0, "interval_max": 0.2}
 
     def ring(self, lane: str, *, is_urgent: bool = False) -> bool:
-        kind = kind_of(lane)
-        priority = PRIORITY_STEPS[0 if is_urgent else urgency_of(lane)]
+        task, priority = TASKS[kind_of(lane)], PRIORITY_STEPS[0 if is_urgent else 1 + urgency_of(lane)]
         try:
-            self._app.send_task(TASKS[kind], args=[lane], queue=QUEUES[kind], priority=priority, ignore_result=True)
+            self._app.send_task(task, args=[lane], queue=queue_of(lane), priority=priority, ignore_result=True)
         except (KombuError, OSError) as error:
             log.warning("bell_not_rung", lane=lane, reason=str(error))
             return False

@@ -5,7 +5,7 @@ from itertools import accumulate
 
 from queuecast.adapters.memory_jobs import Entry, MemoryJobs
 from queuecast.domain.job import State
-from queuecast.domain.lane import BYTES_A_CLAIM
+from queuecast.domain.lane import ATTENDANT_GONE_S, BYTES_A_CLAIM
 from queuecast.ports import Depth, Reservation, Standing
 
 ATTENDED_S = 0.1
@@ -104,7 +104,7 @@ class MemoryLanes:
         with self._jobs.lock:
             self._jobs.attended.pop(lane, None)
             if lane in self._jobs.lanes:
-                self._jobs.bells[lane] = time.time()
+                self._jobs.bells[lane] = self._jobs.clock()
 
     def depths(self) -> list[Depth]:
         with self._jobs.lock:
@@ -113,7 +113,9 @@ class MemoryLanes:
     def _depth(self, lane: str, entries: list[Entry]) -> Depth:
         waiting = [entry for entry in entries if entry.worker is None]
         oldest = waiting[0].at if waiting else None
-        return Depth(lane, len(waiting), len(entries) - len(waiting), oldest, self._jobs.bells.get(lane))
+        _, since = self._jobs.attended.get(lane, ("", 0.0))
+        attended_at = self._jobs.clock() if time.time() - since < ATTENDANT_GONE_S else None
+        return Depth(lane, len(waiting), len(entries) - len(waiting), oldest, self._jobs.bells.get(lane, attended_at))
 
     def tidy(self, silent_s: float = 3600.0) -> None:
         return None

@@ -11,7 +11,7 @@ from queuecast.adapters.job_records import decode_all
 from queuecast.adapters.lane_scripts import ALLOW_OOM, LANE_FUNCTIONS
 from queuecast.adapters.redis_jobs import translated
 from queuecast.domain.job import State
-from queuecast.domain.lane import BYTES_A_CLAIM
+from queuecast.domain.lane import ATTENDANT_GONE_S, BYTES_A_CLAIM
 from queuecast.ports import Depth, Reservation, Standing
 
 LANES = "qc:lanes"
@@ -167,13 +167,18 @@ if redis.call('EXISTS', 'qc:lane:' .. ARGV[1]) == 1 then redis.call('HSET', 'qc:
 
 # In one look: jobs come and go between two.
 _DEPTHS = (
-    _LAST_READ
+    LANE_FUNCTIONS
+    + _LAST_READ
     + """
+local function bell_of(lane)
+  local since = string.match(redis.call('HGET', 'qc:attended', lane) or '', ' (%d+)$')
+  local is_attended = since and now_ms() - since < tonumber(ARGV[1])
+  return redis.call('HGET', 'qc:bells', lane) or (is_attended and since) or false
+end
 local function depth(lane, key)
   local reserved = redis.call('XPENDING', key, 'workers')[1]
   local oldest = redis.call('XRANGE', key, '(' .. last_read(key), '+', 'COUNT', 1)[1]
-  local bell = redis.call('HGET', 'qc:bells', lane)
-  return {lane, redis.call('XLEN', key) - reserved, reserved, oldest and oldest[1] or false, bell}
+  return {lane, redis.call('XLEN', key) - reserved, reserved, oldest and oldest[1] or false, bell_of(lane)}
 end
 local lanes, found = redis.call('SMEMBERS', 'qc:lanes'), {}
 table.sort(lanes)
@@ -288,7 +293,7 @@ class RedisLanes:
                 oldest_at=int(oldest.split(b"-")[0]) / 1000 if oldest else None,
                 bell_at=int(bell) / 1000 if bell else None,
             )
-            for lane, waiting, reserved, oldest, bell in translated(self._depths)
+            for lane, waiting, reserved, oldest, bell in translated(self._depths, args=[int(ATTENDANT_GONE_S * 1000)])
         ]
 
     def standing(self, lane: str, job_id: str) -> Standing:

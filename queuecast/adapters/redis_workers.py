@@ -29,11 +29,11 @@ class RedisWorkers:
     def forget(self, name: str) -> None:
         translated(self._redis.hdel, KEY, name)
 
-    def waiting(self, queues: Sequence[str]) -> int:
+    def waiting(self, queues: Sequence[str]) -> list[int]:
         pipe = self._redis.pipeline(transaction=False)
         for queue in queues:
             pipe.llen(queue)
-        return sum(translated(pipe.execute))
+        return [int(length) for length in translated(pipe.execute)]
 
     def count_by_queue(self) -> dict[str, int]:
         """Counts the live and takes the long silent out of the hash."""

@@ -5,9 +5,11 @@ from queuecast.domain.work import PredictionWork, Work
 
 BELL_LOST_S = 2.0
 BELL_LATE_S = 5.0
+ATTENDANT_GONE_S = 1.0  # since its last claim; whoever attends a lane claims several times a second
 ROWS_A_CLAIM = 1024  # at most; beyond some hundred a call costs by the row, and more of them only keep others waiting
 BYTES_A_CLAIM = 4 * 2**20  # of rows as JSON: what a process holds of them in Python is several times that
 SLOW_CLAIM_S = 0.25
+TRAINER_KINDS = frozenset({JobType.TRAINING, JobType.IMPORT})
 URGENCIES = (Priority.HIGH, Priority.NORMAL, Priority.LOW)
 
 
@@ -29,6 +31,11 @@ def _with(priority: Priority, lane: str) -> str:
 
 def kind_of(lane: str) -> JobType:
     return JobType(lane.partition("/")[0])
+
+
+def shares_workers(lane: str, other: str) -> bool:
+    """Whether the same workers serve both; the trainer serves what loads foreign bytes or fits."""
+    return (kind_of(lane) in TRAINER_KINDS) is (kind_of(other) in TRAINER_KINDS)
 
 
 def urgency_of(lane: str) -> int:
@@ -55,12 +62,15 @@ def next_limit(lane: str, limit: int, rows: int, took_s: float) -> int:
 
 
 def is_bell_lost(age_s: float | None, messages_waiting: int) -> bool:
-    """Whether a lane in which jobs wait must be rung for again. age_s: since the last bell, None when there is none.
+    """Whether nobody will answer for a lane in which jobs wait. age_s: since the last bell, None when there is none.
 
     messages_waiting: in the lane's Celery queue. While it is empty, a bell that is older than a worker needs to
-    answer it is gone: Celery on Redis takes a message before it notes that it has it. Behind other messages a bell is
-    probably on its way, but it may be one that more urgent ones keep passing: then it is rung again as one of those.
+    answer it is gone: Celery on Redis takes a message before it notes that it has it. One from the future is from
+    before the clock was set back.
     """
-    if age_s is None:
-        return True
-    return age_s > (BELL_LATE_S if messages_waiting else BELL_LOST_S)
+    return age_s is None or age_s < -BELL_LOST_S or (age_s > BELL_LOST_S and not messages_waiting)
+
+
+def is_bell_late(age_s: float | None) -> bool:
+    """Whether a bell that waits among others may be one that more urgent ones keep passing."""
+    return age_s is not None and age_s > BELL_LATE_S

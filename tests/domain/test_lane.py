@@ -10,10 +10,12 @@ from queuecast.domain.lane import (
     ROWS_A_CLAIM,
     SLOW_CLAIM_S,
     chunk_lane,
+    is_bell_late,
     is_bell_lost,
     kind_of,
     lane_of,
     next_limit,
+    shares_workers,
     urgency_of,
 )
 from queuecast.domain.work import Method, PredictionWork
@@ -121,10 +123,41 @@ def test_with_no_message_on_its_way_a_bell_is_lost_when_a_worker_had_time_to_ans
 
 
 @pytest.mark.parametrize("messages", [1, 500])
+@pytest.mark.parametrize("age_s", [BELL_LOST_S + 0.001, BELL_LATE_S + 3600])
+def test_behind_other_messages_a_bell_is_not_lost_however_old_it_is(age_s: float, messages: int) -> None:
+    """Were it rung for again and again, messages would pile up for as long as nobody works."""
+    assert not is_bell_lost(age_s, messages)
+
+
 @pytest.mark.parametrize(("beyond_s", "expected"), [(-0.001, False), (0.0, False), (0.001, True)])
-def test_behind_other_messages_a_bell_is_given_more_time(beyond_s: float, expected: bool, messages: int) -> None:
-    assert is_bell_lost(BELL_LATE_S + beyond_s, messages) is expected
+def test_a_bell_is_late_when_others_had_time_to_pass_it(beyond_s: float, expected: bool) -> None:
+    assert is_bell_late(BELL_LATE_S + beyond_s) is expected
+
+
+def test_a_lane_without_a_bell_has_no_late_one() -> None:
+    assert not is_bell_late(None)
 
 
 def test_a_bell_that_was_rung_just_now_is_not_lost() -> None:
     assert not is_bell_lost(0.0, 0)
+
+
+@pytest.mark.parametrize("messages", [0, 500])
+def test_a_bell_from_before_the_clock_was_set_back_counts_as_lost(messages: int) -> None:
+    assert is_bell_lost(-3600.0, messages)
+    assert not is_bell_lost(-0.01, messages)
+
+
+@pytest.mark.parametrize(
+    ("lane", "other", "expected"),
+    [
+        (PREDICTIONS, f"{PREDICTIONS}/low", True),
+        (PREDICTIONS, "batch", True),
+        (PREDICTIONS, "chunk/job_7", True),
+        ("training", "import", True),
+        (PREDICTIONS, "training", False),
+        ("import", "chunk/job_7", False),
+    ],
+)
+def test_what_is_trained_and_imported_waits_for_another_worker(lane: str, other: str, expected: bool) -> None:
+    assert shares_workers(lane, other) is shares_workers(other, lane) is expected

@@ -166,6 +166,7 @@ class Stage:
         self.beats = beats
         self.now = NOW
         self.jobs = FickleJobs()
+        self.jobs.clock = lambda: self.now
         self.lanes = FickleLanes(self.jobs)
         self.bells = MemoryBells()
         self.runs: list[Job] = []
@@ -199,11 +200,12 @@ class Stage:
         )
 
     def reaper(self, lease_s: float = LEASE_S, messages_waiting: int = 0, bells: Doorbell | None = None) -> Recovery:
+        """messages_waiting: in the queue, besides the bells that were rung for what is overdue."""
         return Recovery(
             self.jobs,
             self.lanes,
             bells or self.bells,
-            lambda lane: messages_waiting,
+            lambda lane: [len(self.bells.urgent), messages_waiting],
             lambda: self.now,
             RecoveryRules(lease_s, RETENTION_S),
             jitter=lambda: 0.5,

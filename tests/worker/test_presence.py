@@ -34,9 +34,9 @@ class Queues:
         self.ping()
         self.names.discard(name)
 
-    def waiting(self, queues: tuple[str, ...]) -> int:
+    def waiting(self, queues: tuple[str, ...]) -> list[int]:
         self.ping()
-        return self.messages
+        return [0, self.messages]
 
     def count_by_queue(self) -> dict[str, int]:
         return {"predict": len(self.names)}

@@ -300,6 +300,7 @@ def test_a_job_claimed_between_the_look_and_the_expiry_is_run(stage: Stage) -> N
         (BELL_LOST_S + 0.5, 1, False),
         (BELL_LATE_S, 1, False),
         (BELL_LATE_S + 0.5, 1, True),
+        (-3600, 1, True),
     ],
 )
 def test_a_lane_that_waits_without_a_bell_is_rung_for(
@@ -311,6 +312,65 @@ def test_a_lane_that_waits_without_a_bell_is_rung_for(
     stage.reaper(messages_waiting=messages_waiting).sweep()
 
     assert stage.bells.rung == ([LANE] if is_rung else [])
+
+
+def late(stage: Stage, *lanes: str) -> None:
+    """Jobs whose bells wait, the first lane's the longest."""
+    for number, lane in enumerate(lanes):
+        stage.submitted(lane=lane)
+        stage.jobs.bells[lane] = NOW - BELL_LATE_S - 10 + number
+
+
+def test_a_bell_that_was_lost_is_rung_again_as_urgently_as_before(stage: Stage) -> None:
+    stage.submitted()
+    stage.jobs.bells.clear()
+
+    stage.reaper(messages_waiting=3).sweep()
+
+    assert (stage.bells.rung, stage.bells.urgent) == ([LANE], [])
+
+
+def test_of_bells_that_others_keep_passing_the_oldest_is_rung_again_before_all_others(stage: Stage) -> None:
+    """All at once, they had passed what is urgent: with 120 batches a prediction waited for half a minute."""
+    late(stage, "prediction/b/1/predict/low", "prediction/a/1/predict/low", "prediction/c/1/predict/low")
+
+    stage.reaper(messages_waiting=3).sweep()
+    stage.reaper(messages_waiting=3).sweep()
+
+    assert stage.bells.rung == stage.bells.urgent == ["prediction/b/1/predict/low"]
+
+
+def test_when_it_was_answered_the_next_one_is_rung_for(stage: Stage) -> None:
+    late(stage, "prediction/b/1/predict/low", "prediction/a/1/predict/low", "prediction/c/1/predict/low")
+    answered = []
+
+    for _ in range(4):
+        stage.reaper(messages_waiting=3).sweep()
+        answered += stage.bells.urgent
+        stage.bells.urgent.clear()
+
+    assert answered == [f"prediction/{model}/1/predict/low" for model in "bac"]
+
+
+def test_while_nobody_works_messages_do_not_pile_up(stage: Stage) -> None:
+    for model in "abcdef":
+        stage.submitted(lane=f"prediction/{model}/1/predict")
+
+    for _ in range(100):
+        stage.now += 5
+        stage.reaper(messages_waiting=6).sweep()
+
+    assert len(stage.bells.rung) == 1
+
+
+def test_a_lane_that_a_worker_attends_needs_no_bell(stage: Stage) -> None:
+    stage.submitted()
+    stage.lanes.reserve(LANE, "worker-1", 1, answers_bell=True, attends=True)
+    stage.submitted()
+
+    stage.reaper().sweep()
+
+    assert stage.bells.rung == []
 
 
 def test_a_lane_that_was_never_rung_for_is_rung_for(stage: Stage) -> None:
