@@ -1,11 +1,14 @@
 """A few at a time, in the order in which they came."""
 
+import io
+import json
 import threading
 import time
 
 import pytest
 
 from api import turnstile
+from api.app import WORKED_ON_AT_ONCE
 from api.turnstile import Turnstile
 from tests.adapters.waits import until
 from tests.api.conftest import PREDICTIONS, ROW, Gateway
@@ -103,4 +106,48 @@ def test_requests_that_wait_do_not_keep_others_out(gateway: Gateway) -> None:
         thread.join(20)
 
     assert answer.status_code == 200
+    assert took_s < turnstile.LET_IN_AFTER_S
+
+
+class SlowBody(io.BytesIO):
+    """Comes when `is_sent`."""
+
+    def __init__(self, body: bytes, readers: list[int], is_sent: threading.Event) -> None:
+        super().__init__(body)
+        self._readers = readers
+        self._is_sent = is_sent
+
+    def read(self, size: int | None = -1) -> bytes:
+        self._readers.append(threading.get_ident())
+        self._is_sent.wait(20)
+        return super().read(size)
+
+
+def test_who_sends_a_small_body_slowly_keeps_nobody_from_his_turn(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sixteen of them made every request of everybody a second slower."""
+    monkeypatch.setattr(turnstile, "LET_IN_AFTER_S", 20.0)
+    app, is_sent = gateway.app(), threading.Event()
+    readers: list[int] = []
+    statuses: list[int] = []
+    body = json.dumps({"inputs": [ROW]}).encode()
+
+    def post() -> None:
+        environ = {"wsgi.input": SlowBody(body, readers, is_sent), "CONTENT_LENGTH": str(len(body))}
+        answer = app.test_client().post(PREDICTIONS, content_type="application/json", environ_overrides=environ)
+        statuses.append(answer.status_code)
+
+    slow = [threading.Thread(target=post) for _ in range(40)]
+    for thread in slow:
+        thread.start()
+    until(lambda: len(readers) >= WORKED_ON_AT_ONCE)
+    began = time.monotonic()
+    others = [app.test_client().get("/livez").status_code for _ in range(20)]
+    took_s = time.monotonic() - began
+    is_sent.set()
+    for thread in slow:
+        thread.join(20)
+
+    assert (others, statuses) == ([200] * 20, [202] * 40)
     assert took_s < turnstile.LET_IN_AFTER_S
