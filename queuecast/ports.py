@@ -305,7 +305,7 @@ class Doorbell(Protocol):
     def ring(self, lane: str, *, is_urgent: bool = False) -> bool:
         """Whether the message was handed over; one that was not is logged, and nobody needs to see to it.
 
-        is_urgent: it goes before all that waits, whatever the lane's priority.
+        is_urgent: it goes before all that waits, whatever the lane's priority, and beside the lane's other bell.
         """
 
 

@@ -30,14 +30,15 @@ WORKER_SETTINGS: dict[str, Any] = {
 def create_celery(
     settings: dict[str, Any],
     time_limits_s: dict[str, int],
-    answer: Callable[[str], str],
+    answer: Callable[[str, int | None], str],
     on_stop: Callable[[], None],
     recover: Callable[[Failure | None], None],
 ) -> Celery:
     """settings: those shared with the producer. answer: runs what waits in a lane and says what; called in a child.
 
-    The others are called in the main process. on_stop: the worker was told to stop, and finishes what it runs.
-    recover: children died, see `failure`; or the worker ends and all of them with it (None).
+    It is told the lane and the priority of the message. The others are called in the main process. on_stop: the worker
+    was told to stop, and finishes what it runs. recover: children died, see `failure`; or the worker ends and all of
+    them with it (None).
     """
     celery = Celery("queuecast")
     celery.conf.update(settings | WORKER_SETTINGS)

@@ -62,26 +62,29 @@ class Execution:
         self._writes = Writes(jobs, lanes, bells, self._leases)
         self._endings = Endings(self._writes, clock, jitter, rules)
 
-    def answer(self, lane: str) -> list[Call]:
-        """Runs what waits in the lane, for a while. Raises UnavailableError when the store is away."""
+    def answer(self, lane: str, *, is_second: bool = False) -> list[Call]:
+        """Runs what waits in the lane, for a while. Raises UnavailableError when the store is away.
+
+        is_second: the bell was rung beside one that still waits, and stands for what this answer leaves.
+        """
         if self._leases.is_shutting_down():
-            self._bells.ring(lane)  # for somebody else
+            if not is_second:
+                self._bells.ring(lane)  # for somebody else
             return []
         calls: list[Call] = []
         is_empty = False
         try:
-            is_empty = self._answer(lane, calls)
+            is_empty = self._answer(lane, calls, answers_bell=not is_second)
         finally:
             if not is_empty and self._leave(lane):
                 self._bells.ring(lane)
         return calls
 
-    def _answer(self, lane: str, calls: list[Call]) -> bool:
+    def _answer(self, lane: str, calls: list[Call], *, answers_bell: bool) -> bool:
         """Whether it found the lane empty at last. calls: what was answered is added."""
         # After a chunk the next message may be for somebody who waits for one row.
         came_at = time.monotonic()
         ends_at = came_at + (0 if kind_of(lane) is JobType.CHUNK else SLICE_S)
-        answers_bell = True
         while True:
             limit, attends = self._limits.get(lane, 1), lane in self._quick_lanes
             reserved, must_ring = self._lanes.reserve(

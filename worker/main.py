@@ -29,7 +29,7 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 os.environ.setdefault("JE_ARROW_MALLOC_CONF", "background_thread:false")
 
 from queuecast.adapters.batch_files import BatchFolders  # noqa: E402
-from queuecast.adapters.celery_bells import TASKS, CeleryBells, celery_settings, lists_of, queue_of  # noqa: E402
+from queuecast.adapters.celery_bells import OVERDUE, TASKS, CeleryBells, celery_settings, lists_of, queue_of  # noqa: E402
 from queuecast.adapters.ids import new_id  # noqa: E402
 from queuecast.adapters.model_files import ModelFiles  # noqa: E402
 from queuecast.adapters.redis_aliases import RedisAliases  # noqa: E402
@@ -134,7 +134,7 @@ app = create_celery(
         TASKS[JobType.IMPORT]: settings.training_timeout_s + SLACK_S,
         TASKS[JobType.BATCH]: settings.batch_timeout_s + SLACK_S,
     },
-    lambda lane: summary_of(execution_of(os.getpid()).answer(lane)),
+    lambda lane, priority: summary_of(execution_of(os.getpid()).answer(lane, is_second=priority == OVERDUE)),
     stop,
     recover,
 )

@@ -28,6 +28,7 @@ TASKS = {
 # On Redis 0 goes first: a list each, which a worker looks into in this order. The first is for bells that were passed
 # by others for too long, the others are one for each urgency.
 PRIORITY_STEPS = (0, 2, 4, 6, 8)
+OVERDUE = PRIORITY_STEPS[0]
 
 
 def celery_settings(redis_url: str) -> dict[str, Any]:
@@ -90,7 +91,7 @@ class CeleryBells:
         self._app.conf.broker_transport_options |= {"max_retries": 1, "interval_start": 0, "interval_max": 0.2}
 
     def ring(self, lane: str, *, is_urgent: bool = False) -> bool:
-        task, priority = TASKS[kind_of(lane)], PRIORITY_STEPS[0 if is_urgent else 1 + urgency_of(lane)]
+        task, priority = TASKS[kind_of(lane)], OVERDUE if is_urgent else PRIORITY_STEPS[1 + urgency_of(lane)]
         try:
             self._app.send_task(task, args=[lane], queue=queue_of(lane), priority=priority, ignore_result=True)
         except (KombuError, OSError) as error:

@@ -7,6 +7,7 @@ import os
 import re
 import socket
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from sklearn.preprocessing import FunctionTransformer
 
 from examples.titanic import train
 from queuecast import Client, holdout
+from queuecast.adapters.celery_bells import CeleryBells, lists_of
 from queuecast.job_handle import JobHandle
 from tests.system.conftest import Stack, wait_for
 
@@ -198,6 +200,22 @@ def test_a_chunked_body_is_refused(stack: Stack) -> None:
 
     assert answer.status == 411
     assert problem["code"] == "length_required"
+
+
+def test_a_worker_knows_a_bell_that_was_rung_beside_another(stack: Stack) -> None:
+    """By the priority of Celery's message: the other one still stands for what waits."""
+    lane, bells = "prediction/nobody/1/predict", CeleryBells(stack.redis.url)
+    with redis.Redis.from_url(stack.redis.url) as store:
+        store.hset("qc:bells", lane, 1)
+        bells.ring(lane, is_urgent=True)
+        wait_for(lambda: not any(map(store.llen, lists_of("predict"))), "a worker that takes the message")
+        time.sleep(0.5)  # it answers within milliseconds
+        is_noted = store.hexists("qc:bells", lane)
+
+        bells.ring(lane)
+
+        wait_for(lambda: not store.hexists("qc:bells", lane), "the answer to the other bell")
+    assert is_noted
 
 
 def test_a_message_holds_the_name_of_a_lane_and_no_row(stack: Stack) -> None:

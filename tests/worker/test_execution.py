@@ -53,6 +53,22 @@ def events(job: Job) -> list[str]:
 # Claiming
 
 
+def test_a_bell_that_was_rung_beside_another_leaves_that_one_for_what_waits(stage: Stage) -> None:
+    """Were it rung for again, each of them would leave one more message behind."""
+    stage.warm_up(1)
+    stage.run = lambda job, work, rows, report: (setattr(stage.time, "now", stage.time.now + 1), DONE)[1]
+    for _ in range(3):
+        stage.submitted()
+    stage.bells.rung.clear()
+
+    stage.execution.answer(LANE, is_second=True)
+    noted = stage.lanes.depths()[0].bell_at
+    rung_by_second = list(stage.bells.rung)
+    stage.execution.answer(LANE)
+
+    assert (noted, rung_by_second, stage.bells.rung) == (NOW, [], [LANE])
+
+
 def test_a_bell_for_an_empty_lane_starts_nothing(stage: Stage) -> None:
     stage.execution.answer(LANE)
 
