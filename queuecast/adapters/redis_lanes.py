@@ -16,7 +16,7 @@ from queuecast.ports import Depth, Reservation, Standing
 
 LANES = "qc:lanes"
 GROUP = "workers"
-MOST_A_LOOK = 500  # reservations of one lane that one look returns; the next look has the rest
+PAGE = 500  # reservations of one lane that are read at a time
 FORGOTTEN_AFTER_S = 3600.0
 ATTENDED_MS = 100  # since its last claim an attendant is taken to be there: it said that it is back in a moment
 
@@ -267,7 +267,7 @@ class RedisLanes:
     def reserved(self, silent_s: float = 0.0) -> list[Reservation]:
         lanes = sorted(name.decode() for name in translated(self._redis.smembers, LANES))
         pending = self._pending(lanes, int(silent_s * 1000))
-        held = [(lane, each) for lane, entries in zip(lanes, pending, strict=True) for each in entries or ()]
+        held = [(lane, each) for lane, entries in zip(lanes, pending, strict=True) for each in entries]
         pipe = self._redis.pipeline(transaction=False)
         for lane, each in held:
             pipe.xrange(_key(lane), each["message_id"], each["message_id"])
@@ -303,18 +303,24 @@ class RedisLanes:
     def tidy(self, silent_s: float = FORGOTTEN_AFTER_S) -> None:
         translated(self._tidy, args=[silent_s * 1000])
 
-    def _pending(self, lanes: list[str], idle_ms: int) -> list[Any]:
-        """What the group has of each lane; None for a lane that went away meanwhile."""
-        if not lanes:
-            return []
-        pipe = self._redis.pipeline(transaction=False)
-        for lane in lanes:
-            pipe.xpending_range(_key(lane), GROUP, "-", "+", MOST_A_LOOK, idle=idle_ms)
-        answers = translated(pipe.execute, raise_on_error=False)
-        for answer in answers:
-            if isinstance(answer, redis.RedisError) and not isinstance(answer, redis.ResponseError):
-                translated(_raise, answer)
-        return [None if isinstance(answer, redis.ResponseError) else answer for answer in answers]
+    def _pending(self, lanes: list[str], idle_ms: int) -> list[list[Any]]:
+        """What the group has of each lane; nothing of a lane that went away meanwhile."""
+        found: dict[str, list[Any]] = {lane: [] for lane in lanes}
+        starts = dict.fromkeys(lanes, "-")
+        while starts:
+            pipe = self._redis.pipeline(transaction=False)
+            for lane, start in starts.items():
+                pipe.xpending_range(_key(lane), GROUP, start, "+", PAGE, idle=idle_ms)
+            for lane, answer in zip(list(starts), translated(pipe.execute, raise_on_error=False), strict=True):
+                if isinstance(answer, redis.RedisError) and not isinstance(answer, redis.ResponseError):
+                    translated(_raise, answer)
+                page = [] if isinstance(answer, redis.ResponseError) else answer
+                found[lane] += page
+                if len(page) == PAGE:
+                    starts[lane] = f"({page[-1]['message_id'].decode()}"
+                else:
+                    del starts[lane]
+        return list(found.values())
 
 
 def _raise(error: Exception) -> None:

@@ -444,6 +444,18 @@ def test_what_another_worker_holds_now_is_held_no_longer_by_the_first(jobs: JobS
     assert lanes.reserved() == [again]
 
 
+def test_all_that_is_reserved_is_listed_however_much_it_is(jobs: JobStore, lanes: Lanes) -> None:
+    """A worker that ends gives back what is listed, and one claim alone may hold a thousand."""
+    for worker in ("host:1", "host:2"):
+        for _ in range(600):
+            submit(jobs)
+        lanes.reserve(LANE, worker, 600, answers_bell=True)
+
+    held = lanes.reserved()
+
+    assert len({each.entry for each in held}) == len(held) == 1200
+
+
 def test_everything_that_is_reserved_is_listed_with_who_holds_it(jobs: JobStore, lanes: Lanes) -> None:
     stored(jobs), stored(jobs), stored(jobs), stored(jobs, a_job(version=2))
     held = [*taken(lanes, 1, "a:1"), *taken(lanes, 1, "b:2"), *taken(lanes, 1, "b:2", OTHER)]
