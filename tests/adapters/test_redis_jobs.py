@@ -552,6 +552,23 @@ def test_ids_of_records_that_are_gone_are_forgotten(client: redis.Redis, jobs: R
     assert client.zrange("qc:dead", 0, -1) == [kept.id.encode()]
 
 
+def test_ids_behind_many_that_live_long_are_forgotten_too(
+    client: redis.Redis, jobs: RedisJobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis_jobs, "TIDY_BATCH", 3)
+    monkeypatch.setattr(redis_jobs, "TIDY_BATCHES", 2)
+    kept = [stored(jobs).id for _ in range(7)]
+    client.zadd("qc:jobs", {f"job_z{number}": 0 for number in range(20)})
+
+    counts = []
+    for _ in range(6):
+        jobs.tidy(NOW)
+        counts.append(client.zcard("qc:jobs"))
+
+    assert counts[0] == 27
+    assert client.zrange("qc:jobs", 0, -1) == [job_id.encode() for job_id in sorted(kept)]
+
+
 def test_one_message_may_name_several_jobs(own_server: RedisServer) -> None:
     with connect(own_server.url) as client:
         listener = Listener(heard(RedisJobs(client)))
