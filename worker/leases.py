@@ -63,23 +63,28 @@ class Leases:
         self._stop_by = stop_by
         self._give_up = give_up
         self._lock = threading.Lock()
+        self._ending = threading.Lock()  # held from the look that finds a run that does not stop to the process's end
         self._holds: dict[str, Hold] = {}
         self._has_holds = threading.Event()
         self._renewed_at = 0.0
         self._thread: threading.Thread | None = None
 
     def hold(self, reservations: list[Reservation]) -> None:
-        """Call it right after the reservation."""
+        """Call it right after the reservation. In a process that ends itself it does not return.
+
+        The run that would not stop may have ended just now; what is taken after it has no part in it.
+        """
         if not reservations:
             return
-        with self._lock:
+        with self._ending, self._lock:
+            if self._thread is None:  # started by the first hold, so always after the fork
+                thread = threading.Thread(target=self._beat_for_ever, name="leases", daemon=True)
+                thread.start()
+                self._thread = thread
             if not self._holds:
                 self._renewed_at = time.monotonic()
             self._holds |= {each.entry: Hold(each) for each in reservations}
             self._has_holds.set()
-            if self._thread is None:  # started by the first hold, so always after the fork
-                self._thread = threading.Thread(target=self._beat_for_ever, name="leases", daemon=True)
-                self._thread.start()
 
     def started(self, reservation: Reservation, run: Job) -> None:
         with self._lock:
@@ -120,15 +125,16 @@ class Leases:
         else:
             self._renewed_at = began
         now = time.monotonic()
-        with self._lock:
-            for hold, state in zip(holds, states, strict=True):
-                reason = hold.reason or self._reason(hold, state, now)
-                if reason is not None and hold.reason is None:
-                    hold.reason, hold.asked_at = reason, now
-                    log.info("run_asked_to_stop", job_id=hold.reservation.job_id, reason=reason)
-            present = list(self._holds.values())
-        if any(hold.run is not None and now - hold.asked_at > STOP_WAIT_S for hold in present):
-            self._give_up(present)
+        with self._ending:
+            with self._lock:
+                for hold, state in zip(holds, states, strict=True):
+                    reason = hold.reason or self._reason(hold, state, now)
+                    if reason is not None and hold.reason is None:
+                        hold.reason, hold.asked_at = reason, now
+                        log.info("run_asked_to_stop", job_id=hold.reservation.job_id, reason=reason)
+                present = list(self._holds.values())
+            if any(hold.run is not None and now - hold.asked_at > STOP_WAIT_S for hold in present):
+                self._give_up(present)
 
     def _reason(self, hold: Hold, state: State | None, now: float) -> StopReason | None:
         if state is None:

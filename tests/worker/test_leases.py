@@ -1,6 +1,7 @@
 """What a worker holds stays its own while it beats, and a run that must stop stops, by itself or with its process."""
 
 import math
+import threading
 from collections.abc import Callable
 
 import pytest
@@ -231,6 +232,27 @@ def test_a_run_that_does_not_stop_is_given_up_two_seconds_after_it_was_asked_to(
     held.beat(after_s)
 
     assert [[hold.reason for hold in holds] for holds in held.given_up] == ([[reason]] if is_over else [])
+
+
+def test_while_a_run_is_given_up_nothing_more_is_taken_up(stage: Stage) -> None:
+    """It may have ended just then, and its worker have claimed again: that would have died with the process."""
+    taken_meanwhile: list[bool] = []
+
+    def give_up(holds: list[Hold]) -> None:
+        stage.submitted()
+        more, _ = stage.lanes.reserve(LANE, "worker-1", 1, answers_bell=True)
+        taking = threading.Thread(target=lambda: (held.leases.hold(more), is_taken.set()), daemon=True)
+        taking.start()
+        taken_meanwhile.append(is_taken.wait(0.2))
+
+    held, is_taken = Held(stage), threading.Event()
+    held.leases._give_up = give_up
+    stage.cancel()
+    held.beat()
+    held.beat(STOP_WAIT_S + A_MOMENT_S)
+
+    assert taken_meanwhile == [False]
+    assert is_taken.wait(20)  # where nothing ended the process, as here
 
 
 def test_a_run_that_was_not_asked_is_not_given_up(stage: Stage) -> None:
