@@ -151,12 +151,19 @@ class Waiting:
         with self._lock:
             if self._count >= self._max_waiters:
                 raise WaitersFullError(f"{self._count} requests wait already, which is the most; poll the job instead")
+            if not self._is_listening:
+                self._listen_beside()
             self._count += 1
             self._watches[job_id] = (*self._watches.get(job_id, ()), watch)
-            if not self._is_listening:
-                self._is_listening = True
-                threading.Thread(target=self._listen, name="job-changes", daemon=True).start()
         return watch
+
+    def _listen_beside(self) -> None:
+        self._is_listening = True
+        try:
+            threading.Thread(target=self._listen, name="job-changes", daemon=True).start()
+        except RuntimeError:  # no more threads for now; the next waiter tries again
+            self._is_listening = False
+            raise
 
     def leave(self, watch: Watch) -> None:
         with self._lock:

@@ -12,7 +12,7 @@ from deploy.embedded.redis_server import RedisServer, free_port
 from queuecast.adapters import redis_clock
 from queuecast.adapters.redis_clock import RedisClock
 from queuecast.adapters.redis_jobs import connect
-from tests.adapters.waits import at_once
+from tests.adapters.waits import at_once, until
 
 pytestmark = pytest.mark.redis
 
@@ -85,6 +85,25 @@ def test_threads_that_look_at_once_see_the_same_time(ahead: HourAhead) -> None:
     assert all(answer == pytest.approx(time.time() + HOUR_S, abs=CLOSE_S) for answer in answers), answers
 
 
+def test_threads_that_look_at_once_at_the_start_all_see_the_time_of_redis(ahead: HourAhead) -> None:
+    """Those that did not ask themselves went by this machine's clock."""
+    for _ in range(10):
+        answers = at_once([RedisClock(ahead)] * 8)
+
+        assert all(answer == pytest.approx(time.time() + HOUR_S, abs=CLOSE_S) for answer in answers), answers
+
+
+def test_a_first_question_that_went_unanswered_is_asked_again_soon(
+    ahead: HourAhead, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = RedisClock(ahead)
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(HourAhead, "time", lambda self, **given: ahead.execute_command("NOTHING"))
+        assert clock() == pytest.approx(time.time(), abs=CLOSE_S)
+
+    until(lambda: clock() > time.time() + HOUR_S - CLOSE_S, deadline_s=redis_clock.ASK_EVERY_S - 1)
+
+
 def test_while_redis_is_away_the_last_answer_counts_on(
     own_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -101,7 +120,7 @@ def test_while_redis_is_away_the_last_answer_counts_on(
 
 
 def test_when_redis_is_back_its_clock_counts_again(own_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(redis_clock, "ASK_EVERY_S", 0.0)
+    monkeypatch.setattr(redis_clock, "ASK_AGAIN_S", 0.0)
     own_server.kill()
     with HourAhead.from_url(own_server.url) as client:
         clock = RedisClock(client)

@@ -245,6 +245,24 @@ def waited_from_before_the_end(gateway: Gateway) -> tuple[str, list[Any]]:
         return job_id, waited(crowd, watch)
 
 
+def test_a_listener_that_cannot_be_started_is_started_for_the_next_waiter(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crowd, job_id = waiting.Waiting(gateway.jobs, 1, Turnstile(1)), submitted(gateway.app().test_client())
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(threading.Thread, "start", lambda thread: raising(RuntimeError("can't start new thread")))
+        with pytest.raises(RuntimeError):
+            crowd.watch(job_id)
+
+    with crowd.watch(job_id) as watch:
+        greeted(watch)
+    assert crowd.count == 0
+
+
+def raising(error: Exception) -> None:
+    raise error
+
+
 def test_a_waiter_is_handed_the_ended_job_and_asks_nobody(gateway: Gateway) -> None:
     gateway.jobs = HeardJobs()
 
