@@ -143,7 +143,7 @@ class Execution:
                 is_late = (index > 0 or shared) and time.monotonic() >= ends_at
                 if is_late or self._leases.is_shutting_down():
                     self._writes.hand_back(each)
-                elif (job := self._claim(each)) is not None:
+                elif (job := self._claimed_alone(each)) is not None:
                     calls.append(self._run(each, job))
                 self._leases.release(each)
         finally:  # what is left when the store went away is given back by the reaper
@@ -195,6 +195,15 @@ class Execution:
         return claimed
 
     # One by one
+
+    def _claimed_alone(self, reservation: Reservation) -> Job | None:
+        try:
+            return self._claim(reservation)
+        except UnavailableError:
+            raise
+        except Exception:  # a record that cannot be read, of a later version say, must not hold up its neighbors
+            log.exception("job_not_claimed", job_id=reservation.job_id)
+            return None
 
     def _claim(self, reservation: Reservation) -> Job | None:
         def decide(present: Job) -> Job | None:
