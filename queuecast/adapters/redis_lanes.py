@@ -218,6 +218,9 @@ for i = 1, #attended, 2 do
   local since = string.match(attended[i + 1], ' (%d+)$')
   if time[1] * 1000 - since > tonumber(ARGV[1]) then redis.call('HDEL', 'qc:attended', attended[i]) end
 end
+for _, lane in ipairs(redis.call('HKEYS', 'qc:lingering')) do
+  if redis.call('HEXISTS', 'qc:attended', lane) == 0 then redis.call('HDEL', 'qc:lingering', lane) end
+end
 """
 
 

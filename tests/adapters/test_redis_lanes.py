@@ -212,8 +212,11 @@ def test_a_worker_that_lingers_is_woken_by_the_next_job(
 def test_what_a_worker_that_died_attended_is_forgotten(client: redis.Redis, jobs: RedisJobs, lanes: RedisLanes) -> None:
     stored(jobs)
     lanes.reserve(LANE, "host:7", 1, answers_bell=True, attends=True)
+    lanes.linger(LANE, "host:7", 0.01)
 
     lanes.tidy(3600.0)
-    assert client.hkeys("qc:attended") == [LANE.encode()]
+    kept = [client.hkeys(key) for key in ("qc:attended", "qc:lingering")]
     lanes.tidy(-1.0)
-    assert client.hkeys("qc:attended") == []
+
+    assert kept == [[LANE.encode()]] * 2
+    assert [client.hkeys(key) for key in ("qc:attended", "qc:lingering")] == [[], []]
