@@ -20,24 +20,29 @@ PAGE = 500  # reservations of one lane that are read at a time
 FORGOTTEN_AFTER_S = 3600.0
 ATTENDED_MS = 100  # since its last claim an attendant is taken to be there: it said that it is back in a moment
 
-_LAST_READ = """
-local function last_read(key)
-  local group = redis.call('XINFO', 'GROUPS', key)[1]
+_LOOKS = """
+local function unread(key, most)
+  local group, read_to = redis.call('XINFO', 'GROUPS', key)[1], nil
   for i = 1, #group, 2 do
-    if group[i] == 'last-delivered-id' then return group[i + 1] end
+    if group[i] == 'last-delivered-id' then read_to = group[i + 1] end
   end
+  return redis.call('XRANGE', key, '(' .. read_to, '+', 'COUNT', most)
+end
+
+local function attendant_of(lane)  -- and since when
+  return string.match(redis.call('HGET', 'qc:attended', lane) or '', '^(.*) (%d+)$')
 end
 """
 
 _RESERVE = (
     ALLOW_OOM
     + LANE_FUNCTIONS
-    + _LAST_READ
+    + _LOOKS
     + """
 local lane, key = ARGV[1], 'qc:lane:' .. ARGV[1]
 local most_rows, most_bytes = tonumber(ARGV[3]), tonumber(ARGV[5])
 if ARGV[4] == '1' then redis.call('HDEL', 'qc:bells', lane) end
-local attendant, since = string.match(redis.call('HGET', 'qc:attended', lane) or '', '^(.*) (%d+)$')
+local attendant, since = attendant_of(lane)
 local is_served = attendant and attendant ~= ARGV[2] and now_ms() - since < tonumber(ARGV[7])
 local function attend()
   if ARGV[6] == '1' then redis.call('HSET', 'qc:attended', lane, ARGV[2] .. ' ' .. now_ms())
@@ -47,7 +52,7 @@ if redis.call('EXISTS', key) == 0 then
   if not is_served then attend() end
   return {{}, 0}
 end
-local waiting = redis.call('XRANGE', key, '(' .. last_read(key), '+', 'COUNT', most_rows)
+local waiting = unread(key, most_rows)
 local function size(entry) return tonumber(entry[2][4]) or 1, tonumber(entry[2][6]) or 0 end
 if is_served then
   local all_rows, all_bytes = 0, 0
@@ -71,7 +76,7 @@ end
 attend()
 local are_more = #found < #waiting
 if not are_more and #waiting == most_rows then
-  are_more = redis.call('XRANGE', key, '(' .. last_read(key), '+', 'COUNT', 1)[1] ~= nil
+  are_more = unread(key, 1)[1] ~= nil
 end
 if are_more then
   return {found, redis.call('HSETNX', 'qc:bells', lane, now_ms())}
@@ -96,14 +101,12 @@ return states
 
 _LINGER = (
     ALLOW_OOM
-    + _LAST_READ
+    + _LOOKS
     + """
 local lane, key = ARGV[1], 'qc:lane:' .. ARGV[1]
-if string.match(redis.call('HGET', 'qc:attended', lane) or '', '^(.*) %d+$') ~= ARGV[2] then return -1 end
+if attendant_of(lane) ~= ARGV[2] then return -1 end
 redis.call('DEL', 'qc:wake:' .. lane)
-if redis.call('EXISTS', key) == 1 and redis.call('XRANGE', key, '(' .. last_read(key), '+', 'COUNT', 1)[1] then
-  return 0
-end
+if redis.call('EXISTS', key) == 1 and unread(key, 1)[1] then return 0 end
 redis.call('HSET', 'qc:lingering', lane, 1)
 return 1
 """
@@ -112,17 +115,17 @@ return 1
 _LEAVE = (
     ALLOW_OOM
     + LANE_FUNCTIONS
-    + _LAST_READ
+    + _LOOKS
     + """
 local lane, key = ARGV[1], 'qc:lane:' .. ARGV[1]
-if string.match(redis.call('HGET', 'qc:attended', lane) or '', '^(.*) %d+$') == ARGV[2] then
+if attendant_of(lane) == ARGV[2] then
   redis.call('HDEL', 'qc:attended', lane)
   redis.call('HDEL', 'qc:lingering', lane)
 elseif redis.call('HEXISTS', 'qc:attended', lane) == 1 then
   return 0
 end
 if redis.call('EXISTS', key) == 0 then return 0 end
-if not redis.call('XRANGE', key, '(' .. last_read(key), '+', 'COUNT', 1)[1] then return 0 end
+if not unread(key, 1)[1] then return 0 end
 return redis.call('HSETNX', 'qc:bells', lane, now_ms())
 """
 )
@@ -168,16 +171,16 @@ if redis.call('EXISTS', 'qc:lane:' .. ARGV[1]) == 1 then redis.call('HSET', 'qc:
 # In one look: jobs come and go between two.
 _DEPTHS = (
     LANE_FUNCTIONS
-    + _LAST_READ
+    + _LOOKS
     + """
 local function bell_of(lane)
-  local since = string.match(redis.call('HGET', 'qc:attended', lane) or '', ' (%d+)$')
+  local _, since = attendant_of(lane)
   local is_attended = since and now_ms() - since < tonumber(ARGV[1])
   return redis.call('HGET', 'qc:bells', lane) or (is_attended and since) or false
 end
 local function depth(lane, key)
   local reserved = redis.call('XPENDING', key, 'workers')[1]
-  local oldest = redis.call('XRANGE', key, '(' .. last_read(key), '+', 'COUNT', 1)[1]
+  local oldest = unread(key, 1)[1]
   return {lane, redis.call('XLEN', key) - reserved, reserved, oldest and oldest[1] or false, bell_of(lane)}
 end
 local lanes, found = redis.call('SMEMBERS', 'qc:lanes'), {}
