@@ -135,8 +135,8 @@ def predict(
 ) -> None:
     """Predict the rows of a file.
 
-    ROWS is a CSV or JSON file, or - for standard input, and the answers are printed. With -o it is a CSV, NDJSON or
-    Parquet file of any size, which all workers share, and the answers go to a file.
+    ROWS is a CSV, JSON or NDJSON file, or - for standard input, and the answers are printed. With -o it is a CSV,
+    NDJSON or Parquet file of any size, which all workers share, and the answers go to a file.
     """
     if (rows is None) == (not single_rows):
         raise click.UsageError("give either ROWS (a file, or - for standard input) or --row")

@@ -1,9 +1,11 @@
 """Rows in a file or on standard input, as the JSON rows that a model takes.
 
-A CSV cell has no type: the model's schema gives it one, and where there is none its looks do.
+A CSV cell has no type: the model's schema gives it one, and where there is none its looks do. What ends a line or a
+record is what the worker takes for it in a batch's file: `str.splitlines` knows ten characters more.
 """
 
 import csv
+import io
 import re
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -29,15 +31,37 @@ def parsed_json_rows(text: str) -> list[Any]:
     return rows
 
 
-def parsed_csv_rows(lines: Iterable[str], schema: dict[str, Any] | None) -> tuple[list[Any], list[str]]:
+def is_ndjson(text: str) -> bool:
+    """Whether the first line is JSON by itself, and not the last."""
+    first, _, others = text.strip().partition("\n")
+    try:
+        msgspec.json.decode(first)
+    except msgspec.DecodeError:
+        return False
+    return bool(others)
+
+
+def parsed_ndjson_rows(text: str) -> list[Any]:
+    """The rows of a file with one object or list a line. Raises ValueError with the line of what is neither."""
+    rows = []
+    for number, line in enumerate(text.split("\n"), start=1):
+        if line.strip():
+            try:
+                rows.append(msgspec.json.decode(line, type=dict[str, Any] | list[Any]))
+            except msgspec.MsgspecError as error:
+                raise ValueError(f"line {number} is not a JSON object or list: {error}") from error
+    return rows
+
+
+def parsed_csv_rows(text: str, schema: dict[str, Any] | None) -> tuple[list[Any], list[str]]:
     """The rows of a CSV file with a header, and the names of the columns that the model does not take.
 
     schema: JSON Schema of one row. An object gives dicts without the unknown columns; an array gives lists in
     the file's order, and then a header is optional; None gives dicts of all columns, typed by their looks.
     An empty cell is null. A cell that does not fit its column's type stays text, for the gateway to point at.
-    Raises ValueError with the line of a row that is not as long as the header.
+    Raises ValueError with the line of a row that is not as long as the header, or cannot be read.
     """
-    records = _records(lines)
+    records = _records(text)
     _, header = next(records, (0, []))
     if schema is not None and schema.get("type") == "array":
         types = [_types(column) for column in schema.get("prefixItems", [])][: len(header)]
@@ -52,11 +76,14 @@ def parsed_csv_rows(lines: Iterable[str], schema: dict[str, Any] | None) -> tupl
     return found, [name for name in header if name not in kinds]
 
 
-def _records(lines: Iterable[str]) -> Iterator[tuple[int, list[str]]]:
-    reader = csv.reader(lines)
-    for record in reader:
-        if record:
-            yield reader.line_num, record
+def _records(text: str) -> Iterator[tuple[int, list[str]]]:
+    reader = csv.reader(io.StringIO(text, newline=""))  # a line break in a quoted cell stays what it is
+    try:
+        for record in reader:
+            if record:
+                yield reader.line_num, record
+    except csv.Error as error:
+        raise ValueError(f"line {reader.line_num} cannot be read as CSV: {error}") from None
 
 
 def _as_long_as(header: list[str], records: Iterable[tuple[int, list[str]]]) -> Iterator[tuple[int, list[str]]]:

@@ -6,7 +6,8 @@ from typing import Any
 
 from queuecast import terminal
 from queuecast.client import ApiError, Client
-from queuecast.csv_rows import parsed_csv_rows, parsed_json_rows
+from queuecast.csv_rows import is_ndjson, parsed_csv_rows, parsed_json_rows, parsed_ndjson_rows
+from queuecast.table_files import PARQUET_START
 
 USE_OUTPUT = "-o answers.csv predicts a file of any size"
 MAX_PRINTED_BYTES = 64 * 2**20  # eight times the JSON that a gateway takes for one prediction, and all of it in memory
@@ -17,17 +18,31 @@ def read_rows(client: Client, source: str, model: str, version: int | str | None
 
     Raises ValueError for what is no rows, and for a file that one prediction would not take.
     """
-    if source != "-" and (source.lower().endswith(".parquet") or Path(source).stat().st_size > MAX_PRINTED_BYTES):
-        raise ValueError(f"{source} is not for one prediction; {USE_OUTPUT}")
-    text = sys.stdin.read() if source == "-" else Path(source).read_text(encoding="utf-8-sig")
-    if source.lower().endswith((".ndjson", ".jsonl")):
-        return parsed_json_rows(f"[{','.join(line for line in text.splitlines() if line.strip())}]")
-    if source.lower().endswith(".json") or (source == "-" and text.lstrip()[:1] in ("[", "{")):
+    name = "standard input" if source == "-" else source
+    suffix = "" if source == "-" else Path(source).suffix.lower()
+    if suffix == ".parquet":
+        raise ValueError(f"{name} is a Parquet file, expected CSV, JSON or NDJSON; {USE_OUTPUT}")
+    if source != "-" and Path(source).stat().st_size > MAX_PRINTED_BYTES:
+        raise ValueError(f"{name} is not for one prediction; {USE_OUTPUT}")
+    text = _text(name, sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes())
+    is_json = suffix == ".json" or (source == "-" and text.lstrip()[:1] in ("[", "{"))
+    if suffix in (".ndjson", ".jsonl") or (source == "-" and is_json and is_ndjson(text)):
+        return parsed_ndjson_rows(text)
+    if is_json:
         return parsed_json_rows(text)
-    inputs, dropped = parsed_csv_rows(text.splitlines(keepends=True), _schema(client, model, version))
+    inputs, dropped = parsed_csv_rows(text, _schema(client, model, version))
     if dropped:
         terminal.note(f"note: columns that the model does not take were left out: {', '.join(dropped)}")
     return inputs
+
+
+def _text(name: str, content: bytes) -> str:
+    if content.startswith(PARQUET_START):
+        raise ValueError(f"{name} holds Parquet, expected CSV, JSON or NDJSON; -o answers.csv predicts rows.parquet")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{name}: byte {error.start} is not UTF-8; save the file as UTF-8") from None
 
 
 def _schema(client: Client, model: str, version: int | str | None) -> dict[str, Any] | None:

@@ -62,7 +62,7 @@ def manifest(version: int, **more: Any) -> dict[str, Any]:
     } | more
 
 
-def run(gateway: ScriptedGateway, *arguments: str, stdin: str | None = None) -> Result:
+def run(gateway: ScriptedGateway, *arguments: str, stdin: str | bytes | None = None) -> Result:
     return CliRunner().invoke(main, ["--url", gateway.url, *arguments], input=stdin)
 
 
@@ -193,6 +193,70 @@ def test_json_rows_are_sent_as_they_are(gateway: ScriptedGateway, tmp_path: Path
 
     assert inputs_sent(gateway) == [{"age": 29, "cabin": None}]
     assert len(gateway.asked) == 1
+
+
+ODD_BREAKS = "\u2028\u0085\x0b\x0c\x1c"
+
+
+@pytest.mark.parametrize("name", ["rows.ndjson", "-"])
+def test_a_line_of_ndjson_ends_at_its_newline_only(gateway: ScriptedGateway, tmp_path: Path, name: str) -> None:
+    text = '{"note": "a\u2028\u0085b"}\r\n\n{"note": "c"}\n'
+    (tmp_path / "rows.ndjson").write_bytes(text.encode())
+    gateway.on(PREDICT, PREDICTED)
+
+    run(gateway, "predict", "titanic", "-" if name == "-" else str(tmp_path / name), stdin=text.encode())
+
+    assert inputs_sent(gateway) == [{"note": "a\u2028\u0085b"}, {"note": "c"}]
+
+
+def test_a_line_that_is_no_row_of_ndjson_is_named(gateway: ScriptedGateway, tmp_path: Path) -> None:
+    (tmp_path / "rows.ndjson").write_text('{"age": 29}\n{"age": 29}, {"age": 4}\n')
+
+    result = run(gateway, "predict", "titanic", str(tmp_path / "rows.ndjson"))
+
+    assert (result.exit_code, gateway.asked) == (1, [])
+    assert "line 2 is not a JSON object or list" in result.stderr
+
+
+@pytest.mark.parametrize("source", ["rows.csv", "-"])
+def test_a_record_of_csv_ends_where_the_worker_ends_it(titanic: ScriptedGateway, tmp_path: Path, source: str) -> None:
+    text = f'\ufeffticket,age\r\n"two\r\nlines",1\r\nodd{ODD_BREAKS}one,2\rafter a return,3\n'
+    (tmp_path / "rows.csv").write_bytes(text.encode())
+
+    run(titanic, "predict", "titanic", "-" if source == "-" else str(tmp_path / source), stdin=text.encode())
+
+    tickets = [row["ticket"] for row in inputs_sent(titanic)]
+    assert tickets == ["two\r\nlines", f"odd{ODD_BREAKS}one", "after a return"]
+
+
+def test_lists_one_a_line_can_be_piped(gateway: ScriptedGateway) -> None:
+    gateway.on(PREDICT, PREDICTED)
+
+    run(gateway, "predict", "titanic", "-", stdin="[1, 2]\n[3, 4]\n")
+
+    assert inputs_sent(gateway) == [[1, 2], [3, 4]]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("rows.csv", "naïve\n".encode("latin-1"), "rows.csv: byte 2 is not UTF-8; save the file as UTF-8"),
+        ("rows.csv.gz", b"\x1f\x8b\x08", "rows.csv.gz: byte 1 is not UTF-8; save the file as UTF-8"),
+        ("rows.csv", b"PAR1\x15\x04", "rows.csv holds Parquet, expected CSV, JSON or NDJSON"),
+        ("rows.parquet", b"PAR1\x15\x04", "rows.parquet is a Parquet file, expected CSV, JSON or NDJSON; -o answers"),
+        ("rows.csv", b'ticket\n"' + b"x" * 200_000, "line 2 cannot be read as CSV: field larger than"),
+    ],
+    ids=["latin-1", "gzip", "parquet as csv", "parquet", "endless"],
+)
+def test_a_file_that_holds_something_else_is_named(
+    titanic: ScriptedGateway, tmp_path: Path, name: str, content: bytes, words: str
+) -> None:
+    (tmp_path / name).write_bytes(content)
+
+    result = run(titanic, "predict", "titanic", str(tmp_path / name))
+
+    assert (result.exit_code, titanic.asked_for(PREDICT)) == (1, [])
+    assert words in result.stderr
 
 
 def test_single_rows_can_be_given_on_the_line(gateway: ScriptedGateway) -> None:
