@@ -131,7 +131,9 @@ class JobHandle:
         self.wait(timeout_s)
         if self.state != State.SUCCEEDED:
             raise JobFailed(self.body)
-        if self.body.get("result") is None:  # a large one is not repeated in the job's body
+        if self.body.get("result") is None and self.body["type"] == "batch":  # events and lists leave it out
+            self.refresh()
+        elif self.body.get("result") is None:  # a large one is not repeated in the job's body
             accept = {"Accept": "application/json"}
             self.body["result"] = read_json(self._calls.send("GET", f"{self._path}/result", headers=accept))
         result: Body = self.body["result"]

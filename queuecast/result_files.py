@@ -45,12 +45,7 @@ def download(calls: GatewayCalls, job: Body, to: Path, on_progress: Watcher | No
 
 def read_errors(calls: GatewayCalls, job_id: str) -> Iterator[Body]:
     """The bad rows of a batch: `row`, `column`, `code` and `detail` each, as they arrive."""
-    path = f"/v1/jobs/{job_id}/errors"
-    try:
-        with calls.stream(path) as answer:
-            yield from (msgspec.json.decode(line, type=Body) for line in answer.iter_lines() if line)
-    except httpx2.TransportError as error:
-        raise calls.unreachable("GET", path, error) from error
+    return (msgspec.json.decode(line, type=Body) for line in _error_lines(calls, job_id))
 
 
 def write_errors(calls: GatewayCalls, job_id: str, to: Path) -> int:
@@ -58,12 +53,27 @@ def write_errors(calls: GatewayCalls, job_id: str, to: Path) -> int:
     partial, count = to.with_name(f"{to.name}.{job_id}.part"), 0
     try:
         with partial.open("wb") as file:
-            for count, each in enumerate(read_errors(calls, job_id), start=1):  # noqa: B007 - the last one counts
-                file.write(msgspec.json.encode(each) + b"\n")
+            for count, line in enumerate(_error_lines(calls, job_id), start=1):  # noqa: B007 - the last one counts
+                file.write(line + b"\n")
         partial.replace(to)
     finally:
         partial.unlink(missing_ok=True)
     return count
+
+
+def _error_lines(calls: GatewayCalls, job_id: str) -> Iterator[bytes]:
+    """Cut at newlines: httpx2's `iter_lines` also cuts at U+2028 and its like, which JSON may hold as they are."""
+    path = f"/v1/jobs/{job_id}/errors"
+    begun = b""
+    try:
+        with calls.stream(path) as answer:
+            for piece in answer.iter_bytes():
+                *lines, begun = (begun + piece).split(b"\n")
+                yield from filter(None, lines)
+    except httpx2.TransportError as error:
+        raise calls.unreachable("GET", path, error) from error
+    if begun:
+        yield begun
 
 
 def _fill(calls: GatewayCalls, path: str, file: IO[bytes], size_bytes: int, tell: Watcher) -> None:

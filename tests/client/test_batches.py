@@ -281,6 +281,24 @@ def test_a_file_that_was_there_is_replaced_only_by_a_whole_one(
     assert (tmp_path / "out.csv").read_text() == "yesterday's"
 
 
+@pytest.mark.parametrize("found_format", ["csv", "json"])
+def test_a_batch_that_was_seen_without_its_result_is_looked_at_again(
+    client: Client, accepting: ScriptedGateway, tmp_path: Path, found_format: str
+) -> None:
+    content = PREDICTED if found_format == "csv" else b'[{"row":1,"prediction":"lived"}]'
+    whole = ended(content)
+    whole["result"]["file"]["format"] = found_format
+    accepting.on("GET /v1/jobs", {"data": [{name: whole[name] for name in whole if name != "result"}]})
+    accepting.on(JOB, whole)
+    accepting.on(RESULT, Answer(content))
+    (handle,) = client.jobs(type="batch")
+
+    handle.download(tmp_path / "out")
+
+    assert (tmp_path / "out").read_bytes() == content
+    assert handle.result() == whole["result"]
+
+
 def test_a_batch_that_failed_has_nothing_to_download(
     client: Client, accepting: ScriptedGateway, tmp_path: Path
 ) -> None:
@@ -318,6 +336,19 @@ def test_the_bad_rows_can_be_written_to_a_file(client: Client, accepting: Script
 
     lines = (tmp_path / "errors.ndjson").read_text().splitlines()
     assert (count, [json.loads(line) for line in lines]) == (2, BAD)
+
+
+def test_a_bad_row_may_hold_any_line_break_but_a_newline(
+    client: Client, accepting: ScriptedGateway, tmp_path: Path
+) -> None:
+    bad = [{"row": 1, "column": "age", "code": "wrong_type", "detail": "found 'a\u2028b\u0085c'"}, BAD[0]]
+    sent = "\n".join(json.dumps(each, ensure_ascii=False) for each in bad).encode()
+    accepting.on(ERRORS, Answer(sent))
+
+    count = client.job("job_1").write_errors(tmp_path / "errors.ndjson")
+
+    assert list(client.job("job_1").errors()) == bad
+    assert (count, (tmp_path / "errors.ndjson").read_bytes()) == (2, sent + b"\n")
 
 
 def test_bad_rows_over_a_broken_connection_leave_no_half_file(
