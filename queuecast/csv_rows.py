@@ -1,21 +1,18 @@
 """Rows in a file or on standard input, as the JSON rows that a model takes.
 
-A CSV cell has no type: the model's schema gives it one, and where there is none its looks do. What ends a line or a
-record is what the worker takes for it in a batch's file: `str.splitlines` knows ten characters more.
+A CSV cell has no type: the model's schema gives it one, and `queuecast.domain.cells` its meaning, so that a row gets
+the answer that it gets in a batch. For the same reason lines and records end where the worker ends them:
+`str.splitlines` knows more characters.
 """
 
 import csv
 import io
-import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
 
-_INTEGER = re.compile(r"[+-]?\d+")
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
-
-_WORDS = {"true": True, "false": False, "nan": None}
+from queuecast.domain.cells import MISSING_WORDS, number_in, truth_in, whole_number_in
 
 
 def parsed_json_rows(text: str) -> list[Any]:
@@ -54,26 +51,52 @@ def parsed_ndjson_rows(text: str) -> list[Any]:
 
 
 def parsed_csv_rows(text: str, schema: dict[str, Any] | None) -> tuple[list[Any], list[str]]:
-    """The rows of a CSV file with a header, and the names of the columns that the model does not take.
+    """The rows of a CSV file with a header, and what whoever gave it should know of them.
 
-    schema: JSON Schema of one row. An object gives dicts without the unknown columns; an array gives lists in
-    the file's order, and then a header is optional; None gives dicts of all columns, typed by their looks.
-    An empty cell is null. A cell that does not fit its column's type stays text, for the gateway to point at.
-    Raises ValueError with the line of a row that is not as long as the header, or cannot be read.
+    schema: JSON Schema of one row. An object gives dicts without the unknown columns, an array gives lists; None
+    leaves every cell the text that it is. A cell that does not fit its column's type stays text, for the gateway to
+    point at. Raises ValueError with the line of a row that is not as long as the header, or cannot be read.
     """
     records = _records(text)
     _, header = next(records, (0, []))
-    if schema is not None and schema.get("type") == "array":
-        types = [_types(column) for column in schema.get("prefixItems", [])][: len(header)]
-        first = [] if not all(_NUMBER.fullmatch(cell.strip()) for cell in header) else [(1, header)]
-        rows = [*first, *_as_long_as(header, records)] if header else []
-        types += [set()] * (len(header) - len(types))  # too many columns; the gateway says how many it wants
-        return [[_cell(text, kind) for text, kind in zip(row, types, strict=True)] for _, row in rows], []
-    columns = None if schema is None else schema.get("properties", {})
-    known = [(place, name) for place, name in enumerate(header) if columns is None or name in columns]
-    kinds = {name: set() if columns is None else _types(columns[name]) for _, name in known}
-    found = [{name: _cell(row[place], kinds[name]) for place, name in known} for _, row in _as_long_as(header, records)]
-    return found, [name for name in header if name not in kinds]
+    require_each_once(header)
+    rows = (row for _, row in _as_long_as(header, records))
+    if schema is None:
+        return [dict(zip(header, row, strict=True)) for row in rows], []
+    if schema.get("type") == "array":
+        places, notes = _list_places(header, schema["prefixItems"])
+        types = [_types(column) for column in schema["prefixItems"]]
+        return [[_value(row[at], kinds) for at, kinds in zip(places, types, strict=True)] for row in rows], notes
+    columns = schema.get("properties", {})
+    known = [(at, name, _types(columns[name])) for at, name in enumerate(header) if name in columns]
+    dropped = [name for name in header if name not in columns]
+    return [{name: _value(row[at], kinds) for at, name, kinds in known} for row in rows], _left_out(dropped)
+
+
+def require_each_once(names: list[str]) -> None:
+    """Raises ValueError, in the worker's words, for a column whose values another one would hide."""
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"the column {twice[0]!r} is in the file more than once")
+
+
+def _list_places(header: list[str], columns: list[Any]) -> tuple[list[int], list[str]]:
+    """Where each column of a model without names stands in the file, by the rule of `worker.cutting.source_names`."""
+    wanted = [f"x{index}" for index in range(len(columns))]
+    if set(wanted) <= set(header):
+        return [header.index(name) for name in wanted], _left_out([name for name in header if name not in wanted])
+    if len(header) != len(wanted):
+        raise ValueError(
+            f"the file has {len(header)} columns, expected {len(wanted)} (the model was fitted without column names), "
+            f"or the names {', '.join(wanted)}"
+        )
+    is_counted = header == [str(index) for index in range(len(header))]  # pandas writes an array's columns so
+    is_row = not is_counted and all(number_in(cell) is not None for cell in header)
+    return list(range(len(header))), [f"the first line was taken for names: {','.join(header)}"] if is_row else []
+
+
+def _left_out(names: list[str]) -> list[str]:
+    return [f"columns that the model does not take were left out: {', '.join(names)}"] if names else []
 
 
 def _records(text: str) -> Iterator[tuple[int, list[str]]]:
@@ -98,19 +121,14 @@ def _types(column: dict[str, Any]) -> set[str]:
     return {kind} if isinstance(kind, str) else set(kind)
 
 
-def _cell(text: str, types: set[str]) -> Any:
-    """types: what the schema allows, empty where nothing is known."""
-    if text == "":
+def _value(cell: str, types: set[str]) -> Any:
+    """As `worker.cells` reads it. types: what the schema allows."""
+    if cell == "" or cell in MISSING_WORDS:
         return None
-    if "string" in types and not types & {"number", "integer", "boolean"}:
-        return text
-    bare = text.strip()
-    if bare.lower() in _WORDS and (types or bare.lower() != "nan"):
-        return _WORDS[bare.lower()]
-    if _INTEGER.fullmatch(bare):
-        return int(bare)
-    if not _NUMBER.fullmatch(bare):
-        return text
-    number = float(bare)
-    # pandas writes a column of whole numbers with gaps as 3.0, and the gateway takes 3 only.
-    return int(number) if "integer" in types and number.is_integer() else number
+    if "boolean" in types:
+        value: Any = truth_in(cell)
+    elif "string" in types:
+        value = cell
+    else:
+        value = whole_number_in(cell) if "integer" in types else number_in(cell)
+    return cell if value is None else value

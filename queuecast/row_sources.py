@@ -30,9 +30,9 @@ def read_rows(client: Client, source: str, model: str, version: int | str | None
         return parsed_ndjson_rows(text)
     if is_json:
         return parsed_json_rows(text)
-    inputs, dropped = parsed_csv_rows(text, _schema(client, model, version))
-    if dropped:
-        terminal.note(f"note: columns that the model does not take were left out: {', '.join(dropped)}")
+    inputs, notes = parsed_csv_rows(text, _schema(client, model, version))
+    for each in notes:
+        terminal.note(f"note: {each}")
     return inputs
 
 

@@ -4,24 +4,18 @@ A cell is read as Python reads it (`float`, `int`), and pyarrow's own reading is
 counts as missing is pandas's list, as in the notebook before.
 """
 
-import math
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from queuecast.domain.cells import MISSING_WORDS, number_in, truth_in, whole_number_in
 from queuecast.domain.signature import INT64_MAX, INT64_MIN, ColumnType
 
-# pandas.read_csv's documentation, `na_values` (pandas 3.1). The empty cell is missing before it comes here.
-MISSING_WORDS = (
-    *("#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN"),
-    *("<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"),
-)
 _MISSING = pa.array(MISSING_WORDS)
 _TRUTH_WORDS = pa.array(["true", "True", "TRUE", "1", "false", "False", "FALSE", "0"])
 _TRUTHS = pa.array([True, True, True, True, False, False, False, False])
-_TRUTH = {"true": True, "false": False, "1": True, "0": False}
 _NUMBER_RULE = r"^-?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 _EXACT_FLOAT = 2.0**53
 
@@ -81,7 +75,7 @@ def _numbers(text: Any) -> tuple[Any, Any]:
     is_set &= np.isfinite(values)
     odd = np.flatnonzero(~is_set & _is_valid(text))
     for at, cell in zip(odd.tolist(), text.take(pa.array(odd)).to_pylist(), strict=True):
-        number = _number(cell)
+        number = number_in(cell)
         if number is not None:
             values[at], is_set[at] = number, True
     return pa.array(values, mask=~is_set), ~is_set & _is_valid(text)
@@ -95,7 +89,7 @@ def _integers(text: Any) -> tuple[Any, Any]:
     values = np.where(is_set, floats, 0.0).astype("int64")
     odd = np.flatnonzero(~is_set & _is_valid(text))
     for at, cell in zip(odd.tolist(), text.take(pa.array(odd)).to_pylist(), strict=True):
-        whole = _whole_number(cell)
+        whole = whole_number_in(cell)
         if whole is not None and INT64_MIN <= whole <= INT64_MAX:
             values[at], is_set[at] = whole, True
     return pa.array(values, mask=~is_set), ~is_set & _is_valid(text)
@@ -109,7 +103,7 @@ def _truths(text: Any) -> tuple[Any, Any]:
     found, is_set = _filled(values)
     odd = np.flatnonzero(~is_set & _is_valid(text))
     for at, cell in zip(odd.tolist(), text.take(pa.array(odd)).to_pylist(), strict=True):
-        truth = _TRUTH.get(cell.strip().lower())
+        truth = truth_in(cell)
         if truth is not None:
             found[at], is_set[at] = truth, True
     return pa.array(found, mask=~is_set), ~is_set & _is_valid(text)
@@ -123,25 +117,3 @@ def _filled(values: Any) -> tuple[Any, Any]:
 
 def _is_valid(values: Any) -> Any:
     return values.is_valid().to_numpy(zero_copy_only=False).copy()
-
-
-def _number(cell: str) -> float | None:
-    try:
-        number = float(_plain(cell))
-    except ValueError:
-        return None
-    return number if math.isfinite(number) else None
-
-
-def _whole_number(cell: str) -> int | None:
-    """Exact where it is written without a point: a float holds whole numbers up to 2**53 only."""
-    try:
-        return int(_plain(cell))
-    except ValueError:
-        number = _number(cell)
-        return int(number) if number is not None and number.is_integer() else None
-
-
-def _plain(cell: str) -> str:
-    """Python reads `1_000` as a number and no other program does."""
-    return "" if "_" in cell else cell

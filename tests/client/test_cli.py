@@ -147,21 +147,35 @@ def test_a_model_without_column_names_gets_lists(gateway: ScriptedGateway, text:
     assert inputs_sent(gateway) == [[1, "007"], [None, "b"]]
 
 
-def test_numbers_in_the_first_line_are_a_row_and_no_header(gateway: ScriptedGateway) -> None:
+def test_a_first_line_of_numbers_is_a_header_as_in_a_batch_and_that_is_said(gateway: ScriptedGateway) -> None:
     gateway.on(SCHEMA, {"type": "array", "prefixItems": [{"type": "number"}, {"type": "number"}]})
     gateway.on(PREDICT, PREDICTED)
 
-    run(gateway, "predict", "titanic", "-", stdin="1.5,-2e3\n3,4\n")
+    counted = run(gateway, "predict", "titanic", "-", stdin="0,1\n3,4\n")
+    odd = run(gateway, "predict", "titanic", "-", stdin="1.5,-2e3\n3,4\n")
 
-    assert inputs_sent(gateway) == [[1.5, -2000.0], [3, 4]]
+    assert [asked.json["inputs"] for asked in gateway.asked_for(PREDICT)] == [[[3, 4]], [[3, 4]]]
+    assert (counted.stderr, odd.stderr) == ("", "note: the first line was taken for names: 1.5,-2e3\n")
 
 
-def test_without_a_schema_cells_are_typed_by_their_looks(gateway: ScriptedGateway) -> None:
+def test_without_a_schema_cells_are_sent_as_they_are(gateway: ScriptedGateway) -> None:
     gateway.on(PREDICT, PREDICTED)
 
-    run(gateway, "predict", "titanic", "-", stdin="a,b,c,d\n1,1.5,true,nan\n")
+    run(gateway, "predict", "titanic", "-", stdin="a,b\n1,nan\n")
 
-    assert inputs_sent(gateway) == [{"a": 1, "b": 1.5, "c": True, "d": "nan"}]
+    assert inputs_sent(gateway) == [{"a": "1", "b": "nan"}]
+
+
+@pytest.mark.parametrize("kind", ["object", "array"])
+def test_a_column_that_is_there_twice_is_refused_before_anything_is_predicted(
+    gateway: ScriptedGateway, kind: str
+) -> None:
+    gateway.on(SCHEMA, {"type": kind, "properties": {"age": {}}, "prefixItems": [{}, {}]})
+
+    result = run(gateway, "predict", "titanic", "-", stdin="age,age\n29,4\n")
+
+    assert (result.exit_code, gateway.asked_for(PREDICT)) == (1, [])
+    assert result.stderr == "Error: the column 'age' is in the file more than once\n"
 
 
 def test_the_schema_of_the_wanted_version_is_read(gateway: ScriptedGateway) -> None:

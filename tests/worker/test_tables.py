@@ -14,10 +14,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from queuecast.domain.batch import FileFormat
+from queuecast.domain.cells import MISSING_WORDS
 from queuecast.domain.errors import InvalidInputError
 from queuecast.domain.signature import INT64_MAX, INT64_MIN, Column, ColumnType, Layout, Signature
 from queuecast.domain.work import Method
-from worker.cells import MISSING_WORDS
 from worker.cutting import Cut, cuts
 from worker.frames import frame_of
 from worker.tables import BadRow, Part, read_cut, read_rows

@@ -1,0 +1,37 @@
+"""What a cell of text means, to whoever reads it: a worker a column of a file, the client a row before it is sent."""
+
+import math
+
+# pandas.read_csv's documentation, `na_values` (pandas 3.1). The empty cell is missing too.
+MISSING_WORDS = (
+    *("#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN"),
+    *("<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"),
+)
+_TRUTHS = {"true": True, "false": False, "1": True, "0": False}
+
+
+def number_in(cell: str) -> float | None:
+    """As Python's `float` reads it, finite. None: it is no number."""
+    try:
+        number = float(_plain(cell))
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def whole_number_in(cell: str) -> int | None:
+    """Exact where it is written without a point: a float holds whole numbers up to 2**53 only."""
+    try:
+        return int(_plain(cell))
+    except ValueError:
+        number = number_in(cell)
+        return int(number) if number is not None and number.is_integer() else None
+
+
+def truth_in(cell: str) -> bool | None:
+    return _TRUTHS.get(cell.strip().lower())
+
+
+def _plain(cell: str) -> str:
+    """Python reads `1_000` as a number and no other program does."""
+    return "" if "_" in cell else cell
