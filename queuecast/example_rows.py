@@ -6,10 +6,13 @@ pandas and numpy are known by the shape of their objects only, so that the clien
 import csv
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any
+
+from queuecast.csv_rows import require_each_once
+from queuecast.table_files import PARQUET_START
 
 MAX_EXAMPLE_ROWS = 500  # a frame's dtypes say what its columns are; these rows are for trying the estimator
 MAX_CSV_ROWS = 50_000  # a CSV file's columns are what its rows show: a fraction or a gap may come late
@@ -80,15 +83,32 @@ def target_names(y: Any) -> list[str] | None:
 
 
 def csv_head(path: Path) -> bytes:
-    """The header and the first MAX_CSV_ROWS records of a CSV file, byte for byte as they stand there."""
-    with path.open("rb") as file:
-        # latin-1 maps each byte to one character, so that counting lines needs no guess at the encoding.
-        records = csv.reader(line.decode("latin-1") for line in file)
-        for _ in islice(records, MAX_CSV_ROWS + 1):
-            pass
-        n_lines = records.line_num
+    """The header and the first MAX_CSV_ROWS records of a CSV file, byte for byte as they stand there.
+
+    Raises ValueError for a file that is none, or has a column twice.
+    """
+    lines: list[str] = []
+    # latin-1 maps each byte to one character, so that counting records needs no guess at the encoding.
+    with path.open(encoding="latin-1", newline="") as file:
+        if file.read(len(PARQUET_START)).encode("latin-1") == PARQUET_START:
+            way_out = f"pandas.read_parquet({str(path)!r}).to_csv({str(path.with_suffix('.csv'))!r}, index=False)"
+            raise ValueError(f"{path} is a Parquet file, expected CSV: {way_out}")
         file.seek(0)
-        return b"".join(islice(file, n_lines))
+        records = csv.reader(_kept(file, lines))
+        try:
+            header = next(records, [])
+            for _ in islice(records, MAX_CSV_ROWS):
+                pass
+        except csv.Error as error:
+            raise ValueError(f"line {records.line_num} of {path} cannot be read as CSV: {error}") from None
+    require_each_once([name.encode("latin-1").decode("utf-8-sig", "replace") for name in header])
+    return "".join(lines).encode("latin-1")
+
+
+def _kept(source: Iterable[str], lines: list[str]) -> Iterator[str]:
+    for line in source:
+        lines.append(line)
+        yield line
 
 
 def _is_frame(x: Any) -> bool:
