@@ -44,13 +44,18 @@ class GatewayUnreachable(ConnectionError):  # noqa: N818 - names a fact, as the 
 
 
 def problem_line(problem: Body) -> str:
-    """A problem document in one line: its title, then the first findings with their place, else its detail."""
+    """A problem document in one line: its title, then the first findings with their place and what the detail adds to
+    them, else its detail.
+    """
     title = str(problem.get("title") or problem.get("code") or "error")
-    findings = problem.get("errors") or []
-    told = "; ".join(_finding_text(each) for each in findings[:SHOWN_FINDINGS]) or str(problem.get("detail") or "")
+    findings, detail = problem.get("errors") or [], str(problem.get("detail") or "")
+    told = "; ".join(_finding_text(each) for each in findings[:SHOWN_FINDINGS]) or detail
     line = f"{title}: {told}" if told and told != title else title
     if len(findings) > SHOWN_FINDINGS:
         line += f", and {len(findings) - SHOWN_FINDINGS} more"
+    said = str(findings[0].get("detail") or "") if findings else ""
+    if said and detail.startswith(said):  # "the file has no column 'age'", and then which ones it has
+        line += detail.removeprefix(said)
     return " ".join(line.split())
 
 
@@ -141,7 +146,7 @@ class GatewayCalls:
         try:
             return caller(_pause_before_retry(method == "GET" or is_submit or is_repeatable, budget_s), send_once)
         except httpx2.TransportError as error:
-            raise self.unreachable(method, path, error, wait_s) from error
+            raise self.unreachable(method, path, error, wait_s) from None
 
     @contextmanager
     def stream(self, path: str, headers: dict[str, str] | None = None) -> Iterator[httpx2.Response]:
@@ -163,7 +168,7 @@ class GatewayCalls:
         try:
             response = caller(_pause_before_retry(is_repeatable=True, budget_s=RETRY_BUDGET_S), open_once)
         except httpx2.TransportError as error:
-            raise self.unreachable("GET", path, error) from error
+            raise self.unreachable("GET", path, error) from None
         with closing(response):
             yield response
 

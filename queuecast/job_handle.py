@@ -34,8 +34,8 @@ class JobFailed(Exception):  # noqa: N818 - names a fact: the job is over, and h
     def __init__(self, body: Body) -> None:
         self.body = body
         self.problem: Body = body.get("error") or {"title": body["state"], "code": body["state"]}
-        reason = problem_line(self.problem)
-        told = reason if reason.startswith(body["state"]) else f"{body['state']}: {reason}"
+        reason = problem_line(self.problem).removeprefix("The job failed").removeprefix(": ")
+        told = reason if reason.lower().startswith(body["state"]) else f"{body['state']}: {reason}".removesuffix(": ")
         super().__init__(f"{body['id']} {told}")
 
 

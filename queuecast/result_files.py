@@ -71,7 +71,7 @@ def _error_lines(calls: GatewayCalls, job_id: str) -> Iterator[bytes]:
                 *lines, begun = (begun + piece).split(b"\n")
                 yield from filter(None, lines)
     except httpx2.TransportError as error:
-        raise calls.unreachable("GET", path, error) from error
+        raise calls.unreachable("GET", path, error) from None
     if begun:
         yield begun
 
@@ -86,7 +86,7 @@ def _fill(calls: GatewayCalls, path: str, file: IO[bytes], size_bytes: int, tell
         except httpx2.TransportError as error:
             vain = 0 if file.tell() > before else vain + 1
             if vain == VAIN_TRIES:
-                raise calls.unreachable("GET", path, error) from error
+                raise calls.unreachable("GET", path, error) from None
         else:
             return
 

@@ -354,6 +354,27 @@ def test_a_refusal_is_one_line_on_stderr_with_its_pointer(gateway: ScriptedGatew
     )
 
 
+def test_a_refusal_of_a_file_says_what_it_has(gateway: ScriptedGateway, tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("a;b;c\n1;2;3\n")
+    missing = [{"pointer": "/file_id", "detail": f"the file has no column '{name}'"} for name in "abcde"]
+    refusal = problem(422, "The input does not fit", detail=f"{missing[0]['detail']}; it has a;b;c", errors=missing)
+    gateway.on("POST /v1/files", Answer({"id": "file_1"}, 201))
+    gateway.on("POST /v1/models/titanic/trainings", refusal)
+
+    result = run(gateway, "train", "titanic", str(tmp_path / "rows.csv"), "--target", "a")
+
+    assert result.stderr.endswith("the file has no column 'c', and 2 more; it has a;b;c\n")
+
+
+def test_a_detail_that_only_repeats_the_findings_is_not_shown(gateway: ScriptedGateway) -> None:
+    found = {"pointer": "/inputs/0/age", "detail": "found null"}
+    gateway.on(PREDICT, problem(422, "No", detail="/inputs/0/age: found null (and 1 more)", errors=[found, found]))
+
+    result = run(gateway, "predict", "titanic", "--row", "{}")
+
+    assert result.stderr == "Error: 422 No: /inputs/0/age: found null; /inputs/0/age: found null\n"
+
+
 def test_a_failed_job_is_an_error_and_still_printed_for_programs(gateway: ScriptedGateway) -> None:
     failed = job("failed", error={"title": "The job failed", "code": "run_failed", "detail": "fit raised"})
     gateway.on(PREDICT, failed)
@@ -362,7 +383,7 @@ def test_a_failed_job_is_an_error_and_still_printed_for_programs(gateway: Script
     programs = run(gateway, "predict", "titanic", "--row", "{}", "--json")
 
     assert (people.exit_code, people.stdout) == (1, "")
-    assert people.stderr == "Error: job_1 failed: The job failed: fit raised\n"
+    assert people.stderr == "Error: job_1 failed: fit raised\n"
     assert programs.exit_code == 1
     assert json.loads(programs.stdout) == failed
 
