@@ -1,7 +1,8 @@
 """What the commands do with a batch: submit its file, follow it, fetch what it wrote, and say what it came to."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
@@ -15,9 +16,11 @@ from queuecast import terminal
 from queuecast.bulk_progress import bulk_progress
 from queuecast.client import Client
 from queuecast.domain.job import State
-from queuecast.gateway_calls import Body
+from queuecast.gateway_calls import Body, GatewayUnreachable
 from queuecast.job_handle import JobFailed, JobHandle
 from queuecast.table_files import OUTPUT_FORMATS, output_format_of
+
+INTERRUPTED = 130  # what a shell says of a program that Ctrl-C ended
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,28 +79,54 @@ def submit(client: Client, model: str, source: str, **wanted: Any) -> JobHandle:
     return job
 
 
-def finish(job: JobHandle, outputs: Outputs, *, as_json: bool) -> None:
-    """Waits for a batch and writes its files. Raises JobFailed, with `as_json` after the job was printed."""
+@contextmanager
+def told_how_to_go_on(job: JobHandle, outputs: Outputs) -> Iterator[None]:
+    """Whoever is interrupted, or loses the gateway, hears how to wait for the job again."""
+    command = f"queuecast jobs wait {job.id}{outputs.options()}"
     try:
-        with bulk_progress() as shown:
-            job.wait(on_change=shown.job)
-            if job.state == State.SUCCEEDED and outputs.answers is not None:
-                _require_same_format(job, outputs.answers)
-                job.download(outputs.answers, on_progress=shown.download)
-            if outputs.errors is not None:
-                job.write_errors(outputs.errors)
+        yield
     except KeyboardInterrupt:
         goes_on = "is done" if job.is_final else "goes on"
-        terminal.note(f"{job.id} {goes_on}; queuecast jobs wait {job.id}{outputs.options()}")
-        raise click.exceptions.Exit(130) from None
-    if as_json:
-        click.echo(json.dumps(job.body, indent=2, ensure_ascii=False))
+        terminal.note(f"{job.id} {goes_on}; {command}")
+        raise click.exceptions.Exit(INTERRUPTED) from None
+    except GatewayUnreachable as error:
+        raise GatewayUnreachable(f"{error}; when it answers again: {command}") from None
+
+
+def require_succeeded(job: JobHandle, outputs: Outputs) -> None:
+    """Raises JobFailed. A batch that was stopped half-way is worth a word more: its parts are kept."""
+    if job.state in (State.CANCELED, State.EXPIRED) and job.body["type"] == "batch":
+        terminal.note(f"queuecast retry {job.id}{outputs.options() or ' -o answers.csv'} runs what is missing")
     if job.state != State.SUCCEEDED:
         raise JobFailed(job.body)
+
+
+def require_answers(job: JobHandle) -> None:
+    """Raises ValueError for a batch of which no row was answered, or a script would go on with an empty table."""
+    result = job.body.get("result") or {}
+    if job.body["type"] == "batch" and result.get("rows") and result["rows"] == result["errors"]:
+        raise ValueError(f"{job.id} has no answers: all its rows were bad ({result['rows']:,})")
+
+
+def finish(job: JobHandle, outputs: Outputs, *, as_json: bool) -> None:
+    """Waits for a batch and writes its files. Raises JobFailed, with `as_json` after the job was printed, and
+    ValueError when no row was answered.
+    """
+    with told_how_to_go_on(job, outputs), bulk_progress() as shown:
+        job.wait(on_change=shown.job)
+        if job.state == State.SUCCEEDED and outputs.answers is not None:
+            _require_same_format(job, outputs.answers)
+            job.download(outputs.answers, on_progress=shown.download)
+        if outputs.errors is not None:
+            job.write_errors(outputs.errors)
+    if as_json:
+        click.echo(json.dumps(job.body, indent=2, ensure_ascii=False))
+    require_succeeded(job, outputs)
     if outputs.answers is not None:
         terminal.note(f"{outputs.answers}: {_answers_text(job.body)}")
     for line in _errors_text(job, outputs):
         terminal.note(line)
+    require_answers(job)
 
 
 def _require_same_format(job: JobHandle, to: Path) -> None:

@@ -42,6 +42,9 @@ class OneLineErrors(click.Group):
             return super().invoke(ctx)
         except BrokenPipeError:  # `| head` has read enough; click ends quietly
             raise
+        except KeyboardInterrupt:  # click would call it a failure
+            terminal.note("interrupted")
+            raise click.exceptions.Exit(bulk_runs.INTERRUPTED) from None
         except (ApiError, GatewayUnreachable, JobFailed, ValueError, OSError) as error:
             raise click.ClickException(" ".join(str(error).split())) from error
 
@@ -378,18 +381,14 @@ def _finish(job: JobHandle, outputs: bulk_runs.Outputs = NO_FILES, *, no_wait: b
     if outputs != NO_FILES:
         bulk_runs.finish(job, outputs, as_json=as_json)
         return
-    try:
-        with terminal.waiting_line(job) as show_progress:
-            job.wait(on_change=show_progress)
-    except KeyboardInterrupt:
-        terminal.note(f"{job.id} goes on; queuecast jobs wait {job.id}")
-        raise click.exceptions.Exit(130) from None
-    if job.state != State.SUCCEEDED:
-        if as_json:
-            _print_json(job.body)
-        raise JobFailed(job.body)
+    with bulk_runs.told_how_to_go_on(job, outputs), terminal.waiting_line(job) as show_progress:
+        job.wait(on_change=show_progress)
+    if job.state != State.SUCCEEDED and as_json:
+        _print_json(job.body)
+    bulk_runs.require_succeeded(job, outputs)
     result = job.result()
     _print(job.body, as_json, lambda: terminal.show_result(job.body, result))
+    bulk_runs.require_answers(job)
 
 
 def _print(found: Any, as_json: bool, show: Callable[[], None]) -> None:  # noqa: FBT001 - the option's own name

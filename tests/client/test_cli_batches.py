@@ -407,21 +407,75 @@ def test_speed_and_time_left_are_those_of_the_stage() -> None:
     assert told == [(0.0, None), (0.0, None), (100.0, 8.0), (0.0, None)]
 
 
-def test_an_interrupt_stops_the_waiting_and_says_how_to_go_on(
-    batches: ScriptedGateway, rows: Path, tmp_path: Path
-) -> None:
-    batches.on(JOB, running(10))
-    command = [sys.executable, "-m", "queuecast.cli", "--url", batches.url, "predict", "titanic", str(rows)]
-    with subprocess.Popen(
-        [*command, "-o", str(tmp_path / "my out.csv")], stderr=subprocess.PIPE, text=True, env=dict(os.environ)
-    ) as waiting:
+def interrupted(gateway: ScriptedGateway, call: str, *arguments: str) -> tuple[int, str]:
+    """The exit code and the standard error of a command that got a Ctrl-C once it had made the call."""
+    command = [sys.executable, "-m", "queuecast.cli", "--url", gateway.url, *arguments]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=dict(os.environ)) as waiting:
         deadline = time.monotonic() + 30
-        while not batches.asked_for(JOB) and time.monotonic() < deadline:
+        while not gateway.asked_for(call) and time.monotonic() < deadline:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 waiting.wait(0.05)
         waiting.send_signal(signal.SIGINT)
         _, told = waiting.communicate(timeout=30)
+    return waiting.returncode, told
 
-    assert waiting.returncode == 130
+
+def test_an_interrupt_stops_the_waiting_and_says_how_to_go_on(
+    batches: ScriptedGateway, rows: Path, tmp_path: Path
+) -> None:
+    batches.on(JOB, running(10))
+
+    code, told = interrupted(batches, JOB, "predict", "titanic", str(rows), "-o", str(tmp_path / "my out.csv"))
+
+    assert code == 130
     assert told.splitlines()[-1] == f"job_1 goes on; queuecast jobs wait job_1 -o '{tmp_path}/my out.csv'"
     assert not any(asked.path.endswith("cancel") for asked in batches.asked)
+
+
+def test_an_interrupt_before_the_batch_is_accepted_has_the_same_code(
+    batches: ScriptedGateway, rows: Path, tmp_path: Path
+) -> None:
+    full = problem(503, "No room for more files")
+    full.headers["Retry-After"] = "20"
+    batches.on(FILES, full)
+
+    code, told = interrupted(batches, FILES, "predict", "titanic", str(rows), "-o", str(tmp_path / "out.csv"))
+
+    assert (code, told.splitlines()[-1]) == (130, "interrupted")
+
+
+def test_a_gateway_that_is_lost_while_a_batch_is_waited_for_leaves_word_how_to_go_on(
+    batches: ScriptedGateway, rows: Path, tmp_path: Path
+) -> None:
+    batches.on(RESULT, Answer(breaks=True))
+
+    result = run(batches, "predict", "titanic", rows, "-o", tmp_path / "out.csv")
+
+    assert result.exit_code == 1
+    assert result.stderr.endswith(f"; when it answers again: queuecast jobs wait job_1 -o {tmp_path}/out.csv\n")
+
+
+@pytest.mark.parametrize("options", [[], ["-o", "some.csv"]])
+def test_a_batch_that_was_canceled_names_its_retry(batches: ScriptedGateway, options: list[str]) -> None:
+    batches.on(JOB, job("canceled", type="batch"))
+
+    result = run(batches, "jobs", "wait", "job_1", *options)
+
+    output = " ".join(options or ["-o", "answers.csv"])
+    assert (result.exit_code, result.stderr.splitlines()) == (
+        1,
+        [f"queuecast retry job_1 {output} runs what is missing", "Error: job_1 canceled"],
+    )
+
+
+@pytest.mark.parametrize("has_output", [True, False])
+def test_a_batch_without_a_single_answer_is_an_error(
+    batches: ScriptedGateway, tmp_path: Path, has_output: bool
+) -> None:
+    batches.on(JOB, ended(errors=3000))
+
+    result = run(batches, "jobs", "wait", "job_1", *(["-o", tmp_path / "out.csv"] if has_output else []))
+
+    assert result.exit_code == 1
+    assert result.stderr.splitlines()[-1] == "Error: job_1 has no answers: all its rows were bad (3,000)"
+    assert (tmp_path / "out.csv").exists() == has_output
