@@ -19,8 +19,9 @@ from urllib.parse import quote
 
 import httpx2
 
+from queuecast.csv_rows import csv_head
 from queuecast.domain.holdout import HoldoutRule, Split
-from queuecast.example_rows import TABLE_MEDIA_TYPE, csv_head, example_table, json_rows, target_names
+from queuecast.example_rows import TABLE_MEDIA_TYPE, example_table, json_rows, target_names
 from queuecast.gateway_calls import (
     MAX_WAIT_S,
     ApiError,
@@ -122,6 +123,7 @@ class Client:
         """Uploads a file of rows and submits a batch that predicts them; its `download` fetches the answers.
 
         source: the path of a CSV, NDJSON or Parquet file, or a DataFrame; more columns than the model takes are fine.
+        A 2-D array is for a model that was fitted without column names.
         output_format: csv, ndjson, json or parquet. on_error: a row that does not fit is left out and told by `errors`
         (skip), or fails the batch (fail). id_column: a column of the file to copy to the answers.
         priority: low, normal or high. on_upload: called with the bytes sent so far and their number in all.
@@ -179,6 +181,8 @@ class Client:
         """
         if isinstance(estimator, str | Path):
             raise TypeError("push takes the fitted estimator itself; push_file takes the path of a skops file")
+        if isinstance(estimator, type):
+            raise TypeError(f"push takes a fitted estimator, found a class; expected {estimator.__name__}().fit(X, y)")
         try:
             import skops.io  # noqa: PLC0415 - a client that only predicts does not need it
         except ImportError as error:
@@ -337,6 +341,8 @@ def _is_for_a_file(error: ApiError) -> bool:
 
 
 def _push_metadata(target: list[str] | None, holdout: Split | HoldoutRule | None, description: str | None) -> Body:
+    if not isinstance(holdout, Split | HoldoutRule | None):
+        raise TypeError(f"holdout is a {type(holdout).__name__}, expected what queuecast.holdout(X) returned")
     rule = holdout.rule if isinstance(holdout, Split) else holdout
     split = rule and {"method": rule.method, "fraction": rule.fraction, "columns": list(rule.columns)}
     metadata: Body = {"target": target, "holdout": split}

@@ -1,4 +1,4 @@
-"""Rows in a file or on standard input, as the JSON rows that a model takes.
+"""Rows in a file or on standard input, as the JSON rows that a model takes; and the head of a CSV file, as it is.
 
 A CSV cell has no type: the model's schema gives it one, and `queuecast.domain.cells` its meaning, so that a row gets
 the answer that it gets in a batch. For the same reason lines and records end where the worker ends them:
@@ -8,11 +8,16 @@ the answer that it gets in a batch. For the same reason lines and records end wh
 import csv
 import io
 from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from queuecast.domain.cells import MISSING_WORDS, number_in, truth_in, whole_number_in
+from queuecast.table_files import PARQUET_START
+
+MAX_CSV_ROWS = 50_000  # an example's columns are what its rows show: a fraction or a gap may come late
 
 
 def parsed_json_rows(text: str) -> list[Any]:
@@ -73,11 +78,40 @@ def parsed_csv_rows(text: str, schema: dict[str, Any] | None) -> tuple[list[Any]
     return [{name: _value(row[at], kinds) for at, name, kinds in known} for row in rows], _left_out(dropped)
 
 
+def csv_head(path: Path) -> bytes:
+    """The header and the first MAX_CSV_ROWS records of a CSV file, byte for byte as they stand there.
+
+    Raises ValueError for a file that is none, or has a column twice.
+    """
+    lines: list[str] = []
+    # latin-1 maps each byte to one character, so that counting records needs no guess at the encoding.
+    with path.open(encoding="latin-1", newline="") as file:
+        if file.read(len(PARQUET_START)).encode("latin-1") == PARQUET_START:
+            way_out = f"pandas.read_parquet({str(path)!r}).to_csv({str(path.with_suffix('.csv'))!r}, index=False)"
+            raise ValueError(f"{path} is a Parquet file, expected CSV: {way_out}")
+        file.seek(0)
+        records = csv.reader(_kept(file, lines))
+        try:
+            header = next(records, [])
+            for _ in islice(records, MAX_CSV_ROWS):
+                pass
+        except csv.Error as error:
+            raise ValueError(f"line {records.line_num} of {path} cannot be read as CSV: {error}") from None
+    require_each_once([name.encode("latin-1").decode("utf-8-sig", "replace") for name in header])
+    return "".join(lines).encode("latin-1")
+
+
 def require_each_once(names: list[str]) -> None:
     """Raises ValueError, in the worker's words, for a column whose values another one would hide."""
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise ValueError(f"the column {twice[0]!r} is in the file more than once")
+
+
+def _kept(source: Iterable[str], lines: list[str]) -> Iterator[str]:
+    for line in source:
+        lines.append(line)
+        yield line
 
 
 def _list_places(header: list[str], columns: list[Any]) -> tuple[list[int], list[str]]:

@@ -3,19 +3,14 @@
 pandas and numpy are known by the shape of their objects only, so that the client needs neither.
 """
 
-import csv
+import json
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
-from queuecast.csv_rows import require_each_once
-from queuecast.table_files import PARQUET_START
-
 MAX_EXAMPLE_ROWS = 500  # a frame's dtypes say what its columns are; these rows are for trying the estimator
-MAX_CSV_ROWS = 50_000  # a CSV file's columns are what its rows show: a fraction or a gap may come late
 TABLE_MEDIA_TYPE = "application/vnd.queuecast.table+json"
 
 # What str(dtype) may be for a column that JSON can carry and the worker can rebuild.
@@ -41,6 +36,12 @@ def json_rows(rows: Any) -> list[dict[str, Scalar]] | list[list[Scalar]]:
     if _is_frame(rows) or hasattr(rows, "ndim"):
         return _array_rows(_as_array(rows))
     return [_one_row(row, index) for index, row in enumerate(rows)]  # type: ignore[return-value] # dicts or lists
+
+
+def json_lines(array: Any) -> Iterator[bytes]:
+    """The rows of a 2-D array as NDJSON, one at a time: as Python's numbers a large array would not fit in memory."""
+    for index, row in enumerate(_as_array(array)):
+        yield json.dumps(_list_row(row, index)).encode() + b"\n"
 
 
 def example_table(x: Any) -> dict[str, Any]:
@@ -80,35 +81,6 @@ def target_names(y: Any) -> list[str] | None:
     if len(shape) == 2 and shape[1] > 1:
         return [f"target{index}" for index in range(shape[1])]
     return ["target"]
-
-
-def csv_head(path: Path) -> bytes:
-    """The header and the first MAX_CSV_ROWS records of a CSV file, byte for byte as they stand there.
-
-    Raises ValueError for a file that is none, or has a column twice.
-    """
-    lines: list[str] = []
-    # latin-1 maps each byte to one character, so that counting records needs no guess at the encoding.
-    with path.open(encoding="latin-1", newline="") as file:
-        if file.read(len(PARQUET_START)).encode("latin-1") == PARQUET_START:
-            way_out = f"pandas.read_parquet({str(path)!r}).to_csv({str(path.with_suffix('.csv'))!r}, index=False)"
-            raise ValueError(f"{path} is a Parquet file, expected CSV: {way_out}")
-        file.seek(0)
-        records = csv.reader(_kept(file, lines))
-        try:
-            header = next(records, [])
-            for _ in islice(records, MAX_CSV_ROWS):
-                pass
-        except csv.Error as error:
-            raise ValueError(f"line {records.line_num} of {path} cannot be read as CSV: {error}") from None
-    require_each_once([name.encode("latin-1").decode("utf-8-sig", "replace") for name in header])
-    return "".join(lines).encode("latin-1")
-
-
-def _kept(source: Iterable[str], lines: list[str]) -> Iterator[str]:
-    for line in source:
-        lines.append(line)
-        yield line
 
 
 def _is_frame(x: Any) -> bool:

@@ -5,10 +5,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BufferedRandom, BufferedReader
+from os import PathLike
 from pathlib import Path
 from shutil import copyfileobj
 from tempfile import TemporaryFile
 from typing import IO, Any
+
+from queuecast.example_rows import json_lines
 
 CSV, NDJSON, PARQUET = "text/csv", "application/x-ndjson", "application/vnd.apache.parquet"
 MEDIA_TYPES = {".csv": CSV, ".ndjson": NDJSON, ".jsonl": NDJSON, ".parquet": PARQUET}
@@ -30,10 +33,10 @@ class TableFile:
 
 @contextmanager
 def opened_table(source: Any, *, keeps_types: bool = False) -> Iterator[TableFile]:
-    """The path of a CSV, NDJSON or Parquet file, `-` for standard input, or a DataFrame.
+    """The path of a CSV, NDJSON or Parquet file, `-` for standard input, a DataFrame, or a 2-D array.
 
     keeps_types: a DataFrame goes as Parquet where it can, which tells an empty string from a missing one; CSV does
-    not, but is read by every version of the gateway. Raises ValueError for another kind of file.
+    not, but is read by every version of the gateway. Raises ValueError for another kind of file, TypeError for no file.
     """
     if hasattr(source, "to_csv"):
         with TemporaryFile() as content:
@@ -44,6 +47,13 @@ def opened_table(source: Any, *, keeps_types: bool = False) -> Iterator[TableFil
                 source.to_csv(content, index=False)
             content.seek(0)
             yield TableFile(content, kind, f"frame.{suffix}")
+    elif hasattr(source, "ndim"):
+        with TemporaryFile() as content:
+            content.writelines(json_lines(source))
+            content.seek(0)
+            yield TableFile(content, NDJSON, "array.ndjson")
+    elif not isinstance(source, str | PathLike):
+        raise TypeError(f"source is a {type(source).__name__}, expected a file's path, a DataFrame or a 2-D array")
     elif str(source) == "-":
         with TemporaryFile() as content:  # the length has to be known before the first byte is sent
             copyfileobj(sys.stdin.buffer, content)

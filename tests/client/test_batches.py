@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.sparse import csr_matrix
 
 from queuecast.client import ApiError, Client, GatewayUnreachable, JobFailed, TooManyRows
 from tests.client.scripted_gateway import Answer, ScriptedGateway, job, problem
@@ -123,6 +124,33 @@ def test_a_frame_that_parquet_cannot_hold_goes_as_csv(client: Client, accepting:
 
     asked = accepting.only(FILES)
     assert (asked.headers["content-type"], asked.body) == ("text/csv", b'cabin\n1\nC22\n""\n')
+
+
+@pytest.mark.parametrize("make", [np.array, lambda rows: csr_matrix(np.array(rows))], ids=["dense", "sparse"])
+def test_an_array_goes_as_lists_for_a_model_without_column_names(
+    client: Client, accepting: ScriptedGateway, make: Any
+) -> None:
+    client.predict_file("titanic", make([[29.5, np.nan], [0.1, 0]]))
+
+    asked = accepting.only(FILES)
+    assert (asked.headers["content-type"], asked.body) == ("application/x-ndjson", b"[29.5, null]\n[0.1, 0.0]\n")
+
+
+@pytest.mark.parametrize(
+    ("source", "error", "words"),
+    [
+        (np.array([1.5]), ValueError, "expected 2 dimensions"),
+        (np.array([[1.5], [np.inf]]), ValueError, "row 1, column 'x0': inf cannot be sent"),
+        ([[1.5]], TypeError, "source is a list, expected a file's path, a DataFrame or a 2-D array"),
+    ],
+)
+def test_what_is_no_table_is_refused_before_anything_is_sent(
+    client: Client, accepting: ScriptedGateway, source: Any, error: type[Exception], words: str
+) -> None:
+    with pytest.raises(error, match=words):
+        client.predict_file("titanic", source)
+
+    assert accepting.asked == []
 
 
 def test_whoever_watches_an_upload_sees_it_to_its_end(

@@ -22,8 +22,9 @@ from sklearn.linear_model import LogisticRegression
 
 import queuecast
 from queuecast.client import ApiError, Client, GatewayUnreachable, JobFailed
+from queuecast.csv_rows import csv_head
 from queuecast.domain.holdout import HoldoutRule
-from queuecast.example_rows import csv_head, example_table, json_rows, target_names
+from queuecast.example_rows import example_table, json_rows, target_names
 from tests.client.scripted_gateway import Answer, Asked, ScriptedGateway, job, problem
 
 PREDICT = "POST /v1/models/titanic/predictions"
@@ -468,6 +469,20 @@ def test_a_push_of_a_date_column_sends_nothing(client: Client, gateway: Scripted
 
     with pytest.raises(ValueError, match="'when'"):
         client.push("titanic", LogisticRegression(), x)
+
+    assert gateway.asked == []
+
+
+def test_a_push_of_a_class_says_that_it_takes_what_was_fitted(client: Client, gateway: ScriptedGateway) -> None:
+    with pytest.raises(TypeError, match=r"found a class; expected LogisticRegression\(\)\.fit"):
+        client.push("titanic", LogisticRegression, [[1]])
+
+    assert gateway.asked == []
+
+
+def test_a_push_with_a_holdout_that_is_none_says_what_it_takes(client: Client, gateway: ScriptedGateway) -> None:
+    with pytest.raises(TypeError, match=r"holdout is a bool, expected what queuecast.holdout\(X\) returned"):
+        client.push("titanic", LogisticRegression(), [[1]], [0], holdout=True)  # type: ignore[arg-type]
 
     assert gateway.asked == []
 
