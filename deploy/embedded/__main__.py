@@ -19,7 +19,7 @@ from queue import SimpleQueue
 from honcho.environ import expand_processes, parse_procfile
 
 from deploy.embedded.keeper import Keeper
-from deploy.embedded.preconditions import CannotStartError, lock, require_free
+from deploy.embedded.preconditions import CannotStartError, lock, require_ports, require_workers
 from deploy.embedded.redis_server import RedisServer
 from deploy.embedded.screen import Screen
 from queuecast.config import SettingError, Settings, read_settings, variable
@@ -45,11 +45,11 @@ def main() -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda given, _: reasons.put(Reason(f"{signal.Signals(given).name} received", 0)))
     try:
+        require_workers(options.workers)
         settings = read_settings()
         with ExitStack() as stack:
             lock(settings.data_dir, stack)
-            for name in ("api_port", "flower_port"):
-                require_free(name, getattr(settings, name), settings)
+            require_ports(settings)
             reason = _run(settings, options.workers, reasons, stack)
     except (CannotStartError, SettingError, OSError) as error:
         print(f"queuecast cannot start: {error}", file=sys.stderr)

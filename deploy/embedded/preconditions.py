@@ -1,4 +1,4 @@
-"""What must hold before anything is started: a folder of its own and free ports."""
+"""What must hold before anything is started: a folder of its own, somebody to work, and free ports."""
 
 import fcntl
 import os
@@ -7,6 +7,9 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 
 from queuecast.config import Settings, variable
+
+PORTS = ("api_port", "flower_port")
+HIGHEST_PORT = 65_535
 
 
 class CannotStartError(Exception):
@@ -26,7 +29,26 @@ def lock(data_dir: Path, stack: ExitStack) -> None:
         ) from None
 
 
-def require_free(name: str, port: int, settings: Settings) -> None:
+def require_workers(number: int) -> None:
+    """Without one, what is submitted would wait for ever."""
+    if number < 1:
+        raise CannotStartError(f"WORKERS is {number}, expected at least 1")
+
+
+def require_ports(settings: Settings) -> None:
+    for name in PORTS:
+        port = getattr(settings, name)
+        if port > HIGHEST_PORT:
+            raise CannotStartError(f"{variable(name)} is {port}, expected at most {HIGHEST_PORT}")
+    if settings.api_port == settings.flower_port:
+        raise CannotStartError(
+            f"{' and '.join(map(variable, PORTS))} are both {settings.api_port}; set one to another port"
+        )
+    for name in PORTS:
+        _require_free(name, getattr(settings, name), settings)
+
+
+def _require_free(name: str, port: int, settings: Settings) -> None:
     host = settings.api_host if name == "api_port" else "127.0.0.1"
     with closing(socket.socket()) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

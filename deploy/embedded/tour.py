@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx2
 
 from queuecast import Client
-from queuecast.client import ApiError
+from queuecast.client import DEFAULT_URL, ApiError
 from queuecast.config import read_settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -47,6 +47,10 @@ def main() -> None:
     print(f"  gateway         {url}")
     print(f"  API documents   {url}/docs")
     print(f"  Flower          http://127.0.0.1:{settings.flower_port}")
+    if url != DEFAULT_URL:
+        print("")
+        print("  for the commands, in another terminal:")
+        print(f"    export QUEUECAST_URL={url}")
     print("")
     print("  Ctrl-C stops everything; models and jobs stay for the next start.")
 

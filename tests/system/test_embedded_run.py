@@ -89,6 +89,7 @@ def test_a_run_answers_stops_cleanly_and_keeps_models_and_jobs(
         models = json.loads(queuecast("models", "--json", url=url))
 
     assert "survives with probability 0.9" in first_screen
+    assert f"export QUEUECAST_URL={url}\n" in first_screen
     assert first_code == 0
     assert left == []
     assert not {name for name in files if name.endswith((".pid", ".lock", ".sock", ".conf")) or "incoming" in name}
