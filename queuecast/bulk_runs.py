@@ -60,7 +60,8 @@ def output_options(command: Callable[..., None]) -> Callable[..., None]:
     to_file = click.Path(dir_okay=False, path_type=Path)
     told = f"Write the answers of a batch to FILE, in the format of its name: {', '.join(OUTPUT_FORMATS)}."
     answers = click.option("-o", "--output", type=to_file, metavar="FILE", help=told)
-    errors = click.option("--errors", type=to_file, metavar="FILE", help="Write its bad rows to FILE, as NDJSON.")
+    bad = "Write its bad rows to FILE, as NDJSON; predict takes it with -o."
+    errors = click.option("--errors", type=to_file, metavar="FILE", help=bad)
     return answers(errors(command))
 
 

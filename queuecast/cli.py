@@ -365,7 +365,7 @@ main.add_command(
         "For the operator, on a machine that reaches Redis and the file store: these commands talk to them, not to the "
         "gateway, and read QUEUECAST_REDIS_URL, QUEUECAST_REDIS_PASSWORD_FILE and QUEUECAST_DATA_DIR.",
         module="queuecast.admin",
-        needs="install it with pip install 'queuecast[admin]', or run python -m queuecast.admin where the workers run",
+        needs="install it with pip install 'redis>=6', or run python -m queuecast.admin where the workers run",
     )
 )
 

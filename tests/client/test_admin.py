@@ -95,7 +95,7 @@ class TestWiring:
 
         assert ended.returncode == 1
         assert ended.stderr.splitlines() == [
-            "Error: the package redis is not installed; install it with pip install 'queuecast[admin]', or run "
+            "Error: the package redis is not installed; install it with pip install 'redis>=6', or run "
             "python -m queuecast.admin where the workers run"
         ]
 
