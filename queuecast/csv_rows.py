@@ -73,6 +73,8 @@ def parsed_csv_rows(text: str, schema: dict[str, Any] | None) -> tuple[list[Any]
         types = [_types(column) for column in schema["prefixItems"]]
         return [[_value(row[at], kinds) for at, kinds in zip(places, types, strict=True)] for row in rows], notes
     columns = schema.get("properties", {})
+    if len(header) == 1 and header[0] not in columns and (";" in header[0] or "\t" in header[0]):
+        raise ValueError(f"the file has {header[0]!r} as its only column; separate columns with commas")
     known = [(at, name, _types(columns[name])) for at, name in enumerate(header) if name in columns]
     dropped = [name for name in header if name not in columns]
     return [{name: _value(row[at], kinds) for at, name, kinds in known} for row in rows], _left_out(dropped)

@@ -55,8 +55,15 @@ def problem_line(problem: Body) -> str:
         line += f", and {len(findings) - SHOWN_FINDINGS} more"
     said = str(findings[0].get("detail") or "") if findings else ""
     if said and detail.startswith(said):  # "the file has no column 'age'", and then which ones it has
-        line += detail.removeprefix(said)
+        line += detail.removeprefix(said) + _separator_hint(detail)
     return " ".join(line.split())
+
+
+def _separator_hint(detail: str) -> str:
+    """A table with other separators than commas has one column, called like all of them."""
+    names = detail.partition("; it has ")[2]
+    is_one = "," not in names and (";" in names or "\t" in names)
+    return " as its only column; separate columns with commas" if is_one else ""
 
 
 def _finding_text(finding: Body) -> str:
