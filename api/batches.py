@@ -8,11 +8,11 @@ from flask import Blueprint, Response, request, send_file
 
 from api.answers import Answer
 from api.bodies import BatchRequest, JobBody, Problem, SubmitHeaders
+from api.column_names import csv_header, misfit, missing_columns
 from api.documents import Documents
 from api.requests import json_body, repeat_of, require_rows, require_shallow
 from api.responses import accepted
 from api.submission import Submission, Submitted, Terms, require_method
-from api.trainings import csv_header
 from queuecast.domain.batch import FileFormat, OutputFormat, file_format
 from queuecast.domain.errors import (
     Finding,
@@ -95,7 +95,7 @@ def batches_blueprint(
             found_format = file_format(stored.name, stored.media_type)
         except (UnknownFileError, UnsupportedMediaError) as error:
             raise InvalidInputError(error.detail, (Finding("/file_id", error.code, error.detail),)) from None
-        if found_format is FileFormat.CSV and manifest.signature.layout is Layout.FRAME:
+        if found_format is FileFormat.CSV:
             _require_columns(csv_header(path), manifest, body.id_column)
         return stored, found_format
 
@@ -120,15 +120,11 @@ def batches_blueprint(
 
 def _require_columns(header: list[str], manifest: Manifest, id_column: str | None) -> None:
     """Raises InvalidInputError for a file that every worker would refuse."""
-    findings = [
-        Finding("/file_id", "missing_column", f"the file has no column {column.name!r}")
-        for column in manifest.signature.columns
-        if column.name not in header
-    ]
+    findings = [] if manifest.signature.layout is Layout.ARRAY else [*missing_columns(header, manifest.signature)]
     if id_column is not None and id_column not in header:
         findings.append(Finding("/id_column", "missing_column", f"the file has no column {id_column!r}"))
     if findings:
-        raise InvalidInputError(f"{findings[0].detail}; it has {', '.join(header[:40])}", tuple(findings))
+        raise misfit(findings, header)
 
 
 class BatchResults:

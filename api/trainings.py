@@ -1,13 +1,12 @@
 """`/v1/models/{m}/trainings`: an uploaded file in, a retraining job out."""
 
-import csv
 from pathlib import Path
 
-import msgspec
 from flask import Blueprint, request
 
 from api.answers import Answer
 from api.bodies import JobBody, Problem, SubmitHeaders, TrainingRequest
+from api.column_names import csv_header, first_keys, misfit, missing_columns
 from api.documents import Documents
 from api.requests import json_body, repeat_of, require_shallow
 from api.responses import accepted
@@ -17,8 +16,6 @@ from queuecast.domain.errors import Finding, InvalidInputError, UnknownFileError
 from queuecast.domain.model import CHAMPION, Manifest
 from queuecast.domain.work import TrainingWork
 from queuecast.ports import FileStore, Repeat, StoredFile
-
-MAX_HEADER_BYTES = 1024 * 1024
 
 
 def trainings_blueprint(
@@ -75,14 +72,9 @@ def _require_columns(header: list[str] | None, manifest: Manifest, target: tuple
             findings.append(Finding("/target", "missing_column", f"the file has no column {name!r}"))
         elif name in names:
             findings.append(Finding("/target", "is_feature", f"{name!r} is a column that the model takes"))
-    findings.extend(
-        Finding("/file_id", "missing_column", f"the file has no column {name!r}")
-        for name in names
-        if name not in header
-    )
+    findings += missing_columns(header, manifest.signature)
     if findings:
-        has = f"; it has {', '.join(header[:40])}"
-        raise InvalidInputError(f"{findings[0].detail}{has}", tuple(findings))
+        raise misfit(findings, header)
 
 
 def _header(path: Path, stored: StoredFile) -> list[str] | None:
@@ -90,27 +82,4 @@ def _header(path: Path, stored: StoredFile) -> list[str] | None:
     fmt = training_format(stored.name, stored.media_type)
     if fmt is FileFormat.PARQUET:
         return None
-    return _keys(_first_line(path)) if fmt is FileFormat.NDJSON else csv_header(path)
-
-
-def _first_line(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.readline(MAX_HEADER_BYTES)
-
-
-def csv_header(path: Path) -> list[str]:
-    """The names in a CSV file's first line. Raises InvalidInputError."""
-    line = _first_line(path)
-    try:
-        return next(csv.reader([line.decode("utf-8-sig").rstrip("\r\n")]), [])
-    except (UnicodeDecodeError, csv.Error) as error:
-        detail = f"the file is not CSV in UTF-8: {error}"
-        raise InvalidInputError(detail, (Finding("/file_id", "not_csv", detail),)) from None
-
-
-def _keys(line: bytes) -> list[str]:
-    try:
-        return list(msgspec.json.decode(line.removeprefix(b"\xef\xbb\xbf"), type=dict[str, msgspec.Raw]))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        detail = f"the file's first line is no JSON object: {error}"
-        raise InvalidInputError(detail, (Finding("/file_id", "not_ndjson", detail),)) from None
+    return first_keys(path) if fmt is FileFormat.NDJSON else csv_header(path)

@@ -164,6 +164,58 @@ def test_a_csv_file_that_lacks_a_column_is_refused_before_it_is_queued(gateway: 
     assert gateway.recorded() == []
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\n" + CSV,
+        b"\xef\xbb\xbf\r\n\r\n" + CSV,
+        CSV.replace(b"\n", b"\r"),
+        CSV.replace(b"\n", b"\r\n"),
+        CSV.replace(b"who", b'"who\nor what"'),
+        CSV.replace(b"who", b'5" pipe'),
+        HEADER + b"\n\n" + CSV[len(HEADER) :],
+        CSV.removesuffix(b"\n"),
+    ],
+    ids=["blank line", "mark and blank lines", "lone returns", "both", "newline in a name", "quote", "gap", "no end"],
+)
+def test_a_csv_file_that_a_worker_reads_is_taken(http: FlaskClient, content: bytes) -> None:
+    assert http.post(BATCHES, json={"file_id": upload(http, content)}).status_code == 202
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"\xef\xbb\xbf", "the file is empty"),
+        (b"\r\n\n", "the file is empty"),
+        (HEADER, "the file has a header and no rows"),
+        (HEADER.strip() + b"\r\n\r\n", "the file has a header and no rows"),
+        (CSV.replace(b"who", b"sex"), "the column 'sex' is in the file more than once"),
+        (CSV.replace(b"who", b'"who"x'), "the file is not CSV in UTF-8: ',' expected after '\"'"),
+        (CSV.replace(b"who", b'"who'), "the file is not CSV in UTF-8: unexpected end of data"),
+        (CSV.replace(b",", b";"), "columns are separated by commas, not by ';'"),
+        (CSV.replace(b",", b"\t"), r"columns are separated by commas, not by '\t'"),
+    ],
+)
+def test_a_csv_file_that_every_worker_would_refuse_is_refused_before_it_is_queued(
+    gateway: Gateway, http: FlaskClient, content: bytes, words: str
+) -> None:
+    answer = http.post(BATCHES, json={"file_id": upload(http, content)})
+
+    assert (answer.status_code, answer.json["errors"][0]["pointer"]) == (422, "/file_id")
+    assert words in answer.json["detail"]
+    assert gateway.recorded() == []
+
+
+def test_of_a_csv_file_no_more_than_its_head_is_looked_at(http: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("api.column_names.MAX_HEAD_CHARS", len(HEADER))
+
+    taken = http.post(BATCHES, json={"file_id": upload(http)})
+    refused = http.post(BATCHES, json={"file_id": upload(http, b"\n" * len(HEADER) + CSV)})
+
+    assert (taken.status_code, refused.status_code) == (202, 422)
+    assert "characters are blank" in refused.json["detail"]
+
+
 def test_a_model_without_column_names_takes_the_columns_of_a_file_as_they_come(
     gateway: Gateway, http: FlaskClient
 ) -> None:

@@ -352,9 +352,9 @@ def test_an_unknown_job_is_not_waited_for_and_holds_no_place(http: FlaskClient) 
 
 
 def test_a_training_that_could_not_be_rung_for_is_accepted_and_keeps_a_second_one_out(gateway: Gateway) -> None:
-    header = ",".join([*ROW, "survived"]).encode() + b"\n"
+    rows = ",".join([*ROW, "survived"]).encode() + b"\n29.5,female,1,false,,1\n"
     away, there = gateway.app(bells=AwayBells()).test_client(), gateway.app().test_client()
-    file_id = there.post("/v1/files", data=header, headers={"Content-Type": "text/csv"}).json["id"]
+    file_id = there.post("/v1/files", data=rows, headers={"Content-Type": "text/csv"}).json["id"]
     request = {"file_id": file_id, "target": "survived"}
 
     answers = [http.post("/v1/models/titanic/trainings", json=request).status_code for http in (away, there)]

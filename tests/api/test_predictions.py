@@ -13,7 +13,7 @@ from queuecast.domain.signature import Layout, Signature
 from queuecast.domain.work import Method
 from tests.api.conftest import COLUMNS, PREDICTIONS, ROW, AwayBells, Gateway
 
-TRAINING_FILE = ",".join([*ROW, "survived"]).encode() + b"\n"
+TRAINING_FILE = ",".join([*ROW, "survived"]).encode() + b"\n29.5,female,1,false,,1\n"
 
 
 def finish_when_rung(gateway: Gateway, result: bytes) -> threading.Thread:

@@ -37,10 +37,21 @@ def test_a_training_is_accepted_with_its_file_and_parameters(gateway: Gateway, h
         (HEADER + LINE, ["survived", "boat"], "/target", "no column 'boat'"),
         (HEADER + LINE, "age", "/target", "a column that the model takes"),
         (b"age,sex,survived\n1,m,0\n", "survived", "/file_id", "no column 'sibsp'"),
-        (b"\n", "survived", "/target", "no column 'survived'"),
+        (b"\n", "survived", "/file_id", "the file is empty"),
+        (HEADER, "survived", "/file_id", "a header and no rows"),
+        (HEADER.replace(b"port", b"sex") + LINE, "survived", "/file_id", "'sex' is in the file more than once"),
         (b"\xff\xfe\x00a,b\n", "survived", "/file_id", "not CSV in UTF-8"),
     ],
-    ids=["no target", "no second target", "target is a feature", "no feature", "empty file", "not text"],
+    ids=[
+        "no target",
+        "no second target",
+        "target is a feature",
+        "no feature",
+        "empty file",
+        "no rows",
+        "doubled name",
+        "not text",
+    ],
 )
 def test_a_file_that_cannot_train_is_refused_before_it_is_queued(
     gateway: Gateway, http: FlaskClient, data: bytes, target: str | list[str], pointer: str, words: str
@@ -56,6 +67,18 @@ def test_a_byte_order_mark_as_excel_writes_it_is_no_part_of_the_first_column(htt
     file_id = upload(http, b"\xef\xbb\xbf" + HEADER + LINE)
 
     assert http.post(TRAININGS, json={"file_id": file_id, "target": "survived"}).status_code == 202
+
+
+@pytest.mark.parametrize("blank", [b"\n", b"\r\n\r\n", b"\xef\xbb\xbf\n"])
+def test_blank_lines_before_the_first_row_are_passed_over(http: FlaskClient, blank: bytes) -> None:
+    rows = b'{"age":1,"sex":"m","sibsp":0,"alone":true,"deck":null,"survived":0}\n'
+    as_lines = http.post("/v1/files", data=blank + rows, headers={"Content-Type": "application/x-ndjson"}).json["id"]
+
+    for file_id in (upload(http, blank + HEADER + LINE), as_lines):
+        answer = http.post(TRAININGS, json={"file_id": file_id, "target": "survived"})
+
+        assert answer.status_code == 202
+        http.post(f"/v1/jobs/{answer.json['id']}/cancel")
 
 
 def test_an_unknown_file_is_pointed_at(http: FlaskClient) -> None:
