@@ -8,7 +8,7 @@ from flask import Blueprint, Response, request, send_file
 
 from api.answers import Answer
 from api.bodies import BatchRequest, JobBody, Problem, SubmitHeaders
-from api.column_names import csv_header, misfit, missing_columns
+from api.column_names import csv_header, feature_findings, misfit
 from api.documents import Documents
 from api.requests import json_body, repeat_of, require_rows, require_shallow
 from api.responses import accepted
@@ -24,7 +24,6 @@ from queuecast.domain.errors import (
 )
 from queuecast.domain.job import Job, JobType
 from queuecast.domain.model import Manifest
-from queuecast.domain.signature import Layout
 from queuecast.domain.work import BatchWork
 from queuecast.ports import BatchFiles, FileStore, Repeat, StoredFile
 
@@ -120,7 +119,7 @@ def batches_blueprint(
 
 def _require_columns(header: list[str], manifest: Manifest, id_column: str | None) -> None:
     """Raises InvalidInputError for a file that every worker would refuse."""
-    findings = [] if manifest.signature.layout is Layout.ARRAY else [*missing_columns(header, manifest.signature)]
+    findings = feature_findings(header, manifest.signature, () if id_column is None else (id_column,))
     if id_column is not None and id_column not in header:
         findings.append(Finding("/id_column", "missing_column", f"the file has no column {id_column!r}"))
     if findings:

@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 
 from queuecast.domain.errors import Finding, InvalidInputError
-from queuecast.domain.signature import Signature
+from queuecast.domain.signature import Layout, Signature
 
 MAX_HEAD_CHARS = 1024 * 1024  # of a file of any size; beyond that the workers find out
 TRIED_LINES = 100
@@ -64,12 +64,19 @@ def first_keys(path: Path) -> list[str]:
         raise _refusal("not_ndjson", f"the file's first line is no JSON object: {error}") from None
 
 
-def missing_columns(names: Sequence[str], signature: Signature) -> tuple[Finding, ...]:
-    return tuple(
-        Finding("/file_id", "missing_column", f"the file has no column {column.name!r}")
-        for column in signature.columns
-        if column.name not in names
-    )
+def feature_findings(names: Sequence[str], signature: Signature, others: Sequence[str] = ()) -> list[Finding]:
+    """What keeps the model from finding its columns. others: what else is wanted of the file, and is no feature.
+
+    An estimator that was fitted without names takes the columns in their order, unless all of its own names are there.
+    """
+    missing = [column.name for column in signature.columns if column.name not in names]
+    if missing and signature.layout is Layout.ARRAY:
+        found, expected = sum(name not in others for name in names), len(signature.columns)
+        detail = (
+            f"the file has {found} feature columns, expected {expected} (the model was fitted without column names)"
+        )
+        return [] if found == expected else [Finding("/file_id", "wrong_length", detail)]
+    return [Finding("/file_id", "missing_column", f"the file has no column {name!r}") for name in missing]
 
 
 def misfit(findings: Sequence[Finding], names: Sequence[str]) -> InvalidInputError:

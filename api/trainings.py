@@ -6,7 +6,7 @@ from flask import Blueprint, request
 
 from api.answers import Answer
 from api.bodies import JobBody, Problem, SubmitHeaders, TrainingRequest
-from api.column_names import csv_header, first_keys, misfit, missing_columns
+from api.column_names import csv_header, feature_findings, first_keys, misfit
 from api.documents import Documents
 from api.requests import json_body, repeat_of, require_shallow
 from api.responses import accepted
@@ -72,7 +72,7 @@ def _require_columns(header: list[str] | None, manifest: Manifest, target: tuple
             findings.append(Finding("/target", "missing_column", f"the file has no column {name!r}"))
         elif name in names:
             findings.append(Finding("/target", "is_feature", f"{name!r} is a column that the model takes"))
-    findings += missing_columns(header, manifest.signature)
+    findings += feature_findings(header, manifest.signature, target)
     if findings:
         raise misfit(findings, header)
 

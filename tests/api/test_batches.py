@@ -222,9 +222,17 @@ def test_a_model_without_column_names_takes_the_columns_of_a_file_as_they_come(
     signature = Signature(Layout.ARRAY, COLUMNS[:1], (Method.PREDICT,))
     gateway.publish("measures", signature=signature)
 
-    answer = http.post("/v1/models/measures/batches", json={"file_id": upload(http, b"length\n1.5\n")})
+    answers = [
+        http.post("/v1/models/measures/batches", json={"file_id": upload(http, content), **more}).status_code
+        for content, more in [
+            (b"length\n1.5\n", {}),
+            (b"length,who\n1.5,p1\n", {"id_column": "who"}),
+            (b"length,who\n1.5,p1\n", {}),
+            (b"who,age\np1,2\n", {}),
+        ]
+    ]
 
-    assert answer.status_code == 202
+    assert answers == [202, 202, 422, 202]
 
 
 def test_the_same_key_leads_to_the_same_batch_and_one_file(gateway: Gateway, http: FlaskClient) -> None:

@@ -3,7 +3,8 @@
 import pytest
 from flask.testing import FlaskClient
 
-from queuecast.domain.work import Promote
+from queuecast.domain.signature import Column, ColumnType, Layout, Signature
+from queuecast.domain.work import Method, Promote
 from tests.api.conftest import Gateway
 
 TRAININGS = "/v1/models/titanic/trainings"
@@ -79,6 +80,27 @@ def test_blank_lines_before_the_first_row_are_passed_over(http: FlaskClient, bla
 
         assert answer.status_code == 202
         http.post(f"/v1/jobs/{answer.json['id']}/cancel")
+
+
+ORDINARY = {
+    "text/csv": b"length,width,kind\n1.5,2,0\n",
+    "application/x-ndjson": b'{"length":1.5,"width":2,"kind":0}\n',
+}
+
+
+@pytest.mark.parametrize("media_type", ORDINARY)
+@pytest.mark.parametrize(("n_columns", "status"), [(1, 422), (2, 202), (3, 422)])
+def test_a_model_without_column_names_is_trained_from_as_many_columns_as_it_takes(
+    gateway: Gateway, http: FlaskClient, media_type: str, n_columns: int, status: int
+) -> None:
+    columns = tuple(Column(f"x{index}", ColumnType.NUMBER, False, "float64") for index in range(n_columns))
+    gateway.publish("measures", signature=Signature(Layout.ARRAY, columns, (Method.PREDICT,)))
+    stored = http.post("/v1/files", data=ORDINARY[media_type], headers={"Content-Type": media_type}).json["id"]
+
+    answer = http.post("/v1/models/measures/trainings", json={"file_id": stored, "target": "kind"})
+
+    assert answer.status_code == status
+    assert status == 202 or f"the file has 2 feature columns, expected {n_columns}" in answer.json["detail"]
 
 
 def test_an_unknown_file_is_pointed_at(http: FlaskClient) -> None:
