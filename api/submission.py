@@ -153,8 +153,8 @@ class Submission:
         ended = self._jobs.read(job_id)
         again = ended.retried_as(self._new_id("job"), self._clock(), self._rules.max_attempts)
         work, rows = self._jobs.read_work(job_id)
-        if isinstance(work, BatchWork):
-            work = replace(work, resumes=job_id)
+        if isinstance(work, BatchWork) and (ended.attempt or work.resumes is None):
+            work = replace(work, resumes=job_id)  # one that was never started has no more than what it resumes
         return self._record(again, work, rows, letter=job_id if is_dead_letter else None).job
 
     def cancel(self, job_id: str) -> Job:

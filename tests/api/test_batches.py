@@ -278,6 +278,22 @@ def test_a_retry_goes_on_from_the_batch_that_ended(gateway: Gateway, http: Flask
     assert work.resumes == job_id  # type: ignore[union-attr]
 
 
+def test_a_retry_of_a_retry_that_was_never_started_goes_on_from_the_batch_that_was(
+    gateway: Gateway, http: FlaskClient
+) -> None:
+    job_id = batch(http)
+    gateway.jobs.replace(claimed(gateway, job_id).fanned_out(Progress(1, 2, "rows"), gateway.clock()))
+    again = [job_id]
+    for _ in range(3):
+        http.post(f"/v1/jobs/{again[-1]}/cancel")
+        again.append(http.post(f"/v1/jobs/{again[-1]}/retry").json["id"])
+
+    works = [gateway.jobs.read_work(each)[0] for each in again]
+
+    assert [work.resumes for work in works] == [None, job_id, job_id, job_id]  # type: ignore[union-attr]
+    assert gateway.jobs.read(again[-1]).retry_of == again[-2]
+
+
 def test_batches_are_listed_by_their_type(gateway: Gateway, http: FlaskClient) -> None:
     submitted(http)
     job_id = batch(http)
