@@ -12,6 +12,7 @@ from api.column_names import csv_header, feature_findings, misfit
 from api.documents import Documents
 from api.requests import json_body, repeat_of, require_rows, require_shallow
 from api.responses import accepted
+from api.row_files import kept_rows
 from api.submission import Submission, Submitted, Terms, require_method
 from queuecast.domain.batch import FileFormat, OutputFormat, file_format
 from queuecast.domain.errors import (
@@ -19,12 +20,13 @@ from queuecast.domain.errors import (
     GoneResultError,
     InvalidInputError,
     NotAcceptableError,
+    UnavailableError,
     UnknownFileError,
     UnsupportedMediaError,
 )
 from queuecast.domain.job import Job, JobType
 from queuecast.domain.model import Manifest
-from queuecast.domain.work import BatchWork
+from queuecast.domain.work import BatchWork, batch_of_rows
 from queuecast.ports import BatchFiles, FileStore, Repeat, StoredFile
 
 MEDIA_TYPES = {
@@ -76,14 +78,25 @@ def batches_blueprint(
             body.on_error,
             body.id_column,
         )
+        is_own = body.file_id is None
+        terms = Terms(
+            body.metadata,
+            body.expires_in_s,
+            body.timeout_s,
+            body.priority,
+            batch_of_rows(stored.id) if is_own else None,
+            repeat,
+        )
         try:
-            return submission.batch(
-                ref, work, Terms(body.metadata, body.expires_in_s, body.timeout_s, body.priority, repeat=repeat)
-            )
-        except Exception:
-            if body.file_id is None:
-                files.delete(stored.id)  # nobody else knows of it
+            submitted = submission.batch(ref, work, terms)
+        except Exception as error:
+            # Nobody else knows of the file; but where Redis did not answer, the job may be there.
+            if is_own and type(error) is not UnavailableError:
+                files.delete(stored.id)
             raise
+        if is_own and submitted.is_replay:
+            files.delete(stored.id)
+        return submitted
 
     def _source(body: BatchRequest, manifest: Manifest) -> tuple[StoredFile, FileFormat]:
         if body.file_id is None:
@@ -104,15 +117,7 @@ def batches_blueprint(
         if body.id_column is not None and body.id_column not in {c.name for c in manifest.signature.columns}:
             detail = f"the rows have no column {body.id_column!r} beside those of the model"
             raise InvalidInputError(detail, (Finding("/id_column", "missing_column", detail),))
-        incoming = files.receive()
-        try:
-            for row in msgspec.json.decode(rows, type=list[msgspec.Raw]):
-                # A line break in JSON is always between two parts of it: within a string it is escaped.
-                incoming.stream.write(bytes(row).replace(b"\n", b" ").replace(b"\r", b" ") + b"\n")
-            return incoming.keep("inputs.ndjson", MEDIA_TYPES["ndjson"])
-        except BaseException:
-            incoming.drop()
-            raise
+        return kept_rows(files, rows)
 
     return blueprint
 

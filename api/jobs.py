@@ -186,7 +186,7 @@ def jobs_blueprint(
 
         Its record, rows and result are gone at once; its id answers 410 for as long as it would have been kept.
         """
-        jobs.delete(job_id)
+        submission.delete(job_id)
         return Response(status=204)
 
     @blueprint.get("")

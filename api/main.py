@@ -49,6 +49,7 @@ _jobs = RedisJobs(_redis, max_lane_jobs=settings.max_lane_jobs, durable=settings
 _models = ModelFiles(settings.data_dir / "models")
 _aliases = RedisAliases(_redis)
 _bells = CeleryBells(settings.redis_url_with_password)
+_files = UploadedFiles(settings.data_dir / "files", new_id, _clock, settings.max_files_bytes)
 
 _rules = JobRules(
     settings.retention_s,
@@ -68,9 +69,9 @@ app = create_app(
         models=_models,
         aliases=_aliases,
         batches=BatchFolders(settings.data_dir / "batches"),
-        files=UploadedFiles(settings.data_dir / "files", new_id, _clock, settings.max_files_bytes),
+        files=_files,
         workers=RedisWorkers(_redis, time.time),
-        submission=Submission(_jobs, _bells, _models, _aliases, new_id, _clock, _rules),
+        submission=Submission(_jobs, _bells, _models, _aliases, new_id, _clock, _rules, _files),
         clock=_clock,
         limits=Limits(
             max_body_bytes=settings.max_body_bytes,

@@ -9,19 +9,21 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from api.row_files import copied_rows, drop_rows
 from queuecast.domain.errors import (
     AliasMovedError,
     Finding,
     InvalidInputError,
     StaleWriteError,
     StoreFullError,
+    UnavailableError,
     UnknownAliasError,
 )
 from queuecast.domain.job import Job, JobType, ModelRef, Priority, accepted_at
 from queuecast.domain.lane import lane_of
 from queuecast.domain.model import Manifest, require_name
-from queuecast.domain.work import BatchWork, ImportWork, Method, PredictionWork, TrainingWork, Work
-from queuecast.ports import AliasStore, Clock, Doorbell, JobStore, ModelRegistry, Repeat
+from queuecast.domain.work import BatchWork, ImportWork, Method, PredictionWork, TrainingWork, Work, batch_of_rows
+from queuecast.ports import AliasStore, Clock, Doorbell, FileStore, JobStore, ModelRegistry, Repeat
 
 MEMORY_LIMIT = 0.8  # of Redis's; the rest is for what was accepted already to be run and answered
 MEMORY_LOOK_S = 1.0
@@ -67,6 +69,7 @@ class Submission:
         new_id: Callable[[str], str],
         clock: Clock,
         rules: JobRules,
+        files: FileStore,
     ) -> None:
         self._jobs = jobs
         self._bells = bells
@@ -75,6 +78,7 @@ class Submission:
         self._new_id = new_id
         self._clock = clock
         self._rules = rules
+        self._files = files
         self._versions: dict[tuple[str, str], int] = {}
         self._memory = (float("-inf"), 0, 0)  # when it was looked at, used bytes, the most bytes
 
@@ -153,9 +157,26 @@ class Submission:
         ended = self._jobs.read(job_id)
         again = ended.retried_as(self._new_id("job"), self._clock(), self._rules.max_attempts)
         work, rows = self._jobs.read_work(job_id)
-        if isinstance(work, BatchWork) and (ended.attempt or work.resumes is None):
+        letter = job_id if is_dead_letter else None
+        if not isinstance(work, BatchWork):
+            return self._record(again, work, rows, letter=letter).job
+        if ended.attempt or work.resumes is None:
             work = replace(work, resumes=job_id)  # one that was never started has no more than what it resumes
-        return self._record(again, work, rows, letter=job_id if is_dead_letter else None).job
+        copy = copied_rows(self._files, job_id)
+        if copy is None:
+            return self._record(again, work, rows, letter=letter).job
+        try:
+            again = replace(again, id=batch_of_rows(copy.id))
+            return self._record(again, replace(work, file_id=copy.id), rows, letter=letter).job
+        except Exception as error:
+            if type(error) is not UnavailableError:
+                self._files.delete(copy.id)
+            raise
+
+    def delete(self, job_id: str) -> None:
+        """Purges an ended job, with its rows. Raises as `JobStore.delete`."""
+        self._jobs.delete(job_id)
+        drop_rows(self._files, job_id)
 
     def cancel(self, job_id: str) -> Job:
         """Raises UnknownJobError, or IllegalMoveError for a job that has ended otherwise. Safe to call again."""

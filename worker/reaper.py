@@ -8,6 +8,7 @@ Several may run: one leads by a lock in Redis, and the others stand by.
 import signal
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,8 @@ from queuecast.adapters.redis_leader import RedisLeader
 from queuecast.adapters.redis_workers import RedisWorkers
 from queuecast.adapters.uploaded_files import UploadedFiles
 from queuecast.config import Settings, read_settings
-from queuecast.domain.errors import GoneJobError, UnavailableError, UnknownJobError
+from queuecast.domain.errors import GoneJobError, UnavailableError, UnknownFileError, UnknownJobError
+from queuecast.domain.work import rows_file_id
 from queuecast.logs import configure_logs, get_logger
 from worker.audit import AuditTrail
 from worker.batches import Batches, BatchRules
@@ -85,7 +87,9 @@ class Reaper:
             self._audit.export_all()
             self._models.sweep()
             self._files.sweep(self._clock() - self._file_retention_s)
-            self._folders.sweep(self._is_past, self._clock() - self._retention_s)
+            for batch_id in self._folders.sweep(self._is_past, self._clock() - self._retention_s):
+                with suppress(UnknownFileError):  # most batches have none of their own
+                    self._files.delete(rows_file_id(batch_id))
 
     def _is_past(self, batch_id: str, *, is_old: bool) -> bool:
         """Whether a batch's folder may go. A job that Redis does not know may be one that a restore brings back."""

@@ -64,14 +64,20 @@ class BatchFolders:
     def drop_parts(self, batch_id: str) -> None:
         shutil.rmtree(self._folder(batch_id) / "parts", ignore_errors=True)
 
-    def sweep(self, is_past: Callable[..., bool], before: float) -> None:
-        """Removes the folders that `is_past(id, is_old=...)` says may go; old: nobody wrote to it since `before`."""
+    def sweep(self, is_past: Callable[..., bool], before: float) -> list[str]:
+        """Removes the folders that `is_past(id, is_old=...)` says may go; old: nobody wrote to it since `before`.
+
+        Returns whose they were.
+        """
+        past = []
         for folder in self._root.iterdir() if self._root.is_dir() else ():
             if not ID_RULE.fullmatch(folder.name):
                 continue
             with suppress(FileNotFoundError):
                 if is_past(folder.name, is_old=folder.stat().st_mtime < before):
                     shutil.rmtree(folder, ignore_errors=True)
+                    past.append(folder.name)
+        return past
 
     def _kept(self, batch_id: str, name: str, content: T) -> T:
         folder = self._folder(batch_id)

@@ -65,6 +65,15 @@ class BatchWork:
     resumes: str | None = None
 
 
+def rows_file_id(batch_id: str) -> str:
+    """The file of a batch that was given as rows: nobody knows of it but the batch, and it goes when the batch goes."""
+    return "file_" + batch_id.removeprefix("job_")
+
+
+def batch_of_rows(file_id: str) -> str:
+    return "job_" + file_id.removeprefix("file_")
+
+
 @dataclass(frozen=True, slots=True)
 class ChunkWork:
     """One cut of a batch's file. plan: the number of the plan that cut it, see `queuecast.domain.plan`."""

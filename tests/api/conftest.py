@@ -90,7 +90,7 @@ class Gateway:
         jobs, bells = other.get("jobs", self.jobs), other.get("bells", self.bells)
         aliases = other.get("aliases", self.aliases)
         jobs.alias_of = self.jobs.alias_of = lambda model, alias: self.aliases.read(model).versions.get(alias)
-        submission = Submission(jobs, bells, self.models, aliases, self.new_id, self.clock, RULES)
+        submission = Submission(jobs, bells, self.models, aliases, self.new_id, self.clock, RULES, self.files)
         parts = Parts(
             jobs=jobs,
             lanes=other.get("lanes", MemoryLanes(self.jobs)),

@@ -8,12 +8,14 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
+from queuecast.adapters.memory_jobs import MemoryJobs
 from queuecast.domain.batch import FileFormat, OnError, OutputFormat
 from queuecast.domain.job import Failure, Progress, State
 from queuecast.domain.plan import Cut, Outcome, Plan
 from queuecast.domain.signature import Layout, Signature
-from queuecast.domain.work import BatchWork, Method
-from tests.api.conftest import COLUMNS, ROW, Gateway
+from queuecast.domain.work import BatchWork, Method, rows_file_id
+from queuecast.ports import Accepted, Repeat
+from tests.api.conftest import COLUMNS, ROW, Gateway, away
 from tests.api.lives import RETENTION_S, claimed, submitted
 
 BATCHES = "/v1/models/titanic/batches"
@@ -299,6 +301,103 @@ def test_batches_are_listed_by_their_type(gateway: Gateway, http: FlaskClient) -
     job_id = batch(http)
 
     assert [job["id"] for job in http.get("/v1/jobs?type=batch").json["data"]] == [job_id]
+
+
+# The rows that it was given
+
+
+@pytest.mark.parametrize("state", [State.CANCELED, State.SUCCEEDED])
+def test_the_rows_of_a_batch_go_with_it(gateway: Gateway, http: FlaskClient, state: State) -> None:
+    uploaded = upload(http)
+    job_id = http.post(BATCHES, json={"inputs": [ROW]}).json["id"]
+    if state is State.SUCCEEDED:
+        succeeded(gateway, job_id)
+    http.post(f"/v1/jobs/{job_id}/cancel")
+    kept = len(gateway.stored_files())
+
+    deleted = http.delete(f"/v1/jobs/{job_id}")
+
+    assert (deleted.status_code, kept, gateway.stored_files()) == (204, 2, [uploaded])
+
+
+def test_an_uploaded_file_stays_when_a_batch_of_it_is_deleted(gateway: Gateway, http: FlaskClient) -> None:
+    job_id = batch(http)
+    http.post(f"/v1/jobs/{job_id}/cancel")
+    again = http.post(f"/v1/jobs/{job_id}/retry").json["id"]
+    before = gateway.stored_files()
+
+    http.delete(f"/v1/jobs/{job_id}")
+
+    assert (len(before), gateway.stored_files()) == (1, before)
+    assert gateway.jobs.read_work(again)[0].file_id == before[0]  # type: ignore[union-attr]
+
+
+def test_a_retry_has_its_rows_whatever_becomes_of_the_batch_before_it(gateway: Gateway, http: FlaskClient) -> None:
+    first = http.post(BATCHES, json={"inputs": [ROW]}).json["id"]
+    http.post(f"/v1/jobs/{first}/cancel")
+    second = http.post(f"/v1/jobs/{first}/retry").json["id"]
+    http.delete(f"/v1/jobs/{first}")
+    http.post(f"/v1/jobs/{second}/cancel")
+
+    third = http.post(f"/v1/jobs/{second}/retry").json["id"]
+
+    work, _ = gateway.jobs.read_work(third)
+    assert isinstance(work, BatchWork)
+    assert json.loads(gateway.files.path(work.file_id).read_bytes()) == ROW
+    assert gateway.files.stat(work.file_id).sha256 == work.file_sha256
+    http.delete(f"/v1/jobs/{second}")
+    assert gateway.stored_files() == [work.file_id]
+
+
+def test_rows_whose_file_is_gone_are_no_reason_to_refuse_a_retry(gateway: Gateway, http: FlaskClient) -> None:
+    job_id = http.post(BATCHES, json={"inputs": [ROW]}).json["id"]
+    http.post(f"/v1/jobs/{job_id}/cancel")
+    gateway.files.delete(gateway.stored_files()[0])
+
+    assert http.post(f"/v1/jobs/{job_id}/retry").status_code == 202
+
+
+def test_a_retry_that_is_not_taken_leaves_no_copy_of_the_rows(gateway: Gateway, http: FlaskClient) -> None:
+    job_id = http.post(BATCHES, json={"inputs": [ROW]}).json["id"]
+    http.post(f"/v1/jobs/{job_id}/cancel")
+
+    answer = http.post(f"/v1/dead-letters/{job_id}/replay")
+
+    assert (answer.status_code, len(gateway.stored_files())) == (409, 1)
+
+
+class Late(MemoryJobs):
+    """Of two requests with one key neither sees the other before it writes."""
+
+    is_writing = False
+
+    def repeated(self, repeat: Repeat) -> str | None:
+        return super().repeated(repeat) if self.is_writing else None
+
+    def create(self, *args: Any, **kwargs: Any) -> Accepted:
+        self.is_writing = True
+        try:
+            return super().create(*args, **kwargs)
+        finally:
+            self.is_writing = False
+
+
+def test_of_two_that_are_sent_at_once_with_one_key_the_later_leaves_no_file(gateway: Gateway) -> None:
+    http = gateway.app(jobs=Late()).test_client()
+
+    first, again = [http.post(BATCHES, json={"inputs": [ROW]}, headers={"Idempotency-Key": "k"}) for _ in range(2)]
+
+    assert (again.json["id"], again.headers["Idempotency-Replayed"]) == (first.json["id"], "true")
+    assert gateway.stored_files() == [rows_file_id(first.json["id"])]
+
+
+def test_where_the_store_did_not_answer_the_rows_stay_for_the_job_that_may_be_there(gateway: Gateway) -> None:
+    jobs = MemoryJobs()
+    jobs.create = away  # type: ignore[method-assign]
+
+    answer = gateway.app(jobs=jobs).test_client().post(BATCHES, json={"inputs": [ROW]})
+
+    assert (answer.status_code, len(gateway.stored_files())) == (503, 1)
 
 
 # Its files

@@ -5,8 +5,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import redis
 
+from queuecast.adapters.ids import new_id
+from queuecast.config import Settings
 from queuecast.domain.errors import UnavailableError
+from queuecast.domain.work import rows_file_id
 from worker import reaper as module
 from worker.reaper import run
 
@@ -99,3 +103,23 @@ def test_whoever_is_told_to_stop_before_the_first_step_takes_none() -> None:
     run(office, office.stop, None)
 
     assert (len(office.steps), office.resigned) == (1, 1)
+
+
+@pytest.mark.redis
+def test_what_a_past_batch_was_given_as_rows_goes_with_its_folder_and_nothing_else_does(
+    tmp_path: Path, redis_url: str
+) -> None:
+    past, present, uploaded = (new_id("job") for _ in range(3))
+    for batch_id in (past, present):
+        (tmp_path / "batches" / batch_id).mkdir(parents=True)
+    for owner in (past, present, uploaded):
+        (tmp_path / "files" / rows_file_id(owner)).mkdir(parents=True)
+    with redis.Redis.from_url(redis_url) as client:
+        client.set(f"qc:gone:{past}", "")
+    reaper = module.Reaper(Settings(redis_url=redis_url, data_dir=tmp_path))
+
+    reaper.step()
+
+    assert {folder.name for folder in (tmp_path / "batches").iterdir()} == {present}
+    assert {folder.name for folder in (tmp_path / "files").iterdir()} == {rows_file_id(present), rows_file_id(uploaded)}
+    reaper.resign()
