@@ -1,10 +1,12 @@
 """`/v1/models/{m}/batches`: a file of rows in, a job out; and the files that such a job leaves."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 from flask import Blueprint, Response, request, send_file
+from werkzeug.datastructures import MIMEAccept
 
 from api.answers import Answer
 from api.bodies import BatchRequest, JobBody, Problem, SubmitHeaders
@@ -36,6 +38,7 @@ MEDIA_TYPES = {
     "parquet": "application/vnd.apache.parquet",
 }
 PIECE_BYTES = 256 * 1024
+_ONE_RANGE = re.compile(r"\s*bytes\s*=[^,]*$", re.IGNORECASE)
 
 
 def batches_blueprint(
@@ -145,7 +148,7 @@ class BatchResults:
         about = msgspec.json.decode(result)["file"]
         found_format = OutputFormat(about["format"])
         media_type = MEDIA_TYPES[found_format]
-        if "Accept" in request.headers and request.accept_mimetypes.quality(media_type) == 0:
+        if "Accept" in request.headers and not _accepts(media_type):
             raise NotAcceptableError(
                 f"Accept is {request.headers['Accept'][:80]!r}; the result of job {job.id} is {media_type}, the "
                 "output_format that was asked for"
@@ -154,6 +157,8 @@ class BatchResults:
         path = None if outcome is None else self._batches.result(job.id, outcome.attempt, found_format)
         if path is None or not path.is_file():
             raise GoneResultError(f"the file with the result of job {job.id} is not there any more")
+        if not _ONE_RANGE.match(request.headers.get("Range", "")):
+            request.environ.pop("HTTP_RANGE", None)  # ignored, as RFC 9110 14.2 wants it; Werkzeug answers 416
         return send_file(
             path.absolute(),
             mimetype=media_type,
@@ -179,6 +184,12 @@ class BatchResults:
             return
         for cut in plan.cuts:
             yield self._batches.bad_rows(job.id, plan.number, cut.index)
+
+
+def _accepts(media_type: str) -> bool:
+    """Whether `Accept` takes it with any parameters: `text/csv;charset=utf-8` is what there is."""
+    ranges = [(accepted.partition(";")[0].strip(), quality) for accepted, quality in request.accept_mimetypes]
+    return MIMEAccept(ranges).quality(media_type) > 0
 
 
 def _contents(paths: list[Path]) -> Iterator[bytes]:

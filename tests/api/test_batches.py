@@ -403,7 +403,18 @@ def test_where_the_store_did_not_answer_the_rows_stay_for_the_job_that_may_be_th
 # Its files
 
 
-@pytest.mark.parametrize("accept", [None, "text/csv", "*/*", "text/*", "application/json;q=0.1, text/csv"])
+@pytest.mark.parametrize(
+    "accept",
+    [
+        None,
+        "text/csv",
+        "*/*",
+        "text/*",
+        "application/json;q=0.1, text/csv",
+        "text/csv;charset=utf-8",
+        "text/csv; header=present; q=0.5, application/json",
+    ],
+)
 def test_the_result_is_the_file(gateway: Gateway, http: FlaskClient, accept: str | None) -> None:
     job_id = batch(http)
     succeeded(gateway, job_id)
@@ -424,7 +435,13 @@ def test_the_job_says_what_the_result_came_to(gateway: Gateway, http: FlaskClien
 
 @pytest.mark.parametrize(
     ("wanted", "part"),
-    [("bytes=0-3", RESULT[:4]), ("bytes=15-", RESULT[15:]), ("bytes=-4", RESULT[-4:]), ("bytes=4-1000", RESULT[4:])],
+    [
+        ("bytes=0-3", RESULT[:4]),
+        ("Bytes=0-3", RESULT[:4]),
+        ("bytes=15-", RESULT[15:]),
+        ("bytes=-4", RESULT[-4:]),
+        ("bytes=4-1000", RESULT[4:]),
+    ],
 )
 def test_a_part_of_the_result_can_be_asked_for(gateway: Gateway, http: FlaskClient, wanted: str, part: bytes) -> None:
     job_id = batch(http)
@@ -434,6 +451,18 @@ def test_a_part_of_the_result_can_be_asked_for(gateway: Gateway, http: FlaskClie
 
     assert (answer.status_code, answer.data) == (206, part)
     assert answer.headers["Content-Range"].endswith(f"/{len(RESULT)}")
+
+
+@pytest.mark.parametrize("wanted", ["rows=1-2", "bytes=0-1,4-5", "bytes", ""])
+def test_a_range_of_another_unit_or_of_several_parts_is_ignored(
+    gateway: Gateway, http: FlaskClient, wanted: str
+) -> None:
+    job_id = batch(http)
+    succeeded(gateway, job_id)
+
+    answer = http.get(f"/v1/jobs/{job_id}/result", headers={"Range": wanted})
+
+    assert (answer.status_code, answer.data) == (200, RESULT)
 
 
 @pytest.mark.parametrize("headers", [{}, {"Range": "bytes=1-"}])
@@ -484,7 +513,7 @@ def test_a_caller_who_has_the_file_gets_no_bytes(gateway: Gateway, http: FlaskCl
     assert (answer.status_code, answer.data) == (304, b"")
 
 
-@pytest.mark.parametrize("accept", ["application/json", "text/csv;q=0", "image/*"])
+@pytest.mark.parametrize("accept", ["application/json", "text/csv;q=0", "text/csv;header=present;q=0", "image/*"])
 def test_a_caller_who_accepts_another_format_only_hears_what_there_is(
     gateway: Gateway, http: FlaskClient, accept: str
 ) -> None:
