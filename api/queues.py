@@ -14,8 +14,6 @@ from api.submission import MEMORY_LIMIT, Submission
 from queuecast.domain.lane import kind_of
 from queuecast.ports import Clock, FileStore, JobStore, Lanes
 
-LETTERS_COUNTED = 1000
-
 
 def queues_blueprint(
     jobs: JobStore,
@@ -61,8 +59,7 @@ def queues_blueprint(
             "waiters": replace(limits["waiters"], used=waiters()),
             "files": replace(limits["files"], used=files.size_bytes()),
         }
-        letters = len(jobs.dead_letters(None, LETTERS_COUNTED).jobs)
-        return json_response(QueuesBody(found, standing, letters))
+        return json_response(QueuesBody(found, standing, jobs.count_dead_letters(now)))
 
     @blueprint.get("/dead-letters")
     @documents.route(tag="queues", query=LetterQuery, answers={200: JobList, 422: Problem, 503: Problem})

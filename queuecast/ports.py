@@ -141,6 +141,9 @@ class JobStore(Protocol):
     def dead_letters(self, cursor: str | None, limit: int) -> JobPage:
         """Failed jobs whose attempts were used up, newest first."""
 
+    def count_dead_letters(self, now: float) -> int:
+        """Those that are kept beyond `now`."""
+
     def changes(self) -> Iterator[list[Change]]:
         """Jobs whose record was replaced, as it happens, until closed: those that one message names together.
 

@@ -206,6 +206,9 @@ class MemoryJobs:
         more = len(self._letters) > start + limit
         return JobPage([self.read(job_id) for job_id in ids], str(start + limit) if more else None)
 
+    def count_dead_letters(self, now: float) -> int:
+        return sum((self.read(job_id).delete_at or now) > now for job_id in self._letters)
+
     def changes(self) -> Iterator[list[Change]]:
         mine: queue.SimpleQueue[Change] = queue.SimpleQueue()
         with self.lock:

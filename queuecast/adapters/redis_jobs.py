@@ -267,6 +267,9 @@ class RedisJobs:
             self._call(self._redis.zrem, DEAD, *past)
         return JobPage(found, str(start + limit - len(past)) if len(ids) > limit else None)
 
+    def count_dead_letters(self, now: float) -> int:
+        return int(self._call(self._redis.zcount, DEAD, f"({now}", "+inf"))
+
     def changes(self) -> Iterator[list[Change]]:
         while True:
             try:

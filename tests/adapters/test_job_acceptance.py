@@ -315,6 +315,16 @@ def test_a_page_of_dead_letters_says_whether_there_are_more(
     assert (jobs.dead_letters(None, limit).next_cursor is not None) is has_more
 
 
+def test_dead_letters_are_counted_until_they_are_past_their_time(jobs: JobStore, lanes: Lanes) -> None:
+    made = letters(jobs, lanes, 3)
+    ends = [letter.delete_at or 0.0 for letter in made]
+
+    counts = [jobs.count_dead_letters(now) for now in (NOW, int(max(ends)))]
+    jobs.delete(made[0].id)
+
+    assert (counts, jobs.count_dead_letters(NOW)) == ([3, 0], 2)
+
+
 def test_a_deleted_dead_letter_leaves_the_list(jobs: JobStore, lanes: Lanes) -> None:
     first, second = letters(jobs, lanes, 2)
 

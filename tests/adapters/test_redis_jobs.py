@@ -54,6 +54,7 @@ CALLS: dict[str, Callable[[redis.Redis], Any]] = {
     "overdue": lambda client: RedisJobs(client).overdue(NOW),
     "page": lambda client: RedisJobs(client).page(JobFilter(), None, 10),
     "dead_letters": lambda client: RedisJobs(client).dead_letters(None, 10),
+    "count_dead_letters": lambda client: RedisJobs(client).count_dead_letters(NOW),
     "memory": lambda client: RedisJobs(client).memory(),
     "ping": lambda client: RedisJobs(client).ping(),
     "lanes.reserve": lambda client: RedisLanes(client).reserve("training", "host", 1, answers_bell=True),

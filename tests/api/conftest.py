@@ -156,7 +156,7 @@ class AwayJobs(MemoryJobs):
     """A store that cannot be reached."""
 
     create = repeated = read = read_with_result = read_work = page = replace = delete = dead_letters = away
-    read_many_with_results = memory = ping = away
+    read_many_with_results = count_dead_letters = memory = ping = away
 
 
 class AwayLanes(MemoryLanes):
