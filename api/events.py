@@ -10,7 +10,7 @@ import msgspec
 from flask import Response
 
 from api.estimates import Places
-from api.responses import error_problem, job_body
+from api.responses import bodiless, error_problem, job_body
 from api.turnstile import Turnstile
 from api.waiting import Waiting, Watch, next_look_s
 from queuecast.domain.errors import QueuecastError
@@ -38,7 +38,7 @@ def event_stream(waiting: Waiting, places: Places, job_id: str, last_event_id: s
     is_seen = last_event_id == str(job.revision)
     if job.is_final and is_seen:
         watch.close()
-        return Response(status=204)
+        return bodiless(204)
     stream = _Stream(watch, waiting.turnstile, places, job, is_seen=is_seen)
     return Response(stream, mimetype="text/event-stream", headers=HEADERS)
 

@@ -11,7 +11,7 @@ from api.answers import Answer
 from api.bodies import FileBody, Problem, UploadForm
 from api.documents import Documents
 from api.requests import require_length, require_plain
-from api.responses import file_body, json_response
+from api.responses import bodiless, file_body, json_response
 from queuecast.domain.errors import Finding, InvalidInputError, MalformedError, UnsupportedMediaError
 from queuecast.ports import FileStore, IncomingFile, StoredFile
 
@@ -121,7 +121,7 @@ def files_blueprint(files: FileStore, uploads: Uploads, documents: Documents) ->
     def delete(file_id: str) -> Response:
         """Delete a file"""
         files.delete(file_id)
-        return Response(status=204)
+        return bodiless(204)
 
     return blueprint
 

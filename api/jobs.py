@@ -11,7 +11,7 @@ from api.documents import Documents
 from api.estimates import RETRY_AFTER_S, Places
 from api.events import event_stream
 from api.requests import converted, preferred_wait_s, present_request
-from api.responses import accepted, failure_problem, job_body, json_response, problem_response, revision_tag
+from api.responses import accepted, bodiless, failure_problem, job_body, json_response, problem_response, revision_tag
 from api.submission import Submission, Submitted
 from api.waiting import Waiting, Watch
 from queuecast.domain.errors import Finding, InvalidInputError, UnavailableError, WaitersFullError
@@ -80,7 +80,7 @@ def jobs_blueprint(
             job, result = waiting.until(job_id, is_awaited, wait_s)
         else:
             job, result = waiting.until_final(job_id, wait_s)
-        response = _present(job, result) if is_news(job) else Response(status=304, headers={"ETag": revision_tag(job)})
+        response = _present(job, result) if is_news(job) else bodiless(304, {"ETag": revision_tag(job)})
         if wait_s is not None:
             response.headers["Preference-Applied"] = f"wait={wait_s:g}"
         return response
@@ -187,7 +187,7 @@ def jobs_blueprint(
         Its record, rows and result are gone at once; its id answers 410 for as long as it would have been kept.
         """
         submission.delete(job_id)
-        return Response(status=204)
+        return bodiless(204)
 
     @blueprint.get("")
     @documents.route(tag="jobs", query=JobQuery, answers={200: JobList, 422: Problem, 503: Problem})

@@ -63,6 +63,13 @@ def json_response(body: Any, status: int = 200, headers: dict[str, str] | None =
     return Answer(body, status, headers or {})
 
 
+def bodiless(status: int, headers: dict[str, str] | None = None) -> Response:
+    """204 or 304. Flask would call the body that is not there text/html."""
+    response = Response(status=status, headers=headers)
+    del response.headers["Content-Type"]
+    return response
+
+
 def error_response(error: errors.QueuecastError) -> Response:
     status, title = _status(error)
     return problem_response(error.code, title, status, error.detail, error.findings)

@@ -211,7 +211,7 @@ class Submission:
             max_attempts=self._rules.max_attempts,
             lane=lane_of(kind, ref, work, terms.priority),
             priority=terms.priority,
-            timeout_s=most_s if terms.timeout_s is None else terms.timeout_s,
+            timeout_s=float(most_s if terms.timeout_s is None else terms.timeout_s),  # as it is read back
             expires_at=None if terms.expires_in_s is None else now + terms.expires_in_s,
             metadata=terms.metadata,
             **accepted_at(now),

@@ -28,7 +28,7 @@ PREDICTIONS = "/v1/models/titanic/predictions"
 RULES = JobRules(
     retention_s=3600.0,
     max_attempts=3,
-    timeouts_s={JobType.PREDICTION: 300.0, JobType.TRAINING: 7200.0, JobType.IMPORT: 7200.0, JobType.BATCH: 86400.0},
+    timeouts_s={JobType.PREDICTION: 300, JobType.TRAINING: 7200, JobType.IMPORT: 7200, JobType.BATCH: 86400},
 )
 COLUMNS = (
     Column("age", ColumnType.NUMBER, True, "float64"),

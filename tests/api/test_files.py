@@ -39,6 +39,7 @@ def test_a_file_is_read_and_deleted_by_its_id(gateway: Gateway, http: FlaskClien
 
     assert (read.status_code, read.json) == (200, stored)
     assert (deleted.status_code, again.status_code, again.json["code"]) == (204, 404, "unknown_file")
+    assert "Content-Type" not in deleted.headers
     assert gateway.stored_files() == []
 
 

@@ -396,7 +396,7 @@ def test_who_has_seen_the_end_is_told_not_to_come_again(gateway: Gateway, http: 
 
     answer = http.get(f"/v1/jobs/{job_id}/events", headers={"Last-Event-ID": "3"})
 
-    assert (answer.status_code, answer.data) == (204, b"")
+    assert (answer.status_code, answer.data, "Content-Type" in answer.headers) == (204, b"", False)
 
 
 @pytest.mark.parametrize("seen", ["1", "9", "x", ""])

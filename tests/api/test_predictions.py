@@ -147,8 +147,13 @@ def test_a_run_may_be_given_less_time_than_the_setting_and_no_more(
         assert f"found {most_s + more_s:g} s, expected at most {most_s} s" in finding["detail"]
 
 
-def test_a_run_has_the_time_of_the_setting_when_nothing_is_said(http: FlaskClient) -> None:
-    assert http.post(PREDICTIONS, json={"inputs": [ROW]}).json["timeout_s"] == 300
+def test_a_run_has_the_time_of_the_setting_when_nothing_is_said_and_every_answer_writes_it_alike(
+    http: FlaskClient,
+) -> None:
+    submitted = http.post(PREDICTIONS, json={"inputs": [ROW]})
+    read = http.get(submitted.headers["Location"])
+
+    assert ['"timeout_s":300.0,' in answer.text for answer in (submitted, read)] == [True, True]
 
 
 @pytest.mark.parametrize("name", ["timeout_s", "expires_in_s"])
