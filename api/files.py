@@ -10,6 +10,7 @@ from werkzeug.exceptions import ClientDisconnected
 from api.answers import Answer
 from api.bodies import FileBody, Problem, UploadForm
 from api.documents import Documents
+from api.misfits import misfit_words
 from api.requests import require_length, require_plain
 from api.responses import bodiless, file_body, json_response
 from queuecast.domain.errors import Finding, InvalidInputError, MalformedError, UnsupportedMediaError
@@ -163,5 +164,6 @@ def decoded_field(kind: type[Any], text: str, name: str) -> Any:
     try:
         return msgspec.json.decode(text, type=kind)
     except msgspec.MsgspecError as error:
-        detail = f"the field {name!r} does not fit: {error}"
+        words = misfit_words(error, kind, text.encode()) if isinstance(error, msgspec.ValidationError) else error
+        detail = f"the field {name!r} does not fit: {words}"
         raise InvalidInputError(detail, (Finding(f"/{name}", "invalid", detail),)) from None

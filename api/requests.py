@@ -7,13 +7,13 @@ and walked by `Signature.findings`, which knows all the places and the words.
 import hashlib
 import json
 import math
-import re
 from functools import lru_cache
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 from flask import Request, request
 
+from api.misfits import misfit, unreadable
 from queuecast.domain.errors import (
     Finding,
     InvalidInputError,
@@ -32,7 +32,6 @@ MAX_DEPTH = 32
 MAX_DIGITS = 400  # a float has at most 309 before its point
 MAX_GENERATION_DIGITS = 18
 MAX_KEY_CHARS = 255
-_PATH = re.compile(r" - at `(?:key in )?\$(?P<path>.*)`$")
 _TYPES: dict[ColumnType, Any] = {
     ColumnType.NUMBER: float,
     ColumnType.INTEGER: Annotated[int, msgspec.Meta(ge=INT64_MIN, le=INT64_MAX)],
@@ -83,9 +82,9 @@ def decoded(kind: type[T], data: bytes) -> T:
     try:
         return msgspec.json.decode(data, type=kind)
     except msgspec.ValidationError as error:
-        raise _invalid(error) from None
+        raise misfit(error, kind, data) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise MalformedError(f"the body is not JSON in UTF-8: {error}") from None
+        raise unreadable(error, data) from None
     except RecursionError:
         raise MalformedError("the body is nested too deeply") from None
 
@@ -95,16 +94,7 @@ def converted(kind: type[T], values: dict[str, str]) -> T:
     try:
         return msgspec.convert(values, kind, strict=False)
     except msgspec.ValidationError as error:
-        raise _invalid(error) from None
-
-
-def _invalid(error: msgspec.ValidationError, within: str = "") -> InvalidInputError:
-    """within: the pointer to what was decoded."""
-    found = _PATH.search(str(error))
-    path = found["path"].partition("[...]")[0] if found else ""  # within a free object it says no more
-    pointer = re.sub(r"\[(\d+)\]|\.", lambda part: "/" + (part[1] or ""), path)
-    detail = _PATH.sub("", str(error))
-    return InvalidInputError(detail, (Finding(within + pointer, "invalid", detail),))
+        raise misfit(error, kind) from None
 
 
 def require_rows(signature: Signature, rows: bytes, max_rows: int) -> int:
@@ -118,7 +108,7 @@ def require_rows(signature: Signature, rows: bytes, max_rows: int) -> int:
     except msgspec.ValidationError as error:
         raise _misfits(signature, rows, error) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:  # `inputs` was passed over unread before
-        raise MalformedError(f"the rows are not JSON in UTF-8: {error}") from None
+        raise unreadable(error, rows, "inputs") from None
     except RecursionError:
         raise MalformedError("the rows are nested too deeply") from None
     if not is_compiled:
@@ -141,7 +131,7 @@ def _misfits(signature: Signature, rows: bytes, error: msgspec.ValidationError) 
     parsed = _parsed(rows)
     findings = signature.findings(parsed) if isinstance(parsed, list) else ()
     # Both say the same of every row (a test holds them to it), but for a column that is there twice.
-    return _misfit(findings) if findings else _invalid(error, "/inputs")
+    return _misfit(findings) if findings else misfit(error, within="/inputs")
 
 
 def _misfit(findings: tuple[Finding, ...]) -> InvalidInputError:

@@ -95,9 +95,10 @@ class Submission:
     def _aliased(self, model: str, alias: str) -> int:
         aliases = self._aliases.read(model).versions
         if alias not in aliases:
-            self._models.versions(model)  # an unknown model is the better answer
+            versions = self._models.versions(model)  # an unknown model is the better answer
             known = ", ".join(sorted(aliases)) or "none"
-            raise UnknownAliasError(f"model {model} has no alias {alias[:80]!r}; it has {known}")
+            hint = f"; version {alias} is named by a number, without quotes" if alias in map(str, versions) else ""
+            raise UnknownAliasError(f"model {model} has no alias {alias[:80]!r}; it has {known}{hint}")
         return aliases[alias]
 
     def repeated(self, repeat: Repeat | None) -> Submitted | None:

@@ -93,6 +93,49 @@ def test_what_does_not_fit_is_a_422_that_points_at_it_and_leaves_nothing(
     assert (gateway.recorded(), gateway.bells.rung) == ([], [])
 
 
+TOLD = {
+    "enum": (body()[:-1] + b', "method": "predictt"}', "found 'predictt', expected one of predict, predict_proba, dec"),
+    "unknown field": (
+        body()[:-1] + b', "methd": "predict"}',
+        "found an unknown field 'methd', expected no others than",
+    ),
+    "one row for a list": (b'{"inputs": {"age": 1}}', 'expected a list of rows; rows belong into a list: {"inputs": ['),
+    "a row by itself": (b'{"age": 1, "sex": "male"}', 'rows belong into a list: {"inputs": [{...}]}'),
+    "a list by itself": (b'[{"age": 1}]', 'rows belong into a list: {"inputs": [{...}]}'),
+    "nothing in it": (b"{}", 'rows belong into a list: {"inputs": [{...}]}'),
+    "a quoted version": (body()[:-1] + b', "version": "1"}', "version 1 is named by a number, without quotes"),
+    "no version": (body()[:-1] + b', "version": "7"}', "no alias '7'; it has champion"),
+    "NaN": (with_value("age", "NaN"), "has NaN near byte 20, which JSON has not; send null for a missing value"),
+    "nan": (with_value("age", "nan"), "has nan near byte"),
+    "Infinity": (with_value("age", "-Infinity"), "has -Infinity near byte"),
+    "empty": (b"", "the body is empty, expected JSON"),
+    "blank": (b" \n", "the body is empty, expected JSON"),
+    "a row that is no JSON further on": (b'{"age": 1, "sex": nan', "found an unknown field 'age'"),
+    "a row that is no text further on": (b'{"age": 1, "sex\xff": 1}', "found an unknown field 'age'"),
+    "a word in quotes": (b'{"inputs": ["nan" x', "is not JSON in UTF-8"),
+}
+
+
+@pytest.mark.parametrize(("data", "words"), TOLD.values(), ids=TOLD)
+def test_a_refusal_says_what_to_send_instead(http: FlaskClient, data: bytes, words: str) -> None:
+    answer = http.post(PREDICTIONS, data=data, headers=JSON, environ_overrides={"CONTENT_LENGTH": str(len(data))})
+
+    assert words in answer.json["detail"]
+
+
+def test_the_same_is_said_of_every_other_request(http: FlaskClient) -> None:
+    batch, training, listing = (
+        http.post("/v1/models/titanic/batches", json={"age": 1}).json["detail"],
+        http.post("/v1/models/titanic/trainings", json={"fil_id": "x"}).json["detail"],
+        http.get("/v1/jobs?state=done").json["detail"],
+    )
+
+    assert batch.startswith("found an unknown field 'age'")
+    assert batch.endswith('rows belong into a list: {"inputs": [{...}]}')
+    assert training.startswith("found an unknown field 'fil_id', expected no others than file_id, target, params")
+    assert listing == "found 'done', expected one of queued, running, canceling, canceled, expired, succeeded, failed"
+
+
 def test_one_row_more_than_the_limit_points_to_batches(gateway: Gateway, http: FlaskClient) -> None:
     allowed = http.post(PREDICTIONS, json={"inputs": [ROW] * 50})
     refused = http.post(PREDICTIONS, json={"inputs": [ROW] * 51})
