@@ -6,8 +6,8 @@ from functools import lru_cache
 from typing import Any
 
 import msgspec
-from flask import Response, has_request_context, request
-from werkzeug.exceptions import HTTPException
+from flask import Response, current_app, has_request_context, request
+from werkzeug.exceptions import HTTPException, NotFound
 
 from api import bodies
 from api.answers import Answer
@@ -89,11 +89,19 @@ def http_error_response(error: HTTPException) -> Response:
     """Flask's own refusals (no such route, method not allowed, body cut short) in the same form."""
     status = error.code or 500
     code = (error.name or "error").lower().replace(" ", "_")
-    response = problem_response(code, error.name or "Error", status, error.description or "")
+    detail = _nothing_there(request.path) if isinstance(error, NotFound) else error.description or ""
+    response = problem_response(code, error.name or "Error", status, detail)
     if status in (405, 416):
         kept = ("Allow", "Content-Range")
         response.headers.update({key: value for key, value in error.get_headers() if key in kept})
     return response
+
+
+def _nothing_there(path: str) -> str:
+    without = path.rstrip("/")
+    is_slash_to_blame = without not in ("", path) and current_app.url_map.bind("").test(without, request.method)
+    hint = "without the slash at its end there is" if is_slash_to_blame else "/docs shows what there is"
+    return f"there is nothing at {path[:80]!r}; {hint}"
 
 
 def problem_response(

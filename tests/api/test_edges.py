@@ -142,6 +142,28 @@ def test_a_repeated_column_whose_first_value_does_not_fit_is_pointed_at(
     assert (answer.status_code, [error["pointer"] for error in answer.json["errors"]]) == (422, pointers)
 
 
+# Paths
+
+
+@pytest.mark.parametrize(
+    ("path", "hint"),
+    [
+        ("/", "there is nothing at '/'; /docs shows what there is"),
+        ("/v1/modles", "/docs shows what there is"),
+        ("/v1/modles/", "/docs shows what there is"),
+        ("/v1/models/", "there is nothing at '/v1/models/'; without the slash at its end there is"),
+        ("/v1/models/titanic/", "without the slash at its end there is"),
+        ("/v1/jobs/", "without the slash at its end there is"),
+        ("/ü" + "x" * 1000, "/docs shows what there is"),
+    ],
+)
+def test_a_path_that_leads_nowhere_says_where_to_look(http: FlaskClient, path: str, hint: str) -> None:
+    answer = http.get(path)
+
+    assert (answer.status_code, answer.json["code"]) == (404, "not_found")
+    assert answer.json["detail"].endswith(hint)
+
+
 # Depths and lengths
 
 
