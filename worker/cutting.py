@@ -6,7 +6,9 @@ The cutting is one pass over the file that keeps nothing of it. Rows are counted
 
 import csv
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -78,16 +80,39 @@ def source_names(names: list[str], signature: Signature, others: Sequence[str] =
     return in_order
 
 
+def line_keys(path: Path, signature: Signature, others: Sequence[str] = ()) -> list[str]:
+    """The key of an NDJSON object for each column of the signature, and none where the rows are lists.
+
+    The first line decides only for an estimator that was fitted without names. For any other a line may lack what the
+    line before it has, and is then a bad row of its own.
+    """
+    if signature.layout is Layout.FRAME:
+        return [column.name for column in signature.columns]
+    names = header(path, FileFormat.NDJSON)
+    if not names and others:
+        raise InvalidInputError(f"the rows are lists without names, so there is no column {others[0]!r}")
+    return source_names([*names, *(each for each in others if each not in names)], signature, others) if names else []
+
+
 def require_columns(path: Path, fmt: FileFormat, signature: Signature, id_column: str | None = None) -> None:
     """Raises InvalidInputError that says which column the file lacks, or has in a type that cannot be read."""
-    names = header(path, fmt)
-    if fmt is FileFormat.NDJSON and not names and signature.layout is Layout.ARRAY:
-        if id_column is not None:
-            raise InvalidInputError(f"the rows are lists without names, so there is no column {id_column!r}")
+    others = [id_column] if id_column is not None else []
+    if fmt is FileFormat.NDJSON:
+        _require_keys(path, [*line_keys(path, signature, others), *others])
         return
-    sources = source_names(names, signature, [id_column] if id_column is not None else [])
+    sources = source_names(header(path, fmt), signature, others)
     if fmt is FileFormat.PARQUET:
         require_types(path, dict(zip(sources, signature.columns, strict=True)), id_column)
+
+
+def _require_keys(path: Path, wanted: list[str]) -> None:
+    """Refuses a file whose first rows all lack a key: most likely every row does."""
+    seen: dict[str, None] = {}
+    for row in _first_rows(path):
+        seen |= dict.fromkeys(row) if isinstance(row, dict) else {}
+        if seen.keys() >= set(wanted):
+            return
+    raise _lacks(next(name for name in wanted if name not in seen), list(seen))
 
 
 def _csv_header_place(path: Path) -> tuple[int, int]:
@@ -109,22 +134,26 @@ def _csv_header(path: Path) -> list[str]:
 
 
 def _first_keys(path: Path) -> list[str]:
+    row = next(_first_rows(path))
+    return list(row) if isinstance(row, dict) else []
+
+
+def _first_rows(path: Path) -> Iterator[dict[str, Any] | list[Any]]:
+    """Those of the first lines that are rows. Raises InvalidInputError where none is."""
+    has_any = False
     with path.open("rb") as file:
         if file.read(len(BYTE_ORDER_MARK)) != BYTE_ORDER_MARK:
             file.seek(0)
-        for _ in range(_TRIED_LINES):
-            line = file.readline(2**23)
-            if not line:
-                break
+        for line in islice(iter(lambda: file.readline(2**23), b""), _TRIED_LINES):
             try:
                 row = msgspec.json.decode(line)
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                 continue
-            if isinstance(row, list):
-                return []
-            if isinstance(row, dict):
-                return list(row)
-    raise InvalidInputError(f"none of the file's first {_TRIED_LINES} lines is a JSON object; expected one a line")
+            if isinstance(row, dict | list):
+                has_any = True
+                yield row
+    if not has_any:
+        raise InvalidInputError(f"none of the file's first {_TRIED_LINES} lines is a JSON object; expected one a line")
 
 
 def _byte_cuts(path: Path, fmt: FileFormat, max_rows: int, max_bytes: int) -> Iterator[tuple[int, int, int, int]]:

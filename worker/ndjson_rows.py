@@ -16,7 +16,6 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
-from queuecast.domain.batch import FileFormat
 from queuecast.domain.plan import Cut
 from queuecast.domain.signature import (
     INT64_MAX,
@@ -28,10 +27,12 @@ from queuecast.domain.signature import (
     column_findings,
 )
 from worker.columns import ARROW_TYPES, checked
-from worker.cutting import header, source_names
+from worker.cutting import line_keys
 from worker.rows import BadRow, Rows
 
 MAX_DIGITS = 400  # a float has at most 309 before its point
+_NEWLINE, _RETURN = 10, 13
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _TYPES: dict[ColumnType, Any] = {
     ColumnType.NUMBER: float,
     ColumnType.INTEGER: Annotated[int, msgspec.Meta(ge=INT64_MIN, le=INT64_MAX)],
@@ -42,9 +43,7 @@ _TYPES: dict[ColumnType, Any] = {
 
 def read_ndjson_rows(path: Path, signature: Signature, cut: Cut, others: Sequence[str] = ()) -> Rows:
     """others: keys that are wanted as they are (`_loose_array`)."""
-    names = header(path, FileFormat.NDJSON)
-    has_lists = not names and signature.layout is Layout.ARRAY
-    sources = () if has_lists else tuple(source_names(names, signature, others))
+    sources = tuple(line_keys(path, signature, others))
     decoder = _decoder(signature, sources, tuple(others))
     with path.open("rb") as file:
         file.seek(cut.start)
@@ -80,12 +79,13 @@ def _decoder(signature: Signature, sources: tuple[str, ...], others: tuple[str, 
 def _decoded(
     decoder: msgspec.json.Decoder[Any], signature: Signature, sources: tuple[str, ...], data: bytes, cut: Cut
 ) -> tuple[list[Any], list[BadRow]]:
-    try:
-        rows = decoder.decode_lines(data)
-        if len(rows) == cut.n_rows:
-            return rows, []
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        pass
+    if _has_a_row_a_line(data, cut.n_rows, b"{}" if sources else b"[]"):
+        try:
+            rows = decoder.decode_lines(data)
+            if len(rows) == cut.n_rows:
+                return rows, []
+        except _UNREADABLE:
+            pass
     rows, broken = [], []
     lines = [line for line in data.split(b"\n") if line not in (b"", b"\r")]
     for number, line in enumerate(lines, start=cut.first_row):
@@ -93,9 +93,26 @@ def _decoded(
             rows.append(decoder.decode(line))
         except msgspec.ValidationError as error:
             broken.append(_misfit(signature, sources, line, number, str(error)))
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        except _UNREADABLE as error:
             broken.append(BadRow(number, None, "malformed", f"the line is not JSON in UTF-8: {error}"))
     return rows, broken
+
+
+def _has_a_row_a_line(data: bytes, n_rows: int, brackets: bytes) -> bool:
+    """Whether every line but the first begins as a row does and every one but the last ends so.
+
+    Then no row reaches over lines, for within one a closing bracket is never followed by an opening one; and when there
+    are as many rows as lines, none has two. The decoder itself sees no lines: it takes `{}{}` for two.
+    """
+    found = np.frombuffer(data, np.uint8)
+    breaks = np.flatnonzero(found == _NEWLINE)
+    breaks = breaks[:-1] if len(breaks) and breaks[-1] == len(found) - 1 else breaks
+    if len(breaks) != n_rows - 1:
+        return False
+    before = found[breaks - 1]
+    if len(breaks) and before[0] == _RETURN:
+        before = np.where(before == _RETURN, found[breaks - 2], before)
+    return bool((before == brackets[1]).all() and (found[breaks + 1] == brackets[0]).all())
 
 
 def _misfit(signature: Signature, sources: tuple[str, ...], line: bytes, number: int, error: str) -> BadRow:

@@ -57,6 +57,7 @@ class RecordScan:
             self._require_utf8(block, offset)
             data = np.frombuffer(block, np.uint8)
             offsets = self._ends(block, data) + 1
+            self._before = int(data[-1])
             starts = np.concatenate(([record_start - offset], offsets))
             lengths = np.diff(starts)
             is_blank = lengths == 1
@@ -73,7 +74,8 @@ class RecordScan:
         if self._is_inside:
             raise InvalidInputError(f"the quote opened in row {self._next_row} of the file is never closed")
         if offset > record_start:
-            yield Ends(np.array([offset]), np.array([False]))
+            is_blank = offset - record_start == 1 and self._before == _RETURN  # half of the \r\n of a file that was cut
+            yield Ends(np.array([offset]), np.array([is_blank]))
 
     def _block(self) -> bytes:
         block = self._file.read(self._block_bytes)
@@ -102,7 +104,6 @@ class RecordScan:
         else:
             ends = ends[:0] if was_inside else ends
             self._just_closed = False
-        self._before = int(data[-1])
         return ends
 
     def _real_quotes(self, data: Any, quotes: Any) -> Any:

@@ -268,6 +268,32 @@ def test_a_model_without_names_takes_its_own_names_or_the_order(tmp_path: Path, 
     require_columns(_written(tmp_path, names + b"\n1,2,3\n"), CSV, ARRAY, "id")
 
 
+@pytest.mark.parametrize(
+    "data",
+    [b'{"age": 1}\n{"age": 1, "sex": "f", "ticket": 7}\n', b'{"ticket": 1, "age": 1}\n\n{"sex": "f"}\n'],
+    ids=["second", "spread"],
+)
+def test_a_column_that_only_the_first_line_lacks_is_in_the_file(tmp_path: Path, data: bytes) -> None:
+    require_columns(_written(tmp_path, data), NDJSON, TWO, "ticket")
+
+
+@pytest.mark.parametrize("at", [99, 100])
+def test_a_column_that_none_of_the_first_hundred_lines_has_is_not_in_the_file(tmp_path: Path, at: int) -> None:
+    lines = [b'{"age": 1, "sex": "f"}'] * at + [b'{"age": 1, "sex": "f", "ticket": 7}']
+    path = _written(tmp_path, b"\n".join(lines))
+
+    if at < 100:
+        require_columns(path, NDJSON, TWO, "ticket")
+    else:
+        with pytest.raises(InvalidInputError, match="lacks the column 'ticket'; it has age, sex"):
+            require_columns(path, NDJSON, TWO, "ticket")
+
+
+def test_rows_that_are_lists_have_no_id_column(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInputError, match="lists without names, so there is no column 'id'"):
+        require_columns(_written(tmp_path, b"[1, 2]\n"), NDJSON, ARRAY, "id")
+
+
 def test_a_model_without_names_refuses_another_number_of_columns(tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match=r"has 3 feature columns, expected 2 .* or the names x0, x1"):
         require_columns(_written(tmp_path, b"height,width,depth\n1,2,3\n"), CSV, ARRAY)

@@ -325,12 +325,52 @@ def test_a_cut_of_another_file_is_refused(tmp_path: Path) -> None:
         (CSV, b"id,x0\n007,1\nNA,2\n,3\n4,bad\n5,5\n", ["007", "NA", None, "5"]),
         (NDJSON, b'{"id": 7, "x0": 1}\n{"id": 8, "x0": "bad"}\n{"x0": 2}\n', [7, None]),
         (NDJSON, b'{"id": 7, "x0": 1}\n{"id": "b", "x0": 2}\n{"id": [1], "x0": 2}\n', ["7", "b", "[1]"]),
+        (NDJSON, b'{"x0": 1}\n{"id": "b", "x0": 2}\n', [None, "b"]),
     ],
 )
 def test_ids_are_those_of_the_good_rows(tmp_path: Path, fmt: FileFormat, data: bytes, ids: list[Any]) -> None:
     signature = Signature(Layout.FRAME, (Column("x0", NUMBER, nullable=False, dtype="float64"),), (Method.PREDICT,))
 
     assert _read(tmp_path, fmt, data, signature, "id").ids.to_pylist() == ids
+
+
+# Lines
+
+
+@pytest.mark.parametrize(
+    ("lines", "good", "bad"),
+    [
+        (["{a}", "{b}{c}", "   ", "{d}"], [1, 4], [2, 3]),
+        (["{a}{b}", "   "], [], [1, 2]),
+        (["{a}", '{"x":', "1}", "{b}{c}{d}"], [1], [2, 3, 4]),
+        (["{a}", '{"x": 1, "z": [{}', "{}]}", "{b}{c}"], [1], [2, 3, 4]),
+        (["{a}", " {b}", "{c} ", "", "{d}\r"], [1, 2, 3, 4], []),
+        (["{a}", "{b}", "\r"], [1, 2], []),
+        (["{a}\r", "\r", "{b}\r", "{c}\r"], [1, 2, 3], []),
+    ],
+)
+def test_a_row_of_ndjson_is_a_line_whatever_stands_in_it(
+    tmp_path: Path, lines: list[str], good: list[int], bad: list[int]
+) -> None:
+    signature = Signature(Layout.FRAME, (Column("x", NUMBER, nullable=False, dtype="float64"),), (Method.PREDICT,))
+    data = "\n".join(lines)
+    for index, letter in enumerate("abcd"):
+        data = data.replace(f"{{{letter}}}", f'{{"x": {index}}}')
+
+    part = _read(tmp_path, NDJSON, data.encode(), signature)
+
+    assert part.row_numbers.tolist() == good
+    assert [each.row for each in part.bad] == bad
+    assert len(part.frame) == len(good)
+
+
+@pytest.mark.parametrize("line", ["[1, 2][3, 4]", "[1,", "   "])
+def test_a_line_without_one_list_is_a_bad_row(tmp_path: Path, line: str) -> None:
+    data = f"[1, 2]\n{line}\n[5, 6]\n".encode()
+
+    part = _read(tmp_path, NDJSON, data, _array("float64"))
+
+    assert ([bad.row for bad in part.bad], part.row_numbers.tolist()) == ([2], [1, 3])
 
 
 # Models fitted without column names
