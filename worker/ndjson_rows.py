@@ -39,16 +39,17 @@ _TYPES: dict[ColumnType, Any] = {
     ColumnType.STRING: str,
     ColumnType.BOOLEAN: bool,
 }
+_raw_rows = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 def read_ndjson_rows(path: Path, signature: Signature, cut: Cut, others: Sequence[str] = ()) -> Rows:
     """others: keys that are wanted as they are (`_loose_array`)."""
     sources = tuple(line_keys(path, signature, others))
-    decoder = _decoder(signature, sources, tuple(others))
+    unnamed = tuple(name for name in others if name not in sources)
     with path.open("rb") as file:
         file.seek(cut.start)
         data = file.read(cut.end - cut.start)
-    rows, broken = _decoded(decoder, signature, sources, data, cut)
+    rows, broken, good = _decoded(signature, sources, unnamed, data, cut)
     columns = []
     for index, column in enumerate(signature.columns):
         values = pa.array(list(map(attrgetter(f"f{index}"), rows)), ARROW_TYPES[column.type])
@@ -56,46 +57,50 @@ def read_ndjson_rows(path: Path, signature: Signature, cut: Cut, others: Sequenc
     numbers = np.arange(cut.first_row, cut.first_row + cut.n_rows, dtype=np.int64)
     if broken:
         numbers = np.delete(numbers, [bad.row - cut.first_row for bad in broken])
-    found = {name: _loose_array([getattr(row, f"o{index}") for row in rows]) for index, name in enumerate(others)}
+    found = {name: _loose_array(list(map(attrgetter(f"o{at}"), rows)), name, good) for at, name in enumerate(unnamed)}
+    found |= {name: _loose_array(_plain(_raws(name, good)), name, good) for name in others if name in sources}
     return Rows(columns, found, numbers, broken)
 
 
 @lru_cache(maxsize=16)
-def _decoder(signature: Signature, sources: tuple[str, ...], others: tuple[str, ...]) -> msgspec.json.Decoder[Any]:
+def _decoder(signature: Signature, sources: tuple[str, ...], unnamed: tuple[str, ...]) -> msgspec.json.Decoder[Any]:
     fields: list[Any] = [
         (f"f{index}", _TYPES[column.type] | None if column.nullable else _TYPES[column.type])
         for index, column in enumerate(signature.columns)
     ]
+    fields += [(f"o{index}", Any, None) for index in range(len(unnamed))]
     if not sources:
         row = msgspec.defstruct("Row", fields, array_like=True, forbid_unknown_fields=True, gc=False)
     else:
         renamed = {f"f{index}": source for index, source in enumerate(sources)}
-        renamed |= {f"o{index}": name for index, name in enumerate(others)}
-        fields += [(f"o{index}", Any, None) for index in range(len(others))]
+        renamed |= {f"o{index}": name for index, name in enumerate(unnamed)}
         row = msgspec.defstruct("Row", fields, rename=renamed, gc=False)
     return msgspec.json.Decoder(row)
 
 
 def _decoded(
-    decoder: msgspec.json.Decoder[Any], signature: Signature, sources: tuple[str, ...], data: bytes, cut: Cut
-) -> tuple[list[Any], list[BadRow]]:
+    signature: Signature, sources: tuple[str, ...], unnamed: tuple[str, ...], data: bytes, cut: Cut
+) -> tuple[list[Any], list[BadRow], bytes]:
+    """The good rows, the others, and the lines of the good ones. unnamed: other keys that are none of the sources."""
+    decoder = _decoder(signature, sources, unnamed)
     if _has_a_row_a_line(data, cut.n_rows, b"{}" if sources else b"[]"):
         try:
             rows = decoder.decode_lines(data)
             if len(rows) == cut.n_rows:
-                return rows, []
+                return rows, [], data
         except _UNREADABLE:
             pass
-    rows, broken = [], []
+    rows, broken, good = [], [], []
     lines = [line for line in data.split(b"\n") if line not in (b"", b"\r")]
     for number, line in enumerate(lines, start=cut.first_row):
         try:
             rows.append(decoder.decode(line))
+            good.append(line)
         except msgspec.ValidationError as error:
             broken.append(_misfit(signature, sources, line, number, str(error)))
         except _UNREADABLE as error:
             broken.append(BadRow(number, None, "malformed", f"the line is not JSON in UTF-8: {error}"))
-    return rows, broken
+    return rows, broken, b"\n".join(good)
 
 
 def _has_a_row_a_line(data: bytes, n_rows: int, brackets: bytes) -> bool:
@@ -140,16 +145,32 @@ def _misfit(signature: Signature, sources: tuple[str, ...], line: bytes, number:
     return BadRow(number, None, "malformed", error)
 
 
-def _loose_array(values: list[Any]) -> Any:
-    """Values of any kind: whole numbers or words where all are, else each as the JSON that it was."""
+def _loose_array(values: list[Any], name: str, good: bytes) -> Any:
+    """Whole numbers or words where all are, else each as the JSON that it was (`pa.json_`): what becomes of a value
+    must not depend on those beside it, for these are others where the file is cut elsewhere."""
     kinds = {type(value) for value in values if value is not None}
-    if kinds <= {str}:
+    if not kinds:
+        return pa.nulls(len(values))
+    if kinds == {str}:
         return pa.array(values, pa.string())
     if kinds == {int} and all(INT64_MIN <= value <= INT64_MAX for value in values if value is not None):
         return pa.array(values, pa.int64())
-    texts = [value if value is None or isinstance(value, str) else _json(value) for value in values]
-    return pa.array(texts, pa.string())
+    return pa.array(_raws(name, good), pa.json_(pa.string()))
 
 
-def _json(value: Any) -> str:
-    return msgspec.json.encode(value).decode()
+def _raws(name: str, good: bytes) -> list[str | None]:
+    found = [bytes(row.get(name, b"null")).decode() for row in _raw_rows.decode_lines(good)]
+    return [None if raw == "null" else raw for raw in found]
+
+
+def _plain(raws: list[str | None]) -> list[Any]:
+    plain: list[Any] = msgspec.json.decode(f"[{','.join(raw or 'null' for raw in raws)}]")
+    return plain
+
+
+def in_words(values: Any) -> Any:
+    """What `_loose_array` has as JSON as the text of it, a string without its quotes; any other array as it is."""
+    if not isinstance(values.type, pa.JsonType):
+        return values
+    raws = values.to_pylist()
+    return pa.array([json.loads(raw) if raw and raw[0] == '"' else raw for raw in raws], pa.string())

@@ -10,6 +10,7 @@ word as it is.
 
 import shutil
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -22,6 +23,7 @@ import pyarrow.parquet as pq
 
 from queuecast.domain.batch import OutputFormat
 from worker.answers import answer_columns
+from worker.ndjson_rows import in_words
 from worker.records import first_record
 from worker.rows import BadRow
 from worker.tables import Part
@@ -42,7 +44,9 @@ def write_part(
 
     An id column whose name is that of an answer, or `row`, is written as `id_{name}`.
     """
-    table = _table(part, columns, id_column) if len(part.row_numbers) else None
+    has_words = output_format in (OutputFormat.CSV, OutputFormat.PARQUET)
+    ids = in_words(part.ids) if has_words and part.ids is not None else part.ids
+    table = _table(replace(part, ids=ids), columns, id_column) if len(part.row_numbers) else None
     with whole_file(path) as file:
         if output_format is OutputFormat.PARQUET:
             pq.write_table(table if table is not None else pa.table({}), file)
@@ -123,12 +127,20 @@ def _harmless(words: Any) -> Any:
 
 def _objects(table: Any, between: bytes) -> bytes:
     """NaN becomes null: JSON has no other word for it."""
-    fields = [(f"f{index}", Any) for index in range(table.num_columns)]
-    renamed = {f"f{index}": name for index, name in enumerate(table.column_names)}
+    names = table.column_names
+    values = [_json_values(column) for column in table.columns]
+    fields = [(f"f{index}", Any) for index in range(len(names))]
+    renamed = {f"f{index}": name for index, name in enumerate(names)}
     row = msgspec.defstruct("Row", fields, rename=renamed, gc=False)
-    lines = msgspec.json.Encoder().encode_lines(list(map(row, *(column.to_pylist() for column in table.columns))))
+    lines = msgspec.json.Encoder().encode_lines(list(map(row, *values)))
     # No newline is within an object: in a JSON string it is escaped.
     return lines if between == b"\n" else lines[:-1].replace(b"\n", between)
+
+
+def _json_values(column: Any) -> list[Any]:
+    values: list[Any] = column.to_pylist()
+    is_json = isinstance(column.type, pa.JsonType)
+    return [None if each is None else msgspec.Raw(each) for each in values] if is_json else values
 
 
 def _join_csv(parts: list[Path], joined: IO[bytes]) -> None:

@@ -20,6 +20,7 @@ from queuecast.domain.work import TrainingWork
 from worker.cells import values_of, without_missing_words
 from worker.columns import ARROW_TYPES, objects, series_of
 from worker.cutting import cuts
+from worker.ndjson_rows import in_words
 from worker.rows import Rows
 from worker.tables import read_rows
 
@@ -129,6 +130,7 @@ def _target_text(values: Any, fmt: FileFormat, name: str) -> Any:
     """A target as it would stand in a CSV file, null where missing: what kind it is, the whole column decides."""
     if fmt is FileFormat.CSV:
         return without_missing_words(values)
+    values = in_words(values)
     if pa.types.is_floating(values.type):
         values = pc.if_else(pc.is_nan(values), None, values)
     try:

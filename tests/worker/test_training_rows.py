@@ -421,6 +421,24 @@ def test_ndjson_and_parquet_are_read_as_csv_is(tmp_path: Path, classes: Any) -> 
     assert expected.target.tolist() == rows["y"].tolist()
 
 
+@pytest.mark.parametrize("cut_rows", [1, 2, 100])
+def test_a_target_of_many_kinds_in_ndjson_is_the_words_that_csv_has(
+    tmp_path: Path, cut_rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training_rows, "CUT_ROWS", cut_rows)
+    targets = ('"a"', "1", "2.5", "true", '"1"')
+    (tmp_path / "rows.ndjson").write_text("".join(f'{{"c": 1.5, "y": {each}}}\n' for each in targets))
+
+    found = read_training_rows(
+        tmp_path / "rows.ndjson",
+        _champion(_column("float64"), classes=["a", "b"]),
+        TrainingWork("file_1", "0" * 64, ("y",)),
+        FileFormat.NDJSON,
+    )
+
+    assert found.target.tolist() == ["a", "1", "2.5", "true", "1"]
+
+
 def test_a_line_of_ndjson_that_does_not_fit_is_named_by_its_row(tmp_path: Path) -> None:
     (tmp_path / "rows.ndjson").write_text('{"c": 1.5, "y": 1}\n{"c": "1", "y": 1}\n')
 
