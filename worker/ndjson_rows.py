@@ -39,6 +39,7 @@ _TYPES: dict[ColumnType, Any] = {
     ColumnType.STRING: str,
     ColumnType.BOOLEAN: bool,
 }
+_NULL = msgspec.Raw(b"null")
 _raw_rows = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
@@ -63,13 +64,15 @@ def read_ndjson_rows(path: Path, signature: Signature, cut: Cut, others: Sequenc
 
 
 @lru_cache(maxsize=16)
-def _decoder(signature: Signature, sources: tuple[str, ...], unnamed: tuple[str, ...]) -> msgspec.json.Decoder[Any]:
+def _decoder(
+    signature: Signature, sources: tuple[str, ...], unnamed: tuple[str, ...], *, is_list: bool
+) -> msgspec.json.Decoder[Any]:
     fields: list[Any] = [
         (f"f{index}", _TYPES[column.type] | None if column.nullable else _TYPES[column.type])
         for index, column in enumerate(signature.columns)
     ]
     fields += [(f"o{index}", Any, None) for index in range(len(unnamed))]
-    if not sources:
+    if is_list:
         row = msgspec.defstruct("Row", fields, array_like=True, forbid_unknown_fields=True, gc=False)
     else:
         renamed = {f"f{index}": source for index, source in enumerate(sources)}
@@ -78,12 +81,18 @@ def _decoder(signature: Signature, sources: tuple[str, ...], unnamed: tuple[str,
     return msgspec.json.Decoder(row)
 
 
+def is_field_name(name: str) -> bool:
+    """msgspec takes no field whose name JSON must escape."""
+    return json.dumps(name, ensure_ascii=False) == f'"{name}"'
+
+
 def _decoded(
     signature: Signature, sources: tuple[str, ...], unnamed: tuple[str, ...], data: bytes, cut: Cut
 ) -> tuple[list[Any], list[BadRow], bytes]:
     """The good rows, the others, and the lines of the good ones. unnamed: other keys that are none of the sources."""
-    decoder = _decoder(signature, sources, unnamed)
-    if _has_a_row_a_line(data, cut.n_rows, b"{}" if sources else b"[]"):
+    is_escaped = not all(map(is_field_name, (*sources, *unnamed)))
+    decoder = _decoder(signature, sources, unnamed, is_list=not sources or is_escaped)
+    if not is_escaped and _has_a_row_a_line(data, cut.n_rows, b"{}" if sources else b"[]"):
         try:
             rows = decoder.decode_lines(data)
             if len(rows) == cut.n_rows:
@@ -94,9 +103,9 @@ def _decoded(
     lines = [line for line in data.split(b"\n") if line not in (b"", b"\r")]
     for number, line in enumerate(lines, start=cut.first_row):
         try:
-            rows.append(decoder.decode(line))
+            rows.append(decoder.decode(_as_list(line, sources, unnamed) if is_escaped else line))
             good.append(line)
-        except msgspec.ValidationError as error:
+        except (msgspec.ValidationError, KeyError) as error:
             broken.append(_misfit(signature, sources, line, number, str(error)))
         except _UNREADABLE as error:
             broken.append(BadRow(number, None, "malformed", f"the line is not JSON in UTF-8: {error}"))
@@ -118,6 +127,13 @@ def _has_a_row_a_line(data: bytes, n_rows: int, brackets: bytes) -> bool:
     if len(breaks) and before[0] == _RETURN:
         before = np.where(before == _RETURN, found[breaks - 2], before)
     return bool((before == brackets[1]).all() and (found[breaks + 1] == brackets[0]).all())
+
+
+def _as_list(line: bytes, sources: tuple[str, ...], unnamed: tuple[str, ...]) -> bytes:
+    """An object whose keys cannot be fields, as the list of its values. Raises KeyError for a column that it lacks."""
+    row = _raw_rows.decode(line)
+    values = [row[source] for source in sources] + [row.get(name, _NULL) for name in unnamed]
+    return b"[" + b",".join(map(bytes, values)) + b"]"
 
 
 def _misfit(signature: Signature, sources: tuple[str, ...], line: bytes, number: int, error: str) -> BadRow:
@@ -159,8 +175,18 @@ def _loose_array(values: list[Any], name: str, good: bytes) -> Any:
 
 
 def _raws(name: str, good: bytes) -> list[str | None]:
-    found = [bytes(row.get(name, b"null")).decode() for row in _raw_rows.decode_lines(good)]
-    return [None if raw == "null" else raw for raw in found]
+    if is_field_name(name):
+        found = [row.o for row in _raw_decoder(name).decode_lines(good)]
+    else:
+        found = [row.get(name, _NULL) for row in _raw_rows.decode_lines(good)]
+    # A value has no newline, for its row is a line.
+    return [None if raw == "null" else raw for raw in b"\n".join(found).decode().split("\n")] if found else []
+
+
+@lru_cache(maxsize=16)
+def _raw_decoder(name: str) -> msgspec.json.Decoder[Any]:
+    row = msgspec.defstruct("Row", [("o", msgspec.Raw, _NULL)], rename={"o": name}, gc=False)
+    return msgspec.json.Decoder(row)
 
 
 def _plain(raws: list[str | None]) -> list[Any]:

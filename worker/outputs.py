@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 
 from queuecast.domain.batch import OutputFormat
 from worker.answers import answer_columns
-from worker.ndjson_rows import in_words
+from worker.ndjson_rows import in_words, is_field_name
 from worker.records import first_record
 from worker.rows import BadRow
 from worker.tables import Part
@@ -129,10 +129,14 @@ def _objects(table: Any, between: bytes) -> bytes:
     """NaN becomes null: JSON has no other word for it."""
     names = table.column_names
     values = [_json_values(column) for column in table.columns]
-    fields = [(f"f{index}", Any) for index in range(len(names))]
-    renamed = {f"f{index}": name for index, name in enumerate(names)}
-    row = msgspec.defstruct("Row", fields, rename=renamed, gc=False)
-    lines = msgspec.json.Encoder().encode_lines(list(map(row, *values)))
+    if all(map(is_field_name, names)):
+        fields = [(f"f{index}", Any) for index in range(len(names))]
+        renamed = {f"f{index}": name for index, name in enumerate(names)}
+        row: Any = msgspec.defstruct("Row", fields, rename=renamed, gc=False)
+        rows = list(map(row, *values))
+    else:
+        rows = [dict(zip(names, row, strict=True)) for row in zip(*values, strict=True)]
+    lines = msgspec.json.Encoder().encode_lines(rows)
     # No newline is within an object: in a JSON string it is escaped.
     return lines if between == b"\n" else lines[:-1].replace(b"\n", between)
 

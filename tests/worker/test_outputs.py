@@ -186,6 +186,18 @@ def test_an_id_column_that_is_called_like_an_answer_gets_a_name_of_its_own(tmp_p
     assert json.loads((tmp_path / "part").read_text()) == {"row": 1, "id_row": "a", "prediction": 1}
 
 
+@pytest.mark.parametrize("output_format", [NDJSON, JSON])
+def test_a_name_that_json_must_escape_is_written_escaped(tmp_path: Path, output_format: OutputFormat) -> None:
+    columns = {'probability_say "yes"': np.array([0.5, np.nan]), "probability_\\\n": np.array([0.25, 1.0])}
+
+    path = _joined(tmp_path, output_format, [(columns, [1, 2])])
+
+    assert _rows(path, output_format) == [
+        {"row": 1, "id": 1, 'probability_say "yes"': 0.5, "probability_\\\n": 0.25},
+        {"row": 2, "id": 2, 'probability_say "yes"': None, "probability_\\\n": 1.0},
+    ]
+
+
 def test_a_header_with_a_newline_is_written_once(tmp_path: Path) -> None:
     columns = {"probability_a\nb": np.array([0.5])}
 

@@ -339,27 +339,30 @@ KINDS = ("1.50", "2.25", "true", str(2**63), '"a"', "7", None, "[1, {}]", '"\\u0
 
 
 @pytest.mark.parametrize("max_rows", [1, 2, 5, 100])
-def test_ids_of_many_kinds_are_the_json_that_they_were_wherever_the_file_is_cut(tmp_path: Path, max_rows: int) -> None:
-    lines = [f'{{"x0": 1, "id": {kind}}}' if kind else '{"x0": 1}' for kind in KINDS]
+@pytest.mark.parametrize("name", ["id", 'a "b"', "tab\t"])
+def test_ids_of_many_kinds_are_the_json_that_they_were_wherever_the_file_is_cut(
+    tmp_path: Path, max_rows: int, name: str
+) -> None:
+    lines = [f'{{"x0": 1, {json.dumps(name)}: {kind}}}' if kind else '{"x0": 1}' for kind in KINDS]
     path = _written(tmp_path, NDJSON, "\n".join(lines).encode())
     signature = Signature(Layout.FRAME, (Column("x0", NUMBER, nullable=False, dtype="float64"),), (Method.PREDICT,))
 
     written: dict[OutputFormat, bytes] = {}
     for wanted in OutputFormat:
-        parts = _parts(path, NDJSON, signature, max_rows, 10**6, "id")
+        parts = _parts(path, NDJSON, signature, max_rows, 10**6, name)
         for index, part in enumerate(parts):
-            write_part(tmp_path / str(index), wanted, part, {"prediction": np.ones(part.n_rows)}, "id")
+            write_part(tmp_path / str(index), wanted, part, {"prediction": np.ones(part.n_rows)}, name)
         join_parts([tmp_path / str(index) for index in range(len(parts))], tmp_path / "joined", wanted)
         written[wanted] = (tmp_path / "joined").read_bytes()
 
     texts = [kind if kind is None or kind[0] != '"' else json.loads(kind) for kind in KINDS]
     values = [json.loads(kind or "null") for kind in KINDS]
-    assert [json.loads(line)["id"] for line in written[OutputFormat.NDJSON].splitlines()] == values
-    assert [row["id"] for row in json.loads(written[OutputFormat.JSON])] == values
-    assert [row["id"] for row in csv.DictReader(io.StringIO(written[OutputFormat.CSV].decode()))] == [
+    assert [json.loads(line)[name] for line in written[OutputFormat.NDJSON].splitlines()] == values
+    assert [row[name] for row in json.loads(written[OutputFormat.JSON])] == values
+    assert [row[name] for row in csv.DictReader(io.StringIO(written[OutputFormat.CSV].decode()))] == [
         text or "" for text in texts
     ]
-    assert pq.read_table(io.BytesIO(written[OutputFormat.PARQUET]))["id"].to_pylist() == texts
+    assert pq.read_table(io.BytesIO(written[OutputFormat.PARQUET]))[name].to_pylist() == texts
 
 
 @pytest.mark.parametrize(
@@ -418,6 +421,25 @@ def test_a_line_without_one_list_is_a_bad_row(tmp_path: Path, line: str) -> None
     part = _read(tmp_path, NDJSON, data, _array("float64"))
 
     assert ([bad.row for bad in part.bad], part.row_numbers.tolist()) == ([2], [1, 3])
+
+
+def test_columns_whose_names_json_must_escape_are_read_like_any_other(tmp_path: Path) -> None:
+    names = ['size "in"', "back\\slash", "tab\t"]
+    columns = tuple(Column(name, NUMBER, nullable=index == 2, dtype="float64") for index, name in enumerate(names))
+    signature = Signature(Layout.FRAME, columns, (Method.PREDICT,))
+    good = dict(zip(names, (1, 2.5, None), strict=True)) | {"id": "a"}
+    lines = [good, good | {names[0]: "1"}, {names[0]: 1}, [1, 2, 3], good | {"more": 1}]
+
+    part = _read(tmp_path, NDJSON, _ndjson(lines) + b"{", signature, "id")
+
+    assert [(bad.row, bad.column, bad.code) for bad in part.bad] == [
+        (2, names[0], "wrong_type"),
+        (3, names[1], "missing_column"),
+        (4, None, "wrong_type"),
+        (6, None, "malformed"),
+    ]
+    assert part.ids.to_pylist() == ["a", "a"]
+    _assert_same(part.frame, frame_of(signature, [lines[0], lines[0]]))
 
 
 # Models fitted without column names
