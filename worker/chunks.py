@@ -17,6 +17,7 @@ from queuecast.domain.errors import (
     QueuecastError,
     RunFailedError,
     UnknownJobError,
+    raised,
 )
 from queuecast.domain.job import Failure, Job, failure_of
 from queuecast.domain.model import Manifest
@@ -71,7 +72,7 @@ class Chunks:
                 self._batches.fail(batch_id, failure_of(error))
             raise
         except Exception as error:
-            detail = f"{work.cut.rows_text}: {type(error).__name__}: {error}"
+            detail = f"{work.cut.rows_text}: {raised(error)}"
             log.exception("chunk_crashed", job_id=job.id)
             self._batches.fail(batch_id, Failure("run_failed", detail))
             raise
@@ -104,7 +105,7 @@ def answers_of(estimator: Any, manifest: Manifest, asked: BatchWork, part: Part)
     call = getattr(estimator, asked.method.value)
     rows = len(part.row_numbers)
     answered: list[tuple[int, int, dict[str, Any]]] = []
-    raised: list[tuple[int, Exception]] = []
+    failed: list[tuple[int, Exception]] = []
     spans = [(0, rows)] if rows else []
     while spans:
         start, end = spans.pop()
@@ -112,20 +113,17 @@ def answers_of(estimator: Any, manifest: Manifest, asked: BatchWork, part: Part)
             raw = call(part.frame if end - start == rows else part.frame[start:end])
         except Exception as error:  # an estimator raises what it likes
             if end - start == 1:
-                raised.append((start, error))
-                if len(raised) > MAX_RAISED:
+                failed.append((start, error))
+                if len(failed) > MAX_RAISED:
                     raise _failed(manifest, asked, part, error) from error
                 continue
             middle = (start + end) // 2
             spans += [(middle, end), (start, middle)]
         else:
             answered.append((start, end, answer_columns(asked.method, raw, manifest.classes)))
-    if not raised:
+    if not failed:
         return part, answered[0][2] if answered else {}
-    bad = [
-        BadRow(int(part.row_numbers[at]), None, "prediction_failed", f"{type(error).__name__}: {error}")
-        for at, error in raised
-    ]
+    bad = [BadRow(int(part.row_numbers[at]), None, "prediction_failed", raised(error)) for at, error in failed]
     kept = np.concatenate([np.arange(start, end) for start, end, _ in answered] or [np.arange(0)])
     good = replace(
         part,
@@ -140,7 +138,7 @@ def answers_of(estimator: Any, manifest: Manifest, asked: BatchWork, part: Part)
 def _failed(manifest: Manifest, asked: BatchWork, part: Part, error: Exception) -> RunFailedError:
     detail = (
         f"{asked.method} of {manifest.model} version {manifest.version} raised on more than {MAX_RAISED} of rows "
-        f"{part.row_numbers[0]:,} to {part.row_numbers[-1]:,}, at last {type(error).__name__}: {error}"
+        f"{part.row_numbers[0]:,} to {part.row_numbers[-1]:,}, at last {raised(error)}"
     )
     return RunFailedError(detail, code="prediction_failed")
 

@@ -9,6 +9,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from queuecast.domain.errors import shortened
 from queuecast.domain.signature import INT64_MAX, INT64_MIN, Column, ColumnType, Layout, Signature, wanted
 from worker.frames import NUMPY_NAMES, column_of
 
@@ -34,7 +35,7 @@ class CheckedColumn:
         if code == "null":
             return f"is empty, expected {_a(self.column.type)} in every row"
         expected = wanted(self.column) if code == "unknown_category" else _a(self.column.type)
-        return f"found {self.found[row].as_py()!r}, expected {expected}"
+        return f"found {shortened(repr(self.found[row].as_py()))}, expected {expected}"
 
 
 def checked(column: Column, values: Any, is_wrong: Any, found: Any) -> CheckedColumn:

@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 
 from queuecast.domain.batch import FileFormat
-from queuecast.domain.errors import InvalidInputError
+from queuecast.domain.errors import InvalidInputError, shortened
 from queuecast.domain.plan import Cut
 from queuecast.domain.signature import Layout, Signature
 from worker.parquet_files import opened, require_types
@@ -51,7 +51,7 @@ def header(path: Path, fmt: FileFormat) -> list[str]:
         names = _csv_header(path) if fmt is FileFormat.CSV else _first_keys(path)
     doubled = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
     if doubled:
-        raise InvalidInputError(f"the column {doubled[0]!r} is in the file more than once")
+        raise InvalidInputError(f"the column {shortened(repr(doubled[0]))} is in the file more than once")
     return names
 
 
@@ -200,9 +200,9 @@ def _row_cuts(path: Path, max_rows: int, max_bytes: int) -> Iterator[tuple[int, 
 
 
 def _lacks(name: str, names: list[str]) -> InvalidInputError:
-    return InvalidInputError(f"the file lacks the column {name!r}; it has {_listed(names)}")
+    return InvalidInputError(f"the file lacks the column {shortened(repr(name))}; it has {_listed(names)}")
 
 
 def _listed(names: list[str]) -> str:
     more = f", ... ({len(names)} in all)" if len(names) > _SHOWN_NAMES else ""
-    return (", ".join(names[:_SHOWN_NAMES]) or "none") + more
+    return (", ".join(map(shortened, names[:_SHOWN_NAMES])) or "none") + more

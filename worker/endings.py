@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import msgspec
 
-from queuecast.domain.errors import QueuecastError
+from queuecast.domain.errors import QueuecastError, raised
 from queuecast.domain.job import Failure, Job, ModelRef, State, failure_of
 from queuecast.domain.retry import after_loss, is_transient
 from queuecast.logs import get_logger
@@ -57,7 +57,7 @@ class Endings:
             failure = failure_of(found)
             return Ending(lambda present: ended(present, failure))
         log.error("run_crashed", job_id=job.id, exc_info=found)
-        crash = Failure("run_failed", f"{type(found).__name__}: {found}")
+        crash = Failure("run_failed", raised(found))
         return Ending(lambda present: self._failed(present, crash))
 
     def _succeeded(self, present: Job, model: ModelRef | None) -> Job:

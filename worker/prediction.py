@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from queuecast.domain.errors import RunFailedError
+from queuecast.domain.errors import RunFailedError, raised
 from queuecast.domain.model import Manifest
 from queuecast.domain.signature import Signature
 from queuecast.domain.work import Method, PredictionWork
@@ -147,7 +147,7 @@ def _method_of(order: Order) -> Method:
 
 
 def _refusal(error: Exception, manifest: Manifest, method: Method) -> Exception:
-    detail = f"{method} of {manifest.model} version {manifest.version} raised {type(error).__name__}: {error}"
+    detail = f"{method} of {manifest.model} version {manifest.version} raised {raised(error)}"
     refusal = RunFailedError(detail, code="prediction_failed")
     refusal.__cause__ = error
     return refusal

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from queuecast.domain.errors import ModelRefusedError
+from queuecast.domain.errors import ModelRefusedError, raised
 from queuecast.domain.signature import Column, ColumnType, Layout, Signature
 from queuecast.domain.work import Method
 from worker.frames import frame_of, rows_of, scalar
@@ -88,7 +88,7 @@ def _methods(estimator: Any, sample: Any) -> tuple[tuple[Method, ...], dict[str,
             try:
                 answered = outputs(estimator, method, sample)
             except Exception as error:  # an estimator raises what it likes
-                problem = f"{method.value} raised {type(error).__name__}: {error}"
+                problem = f"{method.value} raised {raised(error)}"
             else:
                 if len(answered) == len(sample):
                     found[method.value] = answered

@@ -5,6 +5,20 @@ Owns the words; knows nothing of HTTP statuses (`api.responses`) or of who logs 
 
 from dataclasses import dataclass
 
+MAX_SHOWN = 60
+MAX_RAISED_TEXT = 500  # a sentence or two
+
+
+def shortened(text: str, limit: int = MAX_SHOWN) -> str:
+    """A text that somebody else wrote, such as a cell of a file, as it may be told: a record that holds it is in Redis
+    and in every listing."""
+    return text if len(text) <= limit else text[: limit - 3] + "..."
+
+
+def raised(error: BaseException) -> str:
+    """What was raised, in the words of who raised it, which may be a whole row or matrix."""
+    return shortened(f"{type(error).__name__}: {error}", MAX_RAISED_TEXT)
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from queuecast.domain.errors import Finding
+from queuecast.domain.errors import Finding, shortened
 from queuecast.domain.work import Method
 
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
@@ -168,8 +168,7 @@ def _shown(value: Any) -> str:
     if isinstance(value, list):
         return "a list"
     kind = {str: "string ", bool: "", int: "number ", float: "number "}.get(type(value), "")
-    text = json.dumps(value, ensure_ascii=False)
-    return kind + (text if len(text) <= 60 else text[:57] + "...")
+    return kind + shortened(json.dumps(value, ensure_ascii=False))
 
 
 def _column_schema(column: Column) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pandas as pd
 import pytest
@@ -17,7 +18,7 @@ from sklearn.preprocessing import StandardScaler
 
 from queuecast.adapters.ids import new_id
 from queuecast.domain.batch import OnError, OutputFormat
-from queuecast.domain.errors import UnavailableError
+from queuecast.domain.errors import MAX_RAISED_TEXT, UnavailableError
 from queuecast.domain.job import Failure, Job, State
 from queuecast.domain.lane import chunk_lane
 from queuecast.domain.plan import chunk_id
@@ -152,6 +153,23 @@ def test_a_bad_row_fails_the_batch_where_that_is_asked_for(house: BatchHouse) ->
     assert job.failure.findings[0].pointer == "row 12, column x"
 
 
+@pytest.mark.parametrize("cell", ["a" * 10**6, "\x01" * 10**6], ids=["letters", "escaped"])
+def test_a_cell_of_a_megabyte_is_told_by_its_first_letters(house: BatchHouse, cell: str) -> None:
+    content = f"x,y\n{cell},1\n2,3\n".encode()
+
+    skipped = house.ended_batch(house.batch_work(content))
+    failed = house.ended_batch(house.batch_work(content, on_error=OnError.FAIL))
+
+    assert len(house.error_file(skipped)) < 500
+    assert len(msgspec.json.encode(failed)) < 5_000
+
+
+def test_names_of_a_megabyte_are_told_by_their_first_letters(house: BatchHouse) -> None:
+    job = house.ended_batch(house.batch_work(b"x,%s\n1,2\n" % (b"y" * 10**6)))
+
+    assert len(msgspec.json.encode(job)) < 5_000
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
@@ -192,10 +210,11 @@ class Picky(ClassifierMixin, BaseEstimator):
     """Raises on a row with a negative x, and then for the whole call."""
 
     classes_ = np.array([0, 1])
+    words = "x is too small"
 
     def predict(self, frame: pd.DataFrame) -> Any:
         if (frame.x < self.below).any():
-            raise ValueError("x is too small")
+            raise ValueError(self.words)
         return np.ones(len(frame), dtype=int)
 
 
@@ -236,6 +255,29 @@ def test_an_estimator_that_raises_on_too_many_rows_fails_the_batch(
     assert job.failure is not None
     assert job.failure.code == "prediction_failed"
     assert "raised on more than 5 of rows 1 to 10" in job.failure.detail
+
+
+@pytest.mark.parametrize("limit", [1, 100], ids=["too_many_rows", "one_row"])
+def test_a_megabyte_that_the_estimator_raises_is_told_by_its_first_words(
+    house: BatchHouse, picky: Picky, monkeypatch: pytest.MonkeyPatch, limit: int
+) -> None:
+    monkeypatch.setattr(chunks, "MAX_RAISED", limit)
+    picky.words = "found " + "1.5 " * 250_000
+
+    failed = house.ended_batch(work_of(house, on_error=OnError.FAIL))
+
+    assert failed.failure is not None
+    assert len(msgspec.json.encode(failed)) < 5_000
+
+
+def test_a_row_on_which_the_estimator_raises_a_megabyte_is_told_with_its_first_words(
+    house: BatchHouse, picky: Picky
+) -> None:
+    picky.words = "found " + "1.5 " * 250_000
+
+    skipped = house.ended_batch(work_of(house))
+
+    assert [len(each["detail"]) for each in bad_rows(house, skipped)] == [MAX_RAISED_TEXT] * 2
 
 
 # Chunks
