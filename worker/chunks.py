@@ -89,8 +89,11 @@ class Chunks:
         if asked.on_error is OnError.FAIL and good.bad:
             raise _refused(good.bad)
         with room_needed():
+            bad_rows = self._folders.bad_rows(batch_id, work.plan, index)
             if good.bad:
-                write_errors(self._folders.bad_rows(batch_id, work.plan, index), good.bad)
+                write_errors(bad_rows, good.bad)
+            else:
+                bad_rows.unlink(missing_ok=True)  # of a run that died, and on whose rows the estimator raised then only
             target = self._folders.part(batch_id, work.plan, index)
             write_part(target, asked.output_format, good, columns, asked.id_column)
         self._batches.commit(batch_id, work, work.cut.n_rows, len(good.bad))

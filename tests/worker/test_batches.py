@@ -568,6 +568,24 @@ def survive(house: BatchHouse) -> None:
     raise AssertionError("the dying does not end")
 
 
+def test_a_row_that_was_bad_only_in_the_run_that_died_is_none(
+    house: BatchHouse, picky: Picky, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chunks, "write_part", chunks.write_part)  # put back after the test
+    job = house.batch(work_of(house))
+    dying = Dying(chunks, "write_part", after=False)
+    with pytest.raises(Killed):
+        house.settle()
+    picky.below = -10.0
+    house.bury()
+
+    house.settle()
+
+    ended = house.jobs.read(job.id)
+    assert dying.deaths == 1
+    assert (house.result(ended)["errors"], bad_rows(house, ended), len(read(house, ended))) == (0, [], ROWS)
+
+
 def test_what_a_worker_that_came_too_late_has_planned_is_not_taken(house: BatchHouse) -> None:
     job = house.fanned_out(work_of(house))
     plan = house.plan(job)
