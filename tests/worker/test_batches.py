@@ -15,6 +15,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.tree import DecisionTreeClassifier
 
 from queuecast.adapters.ids import new_id
 from queuecast.domain.batch import OnError, OutputFormat
@@ -32,6 +33,8 @@ from worker.orders import Rules
 ROWS = 45
 FRAME = pd.DataFrame({"x": np.linspace(-3, 3, ROWS), "y": np.arange(ROWS) % 7 * 1.0})
 TARGET = (FRAME.x + 0.1 * FRAME.y > 0).astype(int)
+UNEVEN = pd.DataFrame({"two": np.where(TARGET, "yes", "no"), "three": list("pqr" * (ROWS // 3))}).astype(object)
+THREE_COLUMNS = ["probability_1_p", "probability_1_q", "probability_1_r"]
 CHUNKS = 5
 
 
@@ -278,6 +281,34 @@ def test_a_row_on_which_the_estimator_raises_a_megabyte_is_told_with_its_first_w
     skipped = house.ended_batch(work_of(house))
 
     assert [len(each["detail"]) for each in bad_rows(house, skipped)] == [MAX_RAISED_TEXT] * 2
+
+
+# Several outputs
+
+
+@pytest.fixture
+def uneven(tmp_path: Path) -> BatchHouse:
+    """With a model of two outputs, one of two and one of three classes."""
+    made = BatchHouse(tmp_path / "uneven")
+    made.pushed(DecisionTreeClassifier(random_state=0).fit(FRAME, UNEVEN), FRAME.head(20), tuple(UNEVEN.columns))
+    return made
+
+
+def test_outputs_with_different_numbers_of_classes_each_have_the_columns_of_theirs(uneven: BatchHouse) -> None:
+    job = uneven.ended_batch(work_of(uneven, method=Method.PREDICT_PROBA))
+
+    found = read(uneven, job)
+    assert list(found.columns) == ["row", "probability_0_no", "probability_0_yes", *THREE_COLUMNS]
+    assert found[THREE_COLUMNS].to_numpy().argmax(axis=1).tolist() == [index % 3 for index in range(ROWS)]
+    first = uneven.answers(FRAME.head(1), Method.PREDICT_PROBA)
+    assert first == [[[1.0, 0.0], [1.0, 0.0, 0.0]]]
+
+
+def test_a_model_of_such_outputs_is_trained_again(uneven: BatchHouse) -> None:
+    work = uneven.training_work(FRAME.join(UNEVEN), tuple(UNEVEN.columns))
+
+    assert uneven.trained(work).state is State.SUCCEEDED
+    assert uneven.manifest(2).classes == [["no", "yes"], ["p", "q", "r"]]
 
 
 # Chunks

@@ -331,6 +331,10 @@ def test_no_rows_give_an_empty_frame_with_all_columns(layout: Layout) -> None:
         ([1, 2], [1, 2, 3], False),
         ([[1.0, 2.0]], [[1.0, 2.0]], True),
         ([1], [True], True),
+        ([[[0.5, 0.5], [0.1, 0.2, 0.7]]] * 2, [[[0.5, 0.5], [0.1, 0.2, 0.7]]] * 2, True),
+        ([[[0.5, 0.5], [0.1, 0.2, 0.7]]] * 2, [[[0.5, 0.5], [0.1, 0.3, 0.6]]] * 2, False),
+        ([[[0.5, 0.5], [0.1, 0.2, 0.7]]] * 2, [[[0.5, 0.5]]] * 2, False),
+        ([[[0.5, 0.5], [0.1, 0.2, 0.7]]] * 2, [[[0.5, 0.5], [0.1, 0.9]]] * 2, False),
     ],
 )
 def test_answers_are_the_same_when_labels_are_identical_and_floats_close(
