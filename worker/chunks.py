@@ -30,6 +30,7 @@ from worker.disk import room_needed
 from worker.estimators import Estimators
 from worker.orders import Result
 from worker.outputs import answer_columns, write_errors, write_part
+from worker.prediction import require_count
 from worker.tables import BadRow, Part, read_cut
 
 log = get_logger()
@@ -114,6 +115,9 @@ def answers_of(estimator: Any, manifest: Manifest, asked: BatchWork, part: Part)
         start, end = spans.pop()
         try:
             raw = call(part.frame if end - start == rows else part.frame[start:end])
+            columns = answer_columns(asked.method, raw, manifest.classes)
+            for values in columns.values():
+                require_count(len(values), end - start)
         except Exception as error:  # an estimator raises what it likes
             if end - start == 1:
                 failed.append((start, error))
@@ -123,7 +127,7 @@ def answers_of(estimator: Any, manifest: Manifest, asked: BatchWork, part: Part)
             middle = (start + end) // 2
             spans += [(middle, end), (start, middle)]
         else:
-            answered.append((start, end, answer_columns(asked.method, raw, manifest.classes)))
+            answered.append((start, end, columns))
     if not failed:
         return part, answered[0][2] if answered else {}
     bad = [BadRow(int(part.row_numbers[at]), None, "prediction_failed", raised(error)) for at, error in failed]

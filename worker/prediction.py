@@ -57,6 +57,11 @@ def result_of(method: Method, found: list[Any], classes: Any) -> dict[str, Any]:
     return {"method": method.value, key: found} | ({"classes": classes} if has_classes else {})
 
 
+def require_count(found: int, expected: int) -> None:
+    if found != expected:
+        raise ValueError(f"found {found} answers, expected {expected}")
+
+
 @dataclass(frozen=True, slots=True)
 class Answered:
     """A job's answers, and the call that they are from."""
@@ -76,8 +81,7 @@ def bisected(call: Callable[[list[Any]], list[Any]], parts: list[list[Any]]) -> 
     rows = [row for part in parts for row in part]
     try:
         found = call(rows)
-        if len(found) != len(rows):
-            raise ValueError(f"found {len(found)} answers, expected {len(rows)}")
+        require_count(len(found), len(rows))
     except Exception as error:  # an estimator raises what it likes
         if len(parts) == 1:
             return [error]

@@ -214,11 +214,12 @@ class Picky(ClassifierMixin, BaseEstimator):
 
     classes_ = np.array([0, 1])
     words = "x is too small"
+    more = 0
 
     def predict(self, frame: pd.DataFrame) -> Any:
         if (frame.x < self.below).any():
             raise ValueError(self.words)
-        return np.ones(len(frame), dtype=int)
+        return np.ones(len(frame) + self.more, dtype=int)
 
 
 @pytest.fixture
@@ -245,6 +246,15 @@ def test_such_a_row_fails_the_batch_where_that_is_asked_for(house: BatchHouse, p
 
     assert job.failure is not None
     assert (job.failure.code, job.failure.findings[0].pointer) == ("invalid_input", "row 1")
+
+
+def test_rows_for_which_an_estimator_has_another_number_of_answers_are_bad(house: BatchHouse, picky: Picky) -> None:
+    picky.more = 1
+
+    job = house.ended_batch(work_of(house))
+
+    assert len(bad_rows(house, job)) == ROWS
+    assert bad_rows(house, job)[5]["detail"] == "ValueError: found 2 answers, expected 1"
 
 
 def test_an_estimator_that_raises_on_too_many_rows_fails_the_batch(
