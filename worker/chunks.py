@@ -4,6 +4,8 @@ The part is on the disk before the mark is set, and the mark before the chunk en
 run writes the same bytes to the same name, or finds the mark and has nothing to do.
 """
 
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -28,6 +30,7 @@ from queuecast.ports import BatchBoards, BatchFiles, FileStore, ModelRegistry
 from worker.batches import BATCH_ENDED, Batches
 from worker.disk import room_needed
 from worker.estimators import Estimators
+from worker.frames import frame_of
 from worker.orders import Result
 from worker.outputs import answer_columns, write_errors, write_part
 from worker.prediction import require_count
@@ -129,7 +132,7 @@ def answers_of(estimator: Any, manifest: Manifest, asked: BatchWork, part: Part)
         else:
             answered.append((start, end, columns))
     if not failed:
-        return part, answered[0][2] if answered else {}
+        return part, answered[0][2] if answered else _no_answers(call, manifest, asked)
     bad = [BadRow(int(part.row_numbers[at]), None, "prediction_failed", raised(error)) for at, error in failed]
     kept = np.concatenate([np.arange(start, end) for start, end, _ in answered] or [np.arange(0)])
     good = replace(
@@ -138,8 +141,20 @@ def answers_of(estimator: Any, manifest: Manifest, asked: BatchWork, part: Part)
         ids=None if part.ids is None else part.ids.take(kept),
         bad=sorted([*part.bad, *bad], key=lambda each: each.row),
     )
-    names = list(answered[0][2]) if answered else []
+    if not answered:
+        return good, _no_answers(call, manifest, asked)
+    names = list(answered[0][2])
     return good, {name: np.concatenate([columns[name] for _, _, columns in answered]) for name in names}
+
+
+def _no_answers(call: Callable[[Any], Any], manifest: Manifest, asked: BatchWork) -> dict[str, Any]:
+    """The columns of a part without a good row: those of the answers to the rows that came with the version, and none
+    where the estimator raises on them too."""
+    example = list(manifest.signature.example)
+    with suppress(Exception):  # an estimator raises what it likes
+        columns = answer_columns(asked.method, call(frame_of(manifest.signature, example)), manifest.classes)
+        return {name: values[:0] for name, values in columns.items()}
+    return {}
 
 
 def _failed(manifest: Manifest, asked: BatchWork, part: Part, error: Exception) -> RunFailedError:

@@ -40,13 +40,13 @@ _BETWEEN_OBJECTS = b",\n"
 def write_part(
     path: Path, output_format: OutputFormat, part: Part, columns: dict[str, Any], id_column: str | None = None
 ) -> None:
-    """columns: from `answer_columns`, of the part's good rows; whatever they are, no good rows make an empty part.
+    """columns: from `answer_columns`, of the part's good rows; without rows and columns the part is empty.
 
     An id column whose name is that of an answer, or `row`, is written as `id_{name}`.
     """
     has_words = output_format in (OutputFormat.CSV, OutputFormat.PARQUET)
     ids = in_words(part.ids) if has_words and part.ids is not None else part.ids
-    table = _table(replace(part, ids=ids), columns, id_column) if len(part.row_numbers) else None
+    table = _table(replace(part, ids=ids), columns, id_column) if columns or len(part.row_numbers) else None
     with whole_file(path) as file:
         if output_format is OutputFormat.PARQUET:
             pq.write_table(table if table is not None else pa.table({}), file)

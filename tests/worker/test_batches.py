@@ -148,6 +148,28 @@ def test_a_file_of_bad_rows_only_succeeds_with_no_answer(house: BatchHouse) -> N
     assert (job.state, len(read(house, job)), len(bad_rows(house, job))) == (State.SUCCEEDED, 0, ROWS)
 
 
+@pytest.mark.parametrize("output_format", OutputFormat)
+@pytest.mark.parametrize("good", [[], [ROWS], [1]], ids=["none", "last", "first"])
+def test_chunks_without_a_good_row_have_the_columns_of_the_others(
+    house: BatchHouse, output_format: OutputFormat, good: list[int]
+) -> None:
+    lines = spoiled(*(row for row in range(1, ROWS + 1) if row not in good)).decode().splitlines()
+    content = "\n".join(f"{line},{index}" if index else f"{line},id" for index, line in enumerate(lines)).encode()
+    asked = {"method": Method.PREDICT_PROBA, "output_format": output_format, "id_column": "id"}
+
+    job = house.ended_batch(house.batch_work(content, **asked))
+
+    file = io.BytesIO(house.answer_file(job))
+    readers = {OutputFormat.CSV: pd.read_csv, OutputFormat.PARQUET: pd.read_parquet}
+    found = readers.get(output_format, lambda file: pd.read_json(file, lines=output_format is OutputFormat.NDJSON))(
+        file
+    )
+    assert len(found) == len(good)
+    if good or output_format in readers:
+        assert list(found.columns) == ["row", "id", "probability_0", "probability_1"]
+        assert found.row.tolist() == good
+
+
 def test_a_bad_row_fails_the_batch_where_that_is_asked_for(house: BatchHouse) -> None:
     job = house.ended_batch(house.batch_work(spoiled(12), on_error=OnError.FAIL))
 
