@@ -17,7 +17,7 @@ from queuecast.domain.batch import FileFormat
 from queuecast.domain.errors import InvalidInputError, shortened
 from queuecast.domain.plan import Cut
 from queuecast.domain.signature import Layout, Signature
-from worker.parquet_files import opened, require_types
+from worker.parquet_files import opened, require_types, row_groups
 from worker.records import BYTE_ORDER_MARK, RecordScan, first_record
 
 _SHOWN_NAMES = 30
@@ -49,10 +49,14 @@ def header(path: Path, fmt: FileFormat) -> list[str]:
             names = list(parquet.schema_arrow.names)
     else:
         names = _csv_header(path) if fmt is FileFormat.CSV else _first_keys(path)
+    require_once(names)
+    return names
+
+
+def require_once(names: list[str]) -> None:
     doubled = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
     if doubled:
         raise InvalidInputError(f"the column {shortened(repr(doubled[0]))} is in the file more than once")
-    return names
 
 
 def source_names(names: list[str], signature: Signature, others: Sequence[str] = ()) -> list[str]:
@@ -186,17 +190,24 @@ def _byte_cuts(path: Path, fmt: FileFormat, max_rows: int, max_bytes: int) -> It
 
 
 def _row_cuts(path: Path, max_rows: int, max_bytes: int) -> Iterator[tuple[int, int, int, int]]:
-    """No cut reaches from one row group into the next: both would have to be read for it."""
-    begin = 0
+    """A cut is some rows of one row group, or several whole ones: a part of a group has it decoded from its start, and
+    a cut for each small group has the model called for every few rows."""
+    begin = end = held_bytes = 0  # of whole row groups that are in no cut yet
     with opened(path) as parquet:
-        for index in range(parquet.metadata.num_row_groups):
-            group = parquet.metadata.row_group(index)
-            row_bytes = group.total_byte_size / max(1, group.num_rows)
-            step = max(1, min(max_rows, int(max_bytes / max(row_bytes, 1e-9))))
-            for start in range(begin, begin + group.num_rows, step):
-                end = min(start + step, begin + group.num_rows)
-                yield start + 1, end - start, start, end
-            begin += group.num_rows
+        for n_rows, size in row_groups(parquet):
+            if begin < end and (end + n_rows - begin > max_rows or held_bytes + size > max_bytes):
+                yield begin + 1, end - begin, begin, end
+                begin, held_bytes = end, 0
+            end += n_rows
+            held_bytes += size
+            if n_rows > max_rows or size > max_bytes:
+                step = max(1, min(max_rows, int(max_bytes * n_rows / size)))
+                for start in range(begin, end, step):
+                    stop = min(start + step, end)
+                    yield start + 1, stop - start, start, stop
+                begin, held_bytes = end, 0
+        if begin < end:
+            yield begin + 1, end - begin, begin, end
 
 
 def _lacks(name: str, names: list[str]) -> InvalidInputError:

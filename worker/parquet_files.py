@@ -18,7 +18,7 @@ MAX_ROW_GROUP_BYTES = 2**30
 
 @contextmanager
 def opened(path: Path) -> Iterator[pq.ParquetFile]:
-    """Raises InvalidInputError for what is no Parquet file, or has a row group that is too large to read."""
+    """Raises InvalidInputError for what is no Parquet file."""
     try:
         parquet = pq.ParquetFile(path)
     except (pa.ArrowException, OSError) as error:
@@ -26,17 +26,23 @@ def opened(path: Path) -> Iterator[pq.ParquetFile]:
             raise
         raise InvalidInputError(f"the file cannot be read as Parquet: {error}") from None
     with parquet:
-        for index in range(parquet.metadata.num_row_groups):
-            size = parquet.metadata.row_group(index).total_byte_size
-            if size > MAX_ROW_GROUP_BYTES:
-                raise InvalidInputError(
-                    f"row group {index} of the file has {size} bytes, expected at most {MAX_ROW_GROUP_BYTES}; write it "
-                    "with smaller row groups"
-                )
         try:
             yield parquet
         except pa.ArrowException as error:
             raise InvalidInputError(f"the file cannot be read as Parquet: {error}") from None
+
+
+def row_groups(parquet: pq.ParquetFile) -> Iterator[tuple[int, int]]:
+    """Rows and bytes of each. Raises InvalidInputError for one that is too large to read."""
+    metadata = parquet.metadata
+    for index in range(metadata.num_row_groups):
+        group = metadata.row_group(index)
+        if group.total_byte_size > MAX_ROW_GROUP_BYTES:
+            raise InvalidInputError(
+                f"row group {index} of the file has {group.total_byte_size} bytes, expected at most "
+                f"{MAX_ROW_GROUP_BYTES}; write it with smaller row groups"
+            )
+        yield group.num_rows, group.total_byte_size
 
 
 def require_types(path: Path, sources: dict[str, Column], id_column: str | None) -> None:

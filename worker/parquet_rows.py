@@ -1,7 +1,8 @@
 """One cut of a Parquet file. Its values have types: a word is not read as a number, and "NA" is a word."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as kinds
 
-from queuecast.domain.batch import FileFormat
 from queuecast.domain.plan import Cut
 from queuecast.domain.signature import ColumnType, Signature
 from worker.columns import ARROW_TYPES, checked
-from worker.cutting import header, source_names
+from worker.cutting import require_once, source_names
 from worker.parquet_files import is_readable, opened, unreadable, value_type
 from worker.rows import Rows
 
@@ -23,8 +23,10 @@ _BATCH_ROWS = 2**16
 
 def read_parquet_rows(path: Path, signature: Signature, cut: Cut, others: Sequence[str] = ()) -> Rows:
     """others: columns that are wanted with the values that they have."""
-    sources = source_names(header(path, FileFormat.PARQUET), signature, others)
-    table = _rows_of(path, cut, list(dict.fromkeys([*sources, *others])))
+    with _reading(path) as reading:
+        require_once(reading.names)
+        sources = source_names(reading.names, signature, others)
+        table = reading.taken(cut, list(dict.fromkeys([*sources, *others])))
     columns = []
     for column, source in zip(signature.columns, sources, strict=True):
         found = table[source]
@@ -36,46 +38,42 @@ def read_parquet_rows(path: Path, signature: Signature, cut: Cut, others: Sequen
     return Rows(columns, {name: _plain(table[name]) for name in others}, numbers, [])
 
 
-def _rows_of(path: Path, cut: Cut, names: list[str]) -> Any:
-    """A row group can be read from its beginning only. The reading is kept open where it stands, for the next cut of
-    the same file: a row group of a million rows would be decoded from its start for each of its cuts."""
+@contextmanager
+def _reading(path: Path) -> Iterator["_Reading"]:
+    """It is kept for the next cut of the same file: to open a file of many row groups takes milliseconds, and one of a
+    million rows would be decoded from its start for each of its cuts."""
     status = path.stat()
-    key = (path, status.st_ino, status.st_mtime_ns, tuple(names))
-    kept = _kept.reading
-    _kept.reading = None
-    if kept is None or kept.key != key or not kept.can_reach(cut):
+    key = (path, status.st_ino, status.st_mtime_ns)
+    kept, _kept.reading = _kept.reading, None
+    if kept is None or kept.key != key:
         if kept is not None:
             kept.close()
-        kept = _Reading(key, path, cut.start, names)
+        kept = _Reading(key, path)
     try:
-        table = kept.taken(cut)
+        yield kept
     except BaseException:
         kept.close()
         raise
     _kept.reading = kept
-    return table
 
 
 class _Reading:
-    """A row group that is being read, batch by batch."""
+    """An open file, and the row groups of one cut or more that are being read, batch by batch."""
 
-    def __init__(self, key: Any, path: Path, start: int, names: list[str]) -> None:
+    def __init__(self, key: Any, path: Path) -> None:
         self.key = key
         self._opened = opened(path)
-        parquet = self._opened.__enter__()
-        index = begin = 0
-        while start >= begin + parquet.metadata.row_group(index).num_rows:
-            begin += parquet.metadata.row_group(index).num_rows
-            index += 1
-        self._end = begin + parquet.metadata.row_group(index).num_rows
-        self._begin = begin
-        self._batches = parquet.iter_batches(_BATCH_ROWS, row_groups=[index], columns=names, use_threads=False)
-        self._batch = next(self._batches)
+        self._parquet = self._opened.__enter__()
+        self.names = list(self._parquet.schema_arrow.names)
+        metadata = self._parquet.metadata
+        self._ends = np.cumsum([metadata.row_group(index).num_rows for index in range(metadata.num_row_groups)])
+        self._columns: list[str] = []
+        self._batch: Any = None
+        self._begin = self._end = 0  # of the rows from the present batch on
 
-    def can_reach(self, cut: Cut) -> bool:
-        return bool(self._begin <= cut.start < self._end)
-
-    def taken(self, cut: Cut) -> Any:
+    def taken(self, cut: Cut, columns: list[str]) -> Any:
+        if self._columns != columns or not self._begin <= cut.start < cut.end <= self._end:
+            self._start(cut, columns)
         parts = []
         while True:
             low, high = max(cut.start - self._begin, 0), min(cut.end - self._begin, self._batch.num_rows)
@@ -85,6 +83,14 @@ class _Reading:
                 return pa.Table.from_batches(parts).combine_chunks()
             self._begin += self._batch.num_rows
             self._batch = next(self._batches)
+
+    def _start(self, cut: Cut, columns: list[str]) -> None:
+        first, last = np.searchsorted(self._ends, [cut.start, cut.end - 1], "right").tolist()
+        self._begin, self._end = int(self._ends[first - 1]) if first else 0, int(self._ends[last])
+        self._columns = columns
+        groups = range(first, last + 1)
+        self._batches = self._parquet.iter_batches(_BATCH_ROWS, row_groups=groups, columns=columns, use_threads=False)
+        self._batch = next(self._batches)
 
     def close(self) -> None:
         self._opened.__exit__(None, None, None)

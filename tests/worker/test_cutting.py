@@ -164,6 +164,26 @@ def test_parquet_is_cut_within_its_row_groups(tmp_path: Path) -> None:
     assert found == [(1, 0, 3), (4, 3, 4), (5, 4, 7), (8, 7, 8), (9, 8, 10)]
 
 
+@pytest.mark.parametrize(
+    ("max_rows", "max_bytes", "sizes"),
+    [
+        (1, 10**6, [1] * 9),
+        (2, 10**6, [2, 2, 2, 2, 1]),
+        (5, 10**6, [4, 5]),
+        (100, 10**6, [9]),
+        (100, 250, [4, 4, 1]),
+    ],
+)
+def test_small_row_groups_share_a_cut(tmp_path: Path, max_rows: int, max_bytes: int, sizes: list[int]) -> None:
+    path = tmp_path / "rows.parquet"
+    pq.write_table(pa.table({"a": range(9)}), path, row_group_size=2)
+
+    found = list(cuts(path, PARQUET, max_rows, max_bytes))
+
+    assert [cut.n_rows for cut in found] == sizes
+    assert [cut.start for cut in found] == [sum(sizes[:at]) for at in range(len(sizes))]
+
+
 # What is refused
 
 

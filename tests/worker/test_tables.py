@@ -19,9 +19,11 @@ from queuecast.domain.cells import MISSING_WORDS
 from queuecast.domain.errors import InvalidInputError
 from queuecast.domain.signature import INT64_MAX, INT64_MIN, Column, ColumnType, Layout, Signature
 from queuecast.domain.work import Method
+from worker import parquet_rows
 from worker.cutting import Cut, cuts
 from worker.frames import frame_of
 from worker.outputs import join_parts, write_part
+from worker.parquet_files import opened
 from worker.tables import BadRow, Part, read_cut, read_rows
 
 CSV, NDJSON, PARQUET = FileFormat.CSV, FileFormat.NDJSON, FileFormat.PARQUET
@@ -486,11 +488,12 @@ def test_a_list_of_another_length_is_a_bad_row(tmp_path: Path) -> None:
 # A row group that is read on
 
 
-def test_cuts_of_a_parquet_file_may_be_read_in_any_order(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("group_rows", "max_rows"), [(30, 7), (7, 30), (1, 100), (30, 30)])
+def test_cuts_of_a_parquet_file_may_be_read_in_any_order(tmp_path: Path, group_rows: int, max_rows: int) -> None:
     rows = [{"n": n} for n in range(100)]
     signature = Signature(Layout.FRAME, (Column("n", INTEGER, nullable=False, dtype="int64"),), (Method.PREDICT,))
-    path = _written(tmp_path, PARQUET, _parquet(rows, 30, signature))
-    found = list(cuts(path, PARQUET, 7, 10**6))
+    path = _written(tmp_path, PARQUET, _parquet(rows, group_rows, signature))
+    found = list(cuts(path, PARQUET, max_rows, 10**6))
 
     read = {cut.index: read_cut(path, PARQUET, signature, cut).frame["n"].tolist() for cut in found[::2] + found[::-1]}
 
@@ -506,3 +509,21 @@ def test_a_parquet_file_that_takes_anothers_place_is_read_anew(tmp_path: Path) -
     _written(tmp_path, PARQUET, _parquet([{"n": -n} for n in range(10)], None, signature))
 
     assert read_cut(path, PARQUET, signature, second).frame["n"].tolist() == [-5, -6, -7, -8, -9]
+
+
+def test_a_file_of_many_row_groups_is_opened_once_for_its_cuts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    signature = Signature(Layout.FRAME, (Column("n", INTEGER, nullable=False, dtype="int64"),), (Method.PREDICT,))
+    path = _written(tmp_path, PARQUET, _parquet([{"n": n} for n in range(50)], 1, signature))
+    found = list(cuts(path, PARQUET, 7, 10**6))
+    opens: list[Path] = []
+
+    def noted(path: Path) -> Any:
+        opens.append(path)
+        return opened(path)
+
+    monkeypatch.setattr(parquet_rows, "opened", noted)
+
+    for cut in found:
+        read_cut(path, PARQUET, signature, cut)
+
+    assert opens == [path]
