@@ -33,8 +33,12 @@ def opened(path: Path) -> Iterator[pq.ParquetFile]:
 
 
 def row_groups(parquet: pq.ParquetFile) -> Iterator[tuple[int, int]]:
-    """Rows and bytes of each. Raises InvalidInputError for one that is too large to read."""
+    """Rows and bytes of each: as they are encoded, and for what unfolds a byte a number and eight a word at least.
+
+    Raises InvalidInputError for one that is too large to read.
+    """
     metadata = parquet.metadata
+    row_bytes = sum(8 if is_readable(field.type, ColumnType.STRING) else 1 for field in parquet.schema_arrow)
     for index in range(metadata.num_row_groups):
         group = metadata.row_group(index)
         if group.total_byte_size > MAX_ROW_GROUP_BYTES:
@@ -42,7 +46,7 @@ def row_groups(parquet: pq.ParquetFile) -> Iterator[tuple[int, int]]:
                 f"row group {index} of the file has {group.total_byte_size} bytes, expected at most "
                 f"{MAX_ROW_GROUP_BYTES}; write it with smaller row groups"
             )
-        yield group.num_rows, group.total_byte_size
+        yield group.num_rows, max(group.total_byte_size, group.num_rows * row_bytes)
 
 
 def require_types(path: Path, sources: dict[str, Column], id_column: str | None) -> None:

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as kinds
 
+from queuecast.domain.errors import InvalidInputError
 from queuecast.domain.plan import Cut
 from queuecast.domain.signature import ColumnType, Signature
 from worker.columns import ARROW_TYPES, checked
@@ -18,7 +19,9 @@ from worker.cutting import require_once, source_names
 from worker.parquet_files import is_readable, opened, unreadable, value_type
 from worker.rows import Rows
 
-_BATCH_ROWS = 2**16
+MAX_CUT_BYTES = 2**27
+"""Of the wanted columns as they are held. A word that is in a file once, and repeated there in two bytes, is not."""
+_BATCH_ROWS = 2**11  # what is too much is noticed after each
 
 
 def read_parquet_rows(path: Path, signature: Signature, cut: Cut, others: Sequence[str] = ()) -> Rows:
@@ -75,10 +78,17 @@ class _Reading:
         if self._columns != columns or not self._begin <= cut.start < cut.end <= self._end:
             self._start(cut, columns)
         parts = []
+        held_bytes = 0
         while True:
             low, high = max(cut.start - self._begin, 0), min(cut.end - self._begin, self._batch.num_rows)
             if low < high:
                 parts.append(self._batch.slice(low, high - low))
+                held_bytes += sum(map(_plain_bytes, parts[-1].columns))
+                if held_bytes > MAX_CUT_BYTES:
+                    raise InvalidInputError(
+                        f"{cut.rows_text} of the file unfold to more than {MAX_CUT_BYTES} bytes; write it without "
+                        "dictionaries (use_dictionary=False), so that it is cut by what it holds"
+                    )
             if self._begin + self._batch.num_rows >= cut.end:
                 return pa.Table.from_batches(parts).combine_chunks()
             self._begin += self._batch.num_rows
@@ -94,6 +104,16 @@ class _Reading:
 
     def close(self) -> None:
         self._opened.__exit__(None, None, None)
+
+
+def _plain_bytes(found: Any) -> int:
+    """What a column of a batch takes when its dictionary is resolved."""
+    if not kinds.is_dictionary(found.type):
+        return int(found.nbytes)
+    words = found.dictionary
+    if not (kinds.is_string(words.type) or kinds.is_large_string(words.type)):
+        return 8 * len(found)
+    return int(pc.sum(pc.take(pc.binary_length(words), found.indices), min_count=0).as_py())
 
 
 class _Kept(threading.local):

@@ -527,3 +527,31 @@ def test_a_file_of_many_row_groups_is_opened_once_for_its_cuts(tmp_path: Path, m
         read_cut(path, PARQUET, signature, cut)
 
     assert opens == [path]
+
+
+@pytest.mark.parametrize("stores_schema", [True, False], ids=["as_a_dictionary", "as_words"])
+def test_a_word_that_is_repeated_for_next_to_nothing_does_not_fill_the_memory(
+    tmp_path: Path, stores_schema: bool
+) -> None:
+    signature = Signature(Layout.FRAME, (Column("n", INTEGER, nullable=False, dtype="int64"),), (Method.PREDICT,))
+    words = pa.DictionaryArray.from_arrays(pa.array(np.zeros(2**16, "int32")), pa.array(["q" * 10_000]))
+    path = tmp_path / "rows.parquet"
+    pq.write_table(pa.table({"n": range(2**16), "id": words}), path, store_schema=stores_schema)
+    (cut,) = cuts(path, PARQUET, 2**16, 2**23)
+    before = pa.total_allocated_bytes()
+
+    with pytest.raises(InvalidInputError, match=r"rows 1 to 65,536 of the file unfold to more than 134217728 bytes"):
+        read_cut(path, PARQUET, signature, cut, "id")
+
+    assert pa.total_allocated_bytes() - before < 2**20
+    assert read_cut(path, PARQUET, signature, cut).n_rows == 2**16  # nobody wants the words
+
+
+def test_repeated_words_of_a_usual_length_are_no_matter(tmp_path: Path) -> None:
+    path = tmp_path / "rows.parquet"
+    pq.write_table(pa.table({f"w{at}": ["Southampton, Cherbourg, Queenstown"] * 2**16 for at in range(40)}), path)
+    columns = tuple(Column(f"w{at}", STRING, nullable=True, dtype="str") for at in range(40))
+
+    parts = _parts(path, PARQUET, Signature(Layout.FRAME, columns, (Method.PREDICT,)), 2**16, 2**23)
+
+    assert sum(part.n_rows for part in parts) == 2**16
