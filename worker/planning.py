@@ -21,7 +21,6 @@ CHUNK_S = 0.3  # long beside what a claim costs, short beside how long a predict
 MIN_ROWS = 256  # below that a call of a pipeline costs as much for fewer rows
 UNTIMED_ROWS = 4_096
 SAMPLE_ROWS = 8_192
-SAMPLE_S = 2.0
 TIMINGS = 3
 MAX_CHUNK_BYTES = 8 * 2**20
 PIECE_BYTES = 4 * 2**20
@@ -70,19 +69,25 @@ class Planning:
         """By the time that the model needs for the first rows. One that raises on them gets chunks of a fixed size."""
         first = next(cuts(path, work.file_format, SAMPLE_ROWS, MAX_CHUNK_BYTES))
         part = read_cut(path, work.file_format, manifest.signature, first, work.id_column)
-        rows = len(part.row_numbers)
-        call = getattr(estimator, work.method.value)
         rows_a_chunk = UNTIMED_ROWS
         # An estimator raises what it likes; the chunks will find out on which rows.
         with suppress(Exception):
-            call(part.frame[:MIN_ROWS])  # the first call of a process is slower
-            timed = min(rows, MIN_ROWS)
-            took_s = _shortest_s(call, part.frame[:timed])
-            while timed < rows and took_s < CHUNK_S / 2:  # what a call costs with any rows counts for all of them
-                timed = min(4 * timed, rows)
-                took_s = _shortest_s(call, part.frame[:timed])
-            rows_a_chunk = int(CHUNK_S * timed / took_s)
-        return min(max(rows_a_chunk, MIN_ROWS), self._max_chunk_rows)
+            rows_a_chunk = _rows_in_time(getattr(estimator, work.method.value), part.frame, len(part.row_numbers))
+        return min(rows_a_chunk, self._max_chunk_rows)
+
+
+def _rows_in_time(call: Callable[[Any], Any], frame: Any, rows: int) -> int:
+    """How many rows the call answers in `CHUNK_S`. It is tried with one row and then with more, for some models need
+    that long for a few; what a call costs with any rows counts for all of them."""
+    call(frame[:1])  # the first call of a process is slower
+    timed, took_s = 1, _shortest_s(call, frame[:1])
+    while timed < rows and (took_s < CHUNK_S / 2 or timed < MIN_ROWS):
+        fewer_s = took_s
+        timed = min(max(4 * timed, int(CHUNK_S * timed / took_s)), rows)
+        took_s = _shortest_s(call, frame[:timed])
+        if took_s > max(CHUNK_S / 2, 2 * fewer_s):  # the time goes with the rows
+            return max(int(CHUNK_S * timed / took_s), 1)
+    return max(int(CHUNK_S * timed / took_s), MIN_ROWS)
 
 
 def _shortest_s(call: Callable[[Any], Any], frame: Any) -> float:
@@ -92,7 +97,7 @@ def _shortest_s(call: Callable[[Any], Any], frame: Any) -> float:
         began = time.perf_counter()
         call(frame)
         times.append(time.perf_counter() - began)
-        if sum(times) > SAMPLE_S / 2:
+        if sum(times) > CHUNK_S:
             break
     return max(min(times), 1e-6)
 

@@ -476,18 +476,29 @@ def test_a_cancel_while_the_parts_are_joined_leaves_the_batch_canceled(
     assert house.jobs.read(job.id).state is State.CANCELED
 
 
-@pytest.mark.parametrize(("row_s", "expected"), [(1e-3, 300), (1e-9, 20_000), (1.0, 256)])
+@pytest.mark.parametrize(
+    ("call_s", "row_s", "expected"),
+    [(0.0, 1e-3, 300), (0.0, 1e-9, 20_000), (0.0, 0.024, 12), (0.0, 1.0, 1), (0.004, 1e-4, 2_900), (0.4, 1e-4, 256)],
+    ids=["usual", "quick", "slow", "slowest", "with_a_cost_a_call", "with_little_but_a_cost_a_call"],
+)
 def test_a_chunk_has_as_many_rows_as_the_model_answers_in_the_time_for_one(
-    tmp_path: Path, fitted: Any, monkeypatch: pytest.MonkeyPatch, row_s: float, expected: int
+    tmp_path: Path, fitted: Any, monkeypatch: pytest.MonkeyPatch, call_s: float, row_s: float, expected: int
 ) -> None:
     house = BatchHouse(tmp_path, chunk_rows=20_000)
     house.pushed(fitted, FRAME.head(20))
     many = pd.concat([FRAME] * (40_000 // ROWS), ignore_index=True)
-    monkeypatch.setattr(planning, "_shortest_s", lambda call, frame: row_s * len(frame))
+    timed: list[float] = []
+
+    def shortest_s(call: Any, frame: Any) -> float:
+        timed.append(call_s + row_s * len(frame))
+        return timed[-1]
+
+    monkeypatch.setattr(planning, "_shortest_s", shortest_s)
 
     job = house.fanned_out(house.batch_work(csv_of(many)))
 
-    assert house.plan(job).cuts[0].n_rows == pytest.approx(expected, rel=0.01)
+    assert house.plan(job).cuts[0].n_rows == pytest.approx(expected, rel=0.03)
+    assert sum(timed) < 6  # a slow model is not kept busy with it
 
 
 def test_a_batch_that_takes_too_long_fails_with_its_timeout(house: BatchHouse) -> None:
