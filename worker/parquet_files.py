@@ -24,12 +24,12 @@ def opened(path: Path) -> Iterator[pq.ParquetFile]:
     except (pa.ArrowException, OSError) as error:
         if isinstance(error, FileNotFoundError):
             raise
-        raise InvalidInputError(f"the file cannot be read as Parquet: {error}") from None
+        raise broken(error) from None
     with parquet:
         try:
             yield parquet
         except pa.ArrowException as error:
-            raise InvalidInputError(f"the file cannot be read as Parquet: {error}") from None
+            raise broken(error) from None
 
 
 def row_groups(parquet: pq.ParquetFile) -> Iterator[tuple[int, int]]:
@@ -60,6 +60,10 @@ def require_types(path: Path, sources: dict[str, Column], id_column: str | None)
         kind = value_type(schema.field(id_column).type)
         if kinds.is_nested(kind) or kinds.is_binary(kind) or kinds.is_large_binary(kind):
             raise InvalidInputError(f"column {id_column!r} of the file holds {kind}, which cannot be an id")
+
+
+def broken(error: Exception) -> InvalidInputError:
+    return InvalidInputError(f"the file cannot be read as Parquet: {error}")
 
 
 def unreadable(name: str, kind: Any, wanted: ColumnType) -> InvalidInputError:

@@ -16,8 +16,8 @@ from queuecast.domain.plan import Cut
 from queuecast.domain.signature import ColumnType, Signature
 from worker.columns import ARROW_TYPES, checked
 from worker.cutting import require_once, source_names
-from worker.parquet_files import is_readable, opened, unreadable, value_type
-from worker.rows import Rows
+from worker.parquet_files import broken, is_readable, opened, unreadable, value_type
+from worker.rows import BadRow, Rows
 
 MAX_CUT_BYTES = 2**27
 """Of the wanted columns as they are held. A word that is in a file once, and repeated there in two bytes, is not."""
@@ -30,15 +30,32 @@ def read_parquet_rows(path: Path, signature: Signature, cut: Cut, others: Sequen
         require_once(reading.names)
         sources = source_names(reading.names, signature, others)
         table = reading.taken(cut, list(dict.fromkeys([*sources, *others])))
-    columns = []
     for column, source in zip(signature.columns, sources, strict=True):
-        found = table[source]
-        if not is_readable(found.type, column.type):
-            raise unreadable(source, found.type, column.type)
-        values, is_wrong = _values_of(column.type, _plain(found))
-        columns.append(checked(column, values, is_wrong, found))
+        if not is_readable(table[source].type, column.type):
+            raise unreadable(source, table[source].type, column.type)
+    found = {name: _plain(table[name]) for name in table.column_names}
     numbers = np.arange(cut.first_row, cut.first_row + cut.n_rows, dtype=np.int64)
-    return Rows(columns, {name: _plain(table[name]) for name in others}, numbers, [])
+    bad = _no_text(found, numbers, others)
+    if bad:
+        at = [each.row - cut.first_row for each in bad]
+        numbers = np.delete(numbers, at)
+        found = {name: values.take(pa.array(numbers - cut.first_row)) for name, values in found.items()}
+    columns = [
+        checked(column, *_values_of(column.type, found[source]))
+        for column, source in zip(signature.columns, sources, strict=True)
+    ]
+    return Rows(columns, {name: found[name] for name in others}, numbers, bad)
+
+
+def _no_text(found: dict[str, Any], numbers: Any, others: Sequence[str]) -> list[BadRow]:
+    """Rows whose id or target is no text: Parquet does not check what it is given as strings."""
+    bad: dict[int, BadRow] = {}
+    for name in others:
+        is_wrong = _is_no_text(found[name])
+        for at in [] if is_wrong is None else np.flatnonzero(is_wrong).tolist():
+            row, value = int(numbers[at]), pc.cast(found[name], pa.binary())[at].as_py()
+            bad.setdefault(row, BadRow(row, name, "wrong_type", f"found {value!r}, expected text in UTF-8"))
+    return [bad[row] for row in sorted(bad)]
 
 
 @contextmanager
@@ -54,8 +71,10 @@ def _reading(path: Path) -> Iterator["_Reading"]:
         kept = _Reading(key, path)
     try:
         yield kept
-    except BaseException:
+    except BaseException as error:
         kept.close()
+        if isinstance(error, pa.ArrowException):
+            raise broken(error) from None
         raise
     _kept.reading = kept
 
@@ -126,19 +145,46 @@ _kept = _Kept()
 def _plain(found: Any) -> Any:
     array = found.combine_chunks()
     array = array.chunk(0) if isinstance(array, pa.ChunkedArray) else array
-    return pc.cast(array, value_type(array.type)) if kinds.is_dictionary(array.type) else array
+    array = pc.cast(array, value_type(array.type)) if kinds.is_dictionary(array.type) else array
+    return pc.cast(array, pa.large_string()) if kinds.is_string_view(array.type) else array
 
 
-def _values_of(kind: ColumnType, found: Any) -> tuple[Any, Any]:
-    """The values as the column's kind, and a mask of those that it cannot hold, or None."""
+def _is_no_text(found: Any) -> Any:
+    """A mask of the cells that are not UTF-8, or None."""
+    if not (kinds.is_string(found.type) or kinds.is_large_string(found.type)):
+        return None
+    try:
+        found.validate(full=True)
+    except pa.ArrowInvalid:
+        cells = pc.cast(found, pa.large_binary()).to_pylist()
+        return np.array([cell is not None and not _is_utf8(cell) for cell in cells])
+    return None
+
+
+def _is_utf8(cell: bytes) -> bool:
+    try:
+        cell.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _values_of(kind: ColumnType, found: Any) -> tuple[Any, Any, Any]:
+    """The values as the column's kind, a mask of those that it cannot hold, or None, and what can be shown of them."""
     if kind is ColumnType.NUMBER:
         numbers = pc.cast(found, pa.float64(), safe=False)
         numbers = pc.if_else(pc.is_nan(numbers), None, numbers)
         is_wrong = pc.fill_null(pc.is_inf(numbers), fill_value=False).to_numpy(zero_copy_only=False)
-        return (numbers, None) if not is_wrong.any() else (pc.if_else(pa.array(is_wrong), None, numbers), is_wrong)
+        if not is_wrong.any():
+            return numbers, None, found
+        return pc.if_else(pa.array(is_wrong), None, numbers), is_wrong, found
     if kind is ColumnType.INTEGER and not kinds.is_null(found.type):
-        return _whole(found)
-    return pc.cast(found, ARROW_TYPES[kind]), None
+        return *_whole(found), found
+    is_wrong = _is_no_text(found)
+    if is_wrong is None:
+        return pc.cast(found, ARROW_TYPES[kind]), None, found
+    shown = pc.cast(found, pa.large_binary())
+    return pc.cast(pc.if_else(pa.array(is_wrong), None, shown), ARROW_TYPES[kind]), is_wrong, shown
 
 
 def _whole(found: Any) -> tuple[Any, Any]:

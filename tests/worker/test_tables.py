@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -318,6 +319,50 @@ def test_a_cut_of_another_file_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(InvalidInputError, match="hold 1 rows, expected 2"):
         read_cut(path, CSV, MIXED, Cut(0, 1, 2, 21, 29))
+
+
+BYTES = pa.array([b"A", b"B", b"caf\xe9", None], pa.binary())
+NO_TEXT = {
+    "string": BYTES.view(pa.string()),
+    "large_string": pc.cast(BYTES, pa.large_binary()).view(pa.large_string()),
+    "string_view": pc.cast(BYTES, pa.binary_view()).view(pa.string_view()),
+}
+
+
+@pytest.mark.parametrize("words", NO_TEXT.values(), ids=NO_TEXT)
+def test_a_word_of_parquet_that_is_no_text_makes_a_bad_row_and_no_more(tmp_path: Path, words: Any) -> None:
+    columns = (Column("deck", STRING, nullable=True, dtype="str"), Column("n", INTEGER, nullable=False, dtype="int64"))
+    signature = Signature(Layout.FRAME, columns, (Method.PREDICT,))
+    file = io.BytesIO()
+    pq.write_table(pa.table({"deck": words, "n": range(4)}), file)
+
+    part = _read(tmp_path, PARQUET, file.getvalue(), signature, "n")
+
+    assert part.bad == [BadRow(3, "deck", "wrong_type", "found b'caf\\xe9', expected a string")]
+    assert (part.frame["deck"].fillna("-").tolist(), part.ids.to_pylist()) == (["A", "B", "-"], [0, 1, 3])
+
+
+@pytest.mark.parametrize("words", NO_TEXT.values(), ids=NO_TEXT)
+def test_an_id_of_parquet_that_is_no_text_makes_a_bad_row_and_no_more(tmp_path: Path, words: Any) -> None:
+    file = io.BytesIO()
+    pq.write_table(pa.table({"id": words, "n": [0, 1, 2, None]}), file)
+    signature = Signature(Layout.FRAME, (Column("n", INTEGER, nullable=False, dtype="int64"),), (Method.PREDICT,))
+
+    part = _read(tmp_path, PARQUET, file.getvalue(), signature, "id")
+
+    assert [(bad.row, bad.column, bad.code) for bad in part.bad] == [(3, "id", "wrong_type"), (4, "n", "null")]
+    assert part.bad[0].detail == "found b'caf\\xe9', expected text in UTF-8"
+    assert (part.frame["n"].tolist(), part.ids.to_pylist(), part.n_rows) == ([0, 1], ["A", "B"], 4)
+
+
+def test_a_dictionary_of_parquet_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    words = pa.DictionaryArray.from_arrays(pa.array([0, 1, 2, None]), BYTES[:3].view(pa.string()))
+    file = io.BytesIO()
+    pq.write_table(pa.table({"deck": words}), file)
+    signature = Signature(Layout.FRAME, (Column("deck", STRING, nullable=True, dtype="str"),), (Method.PREDICT,))
+
+    with pytest.raises(InvalidInputError, match="the file cannot be read as Parquet: Invalid UTF8 payload"):
+        _read(tmp_path, PARQUET, file.getvalue(), signature)
 
 
 # Ids
