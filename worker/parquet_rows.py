@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pyarrow.types as kinds
 
 from queuecast.domain.errors import InvalidInputError
 from queuecast.domain.plan import Cut
-from queuecast.domain.signature import ColumnType, Signature
+from queuecast.domain.signature import INT64_MAX, INT64_MIN, ColumnType, Signature
 from worker.columns import ARROW_TYPES, checked
 from worker.cutting import require_once, source_names
 from worker.parquet_files import broken, is_readable, opened, unreadable, value_type
@@ -193,6 +194,10 @@ def _whole(found: Any) -> tuple[Any, Any]:
         return pc.cast(found, pa.int64()), None
     if kinds.is_uint64(found.type):
         is_wrong = pc.greater(found, pa.scalar(2**63 - 1, pa.uint64()))
+    elif kinds.is_decimal(found.type):  # as floats they would be rounded
+        low, high = (pa.scalar(Decimal(bound), pa.decimal128(19)) for bound in (INT64_MIN, INT64_MAX))
+        is_out = pc.or_(pc.less(found, low), pc.greater(found, high))
+        is_wrong = pc.or_(pc.not_equal(found, pc.trunc(found)), is_out)
     else:
         found = pc.cast(found, pa.float64(), safe=False)
         found = pc.if_else(pc.is_nan(found), None, found)

@@ -1,6 +1,7 @@
 """What a cell of text means, to whoever reads it: a worker a column of a file, the client a row before it is sent."""
 
 import math
+from decimal import Decimal
 
 # pandas.read_csv's documentation, `na_values` (pandas 3.1). The empty cell is missing too.
 MISSING_WORDS = (
@@ -20,12 +21,13 @@ def number_in(cell: str) -> float | None:
 
 
 def whole_number_in(cell: str) -> int | None:
-    """Exact where it is written without a point: a float holds whole numbers up to 2**53 only."""
-    try:
-        return int(_plain(cell))
-    except ValueError:
-        number = number_in(cell)
-        return int(number) if number is not None and number.is_integer() else None
+    """Exact, also where it is written with a point: a float holds whole numbers up to 2**53 only. With an exponent it
+    is a float that was written down, and means what that held."""
+    number = number_in(cell)
+    if number is None:
+        return None
+    exact = Decimal(number) if "e" in cell.lower() else Decimal(cell.strip())
+    return int(exact) if exact == exact.to_integral_value() else None
 
 
 def truth_in(cell: str) -> bool | None:

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -295,6 +296,57 @@ def test_what_python_does_not_read_as_a_whole_number_is_none(tmp_path: Path, val
     signature = Signature(Layout.FRAME, (Column("n", INTEGER, nullable=False, dtype="int64"),), (Method.PREDICT,))
 
     assert [bad.code for bad in _read(tmp_path, CSV, f"n\n1\n{value}\n".encode(), signature).bad] == ["wrong_type"]
+
+
+@pytest.mark.parametrize(
+    ("cell", "value"),
+    [
+        ("9007199254740993.0", 2**53 + 1),
+        ("-9007199254740993.000", -(2**53) - 1),
+        (" 9007199254740993 ", 2**53 + 1),
+        ("9007199254740994e0", 2**53 + 2),
+        ("9223372036854775807.0", INT64_MAX),
+        ("9223372036854775808.0", None),
+        ("9007199254740993.5", None),
+        ("9e99999999", None),
+    ],
+)
+def test_a_whole_number_with_a_point_is_exact_beyond_what_a_float_holds(
+    tmp_path: Path, cell: str, value: int | None
+) -> None:
+    signature = Signature(Layout.FRAME, (Column("n", INTEGER, nullable=False, dtype="int64"),), (Method.PREDICT,))
+
+    part = _read(tmp_path, CSV, f"n\n{cell}\n1\n".encode(), signature)
+
+    assert part.frame["n"].tolist() == ([1] if value is None else [value, 1])
+
+
+@pytest.mark.parametrize(
+    "kind", [pa.decimal128(20, 0), pa.decimal128(38, 3), pa.decimal256(76, 2)], ids=["whole", "with_a_point", "large"]
+)
+def test_decimals_of_parquet_are_exact_beyond_what_a_float_holds(tmp_path: Path, kind: Any) -> None:
+    signature = Signature(Layout.FRAME, (Column("n", INTEGER, nullable=False, dtype="int64"),), (Method.PREDICT,))
+    numbers = [2**53 + 1, -(2**53) - 1, INT64_MIN, INT64_MAX, INT64_MAX + 1, INT64_MIN - 1]
+    file = io.BytesIO()
+    pq.write_table(pa.table({"n": pa.array(list(map(Decimal, numbers)), kind)}), file)
+
+    part = _read(tmp_path, PARQUET, file.getvalue(), signature)
+
+    assert part.frame["n"].tolist() == numbers[:4]
+    assert [bad.row for bad in part.bad] == [5, 6]
+
+
+def test_a_decimal_with_a_fraction_is_no_whole_number(tmp_path: Path) -> None:
+    signature = Signature(Layout.FRAME, (Column("n", INTEGER, nullable=False, dtype="int64"),), (Method.PREDICT,))
+    file = io.BytesIO()
+    pq.write_table(pa.table({"n": pa.array([Decimal("1.00"), Decimal("-1.50"), Decimal("2.00")])}), file)
+
+    part = _read(tmp_path, PARQUET, file.getvalue(), signature)
+
+    assert (part.frame["n"].tolist(), [bad.detail for bad in part.bad]) == (
+        [1, 2],
+        ["found Decimal('-1.50'), expected an integer"],
+    )
 
 
 @pytest.mark.parametrize("word", MISSING_WORDS)
