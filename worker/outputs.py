@@ -23,6 +23,7 @@ import pyarrow.parquet as pq
 
 from queuecast.domain.batch import OutputFormat
 from worker.answers import answer_columns
+from worker.id_values import in_json
 from worker.ndjson_rows import in_words, is_field_name
 from worker.records import first_record
 from worker.rows import BadRow
@@ -142,9 +143,9 @@ def _objects(table: Any, between: bytes) -> bytes:
 
 
 def _json_values(column: Any) -> list[Any]:
-    values: list[Any] = column.to_pylist()
-    is_json = isinstance(column.type, pa.JsonType)
-    return [None if each is None else msgspec.Raw(each) for each in values] if is_json else values
+    if isinstance(column.type, pa.JsonType):
+        return [None if each is None else msgspec.Raw(each) for each in column.to_pylist()]
+    return in_json(column)
 
 
 def _join_csv(parts: list[Path], joined: IO[bytes]) -> None:

@@ -11,6 +11,7 @@ import pyarrow.types as kinds
 
 from queuecast.domain.errors import InvalidInputError
 from queuecast.domain.signature import Column, ColumnType
+from worker.id_values import can_be_id
 
 MAX_ROW_GROUP_BYTES = 2**30
 """Uncompressed, all columns. A file of some kilobytes can say that it unfolds to terabytes."""
@@ -58,8 +59,10 @@ def require_types(path: Path, sources: dict[str, Column], id_column: str | None)
             raise unreadable(name, schema.field(name).type, column.type)
     if id_column is not None:
         kind = value_type(schema.field(id_column).type)
-        if kinds.is_nested(kind) or kinds.is_binary(kind) or kinds.is_large_binary(kind):
-            raise InvalidInputError(f"column {id_column!r} of the file holds {kind}, which cannot be an id")
+        if not can_be_id(kind):
+            raise InvalidInputError(
+                f"column {id_column!r} of the file holds {kind}, which cannot be an id; write it as text or numbers"
+            )
 
 
 def broken(error: Exception) -> InvalidInputError:

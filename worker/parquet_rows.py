@@ -17,6 +17,7 @@ from queuecast.domain.plan import Cut
 from queuecast.domain.signature import INT64_MAX, INT64_MIN, ColumnType, Signature
 from worker.columns import ARROW_TYPES, checked
 from worker.cutting import require_once, source_names
+from worker.id_values import as_id
 from worker.parquet_files import broken, is_readable, opened, unreadable, value_type
 from worker.rows import BadRow, Rows
 
@@ -45,7 +46,7 @@ def read_parquet_rows(path: Path, signature: Signature, cut: Cut, others: Sequen
         checked(column, *_values_of(column.type, found[source]))
         for column, source in zip(signature.columns, sources, strict=True)
     ]
-    return Rows(columns, {name: found[name] for name in others}, numbers, bad)
+    return Rows(columns, {name: as_id(found[name]) for name in others}, numbers, bad)
 
 
 def _no_text(found: dict[str, Any], numbers: Any, others: Sequence[str]) -> list[BadRow]:
