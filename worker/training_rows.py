@@ -42,9 +42,17 @@ class TrainingRows:
 
 
 def read_training_rows(
-    path: Path, champion: Manifest, work: TrainingWork, fmt: FileFormat = FileFormat.CSV
+    path: Path,
+    champion: Manifest,
+    work: TrainingWork,
+    fmt: FileFormat = FileFormat.CSV,
+    *,
+    needs_numbers: bool = False,
 ) -> TrainingRows:
-    """Raises InvalidInputError naming row and column: row 1 is the first line after the header."""
+    """needs_numbers: every target must be one, as a regressor's must.
+
+    Raises InvalidInputError naming row and column: row 1 is the first line after the header.
+    """
     signature = _without_categories(champion.signature)
     features: list[list[Any]] = [[] for _ in signature.columns]
     targets: list[list[Any]] = [[] for _ in work.target]
@@ -52,7 +60,7 @@ def read_training_rows(
     for cut in cuts(path, fmt, CUT_ROWS, CUT_BYTES):
         rows = read_rows(path, fmt, signature, cut, work.target)
         texts = [_target_text(rows.others[name], fmt, name) for name in work.target]
-        _note(found, rows, dict(zip(work.target, texts, strict=True)))
+        _note(found, rows, dict(zip(work.target, texts, strict=True)), needs_numbers=needs_numbers)
         if found:
             continue  # what else is wrong is worth knowing, the values are not
         for chunks, checked_column in zip(features, rows.columns, strict=True):
@@ -109,7 +117,7 @@ def _with_new_categories(column: Column, values: Any) -> Any:
     return series_of(replace(column, categories=(*(column.categories or ()), *new)), values)
 
 
-def _note(found: dict[tuple[int, str], Finding], rows: Rows, targets: dict[str, Any]) -> None:
+def _note(found: dict[tuple[int, str], Finding], rows: Rows, targets: dict[str, Any], *, needs_numbers: bool) -> None:
     """The first row of each column and kind of fault, and of the rows that could not be taken apart."""
     for bad in rows.broken:
         place = f"row {bad.row}" + (f", column {bad.column}" if bad.column is not None else "")
@@ -124,6 +132,13 @@ def _note(found: dict[tuple[int, str], Finding], rows: Rows, targets: dict[str, 
             at = int(np.flatnonzero(text.is_null().to_numpy(zero_copy_only=False))[0])
             place = f"row {rows.row_numbers[at]}, column {name}"
             found.setdefault((index, "null"), Finding(place, "null", "is empty; every row needs a target"))
+        is_wrong = values_of(ColumnType.NUMBER, text)[1] if needs_numbers else None
+        if is_wrong is not None and is_wrong.any():
+            at = int(np.flatnonzero(is_wrong)[0])
+            place = f"row {rows.row_numbers[at]}, column {name}"
+            found.setdefault(
+                (index, "wrong_type"), Finding(place, "wrong_type", f"found {text[at].as_py()!r}, expected a number")
+            )
 
 
 def _target_text(values: Any, fmt: FileFormat, name: str) -> Any:

@@ -165,6 +165,19 @@ def test_a_challenger_set_during_a_training_does_not_stop_its_promotion(titanic:
     assert (result["promoted"], titanic.champion()) == (True, 2)
 
 
+@pytest.mark.parametrize("place", ["train", "test"])
+def test_a_regressors_target_that_is_no_number_is_named_wherever_it_is(house: House, place: str) -> None:
+    fitted, rows = _on_numbers(LinearRegression())
+    house.pushed(fitted, rows[["fare", "sibsp"]], holdout=HoldoutRule())
+    at = getattr(queuecast.holdout(rows[["fare", "sibsp"]]), place)[3]
+    bad = rows.astype({"target": object})
+    bad.loc[at, "target"] = "x"
+
+    failure = _failure(house.trained(house.training_work(bad)))
+
+    assert failure.findings == (Finding(f"row {at + 1}, column target", "wrong_type", "found 'x', expected a number"),)
+
+
 # Scores
 
 
