@@ -32,6 +32,7 @@ from worker.threads import Threads, using
 from worker.training_rows import TrainingRows, read_training_rows
 from worker.versions import estimator_text, publish, sha256_of
 
+_SHOWN_LABELS = 5
 STAGES = ("read", "split", "fit", "score", "publish", "promote")
 
 
@@ -226,7 +227,23 @@ def _compare(champion: Manifest, fitted_champion: Any, challenger: Any, rows: Tr
         reason = f"nobody knows which rows version {champion.version} was fitted on, so its score means nothing"
         return Comparison(metric, None, new, reason)
     old = _score(fitted_champion, features, target)
-    return Comparison(metric, old, new, "" if None not in (old, new) else "no finite score on the holdout rows")
+    if None not in (old, new):
+        return Comparison(metric, old, new)
+    return Comparison(metric, old, new, _other_labels(champion, rows.target) or "no finite score on the holdout rows")
+
+
+def _other_labels(champion: Manifest, target: Any) -> str | None:
+    """Says so where the labels are words and the champion's are none."""
+    classes = champion.classes or []
+    if not classes or isinstance(classes[0], (list, str)) or target.dtype != object:
+        return None
+    return f"the file has the labels {_listed(sorted(set(target)))} where the champion predicts {_listed(classes)}"
+
+
+def _listed(labels: list[Any]) -> str:
+    shown = [repr(label) for label in labels[:_SHOWN_LABELS]]
+    last = f"{len(labels) - _SHOWN_LABELS} more" if len(labels) > _SHOWN_LABELS else shown.pop()
+    return f"{', '.join(shown)} and {last}" if shown else last
 
 
 def _metric(estimator: Any) -> str | None:

@@ -73,7 +73,7 @@ def read_training_rows(
         raise InvalidInputError(
             f"the file does not fit: {first.pointer}: {first.detail}", tuple(findings[:MAX_FINDINGS])
         )
-    parts = [_target_column(chunks, _class_kind(champion, index)) for index, chunks in enumerate(targets)]
+    parts = [_target_column(chunks, _classes(champion, index)) for index, chunks in enumerate(targets)]
     target = parts[0] if len(parts) == 1 else np.column_stack(parts)
     return TrainingRows(_features(champion.signature, features), target)
 
@@ -154,16 +154,15 @@ def _target_text(values: Any, fmt: FileFormat, name: str) -> Any:
         raise InvalidInputError(f"the target {name!r} holds {values.type}, expected numbers, words or truths") from None
 
 
-def _class_kind(champion: Manifest, index: int) -> type | None:
-    classes = champion.classes
-    if classes and isinstance(classes[0], list):
-        classes = classes[index]
-    return type(classes[0]) if classes else None
+def _classes(champion: Manifest, index: int) -> list[Any]:
+    classes = champion.classes or []
+    return list(classes[index]) if classes and isinstance(classes[0], list) else list(classes)
 
 
-def _target_column(chunks: list[Any], kind: type | None) -> Any:
+def _target_column(chunks: list[Any], classes: list[Any]) -> Any:
     """The kind of value that the champion answers, numbers where nothing else is known. Cells that are not of that
     kind are labels like any other, and stay the words they are."""
+    kind = type(classes[0]) if classes else None
     tried = [] if kind is str else [ColumnType.INTEGER, ColumnType.NUMBER]
     if kind in _KINDS:
         tried.insert(0, _KINDS[kind])
@@ -171,7 +170,17 @@ def _target_column(chunks: list[Any], kind: type | None) -> Any:
         values = _read_all(chunks, wanted)
         if values is not None:
             return values
-    return np.concatenate([objects(chunk) for chunk in chunks])
+    return _spelled_alike(np.concatenate([objects(chunk) for chunk in chunks]), classes)
+
+
+def _spelled_alike(words: Any, classes: list[Any]) -> Any:
+    """Truths as the champion spells them, or as Python does: pandas writes True in CSV, and JSON has true."""
+    present = set(words.tolist())
+    if not {word.lower() for word in present} <= {"true", "false"}:
+        return words
+    known = {label.lower(): label for label in classes if isinstance(label, str)}
+    spelled = {word: known.get(word.lower(), word.capitalize()) for word in present}
+    return np.array([spelled[word] for word in words], dtype=object)
 
 
 def _read_all(chunks: list[Any], kind: ColumnType) -> Any:

@@ -165,6 +165,24 @@ def test_a_challenger_set_during_a_training_does_not_stop_its_promotion(titanic:
     assert (result["promoted"], titanic.champion()) == (True, 2)
 
 
+@pytest.mark.parametrize(
+    ("labels", "words"),
+    [
+        (("False", "True"), "'False' and 'True'"),
+        (tuple("abcdefg"), "'a', 'b', 'c', 'd', 'e' and 2 more"),
+    ],
+)
+def test_labels_of_another_kind_than_the_champions_are_named(
+    titanic: House, labels: tuple[str, ...], words: str
+) -> None:
+    found = np.array(labels)[np.arange(len(ROWS)) % len(labels)]
+
+    result = _trained(titanic, rows=ROWS.assign(**{TARGET: found}))
+
+    assert (result["verdict"], result["promoted"]) == ("incomparable", False)
+    assert result["reason"] == f"the file has the labels {words} where the champion predicts 0 and 1"
+
+
 @pytest.mark.parametrize("place", ["train", "test"])
 def test_a_regressors_target_that_is_no_number_is_named_wherever_it_is(house: House, place: str) -> None:
     fitted, rows = _on_numbers(LinearRegression())

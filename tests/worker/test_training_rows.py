@@ -439,6 +439,28 @@ def test_a_target_of_many_kinds_in_ndjson_is_the_words_that_csv_has(
     assert found.target.tolist() == ["a", "1", "2.5", "true", "1"]
 
 
+@pytest.mark.parametrize(
+    ("classes", "labels"),
+    [
+        ([0, 1], ["True", "False"]),
+        (["no", "yes"], ["True", "False"]),
+        (["False", "True"], ["True", "False"]),
+        (["false", "true"], ["true", "false"]),
+        ([False, True], [True, False]),
+    ],
+)
+def test_truths_are_the_same_labels_in_every_format(tmp_path: Path, classes: Any, labels: Any) -> None:
+    rows = pd.DataFrame({"c": [1.5, 2.5], "y": [True, False]})
+    rows.to_csv(tmp_path / "rows.csv", index=False)
+    rows.to_json(tmp_path / "rows.ndjson", orient="records", lines=True)
+    rows.to_parquet(tmp_path / "rows.parquet")
+    champion, work = _champion(_column("float64"), classes=classes), TrainingWork("file_1", "0" * 64, ("y",))
+
+    read = [read_training_rows(tmp_path / f"rows.{fmt}", champion, work, fmt).target.tolist() for fmt in FileFormat]
+
+    assert read == [labels] * 3
+
+
 def test_a_line_of_ndjson_that_does_not_fit_is_named_by_its_row(tmp_path: Path) -> None:
     (tmp_path / "rows.ndjson").write_text('{"c": 1.5, "y": 1}\n{"c": "1", "y": 1}\n')
 
