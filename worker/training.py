@@ -102,7 +102,7 @@ class Training:
         with using(self._threads):
             challenger = _fit(fitted_champion, work, rows, split)
         report(_stage("score", len(split.test)))
-        comparison = _compare(champion, fitted_champion, challenger, rows, split)
+        comparison = _compare(champion, fitted_champion, challenger, work.target, rows, split)
         report(_stage("publish"))
         return self._publish(job, work, Trial(champion, challenger, rows, split, comparison))
 
@@ -215,7 +215,14 @@ def _invalid_params(error: Exception) -> InvalidInputError:
     return InvalidInputError(f"the parameters do not fit the estimator: {error}", (finding,))
 
 
-def _compare(champion: Manifest, fitted_champion: Any, challenger: Any, rows: TrainingRows, split: Split) -> Comparison:
+def _compare(
+    champion: Manifest,
+    fitted_champion: Any,
+    challenger: Any,
+    target_names: tuple[str, ...],
+    rows: TrainingRows,
+    split: Split,
+) -> Comparison:
     metric = _metric(challenger)
     if metric is None:
         return Comparison(None, None, None, f"{type(challenger).__name__} has no score method")
@@ -223,6 +230,9 @@ def _compare(champion: Manifest, fitted_champion: Any, challenger: Any, rows: Tr
         return Comparison(metric, None, None, "no row of the file is held out")
     features, target = rows.taken(split.test), rows.target[split.test]
     new = _score(challenger, features, target)
+    if not _may_be_of(champion.target, target_names):
+        known, found = ", ".join(champion.target), ", ".join(target_names)
+        return Comparison(metric, None, new, f"the champion was fitted on the target {known}, this version on {found}")
     if champion.holdout is None:
         reason = f"nobody knows which rows version {champion.version} was fitted on, so its score means nothing"
         return Comparison(metric, None, new, reason)
@@ -230,6 +240,12 @@ def _compare(champion: Manifest, fitted_champion: Any, challenger: Any, rows: Tr
     if None not in (old, new):
         return Comparison(metric, old, new)
     return Comparison(metric, old, new, _other_labels(champion, rows.target) or "no finite score on the holdout rows")
+
+
+def _may_be_of(known: tuple[str, ...], found: tuple[str, ...]) -> bool:
+    """Whether both may name one target. A `y` without a name was recorded as `target`, or as `target0` and so on."""
+    is_nameless = known in ((), ("target",), tuple(f"target{index}" for index in range(len(known))))
+    return is_nameless or known == found
 
 
 def _other_labels(champion: Manifest, target: Any) -> str | None:

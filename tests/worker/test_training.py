@@ -165,6 +165,27 @@ def test_a_challenger_set_during_a_training_does_not_stop_its_promotion(titanic:
     assert (result["promoted"], titanic.champion()) == (True, 2)
 
 
+def test_a_version_that_was_fitted_on_another_target_is_incomparable(titanic: House) -> None:
+    died = ROWS.assign(died=1 - SURVIVED)
+
+    result = titanic.result(titanic.trained(titanic.training_work(died, ("died",))))
+
+    assert (result["verdict"], result["promoted"], titanic.champion()) == ("incomparable", False, 1)
+    assert result["reason"] == "the champion was fitted on the target survived, this version on died"
+    assert titanic.aliases.read(MODEL).versions == {CHAMPION: 1, CHALLENGER: 2}
+
+
+@pytest.mark.parametrize("known", [(), ("target",)], ids=["none", "a_default"])
+def test_a_target_that_had_no_name_when_it_was_pushed_may_have_one_in_the_file(
+    house: House, known: tuple[str, ...]
+) -> None:
+    house.pushed(FIRST, TRAIN, known, SPLIT.rule)
+
+    result = _trained(house)
+
+    assert (result["verdict"], result["promoted"]) == ("not_worse", True)
+
+
 @pytest.mark.parametrize(
     ("labels", "words"),
     [
