@@ -116,7 +116,7 @@ def batches_blueprint(
 
     def _kept_rows(rows: bytes, body: BatchRequest, manifest: Manifest) -> StoredFile:
         """The rows of a request, which fit the signature, as a file with one a line."""
-        require_rows(manifest.signature, rows, max_rows=max_body_bytes)
+        _, rows = require_rows(manifest.signature, rows, max_rows=max_body_bytes)
         if body.id_column is not None and body.id_column not in {c.name for c in manifest.signature.columns}:
             detail = f"the rows have no column {body.id_column!r} beside those of the model"
             raise InvalidInputError(detail, (Finding("/id_column", "missing_column", detail),))

@@ -54,7 +54,8 @@ def predictions_blueprint(
 
         def checked(manifest: Manifest) -> tuple[PredictionWork, bytes]:
             require_method(manifest, body.method)
-            return PredictionWork(body.method, require_rows(manifest.signature, rows, max_rows)), rows
+            n_rows, fit = require_rows(manifest.signature, rows, max_rows)
+            return PredictionWork(body.method, n_rows), fit
 
         terms = Terms(body.metadata, body.expires_in_s, body.timeout_s, body.priority, job_id, repeat)
         return submission.predict(model, body.version, terms, checked)

@@ -97,8 +97,10 @@ def converted(kind: type[T], values: dict[str, str]) -> T:
         raise misfit(error, kind) from None
 
 
-def require_rows(signature: Signature, rows: bytes, max_rows: int) -> int:
-    """How many rows there are, all of them fit for the signature. rows: the JSON text of `inputs`.
+def require_rows(signature: Signature, rows: bytes, max_rows: int) -> tuple[int, bytes]:
+    """How many rows there are, all of them fit for the signature, and their JSON. rows: the JSON text of `inputs`.
+
+    It is theirs as it came, but for `3.0` where a column takes whole numbers: the estimator gets 3, as from a file.
 
     Raises InvalidInputError with a finding for each of the first misfits.
     """
@@ -106,7 +108,8 @@ def require_rows(signature: Signature, rows: bytes, max_rows: int) -> int:
     try:
         count = len(decoder.decode(rows))
     except msgspec.ValidationError as error:
-        raise _misfits(signature, rows, error) from None
+        mended = _mended(signature, rows, error)
+        return require_rows(signature, mended, max_rows)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:  # `inputs` was passed over unread before
         raise unreadable(error, rows, "inputs") from None
     except RecursionError:
@@ -115,6 +118,7 @@ def require_rows(signature: Signature, rows: bytes, max_rows: int) -> int:
         findings = signature.findings(_parsed(rows))
         if findings:
             raise _misfit(findings)
+        rows = signature.with_whole_numbers(rows) or rows
     if count == 0:
         finding = Finding("/inputs", "empty", "found an empty list, expected at least one row")
         raise InvalidInputError("there are no rows", (finding,))
@@ -124,14 +128,21 @@ def require_rows(signature: Signature, rows: bytes, max_rows: int) -> int:
             "(POST /v1/models/{model}/batches)"
         )
         raise InvalidInputError(detail, (Finding("/inputs", "too_many_rows", detail),))
-    return count
+    return count, rows
 
 
-def _misfits(signature: Signature, rows: bytes, error: msgspec.ValidationError) -> InvalidInputError:
+def _mended(signature: Signature, rows: bytes, error: msgspec.ValidationError) -> bytes:
+    """Rows that the decoder refused and the rule takes. Raises InvalidInputError for all others."""
     parsed = _parsed(rows)
     findings = signature.findings(parsed) if isinstance(parsed, list) else ()
-    # Both say the same of every row (a test holds them to it), but for a column that is there twice.
-    return _misfit(findings) if findings else misfit(error, within="/inputs")
+    if findings:
+        raise _misfit(findings)
+    # The rule knows that 3.0 is 3. Beyond that both say the same of every row (a test holds them to it), but for a
+    # column that is there twice.
+    mended = signature.with_whole_numbers(rows) if isinstance(parsed, list) else None
+    if mended is None:
+        raise misfit(error, within="/inputs") from None
+    return mended
 
 
 def _misfit(findings: tuple[Finding, ...]) -> InvalidInputError:

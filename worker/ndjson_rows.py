@@ -1,6 +1,6 @@
 """One cut of an NDJSON file, decoded into the signature's types in one pass; only lines that fail are looked at alone.
 
-The rule for a value is that of a prediction's rows (`queuecast.domain.signature`): `1.0` is no whole number, and a
+The rule for a value is that of a prediction's rows (`queuecast.domain.signature`): `1.0` is a whole number, and a
 string stays a string whatever it says. Keys that the signature does not name are passed over.
 """
 
@@ -106,7 +106,15 @@ def _decoded(
             rows.append(decoder.decode(_as_list(line, sources, unnamed) if is_escaped else line))
             good.append(line)
         except (msgspec.ValidationError, KeyError) as error:
-            broken.append(_misfit(signature, sources, line, number, str(error)))
+            misfit = _misfit(signature, sources, line, number, str(error))
+            try:
+                # 3.0 is 3 to the rule, and not to the decoder.
+                mended = signature.with_whole_numbers(b"[%b]" % line, sources) if misfit.code == "malformed" else None
+                fitting = mended[1:-1] if mended else line
+                rows.append(decoder.decode(_as_list(fitting, sources, unnamed) if is_escaped else fitting))
+                good.append(line)
+            except (*_UNREADABLE, KeyError):
+                broken.append(misfit)
         except _UNREADABLE as error:
             broken.append(BadRow(number, None, "malformed", f"the line is not JSON in UTF-8: {error}"))
     return rows, broken, b"\n".join(good)

@@ -6,7 +6,7 @@ here for the words; a test holds the two together.
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -15,6 +15,7 @@ from queuecast.domain.errors import Finding, shortened
 from queuecast.domain.work import Method
 
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
+EXACT_FLOAT = 2.0**53  # up to here a float holds every whole number
 MAX_FINDINGS = 20  # enough to mend a file by, not enough to flood a log
 
 
@@ -97,6 +98,29 @@ class Signature:
             for index, (column, value) in enumerate(zip(self.columns, row, strict=True)):
                 yield from column_findings(column, value, f"{at}/{index}")
 
+    def with_whole_numbers(self, text: bytes, names: Sequence[str] = ()) -> bytes | None:
+        """Rows that fit, as JSON, with `3.0` as 3 in the columns of whole numbers; None where there is no such number.
+
+        names: what the columns are called there, where it is not as here. None also where a column is there twice.
+        """
+        places: Sequence[str | int] = range(len(self.columns))
+        if self.layout is Layout.FRAME or names:
+            places = names or [column.name for column in self.columns]
+        places = [
+            place for place, column in zip(places, self.columns, strict=True) if column.type is ColumnType.INTEGER
+        ]
+        try:
+            rows = json.loads(text, object_pairs_hook=_without_repetition) if places else []
+        except (ValueError, RecursionError):
+            return None
+        is_changed = False
+        for row in rows:
+            for place in places:
+                number = whole(row[place])
+                is_changed |= number is not row[place]
+                row[place] = number
+        return json.dumps(rows).encode() if is_changed else None
+
     def json_schema(self) -> dict[str, Any]:
         """JSON Schema (2020-12) of one row, with examples."""
         head: dict[str, Any] = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
@@ -117,8 +141,16 @@ class Signature:
         return head | body | {"examples": list(self.example)}
 
 
+def whole(value: Any) -> Any:
+    """`3.0` as 3, for a column of whole numbers: JSON knows no difference (JSON Schema 2020-12, validation 6.1.1)."""
+    is_whole = type(value) is float and abs(value) <= EXACT_FLOAT and value.is_integer()
+    return int(value) if is_whole else value
+
+
 def column_findings(column: Column, value: Any, at: str) -> Iterator[Finding]:
-    """What is wrong with one value. `1.0` is not an integer here: JSON clients that mean one write `1`."""
+    """What is wrong with one value."""
+    if column.type is ColumnType.INTEGER:
+        value = whole(value)
     if value is None:
         if not column.nullable:
             yield Finding(at, "null", f"found null, expected {wanted(column)}")
@@ -176,6 +208,13 @@ def _column_schema(column: Column) -> dict[str, Any]:
     if column.categories is None:
         return {"type": kind}
     return {"type": kind, "enum": [*column.categories, *([None] if column.nullable else [])]}
+
+
+def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    row = dict(pairs)
+    if len(row) < len(pairs):
+        raise ValueError("a column is there twice")
+    return row
 
 
 def _escaped(name: str) -> str:

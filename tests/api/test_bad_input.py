@@ -220,6 +220,40 @@ def test_an_unknown_version_or_alias_is_a_404(http: FlaskClient, version: int | 
     assert (answer.status_code, answer.json["code"]) == (404, code)
 
 
+@pytest.mark.parametrize(
+    ("text", "whole"),
+    [("3.0", 3), ("-0.0", 0), ("3e0", 3), ("9007199254740992.0", 2**53), ("9223372036854775807", 2**63 - 1)],
+)
+def test_a_whole_number_may_be_written_with_a_point_and_is_one_for_the_worker(
+    gateway: Gateway, http: FlaskClient, text: str, whole: int
+) -> None:
+    answer = http.post(PREDICTIONS, data=with_value("sibsp", text), headers=JSON)
+
+    (row,) = json.loads(gateway.jobs.read_work(answer.json["id"])[1])
+    assert (row, type(row["sibsp"]), type(row["age"])) == (ROW | {"sibsp": whole}, int, float)
+
+
+@pytest.mark.parametrize("text", ["3.5", "9007199254740994.0", "1e300", "1e999"])
+def test_a_number_that_is_not_whole_or_not_exact_is_pointed_at(http: FlaskClient, text: str) -> None:
+    answer = http.post(PREDICTIONS, data=with_value("sibsp", text), headers=JSON)
+
+    assert (answer.status_code, answer.json["errors"][0]["pointer"]) == (422, "/inputs/0/sibsp")
+
+
+def test_beside_a_whole_number_with_a_point_every_value_of_a_repeated_column_must_fit(http: FlaskClient) -> None:
+    rows = json.dumps({"inputs": [ROW | {"sibsp": 1.0}, ROW]}).replace('"age"', '"age": "x", "age"')
+
+    assert http.post(PREDICTIONS, data=rows, headers=JSON).status_code == 422
+
+
+def test_the_rows_of_a_batch_are_written_with_whole_numbers(gateway: Gateway, http: FlaskClient) -> None:
+    answer = http.post("/v1/models/titanic/batches", json={"inputs": [ROW | {"sibsp": 1.0}, ROW | {"age": 1.0}]})
+
+    stored = gateway.files.path(gateway.jobs.read_work(answer.json["id"])[0].file_id)  # type: ignore[union-attr]
+    rows = [json.loads(line) for line in stored.read_bytes().splitlines()]
+    assert [(type(row["sibsp"]), type(row["age"])) for row in rows] == [(int, float), (int, float)]
+
+
 VALUES = st.one_of(
     st.none(),
     st.booleans(),

@@ -100,8 +100,9 @@ def test_a_category_column_that_was_empty_in_every_example_takes_null_only(gatew
 @pytest.mark.parametrize(
     ("kind", "categories", "good", "bad"),
     [
-        (ColumnType.INTEGER, (1, 2), 1, [3, True, 1.0, "1"]),
-        (ColumnType.INTEGER, (0, 1), 0, [False, 0.0]),
+        (ColumnType.INTEGER, (1, 2), 1, [3, True, 1.5, "1"]),
+        (ColumnType.INTEGER, (1, 2), 1.0, [3.0, 1e300]),
+        (ColumnType.INTEGER, (0, 1), 0, [False, 0.5]),
         (ColumnType.BOOLEAN, (False, True), True, [1, 0, "true"]),
         (ColumnType.BOOLEAN, (True,), True, [False, 1]),
         (ColumnType.STRING, ("1", ""), "", [1, "x", None]),

@@ -238,12 +238,28 @@ def test_a_bad_row_of_csv_is_left_out_with_its_number_column_code_and_words(tmp_
     )
 
 
+@pytest.mark.parametrize("layout", Layout)
+def test_a_whole_number_of_ndjson_may_be_written_with_a_point(tmp_path: Path, layout: Layout) -> None:
+    signature = Signature(layout, tuple(Column(name, INTEGER, False, "int64") for name in "ab"), (Method.PREDICT,))
+    big = 2**53 + 1
+    rows: list[Any] = [[1, 2.0], [3.0, big], [4.5, 1], [5.0, float(big + 1)], [6, -0.0]]
+    if layout is Layout.FRAME:
+        rows = [dict(zip("ba", row, strict=True)) | {"extra": 1.0} for row in rows]
+    data = _ndjson(rows) + _ndjson(rows[1:2]).replace(b"3.0", b'"x", "b": 3.0').replace(b"1.0", b"NaN")
+
+    part = _read(tmp_path, NDJSON, data, signature)
+
+    found = np.asarray(part.frame[["b", "a"]] if layout is Layout.FRAME else part.frame)
+    assert found.tolist() == [[1, 2], [3, big], [6, 0]]
+    assert [bad.row for bad in part.bad] == [3, 4, 6]
+
+
 def test_a_bad_row_of_ndjson_has_the_words_of_a_predictions_refusal(tmp_path: Path) -> None:
     good = {"age": 1, "sibsp": 1, "alone": True, "deck": "A", "extra": [1]}
     lines = [
         good,
         good | {"age": "1"},
-        good | {"sibsp": 1.0},
+        good | {"sibsp": 1.5},
         good | {"sibsp": None},
         good | {"deck": "C"},
         {"age": 1},
