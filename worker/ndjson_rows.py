@@ -32,6 +32,7 @@ from worker.rows import BadRow, Rows
 
 MAX_DIGITS = 400  # a float has at most 309 before its point
 _NEWLINE, _RETURN = 10, 13
+_BLOCK_BYTES = 2**18
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _TYPES: dict[ColumnType, Any] = {
     ColumnType.NUMBER: float,
@@ -127,14 +128,16 @@ def _has_a_row_a_line(data: bytes, n_rows: int, brackets: bytes) -> bool:
     are as many rows as lines, none has two. The decoder itself sees no lines: it takes `{}{}` for two.
     """
     found = np.frombuffer(data, np.uint8)
-    breaks = np.flatnonzero(found == _NEWLINE)
-    breaks = breaks[:-1] if len(breaks) and breaks[-1] == len(found) - 1 else breaks
-    if len(breaks) != n_rows - 1:
-        return False
-    before = found[breaks - 1]
-    if len(breaks) and before[0] == _RETURN:
-        before = np.where(before == _RETURN, found[breaks - 2], before)
-    return bool((before == brackets[1]).all() and (found[breaks + 1] == brackets[0]).all())
+    n_breaks = 0
+    for start in range(0, len(found) - 1, _BLOCK_BYTES):  # all at once takes 0.15 us a row more, for memory
+        breaks = np.flatnonzero(found[start : min(start + _BLOCK_BYTES, len(found) - 1)] == _NEWLINE) + start
+        n_breaks += len(breaks)
+        before = found[breaks - 1]
+        if len(breaks) and before[0] == _RETURN:
+            before = np.where(before == _RETURN, found[breaks - 2], before)
+        if (before != brackets[1]).any() or (found[breaks + 1] != brackets[0]).any():
+            return False
+    return n_breaks == n_rows - 1
 
 
 def _as_list(line: bytes, sources: tuple[str, ...], unnamed: tuple[str, ...]) -> bytes:

@@ -863,11 +863,14 @@ def test_progress_overtaken_by_another_write_is_tried_again(stage: Stage) -> Non
     assert (stage.job().progress, stage.result()) == (replace(HALF, done=2), {"revision": 4})
 
 
-def test_a_record_that_cannot_be_read_holds_up_none_of_those_that_were_taken_with_it(stage: Stage) -> None:
+def test_a_record_that_cannot_be_read_holds_up_none_of_those_that_were_taken_with_it(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
     stage.warm_up(4)
     for _ in range(4):
         stage.submitted()
-    stage.jobs._records["job_102"] = stage.jobs._records["job_102"].replace(b"prediction", b"of_a_later_version")
+    read = stage.jobs.read
+    monkeypatch.setattr(stage.jobs, "read", lambda job_id: read(job_id) if job_id != "job_102" else int("later"))
 
     stage.execution.answer(LANE)
 

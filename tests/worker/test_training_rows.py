@@ -425,7 +425,7 @@ def test_ndjson_and_parquet_are_read_as_csv_is(tmp_path: Path, classes: Any) -> 
 def test_a_target_of_many_kinds_in_ndjson_is_the_words_that_csv_has(
     tmp_path: Path, cut_rows: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(training_rows, "CUT_ROWS", cut_rows)
+    monkeypatch.setattr("worker.training_rows.CUT_ROWS", cut_rows)
     targets = ('"a"', "1", "2.5", "true", '"1"')
     (tmp_path / "rows.ndjson").write_text("".join(f'{{"c": 1.5, "y": {each}}}\n' for each in targets))
 
