@@ -18,7 +18,7 @@ import skops.io
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import InconsistentVersionWarning
 
-from queuecast.domain.errors import ModelRefusedError
+from queuecast.domain.errors import ModelRefusedError, raised
 from queuecast.domain.model import Manifest
 from queuecast.ports import ModelRegistry
 from worker.tree_checks import parts_of, require_sound_trees
@@ -54,7 +54,7 @@ def load_estimator(data: bytes) -> Any:
     except ModelRefusedError:
         raise
     except Exception as error:  # skops raises whatever the forged or broken part makes it raise
-        raise ModelRefusedError(f"the model file cannot be read: {type(error).__name__}: {error}") from error
+        raise ModelRefusedError(f"the model file cannot be read: {raised(error)}") from error
     require_sound_trees(estimator)
     leave_jobs_open(estimator)
     return estimator

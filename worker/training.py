@@ -16,7 +16,7 @@ from sklearn.base import clone, is_classifier, is_regressor
 from sklearn.utils._param_validation import InvalidParameterError
 
 from queuecast.domain.batch import training_format
-from queuecast.domain.errors import Finding, InvalidInputError, RunFailedError
+from queuecast.domain.errors import Finding, InvalidInputError, RunFailedError, raised
 from queuecast.domain.gate import Comparison, is_promoted
 from queuecast.domain.holdout import METHOD, HoldoutRule, Split, holdout
 from queuecast.domain.job import Job, ModelRef, Progress
@@ -207,7 +207,7 @@ def _fit(champion: Any, work: TrainingWork, rows: TrainingRows, split: Split) ->
     except InvalidParameterError as error:
         raise _invalid_params(error) from error
     except Exception as error:  # an estimator raises what it likes
-        raise RunFailedError(f"fit raised {type(error).__name__}: {error}", code="fit_failed") from error
+        raise RunFailedError(f"fit raised {raised(error)}", code="fit_failed") from error
 
 
 def _invalid_params(error: Exception) -> InvalidInputError:
