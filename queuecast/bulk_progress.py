@@ -48,7 +48,8 @@ class BulkProgress:
 
     def job(self, job: JobHandle) -> None:
         now = job.body.get("progress")
-        if job.state != "running" or not now:
+        # Between its chunks and their joining a batch waits for a worker: that is not its beginning.
+        if job.state not in ("running", "queued") or not now:
             self._show(job.state, 0, None, "")
             return
         bad = f", {now['errors']:,} bad" if now.get("errors") else ""

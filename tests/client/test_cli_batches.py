@@ -396,6 +396,19 @@ def test_where_nobody_looks_a_line_is_written_now_and_then(
     assert "/s  " in lines[-1]
 
 
+def test_a_batch_that_waits_to_be_joined_does_not_look_like_one_that_begins(batches: ScriptedGateway) -> None:
+    told: list[tuple[str, int, int | None, str]] = []
+    shown = bulk_progress.BulkProgress(lambda *seen: told.append(seen))
+    bodies = [job("queued", type="batch", progress=None), running(900), running(900) | {"state": "queued"}]
+    batches.on(JOB, *bodies)
+    with Client(batches.url) as client:
+        handle = client.job("job_1")
+        for index in range(len(bodies)):
+            shown.job(handle.refresh() if index else handle)
+
+    assert told == [("queued", 0, None, ""), *[("predict", 900, 1_000_000, "rows")] * 2]
+
+
 def test_speed_and_time_left_are_those_of_the_stage() -> None:
     now = [0.0]
     pace = bulk_progress.Pace(lambda: now[0])
