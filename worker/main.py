@@ -29,7 +29,8 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 os.environ.setdefault("JE_ARROW_MALLOC_CONF", "background_thread:false")
 
 from queuecast.adapters.batch_files import BatchFolders  # noqa: E402
-from queuecast.adapters.celery_bells import OVERDUE, TASKS, CeleryBells, celery_settings, lists_of, queue_of  # noqa: E402
+from queuecast.adapters.celery_bells import TASKS, CeleryBells, queue_of  # noqa: E402
+from queuecast.adapters.celery_settings import OVERDUE, celery_settings, lists_of  # noqa: E402
 from queuecast.adapters.ids import new_id  # noqa: E402
 from queuecast.adapters.model_files import ModelFiles  # noqa: E402
 from queuecast.adapters.redis_aliases import RedisAliases  # noqa: E402

@@ -14,7 +14,8 @@ from typing import Any
 
 from queuecast.adapters.audit_files import AuditFiles
 from queuecast.adapters.batch_files import BatchFolders
-from queuecast.adapters.celery_bells import CeleryBells, lists_of, queue_of
+from queuecast.adapters.celery_bells import CeleryBells, queue_of
+from queuecast.adapters.celery_settings import lists_of
 from queuecast.adapters.ids import new_id
 from queuecast.adapters.model_files import ModelFiles
 from queuecast.adapters.redis_aliases import RedisAliases

@@ -10,7 +10,8 @@ import pytest
 import redis
 
 from deploy.embedded.redis_server import RedisServer, free_port
-from queuecast.adapters.celery_bells import TASKS, CeleryBells, lists_of
+from queuecast.adapters.celery_bells import TASKS, CeleryBells
+from queuecast.adapters.celery_settings import lists_of
 from queuecast.domain.job import JobType, ModelRef, Priority
 from queuecast.domain.lane import lane_of
 from queuecast.domain.work import Method, PredictionWork

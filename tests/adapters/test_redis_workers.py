@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import pytest
 import redis
 
-from queuecast.adapters.celery_bells import CeleryBells, lists_of
+from queuecast.adapters.celery_bells import CeleryBells
+from queuecast.adapters.celery_settings import lists_of
 from queuecast.adapters.redis_jobs import connect
 from queuecast.adapters.redis_workers import HEARD_OF_S, KEY, RedisWorkers
 from queuecast.domain.job import JobType

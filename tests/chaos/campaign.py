@@ -9,7 +9,7 @@ from itertools import count
 from pathlib import Path
 
 from examples.titanic import train
-from queuecast.adapters.celery_bells import lists_of
+from queuecast.adapters.celery_settings import lists_of
 from tests.chaos.answers import wrong_answers
 from tests.chaos.checks import violations
 from tests.chaos.cluster import Cluster, has_reaper

@@ -21,7 +21,8 @@ from sklearn.preprocessing import FunctionTransformer
 
 from examples.titanic import train
 from queuecast import Client, holdout
-from queuecast.adapters.celery_bells import CeleryBells, lists_of
+from queuecast.adapters.celery_bells import CeleryBells
+from queuecast.adapters.celery_settings import lists_of
 from queuecast.job_handle import JobHandle
 from tests.system.conftest import Stack, wait_for
 
