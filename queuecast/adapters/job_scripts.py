@@ -101,6 +101,16 @@ for i, id in ipairs(ARGV) do found[i] = redis.call('HMGET', 'qc:job:' .. id, 're
 return found
 """
 
+# Answers with the last id that it looked at, if more may follow, and how many were past.
+TIDY = """
+local ids = redis.call('ZRANGEBYLEX', 'qc:jobs', ARGV[1], '+', 'LIMIT', 0, ARGV[2])
+local past = 0
+for _, id in ipairs(ids) do
+  if redis.call('EXISTS', 'qc:job:' .. id) == 0 then past = past + redis.call('ZREM', 'qc:jobs', id) end
+end
+return {#ids == tonumber(ARGV[2]) and ids[#ids] or '', past}
+"""
+
 DELETE = """
 local key = 'qc:job:' .. ARGV[1]
 local state = redis.call('HGET', key, 'state')

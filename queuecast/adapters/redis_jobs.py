@@ -17,7 +17,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from queuecast.adapters.job_records import decode_job, decode_work, encode, gone_job, unknown_job
-from queuecast.adapters.job_scripts import CREATE, DELETE, READ_RESULTS, REPLACE, REQUEUE
+from queuecast.adapters.job_scripts import CREATE, DELETE, READ_RESULTS, REPLACE, REQUEUE, TIDY
 from queuecast.adapters.redis_together import RedisTogether
 from queuecast.domain.errors import (
     AliasMovedError,
@@ -39,8 +39,9 @@ INDEX = "qc:jobs"
 DEAD = "qc:dead"
 SCAN_LIMIT = 2_000  # records one listing call may look at before it answers with a cursor
 SCAN_BATCH = 500  # records fetched in one round trip
-TIDY_BATCH = 2_000  # ids looked at in one round trip
-TIDY_BATCHES = 50  # and so many a call: 1,700 ids a second at a call a minute, which is more than one Redis accepts
+TIDY_BATCH = 2_000  # ids looked at in one step: about 1 ms of Redis
+TIDY_BATCHES = 5  # and so many steps a call, which is called once a minute
+MOST_TIDY_BATCHES = 50  # while each finds some that are past: 1,700 ids a second, more than one Redis accepts
 REPEATABLE_S = 24 * 3600
 OVERDUE_A_LOOK = 500
 WRITES_A_CALL = 64  # Redis serves nobody else meanwhile: about 2 ms
@@ -80,6 +81,7 @@ class RedisJobs:
         self._read_results = client.register_script(READ_RESULTS)
         self._delete = client.register_script(DELETE)
         self._requeue = client.register_script(REQUEUE)
+        self._tidy = client.register_script(TIDY)
 
     def create(
         self,
@@ -206,18 +208,11 @@ class RedisJobs:
         it comes to none.
         """
         self._call(self._redis.zremrangebyscore, DEAD, "-inf", now)
-        for _ in range(TIDY_BATCHES):
-            ids = self._call(self._redis.zrangebylex, INDEX, self._tidied_to, "+", 0, TIDY_BATCH)
-            pipe = self._redis.pipeline(transaction=False)
-            for job_id in ids:
-                pipe.exists(_key(job_id.decode()))
-            past = [job_id for job_id, is_there in zip(ids, self._call(pipe.execute), strict=True) if not is_there]
-            if past:
-                self._call(self._redis.zrem, INDEX, *past)
-            if len(ids) < TIDY_BATCH:
-                self._tidied_to = "-"
+        for step in range(MOST_TIDY_BATCHES):
+            last, past = self._call(self._tidy, args=[self._tidied_to, TIDY_BATCH])
+            self._tidied_to = f"({last.decode()}" if last else "-"
+            if not last or (step + 1 >= TIDY_BATCHES and not past):
                 return
-            self._tidied_to = f"({ids[-1].decode()}"
 
     def requeue_all(self, now: float, retention_s: float = REPEATABLE_S) -> int:
         """Puts every job that has not ended back into its lane; what a worker ran is given back. Safe to call twice.

@@ -558,6 +558,7 @@ def test_ids_behind_many_that_live_long_are_forgotten_too(
 ) -> None:
     monkeypatch.setattr(redis_jobs, "TIDY_BATCH", 3)
     monkeypatch.setattr(redis_jobs, "TIDY_BATCHES", 2)
+    monkeypatch.setattr(redis_jobs, "MOST_TIDY_BATCHES", 3)
     kept = [stored(jobs).id for _ in range(7)]
     client.zadd("qc:jobs", {f"job_z{number}": 0 for number in range(20)})
 
