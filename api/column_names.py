@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 
 from queuecast.domain.errors import Finding, InvalidInputError
+from queuecast.domain.header import doubled, other_separator
 from queuecast.domain.signature import Layout, Signature
 
 MAX_HEAD_CHARS = 1024 * 1024  # of a file of any size; beyond that the workers find out
@@ -36,9 +37,9 @@ def csv_header(path: Path) -> list[str]:
         )
     if is_whole and not has_rows:
         raise _refusal("empty", "the file has a header and no rows")
-    if len(set(names)) < len(names):
-        doubled = min(name for name in names if names.count(name) > 1)
-        raise _refusal("doubled_column", f"the column {doubled!r} is in the file more than once")
+    twice = doubled(names)
+    if twice is not None:
+        raise _refusal("doubled_column", twice)
     return names
 
 
@@ -82,7 +83,7 @@ def feature_findings(names: Sequence[str], signature: Signature, others: Sequenc
 def misfit(findings: Sequence[Finding], names: Sequence[str]) -> InvalidInputError:
     """names: what the file has instead."""
     detail = f"{findings[0].detail}; it has {', '.join(names[:40])}"
-    separator = next((each for each in (";", "\t") if len(names) == 1 and each in names[0]), None)
+    separator = other_separator(names)
     if separator is not None:
         detail += f": columns are separated by commas, not by {separator!r}"
     return InvalidInputError(detail, tuple(findings))

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from queuecast.domain.cells import MISSING_WORDS, number_in, truth_in, whole_number_in
+from queuecast.domain.header import doubled, other_separator
 from queuecast.table_files import PARQUET_START
 
 MAX_CSV_ROWS = 50_000  # an example's columns are what its rows show: a fraction or a gap may come late
@@ -73,7 +74,7 @@ def parsed_csv_rows(text: str, schema: dict[str, Any] | None) -> tuple[list[Any]
         types = [_types(column) for column in schema["prefixItems"]]
         return [[_value(row[at], kinds) for at, kinds in zip(places, types, strict=True)] for row in rows], notes
     columns = schema.get("properties", {})
-    if len(header) == 1 and header[0] not in columns and (";" in header[0] or "\t" in header[0]):
+    if other_separator(header) is not None and header[0] not in columns:
         raise ValueError(f"the file has {header[0]!r} as its only column; separate columns with commas")
     known = [(at, name, _types(columns[name])) for at, name in enumerate(header) if name in columns]
     dropped = [name for name in header if name not in columns]
@@ -104,10 +105,10 @@ def csv_head(path: Path) -> bytes:
 
 
 def require_each_once(names: list[str]) -> None:
-    """Raises ValueError, in the worker's words, for a column whose values another one would hide."""
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise ValueError(f"the column {twice[0]!r} is in the file more than once")
+    """Raises ValueError for a column whose values another one would hide."""
+    twice = doubled(names)
+    if twice is not None:
+        raise ValueError(twice)
 
 
 def _kept(source: Iterable[str], lines: list[str]) -> Iterator[str]:

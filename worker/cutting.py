@@ -15,6 +15,7 @@ import numpy as np
 
 from queuecast.domain.batch import FileFormat
 from queuecast.domain.errors import InvalidInputError, shortened
+from queuecast.domain.header import doubled
 from queuecast.domain.plan import Cut
 from queuecast.domain.signature import Layout, Signature
 from worker.parquet_files import opened, require_types, row_groups
@@ -54,9 +55,9 @@ def header(path: Path, fmt: FileFormat) -> list[str]:
 
 
 def require_once(names: list[str]) -> None:
-    doubled = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
-    if doubled:
-        raise InvalidInputError(f"the column {shortened(repr(doubled[0]))} is in the file more than once")
+    twice = doubled(names)
+    if twice is not None:
+        raise InvalidInputError(twice)
 
 
 def source_names(names: list[str], signature: Signature, others: Sequence[str] = ()) -> list[str]:
