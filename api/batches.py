@@ -12,6 +12,7 @@ from api.answers import Answer
 from api.bodies import BatchRequest, JobBody, Problem, SubmitHeaders
 from api.column_names import csv_header, feature_findings, misfit
 from api.documents import Documents
+from api.job_files import drop, kept_for_a_job
 from api.requests import json_body, repeat_of, require_rows, require_shallow
 from api.responses import accepted
 from api.row_files import kept_rows
@@ -22,7 +23,6 @@ from queuecast.domain.errors import (
     GoneResultError,
     InvalidInputError,
     NotAcceptableError,
-    UnavailableError,
     UnknownFileError,
     UnsupportedMediaError,
 )
@@ -90,15 +90,11 @@ def batches_blueprint(
             batch_of_rows(stored.id) if is_own else None,
             repeat,
         )
-        try:
+        with kept_for_a_job(files) as kept:
+            kept.extend([stored] if is_own else [])
             submitted = submission.batch(ref, work, terms)
-        except Exception as error:
-            # Nobody else knows of the file; but where Redis did not answer, the job may be there.
-            if is_own and type(error) is not UnavailableError:
-                files.delete(stored.id)
-            raise
-        if is_own and submitted.is_replay:
-            files.delete(stored.id)
+        if submitted.is_replay:
+            drop(files, kept)
         return submitted
 
     def _source(body: BatchRequest, manifest: Manifest) -> tuple[StoredFile, FileFormat]:

@@ -11,6 +11,7 @@ from api.answers import Answer
 from api.bodies import Problem
 from api.documents import Documents
 from api.files import Uploads, decoded_field
+from api.job_files import drop, kept_for_a_job
 from api.requests import expected_generation, json_body, repeat_of
 from api.responses import accepted, etag, json_response, manifest_body, model_body, move_body
 from api.submission import Submission, Terms
@@ -20,13 +21,12 @@ from queuecast.domain.errors import (
     InvalidInputError,
     PreconditionFailedError,
     PreconditionRequiredError,
-    UnavailableError,
     UnsupportedMediaError,
 )
 from queuecast.domain.holdout import HoldoutRule
 from queuecast.domain.model import CHAMPION, AliasMove, previous_champion, require_name
 from queuecast.domain.work import ImportWork
-from queuecast.ports import AliasStore, Clock, FileStore, ModelRegistry, StoredFile
+from queuecast.ports import AliasStore, Clock, FileStore, ModelRegistry
 
 ARCHIVE_END_BYTES = 4 * 2**20  # the list of an archive's entries is at its end: 50 bytes each and a name
 END_RECORD_BYTES = 22 + 2**16  # the last record of a zip archive and its longest comment (APPNOTE.TXT 4.3.16)
@@ -203,29 +203,18 @@ def models_blueprint(
         require_name(model, "model")
         form = uploads.form()
         metadata = decoded_field(bodies.PushMetadata, str(form.get("metadata") or "{}"), "metadata")
-        kept: list[StoredFile] = []
-        try:
+        with kept_for_a_job(files) as kept:
             for part in [_part(form, name) for name in ("model", "example")]:
                 kept.append(uploads.keep(part))
             _require_skops(files.path(kept[0].id))
             repeat = repeat_of(*(stored.sha256 for stored in kept), msgspec.json.encode(metadata))
             work = _import_work(kept[0].id, kept[1].id, metadata)
             submitted = submission.repeated(repeat) or submission.import_model(model, work, Terms(repeat=repeat))
-        except Exception as error:
-            # Nothing was accepted, so nothing stays; but where Redis did not answer, the job may be there.
-            if type(error) is not UnavailableError:
-                _delete(files, kept)
-            raise
         if submitted.is_replay:
-            _delete(files, kept)
+            drop(files, kept)
         return accepted(submitted.job, is_replay=submitted.is_replay)
 
     return blueprint
-
-
-def _delete(files: FileStore, kept: list[StoredFile]) -> None:
-    for stored in kept:
-        files.delete(stored.id)
 
 
 def _part(form: dict[str, Any], name: str) -> Any:

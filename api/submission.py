@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from api.job_files import kept_for_a_job
 from api.row_files import copied_rows, drop_rows
 from queuecast.domain.errors import (
     AliasMovedError,
@@ -16,7 +17,6 @@ from queuecast.domain.errors import (
     InvalidInputError,
     StaleWriteError,
     StoreFullError,
-    UnavailableError,
     UnknownAliasError,
 )
 from queuecast.domain.job import Job, JobType, ModelRef, Priority, accepted_at
@@ -166,13 +166,10 @@ class Submission:
         copy = copied_rows(self._files, job_id)
         if copy is None:
             return self._record(again, work, rows, letter=letter).job
-        try:
+        with kept_for_a_job(self._files) as kept:
+            kept.append(copy)
             again = replace(again, id=batch_of_rows(copy.id))
             return self._record(again, replace(work, file_id=copy.id), rows, letter=letter).job
-        except Exception as error:
-            if type(error) is not UnavailableError:
-                self._files.delete(copy.id)
-            raise
 
     def delete(self, job_id: str) -> None:
         """Purges an ended job, with its rows. Raises as `JobStore.delete`."""
