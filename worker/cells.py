@@ -11,13 +11,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from queuecast.domain.cells import MISSING_WORDS, number_in, truth_in, whole_number_in
-from queuecast.domain.signature import INT64_MAX, INT64_MIN, ColumnType
+from queuecast.domain.signature import EXACT_FLOAT, INT64_MAX, INT64_MIN, ColumnType
 
 _MISSING = pa.array(MISSING_WORDS)
 _TRUTH_WORDS = pa.array(["true", "True", "TRUE", "1", "false", "False", "FALSE", "0"])
 _TRUTHS = pa.array([True, True, True, True, False, False, False, False])
 _NUMBER_RULE = r"^-?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
-_EXACT_FLOAT = 2.0**53
 
 
 def values_of(kind: ColumnType, text: Any) -> tuple[Any, Any]:
@@ -85,7 +84,7 @@ def _integers(text: Any) -> tuple[Any, Any]:
     """Whole numbers may be written with a point, as pandas writes a column of them that has holes."""
     numbers, _ = _numbers(text)
     floats, is_number = _filled(numbers)
-    is_set = is_number & (floats == np.floor(floats)) & (np.abs(floats) < _EXACT_FLOAT)
+    is_set = is_number & (floats == np.floor(floats)) & (np.abs(floats) < EXACT_FLOAT)
     values = np.where(is_set, floats, 0.0).astype("int64")
     odd = np.flatnonzero(~is_set & _is_valid(text))
     for at, cell in zip(odd.tolist(), text.take(pa.array(odd)).to_pylist(), strict=True):

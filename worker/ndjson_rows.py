@@ -6,8 +6,8 @@ string stays a string whatever it says. Keys that the signature does not name ar
 
 import json
 import math
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
 from operator import attrgetter
 from pathlib import Path
 from typing import Annotated, Any
@@ -59,8 +59,13 @@ def read_ndjson_rows(path: Path, signature: Signature, cut: Cut, others: Sequenc
     numbers = np.arange(cut.first_row, cut.first_row + cut.n_rows, dtype=np.int64)
     if broken:
         numbers = np.delete(numbers, [bad.row - cut.first_row for bad in broken])
-    found = {name: _loose_array(list(map(attrgetter(f"o{at}"), rows)), name, good) for at, name in enumerate(unnamed)}
-    found |= {name: _loose_array(_plain(_raws(name, good)), name, good) for name in others if name in sources}
+    found = {
+        name: _loose_array(list(map(attrgetter(f"o{at}"), rows)), partial(_raws, name, good))
+        for at, name in enumerate(unnamed)
+    }
+    for name in (each for each in others if each in sources):
+        raws = _raws(name, good)
+        found[name] = _loose_array(_plain(raws), raws.copy)
     return Rows(columns, found, numbers, broken)
 
 
@@ -172,7 +177,7 @@ def _misfit(signature: Signature, sources: tuple[str, ...], line: bytes, number:
     return BadRow(number, None, "malformed", error)
 
 
-def _loose_array(values: list[Any], name: str, good: bytes) -> Any:
+def _loose_array(values: list[Any], raws: Callable[[], list[str | None]]) -> Any:
     """Whole numbers or words where all are, else each as the JSON that it was (`pa.json_`): what becomes of a value
     must not depend on those beside it, for these are others where the file is cut elsewhere."""
     kinds = {type(value) for value in values if value is not None}
@@ -182,7 +187,7 @@ def _loose_array(values: list[Any], name: str, good: bytes) -> Any:
         return pa.array(values, pa.string())
     if kinds == {int} and all(INT64_MIN <= value <= INT64_MAX for value in values if value is not None):
         return pa.array(values, pa.int64())
-    return pa.array(_raws(name, good), pa.json_(pa.string()))
+    return pa.array(raws(), pa.json_(pa.string()))
 
 
 def _raws(name: str, good: bytes) -> list[str | None]:

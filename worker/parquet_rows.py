@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as kinds
 
-from queuecast.domain.errors import InvalidInputError
+from queuecast.domain.errors import InvalidInputError, shortened
 from queuecast.domain.plan import Cut
 from queuecast.domain.signature import INT64_MAX, INT64_MIN, ColumnType, Signature
 from worker.columns import ARROW_TYPES, checked
@@ -56,7 +56,9 @@ def _no_text(found: dict[str, Any], numbers: Any, others: Sequence[str]) -> list
         is_wrong = _is_no_text(found[name])
         for at in [] if is_wrong is None else np.flatnonzero(is_wrong).tolist():
             row, value = int(numbers[at]), pc.cast(found[name], pa.binary())[at].as_py()
-            bad.setdefault(row, BadRow(row, name, "wrong_type", f"found {value!r}, expected text in UTF-8"))
+            bad.setdefault(
+                row, BadRow(row, name, "wrong_type", f"found {shortened(repr(value))}, expected text in UTF-8")
+            )
     return [bad[row] for row in sorted(bad)]
 
 

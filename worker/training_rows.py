@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from queuecast.domain.batch import FileFormat
-from queuecast.domain.errors import Finding, InvalidInputError
+from queuecast.domain.errors import Finding, InvalidInputError, shortened
 from queuecast.domain.model import Manifest
 from queuecast.domain.signature import MAX_FINDINGS, Column, ColumnType, Layout, Signature
 from queuecast.domain.work import TrainingWork
@@ -136,9 +136,8 @@ def _note(found: dict[tuple[int, str], Finding], rows: Rows, targets: dict[str, 
         if is_wrong is not None and is_wrong.any():
             at = int(np.flatnonzero(is_wrong)[0])
             place = f"row {rows.row_numbers[at]}, column {name}"
-            found.setdefault(
-                (index, "wrong_type"), Finding(place, "wrong_type", f"found {text[at].as_py()!r}, expected a number")
-            )
+            detail = f"found {shortened(repr(text[at].as_py()))}, expected a number"
+            found.setdefault((index, "wrong_type"), Finding(place, "wrong_type", detail))
 
 
 def _target_text(values: Any, fmt: FileFormat, name: str) -> Any:

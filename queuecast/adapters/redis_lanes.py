@@ -204,7 +204,10 @@ return {math.max(1, tonumber(job[2]) - taken), taken}
 """
 
 # What a worker holds is lost for ever when the group forgets it, so it is looked at and forgotten at once.
-_TIDY = """
+_TIDY = (
+    LANE_FUNCTIONS
+    + _LOOKS
+    + """
 for _, lane in ipairs(redis.call('SMEMBERS', 'qc:lanes')) do
   local key = 'qc:lane:' .. lane
   local consumers = redis.call('EXISTS', key) == 1 and redis.call('XINFO', 'CONSUMERS', key, 'workers') or {}
@@ -216,15 +219,15 @@ for _, lane in ipairs(redis.call('SMEMBERS', 'qc:lanes')) do
     end
   end
 end
-local attended, time = redis.call('HGETALL', 'qc:attended'), redis.call('TIME')
-for i = 1, #attended, 2 do
-  local since = string.match(attended[i + 1], ' (%d+)$')
-  if time[1] * 1000 - since > tonumber(ARGV[1]) then redis.call('HDEL', 'qc:attended', attended[i]) end
+for _, lane in ipairs(redis.call('HKEYS', 'qc:attended')) do
+  local _, since = attendant_of(lane)
+  if now_ms() - since > tonumber(ARGV[1]) then redis.call('HDEL', 'qc:attended', lane) end
 end
 for _, lane in ipairs(redis.call('HKEYS', 'qc:lingering')) do
   if redis.call('HEXISTS', 'qc:attended', lane) == 0 then redis.call('HDEL', 'qc:lingering', lane) end
 end
 """
+)
 
 
 class RedisLanes:
