@@ -5,27 +5,35 @@ from dataclasses import dataclass
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
-from api.batches import BatchResults, batches_blueprint
-from api.bodies import LimitBody
 from api.documents import Documents
-from api.estimates import Places
-from api.files import StreamingRequest, Uploads, files_blueprint
-from api.front import REQUEST_ID, Front
-from api.health import health_blueprint
-from api.jobs import jobs_blueprint
-from api.lean_flask import LeanFlask
-from api.models import ModelViews, models_blueprint
-from api.predictions import predictions_blueprint
-from api.queues import queues_blueprint
-from api.responses import error_response, http_error_response, problem_response
-from api.submission import Submission
-from api.trainings import trainings_blueprint
-from api.turnstile import Turnstile
-from api.waiting import Waiting
+from api.http.errors import error_response, http_error_response, problem_response
+from api.http.incoming_files import StreamingRequest, Uploads
+from api.http.lean_flask import LeanFlask
+from api.http.middleware import REQUEST_ID, RequestMiddleware
+from api.routes.batches import BatchResults, batches_blueprint
+from api.routes.files import files_blueprint
+from api.routes.health import health_blueprint
+from api.routes.jobs import jobs_blueprint
+from api.routes.models import ModelViews, models_blueprint
+from api.routes.predictions import predictions_blueprint
+from api.routes.queues import queues_blueprint
+from api.routes.trainings import trainings_blueprint
+from api.schemas.responses import LimitBody
+from api.services.concurrency import FairLimiter
+from api.services.job_watcher import JobWatcher
+from api.services.queue_position import QueuePositions
+from api.services.submission import Submission
 from queuecast import __version__
 from queuecast.domain.errors import QueuecastError
 from queuecast.logs import get_logger
-from queuecast.ports import AliasStore, BatchFiles, Clock, FileStore, JobStore, Lanes, ModelRegistry, WorkerList
+from queuecast.ports.aliases import AliasStore
+from queuecast.ports.batches import BatchFiles
+from queuecast.ports.clock import Clock
+from queuecast.ports.files import FileStore
+from queuecast.ports.jobs import JobStore
+from queuecast.ports.lanes import Lanes
+from queuecast.ports.models import ModelRegistry
+from queuecast.ports.workers import WorkerList
 
 log = get_logger()
 WORKED_ON_AT_ONCE = 16  # a request waits for Redis half of its time, and for its disk with durability `fsync`
@@ -54,7 +62,7 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class Dependencies:
     """What the gateway is made of."""
 
     jobs: JobStore
@@ -69,14 +77,14 @@ class Parts:
     limits: Limits
 
 
-def create_app(parts: Parts) -> Flask:
+def create_app(parts: Dependencies) -> Flask:
     app = LeanFlask("queuecast", static_folder=None)
     app.request_class = StreamingRequest
-    turnstile = Turnstile(WORKED_ON_AT_ONCE)
-    app.wsgi_app = Front(turnstile, app.wsgi_app)  # type: ignore[method-assign]
+    turnstile = FairLimiter(WORKED_ON_AT_ONCE)
+    app.wsgi_app = RequestMiddleware(turnstile, app.wsgi_app)  # type: ignore[method-assign]
     documents = Documents(__version__)
     limits = parts.limits
-    waiting = Waiting(parts.jobs, limits.max_waiters, turnstile)
+    waiting = JobWatcher(parts.jobs, limits.max_waiters, turnstile)
     uploads = Uploads(parts.files, limits.max_upload_bytes)
     views = ModelViews(parts.models, parts.aliases, parts.clock)
     app.teardown_request(uploads.end)
@@ -96,7 +104,7 @@ def create_app(parts: Parts) -> Flask:
             parts.submission,
             waiting,
             BatchResults(parts.batches),
-            Places(parts.lanes, parts.clock),
+            QueuePositions(parts.lanes, parts.clock),
             documents,
         ),
         queues_blueprint(

@@ -8,18 +8,19 @@ import os
 import random
 import time
 
-from api.app import Limits, Parts, create_app
-from api.submission import JobRules, Submission
-from queuecast.adapters.batch_files import BatchFolders
-from queuecast.adapters.celery_bells import CeleryBells
+from api.app import Dependencies, Limits, create_app
+from api.services.submission import JobDefaults, Submission
+from queuecast.adapters.celery.doorbell import CeleryDoorbell
+from queuecast.adapters.disk.batches import BatchFolders
+from queuecast.adapters.disk.models import ModelFiles
+from queuecast.adapters.disk.uploads import UploadedFiles
 from queuecast.adapters.ids import new_id
-from queuecast.adapters.model_files import ModelFiles
-from queuecast.adapters.redis_aliases import RedisAliases
-from queuecast.adapters.redis_clock import RedisClock
-from queuecast.adapters.redis_jobs import RedisJobs, connect
-from queuecast.adapters.redis_lanes import RedisLanes
-from queuecast.adapters.redis_workers import RedisWorkers
-from queuecast.adapters.uploaded_files import UploadedFiles
+from queuecast.adapters.redis.aliases import RedisAliases
+from queuecast.adapters.redis.clock import RedisClock
+from queuecast.adapters.redis.connection import connect
+from queuecast.adapters.redis.jobs import RedisJobs
+from queuecast.adapters.redis.lanes import RedisLanes
+from queuecast.adapters.redis.workers import RedisWorkers
 from queuecast.config import read_settings
 from queuecast.domain.job import JobType
 from queuecast.logs import configure_logs
@@ -48,10 +49,10 @@ _clock = RedisClock(_redis)
 _jobs = RedisJobs(_redis, max_lane_jobs=settings.max_lane_jobs, durable=settings.durability == "fsync")
 _models = ModelFiles(settings.data_dir / "models")
 _aliases = RedisAliases(_redis)
-_bells = CeleryBells(settings.redis_url_with_password)
+_bells = CeleryDoorbell(settings.redis_url_with_password)
 _files = UploadedFiles(settings.data_dir / "files", new_id, _clock, settings.max_files_bytes)
 
-_rules = JobRules(
+_rules = JobDefaults(
     settings.retention_s,
     settings.max_attempts,
     {
@@ -63,7 +64,7 @@ _rules = JobRules(
 )
 
 app = create_app(
-    Parts(
+    Dependencies(
         jobs=_jobs,
         lanes=RedisLanes(_redis),
         models=_models,

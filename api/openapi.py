@@ -9,8 +9,8 @@ from spectree import Response as Responses
 from spectree import SpecTree
 from spectree.model_adapter import get_msgspec_model_adapter
 
-from api.bodies import Problem
 from api.documents import Description
+from api.schemas.responses import Problem
 
 DESCRIPTION = (
     "queuecast turns a trained scikit-learn model into an asynchronous service. Submit a job, get an id at once, "

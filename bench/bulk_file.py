@@ -7,8 +7,8 @@ from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
-from bench.dialects import MODEL
 from bench.known_answers import RELATIVE_TOLERANCE, Known
+from bench.protocols import MODEL
 
 ANSWER_WAIT_S = 600.0
 

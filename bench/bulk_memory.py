@@ -15,14 +15,14 @@ import time
 from pathlib import Path
 from typing import Any
 
-from bench.beside import OneRowJobs
 from bench.bulk_file import BatchClient, write_repeated
 from bench.compose_stack import ComposeStack, docker, largest_process_mib, ran_out_of_memory
-from bench.dialects import MODEL
 from bench.known_answers import RELATIVE_TOLERANCE
 from bench.memory_plot import memory_plot
 from bench.processes import ROOT
+from bench.protocols import MODEL
 from bench.stats_stream import StatsStream
+from bench.steady_load import OneRowJobs
 
 ROWS_OF_1_GB = 12_300_000
 SEEN_AT_A_TIME = 1_000_000

@@ -15,7 +15,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from bench.dialects import DIALECTS, Dialect, between, http
+from bench.protocols import DIALECTS, Dialect, between, http
 from bench.sockets import Answer, Drive, Script
 
 clock = time.perf_counter

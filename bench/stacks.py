@@ -14,9 +14,9 @@ from pathlib import Path
 
 from honcho.environ import parse_procfile
 
-from bench.dialects import MODEL
 from bench.known_answers import Known
 from bench.processes import ROOT, Memory, Processes, cpu_times_s, memory_of
+from bench.protocols import MODEL
 from deploy.embedded.redis_server import RedisServer, free_port
 
 START_WAIT_S = 90.0

@@ -6,7 +6,7 @@ The broker's password comes from a file. On the command line or in the environme
 
 from celery import Celery
 
-from queuecast.adapters.celery_settings import celery_settings
+from queuecast.adapters.celery.settings import celery_settings
 from queuecast.config import read_settings
 
 app = Celery("queuecast")

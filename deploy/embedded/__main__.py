@@ -18,10 +18,10 @@ from queue import SimpleQueue
 
 from honcho.environ import expand_processes, parse_procfile
 
-from deploy.embedded.keeper import Keeper
+from deploy.embedded.console import Console
 from deploy.embedded.preconditions import CannotStartError, lock, require_ports, require_workers
 from deploy.embedded.redis_server import RedisServer
-from deploy.embedded.screen import Screen
+from deploy.embedded.supervisor import ProcessSupervisor
 from queuecast.config import SettingError, Settings, read_settings, variable
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -63,20 +63,22 @@ def _run(settings: Settings, workers: int, reasons: SimpleQueue[Reason], stack: 
     """Starts everything and returns the first reason to stop; the stack then stops what was started."""
     procfile = parse_procfile((ROOT / "Procfile").read_text())
     commands = list(expand_processes(procfile.processes, {"worker": workers}))
-    screen = Screen(["redis", *(each.name for each in commands)])
+    screen = Console(["redis", *(each.name for each in commands)])
 
     def give_up(text: str) -> None:
         reasons.put(Reason(text, 1))
 
     redis_url = os.environ.get("QUEUECAST_REDIS_URL") or _embedded_redis(settings, screen, give_up, stack)
     environ = _environ(settings, redis_url)
-    started: list[Keeper] = []
+    started: list[ProcessSupervisor] = []
     stack.callback(_stop, started)
     for each in commands:
         if not reasons.empty():
             break
         kept = each.name.partition(".")[0] not in ENDS_BY_ITSELF
-        keeper = Keeper(each.name, partial(_launch, each.cmd, environ | each.env), screen, give_up, kept=kept)
+        keeper = ProcessSupervisor(
+            each.name, partial(_launch, each.cmd, environ | each.env), screen, give_up, kept=kept
+        )
         keeper.start()
         started.append(keeper)
     reason = reasons.get()
@@ -96,7 +98,7 @@ def _launch(command: str, environ: dict[str, str]) -> subprocess.Popen[bytes]:
     )
 
 
-def _stop(keepers: list[Keeper]) -> None:
+def _stop(keepers: list[ProcessSupervisor]) -> None:
     for keeper in keepers:
         keeper.ask_to_stop()
     deadline = time.monotonic() + STOP_WAIT_S
@@ -122,10 +124,10 @@ def _environ(settings: Settings, redis_url: str) -> dict[str, str]:
     }
 
 
-def _embedded_redis(settings: Settings, screen: Screen, give_up: Callable[[str], None], stack: ExitStack) -> str:
+def _embedded_redis(settings: Settings, screen: Console, give_up: Callable[[str], None], stack: ExitStack) -> str:
     server = RedisServer(settings.data_dir / "redis", maxmemory_bytes=settings.redis_maxmemory_mb * 2**20)
     stack.callback(server.stop)
-    keeper = Keeper("redis", server.launch, screen, give_up)
+    keeper = ProcessSupervisor("redis", server.launch, screen, give_up)
     keeper.start(server.start())
     stack.callback(_stop, [keeper])
     return server.url

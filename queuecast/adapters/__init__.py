@@ -1,1 +1,1 @@
-"""One file a technology. Picked in `api.main`, `worker.main` and `queuecast.admin`, and nowhere else."""
+"""One file a technology. Picked in `api.main`, `worker.main` and `queuecast.cli.admin`, and nowhere else."""

@@ -1,6 +1,6 @@
 """Every way in which queuecast says no. Each kind is a fact with a stable `code`.
 
-Owns the words; knows nothing of HTTP statuses (`api.responses`) or of who logs them.
+Owns the words; knows nothing of HTTP statuses (`api.http.rendering`) or of who logs them.
 """
 
 from dataclasses import dataclass

@@ -58,7 +58,7 @@ class Event(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
+class TimelineEntry:
     """One entry of a job's timeline."""
 
     event: Event
@@ -70,7 +70,7 @@ class Moment:
 
 def accepted_at(now: float, detail: str = "") -> dict[str, Any]:
     """What `Job.accepted` adds. To make a job with it at once takes half the time."""
-    return {"queued_at": now, "timeline": (Moment(Event.ACCEPTED, now, detail=detail),)}
+    return {"queued_at": now, "timeline": (TimelineEntry(Event.ACCEPTED, now, detail=detail),)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,14 +154,14 @@ class Job:
     is_fanned_out: bool = False
     """It runs as its chunks: no worker holds it, and it is in no lane."""
     metadata: dict[str, Any] = field(default_factory=dict)
-    timeline: tuple[Moment, ...] = ()
+    timeline: tuple[TimelineEntry, ...] = ()
 
     @property
     def is_final(self) -> bool:
         return self.state in FINAL_STATES
 
     @property
-    def shares_runs(self) -> bool:
+    def is_batchable(self) -> bool:
         """Whether its rows may go into one call with those of other jobs."""
         return self.type is JobType.PREDICTION and not self.runs_alone
 
@@ -186,7 +186,7 @@ class Job:
             started_at=started_at,
             not_before=None,
             progress=None,
-            timeline=self._timeline_with(Moment(Event.CLAIMED, now, attempt, worker)),
+            timeline=self._timeline_with(TimelineEntry(Event.CLAIMED, now, attempt, worker)),
         )
 
     def fanned_out(self, progress: Progress, now: float) -> "Job":
@@ -311,14 +311,14 @@ class Job:
             not_before=None,
             is_fanned_out=False,
             failure=failure,
-            timeline=self._timeline_with(Moment(Event.FINISHED, now, self.attempt, self.worker, detail)),
+            timeline=self._timeline_with(TimelineEntry(Event.FINISHED, now, self.attempt, self.worker, detail)),
             **changes,
         )
 
     def _told(self, event: Event, at: float, detail: str = "") -> "Job":
-        return replace(self, timeline=self._timeline_with(Moment(event, at, self.attempt, self.worker, detail)))
+        return replace(self, timeline=self._timeline_with(TimelineEntry(event, at, self.attempt, self.worker, detail)))
 
-    def _timeline_with(self, moment: Moment) -> tuple[Moment, ...]:
+    def _timeline_with(self, moment: TimelineEntry) -> tuple[TimelineEntry, ...]:
         return (*self.timeline[:1], *self.timeline[1:][-(MAX_EVENTS - 2) :], moment)
 
 

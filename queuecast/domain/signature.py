@@ -1,6 +1,6 @@
 """The columns a model version takes, and what is wrong with rows that do not fit them.
 
-`Signature.findings` is the rule. The gateway has a compiled form of it for speed (`api.requests`) and comes
+`Signature.findings` is the rule. The gateway has a compiled form of it for speed (`api.http.row_decoding`) and comes
 here for the words; a test holds the two together.
 """
 

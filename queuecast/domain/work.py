@@ -5,8 +5,8 @@ from enum import StrEnum
 from typing import Any
 
 from queuecast.domain.batch import FileFormat, OnError, OutputFormat
+from queuecast.domain.chunking import FileRange
 from queuecast.domain.holdout import HoldoutRule
-from queuecast.domain.plan import Cut
 
 
 class Method(StrEnum):
@@ -76,11 +76,11 @@ def batch_of_rows(file_id: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ChunkWork:
-    """One cut of a batch's file. plan: the number of the plan that cut it, see `queuecast.domain.plan`."""
+    """One cut of a batch's file. plan: the number of the plan that cut it, see `queuecast.domain.chunking`."""
 
     batch: BatchWork
     plan: int
-    cut: Cut
+    cut: FileRange
 
 
 Work = PredictionWork | TrainingWork | ImportWork | BatchWork | ChunkWork

@@ -9,14 +9,15 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from api.app import Limits, Parts, create_app
-from api.submission import JobRules, Submission
-from queuecast.adapters.batch_files import BatchFolders
-from queuecast.adapters.memory_aliases import MemoryAliases
-from queuecast.adapters.memory_jobs import MemoryJobs
-from queuecast.adapters.memory_lanes import MemoryBells, MemoryLanes
-from queuecast.adapters.model_files import ModelFiles
-from queuecast.adapters.uploaded_files import UploadedFiles
+from api.app import Dependencies, Limits, create_app
+from api.services.submission import JobDefaults, Submission
+from queuecast.adapters.disk.batches import BatchFolders
+from queuecast.adapters.disk.models import ModelFiles
+from queuecast.adapters.disk.uploads import UploadedFiles
+from queuecast.adapters.memory.aliases import MemoryAliases
+from queuecast.adapters.memory.doorbell import MemoryDoorbell
+from queuecast.adapters.memory.jobs import MemoryJobs
+from queuecast.adapters.memory.lanes import MemoryLanes
 from queuecast.domain.errors import UnavailableError
 from queuecast.domain.job import JobType
 from queuecast.domain.model import AliasMove, Manifest
@@ -25,7 +26,7 @@ from queuecast.domain.work import Method
 
 ROW = {"age": 29.5, "sex": "female", "sibsp": 1, "alone": False, "deck": None}
 PREDICTIONS = "/v1/models/titanic/predictions"
-RULES = JobRules(
+RULES = JobDefaults(
     retention_s=3600.0,
     max_attempts=3,
     timeouts_s={JobType.PREDICTION: 300, JobType.TRAINING: 7200, JobType.IMPORT: 7200, JobType.BATCH: 86400},
@@ -61,7 +62,7 @@ class Gateway:
         self.folder = folder
         self.clock = Clock()
         self.jobs = MemoryJobs()
-        self.bells = MemoryBells()
+        self.bells = MemoryDoorbell()
         self.batches = BatchFolders(folder / "batches")
         self.aliases = MemoryAliases()
         self.models = ModelFiles(folder / "models")
@@ -91,7 +92,7 @@ class Gateway:
         aliases = other.get("aliases", self.aliases)
         jobs.alias_of = self.jobs.alias_of = lambda model, alias: self.aliases.read(model).versions.get(alias)
         submission = Submission(jobs, bells, self.models, aliases, self.new_id, self.clock, RULES, self.files)
-        parts = Parts(
+        parts = Dependencies(
             jobs=jobs,
             lanes=other.get("lanes", MemoryLanes(self.jobs)),
             models=self.models,
@@ -131,7 +132,7 @@ class Gateway:
 
     def recorded(self) -> list[str]:
         """Ids of all jobs in the store."""
-        from queuecast.ports import JobFilter  # noqa: PLC0415
+        from queuecast.ports.jobs import JobFilter  # noqa: PLC0415
 
         return [job.id for job in self.jobs.page(JobFilter(), None, 1000).jobs]
 

@@ -8,7 +8,7 @@ from contextlib import closing
 
 import pytest
 
-from bench.dialects import http
+from bench.protocols import http
 from bench.sockets import Answer, Drive, Script
 
 BODY = b'{"id":"x"}' * 20

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from tests.chaos.evidence import Evidence
 from tests.chaos.history import OK
+from tests.chaos.sample_models import ANSWER_FIELDS, Zoo, is_same
 from tests.chaos.violation import WRONG, Found, Violation
-from tests.chaos.zoo import ANSWER_FIELDS, Zoo, is_same
 
 
 def wrong_answers(evidence: Evidence, zoo: Zoo, models: Path) -> Found:

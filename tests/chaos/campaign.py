@@ -9,7 +9,7 @@ from itertools import count
 from pathlib import Path
 
 from examples.titanic import train
-from queuecast.adapters.celery_settings import lists_of
+from queuecast.adapters.celery.settings import lists_of
 from tests.chaos.answers import wrong_answers
 from tests.chaos.checks import violations
 from tests.chaos.cluster import Cluster, has_reaper
@@ -30,8 +30,8 @@ from tests.chaos.plan import (
 from tests.chaos.poison import poison
 from tests.chaos.recovery import note_reruns, watch_recovery
 from tests.chaos.report import report
+from tests.chaos.sample_models import Zoo
 from tests.chaos.violation import Violation
-from tests.chaos.zoo import Zoo
 
 PAUSE_S = (0.2, 3.0)
 BRIEF_PAUSE_S = (0.1, 0.6)

@@ -12,7 +12,7 @@ import httpx2
 
 from tests.chaos.history import FAIL, OK, UNKNOWN, Body, History, Order
 from tests.chaos.plan import PATIENCE_S, REQUEST_TIMEOUT_S
-from tests.chaos.zoo import Push
+from tests.chaos.sample_models import Push
 
 REFUSED = (429, 503)
 PAUSE_S = 0.3

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from queuecast.adapters.celery_settings import lists_of
+from queuecast.adapters.celery.settings import lists_of
 from tests.chaos.evidence import Evidence, Key
 from tests.chaos.plan import MEMORY_BOUND_BYTES
 

@@ -13,7 +13,7 @@ from tests.chaos.gateway import Gateway, Request
 from tests.chaos.history import History, Order
 from tests.chaos.orders import BAIT_ROWS, Orders
 from tests.chaos.plan import PATIENCE_S, Plan
-from tests.chaos.zoo import Zoo
+from tests.chaos.sample_models import Zoo
 
 REPEATS = 3
 WATCHED_AT_ONCE = 12

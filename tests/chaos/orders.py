@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.chaos.gateway import Request
 from tests.chaos.history import Order
-from tests.chaos.zoo import Zoo
+from tests.chaos.sample_models import Zoo
 
 KINDS = {  # kind -> how often, in a hundred
     "one_row": 44,

@@ -13,8 +13,8 @@ from tests.chaos.injection import Hit
 from tests.chaos.plan import MEMORY_BOUND_BYTES
 from tests.chaos.recovery import Recovery, note_reruns
 from tests.chaos.report import report
+from tests.chaos.sample_models import is_same
 from tests.chaos.violation import Violation
-from tests.chaos.zoo import is_same
 
 
 def event(name: str, at: float, worker: str | None = None) -> Body:

@@ -73,11 +73,11 @@ def file_id(running: Stack, passengers: pd.DataFrame) -> str:
 @pytest.fixture(scope="module")
 def expected(running: Stack, passengers: pd.DataFrame) -> Any:
     """What the model answers in this process."""
-    from queuecast.adapters.model_files import ModelFiles  # noqa: PLC0415
-    from worker.estimators import Estimators  # noqa: PLC0415
+    from queuecast.adapters.disk.models import ModelFiles  # noqa: PLC0415
+    from worker.models.loading import EstimatorCache  # noqa: PLC0415
 
     models = ModelFiles(running.folder / "data" / "models")
-    return Estimators(models).of(models.manifest("titanic", 1)).predict_proba(passengers[train.COLUMNS])
+    return EstimatorCache(models).of(models.manifest("titanic", 1)).predict_proba(passengers[train.COLUMNS])
 
 
 class Batch:

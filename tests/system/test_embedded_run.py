@@ -15,11 +15,11 @@ import httpx2
 import pytest
 import redis
 
+from deploy.embedded.demo import PASSENGER
 from deploy.embedded.redis_server import free_port
-from deploy.embedded.tour import PASSENGER
-from queuecast.adapters.audit_files import AuditFiles
-from queuecast.adapters.model_files import ModelFiles
-from tests.domain.records import a_manifest, a_move
+from queuecast.adapters.disk.audit import AuditFiles
+from queuecast.adapters.disk.models import ModelFiles
+from tests.queuecast.domain.records import a_manifest, a_move
 from tests.system.conftest import wait_for
 
 pytestmark = pytest.mark.xdist_group("embedded")
@@ -99,7 +99,7 @@ def test_a_run_answers_stops_cleanly_and_keeps_models_and_jobs(
 
 
 def queuecast(*arguments: str, url: str) -> str:
-    command = [sys.executable, "-c", "from queuecast.cli import main; main()", "--url", url, *arguments]
+    command = [sys.executable, "-c", "from queuecast.cli.main import main; main()", "--url", url, *arguments]
     return subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
 
 
@@ -114,7 +114,7 @@ def test_a_run_whose_redis_was_lost_stays_up_and_its_aliases_are_rebuilt_beside_
 
     with Run(repository, tmp_path, environ) as run:
         wait_for(lambda: "queuecast admin rebuild-aliases" in run.screen(), "the advice", 120)
-        command = [sys.executable, "-m", "queuecast.admin", "rebuild-aliases"]
+        command = [sys.executable, "-m", "queuecast.cli.admin", "rebuild-aliases"]
         rebuilt = subprocess.run(
             command,
             cwd=repository,

@@ -21,9 +21,9 @@ from sklearn.preprocessing import FunctionTransformer
 
 from examples.titanic import train
 from queuecast import Client, holdout
-from queuecast.adapters.celery_bells import CeleryBells
-from queuecast.adapters.celery_settings import lists_of
-from queuecast.job_handle import JobHandle
+from queuecast.adapters.celery.doorbell import CeleryDoorbell
+from queuecast.adapters.celery.settings import lists_of
+from queuecast.client.job import JobHandle
 from tests.system.conftest import Stack, wait_for
 
 pytestmark = [pytest.mark.redis, pytest.mark.xdist_group("stack")]
@@ -205,7 +205,7 @@ def test_a_chunked_body_is_refused(stack: Stack) -> None:
 
 def test_a_worker_knows_a_bell_that_was_rung_beside_another(stack: Stack) -> None:
     """By the priority of Celery's message: the other one still stands for what waits."""
-    lane, bells = "prediction/nobody/1/predict", CeleryBells(stack.redis.url)
+    lane, bells = "prediction/nobody/1/predict", CeleryDoorbell(stack.redis.url)
     with redis.Redis.from_url(stack.redis.url) as store:
         store.hset("qc:bells", lane, 1)
         bells.ring(lane, is_urgent=True)

@@ -10,8 +10,9 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from queuecast.adapters.redis_jobs import RedisJobs, connect
-from queuecast.adapters.redis_lanes import RedisLanes
+from queuecast.adapters.redis.connection import connect
+from queuecast.adapters.redis.jobs import RedisJobs
+from queuecast.adapters.redis.lanes import RedisLanes
 from tests.api.conftest import PREDICTIONS, ROW, Gateway
 from tests.system.conftest import Stack, wait_for
 
@@ -35,7 +36,7 @@ def parking(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Itera
 
 
 def publish(stack: Stack) -> None:
-    from queuecast.adapters.redis_aliases import RedisAliases  # noqa: PLC0415
+    from queuecast.adapters.redis.aliases import RedisAliases  # noqa: PLC0415
 
     with connect(stack.redis.url) as client:
         gateway = Gateway(stack.folder / "data")

@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 from threadpoolctl import threadpool_limits
 
-from tests.worker.house import House
-from tests.worker.stage import Beats, Stage, Time
+from tests.worker.fake_worker import Beats, Stage, Time
+from tests.worker.model_fixtures import House
 
 
 @pytest.fixture
@@ -17,9 +17,9 @@ def house(tmp_path: Path) -> House:
 def stage(monkeypatch: pytest.MonkeyPatch) -> Stage:
     time = Time()
     beats = Beats(time)
-    monkeypatch.setattr("worker.execution.time", time)
-    monkeypatch.setattr("worker.writes.time", time)
-    monkeypatch.setattr("worker.leases.time", beats)
+    monkeypatch.setattr("worker.engine.consumer.time", time)
+    monkeypatch.setattr("worker.engine.job_writer.time", time)
+    monkeypatch.setattr("worker.engine.leases.time", beats)
     return Stage(time, beats)
 
 

@@ -1,0 +1,137 @@
+"""Jobs, versions and errors -> HTTP. The only module that knows which error has which status."""
+
+from dataclasses import asdict
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+from flask import Response
+
+from api.http.errors import failure_problem
+from api.http.json_response import JsonResponse
+from api.schemas import responses
+from api.services.queue_position import RETRY_AFTER_S, QueuePosition
+from queuecast.domain.job import Job, Progress, TimelineEntry
+from queuecast.domain.model import CHAMPION, Aliases, AliasMove, Manifest
+from queuecast.ports.files import StoredFile
+
+
+def json_response(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> JsonResponse:
+    return JsonResponse(body, status, headers or {})
+
+
+def bodiless(status: int, headers: dict[str, str] | None = None) -> Response:
+    """204 or 304. Flask would call the body that is not there text/html."""
+    response = Response(status=status, headers=headers)
+    del response.headers["Content-Type"]
+    return response
+
+
+def accepted(
+    job: Job, place: QueuePosition | None = None, retry_after_s: int = RETRY_AFTER_S, *, is_replay: bool = False
+) -> JsonResponse:
+    """202. Submits say nothing of the place: it would be a round trip for each, to tell most of them that it is 1."""
+    headers = {
+        "Location": f"/v1/jobs/{job.id}",
+        "ETag": revision_tag(job),
+        "Retry-After": str(retry_after_s),
+    }
+    if is_replay:
+        headers["Idempotency-Replayed"] = "true"
+    return json_response(job_body(job, place=place), 202, headers)
+
+
+def job_body(job: Job, result: bytes | None = None, place: QueuePosition | None = None) -> responses.JobBody:
+    here = f"/v1/jobs/{job.id}"
+    model = job.model
+    return responses.JobBody(
+        id=job.id,
+        type=job.type,
+        state=job.state,
+        revision=job.revision,
+        model=responses.ModelRefBody(model.name, model.version, model.alias, model.sha256),
+        created_at=timestamp(job.created_at),
+        queued_at=timestamp(job.queued_at or job.created_at),
+        started_at=_optional(job.started_at),
+        finished_at=_optional(job.finished_at),
+        expires_at=_optional(job.expires_at),
+        delete_at=_optional(job.delete_at),
+        attempt=job.attempt,
+        lost_attempts=job.lost_attempts,
+        max_attempts=job.max_attempts,
+        timeout_s=job.timeout_s,
+        priority=job.priority,
+        not_before=_optional(job.not_before),
+        retry_of=job.retry_of,
+        progress=None if job.progress is None else _progress_body(job.progress),
+        queue=None if place is None else responses.QueueBody(place.position, _optional(place.estimated_start_at)),
+        metadata=job.metadata,
+        urls=responses.JobUrls(
+            here, f"{here}/result", f"{here}/errors", f"{here}/events", f"{here}/cancel", f"{here}/retry"
+        ),
+        worker=job.worker,
+        timeline=[_moment_body(moment) for moment in job.timeline],
+        result=msgspec.UNSET if result is None else msgspec.Raw(result),
+        error=msgspec.UNSET if job.failure is None else failure_problem(job.failure),
+    )
+
+
+def _progress_body(progress: Progress) -> responses.ProgressBody:
+    return responses.ProgressBody(
+        progress.done, progress.total, progress.unit, progress.stage, progress.rows, progress.errors
+    )
+
+
+def _moment_body(moment: TimelineEntry) -> responses.MomentBody:
+    return responses.MomentBody(moment.event, timestamp(moment.at), moment.attempt, moment.worker, moment.detail)
+
+
+def file_body(stored: StoredFile) -> responses.FileBody:
+    return responses.FileBody(**asdict(stored) | {"created_at": timestamp(stored.created_at)})
+
+
+def model_body(name: str, aliases: Aliases, versions: list[int]) -> responses.ModelBody:
+    return responses.ModelBody(
+        name=name,
+        champion=aliases.versions.get(CHAMPION),
+        aliases=aliases.versions,
+        generation=aliases.generation,
+        versions=len(versions),
+        latest=versions[-1],
+    )
+
+
+def manifest_body(manifest: Manifest, aliases: Aliases) -> responses.ManifestBody:
+    pointing = sorted(alias for alias, version in aliases.versions.items() if version == manifest.version)
+    fields = msgspec.to_builtins(manifest) | {"created_at": timestamp(manifest.created_at), "aliases": pointing}
+    return responses.ManifestBody(**fields)
+
+
+def move_body(move: AliasMove) -> responses.AliasMoveBody:
+    return responses.AliasMoveBody(**asdict(move) | {"at": timestamp(move.at)})
+
+
+def etag(generation: int) -> str:
+    return f'"{generation}"'
+
+
+def revision_tag(job: Job) -> str:
+    """A weak ETag: it stays when only the job's place in its lane moves."""
+    return f'W/"{job.revision}"'
+
+
+def timestamp(seconds: float) -> str:
+    """RFC 3339, UTC, to the millisecond."""
+    whole, micros = divmod(round(seconds * 1_000_000), 1_000_000)
+    return f"{_to_the_second(whole)}.{micros // 1000:03d}Z"
+
+
+@lru_cache(maxsize=1024)
+def _to_the_second(seconds: int) -> str:
+    """Most times of a request lie within a few seconds of each other."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def _optional(seconds: float | None) -> str | None:
+    return None if seconds is None else timestamp(seconds)

@@ -1,0 +1,45 @@
+"""Celery as the doorbell: names of tasks, which queue a lane's bell goes to, and the producer.
+
+Delivery by Celery on Redis is a hint; the job record is the truth.
+"""
+
+from celery import Celery
+from kombu.exceptions import KombuError
+
+from queuecast.adapters.celery.settings import OVERDUE, PREDICT_QUEUE, PRIORITY_STEPS, TRAIN_QUEUE, celery_settings
+from queuecast.domain.job import JobType
+from queuecast.domain.lane import TRAINER_KINDS, kind_of, urgency_of
+from queuecast.logs import get_logger
+
+log = get_logger()
+
+TASKS = {
+    JobType.PREDICTION: "queuecast.predict",
+    JobType.TRAINING: "queuecast.train",
+    JobType.IMPORT: "queuecast.import_model",
+    JobType.BATCH: "queuecast.batch",
+    JobType.CHUNK: "queuecast.batch",
+}
+
+
+def queue_of(lane: str) -> str:
+    return TRAIN_QUEUE if kind_of(lane) in TRAINER_KINDS else PREDICT_QUEUE
+
+
+class CeleryDoorbell:
+    """Publishes through Celery's public API on a pooled connection; safe to share between threads."""
+
+    def __init__(self, redis_url: str) -> None:
+        self._app = Celery("queuecast", set_as_current=False)
+        self._app.conf.update(celery_settings(redis_url))
+        # One more try at once, for a connection that has gone stale; kombu's default tries for 6 s.
+        self._app.conf.broker_transport_options |= {"max_retries": 1, "interval_start": 0, "interval_max": 0.2}
+
+    def ring(self, lane: str, *, is_urgent: bool = False) -> bool:
+        task, priority = TASKS[kind_of(lane)], OVERDUE if is_urgent else PRIORITY_STEPS[1 + urgency_of(lane)]
+        try:
+            self._app.send_task(task, args=[lane], queue=queue_of(lane), priority=priority, ignore_result=True)
+        except (KombuError, OSError) as error:
+            log.warning("bell_not_rung", lane=lane, reason=str(error))
+            return False
+        return True

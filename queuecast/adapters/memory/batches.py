@@ -1,0 +1,63 @@
+"""The boards of batches without a server, for tests of the rules around them. Held to the same suite as Redis."""
+
+from queuecast.adapters.memory.jobs import MemoryJobs
+from queuecast.domain.chunking import ChunkTotals
+from queuecast.domain.errors import UnknownJobError
+from queuecast.domain.job import Job
+from queuecast.domain.work import ChunkWork
+
+
+class MemoryChunkProgress:
+    """jobs: where the chunks are made."""
+
+    def __init__(self, jobs: MemoryJobs) -> None:
+        self._jobs = jobs
+        self._boards: dict[tuple[str, int], dict[int, tuple[int, int]]] = {}
+        self._live: dict[str, int] = {}
+
+    def open(self, batch_id: str, plan: int) -> None:
+        self._live[batch_id] = plan
+
+    def live(self) -> dict[str, int]:
+        return dict(self._live)
+
+    def close(self, batch_id: str, plan: int, delete_at: float) -> None:
+        self._live.pop(batch_id, None)
+
+    def mark(self, batch_id: str, plan: int, index: int, rows: int, bad: int) -> ChunkTotals:
+        with self._jobs.lock:
+            self._boards.setdefault((batch_id, plan), {}).setdefault(index, (rows, bad))
+            return self.tally(batch_id, plan)
+
+    def unmark(self, batch_id: str, plan: int, index: int) -> None:
+        self._boards.get((batch_id, plan), {}).pop(index, None)
+
+    def is_marked(self, batch_id: str, plan: int, index: int) -> bool:
+        return index in self._boards.get((batch_id, plan), {})
+
+    def marks(self, batch_id: str, plan: int) -> dict[int, tuple[int, int]]:
+        return dict(self._boards.get((batch_id, plan), {}))
+
+    def tally(self, batch_id: str, plan: int) -> ChunkTotals:
+        marks = self.marks(batch_id, plan).values()
+        return ChunkTotals(len(marks), sum(rows for rows, _ in marks), sum(bad for _, bad in marks))
+
+    def add(self, chunks: list[tuple[Job, ChunkWork]]) -> bool:
+        must_ring = False
+        for job, work in chunks:
+            present = self.chunks([job.id]).get(job.id)
+            if present is not None and not present.is_final:
+                continue
+            if present is not None:
+                self._jobs.delete(job.id)
+            must_ring = self._jobs.create(job, work).must_ring or must_ring
+        return must_ring
+
+    def chunks(self, ids: list[str]) -> dict[str, Job]:
+        found = {}
+        for job_id in ids:
+            try:
+                found[job_id] = self._jobs.read(job_id)
+            except UnknownJobError:
+                continue
+        return found

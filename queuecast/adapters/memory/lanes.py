@@ -1,0 +1,135 @@
+"""The lanes of `MemoryJobs`, and a doorbell that nobody hears."""
+
+import time
+from itertools import accumulate
+
+from queuecast.adapters.memory.jobs import Entry, MemoryJobs
+from queuecast.domain.job import State
+from queuecast.domain.lane import ATTENDANT_GONE_S, BYTES_A_CLAIM
+from queuecast.ports.lanes import LanePosition, LaneStats, Reservation
+
+ATTENDED_S = 0.1
+
+
+class MemoryLanes:
+    def __init__(self, jobs: MemoryJobs) -> None:
+        self._jobs = jobs
+
+    def reserve(
+        self, lane: str, worker: str, rows: int, *, answers_bell: bool, attends: bool = False
+    ) -> tuple[list[Reservation], bool]:
+        with self._jobs.lock:
+            if answers_bell:
+                self._jobs.bells.pop(lane, None)
+            waiting = [entry for entry in self._jobs.lanes.get(lane, ()) if entry.worker is None]
+            attendant, since = self._jobs.attended.get(lane, (worker, 0.0))
+            is_served = attendant != worker and time.time() - since < ATTENDED_S
+            all_rows, all_bytes = sum(each.rows for each in waiting), sum(each.bytes for each in waiting)
+            if is_served and all_rows * 2 < rows and all_bytes * 2 < BYTES_A_CLAIM:
+                return [], False
+            found = waiting[: _within(waiting, rows)]
+            for entry in found:
+                entry.worker, entry.renewed_at = worker, time.time()
+            self._jobs.taken[lane] += len(found)
+            self._jobs.attended.pop(lane, None)
+            if attends:
+                self._jobs.attended[lane] = worker, time.time()
+            must_ring = len(waiting) > len(found) and self._jobs.must_ring(lane)
+            reserved = [
+                Reservation(lane, entry.id, entry.job_id, worker, self._jobs.found(entry.job_id)) for entry in found
+            ]
+            return reserved, must_ring
+
+    def linger(self, lane: str, worker: str, timeout_s: float) -> bool:
+        """Looks once: nobody comes while a test's only thread waits."""
+        attendant, _ = self._jobs.attended.get(lane, ("", 0.0))
+        return attendant == worker and any(entry.worker is None for entry in self._jobs.lanes.get(lane, ()))
+
+    def leave(self, lane: str, worker: str) -> bool:
+        with self._jobs.lock:
+            if self._jobs.attended.get(lane, (worker, 0.0))[0] != worker:
+                return False
+            self._jobs.attended.pop(lane, None)
+            is_waiting = any(entry.worker is None for entry in self._jobs.lanes.get(lane, ()))
+            return is_waiting and self._jobs.must_ring(lane)
+
+    def standing(self, lane: str, job_id: str) -> LanePosition:
+        with self._jobs.lock:
+            waiting = [entry.job_id for entry in self._jobs.lanes.get(lane, ()) if entry.worker is None]
+            position = waiting.index(job_id) + 1 if job_id in waiting else None
+            return LanePosition(position, self._jobs.taken[lane])
+
+    def renew(self, reservations: list[Reservation]) -> list[State | None]:
+        with self._jobs.lock:
+            return [self._renewed(each) for each in reservations]
+
+    def _renewed(self, reservation: Reservation) -> State | None:
+        entry = self._held(reservation)
+        if entry is None:
+            return None
+        entry.renewed_at = time.time()
+        return self._jobs.record(reservation.job_id).state
+
+    def give_back(self, reservation: Reservation) -> bool:
+        with self._jobs.lock:
+            is_queued = self._held(reservation) and self._jobs.record(reservation.job_id).state is State.QUEUED
+            if not is_queued:
+                return False
+            self._jobs.leave(reservation.job_id)
+            return self._jobs.enter(reservation.job_id, reservation.lane)
+
+    def reserved(self, silent_s: float = 0.0) -> list[Reservation]:
+        with self._jobs.lock:
+            return [
+                Reservation(lane, entry.id, entry.job_id, entry.worker)
+                for lane, entries in self._jobs.lanes.items()
+                for entry in entries
+                if entry.worker is not None and time.time() - entry.renewed_at >= silent_s
+            ]
+
+    def release_due(self, now: float) -> list[str]:
+        with self._jobs.lock:
+            due = [
+                job_id for at, job_id in sorted((at, job_id) for job_id, at in self._jobs.delayed.items()) if at <= now
+            ]
+            lanes = []
+            for job_id in due:
+                del self._jobs.delayed[job_id]
+                lane = self._jobs.record(job_id).lane
+                if self._jobs.enter(job_id, lane):
+                    lanes.append(lane)
+            return lanes
+
+    def note_bell(self, lane: str) -> None:
+        with self._jobs.lock:
+            self._jobs.attended.pop(lane, None)
+            if lane in self._jobs.lanes:
+                self._jobs.bells[lane] = self._jobs.clock()
+
+    def depths(self) -> list[LaneStats]:
+        with self._jobs.lock:
+            return [self._depth(lane, entries) for lane, entries in sorted(self._jobs.lanes.items())]
+
+    def _depth(self, lane: str, entries: list[Entry]) -> LaneStats:
+        waiting = [entry for entry in entries if entry.worker is None]
+        oldest = waiting[0].at if waiting else None
+        _, since = self._jobs.attended.get(lane, ("", 0.0))
+        attended_at = self._jobs.clock() if time.time() - since < ATTENDANT_GONE_S else None
+        return LaneStats(
+            lane, len(waiting), len(entries) - len(waiting), oldest, self._jobs.bells.get(lane, attended_at)
+        )
+
+    def tidy(self, silent_s: float = 3600.0) -> None:
+        return None
+
+    def _held(self, reservation: Reservation) -> Entry | None:
+        for entry in self._jobs.lanes.get(reservation.lane, ()):
+            if entry.id == reservation.entry and entry.worker == reservation.worker:
+                return entry
+        return None
+
+
+def _within(waiting: list[Entry], rows: int) -> int:
+    """How many of the first have so many rows together, and so many bytes as a claim may; one at least."""
+    sums = zip(accumulate(each.rows for each in waiting), accumulate(each.bytes for each in waiting), strict=True)
+    return max(1, sum(n_rows <= rows and n_bytes <= BYTES_A_CLAIM for n_rows, n_bytes in sums))

@@ -1,0 +1,40 @@
+"""The connection to Redis, and its errors as the errors of the ports."""
+
+from typing import Any
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from queuecast.domain.errors import (
+    StoreFullError,
+    UnavailableError,
+)
+
+
+def connect(url: str, max_connections: int = 64) -> redis.Redis:
+    """A client that fails fast instead of retrying by itself: a hidden retry would write twice.
+
+    max_connections: a thread that finds all of them busy waits for one. redis-py would refuse it, and a gateway has
+    more threads than connections are of use.
+    """
+    pool = redis.BlockingConnectionPool.from_url(
+        url,
+        max_connections=max_connections,
+        timeout=5,
+        retry=Retry(NoBackoff(), 0),
+        socket_timeout=5,
+        socket_connect_timeout=3,
+        socket_keepalive=True,
+    )
+    return redis.Redis.from_pool(pool)
+
+
+def translated(command: Any, *args: Any, **kwargs: Any) -> Any:
+    """Calls into redis-py; what it raises becomes StoreFullError or UnavailableError."""
+    try:
+        return command(*args, **kwargs)
+    except redis.OutOfMemoryError as error:
+        raise StoreFullError(f"Redis has no memory left: {error}") from error
+    except redis.RedisError as error:
+        raise UnavailableError(f"Redis does not answer: {error}") from error

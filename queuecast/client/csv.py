@@ -1,0 +1,170 @@
+"""Rows in a file or on standard input, as the JSON rows that a model takes; and the head of a CSV file, as it is.
+
+A CSV cell has no type: the model's schema gives it one, and `queuecast.domain.tables` its meaning, so that a row gets
+the answer that it gets in a batch. For the same reason lines and records end where the worker ends them:
+`str.splitlines` knows more characters.
+"""
+
+import csv
+import io
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from queuecast.client.uploads import PARQUET_START
+from queuecast.domain.tables import MISSING_WORDS, doubled, number_in, other_separator, truth_in, whole_number_in
+
+MAX_CSV_ROWS = 50_000  # an example's columns are what its rows show: a fraction or a gap may come late
+
+
+def parsed_json_rows(text: str) -> list[Any]:
+    """The rows in a JSON list. Raises ValueError when the text is no list of objects or lists."""
+    try:
+        rows = msgspec.json.decode(text)
+    except msgspec.DecodeError as error:
+        raise ValueError(f"the rows are not JSON: {error}") from error
+    if isinstance(rows, dict):
+        raise ValueError("the rows are one JSON object, expected a list of them: [{...}]")  # noqa: TRY004
+    if not isinstance(rows, list) or not all(isinstance(row, dict | list) for row in rows):
+        raise ValueError("the rows are not a JSON list of objects or lists")
+    return rows
+
+
+def is_ndjson(text: str) -> bool:
+    """Whether the first line is JSON by itself, and not the last."""
+    first, _, others = text.strip().partition("\n")
+    try:
+        msgspec.json.decode(first)
+    except msgspec.DecodeError:
+        return False
+    return bool(others)
+
+
+def parsed_ndjson_rows(text: str) -> list[Any]:
+    """The rows of a file with one object or list a line. Raises ValueError with the line of what is neither."""
+    rows = []
+    for number, line in enumerate(text.split("\n"), start=1):
+        if line.strip():
+            try:
+                rows.append(msgspec.json.decode(line, type=dict[str, Any] | list[Any]))
+            except msgspec.MsgspecError as error:
+                raise ValueError(f"line {number} is not a JSON object or list: {error}") from error
+    return rows
+
+
+def parsed_csv_rows(text: str, schema: dict[str, Any] | None) -> tuple[list[Any], list[str]]:
+    """The rows of a CSV file with a header, and what whoever gave it should know of them.
+
+    schema: JSON Schema of one row. An object gives dicts without the unknown columns, an array gives lists; None
+    leaves every cell the text that it is. A cell that does not fit its column's type stays text, for the gateway to
+    point at. Raises ValueError with the line of a row that is not as long as the header, or cannot be read.
+    """
+    records = _records(text)
+    _, header = next(records, (0, []))
+    require_each_once(header)
+    rows = (row for _, row in _as_long_as(header, records))
+    if schema is None:
+        return [dict(zip(header, row, strict=True)) for row in rows], []
+    if schema.get("type") == "array":
+        places, notes = _list_places(header, schema["prefixItems"])
+        types = [_types(column) for column in schema["prefixItems"]]
+        return [[_value(row[at], kinds) for at, kinds in zip(places, types, strict=True)] for row in rows], notes
+    columns = schema.get("properties", {})
+    if other_separator(header) is not None and header[0] not in columns:
+        raise ValueError(f"the file has {header[0]!r} as its only column; separate columns with commas")
+    known = [(at, name, _types(columns[name])) for at, name in enumerate(header) if name in columns]
+    dropped = [name for name in header if name not in columns]
+    return [{name: _value(row[at], kinds) for at, name, kinds in known} for row in rows], _left_out(dropped)
+
+
+def csv_head(path: Path) -> bytes:
+    """The header and the first MAX_CSV_ROWS records of a CSV file, byte for byte as they stand there.
+
+    Raises ValueError for a file that is none, or has a column twice.
+    """
+    lines: list[str] = []
+    # latin-1 maps each byte to one character, so that counting records needs no guess at the encoding.
+    with path.open(encoding="latin-1", newline="") as file:
+        if file.read(len(PARQUET_START)).encode("latin-1") == PARQUET_START:
+            way_out = f"pandas.read_parquet({str(path)!r}).to_csv({str(path.with_suffix('.csv'))!r}, index=False)"
+            raise ValueError(f"{path} is a Parquet file, expected CSV: {way_out}")
+        file.seek(0)
+        records = csv.reader(_kept(file, lines))
+        try:
+            header = next(records, [])
+            for _ in islice(records, MAX_CSV_ROWS):
+                pass
+        except csv.Error as error:
+            raise ValueError(f"line {records.line_num} of {path} cannot be read as CSV: {error}") from None
+    require_each_once([name.encode("latin-1").decode("utf-8-sig", "replace") for name in header])
+    return "".join(lines).encode("latin-1")
+
+
+def require_each_once(names: list[str]) -> None:
+    """Raises ValueError for a column whose values another one would hide."""
+    twice = doubled(names)
+    if twice is not None:
+        raise ValueError(twice)
+
+
+def _kept(source: Iterable[str], lines: list[str]) -> Iterator[str]:
+    for line in source:
+        lines.append(line)
+        yield line
+
+
+def _list_places(header: list[str], columns: list[Any]) -> tuple[list[int], list[str]]:
+    """Where each column of a model without names stands in the file: `worker.tables.splitting` has the rule."""
+    wanted = [f"x{index}" for index in range(len(columns))]
+    if set(wanted) <= set(header):
+        return [header.index(name) for name in wanted], _left_out([name for name in header if name not in wanted])
+    if len(header) != len(wanted):
+        raise ValueError(
+            f"the file has {len(header)} columns, expected {len(wanted)} (the model was fitted without column names), "
+            f"or the names {', '.join(wanted)}"
+        )
+    is_counted = header == [str(index) for index in range(len(header))]  # pandas writes an array's columns so
+    is_row = not is_counted and all(number_in(cell) is not None for cell in header)
+    return list(range(len(header))), [f"the first line was taken for names: {','.join(header)}"] if is_row else []
+
+
+def _left_out(names: list[str]) -> list[str]:
+    return [f"columns that the model does not take were left out: {', '.join(names)}"] if names else []
+
+
+def _records(text: str) -> Iterator[tuple[int, list[str]]]:
+    reader = csv.reader(io.StringIO(text, newline=""))  # a line break in a quoted cell stays what it is
+    try:
+        for record in reader:
+            if record:
+                yield reader.line_num, record
+    except csv.Error as error:
+        raise ValueError(f"line {reader.line_num} cannot be read as CSV: {error}") from None
+
+
+def _as_long_as(header: list[str], records: Iterable[tuple[int, list[str]]]) -> Iterator[tuple[int, list[str]]]:
+    for line, record in records:
+        if len(record) != len(header):
+            raise ValueError(f"line {line} has {len(record)} cells, expected {len(header)} as in the header")
+        yield line, record
+
+
+def _types(column: dict[str, Any]) -> set[str]:
+    kind = column.get("type", [])
+    return {kind} if isinstance(kind, str) else set(kind)
+
+
+def _value(cell: str, types: set[str]) -> Any:
+    """As `worker.tables.text_cells` reads it. types: what the schema allows."""
+    if cell == "" or cell in MISSING_WORDS:
+        return None
+    if "boolean" in types:
+        value: Any = truth_in(cell)
+    elif "string" in types:
+        value = cell
+    else:
+        value = whole_number_in(cell) if "integer" in types else number_in(cell)
+    return cell if value is None else value

@@ -1,0 +1,42 @@
+"""Uploaded files."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    id: str
+    name: str
+    media_type: str
+    size_bytes: int
+    sha256: str
+    created_at: float
+
+
+class IncomingFile(Protocol):
+    """A file on its way in. Until `keep` it is invisible; `drop` leaves nothing behind and may come twice."""
+
+    stream: IO[bytes]
+
+    def keep(self, name: str, media_type: str) -> StoredFile: ...
+
+    def drop(self) -> None: ...
+
+
+class FileStore(Protocol):
+    def receive(self) -> IncomingFile:
+        """Raises FilesFullError when the files take as much room as they may."""
+
+    def stat(self, file_id: str) -> StoredFile:
+        """Raises UnknownFileError."""
+
+    def path(self, file_id: str) -> Path:
+        """Where the bytes are; asking counts as a use of the file. Raises UnknownFileError."""
+
+    def delete(self, file_id: str) -> None:
+        """Raises UnknownFileError."""
+
+    def size_bytes(self) -> int:
+        """Of all files together."""

@@ -1,0 +1,576 @@
+"""Batches over HTTP: what is taken, what is refused before it is queued, and how the files come back."""
+
+import json
+import os
+import tracemalloc
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from queuecast.adapters.memory.jobs import MemoryJobs
+from queuecast.domain.batch import FileFormat, OnError, OutputFormat
+from queuecast.domain.chunking import BatchOutcome, FileRange, Plan
+from queuecast.domain.job import Failure, Progress, State
+from queuecast.domain.signature import Layout, Signature
+from queuecast.domain.work import BatchWork, Method, rows_file_id
+from queuecast.ports.jobs import Accepted, IdempotencyKey
+from tests.api.conftest import COLUMNS, ROW, Gateway, away
+from tests.api.job_states import RETENTION_S, claimed, submitted
+
+BATCHES = "/v1/models/titanic/batches"
+HEADER = b"age,sex,sibsp,alone,deck,who\n"
+CSV = HEADER + b"29.5,female,1,false,A,p1\n"
+RESULT = b"row,prediction\n1,0\n2,1\n"
+PLAN = Plan(1, 2, (FileRange(0, 1, 1, 0, 10), FileRange(1, 2, 1, 10, 20)), 0.0, 1.0, 1.0)
+
+
+def upload(http: FlaskClient, content: bytes = CSV, media_type: str = "text/csv", name: str = "") -> str:
+    answer = http.post(f"/v1/files?name={name}", data=content, content_type=media_type)
+    file_id: str = answer.json["id"]
+    return file_id
+
+
+def batch(http: FlaskClient, **more: Any) -> str:
+    answer = http.post(BATCHES, json={"file_id": upload(http), **more})
+    assert answer.status_code == 202, answer.json
+    job_id: str = answer.json["id"]
+    return job_id
+
+
+def succeeded(gateway: Gateway, job_id: str, output_format: OutputFormat = OutputFormat.CSV) -> None:
+    """The batch as it is when its parts were joined."""
+    outcome = BatchOutcome(2, 2, 1, output_format.value, len(RESULT), "ab" * 32, 1.0)
+    gateway.batches.keep_plan(job_id, PLAN)
+    gateway.batches.keep_outcome(job_id, outcome)
+    gateway.batches.result(job_id, 2, output_format).write_bytes(RESULT)
+    gateway.batches.errors(job_id, 2).write_bytes(b'{"row":3}\n')
+    value = {"rows": 2, "errors": 1, "file": {"format": output_format.value, "sha256": "ab" * 32}}
+    gateway.jobs.replace(claimed(gateway, job_id).succeeded(gateway.clock(), RETENTION_S), json.dumps(value).encode())
+
+
+# Submitting
+
+
+def test_an_uploaded_file_is_taken_with_the_version_pinned(gateway: Gateway, http: FlaskClient) -> None:
+    file_id = upload(http)
+
+    answer = http.post(BATCHES, json={"file_id": file_id, "method": "predict_proba", "id_column": "who"})
+
+    assert answer.status_code == 202
+    assert answer.headers["Location"] == f"/v1/jobs/{answer.json['id']}"
+    assert (answer.json["type"], answer.json["state"], answer.json["model"]["version"]) == ("batch", "queued", 1)
+    assert answer.json["urls"]["errors"] == f"/v1/jobs/{answer.json['id']}/errors"
+    work, _ = gateway.jobs.read_work(answer.json["id"])
+    assert work == BatchWork(
+        Method.PREDICT_PROBA, file_id, gateway.files.stat(file_id).sha256, FileFormat.CSV, id_column="who"
+    )
+    assert gateway.bells.rung == ["batch"]
+
+
+def test_what_is_asked_for_goes_with_the_work(gateway: Gateway, http: FlaskClient) -> None:
+    job_id = batch(http, output_format="parquet", on_error="fail", timeout_s=60, metadata={"who": "Zoë"})
+
+    work, _ = gateway.jobs.read_work(job_id)
+    assert isinstance(work, BatchWork)
+    assert (work.output_format, work.on_error) == (OutputFormat.PARQUET, OnError.FAIL)
+    assert (gateway.jobs.read(job_id).timeout_s, gateway.jobs.read(job_id).metadata) == (60, {"who": "Zoë"})
+
+
+def test_rows_become_a_file_with_one_a_line(gateway: Gateway, http: FlaskClient) -> None:
+    text = json.dumps({"inputs": [ROW, {**ROW, "sex": "a\nb"}]}, indent=2)
+
+    answer = http.post(BATCHES, data=text, content_type="application/json")
+
+    work, _ = gateway.jobs.read_work(answer.json["id"])
+    assert isinstance(work, BatchWork)
+    lines = gateway.files.path(work.file_id).read_bytes().splitlines()
+    assert work.file_format is FileFormat.NDJSON
+    assert [json.loads(line) for line in lines] == [ROW, {**ROW, "sex": "a\nb"}]
+
+
+def test_more_rows_than_a_prediction_takes_are_taken(gateway: Gateway, http: FlaskClient) -> None:
+    count = gateway.limits.max_rows + 1
+
+    assert http.post(BATCHES, json={"inputs": [ROW] * count}).status_code == 202
+
+
+def test_rows_that_do_not_fit_are_refused_and_leave_no_file(gateway: Gateway, http: FlaskClient) -> None:
+    answer = http.post(BATCHES, json={"inputs": [ROW, {**ROW, "age": "old"}]})
+
+    assert (answer.status_code, answer.json["errors"][0]["pointer"]) == (422, "/inputs/1/age")
+    assert (gateway.recorded(), gateway.stored_files()) == ([], [])
+
+
+def test_rows_of_a_batch_that_is_not_taken_leave_no_file(gateway: Gateway) -> None:
+    http = gateway.limited(max_lane_jobs=0).test_client()
+
+    answer = http.post(BATCHES, json={"inputs": [ROW]})
+
+    assert (answer.status_code, answer.json["code"]) == (503, "lane_full")
+    assert gateway.stored_files() == []
+
+
+@pytest.mark.parametrize("body", [{}, {"file_id": "file_x", "inputs": [ROW]}])
+def test_a_batch_has_a_file_or_rows_and_not_both(http: FlaskClient, body: dict[str, Any]) -> None:
+    answer = http.post(BATCHES, json=body)
+
+    assert (answer.status_code, answer.json["errors"][0]["pointer"]) == (422, "/file_id")
+
+
+@pytest.mark.parametrize(
+    ("more", "pointer"),
+    [
+        ({"file_id": "file_unknown"}, "/file_id"),
+        ({"method": "transform"}, "/method"),
+        ({"output_format": "xlsx"}, "/output_format"),
+        ({"on_error": "ignore"}, "/on_error"),
+        ({"id_column": ""}, "/id_column"),
+        ({"id_column": "passenger"}, "/id_column"),
+        ({"timeout_s": 86401}, "/timeout_s"),
+        ({"format": "csv"}, ""),
+    ],
+)
+def test_what_cannot_be_done_is_refused_with_its_place(
+    gateway: Gateway, http: FlaskClient, more: dict[str, Any], pointer: str
+) -> None:
+    answer = http.post(BATCHES, json={"file_id": upload(http), **more})
+
+    assert (answer.status_code, answer.json["errors"][0]["pointer"]) == (422, pointer), answer.json
+    assert gateway.recorded() == []
+
+
+def test_a_file_of_another_kind_is_refused(gateway: Gateway, http: FlaskClient) -> None:
+    file_id = upload(http, b"PK", "application/zip", "rows.zip")
+
+    answer = http.post(BATCHES, json={"file_id": file_id})
+
+    assert (answer.status_code, answer.json["errors"][0]["code"]) == (422, "unsupported_media_type")
+
+
+def test_a_file_is_known_by_its_name_where_its_media_type_says_nothing(gateway: Gateway, http: FlaskClient) -> None:
+    file_id = upload(http, b"PAR1", "application/octet-stream", "rows.parquet")
+
+    job_id = http.post(BATCHES, json={"file_id": file_id}).json["id"]
+
+    assert gateway.jobs.read_work(job_id)[0].file_format is FileFormat.PARQUET  # type: ignore[union-attr]
+
+
+def test_a_csv_file_that_lacks_a_column_is_refused_before_it_is_queued(gateway: Gateway, http: FlaskClient) -> None:
+    file_id = upload(http, b"age,sex,sibsp,alone\n1,male,0,true\n")
+
+    answer = http.post(BATCHES, json={"file_id": file_id})
+
+    assert answer.status_code == 422
+    assert answer.json["detail"] == "the file has no column 'deck'; it has age, sex, sibsp, alone"
+    assert gateway.recorded() == []
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\n" + CSV,
+        b"\xef\xbb\xbf\r\n\r\n" + CSV,
+        CSV.replace(b"\n", b"\r"),
+        CSV.replace(b"\n", b"\r\n"),
+        CSV.replace(b"who", b'"who\nor what"'),
+        CSV.replace(b"who", b'5" pipe'),
+        HEADER + b"\n\n" + CSV[len(HEADER) :],
+        CSV.removesuffix(b"\n"),
+    ],
+    ids=["blank line", "mark and blank lines", "lone returns", "both", "newline in a name", "quote", "gap", "no end"],
+)
+def test_a_csv_file_that_a_worker_reads_is_taken(http: FlaskClient, content: bytes) -> None:
+    assert http.post(BATCHES, json={"file_id": upload(http, content)}).status_code == 202
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"\xef\xbb\xbf", "the file is empty"),
+        (b"\r\n\n", "the file is empty"),
+        (HEADER, "the file has a header and no rows"),
+        (HEADER.strip() + b"\r\n\r\n", "the file has a header and no rows"),
+        (CSV.replace(b"who", b"sex"), "the column 'sex' is in the file more than once"),
+        (CSV.replace(b"who", b'"who"x'), "the file is not CSV in UTF-8: ',' expected after '\"'"),
+        (CSV.replace(b"who", b'"who'), "the file is not CSV in UTF-8: unexpected end of data"),
+        (CSV.replace(b",", b";"), "columns are separated by commas, not by ';'"),
+        (CSV.replace(b",", b"\t"), r"columns are separated by commas, not by '\t'"),
+    ],
+)
+def test_a_csv_file_that_every_worker_would_refuse_is_refused_before_it_is_queued(
+    gateway: Gateway, http: FlaskClient, content: bytes, words: str
+) -> None:
+    answer = http.post(BATCHES, json={"file_id": upload(http, content)})
+
+    assert (answer.status_code, answer.json["errors"][0]["pointer"]) == (422, "/file_id")
+    assert words in answer.json["detail"]
+    assert gateway.recorded() == []
+
+
+def test_of_a_csv_file_no_more_than_its_head_is_looked_at(http: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("api.services.table_headers.MAX_HEAD_CHARS", len(HEADER))
+
+    taken = http.post(BATCHES, json={"file_id": upload(http)})
+    refused = http.post(BATCHES, json={"file_id": upload(http, b"\n" * len(HEADER) + CSV)})
+
+    assert (taken.status_code, refused.status_code) == (202, 422)
+    assert "characters are blank" in refused.json["detail"]
+
+
+def test_a_model_without_column_names_takes_the_columns_of_a_file_as_they_come(
+    gateway: Gateway, http: FlaskClient
+) -> None:
+    signature = Signature(Layout.ARRAY, COLUMNS[:1], (Method.PREDICT,))
+    gateway.publish("measures", signature=signature)
+
+    answers = [
+        http.post("/v1/models/measures/batches", json={"file_id": upload(http, content), **more}).status_code
+        for content, more in [
+            (b"length\n1.5\n", {}),
+            (b"length,who\n1.5,p1\n", {"id_column": "who"}),
+            (b"length,who\n1.5,p1\n", {}),
+            (b"who,age\np1,2\n", {}),
+        ]
+    ]
+
+    assert answers == [202, 202, 422, 202]
+
+
+def test_the_same_key_leads_to_the_same_batch_and_one_file(gateway: Gateway, http: FlaskClient) -> None:
+    first, again = [http.post(BATCHES, json={"inputs": [ROW]}, headers={"Idempotency-Key": "k"}) for _ in range(2)]
+
+    assert (again.json["id"], again.headers["Idempotency-Replayed"]) == (first.json["id"], "true")
+    assert len(gateway.stored_files()) == 1
+
+
+# Its life
+
+
+def test_a_batch_that_is_fanned_out_shows_rows_and_errors_and_is_canceled_at_once(
+    gateway: Gateway, http: FlaskClient
+) -> None:
+    job_id = batch(http)
+    progress = Progress(1, 2, "rows", "predict", errors=1)
+    gateway.jobs.replace(claimed(gateway, job_id).fanned_out(progress, gateway.clock()))
+
+    shown = http.get(f"/v1/jobs/{job_id}").json
+    canceled = http.post(f"/v1/jobs/{job_id}/cancel")
+
+    assert (shown["state"], shown["worker"]) == ("running", None)
+    assert shown["progress"] == {
+        "done": 1,
+        "total": 2,
+        "unit": "rows",
+        "stage": "predict",
+        "rows": None,
+        "errors": 1,
+    }
+    assert (canceled.status_code, canceled.json["state"]) == (200, "canceled")
+
+
+def test_a_retry_goes_on_from_the_batch_that_ended(gateway: Gateway, http: FlaskClient) -> None:
+    job_id = batch(http)
+    http.post(f"/v1/jobs/{job_id}/cancel")
+
+    again = http.post(f"/v1/jobs/{job_id}/retry")
+
+    assert (again.status_code, again.json["retry_of"]) == (202, job_id)
+    work, _ = gateway.jobs.read_work(again.json["id"])
+    assert work.resumes == job_id  # type: ignore[union-attr]
+
+
+def test_a_retry_of_a_retry_that_was_never_started_goes_on_from_the_batch_that_was(
+    gateway: Gateway, http: FlaskClient
+) -> None:
+    job_id = batch(http)
+    gateway.jobs.replace(claimed(gateway, job_id).fanned_out(Progress(1, 2, "rows"), gateway.clock()))
+    again = [job_id]
+    for _ in range(3):
+        http.post(f"/v1/jobs/{again[-1]}/cancel")
+        again.append(http.post(f"/v1/jobs/{again[-1]}/retry").json["id"])
+
+    works = [gateway.jobs.read_work(each)[0] for each in again]
+
+    assert [work.resumes for work in works] == [None, job_id, job_id, job_id]  # type: ignore[union-attr]
+    assert gateway.jobs.read(again[-1]).retry_of == again[-2]
+
+
+def test_batches_are_listed_by_their_type(gateway: Gateway, http: FlaskClient) -> None:
+    submitted(http)
+    job_id = batch(http)
+
+    assert [job["id"] for job in http.get("/v1/jobs?type=batch").json["data"]] == [job_id]
+
+
+# The rows that it was given
+
+
+@pytest.mark.parametrize("state", [State.CANCELED, State.SUCCEEDED])
+def test_the_rows_of_a_batch_go_with_it(gateway: Gateway, http: FlaskClient, state: State) -> None:
+    uploaded = upload(http)
+    job_id = http.post(BATCHES, json={"inputs": [ROW]}).json["id"]
+    if state is State.SUCCEEDED:
+        succeeded(gateway, job_id)
+    http.post(f"/v1/jobs/{job_id}/cancel")
+    kept = len(gateway.stored_files())
+
+    deleted = http.delete(f"/v1/jobs/{job_id}")
+
+    assert (deleted.status_code, kept, gateway.stored_files()) == (204, 2, [uploaded])
+
+
+def test_an_uploaded_file_stays_when_a_batch_of_it_is_deleted(gateway: Gateway, http: FlaskClient) -> None:
+    job_id = batch(http)
+    http.post(f"/v1/jobs/{job_id}/cancel")
+    again = http.post(f"/v1/jobs/{job_id}/retry").json["id"]
+    before = gateway.stored_files()
+
+    http.delete(f"/v1/jobs/{job_id}")
+
+    assert (len(before), gateway.stored_files()) == (1, before)
+    assert gateway.jobs.read_work(again)[0].file_id == before[0]  # type: ignore[union-attr]
+
+
+def test_a_retry_has_its_rows_whatever_becomes_of_the_batch_before_it(gateway: Gateway, http: FlaskClient) -> None:
+    first = http.post(BATCHES, json={"inputs": [ROW]}).json["id"]
+    http.post(f"/v1/jobs/{first}/cancel")
+    second = http.post(f"/v1/jobs/{first}/retry").json["id"]
+    http.delete(f"/v1/jobs/{first}")
+    http.post(f"/v1/jobs/{second}/cancel")
+
+    third = http.post(f"/v1/jobs/{second}/retry").json["id"]
+
+    work, _ = gateway.jobs.read_work(third)
+    assert isinstance(work, BatchWork)
+    assert json.loads(gateway.files.path(work.file_id).read_bytes()) == ROW
+    assert gateway.files.stat(work.file_id).sha256 == work.file_sha256
+    http.delete(f"/v1/jobs/{second}")
+    assert gateway.stored_files() == [work.file_id]
+
+
+def test_rows_whose_file_is_gone_are_no_reason_to_refuse_a_retry(gateway: Gateway, http: FlaskClient) -> None:
+    job_id = http.post(BATCHES, json={"inputs": [ROW]}).json["id"]
+    http.post(f"/v1/jobs/{job_id}/cancel")
+    gateway.files.delete(gateway.stored_files()[0])
+
+    assert http.post(f"/v1/jobs/{job_id}/retry").status_code == 202
+
+
+def test_a_retry_that_is_not_taken_leaves_no_copy_of_the_rows(gateway: Gateway, http: FlaskClient) -> None:
+    job_id = http.post(BATCHES, json={"inputs": [ROW]}).json["id"]
+    http.post(f"/v1/jobs/{job_id}/cancel")
+
+    answer = http.post(f"/v1/dead-letters/{job_id}/replay")
+
+    assert (answer.status_code, len(gateway.stored_files())) == (409, 1)
+
+
+class Late(MemoryJobs):
+    """Of two requests with one key neither sees the other before it writes."""
+
+    is_writing = False
+
+    def repeated(self, repeat: IdempotencyKey) -> str | None:
+        return super().repeated(repeat) if self.is_writing else None
+
+    def create(self, *args: Any, **kwargs: Any) -> Accepted:
+        self.is_writing = True
+        try:
+            return super().create(*args, **kwargs)
+        finally:
+            self.is_writing = False
+
+
+def test_of_two_that_are_sent_at_once_with_one_key_the_later_leaves_no_file(gateway: Gateway) -> None:
+    http = gateway.app(jobs=Late()).test_client()
+
+    first, again = [http.post(BATCHES, json={"inputs": [ROW]}, headers={"Idempotency-Key": "k"}) for _ in range(2)]
+
+    assert (again.json["id"], again.headers["Idempotency-Replayed"]) == (first.json["id"], "true")
+    assert gateway.stored_files() == [rows_file_id(first.json["id"])]
+
+
+def test_where_the_store_did_not_answer_the_rows_stay_for_the_job_that_may_be_there(gateway: Gateway) -> None:
+    jobs = MemoryJobs()
+    jobs.create = away  # type: ignore[method-assign]
+
+    answer = gateway.app(jobs=jobs).test_client().post(BATCHES, json={"inputs": [ROW]})
+
+    assert (answer.status_code, len(gateway.stored_files())) == (503, 1)
+
+
+# Its files
+
+
+@pytest.mark.parametrize(
+    "accept",
+    [
+        None,
+        "text/csv",
+        "*/*",
+        "text/*",
+        "application/json;q=0.1, text/csv",
+        "text/csv;charset=utf-8",
+        "text/csv; header=present; q=0.5, application/json",
+    ],
+)
+def test_the_result_is_the_file(gateway: Gateway, http: FlaskClient, accept: str | None) -> None:
+    job_id = batch(http)
+    succeeded(gateway, job_id)
+
+    answer = http.get(f"/v1/jobs/{job_id}/result", headers={} if accept is None else {"Accept": accept})
+
+    assert (answer.status_code, answer.data, answer.mimetype) == (200, RESULT, "text/csv")
+    assert answer.headers["Content-Disposition"] == f"attachment; filename={job_id}.csv"
+    assert answer.headers["ETag"] == f'"{"ab" * 32}"'
+
+
+def test_the_job_says_what_the_result_came_to(gateway: Gateway, http: FlaskClient) -> None:
+    job_id = batch(http)
+    succeeded(gateway, job_id)
+
+    assert http.get(f"/v1/jobs/{job_id}").json["result"]["rows"] == 2
+
+
+@pytest.mark.parametrize(
+    ("wanted", "part"),
+    [
+        ("bytes=0-3", RESULT[:4]),
+        ("Bytes=0-3", RESULT[:4]),
+        ("bytes=15-", RESULT[15:]),
+        ("bytes=-4", RESULT[-4:]),
+        ("bytes=4-1000", RESULT[4:]),
+    ],
+)
+def test_a_part_of_the_result_can_be_asked_for(gateway: Gateway, http: FlaskClient, wanted: str, part: bytes) -> None:
+    job_id = batch(http)
+    succeeded(gateway, job_id)
+
+    answer = http.get(f"/v1/jobs/{job_id}/result", headers={"Range": wanted})
+
+    assert (answer.status_code, answer.data) == (206, part)
+    assert answer.headers["Content-Range"].endswith(f"/{len(RESULT)}")
+
+
+@pytest.mark.parametrize("wanted", ["rows=1-2", "bytes=0-1,4-5", "bytes", ""])
+def test_a_range_of_another_unit_or_of_several_parts_is_ignored(
+    gateway: Gateway, http: FlaskClient, wanted: str
+) -> None:
+    job_id = batch(http)
+    succeeded(gateway, job_id)
+
+    answer = http.get(f"/v1/jobs/{job_id}/result", headers={"Range": wanted})
+
+    assert (answer.status_code, answer.data) == (200, RESULT)
+
+
+@pytest.mark.parametrize("headers", [{}, {"Range": "bytes=1-"}])
+def test_a_large_result_is_never_whole_in_memory(gateway: Gateway, http: FlaskClient, headers: dict[str, str]) -> None:
+    size_bytes = 64 * 2**20
+    job_id = batch(http)
+    succeeded(gateway, job_id)
+    os.truncate(gateway.batches.result(job_id, 2, OutputFormat.CSV), size_bytes)
+
+    tracemalloc.start()
+    try:
+        answer = http.get(f"/v1/jobs/{job_id}/result", headers=headers)
+        arrived = sum(len(piece) for piece in answer.iter_encoded())
+        peak_bytes = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+        answer.close()
+
+    assert arrived == size_bytes - len(headers)
+    assert peak_bytes < size_bytes / 8
+
+
+def test_a_part_beyond_the_end_is_refused(gateway: Gateway, http: FlaskClient) -> None:
+    job_id = batch(http)
+    succeeded(gateway, job_id)
+
+    answer = http.get(f"/v1/jobs/{job_id}/result", headers={"Range": "bytes=1000-"})
+
+    assert (answer.status_code, answer.headers["Content-Range"]) == (416, f"bytes */{len(RESULT)}")
+    assert answer.mimetype == "application/problem+json"
+
+
+def test_a_download_that_was_cut_goes_on_only_with_the_same_file(gateway: Gateway, http: FlaskClient) -> None:
+    job_id = batch(http)
+    succeeded(gateway, job_id)
+
+    other = http.get(f"/v1/jobs/{job_id}/result", headers={"Range": "bytes=4-", "If-Range": '"other"'})
+
+    assert (other.status_code, other.data) == (200, RESULT)
+
+
+def test_a_caller_who_has_the_file_gets_no_bytes(gateway: Gateway, http: FlaskClient) -> None:
+    job_id = batch(http)
+    succeeded(gateway, job_id)
+
+    answer = http.get(f"/v1/jobs/{job_id}/result", headers={"If-None-Match": f'"{"ab" * 32}"'})
+
+    assert (answer.status_code, answer.data) == (304, b"")
+
+
+@pytest.mark.parametrize("accept", ["application/json", "text/csv;q=0", "text/csv;header=present;q=0", "image/*"])
+def test_a_caller_who_accepts_another_format_only_hears_what_there_is(
+    gateway: Gateway, http: FlaskClient, accept: str
+) -> None:
+    job_id = batch(http)
+    succeeded(gateway, job_id)
+
+    answer = http.get(f"/v1/jobs/{job_id}/result", headers={"Accept": accept})
+
+    assert (answer.status_code, answer.json["code"]) == (406, "not_acceptable")
+    assert "is text/csv" in answer.json["detail"]
+
+
+def test_a_result_whose_file_is_lost_is_gone(gateway: Gateway, http: FlaskClient) -> None:
+    job_id = batch(http)
+    succeeded(gateway, job_id)
+    gateway.batches.result(job_id, 2, OutputFormat.CSV).unlink()
+
+    answer = http.get(f"/v1/jobs/{job_id}/result")
+
+    assert (answer.status_code, answer.json["code"]) == (410, "result_gone")
+
+
+def test_a_result_that_is_not_there_yet_is_a_202(gateway: Gateway, http: FlaskClient) -> None:
+    job_id = batch(http)
+
+    assert http.get(f"/v1/jobs/{job_id}/result").status_code == 202
+
+
+def test_the_bad_rows_can_be_read(gateway: Gateway, http: FlaskClient) -> None:
+    job_id = batch(http)
+    succeeded(gateway, job_id)
+
+    answer = http.get(f"/v1/jobs/{job_id}/errors")
+
+    assert (answer.status_code, answer.mimetype, answer.data) == (200, "application/x-ndjson", b'{"row":3}\n')
+
+
+@pytest.mark.parametrize("state", [State.RUNNING, State.FAILED])
+def test_the_bad_rows_of_the_chunks_that_are_done_can_be_read_before_the_end(
+    gateway: Gateway, http: FlaskClient, state: State
+) -> None:
+    job_id = batch(http)
+    gateway.batches.keep_plan(job_id, PLAN)
+    gateway.batches.bad_rows(job_id, 1, 1).write_bytes(b'{"row":2}\n')
+    running = claimed(gateway, job_id)
+    if state is State.FAILED:
+        gateway.jobs.replace(running.failed(Failure("prediction_failed", "no"), gateway.clock(), RETENTION_S))
+
+    assert http.get(f"/v1/jobs/{job_id}/errors").data == b'{"row":2}\n'
+
+
+def test_a_job_that_has_no_bad_rows_has_an_empty_list_of_them(http: FlaskClient) -> None:
+    for job_id in (submitted(http), batch(http)):
+        answer = http.get(f"/v1/jobs/{job_id}/errors")
+
+        assert (answer.status_code, answer.data) == (200, b"")
+
+
+def test_the_errors_of_no_job_are_not_found(http: FlaskClient) -> None:
+    assert http.get("/v1/jobs/job_1/errors").status_code == 404

@@ -1,0 +1,305 @@
+"""How the lanes stand, and every limit: it is shown, and it is answered with the code that it is shown with."""
+
+import io
+import json
+import threading
+from pathlib import Path
+
+import pytest
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from queuecast.adapters.memory.jobs import MemoryJobs
+from queuecast.domain.job import Failure
+from tests.api.conftest import PREDICTIONS, ROW, Gateway
+from tests.api.job_states import claimed, dead_letter, submitted
+from tests.api.routes.test_models import push
+
+LANE = "prediction/titanic/1/predict"
+CSV = {"Content-Type": "text/csv"}
+
+
+def limits(http: FlaskClient) -> dict[str, dict[str, object]]:
+    found: dict[str, dict[str, object]] = http.get("/v1/queues").json["limits"]
+    return found
+
+
+# Lanes
+
+
+def test_without_jobs_there_are_no_lanes(http: FlaskClient) -> None:
+    answer = http.get("/v1/queues").json
+
+    assert (answer["data"], answer["dead_letters"], answer["next_cursor"]) == ([], 0, None)
+
+
+def test_a_lane_says_how_many_wait_how_many_are_held_and_for_how_long_the_oldest_has_waited(
+    gateway: Gateway, http: FlaskClient
+) -> None:
+    for _ in range(3):
+        submitted(http)
+    gateway.app()
+    gateway.jobs.lanes[LANE][0].worker = "host:7"
+    gateway.jobs.lanes[LANE][1].at = gateway.clock() - 12.5
+
+    (lane,) = http.get("/v1/queues").json["data"]
+
+    assert lane == {
+        "lane": LANE,
+        "type": "prediction",
+        "waiting": 2,
+        "reserved": 1,
+        "oldest_wait_s": 12.5,
+        "limit": 10_000,
+    }
+
+
+def test_a_lane_whose_jobs_are_all_held_has_no_oldest(gateway: Gateway, http: FlaskClient) -> None:
+    submitted(http)
+    gateway.jobs.lanes[LANE][0].worker = "host:7"
+
+    (lane,) = http.get("/v1/queues").json["data"]
+
+    assert (lane["waiting"], lane["reserved"], lane["oldest_wait_s"]) == (0, 1, None)
+
+
+def test_a_clock_that_is_behind_does_not_make_a_wait_negative(gateway: Gateway, http: FlaskClient) -> None:
+    submitted(http)
+    gateway.jobs.lanes[LANE][0].at = gateway.clock() + 3
+
+    assert http.get("/v1/queues").json["data"][0]["oldest_wait_s"] == 0.0
+
+
+def test_each_version_and_method_has_its_lane_and_trainings_and_imports_one_each(
+    gateway: Gateway, http: FlaskClient
+) -> None:
+    gateway.publish()
+    http.post(PREDICTIONS, json={"inputs": [ROW], "method": "predict_proba"})
+    http.post(PREDICTIONS, json={"inputs": [ROW], "version": 2})
+    submitted(http)
+    push(http)
+
+    lanes = [(each["lane"], each["type"]) for each in http.get("/v1/queues").json["data"]]
+
+    assert lanes == [
+        ("import", "import"),
+        (LANE, "prediction"),
+        ("prediction/titanic/1/predict_proba", "prediction"),
+        ("prediction/titanic/2/predict", "prediction"),
+    ]
+
+
+def test_dead_letters_are_counted(gateway: Gateway, http: FlaskClient) -> None:
+    for _ in range(3):
+        dead_letter(gateway, http)
+
+    assert http.get("/v1/queues").json["dead_letters"] == 3
+
+
+# Limits
+
+
+def test_every_limit_is_shown_with_its_unit_its_fill_and_its_error(gateway: Gateway) -> None:
+    class Using(MemoryJobs):
+        def memory(self) -> tuple[int, int]:
+            return 400, 1_000
+
+    gateway.jobs = Using()
+    http = gateway.app().test_client()
+    submitted(http)
+    http.post("/v1/files", data=b"12345", headers=CSV)
+
+    def shown(used: int | None, limit: int, unit: str, error: str) -> dict[str, object]:
+        return {"used": used, "limit": limit, "unit": unit, "error": error}
+
+    assert limits(http) == {
+        "body": shown(None, 200_000, "bytes", "too_large"),
+        "upload": shown(None, 300_000, "bytes", "too_large"),
+        "rows": shown(None, 50, "rows", "invalid_input"),
+        "result": shown(None, 1_000_000, "bytes", "result_too_large"),
+        "waiters": shown(0, 2, "requests", "too_many_waiters"),
+        "files": shown(5, 10_000_000, "bytes", "files_full"),
+        "lane_jobs": shown(1, 10_000, "jobs", "lane_full"),
+        "redis_memory": shown(400, 800, "bytes", "store_full"),
+    }
+
+
+def test_a_redis_without_a_limit_is_shown_with_none(http: FlaskClient) -> None:
+    assert limits(http)["redis_memory"]["limit"] == 0
+
+
+def full_lane(gateway: Gateway) -> TestResponse:
+    http = gateway.limited(max_lane_jobs=2).test_client()
+    submitted(http)
+    claimed(gateway, submitted(http))  # what runs is in its lane until it ends
+    return http.post(PREDICTIONS, json={"inputs": [ROW]})
+
+
+def full_store(gateway: Gateway) -> TestResponse:
+    class Full(MemoryJobs):
+        def memory(self) -> tuple[int, int]:
+            return 801, 1_000
+
+    gateway.jobs = Full()
+    return gateway.app().test_client().post(PREDICTIONS, json={"inputs": [ROW]})
+
+
+def full_files(gateway: Gateway) -> TestResponse:
+    http = gateway.limited(max_files_bytes=10).test_client()
+    http.post("/v1/files", data=b"1234567890", headers=CSV)
+    return http.post("/v1/files", data=b"1", headers=CSV)
+
+
+def large_body(gateway: Gateway) -> TestResponse:
+    http = gateway.limited(max_body_bytes=1024).test_client()
+    return http.post(PREDICTIONS, json={"inputs": [ROW], "metadata": {"a": "x" * 1024}})
+
+
+def large_upload(gateway: Gateway) -> TestResponse:
+    return gateway.limited(max_upload_bytes=10).test_client().post("/v1/files", data=b"x" * 11, headers=CSV)
+
+
+def many_rows(gateway: Gateway) -> TestResponse:
+    return gateway.limited(max_rows=2).test_client().post(PREDICTIONS, json={"inputs": [ROW] * 3})
+
+
+def many_waiters(gateway: Gateway) -> TestResponse:
+    app = gateway.limited(max_waiters=1)
+    job_id = submitted(app.test_client())
+    wait = {"Prefer": "wait=20"}
+
+    def park() -> None:
+        while app.test_client().get(f"/v1/jobs/{job_id}", headers=wait).status_code == 503:
+            pass  # the look below was there first
+
+    thread = threading.Thread(target=park)
+    thread.start()
+    pause, answer = threading.Event(), None
+    for _ in range(2_000):
+        answer = app.test_client().get(f"/v1/jobs/{job_id}", headers={"Prefer": "wait=0"})
+        if answer.status_code != 200:
+            break
+        pause.wait(0.01)
+    app.test_client().post(f"/v1/jobs/{job_id}/cancel")
+    thread.join(30)
+    assert answer is not None
+    return answer
+
+
+def large_result(gateway: Gateway) -> TestResponse:
+    """The worker finds it (tests/worker/engine/test_consumer.py), and the gateway tells it."""
+    http = gateway.app().test_client()
+    job_id = submitted(http)
+    failure = Failure("result_too_large", "the result has 9 bytes, expected at most 8")
+    gateway.jobs.replace(claimed(gateway, job_id).failed(failure, gateway.clock(), 60))
+    return http.get(f"/v1/jobs/{job_id}/result")
+
+
+REACHED = {
+    "body": (large_body, 413),
+    "upload": (large_upload, 413),
+    "rows": (many_rows, 422),
+    "result": (large_result, 409),
+    "waiters": (many_waiters, 503),
+    "files": (full_files, 503),
+    "lane_jobs": (full_lane, 503),
+    "redis_memory": (full_store, 503),
+}
+
+
+def test_every_limit_is_reached_here(http: FlaskClient) -> None:
+    assert set(REACHED) == set(limits(http))
+
+
+@pytest.mark.parametrize("name", REACHED)
+def test_a_limit_that_is_reached_answers_with_the_code_that_it_is_shown_with(gateway: Gateway, name: str) -> None:
+    reach, status = REACHED[name]
+
+    answer = reach(gateway)
+
+    error = gateway.limits.standing() | {"lane_jobs": None, "redis_memory": None}
+    expected = {"lane_jobs": "lane_full", "redis_memory": "store_full"}.get(name) or error[name].error  # type: ignore[union-attr]
+    assert (answer.status_code, answer.json["code"]) == (status, expected)
+    assert answer.headers.get("Retry-After") == ("1" if status == 503 else None)
+
+
+def test_a_full_lane_says_how_many_wait_and_leaves_other_lanes_open(gateway: Gateway) -> None:
+    answer = full_lane(gateway)
+
+    other = gateway.app().test_client().post(PREDICTIONS, json={"inputs": [ROW], "method": "predict_proba"})
+    assert answer.json["detail"] == f"2 jobs wait in lane {LANE}, expected fewer than 2"
+    assert (other.status_code, len(gateway.recorded())) == (202, 3)
+
+
+def test_a_lane_may_be_filled_to_its_limit(gateway: Gateway) -> None:
+    http = gateway.limited(max_lane_jobs=3).test_client()
+
+    statuses = [http.post(PREDICTIONS, json={"inputs": [ROW]}).status_code for _ in range(4)]
+
+    assert statuses == [202, 202, 202, 503]
+
+
+def test_a_retry_and_a_replay_need_room_in_the_lane_too_and_leave_the_letter(gateway: Gateway) -> None:
+    http = gateway.limited(max_lane_jobs=1).test_client()
+    letter = dead_letter(gateway, http)
+    submitted(http)
+
+    answers = [http.post(path) for path in (f"/v1/jobs/{letter}/retry", f"/v1/dead-letters/{letter}/replay")]
+
+    assert [(answer.status_code, answer.json["code"]) for answer in answers] == [(503, "lane_full")] * 2
+    assert [job["id"] for job in http.get("/v1/dead-letters").json["data"]] == [letter]
+
+
+@pytest.mark.parametrize(
+    ("used", "most", "status"), [(799, 1000, 202), (800, 1000, 202), (801, 1000, 503), (5, 0, 202)]
+)
+def test_jobs_are_taken_while_redis_has_a_fifth_of_its_memory_left(
+    gateway: Gateway, used: int, most: int, status: int
+) -> None:
+    class Using(MemoryJobs):
+        def memory(self) -> tuple[int, int]:
+            return used, most
+
+    gateway.jobs = Using()
+
+    answer = gateway.app().test_client().post(PREDICTIONS, json={"inputs": [ROW]})
+
+    assert (answer.status_code, len(gateway.recorded())) == (status, 1 if status == 202 else 0)
+
+
+def test_a_full_store_says_how_full_it_is(gateway: Gateway) -> None:
+    assert full_store(gateway).json["detail"] == "Redis uses 801 of 1000 bytes; new jobs are taken below 80%"
+
+
+@pytest.mark.parametrize("way", ["raw", "form", "push"])
+def test_full_files_take_no_more_whichever_way_they_come(gateway: Gateway, way: str) -> None:
+    http = gateway.limited(max_files_bytes=10).test_client()
+    http.post("/v1/files", data=b"1234567890", headers=CSV)
+    before = gateway.stored_files()
+
+    if way == "raw":
+        answer = http.post("/v1/files", data=b"1", headers=CSV)
+    elif way == "form":
+        answer = http.post("/v1/files", data={"file": (io.BytesIO(b"1"), "t.csv", "text/csv")})
+    else:
+        answer = push(http)
+
+    assert (answer.status_code, answer.json["code"], answer.headers["Retry-After"]) == (503, "files_full", "1")
+    assert answer.json["detail"] == "the uploaded files have 10 bytes, expected fewer than 10"
+    assert (gateway.stored_files(), gateway.recorded()) == (before, [])
+
+
+def test_a_deleted_file_makes_room(gateway: Gateway) -> None:
+    http = gateway.limited(max_files_bytes=10).test_client()
+    first = http.post("/v1/files", data=b"1234567890", headers=CSV).json["id"]
+    http.delete(f"/v1/files/{first}")
+
+    assert http.post("/v1/files", data=b"1", headers=CSV).status_code == 201
+
+
+def test_every_status_that_a_full_store_answers_with_is_in_the_openapi_document(tmp_path: Path) -> None:
+    """A full file store answered 503, of which the document of the upload did not know."""
+    spec = json.loads(Gateway(tmp_path).app().test_client().get("/openapi.json").data)
+
+    paths = [PREDICTIONS.replace("titanic", "{model}"), "/v1/files", "/v1/models/{model}/versions"]
+    assert all("503" in spec["paths"][path]["post"]["responses"] for path in paths)

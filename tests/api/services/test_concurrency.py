@@ -1,0 +1,153 @@
+"""A few at a time, in the order in which they came."""
+
+import io
+import json
+import threading
+import time
+
+import pytest
+
+from api.app import WORKED_ON_AT_ONCE
+from api.services import concurrency
+from api.services.concurrency import FairLimiter
+from tests.api.conftest import PREDICTIONS, ROW, Gateway
+from tests.queuecast.adapters.waits import until
+
+
+class Crowd:
+    """Threads that go through one after the other and stay until they are let go."""
+
+    def __init__(self, gate: FairLimiter) -> None:
+        self.entered: list[int] = []
+        self.may_go = threading.Event()
+        self._gate = gate
+        self._threads: list[threading.Thread] = []
+
+    def add(self, number: int) -> None:
+        thread = threading.Thread(target=self._go, args=(number,))
+        self._threads.append(thread)
+        thread.start()
+
+    def _go(self, number: int) -> None:
+        with self._gate.inside():
+            self.entered.append(number)
+            self.may_go.wait(20)
+
+    def end(self) -> None:
+        self.may_go.set()
+        for thread in self._threads:
+            thread.join(20)
+
+
+def test_no_more_are_inside_than_may_and_who_waits_comes_in_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(concurrency, "LET_IN_AFTER_S", 20.0)
+    gate = FairLimiter(1)
+    crowd = Crowd(gate)
+    for number in range(6):
+        crowd.add(number)
+        until(lambda number=number: len(crowd.entered) + len(gate._queue) == number + 1)
+    inside = list(crowd.entered)
+    crowd.end()
+
+    assert inside == [0]
+    assert crowd.entered == [0, 1, 2, 3, 4, 5]
+
+
+def test_who_has_waited_long_works_beside_the_others_and_takes_no_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(concurrency, "LET_IN_AFTER_S", 0.01)
+    gate = FairLimiter(1)
+    crowd = Crowd(gate)
+    for number in range(3):
+        crowd.add(number)
+    until(lambda: len(crowd.entered) == 3)
+    crowd.end()
+
+    assert (gate._free, list(gate._queue)) == (1, [])
+
+
+def test_who_is_parked_lets_another_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(concurrency, "LET_IN_AFTER_S", 20.0)
+    gate = FairLimiter(1)
+    crowd = Crowd(gate)
+    with gate.inside():
+        crowd.add(1)
+        with gate.outside():
+            until(lambda: crowd.entered)
+            crowd.end()
+
+    assert gate._free == 1
+
+
+def test_who_is_outside_already_has_no_place_to_give_away() -> None:
+    gate = FairLimiter(1)
+
+    with gate.outside():
+        pass
+
+    assert gate._free == 1
+
+
+def test_requests_that_wait_do_not_keep_others_out(gateway: Gateway) -> None:
+    app = gateway.limited(max_waiters=60)
+    job_id = app.test_client().post(PREDICTIONS, json={"inputs": [ROW]}).json["id"]
+    wait = {"Prefer": "wait=20"}
+    parked = [
+        threading.Thread(target=lambda: app.test_client().get(f"/v1/jobs/{job_id}", headers=wait)) for _ in range(60)
+    ]
+    for thread in parked:
+        thread.start()
+    until(lambda: app.test_client().get(f"/v1/jobs/{job_id}", headers={"Prefer": "wait=0"}).status_code == 503)
+
+    started = time.monotonic()
+    answer = app.test_client().get("/livez")
+    took_s = time.monotonic() - started
+    app.test_client().post(f"/v1/jobs/{job_id}/cancel")
+    for thread in parked:
+        thread.join(20)
+
+    assert answer.status_code == 200
+    assert took_s < concurrency.LET_IN_AFTER_S
+
+
+class SlowBody(io.BytesIO):
+    """Comes when `is_sent`."""
+
+    def __init__(self, body: bytes, readers: list[int], is_sent: threading.Event) -> None:
+        super().__init__(body)
+        self._readers = readers
+        self._is_sent = is_sent
+
+    def read(self, size: int | None = -1) -> bytes:
+        self._readers.append(threading.get_ident())
+        self._is_sent.wait(20)
+        return super().read(size)
+
+
+def test_who_sends_a_small_body_slowly_keeps_nobody_from_his_turn(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sixteen of them made every request of everybody a second slower."""
+    monkeypatch.setattr(concurrency, "LET_IN_AFTER_S", 20.0)
+    app, is_sent = gateway.app(), threading.Event()
+    readers: list[int] = []
+    statuses: list[int] = []
+    body = json.dumps({"inputs": [ROW]}).encode()
+
+    def post() -> None:
+        environ = {"wsgi.input": SlowBody(body, readers, is_sent), "CONTENT_LENGTH": str(len(body))}
+        answer = app.test_client().post(PREDICTIONS, content_type="application/json", environ_overrides=environ)
+        statuses.append(answer.status_code)
+
+    slow = [threading.Thread(target=post) for _ in range(40)]
+    for thread in slow:
+        thread.start()
+    until(lambda: len(readers) >= WORKED_ON_AT_ONCE)
+    began = time.monotonic()
+    others = [app.test_client().get("/livez").status_code for _ in range(20)]
+    took_s = time.monotonic() - began
+    is_sent.set()
+    for thread in slow:
+        thread.join(20)
+
+    assert (others, statuses) == ([200] * 20, [202] * 40)
+    assert took_s < concurrency.LET_IN_AFTER_S

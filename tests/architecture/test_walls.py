@@ -1,0 +1,135 @@
+"""The walls of the house, by what is written and by what is really loaded."""
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from queuecast.config import Settings
+
+NUMERIC = {"sklearn", "numpy", "scipy", "pandas", "joblib", "skops"}
+
+
+def imported_by(path: Path) -> set[str]:
+    """The modules that a file names in its imports, relative ones left out (there are none)."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found.add(node.module or "")
+    return found
+
+
+def loaded_by(statement: str, repository: Path) -> set[str]:
+    """The top-level packages in a fresh interpreter after `statement`."""
+    code = f"{statement}\nimport sys\nprint(*{{name.split('.')[0] for name in sys.modules}})"
+    ended = subprocess.run(
+        [sys.executable, "-c", code], cwd=repository, capture_output=True, text=True, timeout=60, check=True
+    )
+    return set(ended.stdout.split())
+
+
+def test_the_domain_imports_the_standard_library_and_itself_only(repository: Path) -> None:
+    named = {module for path in (repository / "queuecast/domain").glob("*.py") for module in imported_by(path)}
+
+    foreign = {
+        name
+        for name in named
+        if name.split(".")[0] not in sys.stdlib_module_names and not name.startswith("queuecast.domain")
+    }
+    assert len(named) > 5
+    assert foreign == set()
+
+
+def test_the_domain_has_no_clock_and_no_io(repository: Path) -> None:
+    named = {module for path in (repository / "queuecast/domain").glob("*.py") for module in imported_by(path)}
+
+    assert named.isdisjoint({"time", "datetime", "os", "io", "pathlib", "socket", "random", "uuid", "logging"})
+
+
+def test_every_import_contract_holds(repository: Path) -> None:
+    lint = Path(sys.executable).with_name("lint-imports")
+    ended = subprocess.run(
+        [lint, "--no-cache"], cwd=repository, capture_output=True, text=True, timeout=120, check=False
+    )
+
+    assert ended.returncode == 0, ended.stdout
+    assert "10 kept, 0 broken" in ended.stdout
+
+
+@pytest.mark.parametrize(
+    ("statement", "forbidden"),
+    [
+        ("import queuecast", {"redis", "celery", "flask", "sklearn", "numpy", "pandas", "httpx2"}),
+        ("from queuecast import Client", {"redis", "celery", "kombu", "flask", "sklearn", "numpy", "pandas"}),
+        ("import queuecast.cli.main", {"redis", "celery", "kombu", "flask", "sklearn", "numpy", "pandas"}),
+        ("import api.main", NUMERIC | {"worker", "spectree", "offapi", "rich"}),
+        ("import worker.reaper.__main__", NUMERIC | {"flask", "api", "rich"}),
+        ("import worker.main", {"flask", "werkzeug", "granian", "spectree", "api"}),
+    ],
+)
+def test_a_room_loads_nothing_of_another(statement: str, forbidden: set[str], repository: Path) -> None:
+    loaded = loaded_by(statement, repository)
+
+    assert "queuecast" in loaded
+    assert loaded & forbidden == set()
+
+
+def test_logs_leave_rich_to_the_command_line(repository: Path) -> None:
+    assert "rich" not in loaded_by("import queuecast.logs", repository)
+    assert "rich" in loaded_by("import queuecast.logs, rich.table", repository)
+    assert "rich" in loaded_by("import rich.table, queuecast.logs, rich.console", repository)
+
+
+def test_the_gateway_has_the_same_allocators_and_threads_in_the_procfile_and_in_the_image(repository: Path) -> None:
+    line = next(line for line in (repository / "Procfile").read_text().splitlines() if line.startswith("api:"))
+    image = (repository / "Dockerfile.api").read_text()
+    said = [
+        *re.findall(r"(?:MALLOC_ARENA_MAX|GLIBC_TUNABLES|_RJEM_MALLOC_CONF)=\S+", line),
+        *re.findall(r"--(?:blocking-threads-idle-timeout|backpressure) \d+", line),
+    ]
+
+    assert len(said) == 5
+    assert [each for each in said if each not in image] == []
+
+
+def test_nothing_but_the_configuration_reads_the_environment(repository: Path) -> None:
+    readers = {
+        path.relative_to(repository).as_posix()
+        for room in ("queuecast", "api", "worker")
+        for path in (repository / room).rglob("*.py")
+        if any(
+            isinstance(node, ast.Attribute)
+            and node.attr in ("environ", "getenv")
+            and ast.unparse(node.value) not in ("request", "asked")
+            for node in ast.walk(ast.parse(path.read_text()))
+        )
+    }
+
+    # The worker sets thread counts before numpy reads them; the client has one variable of its own, its address.
+    assert readers == {"queuecast/config.py", "worker/main.py", "queuecast/client/client.py"}
+
+
+def test_the_parent_process_of_a_worker_computes_nothing(repository: Path) -> None:
+    """OpenMP work before the fork would hang the children: importing the worker must start no thread pool."""
+    code = (
+        "import worker.main, threading, os\n"
+        "print(threading.active_count(), len(os.listdir('/proc/self/task')), os.environ['OMP_NUM_THREADS'])"
+    )
+    if sys.platform != "linux":
+        pytest.skip("reads /proc")
+    ended = subprocess.run(
+        [sys.executable, "-c", code], cwd=repository, capture_output=True, text=True, timeout=60, check=True
+    )
+
+    assert ended.stdout.split() == ["1", "1", "1"]
+
+
+def test_settings_have_reasons() -> None:
+    reasons = [field.metadata["reason"] for field in Settings.__dataclass_fields__.values()]
+
+    assert all(len(reason) > 10 for reason in reasons)

@@ -1,0 +1,414 @@
+"""Versions as folders: visible whole or not at all, never changed, each number once."""
+
+import errno
+import multiprocessing
+import os
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from queuecast.adapters.disk.models import ABANDONED_S, ModelFiles
+from queuecast.adapters.ids import new_id
+from queuecast.domain.errors import UnavailableError, UnknownModelError, UnknownVersionError
+from queuecast.domain.model import Lineage, Manifest
+from tests.queuecast.adapters.disks import DISK_BYTES, use_up_names
+from tests.queuecast.adapters.waits import at_once
+from tests.queuecast.domain.records import MEASURES, a_manifest
+
+FILES = {"model.skops": b"bytes", "golden.json": b"[]"}
+
+
+def of_a_new_job(**given: Any) -> Manifest:
+    return a_manifest(**{"job_id": new_id("job")} | given)
+
+
+@pytest.fixture
+def models(tmp_path: Path) -> ModelFiles:
+    return ModelFiles(tmp_path)
+
+
+def all_paths(root: Path) -> list[str]:
+    return sorted(str(path.relative_to(root)) for path in root.rglob("*"))
+
+
+def publish_many(root: Path, job_ids: list[str]) -> list[int]:
+    """Runs in a process of its own."""
+    return [ModelFiles(root).publish(a_manifest(job_id=job_id), FILES).version for job_id in job_ids]
+
+
+@pytest.fixture(scope="module")
+def processes() -> Iterator[ProcessPoolExecutor]:
+    with ProcessPoolExecutor(3, multiprocessing.get_context("spawn")) as pool:
+        yield pool
+
+
+# Publishing
+
+
+@pytest.mark.parametrize(
+    "manifest",
+    [
+        a_manifest(),
+        a_manifest("a-b_c9", MEASURES, classes=None, holdout=None, target=("y0", "y1")),
+        a_manifest(lineage=Lineage(1, "ef" * 32, {"clf__C": 0.5, "clf__penalty": None}, 800, 200)),
+        a_manifest(classes=["no", "yes"], description="Zoë: first", metrics={"accuracy": 0.1 + 0.2}),
+    ],
+)
+def test_a_manifest_is_read_as_it_was_published(models: ModelFiles, tmp_path: Path, manifest: Manifest) -> None:
+    published = models.publish(manifest, FILES)
+
+    assert published == replace(manifest, version=1)
+    assert ModelFiles(tmp_path).manifest(manifest.model, 1) == published
+
+
+def test_the_examples_of_a_signature_are_kept(models: ModelFiles, tmp_path: Path) -> None:
+    models.publish(a_manifest(), FILES)
+
+    read = ModelFiles(tmp_path).manifest("titanic", 1).signature
+    assert list(read.example) == list(a_manifest().signature.example)
+
+
+def test_the_files_of_a_version_are_read_byte_by_byte(models: ModelFiles) -> None:
+    models.publish(a_manifest(), {"model.skops": bytes(range(256)), "empty.json": b""})
+
+    assert models.file("titanic", 1, "model.skops") == bytes(range(256))
+    assert models.file("titanic", 1, "empty.json") == b""
+
+
+def test_a_version_has_its_files_and_nothing_else(models: ModelFiles, tmp_path: Path) -> None:
+    models.publish(a_manifest(), FILES)
+
+    assert all_paths(tmp_path) == [
+        "titanic",
+        "titanic/1",
+        "titanic/1/golden.json",
+        "titanic/1/manifest.json",
+        "titanic/1/model.skops",
+    ]
+
+
+def test_the_number_in_a_manifest_to_publish_is_ignored(models: ModelFiles) -> None:
+    assert models.publish(a_manifest(version=77), FILES).version == 1
+
+
+def test_versions_count_on_and_leave_earlier_ones_as_they_were(models: ModelFiles) -> None:
+    first = models.publish(of_a_new_job(), {"model.skops": b"first"})
+    second = models.publish(of_a_new_job(), {"model.skops": b"second"})
+
+    assert [first.version, second.version] == [1, 2]
+    assert [models.file("titanic", version, "model.skops") for version in (1, 2)] == [b"first", b"second"]
+
+
+def test_a_number_is_never_given_again_while_a_later_one_is_there(models: ModelFiles, tmp_path: Path) -> None:
+    (tmp_path / "titanic" / "1").mkdir(parents=True)
+    (tmp_path / "titanic" / "4").mkdir()
+
+    assert models.publish(a_manifest(), FILES).version == 5
+
+
+def test_another_user_may_read_what_was_published(models: ModelFiles, tmp_path: Path) -> None:
+    """The gateway and the workers may run as different users on one volume."""
+    models.publish(a_manifest(), FILES)
+
+    assert (tmp_path / "titanic" / "1").stat().st_mode & 0o055 == 0o055
+
+
+@pytest.mark.parametrize("files", [{"no/such/folder": b""}, {"model.skops": b"good", "bad": "not bytes"}])
+def test_a_publication_that_fails_leaves_nothing(models: ModelFiles, tmp_path: Path, files: dict[str, bytes]) -> None:
+    with pytest.raises((OSError, TypeError)):
+        models.publish(a_manifest(), files)
+
+    assert (models.models(), all_paths(tmp_path)) == ([], ["titanic"])
+
+
+def test_a_publication_that_fails_leaves_the_versions_before(models: ModelFiles, tmp_path: Path) -> None:
+    models.publish(a_manifest(), FILES)
+    before = all_paths(tmp_path)
+
+    with pytest.raises(OSError):
+        models.publish(a_manifest(), {"no/such/folder": b""})
+
+    assert all_paths(tmp_path) == before
+
+
+def test_what_a_killed_publisher_left_is_no_version(models: ModelFiles, tmp_path: Path) -> None:
+    models.publish(a_manifest(), FILES)
+    left = tmp_path / "titanic" / ".incoming-abc"
+    left.mkdir()
+    (left / "model.skops").write_bytes(b"half")
+
+    assert (models.versions("titanic"), models.publish(of_a_new_job(), FILES).version) == ([1], 2)
+
+
+def test_a_name_whose_only_publication_failed_is_no_model(models: ModelFiles) -> None:
+    with pytest.raises(OSError):
+        models.publish(a_manifest(), {"no/such/folder": b""})
+
+    with pytest.raises(UnknownModelError, match="none was pushed yet"):
+        models.versions("titanic")
+
+
+# Races
+
+
+def publishing(models: ModelFiles, count: int) -> Callable[[], list[int]]:
+    return lambda: [models.publish(of_a_new_job(), FILES).version for _ in range(count)]
+
+
+def test_publishers_in_threads_take_different_numbers(models: ModelFiles, tmp_path: Path) -> None:
+    answers = at_once([publishing(models, 5)] * 8)
+
+    taken = sorted(version for versions in answers if isinstance(versions, list) for version in versions)
+    assert taken == models.versions("titanic") == list(range(1, 41))
+    assert not list(tmp_path.glob("*/.incoming-*"))
+
+
+def test_publishers_in_processes_take_different_numbers_and_keep_their_own_words(
+    processes: ProcessPoolExecutor, tmp_path: Path
+) -> None:
+    job_ids = [[f"job_{publisher}_{number}" for number in range(10)] for publisher in range(3)]
+    futures = [processes.submit(publish_many, tmp_path, mine) for mine in job_ids]
+    taken = [future.result(timeout=60) for future in futures]
+
+    models = ModelFiles(tmp_path)
+    assert models.versions("titanic") == list(range(1, 31)) == sorted(chain.from_iterable(taken))
+    for mine, versions in zip(job_ids, taken, strict=True):
+        assert [models.manifest("titanic", version).job_id for version in versions] == mine
+
+
+def test_a_reader_sees_whole_versions_only(tmp_path: Path) -> None:
+    writer, seen = ModelFiles(tmp_path), []
+
+    def read_along() -> None:
+        while len(seen) < 25:
+            reader = ModelFiles(tmp_path)
+            for version in reader.versions("titanic") if reader.models() else []:
+                assert reader.manifest("titanic", version).version == version
+                assert reader.file("titanic", version, "model.skops") == b"bytes"
+                seen.append(version)
+
+    def write() -> None:
+        for _ in range(20):
+            writer.publish(of_a_new_job(), FILES)
+
+    assert at_once([read_along, write]) == [None, None]
+
+
+# Once a job
+
+
+def test_a_job_that_is_run_twice_makes_one_version(models: ModelFiles, tmp_path: Path) -> None:
+    first = models.publish(a_manifest(job_id="job_7"), {"model.skops": b"first"})
+    before = all_paths(tmp_path)
+
+    second = models.publish(a_manifest(job_id="job_7", sha256="ef" * 32), {"model.skops": b"second"})
+
+    assert (second, all_paths(tmp_path)) == (first, before)
+    assert models.file("titanic", 1, "model.skops") == b"first"
+
+
+def test_a_job_finds_its_version_though_others_followed(models: ModelFiles) -> None:
+    first = models.publish(a_manifest(job_id="job_7"), FILES)
+    models.publish(of_a_new_job(), FILES)
+
+    assert models.publish(a_manifest(job_id="job_7"), FILES) == first
+    assert models.versions("titanic") == [1, 2]
+
+
+def test_runs_of_one_job_in_threads_make_one_version(models: ModelFiles, tmp_path: Path) -> None:
+    for number in range(10):
+        manifest = a_manifest(f"model-{number}", job_id="job_7")
+
+        answers = at_once([lambda manifest=manifest: models.publish(manifest, FILES).version] * 6)  # type: ignore[misc]
+
+        assert (answers, models.versions(manifest.model)) == ([1] * 6, [1])
+    assert not list(tmp_path.glob("*/.incoming-*"))
+
+
+def test_runs_of_the_same_jobs_in_processes_make_one_version_each(
+    processes: ProcessPoolExecutor, tmp_path: Path
+) -> None:
+    job_ids = [f"job_{number}" for number in range(10)]
+    futures = [processes.submit(publish_many, tmp_path, job_ids) for _ in range(3)]
+    answers = [future.result(timeout=60) for future in futures]
+
+    assert answers == [list(range(1, 11))] * 3
+    assert ModelFiles(tmp_path).versions("titanic") == list(range(1, 11))
+
+
+def test_the_version_that_a_job_made_can_be_asked_for(models: ModelFiles, tmp_path: Path) -> None:
+    made = [models.publish(a_manifest(job_id=f"job_{number}"), FILES) for number in range(3)]
+
+    assert [ModelFiles(tmp_path).made_by("titanic", f"job_{number}") for number in range(3)] == made
+
+
+@pytest.mark.parametrize(("model", "job_id"), [("titanic", "job_9"), ("wine", "job_1"), ("titanic", "")])
+def test_a_job_that_made_no_version_of_the_model_has_none(models: ModelFiles, model: str, job_id: str) -> None:
+    models.publish(a_manifest(job_id="job_1"), FILES)
+
+    assert models.made_by(model, job_id) is None
+
+
+# What is left, and what does not fit
+
+
+def left(folder: Path, age_s: float) -> Path:
+    """What a publisher left that died so long ago."""
+    folder.mkdir(parents=True)
+    (folder / "model.skops").write_bytes(b"half")
+    aged(folder / "model.skops", age_s)
+    return aged(folder, age_s)
+
+
+def aged(path: Path, age_s: float) -> Path:
+    os.utime(path, (time.time() - age_s,) * 2)
+    return path
+
+
+@pytest.mark.parametrize(("age_s", "stays"), [(0, True), (ABANDONED_S - 60, True), (ABANDONED_S + 1, False)])
+def test_what_a_publisher_left_is_swept_away_after_an_hour(
+    models: ModelFiles, tmp_path: Path, age_s: float, stays: bool
+) -> None:
+    abandoned = left(tmp_path / "titanic" / ".incoming-abc", age_s)
+
+    models.sweep()
+
+    assert abandoned.exists() is stays
+
+
+def test_what_is_still_written_to_is_not_swept_away(models: ModelFiles, tmp_path: Path) -> None:
+    """A folder's own time stands still while a file in it grows."""
+    incoming = left(tmp_path / "titanic" / ".incoming-abc", 2 * ABANDONED_S)
+    aged(incoming / "model.skops", 0)
+
+    models.sweep()
+
+    assert incoming.exists()
+
+
+def test_a_version_is_never_swept_away(models: ModelFiles, tmp_path: Path) -> None:
+    models.publish(a_manifest(), FILES)
+    for path in (tmp_path / "titanic" / "1").iterdir():
+        aged(path, 9 * ABANDONED_S)
+    aged(tmp_path / "titanic" / "1", 9 * ABANDONED_S)
+
+    models.sweep()
+
+    assert models.file("titanic", 1, "model.skops") == b"bytes"
+
+
+def test_before_the_first_push_there_is_nothing_to_sweep(tmp_path: Path) -> None:
+    ModelFiles(tmp_path / "not there").sweep()
+
+    assert not (tmp_path / "not there").exists()
+
+
+def test_a_disk_without_room_is_told_and_leaves_nothing(models: ModelFiles, tmp_path: Path) -> None:
+    with pytest.raises(UnavailableError, match="no room left") as caught:
+        models.publish(a_manifest(), {"model.skops": b"bytes", "/dev/full": b"bytes"})
+
+    assert caught.value.code == "disk_full"
+    assert isinstance(caught.value.__cause__, OSError)
+    assert caught.value.__cause__.errno == errno.ENOSPC
+    assert (models.models(), all_paths(tmp_path)) == ([], ["titanic"])
+
+
+def test_a_disk_that_is_full_to_the_last_byte_takes_no_version(small_disk: Path) -> None:
+    models = ModelFiles(small_disk)
+    models.publish(a_manifest(), FILES)
+    before = all_paths(small_disk)
+
+    with pytest.raises(UnavailableError) as caught:
+        models.publish(of_a_new_job(), {"model.skops": b"x" * 2 * DISK_BYTES})
+
+    assert (caught.value.code, all_paths(small_disk)) == ("disk_full", before)
+
+
+def test_a_disk_that_can_hold_no_further_file_takes_no_version(small_disk: Path) -> None:
+    models = ModelFiles(small_disk)
+    with use_up_names(small_disk), pytest.raises(UnavailableError) as caught:
+        models.publish(a_manifest(), FILES)
+
+    assert caught.value.code == "disk_full"
+    assert models.publish(a_manifest(), FILES).version == 1
+
+
+# Asking
+
+
+def test_models_are_listed_by_name(models: ModelFiles) -> None:
+    for name in ("wine", "a-b", "titanic"):
+        models.publish(a_manifest(name), FILES)
+
+    assert models.models() == ["a-b", "titanic", "wine"]
+
+
+def test_before_the_first_push_there_are_no_models(tmp_path: Path) -> None:
+    assert ModelFiles(tmp_path / "not" / "there").models() == []
+
+
+def test_an_unknown_model_is_told_with_those_that_are_there(models: ModelFiles) -> None:
+    models.publish(a_manifest("wine"), FILES)
+    models.publish(a_manifest("titanic"), FILES)
+
+    with pytest.raises(UnknownModelError) as caught:
+        models.manifest("titanik", 1)
+
+    assert caught.value.detail == "no model 'titanik'; there are titanic, wine"
+
+
+def test_an_unknown_model_is_told_when_there_is_none(models: ModelFiles) -> None:
+    with pytest.raises(UnknownModelError) as caught:
+        models.versions("titanic")
+
+    assert caught.value.detail == "no model 'titanic'; none was pushed yet"
+
+
+@pytest.mark.parametrize("version", [0, -1, 3, 10**30])
+def test_an_unknown_version_is_told_with_the_latest(models: ModelFiles, version: int) -> None:
+    models.publish(of_a_new_job(), FILES)
+    models.publish(of_a_new_job(), FILES)
+
+    with pytest.raises(UnknownVersionError) as caught:
+        models.manifest("titanic", version)
+
+    assert caught.value.detail == f"model titanic has no version {version}; its latest is 2"
+
+
+def test_a_file_that_a_version_lacks_is_told(models: ModelFiles) -> None:
+    models.publish(a_manifest(), FILES)
+
+    with pytest.raises(UnknownVersionError, match=r"model titanic version 1 has no reference\.json"):
+        models.file("titanic", 1, "reference.json")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["..", ".", "", "a/b", "../titanic", "/etc", "titanic/1", "titanic/../titanic", "Titanic", "\x00", "a" * 300],
+)
+def test_a_name_that_could_be_a_path_is_an_unknown_model(models: ModelFiles, tmp_path: Path, name: str) -> None:
+    ModelFiles(tmp_path.parent).publish(a_manifest(), FILES)
+    models.publish(a_manifest(), FILES)
+
+    with pytest.raises(UnknownModelError):
+        models.versions(name)
+    with pytest.raises(UnknownModelError):
+        models.manifest(name, 1)
+    with pytest.raises(UnknownModelError):
+        models.file(name, 1, "model.skops")
+
+
+def test_a_version_that_appears_after_it_was_asked_for_is_found(models: ModelFiles, tmp_path: Path) -> None:
+    models.publish(a_manifest(), FILES)
+    with pytest.raises(UnknownVersionError):
+        models.manifest("titanic", 2)
+
+    ModelFiles(tmp_path).publish(a_manifest(job_id="job_2"), FILES)
+
+    assert models.manifest("titanic", 2).job_id == "job_2"

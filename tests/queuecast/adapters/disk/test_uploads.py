@@ -1,0 +1,404 @@
+"""Uploads: hashed while they are written, invisible until they are kept, gone without a trace when dropped."""
+
+import errno
+import hashlib
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from queuecast.adapters.disk.models import ABANDONED_S
+from queuecast.adapters.disk.uploads import HashedFile, UploadedFiles
+from queuecast.adapters.ids import new_id
+from queuecast.domain.errors import FilesFullError, UnknownFileError
+from queuecast.ports.files import StoredFile
+from tests.queuecast.adapters.disks import DISK_BYTES, use_up_bytes, use_up_names
+from tests.queuecast.adapters.waits import at_once
+
+NOW = 1_000.0
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> UploadedFiles:
+    return UploadedFiles(tmp_path, new_id, lambda: NOW)
+
+
+def received(files: UploadedFiles, *chunks: bytes) -> StoredFile:
+    incoming = files.receive()
+    for chunk in chunks:
+        incoming.stream.write(chunk)
+    return incoming.keep("rows.csv", "text/csv")
+
+
+@pytest.mark.parametrize(
+    "chunks",
+    [[], [b""], [b"a"], [b"a,b\n", b"1,2\n"], [bytes(range(256)) * 5000, b"end"], [b"x"] * 1000],
+    ids=["nothing", "empty", "one byte", "two", "large", "many"],
+)
+def test_a_kept_file_has_the_bytes_their_number_and_their_sha256(files: UploadedFiles, chunks: list[bytes]) -> None:
+    stored = received(files, *chunks)
+
+    whole = b"".join(chunks)
+    assert files.path(stored.id).read_bytes() == whole
+    assert (stored.size_bytes, stored.sha256) == (len(whole), hashlib.sha256(whole).hexdigest())
+
+
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
+def test_any_kind_of_bytes_can_be_written(files: UploadedFiles, kind: type) -> None:
+    stored = received(files, kind(b"a,b\n"), kind(b"1,2\n"))
+
+    assert (files.path(stored.id).read_bytes(), stored.size_bytes) == (b"a,b\n1,2\n", 8)
+
+
+def test_what_is_known_of_a_file_can_be_asked_for(files: UploadedFiles) -> None:
+    stored = received(files, b"a")
+
+    assert files.stat(stored.id) == stored
+    assert (stored.name, stored.media_type, stored.created_at) == ("rows.csv", "text/csv", NOW)
+
+
+@pytest.mark.parametrize("name", ["", "../../etc/passwd", "a/b", "Zoë.csv", "x" * 1000, "\x00"])
+def test_a_files_own_name_is_kept_and_never_used_as_a_path(files: UploadedFiles, tmp_path: Path, name: str) -> None:
+    stored = files.receive().keep(name, "text/csv")
+
+    assert files.stat(stored.id).name == name
+    assert [path.name for path in tmp_path.iterdir()] == [stored.id]
+
+
+def test_a_file_is_invisible_until_it_is_kept(files: UploadedFiles, tmp_path: Path) -> None:
+    incoming = files.receive()
+    incoming.stream.write(b"half")
+    (name,) = [path.name for path in tmp_path.iterdir()]
+
+    with pytest.raises(UnknownFileError):
+        files.stat(name)
+    incoming.drop()
+
+
+def test_dropping_leaves_nothing(files: UploadedFiles, tmp_path: Path) -> None:
+    incoming = files.receive()
+    incoming.stream.write(b"half")
+
+    incoming.drop()
+    incoming.drop()
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_dropping_what_was_kept_does_not_take_it_away(files: UploadedFiles) -> None:
+    incoming = files.receive()
+    incoming.stream.write(b"a")
+    stored = incoming.keep("rows.csv", "text/csv")
+
+    incoming.drop()
+
+    assert files.path(stored.id).read_bytes() == b"a"
+
+
+def test_uploads_at_once_do_not_mix(files: UploadedFiles) -> None:
+    def uploading(number: int) -> tuple[bytes, bytes]:
+        text = str(number).encode() * 1000
+        return text, files.path(received(files, text[:500], text[500:]).id).read_bytes()
+
+    answers = at_once([lambda number=number: uploading(number) for number in range(8)])  # type: ignore[misc]
+
+    assert all(isinstance(answer, tuple) and answer[0] == answer[1] for answer in answers), answers
+
+
+def test_a_deleted_file_is_gone(files: UploadedFiles, tmp_path: Path) -> None:
+    stored = received(files, b"a")
+
+    files.delete(stored.id)
+
+    with pytest.raises(UnknownFileError):
+        files.stat(stored.id)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_is_deleted_once(files: UploadedFiles) -> None:
+    stored = received(files, b"a")
+    files.delete(stored.id)
+
+    with pytest.raises(UnknownFileError):
+        files.delete(stored.id)
+
+
+def test_a_file_that_is_deleted_meanwhile_is_unknown_and_deleted_once(files: UploadedFiles, tmp_path: Path) -> None:
+    """Between the look whether it is there and the look into it, another request may have taken it away."""
+    for _ in range(50):
+        file_id = received(files, b"a").id
+        deletes = [lambda file_id=file_id: files.delete(file_id)] * 4  # type: ignore[misc]
+        stats = [lambda file_id=file_id: files.stat(file_id)] * 4  # type: ignore[misc]
+
+        answers = at_once([*deletes, *stats])
+
+        kinds = {type(answer) for answer in answers}
+        assert kinds <= {type(None), StoredFile, UnknownFileError}, answers
+        assert answers[:4].count(None) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "file_id",
+    [
+        "",
+        ".",
+        "..",
+        "/",
+        "/etc",
+        "file_",
+        "file_../../../../../../../../../../../../etc",
+        "file_" + "a" * 35,
+        "file_" + "a" * 36,
+        "file_" + "a" * 37,
+        "file_" + "A" * 36,
+        "file_" + "/" * 36,
+        "file_" + "a" * 35 + "\n",
+        "job_" + "a" * 36,
+        "\x00",
+        ".incoming-x",
+        "x" * 5000,
+    ],
+)
+def test_an_id_that_no_file_has_is_unknown(files: UploadedFiles, tmp_path: Path, file_id: str) -> None:
+    (tmp_path / ".incoming-x").mkdir()
+
+    for ask in (files.stat, files.path, files.delete):
+        with pytest.raises(UnknownFileError, match="upload it with POST /v1/files"):
+            ask(file_id)
+
+
+def test_files_outside_the_folder_stay_out_of_reach(tmp_path: Path) -> None:
+    outside = tmp_path / ("file_" + "a" * 36)
+    outside.mkdir()
+    files = UploadedFiles(tmp_path / "files", new_id, lambda: NOW)
+
+    with pytest.raises(UnknownFileError):
+        files.delete(f"../{outside.name}")
+
+    assert outside.is_dir()
+
+
+def test_an_unknown_id_is_asked_for_before_any_upload(tmp_path: Path) -> None:
+    with pytest.raises(UnknownFileError):
+        UploadedFiles(tmp_path / "not there", new_id, lambda: NOW).stat("file_" + "a" * 36)
+
+
+# How much there is room for
+
+
+@pytest.mark.parametrize(("taken_bytes", "is_taken"), [(9, True), (10, False), (11, False)])
+def test_an_upload_is_begun_while_the_files_together_are_below_the_bound(
+    tmp_path: Path, taken_bytes: int, is_taken: bool
+) -> None:
+    files = UploadedFiles(tmp_path, new_id, lambda: NOW, max_bytes=10)
+    received(files, b"x" * taken_bytes)
+
+    if is_taken:
+        assert received(files, b"y").size_bytes == 1
+    else:
+        with pytest.raises(
+            FilesFullError, match=f"the uploaded files have {taken_bytes} bytes, expected fewer than 10"
+        ):
+            files.receive()
+
+
+def test_a_deleted_file_makes_room(tmp_path: Path) -> None:
+    files = UploadedFiles(tmp_path, new_id, lambda: NOW, max_bytes=10)
+    stored = received(files, b"x" * 10)
+    files.delete(stored.id)
+
+    assert received(files, b"y").size_bytes == 1
+
+
+def test_a_refused_upload_leaves_nothing(tmp_path: Path) -> None:
+    files = UploadedFiles(tmp_path, new_id, lambda: NOW, max_bytes=1)
+    stored = received(files, b"x")
+
+    with pytest.raises(FilesFullError):
+        files.receive()
+
+    assert [path.name for path in tmp_path.iterdir()] == [stored.id]
+
+
+def test_the_size_counts_what_is_kept_and_what_is_on_its_way_in(files: UploadedFiles) -> None:
+    received(files, b"x" * 5)
+    incoming = files.receive()
+    incoming.stream.write(b"y" * 3)
+
+    before, _ = files.size_bytes(), incoming.drop()
+
+    assert (before, files.size_bytes()) == (8, 5)
+
+
+def test_before_the_first_upload_nothing_is_taken(tmp_path: Path) -> None:
+    assert UploadedFiles(tmp_path / "not there", new_id, lambda: NOW).size_bytes() == 0
+
+
+def test_the_size_can_be_asked_for_while_files_come_and_go(files: UploadedFiles) -> None:
+    """A file that was there at the first look and away at the second made every upload at that moment fail."""
+
+    def coming_and_going() -> None:
+        for _ in range(150):
+            files.delete(received(files, b"x").id)
+
+    def asking() -> set[bool]:
+        return {0 <= files.size_bytes() <= 4 for _ in range(500)}
+
+    answers = at_once([coming_and_going, coming_and_going, asking, asking])
+
+    assert answers == [None, None, {True}, {True}]
+
+
+# What nobody uses
+
+
+def aged(path: Path, age_s: float) -> Path:
+    os.utime(path, (time.time() - age_s,) * 2)
+    return path
+
+
+@pytest.mark.parametrize(("age_s", "stays"), [(50, True), (150, False)])
+def test_a_file_that_was_not_used_for_long_is_swept_away(
+    files: UploadedFiles, tmp_path: Path, age_s: float, stays: bool
+) -> None:
+    stored = received(files, b"x")
+    aged(tmp_path / stored.id, age_s)
+
+    files.sweep(time.time() - 100)
+
+    assert (tmp_path / stored.id).exists() is stays
+
+
+def test_a_use_keeps_a_file(files: UploadedFiles, tmp_path: Path) -> None:
+    used, unused = received(files, b"x"), received(files, b"y")
+    for stored in (used, unused):
+        aged(tmp_path / stored.id, 150)
+
+    files.path(used.id)
+    files.sweep(time.time() - 100)
+
+    assert [path.name for path in tmp_path.iterdir()] == [used.id]
+
+
+def test_asking_about_a_file_is_no_use_of_it(files: UploadedFiles, tmp_path: Path) -> None:
+    stored = received(files, b"x")
+    aged(tmp_path / stored.id, 150)
+
+    files.stat(stored.id)
+    files.sweep(time.time() - 100)
+
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", [".incoming-abc", ".deleted-abc"])
+@pytest.mark.parametrize(("age_s", "stays"), [(0, True), (ABANDONED_S - 60, True), (ABANDONED_S + 1, False)])
+def test_what_died_on_its_way_in_or_out_is_swept_away_after_an_hour(
+    files: UploadedFiles, tmp_path: Path, name: str, age_s: float, stays: bool
+) -> None:
+    folder = tmp_path / name
+    folder.mkdir()
+    (folder / "content").write_bytes(b"half")
+    aged(folder / "content", age_s)
+    aged(folder, age_s)
+
+    files.sweep(0)
+
+    assert folder.exists() is stays
+
+
+def test_an_upload_that_goes_on_for_hours_is_not_swept_away(files: UploadedFiles, tmp_path: Path) -> None:
+    incoming = files.receive()
+    (folder,) = tmp_path.iterdir()
+    aged(folder, 2 * ABANDONED_S)
+    incoming.stream.write(b"still writing")
+
+    files.sweep(0)
+
+    assert incoming.keep("rows.csv", "text/csv").size_bytes == 13
+
+
+def test_nothing_else_in_the_folder_is_swept_away(files: UploadedFiles, tmp_path: Path) -> None:
+    other = tmp_path / "lost+found"
+    other.mkdir()
+    aged(other, 9 * ABANDONED_S)
+
+    files.sweep(time.time())
+
+    assert other.exists()
+
+
+def test_before_the_first_upload_there_is_nothing_to_sweep(tmp_path: Path) -> None:
+    UploadedFiles(tmp_path / "not there", new_id, lambda: NOW).sweep(time.time())
+
+    assert not (tmp_path / "not there").exists()
+
+
+def test_sweeps_uses_and_deletes_at_once_know_a_file_or_do_not(files: UploadedFiles, tmp_path: Path) -> None:
+    """Between the look whether it is there and the next look at it, another process may have taken it away."""
+    for _ in range(40):
+        file_id = received(files, b"a").id
+        for path in (tmp_path / file_id / "content", tmp_path / file_id):
+            aged(path, 2 * ABANDONED_S)
+        calls: list[Callable[[], object]] = [
+            lambda: files.sweep(time.time() + 60),
+            lambda: files.sweep(time.time() + 60),
+            lambda file_id=file_id: files.delete(file_id),  # type: ignore[misc]
+            lambda file_id=file_id: files.path(file_id),  # type: ignore[misc]
+            lambda file_id=file_id: files.path(file_id),  # type: ignore[misc]
+        ]
+
+        answers = at_once(calls)
+
+        assert answers[:2] == [None, None]
+        assert all(isinstance(answer, UnknownFileError | Path | None) for answer in answers), answers
+    assert list(tmp_path.iterdir()) == []
+
+
+# A full disk
+
+
+def test_a_write_to_a_full_disk_is_told() -> None:
+    with pytest.raises(FilesFullError, match="the disk of the uploaded files is full") as caught:
+        HashedFile(Path("/dev/full")).write(b"x")
+
+    assert isinstance(caught.value.__cause__, OSError)
+    assert caught.value.__cause__.errno == errno.ENOSPC
+
+
+def test_an_upload_that_fills_the_disk_is_told_and_leaves_nothing(small_disk: Path) -> None:
+    files = UploadedFiles(small_disk, new_id, lambda: NOW)
+    kept = received(files, b"a")
+    incoming = files.receive()
+
+    with pytest.raises(FilesFullError):
+        for _ in range(DISK_BYTES // 4096 + 1):
+            incoming.stream.write(bytes(4096))
+    incoming.drop()
+
+    assert [path.name for path in small_disk.iterdir()] == [kept.id]
+    assert received(files, b"b").size_bytes == 1
+
+
+def test_a_disk_that_is_full_when_an_upload_is_kept_is_told(small_disk: Path) -> None:
+    """The bytes were written, and the last block was taken by somebody else before what is known of them was."""
+    files = UploadedFiles(small_disk, new_id, lambda: NOW)
+    incoming = files.receive()
+    incoming.stream.write(b"a")
+
+    with use_up_bytes(small_disk), pytest.raises(FilesFullError, match="is full"):
+        incoming.keep("rows.csv", "text/csv")
+    incoming.drop()
+
+    assert list(small_disk.iterdir()) == []
+
+
+def test_a_disk_that_can_hold_no_further_file_is_told_when_an_upload_begins(small_disk: Path) -> None:
+    files = UploadedFiles(small_disk, new_id, lambda: NOW)
+
+    with use_up_names(small_disk), pytest.raises(FilesFullError, match="is full"):
+        files.receive()
+
+    assert received(files, b"a").size_bytes == 1

@@ -1,0 +1,135 @@
+"""The clock that all processes share: Redis's, whatever the clock of this machine says."""
+
+import time
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any
+
+import pytest
+import redis
+
+from deploy.embedded.redis_server import RedisServer, free_port
+from queuecast.adapters.redis import clock as clock_module
+from queuecast.adapters.redis.clock import RedisClock
+from queuecast.adapters.redis.connection import connect
+from tests.queuecast.adapters.waits import at_once, until
+
+pytestmark = pytest.mark.redis
+
+HOUR_S = 3600.0
+CLOSE_S = 1.0  # far more than a round trip on a busy machine, and far less than an hour
+
+
+class HourAhead(redis.Redis):
+    """A server whose clock is an hour ahead of this machine's."""
+
+    def time(self, **given: Any) -> Any:
+        seconds, micros = super().time(**given)
+        return seconds + int(HOUR_S), micros
+
+
+@pytest.fixture
+def ahead(redis_url: str) -> Iterator[HourAhead]:
+    with HourAhead.from_url(redis_url) as client:
+        yield client
+
+
+def questions(client: redis.Redis) -> int:
+    """How often the server was asked for the time."""
+    return client.info("commandstats").get("cmdstat_time", {"calls": 0})["calls"]
+
+
+def test_the_clock_says_what_redis_says_and_not_what_this_machine_says(ahead: HourAhead) -> None:
+    assert RedisClock(ahead)() == pytest.approx(time.time() + HOUR_S, abs=CLOSE_S)
+
+
+def test_two_processes_with_different_clocks_agree(ahead: HourAhead) -> None:
+    assert RedisClock(ahead)() == pytest.approx(RedisClock(ahead)(), abs=CLOSE_S)
+
+
+def test_between_two_questions_the_clock_never_goes_back(ahead: HourAhead) -> None:
+    clock = RedisClock(ahead)
+
+    ticks = [clock() for _ in range(2_000)]
+
+    assert all(earlier <= later for earlier, later in pairwise(ticks))
+
+
+def test_the_server_is_not_asked_at_every_look(ahead: HourAhead) -> None:
+    clock = RedisClock(ahead)
+    before = questions(ahead)
+
+    for _ in range(1_000):
+        clock()
+
+    assert questions(ahead) - before == 1
+
+
+def test_after_a_while_the_server_is_asked_again(ahead: HourAhead, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clock_module, "ASK_EVERY_S", 0.0)
+    clock = RedisClock(ahead)
+    before = questions(ahead)
+
+    for _ in range(3):
+        clock()
+
+    assert questions(ahead) - before == 3
+
+
+def test_threads_that_look_at_once_see_the_same_time(ahead: HourAhead) -> None:
+    clock = RedisClock(ahead)
+    clock()
+
+    answers = at_once([clock] * 8)
+
+    assert all(answer == pytest.approx(time.time() + HOUR_S, abs=CLOSE_S) for answer in answers), answers
+
+
+def test_threads_that_look_at_once_at_the_start_all_see_the_time_of_redis(ahead: HourAhead) -> None:
+    """Those that did not ask themselves went by this machine's clock."""
+    for _ in range(10):
+        answers = at_once([RedisClock(ahead)] * 8)
+
+        assert all(answer == pytest.approx(time.time() + HOUR_S, abs=CLOSE_S) for answer in answers), answers
+
+
+def test_a_first_question_that_went_unanswered_is_asked_again_soon(
+    ahead: HourAhead, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = RedisClock(ahead)
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(HourAhead, "time", lambda self, **given: ahead.execute_command("NOTHING"))
+        assert clock() == pytest.approx(time.time(), abs=CLOSE_S)
+
+    until(lambda: clock() > time.time() + HOUR_S - CLOSE_S, deadline_s=clock_module.ASK_EVERY_S - 1)
+
+
+def test_while_redis_is_away_the_last_answer_counts_on(
+    own_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with HourAhead.from_url(own_server.url) as client:
+        clock = RedisClock(client)
+        before = clock()
+        own_server.kill()
+        monkeypatch.setattr(clock_module, "ASK_EVERY_S", 0.0)
+
+        ticks = [before, *(clock() for _ in range(3))]
+
+    assert ticks == sorted(ticks)
+    assert ticks[-1] == pytest.approx(time.time() + HOUR_S, abs=CLOSE_S)
+
+
+def test_when_redis_is_back_its_clock_counts_again(own_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clock_module, "ASK_AGAIN_S", 0.0)
+    own_server.kill()
+    with HourAhead.from_url(own_server.url) as client:
+        clock = RedisClock(client)
+        without = clock()
+        own_server.start()
+
+        assert clock() - without == pytest.approx(HOUR_S, abs=15)
+
+
+def test_before_redis_ever_answered_this_machines_clock_counts() -> None:
+    with connect(f"redis://127.0.0.1:{free_port()}/0") as client:
+        assert RedisClock(client)() == pytest.approx(time.time(), abs=CLOSE_S)

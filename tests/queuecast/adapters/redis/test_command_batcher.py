@@ -1,0 +1,124 @@
+"""Commands of many threads share round trips, and each thread gets its own answer or its own error."""
+
+import os
+import signal
+import threading
+from collections.abc import Callable
+
+import pytest
+import redis
+
+from deploy.embedded.redis_server import RedisServer
+from queuecast.adapters.redis import command_batcher
+from queuecast.adapters.redis.command_batcher import MOST_TOGETHER, CommandBatcher
+from queuecast.adapters.redis.connection import connect
+from tests.queuecast.adapters.waits import at_once, until
+
+pytestmark = pytest.mark.redis
+
+
+@pytest.fixture
+def together(own_server: RedisServer) -> CommandBatcher:
+    return CommandBatcher(connect(own_server.url))
+
+
+def test_a_command_alone_is_answered(together: CommandBatcher) -> None:
+    together.call("HSET", "h", "a", "1")
+
+    assert together.call("HMGET", "h", "a", "b") == [b"1", None]
+
+
+@pytest.mark.parametrize("threads", [2, 64, 3 * MOST_TOGETHER])
+def test_each_of_many_threads_gets_the_answer_to_its_own_command(together: CommandBatcher, threads: int) -> None:
+    def ask(number: int) -> list[bytes]:
+        return [together.call("ECHO", f"{number}-{again}") for again in range(5)]
+
+    found = at_once([lambda number=number: ask(number) for number in range(threads)])  # type: ignore[misc]
+
+    assert found == [[f"{number}-{again}".encode() for again in range(5)] for number in range(threads)]
+
+
+def test_a_command_that_redis_refuses_is_an_error_of_its_own_thread(together: CommandBatcher) -> None:
+    together.call("SET", "text", "x")
+
+    found = at_once([lambda: together.call("ECHO", "a"), lambda: together.call("INCR", "text")] * 20)
+
+    assert found[::2] == [b"a"] * 20
+    assert {type(each) for each in found[1::2]} == {redis.ResponseError}
+
+
+def test_a_script_that_redis_has_forgotten_is_loaded_again(own_server: RedisServer) -> None:
+    client = connect(own_server.url)
+    together, script = CommandBatcher(client), client.register_script("return ARGV[1]")
+
+    client.script_flush()
+
+    assert at_once([lambda: together.script(script, ["a"])] * 20) == [b"a"] * 20
+
+
+def test_a_connection_that_breaks_is_told_to_everybody_and_the_next_command_goes_through(
+    own_server: RedisServer, together: CommandBatcher
+) -> None:
+    own_server.kill()
+    gone = at_once([lambda: together.call("PING")] * 30)
+    own_server.start()
+
+    assert {issubclass(type(each), redis.ConnectionError) for each in gone} == {True}
+    assert together.call("ECHO", "back") == b"back"
+
+
+def test_a_connection_that_was_closed_while_nobody_used_it_is_replaced(
+    own_server: RedisServer, together: CommandBatcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command_batcher, "LOOK_AFTER_S", 0.0)
+    together.call("PING")
+    connect(own_server.url).client_kill_filter(_type="normal", skipme=True)
+
+    assert together.call("ECHO", "x") == b"x"
+
+
+def test_who_comes_while_redis_does_not_answer_waits_and_is_answered(
+    own_server: RedisServer, together: CommandBatcher
+) -> None:
+    together.call("PING")
+    os.kill(own_server.pid, signal.SIGSTOP)
+    answers: list[object] = []
+    threads = [threading.Thread(target=lambda: answers.append(together.call("ECHO", "x"))) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    until(lambda: len(together._queue) == len(threads) - 1)  # all but the one that waits for Redis
+    os.kill(own_server.pid, signal.SIGCONT)
+    for thread in threads:
+        thread.join(10)
+
+    assert answers == [b"x"] * 20
+
+
+def test_many_that_came_and_went_leave_the_connections_to_others(own_server: RedisServer) -> None:
+    client = connect(own_server.url, max_connections=2)
+
+    for number in range(10):
+        assert CommandBatcher(client).call("ECHO", str(number)) == str(number).encode()
+
+    assert client.ping()
+
+
+def test_an_interrupted_sender_keeps_nobody_waiting_and_leaves_no_answer_behind(
+    own_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    together = CommandBatcher(connect(own_server.url))
+    together.call("ECHO", "first")
+    connection = together._connection
+    with monkeypatch.context() as patched:
+        patched.setattr(connection, "read_response", raising(KeyboardInterrupt()))
+        with pytest.raises(KeyboardInterrupt):
+            together.call("ECHO", "unread")
+
+    assert at_once([lambda: together.call("ECHO", "next")] * 5) == [b"next"] * 5
+
+
+def raising(error: BaseException) -> Callable[..., None]:
+    def read(*_: object, **__: object) -> None:
+        raise error
+
+    return read

@@ -1,0 +1,625 @@
+"""What only Redis can get wrong: races between processes, keys that outlive their job, a server that is away."""
+
+import os
+import queue
+import signal
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from deploy.embedded.redis_server import RedisServer
+from queuecast.adapters.redis import jobs as jobs_module
+from queuecast.adapters.redis.aliases import RedisAliases
+from queuecast.adapters.redis.connection import connect
+from queuecast.adapters.redis.jobs import CHANNEL, INDEX, REPEATABLE_S, SCAN_LIMIT, RedisJobs
+from queuecast.adapters.redis.lanes import RedisLanes
+from queuecast.adapters.redis.workers import RedisWorkers
+from queuecast.domain.errors import (
+    ConflictError,
+    GoneJobError,
+    KeyReusedError,
+    LaneFullError,
+    StaleWriteError,
+    StoreFullError,
+    UnavailableError,
+    UnknownJobError,
+)
+from queuecast.domain.job import JobType, Progress, State
+from queuecast.ports.jobs import IdempotencyKey, JobFilter
+from queuecast.ports.lanes import Reservation
+from tests.queuecast.adapters.disks import mount, unmount
+from tests.queuecast.adapters.store_steps import dead, ended, heard, stored
+from tests.queuecast.adapters.waits import Listener, at_once, until
+from tests.queuecast.domain.records import NOW, RETENTION_S, a_job, a_move, work_of
+from tests.system.proxy import Proxy
+
+pytestmark = pytest.mark.redis
+
+WORK = work_of(JobType.PREDICTION)
+TRAINING = work_of(JobType.TRAINING)
+HELD = Reservation("training", "1-1", "job_1", "host")
+CALLS: dict[str, Callable[[redis.Redis], Any]] = {
+    "create": lambda client: RedisJobs(client).create(a_job(), WORK),
+    "read": lambda client: RedisJobs(client).read("job_1"),
+    "read_with_result": lambda client: RedisJobs(client).read_with_result("job_1"),
+    "read_many_with_results": lambda client: RedisJobs(client).read_many_with_results(["job_1"]),
+    "read_work": lambda client: RedisJobs(client).read_work("job_1"),
+    "replace": lambda client: RedisJobs(client).replace(a_job(revision=2)),
+    "create durably": lambda client: RedisJobs(client, durable=True).create(a_job(), WORK),
+    "repeated": lambda client: RedisJobs(client).repeated(IdempotencyKey("key-1", "print")),
+    "delete": lambda client: RedisJobs(client).delete("job_1"),
+    "overdue": lambda client: RedisJobs(client).overdue(NOW),
+    "page": lambda client: RedisJobs(client).page(JobFilter(), None, 10),
+    "dead_letters": lambda client: RedisJobs(client).dead_letters(None, 10),
+    "count_dead_letters": lambda client: RedisJobs(client).count_dead_letters(NOW),
+    "memory": lambda client: RedisJobs(client).memory(),
+    "ping": lambda client: RedisJobs(client).ping(),
+    "lanes.reserve": lambda client: RedisLanes(client).reserve("training", "host", 1, answers_bell=True),
+    "lanes.renew": lambda client: RedisLanes(client).renew([HELD]),
+    "lanes.give_back": lambda client: RedisLanes(client).give_back(HELD),
+    "lanes.reserved": lambda client: RedisLanes(client).reserved(),
+    "lanes.release_due": lambda client: RedisLanes(client).release_due(NOW),
+    "lanes.note_bell": lambda client: RedisLanes(client).note_bell("training"),
+    "lanes.depths": lambda client: RedisLanes(client).depths(),
+    "lanes.tidy": lambda client: RedisLanes(client).tidy(),
+    "aliases.read": lambda client: RedisAliases(client).read("titanic"),
+    "aliases.move": lambda client: RedisAliases(client).move("titanic", a_move(1, 1)),
+    "aliases.history": lambda client: RedisAliases(client).history("titanic"),
+    "workers.report": lambda client: RedisWorkers(client, lambda: NOW).report("host", ("predict",)),
+    "workers.forget": lambda client: RedisWorkers(client, lambda: NOW).forget("host"),
+    "workers.waiting": lambda client: RedisWorkers(client, lambda: NOW).waiting(("predict",)),
+    "workers.count_by_queue": lambda client: RedisWorkers(client, lambda: NOW).count_by_queue(),
+}
+
+
+@pytest.fixture
+def client(redis_url: str) -> Iterator[redis.Redis]:
+    with connect(redis_url) as connected:
+        yield connected
+
+
+@pytest.fixture
+def jobs(client: redis.Redis) -> RedisJobs:
+    return RedisJobs(client)
+
+
+@pytest.fixture(scope="module")
+def url_of_nobody(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Where a server was and is no more."""
+    server = RedisServer(tmp_path_factory.mktemp("gone"))
+    server.start()
+    server.kill()
+    return server.url
+
+
+# Races
+
+
+def test_of_writers_in_many_connections_exactly_one_wins_each_revision(redis_url: str, jobs: RedisJobs) -> None:
+    started = stored(jobs).claimed("host:7", NOW)
+    jobs.replace(started)
+    revisions = range(3, 28)
+
+    def write_all(writer: int) -> list[int]:
+        won = []
+        with connect(redis_url) as mine:
+            for revision in revisions:
+                progress = Progress(writer, 8, "stages")
+                try:
+                    RedisJobs(mine).replace(replace(started, revision=revision, progress=progress))
+                except StaleWriteError:
+                    continue
+                won.append(revision)
+        return won
+
+    won = at_once([lambda writer=writer: write_all(writer) for writer in range(8)])  # type: ignore[misc]
+
+    assert all(isinstance(each, list) for each in won), won
+    written = sorted(revision for each in won if isinstance(each, list) for revision in each)
+    # Nobody skips a revision, so those that were written are the first ones, each once.
+    assert written == list(range(3, 3 + len(written)))
+    assert jobs.read(started.id).revision == written[-1]
+
+
+def test_a_listener_is_greeted_only_when_the_server_has_its_subscription(own_server: RedisServer) -> None:
+    """The waiter reads the record after the greeting; a change between the two must reach it."""
+    with connect(own_server.url) as client:
+        jobs = RedisJobs(client)
+        job = stored(jobs)  # so that the pool has a connection that needs no further word from the server
+        os.kill(own_server.pid, signal.SIGSTOP)
+        listener = Listener(heard(jobs))
+        try:
+            with pytest.raises(queue.Empty):
+                listener.next(deadline_s=0.3)
+        finally:
+            os.kill(own_server.pid, signal.SIGCONT)
+            listener.stop(lambda: jobs.replace(job.claimed("host:7", NOW)))
+
+
+# Keys
+
+
+@pytest.mark.parametrize("end", [State.SUCCEEDED, State.CANCELED])
+def test_an_ended_job_is_kept_until_it_is_to_be_deleted(client: redis.Redis, jobs: RedisJobs, end: State) -> None:
+    job = stored(jobs)
+    if end is State.SUCCEEDED:
+        job = job.claimed("host:7", NOW)
+        jobs.replace(job)
+        job = job.succeeded(NOW, RETENTION_S)
+    else:
+        job = job.cancel_requested(NOW, RETENTION_S)
+
+    jobs.replace(job, b"{}")
+
+    assert client.expiretime(f"qc:job:{job.id}") == NOW + RETENTION_S
+
+
+@pytest.mark.parametrize("state", [State.QUEUED, State.RUNNING, State.CANCELING])
+def test_a_job_that_has_not_ended_is_kept_for_ever(client: redis.Redis, jobs: RedisJobs, state: State) -> None:
+    job = stored(jobs)
+    if state is not State.QUEUED:
+        job = job.claimed("host:7", NOW)
+        jobs.replace(job)
+    if state is State.CANCELING:
+        jobs.replace(job.cancel_requested(NOW, RETENTION_S))
+
+    assert client.ttl(f"qc:job:{job.id}") == -1
+
+
+def test_a_job_whose_time_has_come_is_unknown_and_on_no_page(client: redis.Redis, jobs: RedisJobs) -> None:
+    kept = stored(jobs)
+    job = stored(jobs)
+    server_time_s = client.time()[0]
+
+    jobs.replace(job.cancel_requested(server_time_s - 10, 5))
+
+    with pytest.raises(UnknownJobError):
+        jobs.read(job.id)
+    assert jobs.page(JobFilter(), None, 10).jobs == [kept]
+
+
+def test_a_job_whose_time_has_come_is_gone_for_as_long_again_and_unknown_then(
+    client: redis.Redis, jobs: RedisJobs
+) -> None:
+    job = stored(jobs)
+    finished_at = client.time()[0] - 1
+
+    jobs.replace(job.cancel_requested(finished_at, 1))
+
+    with pytest.raises(GoneJobError):
+        jobs.read(job.id)
+    assert until(lambda: not client.exists(f"qc:gone:{job.id}"))
+    with pytest.raises(UnknownJobError) as caught:
+        jobs.read(job.id)
+    assert not isinstance(caught.value, GoneJobError)
+
+
+def test_the_tombstone_of_a_job_outlives_its_record_by_its_retention(client: redis.Redis, jobs: RedisJobs) -> None:
+    job = stored(jobs)
+
+    jobs.replace(job.cancel_requested(NOW, RETENTION_S))
+
+    assert client.expiretime(f"qc:gone:{job.id}") == NOW + 2 * RETENTION_S + 1
+
+
+def test_a_job_that_has_not_ended_has_no_tombstone(client: redis.Redis, jobs: RedisJobs) -> None:
+    jobs.replace(stored(jobs).claimed("host:7", NOW))
+
+    assert client.keys("qc:gone:*") == []
+
+
+def test_a_dead_letter_whose_time_has_come_is_on_no_page(client: redis.Redis, jobs: RedisJobs) -> None:
+    past, kept = stored(jobs), stored(jobs)
+    for job, finished_at in ((past, client.time()[0] - 10), (kept, NOW)):
+        running = job.claimed("host:7", NOW)
+        jobs.replace(running)
+        jobs.replace(replace(dead(running), finished_at=finished_at, delete_at=finished_at + 5))
+
+    pages = [jobs.dead_letters(None, limit).jobs for limit in (2, 1)]
+
+    assert [[job.id for job in page] for page in pages] == [[kept.id], [kept.id]]
+    assert client.zrange("qc:dead", 0, -1) == [kept.id.encode()]
+
+
+def test_a_key_is_kept_for_a_day(client: redis.Redis, jobs: RedisJobs) -> None:
+    jobs.create(a_job(), WORK, b"", IdempotencyKey("key-1", "print"))
+
+    assert REPEATABLE_S - 60 < client.ttl("qc:idempotency:key-1") <= REPEATABLE_S == 24 * 3600
+
+
+def test_a_request_that_is_repeated_does_not_keep_its_key_for_longer(client: redis.Redis, jobs: RedisJobs) -> None:
+    jobs.create(a_job(), WORK, b"", IdempotencyKey("key-1", "print"))
+    client.expire("qc:idempotency:key-1", 100)
+
+    jobs.create(a_job(), WORK, b"", IdempotencyKey("key-1", "print"))
+
+    assert client.ttl("qc:idempotency:key-1") <= 100
+
+
+def test_new_jobs_prune_ended_ones_from_the_index(client: redis.Redis, jobs: RedisJobs) -> None:
+    for _ in range(6):
+        client.delete(f"qc:job:{stored(jobs).id}")
+
+    fresh = [stored(jobs) for _ in range(6)]
+
+    assert client.zrange(INDEX, 0, -1) == [job.id.encode() for job in fresh]
+
+
+def test_the_index_keeps_jobs_that_are_there(client: redis.Redis, jobs: RedisJobs) -> None:
+    made = [stored(jobs) for _ in range(10)]
+
+    assert client.zrange(INDEX, 0, -1) == [job.id.encode() for job in made]
+
+
+def test_a_page_after_many_records_that_ended_goes_on_with_a_cursor(client: redis.Redis, jobs: RedisJobs) -> None:
+    wanted = stored(jobs, a_job(id="job_0"))
+    client.zadd(INDEX, {f"job_1{number:05}": 0 for number in range(SCAN_LIMIT + 500)})
+
+    first = jobs.page(JobFilter(), None, 100)
+    second = jobs.page(JobFilter(), first.next_cursor, 100)
+
+    assert (first.jobs, first.next_cursor is None, second.jobs) == ([], False, [wanted])
+
+
+def test_a_rare_job_is_found_in_a_handful_of_round_trips_whatever_the_page_size(
+    client: redis.Redis, jobs: RedisJobs
+) -> None:
+    """One record a look made a page of one cost two round trips a job in the store."""
+    stored(jobs, a_job(id="job_0", model="rare"))
+    for number in range(300):
+        stored(jobs, a_job(id=f"job_1{number:03}"))
+    before = client.info("commandstats")["cmdstat_zrevrangebylex"]["calls"] if was_listed(client) else 0
+
+    page = jobs.page(JobFilter(model="rare"), None, 1)
+
+    looks = client.info("commandstats")["cmdstat_zrevrangebylex"]["calls"] - before
+    assert ([job.id for job in page.jobs], looks <= 10) == (["job_0"], True), f"{looks} looks"
+
+
+def was_listed(client: redis.Redis) -> bool:
+    return "cmdstat_zrevrangebylex" in client.info("commandstats")
+
+
+# A server that is away
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_every_call_says_at_once_that_the_server_is_away(url_of_nobody: str, name: str) -> None:
+    began = time.monotonic()
+
+    with connect(url_of_nobody) as client, pytest.raises(UnavailableError, match="Redis does not answer"):
+        CALLS[name](client)
+
+    assert time.monotonic() - began < 2
+
+
+def test_a_wrong_password_is_unavailable_too(redis_server: RedisServer) -> None:
+    with connect(f"redis://:wrong@127.0.0.1:{redis_server.port}/0") as client, pytest.raises(UnavailableError):
+        RedisJobs(client).ping()
+
+
+def test_a_store_recovers_by_itself_when_the_server_is_back(own_server: RedisServer) -> None:
+    with connect(own_server.url) as client:
+        jobs = RedisJobs(client)
+        job = stored(jobs)
+        own_server.kill()
+        with pytest.raises(UnavailableError):
+            jobs.read(job.id)
+        own_server.start()
+
+        found = jobs.read(job.id)
+        jobs.replace(found.claimed("host:7", NOW))
+
+        assert jobs.read(job.id).state is State.RUNNING
+
+
+def test_a_listener_is_told_of_the_new_connection_when_the_server_is_back(own_server: RedisServer) -> None:
+    with connect(own_server.url) as client:
+        jobs = RedisJobs(client)
+        job = stored(jobs)
+        listener = Listener(heard(jobs))
+        assert listener.next() == ""
+        own_server.kill()
+        own_server.start()
+
+        assert listener.next() == ""
+        listener.stop(lambda: jobs.replace(jobs.read(job.id).claimed("host:7", NOW)))
+
+
+def test_a_listener_hears_changes_again_when_the_server_is_back(own_server: RedisServer) -> None:
+    with connect(own_server.url) as client:
+        jobs = RedisJobs(client)
+        job = stored(jobs)
+        listener = Listener(heard(jobs))
+        listener.next()
+        own_server.kill()
+        own_server.start()
+        listener.next()
+        running = jobs.read(job.id).claimed("host:7", NOW)
+
+        jobs.replace(running)
+
+        assert listener.next() == job.id
+        listener.stop(lambda: jobs.replace(running.succeeded(NOW, RETENTION_S)))
+
+
+def test_a_frozen_server_is_given_up_after_seconds(own_server: RedisServer) -> None:
+    with connect(own_server.url) as client:
+        jobs = RedisJobs(client)
+        jobs.ping()
+        os.kill(own_server.pid, signal.SIGSTOP)
+        began = time.monotonic()
+
+        with pytest.raises(UnavailableError):
+            jobs.ping()
+
+        took_s = time.monotonic() - began
+        os.kill(own_server.pid, signal.SIGCONT)
+        assert took_s < 8
+        until(lambda: answers(jobs))
+
+
+# A server that is full
+
+
+@pytest.mark.parametrize("is_durable", [False, True])
+def test_a_full_server_takes_no_job_and_writes_nothing_of_it(own_server: RedisServer, is_durable: bool) -> None:
+    with connect(own_server.url) as client:
+        jobs = RedisJobs(client, durable=is_durable)
+        letter = ended(jobs, RedisLanes(client), "dead letter")
+        stored(jobs)
+        before = everything(client)
+        client.config_set("maxmemory", 1)
+        again = letter.retried_as(a_job().id, NOW, 3)
+
+        with pytest.raises(StoreFullError, match="Redis has no memory left"):
+            jobs.create(a_job(JobType.TRAINING, expires_at=NOW), TRAINING, b"[[1]]", IdempotencyKey("key-1", "print"))
+        with pytest.raises(StoreFullError):
+            jobs.create(again, WORK, b"[[1]]", replayed_letter=letter.id)
+
+        assert everything(client) == before
+
+
+def test_a_full_server_still_says_which_job_a_request_led_to(own_server: RedisServer) -> None:
+    with connect(own_server.url) as client:
+        jobs, job, repeat = RedisJobs(client), a_job(), IdempotencyKey("key-1", "print")
+        jobs.create(job, WORK, b"", repeat)
+        client.config_set("maxmemory", 1)
+
+        assert (jobs.create(a_job(), WORK, b"", repeat).job_id, jobs.repeated(repeat)) == (job.id, job.id)
+
+
+def test_a_server_that_has_room_again_takes_jobs_again(own_server: RedisServer) -> None:
+    with connect(own_server.url) as client:
+        jobs = RedisJobs(client)
+        client.config_set("maxmemory", 1)
+        with pytest.raises(StoreFullError):
+            stored(jobs)
+        client.config_set("maxmemory", 0)
+
+        job = stored(jobs)
+
+        assert jobs.read(job.id) == job
+
+
+def test_a_server_tells_its_limit_and_what_is_used_of_it(own_server: RedisServer) -> None:
+    with connect(own_server.url) as client:
+        client.config_set("maxmemory", 2**30)
+
+        used, most = RedisJobs(client).memory()
+
+    assert most == 2**30
+    assert 100_000 < used < most
+
+
+# On the disk before the answer
+
+
+@pytest.fixture
+def durable(client: redis.Redis) -> RedisJobs:
+    return RedisJobs(client, max_lane_jobs=2, durable=True)
+
+
+def test_a_durable_submit_writes_and_answers_as_any_other(client: redis.Redis, durable: RedisJobs) -> None:
+    first, second = a_job(), a_job()
+
+    answers = [durable.create(job, WORK, b"[[1]]", IdempotencyKey(job.id, "print")) for job in (first, second)]
+
+    assert [(answer.job_id, answer.must_ring) for answer in answers] == [(first.id, True), (second.id, False)]
+    assert [durable.read(job.id) for job in (first, second)] == [first, second]
+    assert [each.job_id for each in RedisLanes(client).reserve(first.lane, "host", 5, answers_bell=True)[0]] == [
+        first.id,
+        second.id,
+    ]
+
+
+def test_a_durable_submit_is_refused_as_any_other(durable: RedisJobs) -> None:
+    repeat = IdempotencyKey("key-1", "print")
+    durable.create(a_job(JobType.TRAINING), TRAINING, b"", repeat)
+    durable.create(a_job(), WORK), durable.create(a_job(), WORK)
+
+    with pytest.raises(ConflictError):
+        durable.create(a_job(JobType.TRAINING), TRAINING)
+    with pytest.raises(LaneFullError):
+        durable.create(a_job(), WORK)
+    with pytest.raises(KeyReusedError):
+        durable.create(a_job(), WORK, b"", replace(repeat, fingerprint="another"))
+
+
+def test_a_durable_job_is_there_after_the_server_was_killed(own_server: RedisServer) -> None:
+    with connect(own_server.url) as client:
+        job = a_job()
+        RedisJobs(client, durable=True).create(job, WORK, b"[[1]]")
+        own_server.kill()
+        own_server.start()
+
+        assert RedisJobs(client).read_work(job.id) == (WORK, b"[[1]]")
+        assert [depth.waiting for depth in RedisLanes(client).depths()] == [1]
+
+
+def test_a_server_that_does_not_write_its_log_takes_no_durable_job(own_server: RedisServer) -> None:
+    with connect(own_server.url) as client:
+        client.config_set("appendonly", "no")
+
+        with pytest.raises(UnavailableError, match="WAITAOF"):
+            RedisJobs(client, durable=True).create(a_job(), WORK)
+
+
+def test_a_server_whose_disk_is_too_slow_is_told_and_the_job_is_there_for_who_asks_again(
+    own_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs_module, "FSYNC_WAIT_MS", 50)
+    with connect(own_server.url) as client:
+        client.config_set("appendfsync", "no")
+        jobs, job, repeat = RedisJobs(client, durable=True), a_job(), IdempotencyKey("key-1", "print")
+
+        with pytest.raises(UnavailableError, match="not on Redis's disk within 50 ms"):
+            jobs.create(job, WORK, b"", repeat)
+
+        with pytest.raises(UnavailableError, match="not on Redis's disk within 50 ms"):
+            jobs.repeated(repeat)
+        client.config_set("appendfsync", "always")
+        assert until(lambda: repeated_or_none(jobs, repeat)) == job.id
+
+
+def test_a_server_whose_disk_is_full_refuses_submits_and_keeps_what_it_took(tmp_path: Path) -> None:
+    folder = tmp_path / "redis"
+    folder.mkdir()
+    if not mount(folder, 4 * 2**20):
+        pytest.skip("a disk of its own cannot be mounted here")
+    (folder / "ballast").write_bytes(bytes(2 * 2**20))
+    server = RedisServer(folder)
+    server.start()
+    taken: list[str] = []
+    try:
+        with connect(server.url) as client:
+            jobs = RedisJobs(client)
+
+            def is_refused() -> bool:
+                job = a_job()
+                try:
+                    jobs.create(job, WORK, b"x" * 50_000)
+                except UnavailableError as error:
+                    return "MISCONF" in error.detail
+                taken.append(job.id)
+                return False
+
+            until(is_refused, 30)
+            (folder / "ballast").unlink()
+            until(lambda: not is_refused(), 30)
+            server.kill()
+            server.start()
+
+            assert [jobs.read(job_id).id for job_id in taken] == taken
+    finally:
+        server.stop()
+        unmount(folder)
+
+
+def repeated_or_none(jobs: RedisJobs, repeat: IdempotencyKey) -> str | None:
+    try:
+        return jobs.repeated(repeat)
+    except UnavailableError:
+        return None
+
+
+def everything(client: redis.Redis) -> dict[bytes, bytes | None]:
+    """Every key with its content."""
+    return {key: client.dump(key) for key in client.scan_iter()}
+
+
+def answers(jobs: RedisJobs) -> bool:
+    try:
+        jobs.ping()
+    except UnavailableError:
+        return False
+    return True
+
+
+# Tidying
+
+
+def test_ids_of_records_that_are_gone_are_forgotten(client: redis.Redis, jobs: RedisJobs) -> None:
+    past, kept = stored(jobs), stored(jobs)
+    client.delete(f"qc:job:{past.id}")
+    client.zadd("qc:dead", {past.id: NOW - 1, kept.id: NOW + 1})
+
+    jobs.tidy(NOW)
+
+    assert client.zrange("qc:jobs", 0, -1) == [kept.id.encode()]
+    assert client.zrange("qc:dead", 0, -1) == [kept.id.encode()]
+
+
+def test_ids_behind_many_that_live_long_are_forgotten_too(
+    client: redis.Redis, jobs: RedisJobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs_module, "TIDY_BATCH", 3)
+    monkeypatch.setattr(jobs_module, "TIDY_BATCHES", 2)
+    monkeypatch.setattr(jobs_module, "MOST_TIDY_BATCHES", 3)
+    kept = [stored(jobs).id for _ in range(7)]
+    client.zadd("qc:jobs", {f"job_z{number}": 0 for number in range(20)})
+
+    counts = []
+    for _ in range(6):
+        jobs.tidy(NOW)
+        counts.append(client.zcard("qc:jobs"))
+
+    assert counts[0] == 27
+    assert client.zrange("qc:jobs", 0, -1) == [job_id.encode() for job_id in sorted(kept)]
+
+
+def test_one_message_may_name_several_jobs(own_server: RedisServer) -> None:
+    with connect(own_server.url) as client:
+        listener = Listener(heard(RedisJobs(client)))
+        listener.next()
+
+        client.publish(CHANNEL, "job_1 job_2 job_3")
+
+        assert [listener.next() for _ in range(3)] == ["job_1", "job_2", "job_3"]
+        listener.stop(lambda: client.publish(CHANNEL, "job_4"))
+
+
+def test_a_listener_leaves_a_connection_whose_other_end_is_gone_without_a_word(
+    own_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs_module, "SILENCE_S", 0.2)
+    proxy = Proxy(own_server.port)
+    url = own_server.url.replace(f":{own_server.port}", f":{proxy.port}")
+    with connect(url) as client, connect(own_server.url) as direct:
+        listener = Listener(heard(RedisJobs(client)))
+        assert listener.next() == ""
+        proxy.swallow()
+
+        assert listener.next() == ""
+        direct.publish(CHANNEL, "job_1")
+        assert listener.next() == "job_1"
+        listener.stop(lambda: direct.publish(CHANNEL, "job_2"))
+    proxy.close()
+
+
+def test_a_listener_that_hears_nothing_for_long_keeps_its_connection(
+    own_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs_module, "SILENCE_S", 0.05)
+    with connect(own_server.url) as client:
+        listener = Listener(heard(RedisJobs(client)))
+        assert listener.next() == ""
+
+        with pytest.raises(queue.Empty):
+            listener.next(deadline_s=0.5)
+        client.publish(CHANNEL, "job_1")
+        assert listener.next() == "job_1"
+        listener.stop(lambda: client.publish(CHANNEL, "job_2"))
+
+
+def test_more_threads_than_connections_wait_for_one(own_server: RedisServer) -> None:
+    with connect(own_server.url, max_connections=2) as client:
+        jobs = RedisJobs(client)
+
+        assert at_once([jobs.ping] * 40) == [None] * 40
+        assert len(client.client_list()) <= 2

@@ -1,0 +1,109 @@
+"""Which workers there are, by their own word and for as long as they are heard of."""
+
+from collections.abc import Iterator
+
+import pytest
+import redis
+
+from queuecast.adapters.celery.doorbell import CeleryDoorbell
+from queuecast.adapters.celery.settings import lists_of
+from queuecast.adapters.redis.connection import connect
+from queuecast.adapters.redis.workers import HEARD_OF_S, KEY, RedisWorkers
+from queuecast.domain.job import JobType
+from tests.queuecast.domain.records import a_job
+
+pytestmark = pytest.mark.redis
+
+
+class Watch:
+    """A clock that stands until it is set."""
+
+    def __init__(self) -> None:
+        self.seconds = 1_000.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+@pytest.fixture
+def client(redis_url: str) -> Iterator[redis.Redis]:
+    with connect(redis_url) as connected:
+        yield connected
+
+
+@pytest.fixture
+def watch() -> Watch:
+    return Watch()
+
+
+@pytest.fixture
+def workers(client: redis.Redis, watch: Watch) -> RedisWorkers:
+    return RedisWorkers(client, watch)
+
+
+def test_nobody_reported_means_no_queue_is_served(workers: RedisWorkers) -> None:
+    assert workers.count_by_queue() == {}
+
+
+def test_a_worker_counts_in_each_of_its_queues(workers: RedisWorkers) -> None:
+    workers.report("a", ("predict",))
+    workers.report("b", ("predict", "train"))
+
+    assert workers.count_by_queue() == {"predict": 2, "train": 1}
+
+
+def test_a_worker_that_reports_again_counts_once_and_by_its_last_word(workers: RedisWorkers) -> None:
+    workers.report("a", ("predict",))
+    workers.report("a", ("train",))
+
+    assert workers.count_by_queue() == {"train": 1}
+
+
+def test_a_worker_that_said_goodbye_is_gone(workers: RedisWorkers) -> None:
+    workers.report("a", ("predict",))
+
+    workers.forget("a")
+    workers.forget("never there")
+
+    assert workers.count_by_queue() == {}
+
+
+@pytest.mark.parametrize(("silence_s", "count"), [(HEARD_OF_S, 1), (HEARD_OF_S + 0.1, 0)])
+def test_a_silent_worker_is_left_out_after_a_while(
+    workers: RedisWorkers, watch: Watch, silence_s: float, count: int
+) -> None:
+    workers.report("a", ("predict",))
+
+    watch.seconds += silence_s
+
+    assert workers.count_by_queue().get("predict", 0) == count
+
+
+def test_a_long_silent_worker_leaves_nothing_in_redis(client: redis.Redis, workers: RedisWorkers, watch: Watch) -> None:
+    workers.report("dead", ("predict",))
+    watch.seconds += HEARD_OF_S + 1
+    workers.report("alive", ("predict",))
+
+    workers.count_by_queue()
+
+    assert client.hkeys(KEY) == [b"alive"]
+
+
+def test_a_worker_that_speaks_again_is_back(workers: RedisWorkers, watch: Watch) -> None:
+    workers.report("a", ("predict",))
+    watch.seconds += HEARD_OF_S + 1
+    workers.count_by_queue()
+
+    workers.report("a", ("predict",))
+
+    assert workers.count_by_queue() == {"predict": 1}
+
+
+def test_what_waits_is_what_was_rung(redis_url: str, workers: RedisWorkers) -> None:
+    bells = CeleryDoorbell(redis_url)
+    for kind in (JobType.PREDICTION, JobType.PREDICTION, JobType.TRAINING):
+        bells.ring(a_job(kind).lane)
+
+    both = [*lists_of("predict"), *lists_of("train")]
+    assert workers.waiting(both) == [0, 0, 2, 0, 0, 0, 0, 1, 0, 0]
+    assert workers.waiting([]) == []

@@ -1,0 +1,239 @@
+"""One suite for every AliasStore: in memory and in Redis."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from queuecast.domain.errors import JobStoppedError, PreconditionFailedError
+from queuecast.domain.job import Job, JobType, Progress
+from queuecast.domain.model import Aliases, AliasMove
+from queuecast.ports.aliases import AliasStore
+from queuecast.ports.jobs import JobStore
+from queuecast.ports.lanes import Lanes
+from tests.queuecast.adapters.store_steps import ENDS, LOSS, WORKER, claimed, ended, started, stored, taken
+from tests.queuecast.adapters.waits import at_once
+from tests.queuecast.domain.records import NOW, RETENTION_S, a_job, a_move
+
+
+def test_a_model_without_aliases_has_generation_zero(aliases: AliasStore) -> None:
+    assert aliases.read("titanic") == Aliases(0, {})
+
+
+def test_a_model_without_aliases_has_no_history(aliases: AliasStore) -> None:
+    assert aliases.history("titanic") == []
+
+
+def test_each_move_counts_the_generation_on(aliases: AliasStore) -> None:
+    aliases.move("titanic", a_move(1, 1))
+    aliases.move("titanic", a_move(2, 2, "challenger"))
+    aliases.move("titanic", a_move(3, 2))
+
+    assert aliases.read("titanic") == Aliases(3, {"champion": 2, "challenger": 2})
+
+
+def test_the_history_has_every_move_as_it_was_written_oldest_first(aliases: AliasStore) -> None:
+    moves = [
+        a_move(1, 1, action="import", job_id="job_1"),
+        a_move(2, 2, previous=1, reason="Zoë says so"),
+        a_move(3, 1, action="rollback", previous=2),
+    ]
+
+    for move in moves:
+        aliases.move("titanic", move)
+
+    assert aliases.history("titanic") == moves
+
+
+@pytest.mark.parametrize("generation", [0, 1, 2, 4, 9])
+def test_a_move_from_another_generation_is_refused_and_changes_nothing(aliases: AliasStore, generation: int) -> None:
+    first, second = a_move(1, 1), a_move(2, 2)
+    aliases.move("titanic", first)
+    aliases.move("titanic", second)
+
+    with pytest.raises(PreconditionFailedError, match=f"at generation 2, not at {generation - 1}"):
+        aliases.move("titanic", a_move(generation, 7))
+
+    assert (aliases.read("titanic"), aliases.history("titanic")) == (Aliases(2, {"champion": 2}), [first, second])
+
+
+def test_models_do_not_share_aliases(aliases: AliasStore) -> None:
+    aliases.move("titanic", a_move(1, 1))
+    aliases.move("wine", a_move(1, 5))
+
+    assert (aliases.read("titanic"), aliases.read("wine")) == (Aliases(1, {"champion": 1}), Aliases(1, {"champion": 5}))
+
+
+def test_an_alias_may_have_the_name_of_the_counter(aliases: AliasStore) -> None:
+    aliases.move("titanic", a_move(1, 7, "generation"))
+
+    assert aliases.read("titanic") == Aliases(1, {"generation": 7})
+
+
+def test_of_two_moves_that_saw_the_same_one_wins(aliases: AliasStore) -> None:
+    rivals = [a_move(1, version) for version in range(1, 9)]
+
+    answers = at_once([moving(aliases, move) for move in rivals])
+
+    winners = [move for move, answer in zip(rivals, answers, strict=True) if answer is None]
+    assert aliases.history("titanic") == winners
+    assert sum(isinstance(answer, PreconditionFailedError) for answer in answers) == 7
+
+
+def test_under_a_race_every_entry_follows_the_one_before(aliases: AliasStore) -> None:
+    def promoting() -> None:
+        for _ in range(20):
+            present = aliases.read("titanic")
+            move = a_move(present.generation + 1, present.generation + 1, previous=present.versions.get("champion"))
+            try:
+                aliases.move("titanic", move)
+            except PreconditionFailedError:
+                continue
+
+    at_once([promoting] * 4)
+
+    history = aliases.history("titanic")
+    assert [move.previous for move in history] == [None, *(move.version for move in history[:-1])]
+    assert aliases.read("titanic") == Aliases(len(history), {"champion": history[-1].version})
+
+
+def test_a_model_that_moved_is_listed_until_its_moves_are_filed(aliases: Any) -> None:
+    aliases.move("wine", a_move(1, 1))
+    aliases.move("titanic", a_move(1, 1))
+    aliases.move("titanic", a_move(2, 2))
+
+    assert aliases.unexported() == ["titanic", "wine"]
+    assert aliases.mark_exported("titanic", 2)
+    assert aliases.unexported() == ["wine"]
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_a_model_stays_listed_when_it_has_another_number_of_moves(aliases: Any, count: int) -> None:
+    aliases.move("titanic", a_move(1, 1))
+    aliases.move("titanic", a_move(2, 2))
+
+    assert not aliases.mark_exported("titanic", count)
+    assert aliases.unexported() == ["titanic"]
+
+
+def test_a_refused_move_lists_nothing(aliases: Any) -> None:
+    with pytest.raises(PreconditionFailedError):
+        aliases.move("titanic", a_move(2, 1))
+
+    assert aliases.unexported() == []
+
+
+def test_a_rebuild_replaces_aliases_generation_and_history(aliases: AliasStore) -> None:
+    aliases.move("titanic", a_move(1, 9, "canary"))
+    moves = [a_move(1, 1), a_move(2, 2, "challenger"), a_move(3, 2, previous=1)]
+
+    aliases.rebuild("titanic", moves, 1)
+
+    assert aliases.read("titanic") == Aliases(3, {"champion": 2, "challenger": 2})
+    assert aliases.history("titanic") == moves
+
+
+def test_after_a_rebuild_moves_go_on(aliases: AliasStore) -> None:
+    aliases.rebuild("titanic", [a_move(1, 1), a_move(2, 2)], 0)
+
+    aliases.move("titanic", a_move(3, 1))
+
+    assert aliases.read("titanic") == Aliases(3, {"champion": 1})
+
+
+def test_a_rebuild_that_saw_another_generation_is_refused_and_changes_nothing(aliases: AliasStore) -> None:
+    aliases.move("titanic", a_move(1, 1))
+
+    with pytest.raises(PreconditionFailedError, match="at generation 1, not at 0"):
+        aliases.rebuild("titanic", [a_move(1, 5), a_move(2, 6)], 0)
+
+    assert (aliases.read("titanic"), aliases.history("titanic")) == (Aliases(1, {"champion": 1}), [a_move(1, 1)])
+
+
+# On behalf of a run
+
+
+def a_training(jobs: JobStore, lanes: Lanes) -> Job:
+    """A training that runs."""
+    return started(jobs, lanes, a_job(JobType.TRAINING))[1]
+
+
+def refused(aliases: AliasStore, run: Job) -> None:
+    with pytest.raises(JobStoppedError, match=f"job {run.id} was asked to stop, or is run by somebody else now"):
+        aliases.move("titanic", a_move(1, 1), run)
+    assert (aliases.read("titanic"), aliases.history("titanic")) == (Aliases(0, {}), [])
+
+
+def test_a_run_that_owns_its_job_moves_an_alias(jobs: JobStore, lanes: Lanes, aliases: AliasStore) -> None:
+    run = a_training(jobs, lanes)
+    move = a_move(1, 1, action="promote", job_id=run.id)
+
+    aliases.move("titanic", move, run)
+
+    assert (aliases.read("titanic").versions, aliases.history("titanic")) == ({"champion": 1}, [move])
+
+
+@pytest.mark.parametrize("how", ["asked to stop", "lost", "given back", "succeeded"])
+def test_a_run_that_does_not_own_its_job_any_more_moves_nothing(
+    jobs: JobStore, lanes: Lanes, aliases: AliasStore, how: str
+) -> None:
+    run = a_training(jobs, lanes)
+    moves = {
+        "asked to stop": lambda: run.cancel_requested(NOW, RETENTION_S),
+        "lost": lambda: run.lost(LOSS, NOW, 5.0, RETENTION_S),
+        "given back": lambda: run.given_back(NOW, RETENTION_S),
+        "succeeded": lambda: run.succeeded(NOW, RETENTION_S),
+    }
+    jobs.replace(moves[how]())
+
+    refused(aliases, run)
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_a_job_that_has_ended_and_was_deleted_moves_nothing(
+    jobs: JobStore, lanes: Lanes, aliases: AliasStore, end: str
+) -> None:
+    last = ended(jobs, lanes, end)
+    jobs.delete(last.id)
+
+    refused(aliases, last)
+
+
+def test_a_run_whose_job_was_started_again_moves_nothing(jobs: JobStore, lanes: Lanes, aliases: AliasStore) -> None:
+    first = a_training(jobs, lanes)
+    jobs.replace(first.given_back(NOW, RETENTION_S))
+    (held,) = taken(lanes, lane=first.lane, worker="host:8")
+    second = claimed(jobs, held)
+
+    refused(aliases, first)
+    aliases.move("titanic", a_move(1, 1), second)
+
+    assert (second.attempt, aliases.read("titanic").versions) == (2, {"champion": 1})
+
+
+def test_a_job_that_only_waits_moves_nothing(jobs: JobStore, aliases: AliasStore) -> None:
+    refused(aliases, stored(jobs).claimed(WORKER, NOW))
+
+
+def test_progress_of_a_run_does_not_cost_it_its_job(jobs: JobStore, lanes: Lanes, aliases: AliasStore) -> None:
+    """The fence is the attempt and not the revision: that moves with every report."""
+    run = a_training(jobs, lanes)
+    jobs.replace(run.progressed(Progress(1, 2, "stages")))
+
+    aliases.move("titanic", a_move(1, 1), run)
+
+    assert aliases.read("titanic").versions == {"champion": 1}
+
+
+def test_a_run_that_owns_its_job_and_saw_an_old_generation_is_told_that(
+    jobs: JobStore, lanes: Lanes, aliases: AliasStore
+) -> None:
+    run = a_training(jobs, lanes)
+    aliases.move("titanic", a_move(1, 1))
+
+    with pytest.raises(PreconditionFailedError):
+        aliases.move("titanic", a_move(1, 2), run)
+
+
+def moving(aliases: AliasStore, move: AliasMove) -> Callable[[], None]:
+    return lambda: aliases.move("titanic", move)

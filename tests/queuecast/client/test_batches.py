@@ -1,0 +1,390 @@
+"""Files of rows through the client: uploaded, submitted, and fetched through connections that break."""
+
+import hashlib
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.sparse import csr_matrix
+
+from queuecast.client import ApiError, Client, GatewayUnreachable, JobFailed, TooManyRows
+from tests.queuecast.scripted_gateway import Answer, ScriptedGateway, job, problem
+
+FILES = "POST /v1/files"
+BATCHES = "POST /v1/models/titanic/batches"
+JOB = "GET /v1/jobs/job_1"
+RESULT = "GET /v1/jobs/job_1/result"
+ERRORS = "GET /v1/jobs/job_1/errors"
+PREDICTED = b"row,prediction\n" + b"".join(b"%d,lived\n" % row for row in range(1, 5001))
+
+
+def ended(content: bytes = PREDICTED, errors: int = 0, **more: Any) -> dict[str, Any]:
+    file = {"format": "csv", "size_bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    result = {"method": "predict", "rows": 5000, "errors": errors, "file": file, "chunks": 3}
+    return job("succeeded", revision=2, type="batch", result=result) | more
+
+
+@pytest.fixture
+def accepting(gateway: ScriptedGateway) -> ScriptedGateway:
+    gateway.on(FILES, Answer({"id": "file_1"}, 201))
+    gateway.on(BATCHES, Answer(job(type="batch"), 202))
+    gateway.on(JOB, ended())
+    return gateway
+
+
+def rows_file(folder: Path, name: str = "rows.csv", content: bytes = b"age\n29\n") -> Path:
+    (folder / name).write_bytes(content)
+    return folder / name
+
+
+# Uploading and submitting
+
+
+def test_a_batch_names_the_uploaded_file_and_leaves_the_rest_to_the_gateway(
+    client: Client, accepting: ScriptedGateway, tmp_path: Path
+) -> None:
+    handle = client.predict_file("titanic", rows_file(tmp_path))
+
+    assert (handle.id, accepting.only(FILES).body) == ("job_1", b"age\n29\n")
+    assert accepting.only(BATCHES).json == {
+        "file_id": "file_1",
+        "method": "predict",
+        "output_format": "csv",
+        "on_error": "skip",
+    }
+
+
+def test_everything_that_can_be_said_of_a_batch_is_sent(
+    client: Client, accepting: ScriptedGateway, tmp_path: Path
+) -> None:
+    said = {
+        "method": "predict_proba",
+        "version": "challenger",
+        "output_format": "parquet",
+        "on_error": "fail",
+        "id_column": "passenger",
+        "metadata": {"run": 7},
+        "priority": "low",
+    }
+
+    client.predict_file("titanic", rows_file(tmp_path), **said)
+
+    assert accepting.only(BATCHES).json == {"file_id": "file_1"} | said
+
+
+@pytest.mark.parametrize(
+    ("name", "media_type"),
+    [
+        ("rows.csv", "text/csv"),
+        ("ROWS.CSV", "text/csv"),
+        ("rows.ndjson", "application/x-ndjson"),
+        ("rows.jsonl", "application/x-ndjson"),
+        ("rows.parquet", "application/vnd.apache.parquet"),
+    ],
+)
+def test_a_file_goes_as_what_its_name_says(
+    client: Client, accepting: ScriptedGateway, tmp_path: Path, name: str, media_type: str
+) -> None:
+    client.upload(rows_file(tmp_path, name))
+
+    asked = accepting.only(FILES)
+    assert (asked.headers["content-type"], asked.query) == (media_type, {"name": name})
+
+
+@pytest.mark.parametrize(
+    ("name", "words"), [("rows.xlsx", r"\.csv, .ndjson, .jsonl or .parquet$"), ("r.json", "one ob")]
+)
+def test_a_file_that_is_no_table_is_refused_before_anything_is_sent(
+    client: Client, accepting: ScriptedGateway, tmp_path: Path, name: str, words: str
+) -> None:
+    with pytest.raises(ValueError, match=words):
+        client.predict_file("titanic", rows_file(tmp_path, name))
+
+    assert accepting.asked == []
+
+
+def test_a_frame_goes_with_its_types_and_tells_empty_from_missing(client: Client, accepting: ScriptedGateway) -> None:
+    frame = pd.DataFrame({"age": [29.5, np.nan], "cabin": ["", None], "sibsp": np.array([1, 0], dtype="int8")})
+
+    client.predict_file("titanic", frame)
+
+    asked = accepting.only(FILES)
+    arrived = pd.read_parquet(io.BytesIO(asked.body))
+    assert asked.headers["content-type"] == "application/vnd.apache.parquet"
+    assert arrived["cabin"].isna().tolist() == [False, True]
+    assert arrived["sibsp"].dtype == "int8"
+
+
+def test_a_frame_that_parquet_cannot_hold_goes_as_csv(client: Client, accepting: ScriptedGateway) -> None:
+    client.predict_file("titanic", pd.DataFrame({"cabin": [1, "C22", None]}))
+
+    asked = accepting.only(FILES)
+    assert (asked.headers["content-type"], asked.body) == ("text/csv", b'cabin\n1\nC22\n""\n')
+
+
+@pytest.mark.parametrize("make", [np.array, lambda rows: csr_matrix(np.array(rows))], ids=["dense", "sparse"])
+def test_an_array_goes_as_lists_for_a_model_without_column_names(
+    client: Client, accepting: ScriptedGateway, make: Any
+) -> None:
+    client.predict_file("titanic", make([[29.5, np.nan], [0.1, 0]]))
+
+    asked = accepting.only(FILES)
+    assert (asked.headers["content-type"], asked.body) == ("application/x-ndjson", b"[29.5, null]\n[0.1, 0.0]\n")
+
+
+@pytest.mark.parametrize(
+    ("source", "error", "words"),
+    [
+        (np.array([1.5]), ValueError, "expected 2 dimensions"),
+        (np.array([[1.5], [np.inf]]), ValueError, "row 1, column 'x0': inf cannot be sent"),
+        ([[1.5]], TypeError, "source is a list, expected a file's path, a DataFrame or a 2-D array"),
+    ],
+)
+def test_what_is_no_table_is_refused_before_anything_is_sent(
+    client: Client, accepting: ScriptedGateway, source: Any, error: type[Exception], words: str
+) -> None:
+    with pytest.raises(error, match=words):
+        client.predict_file("titanic", source)
+
+    assert accepting.asked == []
+
+
+def test_whoever_watches_an_upload_sees_it_to_its_end(
+    client: Client, accepting: ScriptedGateway, tmp_path: Path
+) -> None:
+    seen: list[tuple[int, int]] = []
+    content = b"age\n" + b"29\n" * 100_000
+
+    client.predict_file(
+        "titanic", rows_file(tmp_path, content=content), on_upload=lambda done, total: seen.append((done, total))
+    )
+
+    asked = accepting.only(FILES)
+    assert (asked.body, asked.headers["content-length"]) == (content, str(len(content)))
+    assert len(seen) > 3
+    assert seen == sorted(seen)
+    assert seen[-1] == (len(content), len(content))
+
+
+def test_an_upload_over_a_broken_connection_is_sent_again_whole(
+    client: Client, accepting: ScriptedGateway, tmp_path: Path
+) -> None:
+    accepting.on(FILES, Answer(breaks=True), Answer({"id": "file_1"}, 201))
+
+    client.predict_file("titanic", rows_file(tmp_path), on_upload=lambda done, total: None)
+
+    assert [asked.body for asked in accepting.asked_for(FILES)] == [b"age\n29\n"] * 2
+
+
+def test_a_batch_over_a_broken_connection_is_sent_again_with_the_same_key(
+    client: Client, accepting: ScriptedGateway, tmp_path: Path
+) -> None:
+    accepting.on(BATCHES, Answer(breaks=True), Answer(job(type="batch"), 202))
+
+    client.predict_file("titanic", rows_file(tmp_path))
+
+    asked = accepting.asked_for(BATCHES)
+    assert (len(asked), len({each.headers["idempotency-key"] for each in asked})) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        problem(
+            422, "The input does not fit", errors=[{"pointer": "/inputs", "code": "too_many_rows", "detail": "12"}]
+        ),
+        problem(413, "Too large", code="too_large"),
+    ],
+    ids=["rows", "bytes"],
+)
+def test_more_rows_than_a_prediction_takes_are_pointed_to_predict_file(
+    client: Client, gateway: ScriptedGateway, refusal: Answer
+) -> None:
+    gateway.on("POST /v1/models/titanic/predictions", refusal)
+
+    with pytest.raises(TooManyRows, match=r"predict_file takes any number"):
+        client.predict("titanic", [[1]])
+
+
+def test_a_priority_goes_with_a_prediction(client: Client, gateway: ScriptedGateway) -> None:
+    gateway.on("POST /v1/models/titanic/predictions", Answer(job(), 202))
+
+    client.predict("titanic", [[1]], priority="high")
+
+    assert gateway.asked[0].json == {"inputs": [[1]], "method": "predict", "priority": "high"}
+
+
+# The result
+
+
+def test_a_download_waits_for_the_batch_and_writes_its_file(
+    client: Client, accepting: ScriptedGateway, tmp_path: Path
+) -> None:
+    accepting.on(JOB, job("running", type="batch"), ended())
+    accepting.on(RESULT, Answer(PREDICTED))
+    seen: list[tuple[int, int]] = []
+
+    written = client.job("job_1").download(tmp_path / "out.csv", on_progress=lambda *done: seen.append(done))
+
+    assert written.read_bytes() == PREDICTED
+    assert seen[-1] == (len(PREDICTED), len(PREDICTED))
+    assert [path.name for path in tmp_path.iterdir()] == ["out.csv"]
+
+
+def test_a_download_goes_on_where_the_connection_broke(
+    client: Client, accepting: ScriptedGateway, tmp_path: Path
+) -> None:
+    accepting.on(
+        RESULT,
+        Answer(PREDICTED, cut_after=10_000),
+        Answer(PREDICTED[10_000:], 206, cut_after=20_000),
+        Answer(PREDICTED[30_000:], 206),
+    )
+
+    client.job("job_1").download(tmp_path / "out.csv")
+
+    ranges = [asked.headers.get("range") for asked in accepting.asked_for(RESULT)]
+    assert (tmp_path / "out.csv").read_bytes() == PREDICTED
+    assert ranges == [None, "bytes=10000-", "bytes=30000-"]
+
+
+def test_a_gateway_that_sends_all_of_it_again_is_taken_at_its_word(
+    client: Client, accepting: ScriptedGateway, tmp_path: Path
+) -> None:
+    accepting.on(RESULT, Answer(PREDICTED, cut_after=10_000), Answer(PREDICTED))
+
+    client.job("job_1").download(tmp_path / "out.csv")
+
+    assert (tmp_path / "out.csv").read_bytes() == PREDICTED
+
+
+def test_a_download_that_was_given_up_is_taken_up_by_the_next(
+    client: Client, accepting: ScriptedGateway, tmp_path: Path
+) -> None:
+    accepting.on(RESULT, Answer(PREDICTED, cut_after=10_000), Answer(PREDICTED[10_000:], 206, cut_after=0))
+    with pytest.raises(GatewayUnreachable, match="broke during GET /v1/jobs/job_1/result"):
+        client.job("job_1").download(tmp_path / "out.csv")
+    assert not (tmp_path / "out.csv").exists()
+    accepting.on(RESULT, Answer(PREDICTED[10_000:], 206))
+
+    client.job("job_1").download(tmp_path / "out.csv")
+
+    assert (tmp_path / "out.csv").read_bytes() == PREDICTED
+    assert accepting.asked_for(RESULT)[-1].headers["range"] == "bytes=10000-"
+
+
+@pytest.mark.parametrize("arrived", [PREDICTED[:-1] + b"x", PREDICTED + b"more"], ids=["other bytes", "too many"])
+def test_a_file_that_arrived_other_than_it_is_is_not_written(
+    client: Client, accepting: ScriptedGateway, tmp_path: Path, arrived: bytes
+) -> None:
+    accepting.on(RESULT, Answer(arrived))
+
+    with pytest.raises(ValueError, match="nothing was written"):
+        client.job("job_1").download(tmp_path / "out.csv")
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_result_of_no_bytes_is_an_empty_file(client: Client, accepting: ScriptedGateway, tmp_path: Path) -> None:
+    accepting.on(JOB, ended(b""))
+
+    client.job("job_1").download(tmp_path / "out.csv")
+
+    assert (tmp_path / "out.csv").read_bytes() == b""
+
+
+def test_a_file_that_was_there_is_replaced_only_by_a_whole_one(
+    client: Client, accepting: ScriptedGateway, tmp_path: Path
+) -> None:
+    (tmp_path / "out.csv").write_text("yesterday's")
+    accepting.on(RESULT, problem(410, "Gone", detail="past its retention"))
+
+    with pytest.raises(ApiError, match="410"):
+        client.job("job_1").download(tmp_path / "out.csv")
+
+    assert (tmp_path / "out.csv").read_text() == "yesterday's"
+
+
+@pytest.mark.parametrize("found_format", ["csv", "json"])
+def test_a_batch_that_was_seen_without_its_result_is_looked_at_again(
+    client: Client, accepting: ScriptedGateway, tmp_path: Path, found_format: str
+) -> None:
+    content = PREDICTED if found_format == "csv" else b'[{"row":1,"prediction":"lived"}]'
+    whole = ended(content)
+    whole["result"]["file"]["format"] = found_format
+    accepting.on("GET /v1/jobs", {"data": [{name: whole[name] for name in whole if name != "result"}]})
+    accepting.on(JOB, whole)
+    accepting.on(RESULT, Answer(content))
+    (handle,) = client.jobs(type="batch")
+
+    handle.download(tmp_path / "out")
+
+    assert (tmp_path / "out").read_bytes() == content
+    assert handle.result() == whole["result"]
+
+
+def test_a_batch_that_failed_has_nothing_to_download(
+    client: Client, accepting: ScriptedGateway, tmp_path: Path
+) -> None:
+    accepting.on(JOB, job("failed", type="batch", error={"title": "The job failed", "code": "invalid_input"}))
+
+    with pytest.raises(JobFailed):
+        client.job("job_1").download(tmp_path / "out.csv")
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_job_without_a_file_says_so(client: Client, gateway: ScriptedGateway, tmp_path: Path) -> None:
+    gateway.on(JOB, job("succeeded", result={"predictions": [1]}))
+
+    with pytest.raises(ValueError, match="job_1 is a prediction and has no result file"):
+        client.job("job_1").download(tmp_path / "out.csv")
+
+
+# Bad rows
+
+BAD = [{"row": row, "column": "age", "code": "wrong_type", "detail": f"found 'é{row}'"} for row in (17, 4711)]
+BAD_LINES = "".join(json.dumps(each, ensure_ascii=False) + "\n" for each in BAD).encode()
+
+
+def test_the_bad_rows_are_told_one_by_one(client: Client, accepting: ScriptedGateway) -> None:
+    accepting.on(ERRORS, Answer(BAD_LINES))
+
+    assert list(client.job("job_1").errors()) == BAD
+
+
+def test_the_bad_rows_can_be_written_to_a_file(client: Client, accepting: ScriptedGateway, tmp_path: Path) -> None:
+    accepting.on(ERRORS, Answer(BAD_LINES))
+
+    count = client.job("job_1").write_errors(tmp_path / "errors.ndjson")
+
+    lines = (tmp_path / "errors.ndjson").read_text().splitlines()
+    assert (count, [json.loads(line) for line in lines]) == (2, BAD)
+
+
+def test_a_bad_row_may_hold_any_line_break_but_a_newline(
+    client: Client, accepting: ScriptedGateway, tmp_path: Path
+) -> None:
+    bad = [{"row": 1, "column": "age", "code": "wrong_type", "detail": "found 'a\u2028b\u0085c'"}, BAD[0]]
+    sent = "\n".join(json.dumps(each, ensure_ascii=False) for each in bad).encode()
+    accepting.on(ERRORS, Answer(sent))
+
+    count = client.job("job_1").write_errors(tmp_path / "errors.ndjson")
+
+    assert list(client.job("job_1").errors()) == bad
+    assert (count, (tmp_path / "errors.ndjson").read_bytes()) == (2, sent + b"\n")
+
+
+def test_bad_rows_over_a_broken_connection_leave_no_half_file(
+    client: Client, accepting: ScriptedGateway, tmp_path: Path
+) -> None:
+    accepting.on(ERRORS, Answer(BAD_LINES, cut_after=len(BAD_LINES) - 5))
+
+    with pytest.raises(GatewayUnreachable):
+        client.job("job_1").write_errors(tmp_path / "errors.ndjson")
+
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,182 @@
+"""What is wrong with rows that do not fit a signature, and where."""
+
+from typing import Any
+
+import jsonschema_rs
+import pytest
+
+from queuecast.domain.signature import Column, ColumnType, Layout, Signature
+from queuecast.domain.work import Method
+from tests.queuecast.domain.records import MEASURES, PASSENGER, PASSENGERS
+
+GOOD = {
+    ColumnType.NUMBER: [0, -0.0, 1, 1.5, -1e308, 2**53 + 1, 10**300],
+    ColumnType.INTEGER: [0, -1, 3.0, -0.0, 2.0**53, 2**63 - 1, -(2**63)],
+    ColumnType.STRING: ["", "a", "1", "\x00", "ü😀"],
+    ColumnType.BOOLEAN: [True, False],
+}
+BAD = {
+    ColumnType.NUMBER: [float("nan"), float("inf"), float("-inf"), 10**400, True, "1", "", [], {}],
+    ColumnType.INTEGER: [1.5, 2.0**53 + 2, 2**63, -(2**63) - 1, False, "1", [1], {}],
+    ColumnType.STRING: [0, 1.5, True, ["a"], {"a": 1}],
+    ColumnType.BOOLEAN: [0, 1, 0.0, "true", [], {}],
+}
+
+
+def of_one(column: Column) -> Signature:
+    return Signature(Layout.FRAME, (column,), (Method.PREDICT,))
+
+
+def codes(signature: Signature, *rows: Any) -> list[tuple[str, str]]:
+    return [(finding.pointer, finding.code) for finding in signature.findings(list(rows))]
+
+
+@pytest.mark.parametrize(("kind", "value"), [(kind, value) for kind, values in GOOD.items() for value in values])
+def test_a_value_of_the_columns_type_fits(kind: ColumnType, value: Any) -> None:
+    signature = of_one(Column("a", kind, nullable=False, dtype=""))
+
+    assert codes(signature, {"a": value}) == []
+
+
+@pytest.mark.parametrize(("kind", "value"), [(kind, value) for kind, values in BAD.items() for value in values])
+def test_a_value_of_another_type_is_found_at_its_place(kind: ColumnType, value: Any) -> None:
+    signature = of_one(Column("a", kind, nullable=False, dtype=""))
+
+    assert codes(signature, {"a": value}) == [("/inputs/0/a", "wrong_type")]
+
+
+@pytest.mark.parametrize("kind", ColumnType)
+@pytest.mark.parametrize("nullable", [True, False])
+def test_null_fits_a_nullable_column_only(kind: ColumnType, nullable: bool) -> None:
+    signature = of_one(Column("a", kind, nullable=nullable, dtype=""))
+
+    assert codes(signature, {"a": None}) == ([] if nullable else [("/inputs/0/a", "null")])
+
+
+@pytest.mark.parametrize(
+    ("value", "code"),
+    [("S", None), (None, None), ("X", "unknown_category"), (1, "wrong_type"), ("s", "unknown_category")],
+)
+def test_a_category_column_takes_its_categories_only(value: Any, code: str | None) -> None:
+    found = codes(PASSENGERS, PASSENGER | {"port": value})
+
+    assert found == ([] if code is None else [("/inputs/0/port", code)])
+
+
+@pytest.mark.parametrize(
+    ("value", "fits"), [(1, True), (2, True), (3, False), (True, False), (1.0, True), (3.0, False)]
+)
+def test_whole_numbers_can_be_categories(value: Any, fits: bool) -> None:
+    signature = of_one(Column("deck", ColumnType.INTEGER, nullable=False, dtype="category", categories=(1, 2)))
+
+    assert (codes(signature, {"deck": value}) == []) is fits
+
+
+def test_a_finding_says_what_was_found_and_what_was_expected() -> None:
+    found = PASSENGERS.findings([PASSENGER | {"age": "old", "pclass": 1.5, "port": "X"}])
+
+    assert [finding.detail for finding in found] == [
+        'found string "old", expected a finite number or null',
+        "found number 1.5, expected a whole number of at most 64 bits",
+        'found string "X", expected one of string "C", string "Q", string "S" or null',
+    ]
+
+
+def test_a_long_value_is_cut_in_the_words_of_a_finding() -> None:
+    (finding,) = PASSENGERS.findings([PASSENGER | {"age": "x" * 10_000}])
+
+    assert len(finding.detail) < 120
+
+
+def test_unknown_and_missing_columns_are_both_found() -> None:
+    row = {"agee": 29.0} | {name: value for name, value in PASSENGER.items() if name != "age"}
+
+    assert codes(PASSENGERS, row) == [("/inputs/0/agee", "unknown_column"), ("/inputs/0/age", "missing_column")]
+
+
+@pytest.mark.parametrize("row", [[], "row", 7, None, True])
+def test_a_row_that_is_not_an_object_is_found_whole(row: Any) -> None:
+    assert codes(PASSENGERS, row) == [("/inputs/0", "wrong_type")]
+
+
+def test_the_order_of_the_columns_in_a_row_does_not_matter() -> None:
+    assert codes(PASSENGERS, dict(reversed(PASSENGER.items()))) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "pointer"), [("a/b", "a~1b"), ("a~b", "a~0b"), ("~1", "~01"), ("", ""), ("%", "%"), ("ü m", "ü m")]
+)
+def test_a_columns_name_is_escaped_in_the_pointer(name: str, pointer: str) -> None:
+    signature = of_one(Column(name, ColumnType.NUMBER, nullable=False, dtype="float64"))
+
+    assert codes(signature, {name: "x"}) == [(f"/inputs/0/{pointer}", "wrong_type")]
+
+
+@pytest.mark.parametrize(("rows", "reported"), [(19, 19), (20, 20), (21, 20), (5000, 20)])
+def test_the_first_twenty_findings_are_reported(rows: int, reported: int) -> None:
+    found = PASSENGERS.findings([PASSENGER | {"age": "x"}] * rows)
+
+    assert [finding.pointer for finding in found] == [f"/inputs/{row}/age" for row in range(reported)]
+
+
+def test_the_limit_cuts_within_a_row_too() -> None:
+    found = PASSENGERS.findings([{}], limit=2)
+
+    assert [finding.pointer for finding in found] == ["/inputs/0/age", "/inputs/0/pclass"]
+
+
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        ([1.5, 2.5], []),
+        ([1, None], []),
+        ([None, 1], [("/inputs/0/0", "null")]),
+        (["a", True], [("/inputs/0/0", "wrong_type"), ("/inputs/0/1", "wrong_type")]),
+        ([1.5], [("/inputs/0", "wrong_length")]),
+        ([1.5, 2.5, 3.5], [("/inputs/0", "wrong_length")]),
+        ([], [("/inputs/0", "wrong_length")]),
+        ({"x0": 1.5, "x1": 2.5}, [("/inputs/0", "wrong_type")]),
+        (None, [("/inputs/0", "wrong_type")]),
+    ],
+)
+def test_an_array_model_takes_lists_of_its_width(row: Any, expected: list[tuple[str, str]]) -> None:
+    assert codes(MEASURES, row) == expected
+
+
+def test_no_rows_have_no_findings() -> None:
+    assert codes(PASSENGERS) == []
+
+
+@pytest.mark.parametrize("signature", [PASSENGERS, MEASURES], ids=lambda signature: signature.layout)
+def test_the_json_schema_is_valid_and_takes_its_own_examples(signature: Signature) -> None:
+    schema = signature.json_schema()
+    jsonschema_rs.meta.validate(schema)
+
+    assert schema["examples"] == list(signature.example)
+    assert all(jsonschema_rs.is_valid(schema, row) for row in schema["examples"])
+
+
+ROWS: list[tuple[Signature, Any]] = [
+    (PASSENGERS, PASSENGER),
+    (PASSENGERS, PASSENGER | {"age": None, "port": None}),
+    (PASSENGERS, PASSENGER | {"sex": None}),
+    (PASSENGERS, PASSENGER | {"age": "1"}),
+    (PASSENGERS, PASSENGER | {"alone": 1}),
+    (PASSENGERS, PASSENGER | {"pclass": 1.5}),
+    (PASSENGERS, PASSENGER | {"port": "X"}),
+    (PASSENGERS, PASSENGER | {"deck": 1}),
+    (PASSENGERS, {"age": 1}),
+    (PASSENGERS, []),
+    (MEASURES, [1, None]),
+    (MEASURES, [None, 1]),
+    (MEASURES, [1]),
+    (MEASURES, [1, 2, 3]),
+    (MEASURES, {}),
+]
+
+
+@pytest.mark.parametrize(("signature", "row"), ROWS)
+def test_the_json_schema_and_the_findings_agree(signature: Signature, row: Any) -> None:
+    fits = not signature.findings([row])
+
+    assert jsonschema_rs.is_valid(signature.json_schema(), row) is fits

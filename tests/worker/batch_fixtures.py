@@ -1,0 +1,128 @@
+"""A house that answers batches: workers, a reaper that repairs, and processes that die between any two writes."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from queuecast.adapters.disk.batches import BatchFolders
+from queuecast.adapters.memory.batches import MemoryChunkProgress
+from queuecast.domain.batch import FileFormat, OnError, OutputFormat
+from queuecast.domain.chunking import Plan
+from queuecast.domain.job import Failure, Job, JobType, ModelRef
+from queuecast.domain.lane import chunk_lane
+from queuecast.domain.work import BatchWork, Method
+from tests.worker.model_fixtures import MODEL, RETENTION_S, House
+from worker.batches.chunk_runner import ChunkRunner
+from worker.batches.coordinator import BatchLimits, ChunkCoordinator
+from worker.batches.planner import BatchPlanner
+from worker.batches.runner import BatchRunner
+from worker.engine.recovery import JobRecovery, RecoveryLimits
+
+
+class Killed(BaseException):
+    """What a process that dies does next."""
+
+
+class BatchHouse(House):
+    """chunk_rows: rows of one chunk."""
+
+    def __init__(self, root: Path, chunk_rows: int = 10) -> None:
+        super().__init__(root)
+        self.boards = MemoryChunkProgress(self.jobs)
+        self.folders = BatchFolders(root / "batches")
+        self.batch_folder = root / "batches"
+        rules = BatchLimits(RETENTION_S, chunk_timeout_s=30.0)
+        self.batches = ChunkCoordinator(self.jobs, self.boards, self.folders, self.bells, self.clock, rules)
+        cutting = BatchPlanner(self.files, self.boards, self.folders, self.clock, chunk_rows)
+        runs = BatchRunner(self.models, self.estimators, cutting, self.batches, self.boards, self.folders)
+        self.chunks = ChunkRunner(self.models, self.estimators, self.files, self.batches, self.boards, self.folders)
+        self.runners[JobType.BATCH] = lambda job, work, rows, report: runs.run(job, work, report)
+        self.runners[JobType.CHUNK] = lambda job, work, rows, report: self.chunks.run(job, work)
+
+    def batch_work(self, content: bytes, media_type: str = "text/csv", **given: Any) -> BatchWork:
+        stored = self.stored(content, media_type)
+        formats = {"text/csv": FileFormat.CSV, "application/x-ndjson": FileFormat.NDJSON}
+        asked = {
+            "method": Method.PREDICT,
+            "output_format": OutputFormat.CSV,
+            "on_error": OnError.SKIP,
+        } | given
+        return BatchWork(
+            file_id=stored.id,
+            file_sha256=stored.sha256,
+            file_format=formats.get(media_type, FileFormat.PARQUET),
+            **asked,
+        )
+
+    def batch(self, work: BatchWork, version: int = 1) -> Job:
+        """A batch that waits to be planned."""
+        return self.submitted(JobType.BATCH, ModelRef(MODEL, version), work)
+
+    def fanned_out(self, work: BatchWork) -> Job:
+        job = self.batch(work)
+        self.execution.answer("batch")
+        present = self.jobs.read(job.id)
+        assert present.is_fanned_out, f"{present.state}: {present.failure}"
+        return present
+
+    def run_chunk(self, batch_id: str) -> None:
+        """A worker answers the bell of the batch's lane once."""
+        self.execution.answer(chunk_lane(batch_id))
+
+    def settle(self) -> None:
+        """Workers answer bells, and the reaper repairs, until no lane has a job in it and no batch has chunks out."""
+        for _ in range(200):
+            self.lanes.release_due(float("inf"))
+            depths = self.lanes.depths()
+            for depth in depths:
+                self.execution.answer(depth.lane)
+            self.batches.repair()
+            if not self.lanes.depths() and not self.boards.live():
+                return
+        raise AssertionError(f"not settled: {self.lanes.depths()}")
+
+    def ended_batch(self, work: BatchWork) -> Job:
+        job = self.batch(work)
+        self.settle()
+        return self.jobs.read(job.id)
+
+    def answer_file(self, job: Job) -> bytes:
+        outcome = self.folders.outcome(job.id)
+        assert outcome is not None, f"{job.state}: {job.failure}"
+        return self.folders.result(job.id, outcome.attempt, OutputFormat(outcome.format)).read_bytes()
+
+    def error_file(self, job: Job) -> bytes:
+        outcome = self.folders.outcome(job.id)
+        assert outcome is not None
+        return self.folders.errors(job.id, outcome.attempt).read_bytes()
+
+    def plan(self, job: Job) -> Plan:
+        plan = self.folders.plan(job.id)
+        assert plan is not None
+        return plan
+
+    def bury(self) -> None:
+        """What the reaper does when the leases of dead workers have run out: what they held waits again."""
+        rules = RecoveryLimits(lease_s=30.0, retention_s=RETENTION_S)
+        recovery = JobRecovery(self.jobs, self.lanes, self.bells, lambda lane: 0, self.clock, rules, jitter=lambda: 0.5)
+        for held in self.lanes.reserved():
+            recovery.recover(held, Failure("worker_lost", "the process died"))
+
+
+class Dying:
+    """The process dies at a call of this method, after so many that it was spared, before or after it does its work."""
+
+    def __init__(self, owner: Any, name: str, *, after: bool, spared: int = 0) -> None:
+        self._name, self._after, self._spared = name, after, spared
+        self._original: Callable[..., Any] = getattr(owner, name)
+        self.deaths = 0
+        setattr(owner, name, self)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if self._spared or self.deaths:
+            self._spared -= not self.deaths
+            return self._original(*args, **kwargs)
+        self.deaths += 1
+        if self._after:
+            self._original(*args, **kwargs)
+        raise Killed(self._name)

@@ -1,0 +1,376 @@
+"""A pushed file becomes a version or a refusal, and never half of either."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import sklearn
+import skops.io
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.manifold import TSNE
+from sklearn.pipeline import make_pipeline
+
+from queuecast.adapters.disk.models import ModelFiles
+from queuecast.adapters.disk.uploads import UploadedFiles
+from queuecast.adapters.memory.aliases import MemoryAliases
+from queuecast.client.rows import TABLE_MEDIA_TYPE
+from queuecast.domain.errors import JobStoppedError, UnavailableError, UnknownModelError
+from queuecast.domain.holdout import HoldoutRule
+from queuecast.domain.job import Failure, Job, JobType, ModelRef, Progress, State
+from queuecast.domain.model import CHAMPION, AliasMove, Manifest
+from queuecast.domain.work import Method
+from tests.worker.model_fixtures import MODEL, House
+from worker.imports.runner import ImportRunner
+from worker.models.publishing import sha256_of
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+FRAME = pd.DataFrame({"width": [1.5, 2.0, 3.0, 4.5] * 3, "height": [4, 3, 2, 1] * 3})
+TARGET = np.array(["low", "low", "high", "high"] * 3)
+FITTED = LogisticRegression().fit(FRAME, TARGET)
+ON_ARRAY = LogisticRegression().fit(FRAME.to_numpy(), TARGET)
+
+
+def _failure(job: Job) -> Failure:
+    assert job.state is State.FAILED
+    assert job.failure is not None
+    return job.failure
+
+
+def _csv(frame: pd.DataFrame) -> bytes:
+    return frame.to_csv(index=False).encode()
+
+
+def test_the_first_version_of_a_name_becomes_its_champion(house: House) -> None:
+    result = house.result(house.pushed(FITTED, FRAME))
+
+    assert (result["version"], result["promoted"], house.champion()) == (1, True, 1)
+
+
+def test_a_second_version_leaves_the_champion_where_it_is(house: House) -> None:
+    house.pushed(FITTED, FRAME)
+
+    result = house.result(house.pushed(FITTED, FRAME))
+
+    assert (result["version"], result["promoted"], house.champion()) == (2, False, 1)
+
+
+def test_names_do_not_share_versions_or_champions(house: House) -> None:
+    house.pushed(FITTED, FRAME)
+
+    result = house.result(house.pushed(FITTED, FRAME, model="other"))
+
+    assert (result["version"], result["promoted"], house.champion("other")) == (1, True, 1)
+
+
+def test_the_first_promotion_is_in_the_audit_trail_with_its_job(house: House) -> None:
+    job = house.pushed(FITTED, FRAME)
+
+    (move,) = house.aliases.history(MODEL)
+    assert (move.alias, move.version, move.previous, move.action, move.job_id) == (CHAMPION, 1, None, "import", job.id)
+
+
+def test_the_job_ends_with_the_version_that_it_made(house: House) -> None:
+    job = house.pushed(FITTED, FRAME)
+
+    assert job.model == ModelRef(MODEL, 1, sha256=house.manifest(1).sha256)
+    assert job.progress == Progress(3, 3, "stages", "publish")
+
+
+def test_the_manifest_says_what_was_pushed(house: House) -> None:
+    data = skops.io.dumps(FITTED)
+
+    job = house.pushed(data, FRAME, ("size",), HoldoutRule(0.3, ("width",)))
+
+    manifest = house.manifest(1)
+    assert (manifest.sha256, manifest.size_bytes) == (sha256_of(data), len(data))
+    assert (manifest.source, manifest.job_id, manifest.lineage) == ("push", job.id, None)
+    assert (manifest.target, manifest.classes) == (("size",), ["high", "low"])
+    assert manifest.holdout == HoldoutRule(0.3, ("width",))
+    assert manifest.environment["sklearn"] == sklearn.__version__
+
+
+def test_the_version_holds_the_bytes_that_were_pushed(house: House) -> None:
+    data = skops.io.dumps(FITTED)
+    house.pushed(data, FRAME)
+
+    assert house.models.file(MODEL, 1, "model.skops") == data
+
+
+@pytest.mark.parametrize(
+    ("model", "example"),
+    [
+        (FITTED, FRAME),
+        (b"no model", FRAME),
+        (FITTED, FRAME[["height"]]),
+        (TSNE(perplexity=2, max_iter=250).fit(FRAME), FRAME),
+    ],
+    ids=["succeeds", "no_model", "wrong_example", "no_method"],
+)
+def test_the_uploaded_parts_are_gone_afterwards_either_way(house: House, model: Any, example: Any) -> None:
+    house.pushed(model, example)
+
+    assert house.file_count() == 0
+
+
+@pytest.mark.parametrize(
+    ("model", "example", "code"),
+    [
+        (b"no model", FRAME, "model_refused"),
+        (FITTED, FRAME[["height"]], "invalid_input"),
+        (FITTED, FRAME[:0], "invalid_input"),
+        (ON_ARRAY, FRAME.to_numpy()[:, :1], "invalid_input"),
+        (TSNE(perplexity=2, max_iter=250).fit(FRAME), FRAME, "no_usable_method"),
+        (FITTED, b"", "invalid_input"),
+        (FITTED, b"width,height\n", "invalid_input"),
+        (FITTED, b"width,height\n\xff\xfe,1\n", "invalid_input"),
+        (FITTED, b'width,height\n"1,2\n', "invalid_input"),
+    ],
+    ids=[
+        "no_model",
+        "column_lacks",
+        "no_rows",
+        "width",
+        "no_method",
+        "empty_csv",
+        "header_only",
+        "not_utf8",
+        "open_quote",
+    ],
+)
+def test_an_import_that_fails_leaves_no_version_and_no_alias(house: House, model: Any, example: Any, code: str) -> None:
+    assert _failure(house.pushed(model, example)).code == code
+    assert house.models.models() == []
+    assert house.aliases.read(MODEL).generation == 0
+
+
+def test_an_import_that_fails_leaves_earlier_versions_alone(house: House) -> None:
+    house.pushed(FITTED, FRAME)
+
+    house.pushed(b"no model", FRAME)
+
+    assert (house.models.versions(MODEL), house.champion()) == ([1], 1)
+
+
+@pytest.mark.parametrize("stage", ["load", "try", "publish"])
+@pytest.mark.parametrize("error", [JobStoppedError("asked to stop"), UnavailableError("Redis does not answer")])
+def test_an_import_that_is_stopped_leaves_no_version_and_the_parts_for_the_next_run(
+    house: House, stage: str, error: Exception
+) -> None:
+    work = house.import_work(skops.io.dumps(FITTED), FRAME)
+    job = house.started(JobType.IMPORT, ModelRef(MODEL), work)
+
+    def report(progress: Progress) -> None:
+        if progress.stage == stage:
+            raise error
+
+    with pytest.raises(type(error)):
+        house.importing.run(job, work, report)
+
+    assert house.file_count() == 2
+    with pytest.raises(UnknownModelError):
+        house.models.versions(MODEL)
+    assert house.importing.run(house.lost(job), work, lambda progress: None).value["version"] == 1
+
+
+# A run that died and is run again
+
+
+class Dead(BaseException):
+    """The process ended here: nothing that follows happens, and nobody catches it."""
+
+
+class DyingModels(ModelFiles):
+    """A registry that ends the process right before or after it published."""
+
+    def __init__(self, root: Path, when: str) -> None:
+        super().__init__(root)
+        self._when = when
+
+    def publish(self, manifest: Manifest, files: dict[str, bytes]) -> Manifest:
+        if self._when == "before":
+            raise Dead
+        super().publish(manifest, files)
+        raise Dead
+
+
+class DyingAliases(MemoryAliases):
+    """Aliases that end the process right before or after one was moved."""
+
+    when = "before"
+
+    def move(self, model: str, move: AliasMove, run: Job | None = None) -> None:
+        if self.when == "after":
+            super().move(model, move, run)
+        raise Dead
+
+
+def _die_at(house: House, where: str) -> ImportRunner:
+    """Importing in a process that will end at that place, on the stores of the house."""
+    step, _, when = where.partition(" ")
+    models = DyingModels(house.model_folder, when) if step == "publish" else house.models
+    if step == "move":
+        house.aliases.__class__ = DyingAliases
+        house.aliases.when = when  # type: ignore[attr-defined]
+    return ImportRunner(models, house.aliases, house.files, house.clock)
+
+
+PLACES = ["load", "try", "publish", "publish before", "publish after", "move before", "move after", "end"]
+
+
+@pytest.mark.parametrize("where", PLACES)
+def test_an_import_that_died_anywhere_and_is_run_again_makes_one_version_and_one_move(house: House, where: str) -> None:
+    """At every step: the second run ends as an undisturbed one does."""
+    work = house.import_work(skops.io.dumps(FITTED), FRAME)
+    job = house.started(JobType.IMPORT, ModelRef(MODEL), work)
+
+    def report(progress: Progress) -> None:
+        if progress.stage == where:
+            raise Dead
+
+    def until_the_end() -> None:
+        _die_at(house, where).run(job, work, report)
+        raise Dead
+
+    with pytest.raises(Dead):
+        until_the_end()
+    house.aliases.__class__ = MemoryAliases
+    again = house.lost(job)
+    value = house.importing.run(again, work, lambda progress: None).value
+
+    assert (value["version"], value["promoted"], value["sha256"]) == (1, True, house.manifest(1).sha256)
+    assert (house.models.versions(MODEL), house.champion(), house.file_count()) == ([1], 1, 0)
+    assert [(move.version, move.job_id) for move in house.aliases.history(MODEL)] == [(1, job.id)]
+
+
+def test_an_import_run_twice_answers_the_same(house: House) -> None:
+    work = house.import_work(skops.io.dumps(FITTED), FRAME)
+    job = house.started(JobType.IMPORT, ModelRef(MODEL), work)
+
+    first = house.importing.run(job, work, lambda progress: None)
+    second = house.importing.run(house.lost(job), work, lambda progress: None)
+
+    assert first == second
+
+
+def test_a_person_who_moves_the_first_champion_between_two_runs_of_its_import_wins(house: House) -> None:
+    work = house.import_work(skops.io.dumps(FITTED), FRAME)
+    job = house.started(JobType.IMPORT, ModelRef(MODEL), work)
+    house.importing.run(job, work, lambda progress: None)
+    house.pushed(FITTED, FRAME)
+    house.point(CHAMPION, 2)
+
+    house.importing.run(house.lost(job), work, lambda progress: None)
+
+    assert (house.champion(), house.models.versions(MODEL)) == (2, [1, 2])
+
+
+def test_a_run_of_an_import_that_lost_its_job_promotes_nothing(house: House) -> None:
+    work = house.import_work(skops.io.dumps(FITTED), FRAME)
+    zombie = house.started(JobType.IMPORT, ModelRef(MODEL), work)
+    house.lost(zombie)
+
+    with pytest.raises(JobStoppedError):
+        house.importing.run(zombie, work, lambda progress: None)
+
+    assert (house.champion(), house.file_count()) == (None, 2)
+
+
+def test_a_model_file_changed_after_its_upload_is_refused(house: House) -> None:
+    work = house.import_work(skops.io.dumps(FITTED), FRAME)
+    house.files.path(work.model_file_id).write_bytes(skops.io.dumps(ON_ARRAY))
+
+    assert _failure(house.ran(JobType.IMPORT, ModelRef(MODEL), work)).code == "checksum_mismatch"
+
+
+def test_an_example_that_is_gone_fails_the_import(house: House) -> None:
+    work = house.import_work(skops.io.dumps(FITTED), FRAME)
+    house.files.delete(work.example_file_id)
+
+    assert _failure(house.ran(JobType.IMPORT, ModelRef(MODEL), work)).code == "unknown_file"
+
+
+def test_a_csv_example_may_be_wider_than_the_model_and_in_any_order(house: House) -> None:
+    wider = FRAME.assign(name="x", size=TARGET)[["size", "height", "name", "width"]]
+
+    house.pushed(FITTED, _csv(wider), ("size",))
+
+    assert [column.name for column in house.manifest(1).signature.columns] == ["width", "height"]
+    assert house.answers(FRAME, Method.PREDICT) == TARGET.tolist()
+
+
+def test_a_csv_example_that_lacks_a_column_is_refused_by_its_name(house: House) -> None:
+    failure = _failure(house.pushed(FITTED, _csv(FRAME[["width"]].assign(depth=1))))
+
+    assert failure.code == "invalid_input"
+    assert "lacks the column 'height'" in failure.detail
+    assert "width, depth" in failure.detail
+
+
+def test_a_model_fitted_on_an_array_takes_a_csv_example_without_its_target(house: House) -> None:
+    house.pushed(ON_ARRAY, _csv(FRAME.assign(size=TARGET)), ("size",))
+
+    assert house.answers(FRAME.to_numpy(), Method.PREDICT) == TARGET.tolist()
+
+
+def test_a_csv_example_with_a_cell_too_many_in_every_row_is_not_read_one_column_off(house: House) -> None:
+    """pandas takes the first column for row labels then, and every value moves under its neighbor's name."""
+    lines = _csv(FRAME).decode().splitlines()
+    trailing = "\n".join([lines[0], *(line + "," for line in lines[1:])]).encode()
+
+    job = house.pushed(make_pipeline(SimpleImputer(), LogisticRegression()).fit(FRAME, TARGET), trailing)
+
+    if job.state is State.SUCCEEDED:
+        assert house.manifest(1).signature.example[0] == {"width": 1.5, "height": 4}
+    else:
+        assert _failure(job).code == "invalid_input"
+
+
+def test_numbers_of_a_csv_example_are_read_exactly(house: House) -> None:
+    numbers = np.random.default_rng(0).random(12) * 1e-7
+    frame = FRAME.assign(width=numbers)
+
+    house.pushed(LinearRegression().fit(frame, np.arange(12)), _csv(frame))
+
+    assert [row["width"] for row in house.manifest(1).signature.example] == numbers[:3].tolist()
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        b"not json",
+        b"[]",
+        b'{"layout":"cube","columns":[],"rows":[]}',
+        b'{"layout":"array","columns":[],"rows":[[1]]}',
+        b'{"layout":"frame","columns":[{"name":"width","dtype":"float64"}],"rows":[[1.5,2.5]]}',
+        b'{"layout":"frame","columns":[{"name":"width","dtype":"float64"}],"rows":[["wide"]]}',
+        b'{"layout":"frame","columns":[{"name":"width","dtype":"no such"}],"rows":[[1]]}',
+        b'{"layout":"array","columns":[{"name":"x0","dtype":"float64"}],"rows":[[1],[1,2]]}',
+    ],
+    ids=["not_json", "list", "layout", "no_columns", "too_wide", "wrong_cell", "dtype", "ragged"],
+)
+def test_a_table_of_example_rows_that_does_not_fit_itself_is_refused(house: House, table: bytes) -> None:
+    model_file = house.stored(skops.io.dumps(FITTED), "application/octet-stream")
+    example_file = house.stored(table, TABLE_MEDIA_TYPE)
+    work = house.import_work(skops.io.dumps(FITTED), FRAME)
+    job = house.ran(
+        JobType.IMPORT,
+        ModelRef(MODEL),
+        type(work)(model_file.id, example_file.id, ("size",)),
+    )
+
+    assert _failure(job).code in ("invalid_input", "model_refused")
+
+
+def test_parts_that_were_deleted_meanwhile_do_not_hide_why_the_import_failed(house: House) -> None:
+    work = house.import_work(b"no model", FRAME)
+    job = house.submitted(JobType.IMPORT, ModelRef(MODEL), work)
+    files: UploadedFiles = house.files
+
+    files.delete(work.example_file_id)
+    house.execution.answer(job.lane)
+
+    assert _failure(house.jobs.read(job.id)).code == "model_refused"

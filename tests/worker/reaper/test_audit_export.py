@@ -1,0 +1,277 @@
+"""The export of alias moves to files: nothing lost and nothing doubled, wherever it is killed and whoever else runs."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from queuecast.adapters.disk.audit import FILE, AuditFiles, Trail
+from queuecast.adapters.disk.models import ModelFiles
+from queuecast.adapters.memory.aliases import MemoryAliases
+from queuecast.adapters.redis.aliases import RedisAliases
+from queuecast.adapters.redis.connection import connect
+from queuecast.domain.errors import UnavailableError
+from queuecast.domain.model import AliasMove
+from queuecast.ports.aliases import AliasStore
+from tests.queuecast.adapters.waits import at_once
+from tests.queuecast.domain.records import a_manifest, a_move
+from worker.reaper.audit_export import AuditExport
+
+MOVES = [a_move(1, 1), a_move(2, 2, previous=1), a_move(3, 2, "challenger")]
+
+
+class Killed(BaseException):
+    """What no `except Exception` catches, as with SIGKILL."""
+
+
+@pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.redis)])
+def aliases(request: pytest.FixtureRequest) -> Iterator[Any]:
+    if request.param == "memory":
+        yield MemoryAliases()
+        return
+    with connect(request.getfixturevalue("redis_url")) as client:
+        yield RedisAliases(client)
+
+
+@pytest.fixture
+def trails(tmp_path: Path) -> AuditFiles:
+    return AuditFiles(tmp_path)
+
+
+@pytest.fixture
+def export(aliases: Any, trails: AuditFiles, tmp_path: Path) -> AuditExport:
+    return AuditExport(aliases, trails, ModelFiles(tmp_path))
+
+
+def moved(aliases: AliasStore, moves: list[AliasMove], model: str = "titanic") -> None:
+    for move in moves:
+        aliases.move(model, move)
+
+
+def test_moves_reach_the_file(aliases: Any, trails: AuditFiles, export: AuditExport) -> None:
+    moved(aliases, MOVES)
+    moved(aliases, MOVES[:1], "wine")
+
+    assert export.export() == 4
+
+    assert (trails.read("titanic"), trails.read("wine")) == (MOVES, MOVES[:1])
+    assert aliases.unexported() == []
+
+
+def test_a_second_export_has_nothing_to_do(aliases: Any, trails: AuditFiles, export: AuditExport) -> None:
+    moved(aliases, MOVES)
+    export.export()
+
+    assert (export.export(), export.export_all()) == (0, 0)
+    assert trails.read("titanic") == MOVES
+
+
+def test_only_what_is_new_is_appended(aliases: Any, trails: AuditFiles, export: AuditExport) -> None:
+    moved(aliases, MOVES[:2])
+    export.export()
+    moved(aliases, MOVES[2:])
+
+    assert export.export() == 1
+    assert trails.read("titanic") == MOVES
+
+
+def test_at_start_up_moves_from_before_there_was_a_list_are_filed(
+    aliases: Any, trails: AuditFiles, export: AuditExport, tmp_path: Path
+) -> None:
+    ModelFiles(tmp_path).publish(a_manifest(), {})
+    moved(aliases, MOVES)
+    assert aliases.mark_exported("titanic", 3)
+
+    assert (export.export(), export.export_all()) == (0, 3)
+    assert trails.read("titanic") == MOVES
+
+
+def test_a_model_that_never_moved_gets_no_file(export: AuditExport, trails: AuditFiles, tmp_path: Path) -> None:
+    ModelFiles(tmp_path).publish(a_manifest(), {})
+
+    assert export.export_all() == 0
+    assert trails.models() == []
+
+
+class Interrupted:
+    """Aliases or trails that are killed before, or after, the call of one name."""
+
+    def __init__(self, inner: Any, name: str, *, after: bool) -> None:
+        self._inner, self._name, self._after = inner, name, after
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._inner, name)
+        if name == "opened":
+            return self._opened
+        return self._killing(found) if name == self._name else found
+
+    def _killing(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        def killing(*args: Any) -> Any:
+            if self._after:
+                call(*args)
+            raise Killed
+
+        return killing
+
+    @contextmanager
+    def _opened(self, model: str) -> Iterator[Any]:
+        with self._inner.opened(model) as trail:
+            if self._name == "opened":
+                raise Killed
+            yield Interrupted(trail, self._name, after=self._after)
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("step", ["unexported", "opened", "history", "append", "mark_exported"])
+def test_killed_at_any_step_the_next_export_does_what_is_left(
+    aliases: Any, trails: AuditFiles, export: AuditExport, tmp_path: Path, step: str, after: bool
+) -> None:
+    moved(aliases, MOVES[:1])
+    export.export()
+    moved(aliases, MOVES[1:])
+    killed = AuditExport(
+        Interrupted(aliases, step, after=after), Interrupted(trails, step, after=after), ModelFiles(tmp_path)
+    )
+    with pytest.raises(Killed):
+        killed.export()
+
+    assert trails.read("titanic") == MOVES or aliases.unexported() == ["titanic"]
+    export.export()
+    assert trails.read("titanic") == MOVES
+    assert aliases.unexported() == []
+
+
+def test_killed_in_the_middle_of_a_line_the_next_export_mends_it(
+    aliases: Any, trails: AuditFiles, export: AuditExport, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moved(aliases, MOVES)
+
+    def half(self: Trail, moves: list[AliasMove]) -> None:
+        whole(self, moves)
+        path = tmp_path / "titanic" / FILE
+        path.write_bytes(path.read_bytes()[:-40])
+        raise Killed
+
+    whole = Trail.append
+    with monkeypatch.context() as patch:
+        patch.setattr(Trail, "append", half)
+        with pytest.raises(Killed):
+            export.export()
+
+    assert trails.read("titanic") == MOVES[:2]
+    assert export.export() == 1
+    assert trails.read("titanic") == MOVES
+
+
+def test_a_move_while_the_file_is_written_stays_on_the_list(aliases: Any, trails: AuditFiles, tmp_path: Path) -> None:
+    class MovedMeanwhile(Interrupted):
+        def _killing(self, call: Callable[..., Any]) -> Callable[..., Any]:
+            def moving(*args: Any) -> Any:
+                call(*args)
+                moved(aliases, MOVES[2:])
+
+            return moving
+
+        @contextmanager
+        def _opened(self, model: str) -> Iterator[Any]:
+            with trails.opened(model) as trail:
+                yield MovedMeanwhile(trail, "append", after=True)
+
+    moved(aliases, MOVES[:2])
+    AuditExport(aliases, MovedMeanwhile(trails, "append", after=True), ModelFiles(tmp_path)).export()
+
+    assert trails.read("titanic") == MOVES[:2]
+    assert aliases.unexported() == ["titanic"]
+
+
+def test_two_exporters_at_once_and_movers_lose_and_double_nothing(
+    aliases: Any, trails: AuditFiles, tmp_path: Path
+) -> None:
+    def mover() -> None:
+        for generation in range(1, 61):
+            aliases.move("titanic", a_move(generation, generation))
+
+    def exporter() -> None:
+        mine = AuditExport(aliases, trails, ModelFiles(tmp_path))
+        while len(trails.read("titanic")) < 60:
+            mine.export()
+
+    answers = at_once([mover, exporter, exporter, exporter])
+
+    assert answers == [None] * 4
+    assert trails.read("titanic") == aliases.history("titanic")
+    assert len(trails.read("titanic")) == 60
+
+
+def test_when_redis_was_lost_the_file_stays_as_it_is_and_it_is_said_once(
+    aliases: Any, trails: AuditFiles, export: AuditExport, tmp_path: Path
+) -> None:
+    moved(aliases, MOVES)
+    export.export()
+    before = (tmp_path / "titanic" / FILE).read_bytes()
+    fresh = MemoryAliases()
+    fresh.move("titanic", a_move(1, 7))
+    lost = AuditExport(fresh, trails, ModelFiles(tmp_path))
+
+    with capture_logs() as logged:
+        assert (lost.export_all(), lost.export(), lost.export()) == (0, 0, 0)
+
+    assert (tmp_path / "titanic" / FILE).read_bytes() == before
+    assert [(line["event"], line["cure"]) for line in logged] == [
+        ("audit_trail_forked", "queuecast admin rebuild-aliases")
+    ]
+    assert "3 moves and Redis 1, of which the first 0 agree" in logged[0]["reason"]
+    assert fresh.unexported() == ["titanic"]
+
+
+def test_an_empty_redis_beside_a_trail_is_noticed_at_start_up(
+    aliases: Any, trails: AuditFiles, export: AuditExport, tmp_path: Path
+) -> None:
+    moved(aliases, MOVES)
+    export.export()
+
+    with capture_logs() as logged:
+        AuditExport(MemoryAliases(), trails, ModelFiles(tmp_path)).export_all()
+
+    assert [line["event"] for line in logged] == ["audit_trail_forked"]
+
+
+def test_one_models_damaged_file_does_not_keep_the_others_waiting(
+    aliases: Any, trails: AuditFiles, export: AuditExport, tmp_path: Path
+) -> None:
+    moved(aliases, MOVES, "a")
+    moved(aliases, MOVES, "b")
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / FILE).write_text("not a move\n")
+
+    with capture_logs() as logged:
+        assert export.export() == 3
+
+    assert trails.read("b") == MOVES
+    assert [line["event"] for line in logged if line["log_level"] == "error"] == ["audit_trail_damaged"]
+
+
+def test_a_folder_that_cannot_be_written_is_logged_and_tried_again(
+    aliases: Any, trails: AuditFiles, export: AuditExport, tmp_path: Path
+) -> None:
+    moved(aliases, MOVES)
+    (tmp_path / "titanic").write_text("a file where the folder should be")
+
+    with capture_logs() as logged:
+        assert export.export() == 0
+    (tmp_path / "titanic").unlink()
+
+    assert [line["event"] for line in logged] == ["audit_trail_not_written"]
+    assert export.export() == 3
+
+
+@pytest.mark.redis
+def test_without_redis_the_export_says_so() -> None:
+    with connect("redis://127.0.0.1:1/0") as client:
+        nowhere = AuditExport(RedisAliases(client), AuditFiles(Path("nowhere")), ModelFiles(Path("nowhere")))
+
+        with pytest.raises(UnavailableError):
+            nowhere.export()

@@ -1,0 +1,138 @@
+"""How a batch's file is cut: checked against what was accepted, and in chunks that take the model some 0.3 s each."""
+
+import hashlib
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from queuecast.domain.chunking import FileRange, Plan
+from queuecast.domain.errors import InvalidInputError
+from queuecast.domain.job import Job, Progress
+from queuecast.domain.model import Manifest
+from queuecast.domain.work import BatchWork
+from queuecast.ports.batches import BatchFiles, ChunkProgressStore
+from queuecast.ports.clock import Clock
+from queuecast.ports.files import FileStore
+from worker.engine.contracts import Report
+from worker.tables.reader import read_cut
+from worker.tables.splitting import require_columns, split_file
+
+CHUNK_S = 0.3  # long beside what a claim costs, short beside how long a prediction may have to wait for it
+MIN_ROWS = 256  # below that a call of a pipeline costs as much for fewer rows
+UNTIMED_ROWS = 4_096
+SAMPLE_ROWS = 8_192
+TIMINGS = 3
+MAX_CHUNK_BYTES = 8 * 2**20
+PIECE_BYTES = 4 * 2**20
+REPORT_EVERY_S = 1.0
+
+
+class BatchPlanner:
+    def __init__(
+        self, files: FileStore, boards: ChunkProgressStore, folders: BatchFiles, clock: Clock, max_chunk_rows: int
+    ) -> None:
+        self._files = files
+        self._boards = boards
+        self._folders = folders
+        self._clock = clock
+        self._max_chunk_rows = max_chunk_rows
+
+    def plan(self, job: Job, work: BatchWork, manifest: Manifest, estimator: Any, report: Report) -> Plan:
+        """Makes the batch's plan. Raises InvalidInputError for a file that cannot be cut or lacks a column."""
+        began = time.perf_counter()
+        queue_ms = round(((job.started_at or self._clock()) - job.created_at) * 1000, 3)
+        resumed = self._resumed(job, work)
+        if resumed is not None:
+            n_rows, found = resumed.n_rows, resumed.cuts
+        else:
+            look = _Look(report)
+            path = self._files.path(work.file_id)
+            _require_frozen(path, work.file_sha256, look)
+            require_columns(path, work.file_format, manifest.signature, work.id_column)
+            max_rows = self._rows_a_chunk(path, work, manifest, estimator)
+            found = _all_cuts(path, work, max_rows, look)
+            n_rows = sum(cut.n_rows for cut in found)
+        plan_ms = round((time.perf_counter() - began) * 1000, 3)
+        return self._folders.keep_plan(job.id, Plan(job.attempt, n_rows, found, self._clock(), plan_ms, queue_ms))
+
+    def _resumed(self, job: Job, work: BatchWork) -> Plan | None:
+        """The plan of the batch that this one goes on from, with its finished parts as this one's."""
+        before = None if work.resumes is None else self._folders.plan(work.resumes)
+        if before is None or work.resumes is None:
+            return None
+        for index, (rows, bad) in self._boards.marks(work.resumes, before.number).items():
+            if self._folders.adopt(job.id, job.attempt, work.resumes, before.number, index):
+                self._boards.mark(job.id, job.attempt, index, rows, bad)
+        return before
+
+    def _rows_a_chunk(self, path: Path, work: BatchWork, manifest: Manifest, estimator: Any) -> int:
+        """By the time that the model needs for the first rows. One that raises on them gets chunks of a fixed size."""
+        first = next(split_file(path, work.file_format, SAMPLE_ROWS, MAX_CHUNK_BYTES))
+        part = read_cut(path, work.file_format, manifest.signature, first, work.id_column)
+        rows_a_chunk = UNTIMED_ROWS
+        # An estimator raises what it likes; the chunks will find out on which rows.
+        with suppress(Exception):
+            rows_a_chunk = _rows_in_time(getattr(estimator, work.method.value), part.frame, len(part.row_numbers))
+        return min(rows_a_chunk, self._max_chunk_rows)
+
+
+def _rows_in_time(call: Callable[[Any], Any], frame: Any, rows: int) -> int:
+    """How many rows the call answers in `CHUNK_S`. It is tried with one row and then with more, for some models need
+    that long for a few; what a call costs with any rows counts for all of them."""
+    call(frame[:1])  # the first call of a process is slower
+    timed, took_s = 1, _shortest_s(call, frame[:1])
+    while timed < rows and (took_s < CHUNK_S / 2 or timed < MIN_ROWS):
+        fewer_s = took_s
+        timed = min(max(4 * timed, int(CHUNK_S * timed / took_s)), rows)
+        took_s = _shortest_s(call, frame[:timed])
+        if took_s > max(CHUNK_S / 2, 2 * fewer_s):  # the time goes with the rows
+            return max(int(CHUNK_S * timed / took_s), 1)
+    return max(int(CHUNK_S * timed / took_s), MIN_ROWS)
+
+
+def _shortest_s(call: Callable[[Any], Any], frame: Any) -> float:
+    """The shortest of some: what else the machine does makes a call longer, and never shorter."""
+    times = []
+    for _ in range(TIMINGS):
+        began = time.perf_counter()
+        call(frame)
+        times.append(time.perf_counter() - began)
+        if sum(times) > CHUNK_S:
+            break
+    return max(min(times), 1e-6)
+
+
+class _Look:
+    """Tells about once a second how far the file was read, and stops a run that was asked to stop."""
+
+    def __init__(self, report: Report) -> None:
+        self._report = report
+        self._at = float("-inf")
+
+    def __call__(self, rows: int = 0) -> None:
+        if time.monotonic() - self._at > REPORT_EVERY_S:
+            self._report(Progress(0, 0, "rows", "cut", rows))
+            self._at = time.monotonic()
+
+
+def _require_frozen(path: Path, sha256: str, look: Callable[[], None]) -> None:
+    """Raises InvalidInputError unless the bytes are those that the job was accepted for."""
+    found = hashlib.sha256()
+    with path.open("rb") as file:
+        while piece := file.read(PIECE_BYTES):
+            found.update(piece)
+            look()
+    if found.hexdigest() != sha256:
+        detail = f"the file has sha256 {found.hexdigest()} now, the job was accepted for {sha256}"
+        raise InvalidInputError(detail, code="file_changed")
+
+
+def _all_cuts(path: Path, work: BatchWork, max_rows: int, look: Callable[[int], None]) -> tuple[FileRange, ...]:
+    found, rows = [], 0
+    for cut in split_file(path, work.file_format, max_rows, MAX_CHUNK_BYTES):
+        found.append(cut)
+        rows += cut.n_rows
+        look(rows)
+    return tuple(found)

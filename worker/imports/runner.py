@@ -1,0 +1,108 @@
+"""A pushed model file -> a version, or a refusal that says why. The first version of a name becomes its champion."""
+
+from typing import Any
+
+from queuecast.domain.errors import JobStoppedError, QueuecastError, UnavailableError
+from queuecast.domain.job import Job, ModelRef, Progress
+from queuecast.domain.model import Manifest
+from queuecast.domain.work import ImportWork
+from queuecast.ports.aliases import AliasStore
+from queuecast.ports.clock import Clock
+from queuecast.ports.files import FileStore
+from queuecast.ports.models import ModelRegistry
+from worker.engine.contracts import Report, Result
+from worker.imports.example_rows import read_example
+from worker.models.loading import environment, load_estimator, require_sha256
+from worker.models.promotion import promote
+from worker.models.publishing import estimator_text, publish
+from worker.models.signatures import learn_signature
+
+STAGES = ("load", "try", "publish")
+
+
+class ImportRunner:
+    def __init__(self, models: ModelRegistry, aliases: AliasStore, files: FileStore, clock: Clock) -> None:
+        self._models = models
+        self._aliases = aliases
+        self._files = files
+        self._clock = clock
+
+    def run(self, job: Job, work: ImportWork, report: Report) -> Result:
+        """Raises ModelRefusedError or InvalidInputError.
+
+        The uploaded parts are gone when it succeeded or refused them. A run that was stopped leaves them to the next
+        one; those of a canceled job go when the reaper removes the files that nobody uses.
+        """
+        published = self._models.made_by(job.model.name, job.id)
+        try:
+            if published is None:
+                published = self._publish(job, work, report)
+            result = self._promote(job, published)
+        except (JobStoppedError, UnavailableError):
+            raise
+        except Exception:
+            self._delete_parts(work)
+            raise
+        self._delete_parts(work)
+        return result
+
+    def _publish(self, job: Job, work: ImportWork, report: Report) -> Manifest:
+        report(_stage("load"))
+        data = self._files.path(work.model_file_id).read_bytes()
+        sha256 = self._files.stat(work.model_file_id).sha256
+        require_sha256(data, sha256, "the uploaded model file")
+        estimator = load_estimator(data)
+        report(_stage("try"))
+        example = self._files.stat(work.example_file_id)
+        known = read_example(self._files.path(example.id), example.media_type, estimator, work.target)
+        signature, golden = learn_signature(estimator, known)
+        report(_stage("publish"))
+        manifest = Manifest(
+            model=job.model.name,
+            version=0,
+            sha256=sha256,
+            size_bytes=len(data),
+            created_at=self._clock(),
+            job_id=job.id,
+            source="push",
+            estimator=estimator_text(estimator),
+            environment=environment(),
+            signature=signature,
+            target=work.target,
+            holdout=work.holdout,
+            description=work.description,
+        )
+        return publish(self._models, manifest, data, estimator, golden)
+
+    def _promote(self, job: Job, published: Manifest) -> Result:
+        promoted = promote(
+            self._aliases,
+            published,
+            expected=None,
+            at=self._clock(),
+            action="import",
+            reason="first version",
+            run=job,
+        )
+        value: dict[str, Any] = {
+            "model": published.model,
+            "version": published.version,
+            "sha256": published.sha256,
+            "promoted": promoted,
+            "methods": list(published.signature.methods),
+        }
+        return Result(value, ModelRef(published.model, published.version, sha256=published.sha256))
+
+    def _delete_parts(self, work: ImportWork) -> None:
+        for file_id in (work.model_file_id, work.example_file_id):
+            self._delete(file_id)
+
+    def _delete(self, file_id: str) -> None:
+        try:
+            self._files.delete(file_id)
+        except QueuecastError:
+            return  # gone already, which is what is wanted
+
+
+def _stage(stage: str) -> Progress:
+    return Progress(STAGES.index(stage), len(STAGES), "stages", stage)

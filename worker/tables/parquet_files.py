@@ -1,0 +1,88 @@
+"""Opens Parquet files, and says which of their types can be read as which kind of column."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pyarrow.types as kinds
+
+from queuecast.domain.errors import InvalidInputError
+from queuecast.domain.signature import Column, ColumnType
+from worker.tables.id_values import can_be_id
+
+MAX_ROW_GROUP_BYTES = 2**30
+"""Uncompressed, all columns. A file of some kilobytes can say that it unfolds to terabytes."""
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[pq.ParquetFile]:
+    """Raises InvalidInputError for what is no Parquet file."""
+    try:
+        parquet = pq.ParquetFile(path)
+    except (pa.ArrowException, OSError) as error:
+        if isinstance(error, FileNotFoundError):
+            raise
+        raise broken(error) from None
+    with parquet:
+        try:
+            yield parquet
+        except pa.ArrowException as error:
+            raise broken(error) from None
+
+
+def row_groups(parquet: pq.ParquetFile) -> Iterator[tuple[int, int]]:
+    """Rows and bytes of each: as they are encoded, and for what unfolds a byte a number and eight a word at least.
+
+    Raises InvalidInputError for one that is too large to read.
+    """
+    metadata = parquet.metadata
+    row_bytes = sum(8 if is_readable(field.type, ColumnType.STRING) else 1 for field in parquet.schema_arrow)
+    for index in range(metadata.num_row_groups):
+        group = metadata.row_group(index)
+        if group.total_byte_size > MAX_ROW_GROUP_BYTES:
+            raise InvalidInputError(
+                f"row group {index} of the file has {group.total_byte_size} bytes, expected at most "
+                f"{MAX_ROW_GROUP_BYTES}; write it with smaller row groups"
+            )
+        yield group.num_rows, max(group.total_byte_size, group.num_rows * row_bytes)
+
+
+def require_types(path: Path, sources: dict[str, Column], id_column: str | None) -> None:
+    """sources: the file's column -> what it is read as. Raises InvalidInputError for a type that cannot be."""
+    with opened(path) as parquet:
+        schema = parquet.schema_arrow
+    for name, column in sources.items():
+        if not is_readable(schema.field(name).type, column.type):
+            raise unreadable(name, schema.field(name).type, column.type)
+    if id_column is not None:
+        kind = value_type(schema.field(id_column).type)
+        if not can_be_id(kind):
+            raise InvalidInputError(
+                f"column {id_column!r} of the file holds {kind}, which cannot be an id; write it as text or numbers"
+            )
+
+
+def broken(error: Exception) -> InvalidInputError:
+    return InvalidInputError(f"the file cannot be read as Parquet: {error}")
+
+
+def unreadable(name: str, kind: Any, wanted: ColumnType) -> InvalidInputError:
+    return InvalidInputError(f"column {name!r} of the file holds {kind}, expected {wanted}")
+
+
+def is_readable(kind: Any, wanted: ColumnType) -> bool:
+    kind = value_type(kind)
+    if kinds.is_null(kind):
+        return True
+    if wanted in (ColumnType.NUMBER, ColumnType.INTEGER):
+        return bool(kinds.is_integer(kind) or kinds.is_floating(kind) or kinds.is_decimal(kind))
+    if wanted is ColumnType.BOOLEAN:
+        return bool(kinds.is_boolean(kind))
+    return bool(kinds.is_string(kind) or kinds.is_large_string(kind) or kinds.is_string_view(kind))
+
+
+def value_type(kind: Any) -> Any:
+    return kind.value_type if kinds.is_dictionary(kind) else kind

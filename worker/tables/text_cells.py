@@ -1,0 +1,118 @@
+"""Cells of text -> values of a column's kind, a column at a time: pyarrow where it can, Python for the odd cells.
+
+A cell is read as Python reads it (`float`, `int`), and pyarrow's own reading is kept to what means the same. What
+counts as missing is pandas's list, as in the notebook before.
+"""
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from queuecast.domain.signature import EXACT_FLOAT, INT64_MAX, INT64_MIN, ColumnType
+from queuecast.domain.tables import MISSING_WORDS, number_in, truth_in, whole_number_in
+
+_MISSING = pa.array(MISSING_WORDS)
+_TRUTH_WORDS = pa.array(["true", "True", "TRUE", "1", "false", "False", "FALSE", "0"])
+_TRUTHS = pa.array([True, True, True, True, False, False, False, False])
+_NUMBER_RULE = r"^-?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
+
+
+def values_of(kind: ColumnType, text: Any) -> tuple[Any, Any]:
+    """text: a string array, null where empty. Returns the values (null where there is none) and a mask of cells that
+    hold something of another kind; None when there are none."""
+    if kind is ColumnType.STRING:
+        return without_missing_words(text), None
+    if kind is ColumnType.BOOLEAN:
+        return _truths(text)
+    fast = _fast_numbers if kind is ColumnType.NUMBER else _fast_integers
+    values = fast(text)
+    if values is not None:
+        return values, None
+    text = without_missing_words(text)
+    values = fast(text)
+    if values is not None:
+        return values, None
+    return _numbers(text) if kind is ColumnType.NUMBER else _integers(text)
+
+
+def without_missing_words(text: Any) -> Any:
+    is_word = pc.is_in(text, value_set=_MISSING)
+    return pc.if_else(is_word, None, text) if pc.any(is_word).as_py() else text
+
+
+def _fast_numbers(text: Any) -> Any:
+    try:
+        values = pc.cast(text, pa.float64())
+    except pa.ArrowInvalid:
+        return None
+    # pyarrow reads "inf" and any spelling of "nan", and 1e400 as infinite.
+    return values if pc.all(pc.is_finite(values)).as_py() is not False else None
+
+
+def _fast_integers(text: Any) -> Any:
+    if _has_hexadecimal(text):
+        return None
+    try:
+        return pc.cast(text, pa.int64())
+    except pa.ArrowInvalid:
+        return None
+
+
+def _has_hexadecimal(text: Any) -> bool:
+    """pyarrow reads 0x1F as 31; Python's `int`, and pandas, do not."""
+    characters = text.buffers()[2]
+    held = b"" if characters is None else characters.to_pybytes()  # searched as one: a regex over cells takes 5 times
+    return b"x" in held or b"X" in held
+
+
+def _numbers(text: Any) -> tuple[Any, Any]:
+    is_plain = pc.fill_null(pc.match_substring_regex(text, _NUMBER_RULE), fill_value=False)
+    plain = pc.cast(pc.if_else(is_plain, text, None), pa.float64())
+    values, is_set = _filled(plain)
+    is_set &= np.isfinite(values)
+    odd = np.flatnonzero(~is_set & _is_valid(text))
+    for at, cell in zip(odd.tolist(), text.take(pa.array(odd)).to_pylist(), strict=True):
+        number = number_in(cell)
+        if number is not None:
+            values[at], is_set[at] = number, True
+    return pa.array(values, mask=~is_set), ~is_set & _is_valid(text)
+
+
+def _integers(text: Any) -> tuple[Any, Any]:
+    """Whole numbers may be written with a point, as pandas writes a column of them that has holes."""
+    numbers, _ = _numbers(text)
+    floats, is_number = _filled(numbers)
+    is_set = is_number & (floats == np.floor(floats)) & (np.abs(floats) < EXACT_FLOAT)
+    values = np.where(is_set, floats, 0.0).astype("int64")
+    odd = np.flatnonzero(~is_set & _is_valid(text))
+    for at, cell in zip(odd.tolist(), text.take(pa.array(odd)).to_pylist(), strict=True):
+        whole = whole_number_in(cell)
+        if whole is not None and INT64_MIN <= whole <= INT64_MAX:
+            values[at], is_set[at] = whole, True
+    return pa.array(values, mask=~is_set), ~is_set & _is_valid(text)
+
+
+def _truths(text: Any) -> tuple[Any, Any]:
+    values = _TRUTHS.take(pc.index_in(text, value_set=_TRUTH_WORDS))
+    if values.null_count == text.null_count:
+        return values, None
+    text = without_missing_words(text)
+    found, is_set = _filled(values)
+    odd = np.flatnonzero(~is_set & _is_valid(text))
+    for at, cell in zip(odd.tolist(), text.take(pa.array(odd)).to_pylist(), strict=True):
+        truth = truth_in(cell)
+        if truth is not None:
+            found[at], is_set[at] = truth, True
+    return pa.array(found, mask=~is_set), ~is_set & _is_valid(text)
+
+
+def _filled(values: Any) -> tuple[Any, Any]:
+    """A writable numpy array with zeros for nulls, and where the others are."""
+    filled = pc.fill_null(values, False if pa.types.is_boolean(values.type) else 0)
+    return filled.to_numpy(zero_copy_only=False).copy(), _is_valid(values)
+
+
+def _is_valid(values: Any) -> Any:
+    return values.is_valid().to_numpy(zero_copy_only=False).copy()
