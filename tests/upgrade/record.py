@@ -414,7 +414,7 @@ def _with_backup(recorded: state.State, folder: Path) -> state.State:
     server.start()
     try:
         state.fill_redis(server.url, recorded)
-        command = "from queuecast.cli import main; main()"
+        command = "from queuecast.cli.main import main; main()"
         environ = {**os.environ, "QUEUECAST_REDIS_URL": server.url, "PYTHONPATH": str(REPOSITORY)}
         backup = folder / "backup"
         words = [sys.executable, "-c", command, "admin", "backup", str(backup)]

@@ -113,7 +113,7 @@ def _with_marked_parts(recorded: state.State) -> dict[str, bytes]:
 
 def queuecast(*words: str, stack: Stack, **environ: str) -> str:
     """Runs the command, which must succeed, and returns what it printed."""
-    code = "from queuecast.cli import main; main()"
+    code = "from queuecast.cli.main import main; main()"
     ended = subprocess.run(
         [sys.executable, "-c", code, *words],
         env={**stack.environ(), **environ},
