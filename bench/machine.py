@@ -1,4 +1,4 @@
-"""On what was measured: without it a number means nothing."""
+"""Describes the machine of a run; its numbers mean nothing without it."""
 
 import os
 import platform
