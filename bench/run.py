@@ -76,7 +76,7 @@ class Run:
         self.say(
             f"{label or shape:12} {stack.name:10} {measured.jobs_per_s:7.1f} jobs/s  p50 {p50_ms:7.1f} ms  "
             f"p99 {p99_ms:7.1f} ms  {measured.wrong} of {measured.jobs} wrong  CPU us a job: {kinds}"
-            f"{f'  (other processes: {measured.foreign_share:.0%} of the machine)' if measured.foreign_share > BUSY else ''}"
+            f"{f'  (other processes: {measured.foreign_share:.0%})' if measured.foreign_share > BUSY else ''}"
         )
         return measured
 
