@@ -142,7 +142,8 @@ def queuecast(*words: str, stack: Stack, **environ: str) -> str:
 def lost_in(found: Any, recorded: Any, at: str = "") -> list[str]:
     """The places in which something of `recorded` is missing or other in `found`, which may have more fields."""
     if isinstance(recorded, dict) and isinstance(found, dict):
-        return [place for name in recorded for place in lost_in(found.get(name), recorded[name], f"{at}/{name}")]
+        fields = [(found.get(name, "no field"), value, f"{at}/{name}") for name, value in recorded.items()]
+        return [place for each in fields for place in lost_in(*each)]
     if isinstance(recorded, list) and isinstance(found, list) and len(found) == len(recorded):
         pairs = zip(found, recorded, strict=True)
         return [place for number, pair in enumerate(pairs) for place in lost_in(*pair, f"{at}/{number}")]
