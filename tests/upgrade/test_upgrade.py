@@ -34,6 +34,10 @@ WAITED = ("high", "normal", "low", "pinned", "late", "training", "import", "bulk
 """Jobs that no worker had taken."""
 REPAIRED = ("held", "canceling", "delayed", "unrung", "bulk_running")
 """Jobs that need the reaper."""
+EMPTIED = ("lane", "lanes", "bells", "entered", "taken", "delayed", "expiring", "training", "batches", "audit", "dead")
+"""Families of keys that have nothing in them when every job has ended and every dead letter was replayed."""
+MOMENTARY = {"reaper", "wake", "lingering", "attended"}
+"""Families that are there at some moments only, so perhaps not in a recorded state."""
 KEPT = "kept-part"
 """Written over the ids in the parts of chunks that were done, to see whether a chunk is run again."""
 
@@ -46,6 +50,8 @@ class Upgraded:
     stack: Stack
     pages: dict[str, Any]
     """What today's gateway answered before a worker ran."""
+    second_training: int
+    """The status that it answered to a training of the model whose training was queued."""
     woken: dict[str, str] = field(default_factory=dict)
     """The states of the jobs that waited, at the end of the time without a reaper."""
 
@@ -86,7 +92,8 @@ def upgraded(
     try:
         state.fill_redis(stack.redis.url, recorded)
         stack.start_api()
-        result = Upgraded(recorded, stack, state.read_pages(stack.url, recorded.facts["pages"]))
+        pages = state.read_pages(stack.url, recorded.facts["pages"])
+        result = Upgraded(recorded, stack, pages, train_again(recorded, stack).status_code)
         queuecast("admin", "verify-audit", stack=stack)
         stack.start_worker("worker1", **SETTINGS)
         stack.start_worker("trainer", "train", **SETTINGS)
@@ -111,6 +118,11 @@ def _with_marked_parts(recorded: state.State) -> dict[str, bytes]:
     }
 
 
+def train_again(recorded: state.State, stack: Stack) -> httpx2.Response:
+    body = {"file_id": recorded.facts["files"]["training"], "target": samples.TARGET, "promote": "never"}
+    return httpx2.post(f"{stack.url}/v1/models/{samples.SPECIES}/trainings", json=body, timeout=30)
+
+
 def queuecast(*words: str, stack: Stack, **environ: str) -> str:
     """Runs the command, which must succeed, and returns what it printed."""
     code = "from queuecast.cli.main import main; main()"
@@ -130,7 +142,8 @@ def queuecast(*words: str, stack: Stack, **environ: str) -> str:
 def lost_in(found: Any, recorded: Any, at: str = "") -> list[str]:
     """The places in which something of `recorded` is missing or other in `found`, which may have more fields."""
     if isinstance(recorded, dict) and isinstance(found, dict):
-        return [place for name in recorded for place in lost_in(found.get(name), recorded[name], f"{at}/{name}")]
+        fields = [(found.get(name, "no field"), value, f"{at}/{name}") for name, value in recorded.items()]
+        return [place for each in fields for place in lost_in(*each)]
     if isinstance(recorded, list) and isinstance(found, list) and len(found) == len(recorded):
         pairs = zip(found, recorded, strict=True)
         return [place for number, pair in enumerate(pairs) for place in lost_in(*pair, f"{at}/{number}")]
@@ -176,6 +189,11 @@ def test_every_lane_holds_what_it_held(upgraded: Upgraded) -> None:
 @pytest.mark.parametrize("name", WAITED)
 def test_a_message_of_the_code_before_wakes_a_worker(upgraded: Upgraded, name: str) -> None:
     assert upgraded.woken[name] == upgraded.fact(name)["state"]
+
+
+def test_a_model_whose_training_is_queued_takes_no_second_one(upgraded: Upgraded) -> None:
+    assert upgraded.fact("training")
+    assert upgraded.second_training == 409
 
 
 @pytest.mark.parametrize("name", [*WAITED, *REPAIRED])
@@ -318,12 +336,8 @@ def test_an_ended_job_can_be_deleted(upgraded: Upgraded) -> None:
 
 def test_a_new_retraining_goes_on_from_the_recorded_versions(upgraded: Upgraded) -> None:
     assert upgraded.job("training")["state"] == "succeeded"
-    file_id = next(path for path in upgraded.recorded.facts["pages"] if path.startswith("/v1/files/")).rpartition("/")[
-        2
-    ]
 
-    body = {"file_id": file_id, "target": samples.TARGET, "promote": "never"}
-    answer = upgraded.post(f"/v1/models/{samples.SPECIES}/trainings", json=body)
+    answer = train_again(upgraded.recorded, upgraded.stack)
     with Client(upgraded.stack.url) as client:
         result = client.job(answer.json()["id"]).result(30)
 
@@ -337,13 +351,32 @@ def test_the_parts_of_batches_are_removed_when_they_are_joined(upgraded: Upgrade
     wait_for(lambda: not any((batches / name / "parts").exists() for name in names), "the end of the parts", 15)
 
 
-def test_nothing_is_left_in_a_lane_or_in_a_queue(upgraded: Upgraded) -> None:
+def test_no_job_and_no_message_is_left_waiting(upgraded: Upgraded) -> None:
     def is_empty() -> bool:
-        with redis.Redis.from_url(upgraded.stack.redis.url) as client:
-            messages = [name for queue in ("predict", "train") for name in client.keys(f"{queue}*")]
-        return upgraded.get("/v1/queues").json()["data"] == [] and messages == []
+        names = keys_of(upgraded.stack)
+        messages = [name for name in names if name.startswith(("predict", "train"))]
+        return messages == [] and families_of(names).isdisjoint(EMPTIED)
 
-    wait_for(is_empty, "empty lanes and queues", 15)
+    wait_for(is_empty, "empty lanes, indexes and queues", 15)
+
+
+def test_redis_has_the_same_families_of_keys_on_both_sides(upgraded: Upgraded) -> None:
+    before = families_of({command[1].decode() for command in upgraded.recorded.commands})
+
+    after = families_of(keys_of(upgraded.stack))
+
+    assert after - MOMENTARY - before == set()
+    assert before - MOMENTARY - after <= {*EMPTIED, "workers"}
+
+
+def keys_of(stack: Stack) -> set[str]:
+    with redis.Redis.from_url(stack.redis.url, decode_responses=True) as client:
+        return set(client.keys("*"))
+
+
+def families_of(keys: set[str]) -> set[str]:
+    """`job` for `qc:job:{id}`."""
+    return {key.split(":")[1] for key in keys if key.startswith("qc:")}
 
 
 def test_no_process_logged_an_exception(upgraded: Upgraded) -> None:
