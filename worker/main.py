@@ -117,11 +117,11 @@ def recover(failure: Failure | None) -> None:
         RedisJobs(redis),
         lanes,
         CeleryDoorbell(URL),
-        lambda lane: workers.waiting(lists_of(queue_of(lane))),
+        lambda lane: workers.queue_lengths(lists_of(queue_of(lane))),
         clock,
         RecoveryLimits(settings.lease_s, settings.retention_s),
     )
-    for held in lanes.reserved():
+    for held in lanes.reservations():
         if is_of(INSTANCE, held.worker) and (failure is None or not is_alive(held.worker)):
             recovery.recover(held, failure)
 

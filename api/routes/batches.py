@@ -68,7 +68,7 @@ def batches_blueprint(
         body = json_body(BatchRequest, max_body_bytes)
         require_shallow(body.metadata, "/metadata")
         repeat = repeat_of(request.get_data())
-        submitted = submission.repeated(repeat) or _submitted(model, body, repeat)
+        submitted = submission.find_replay(repeat) or _submitted(model, body, repeat)
         return accepted(submitted.job, is_replay=submitted.is_replay)
 
     def _submitted(model: str, body: BatchRequest, repeat: IdempotencyKey | None) -> Submitted:

@@ -215,7 +215,7 @@ def models_blueprint(
             _require_skops(files.path(kept[0].id))
             repeat = repeat_of(*(stored.sha256 for stored in kept), msgspec.json.encode(metadata))
             work = _import_work(kept[0].id, kept[1].id, metadata)
-            submitted = submission.repeated(repeat) or submission.import_model(
+            submitted = submission.find_replay(repeat) or submission.import_model(
                 model, work, SubmitOptions(repeat=repeat)
             )
         if submitted.is_replay:

@@ -49,7 +49,7 @@ def predictions_blueprint(
         job_id = submission.new_job_id()
         wait_s = preferred_wait_s(asked.environ.get("HTTP_PREFER", ""))
         with waiting.place_for(job_id, wait_s) as watch:  # before there is a job: so its end cannot be missed
-            submitted = submission.repeated(repeat) or _submitted(model, body, job_id, repeat)
+            submitted = submission.find_replay(repeat) or _submitted(model, body, job_id, repeat)
             if wait_s is None or watch is None:
                 return accepted(submitted.job, is_replay=submitted.is_replay)
             return waited_response(waiting, watch, submitted, wait_s)

@@ -53,7 +53,7 @@ def queues_blueprint(
                 None if each.oldest_at is None else round(max(now - each.oldest_at, 0.0), 3),
                 max_lane_jobs,
             )
-            for each in lanes.depths()
+            for each in lanes.stats()
         ]
         used, most = jobs.memory()
         longest = max((each.waiting + each.reserved for each in found), default=0)

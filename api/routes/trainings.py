@@ -44,7 +44,7 @@ def trainings_blueprint(
         require_shallow(body.metadata, "/metadata")
         require_shallow(body.params, "/params")
         repeat = repeat_of(request.get_data())
-        submitted = submission.repeated(repeat) or _submitted(model, body, repeat)
+        submitted = submission.find_replay(repeat) or _submitted(model, body, repeat)
         return accepted(submitted.job, is_replay=submitted.is_replay)
 
     def _submitted(model: str, body: TrainingRequest, repeat: IdempotencyKey | None) -> Submitted:

@@ -78,7 +78,7 @@ class QueuePositions:
             return None
         if job.not_before is not None:
             return QueuePosition(None, None)
-        return self._seen(self._lanes.standing(job.lane, job.id), job.lane)
+        return self._seen(self._lanes.position(job.lane, job.id), job.lane)
 
     def _seen(self, standing: LanePosition, lane: str) -> QueuePosition:
         now = self._clock()

@@ -106,12 +106,12 @@ class Submission:
             raise UnknownAliasError(f"model {model} has no alias {alias[:80]!r}; it has {known}{hint}")
         return aliases[alias]
 
-    def repeated(self, repeat: IdempotencyKey | None) -> Submitted | None:
+    def find_replay(self, repeat: IdempotencyKey | None) -> Submitted | None:
         """The job that this very request led to before, whatever the model has become since.
 
         Raises KeyReusedError when the key came with another request, GoneJobError when that job's record is gone.
         """
-        job_id = None if repeat is None else self._jobs.repeated(repeat)
+        job_id = None if repeat is None else self._jobs.find_replay(repeat)
         return None if job_id is None else Submitted(self._jobs.read(job_id), is_replay=True)
 
     def new_job_id(self) -> str:

@@ -109,7 +109,7 @@ def test_a_run_whose_redis_was_lost_stays_up_and_its_aliases_are_rebuilt_beside_
     folder = tmp_path / "data" / "models"
     for number in range(2):
         ModelFiles(folder).publish(a_manifest("titanic", job_id=f"job_{number}"), {})
-    with AuditFiles(folder).opened("titanic") as trail:
+    with AuditFiles(folder).locked("titanic") as trail:
         trail.append([a_move(1, 1), a_move(2, 2, previous=1)])
 
     with Run(repository, tmp_path, environ) as run:

@@ -98,11 +98,11 @@ class House:
         """The job when its worker died and another has claimed it."""
         failure = Failure("worker_lost", "the process died")
         self.rewritten(job, lambda running: running.lost(failure, self.clock(), 0.0, RETENTION_S))
-        self.lanes.release_due(math.inf)
+        self.lanes.enqueue_due(math.inf)
         return self._claimed(job, "worker-9")
 
     def _claimed(self, job: Job, worker: str) -> Job:
-        self.lanes.reserve(job.lane, worker, 1, answers_bell=True)
+        self.lanes.reserve(job.lane, worker, 1, clears_notification=True)
         return self.rewritten(job, lambda queued: queued.claimed(worker, self.clock()))
 
     def ran(self, kind: JobType, model: ModelRef, work: Work, rows: bytes = b"") -> Job:

@@ -77,13 +77,13 @@ class LaneConsumer:
         calls: list[ModelCall] = []
         is_empty = False
         try:
-            is_empty = self._answer(lane, calls, answers_bell=not is_second)
+            is_empty = self._answer(lane, calls, clears_notification=not is_second)
         finally:
             if not is_empty and self._leave(lane):
                 self._bells.ring(lane)
         return calls
 
-    def _answer(self, lane: str, calls: list[ModelCall], *, answers_bell: bool) -> bool:
+    def _answer(self, lane: str, calls: list[ModelCall], *, clears_notification: bool) -> bool:
         """Whether it found the lane empty at last. calls: what was answered is added."""
         # After a chunk the next message may be for somebody who waits for one row.
         came_at = time.monotonic()
@@ -91,7 +91,7 @@ class LaneConsumer:
         while True:
             limit, attends = self._limits.get(lane, 1), lane in self._quick_lanes
             reserved, must_ring = self._lanes.reserve(
-                lane, self._worker, limit, answers_bell=answers_bell, attends=attends
+                lane, self._worker, limit, clears_notification=clears_notification, stays=attends
             )
             if must_ring:
                 self._bells.ring(lane)
@@ -100,7 +100,7 @@ class LaneConsumer:
                     return True
                 ends_at = self._end_of_stay(lane, came_at, ends_at)
                 left_s = ends_at - time.monotonic()
-                if left_s > 0 and self._lanes.linger(lane, self._worker, min(left_s, LINGER_S)):
+                if left_s > 0 and self._lanes.wait_for_job(lane, self._worker, min(left_s, LINGER_S)):
                     continue
                 return False
             began = time.monotonic()
@@ -110,7 +110,7 @@ class LaneConsumer:
             self._limits[lane] = next_limit(lane, limit, sum(call.rows for call in found), took_s)
             is_quick = took_s < QUICK_CLAIM_S and kind_of(lane) is not JobType.CHUNK  # chunks are for all workers
             (self._quick_lanes.add if is_quick else self._quick_lanes.discard)(lane)
-            answers_bell = False
+            clears_notification = False
             if not found or self._leases.is_shutting_down():
                 return False
             if is_quick:
@@ -123,14 +123,14 @@ class LaneConsumer:
         now = time.monotonic()
         if now < ends_at or now - came_at >= STAY_S:
             return ends_at
-        others = (depth for depth in self._lanes.depths() if depth.lane != lane and shares_workers(depth.lane, lane))
+        others = (depth for depth in self._lanes.stats() if depth.lane != lane and shares_workers(depth.lane, lane))
         if any(depth.waiting for depth in others):
             return ends_at
         return now + SLICE_S
 
     def _leave(self, lane: str) -> bool:
         try:
-            return self._lanes.leave(lane, self._worker)
+            return self._lanes.detach(lane, self._worker)
         except UnavailableError as error:  # the reaper rings for a lane that waits, whoever is said to attend it
             log.warning("lane_not_left", lane=lane, reason=error.detail)
             return False
@@ -158,7 +158,9 @@ class LaneConsumer:
         """Those that share a call, as they were a moment ago, and those that are run one by one."""
         if kind_of(reserved[0].lane) not in self._shared_runners or self._leases.is_shutting_down():
             return [], reserved
-        shared = [(each, ClaimedJob(*each.found)) for each in reserved if each.found and each.found[0].is_batchable]
+        shared = [
+            (each, ClaimedJob(*each.snapshot)) for each in reserved if each.snapshot and each.snapshot[0].is_batchable
+        ]
         taken = {each.entry for each, _ in shared}
         return shared, [each for each in reserved if each.entry not in taken]
 

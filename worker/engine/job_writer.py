@@ -67,7 +67,7 @@ class JobWriter:
 
     def hand_back(self, reservation: Reservation) -> None:
         """What was reserved and not started, to others."""
-        if self._lanes.give_back(reservation):
+        if self._lanes.requeue(reservation):
             self._bells.ring(reservation.lane)
 
 

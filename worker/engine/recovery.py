@@ -49,14 +49,14 @@ class JobRecovery:
 
     def sweep(self) -> None:
         """One round of the reaper. Raises UnavailableError when the store is away."""
-        for silent in self._lanes.reserved(self._rules.lease_s):
+        for silent in self._lanes.reservations(self._rules.lease_s):
             detail = f"worker {silent.worker} was not heard of for {self._rules.lease_s:g} s"
             self._repair(silent.job_id, self.recover, silent, Failure("worker_lost", detail))
         for job_id in self._jobs.overdue(self._clock()):
             self._repair(job_id, self._expire, job_id)
-        for lane in self._lanes.release_due(self._clock()):
+        for lane in self._lanes.enqueue_due(self._clock()):
             self._bells.ring(lane)
-        self._ring_again([depth for depth in self._lanes.depths() if depth.waiting])
+        self._ring_again([depth for depth in self._lanes.stats() if depth.waiting])
 
     def _ring_again(self, waiting: list[LaneStats]) -> None:
         """For lanes whose bell is lost. Of those whose bell others keep passing, for one after the other, the oldest
@@ -67,7 +67,7 @@ class JobRecovery:
             is_lost = is_bell_lost(age_s, overdue + sum(others))
             if is_lost or (is_bell_late(age_s) and not overdue):
                 log.info("bell_rung_again", lane=depth.lane, waiting=depth.waiting, is_lost=is_lost)
-                self._lanes.note_bell(depth.lane)
+                self._lanes.record_ring(depth.lane)
                 self._bells.ring(depth.lane, is_urgent=not is_lost)
 
     def _repair(self, job_id: str, repair: Callable[..., None], *args: Any) -> None:
@@ -95,7 +95,7 @@ class JobRecovery:
 
         moved = self._written(held.job_id, decide, held.entry)
         if moved is None:  # it was reserved and not started, or its entry is left from another time
-            if self._lanes.give_back(held):
+            if self._lanes.requeue(held):
                 self._bells.ring(held.lane)
             return
         log.warning("job_recovered", job_id=moved.id, state=moved.state, attempt=moved.attempt, worker=held.worker)

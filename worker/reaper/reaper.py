@@ -55,7 +55,7 @@ class Reaper:
             self._jobs,
             self._lanes,
             CeleryDoorbell(settings.redis_url_with_password),
-            lambda lane: workers.waiting(lists_of(queue_of(lane))),
+            lambda lane: workers.queue_lengths(lists_of(queue_of(lane))),
             self._clock,
             RecoveryLimits(settings.lease_s, settings.retention_s),
         )
@@ -83,8 +83,8 @@ class Reaper:
         self._audit.export()
         if time.monotonic() - self._tidied_at > TIDY_EVERY_S:
             self._tidied_at = time.monotonic()
-            self._jobs.tidy(self._clock())
-            self._lanes.tidy()
+            self._jobs.drop_past_retention(self._clock())
+            self._lanes.forget_workers()
             self._audit.export_all()
             self._models.sweep()
             self._files.sweep(self._clock() - self._file_retention_s)

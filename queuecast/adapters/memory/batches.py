@@ -24,22 +24,22 @@ class MemoryChunkProgress:
     def close(self, batch_id: str, plan: int, delete_at: float) -> None:
         self._live.pop(batch_id, None)
 
-    def mark(self, batch_id: str, plan: int, index: int, rows: int, bad: int) -> ChunkTotals:
+    def record_done(self, batch_id: str, plan: int, index: int, rows: int, bad: int) -> ChunkTotals:
         with self._jobs.lock:
             self._boards.setdefault((batch_id, plan), {}).setdefault(index, (rows, bad))
-            return self.tally(batch_id, plan)
+            return self.totals(batch_id, plan)
 
-    def unmark(self, batch_id: str, plan: int, index: int) -> None:
+    def undo_done(self, batch_id: str, plan: int, index: int) -> None:
         self._boards.get((batch_id, plan), {}).pop(index, None)
 
-    def is_marked(self, batch_id: str, plan: int, index: int) -> bool:
+    def is_done(self, batch_id: str, plan: int, index: int) -> bool:
         return index in self._boards.get((batch_id, plan), {})
 
-    def marks(self, batch_id: str, plan: int) -> dict[int, tuple[int, int]]:
+    def done(self, batch_id: str, plan: int) -> dict[int, tuple[int, int]]:
         return dict(self._boards.get((batch_id, plan), {}))
 
-    def tally(self, batch_id: str, plan: int) -> ChunkTotals:
-        marks = self.marks(batch_id, plan).values()
+    def totals(self, batch_id: str, plan: int) -> ChunkTotals:
+        marks = self.done(batch_id, plan).values()
         return ChunkTotals(len(marks), sum(rows for rows, _ in marks), sum(bad for _, bad in marks))
 
     def add(self, chunks: list[tuple[Job, ChunkWork]]) -> bool:

@@ -71,7 +71,7 @@ class MemoryJobs:
         checks_alias: bool = False,
     ) -> Accepted:
         with self.lock:
-            earlier = None if repeat is None else self.repeated(repeat)
+            earlier = None if repeat is None else self.find_replay(repeat)
             if earlier is not None:
                 return Accepted(earlier, must_ring=False)
             if job.type is JobType.TRAINING:
@@ -102,7 +102,7 @@ class MemoryJobs:
             if record.type is JobType.TRAINING and record.model.name == model and not record.is_final:
                 raise ConflictError(f"model {model} is in training already, in job {record.id}")
 
-    def repeated(self, repeat: IdempotencyKey) -> str | None:
+    def find_replay(self, repeat: IdempotencyKey) -> str | None:
         fingerprint, job_id = self._repeats.get(repeat.key, (repeat.fingerprint, None))
         if fingerprint != repeat.fingerprint:
             raise KeyReusedError(f"this Idempotency-Key was used for another request, which led to job {job_id}")

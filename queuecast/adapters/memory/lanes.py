@@ -16,10 +16,10 @@ class MemoryLanes:
         self._jobs = jobs
 
     def reserve(
-        self, lane: str, worker: str, rows: int, *, answers_bell: bool, attends: bool = False
+        self, lane: str, worker: str, rows: int, *, clears_notification: bool, stays: bool = False
     ) -> tuple[list[Reservation], bool]:
         with self._jobs.lock:
-            if answers_bell:
+            if clears_notification:
                 self._jobs.bells.pop(lane, None)
             waiting = [entry for entry in self._jobs.lanes.get(lane, ()) if entry.worker is None]
             attendant, since = self._jobs.attended.get(lane, (worker, 0.0))
@@ -32,7 +32,7 @@ class MemoryLanes:
                 entry.worker, entry.renewed_at = worker, time.time()
             self._jobs.taken[lane] += len(found)
             self._jobs.attended.pop(lane, None)
-            if attends:
+            if stays:
                 self._jobs.attended[lane] = worker, time.time()
             must_ring = len(waiting) > len(found) and self._jobs.must_ring(lane)
             reserved = [
@@ -40,12 +40,12 @@ class MemoryLanes:
             ]
             return reserved, must_ring
 
-    def linger(self, lane: str, worker: str, timeout_s: float) -> bool:
+    def wait_for_job(self, lane: str, worker: str, timeout_s: float) -> bool:
         """Looks once: nobody comes while a test's only thread waits."""
         attendant, _ = self._jobs.attended.get(lane, ("", 0.0))
         return attendant == worker and any(entry.worker is None for entry in self._jobs.lanes.get(lane, ()))
 
-    def leave(self, lane: str, worker: str) -> bool:
+    def detach(self, lane: str, worker: str) -> bool:
         with self._jobs.lock:
             if self._jobs.attended.get(lane, (worker, 0.0))[0] != worker:
                 return False
@@ -53,7 +53,7 @@ class MemoryLanes:
             is_waiting = any(entry.worker is None for entry in self._jobs.lanes.get(lane, ()))
             return is_waiting and self._jobs.must_ring(lane)
 
-    def standing(self, lane: str, job_id: str) -> LanePosition:
+    def position(self, lane: str, job_id: str) -> LanePosition:
         with self._jobs.lock:
             waiting = [entry.job_id for entry in self._jobs.lanes.get(lane, ()) if entry.worker is None]
             position = waiting.index(job_id) + 1 if job_id in waiting else None
@@ -70,7 +70,7 @@ class MemoryLanes:
         entry.renewed_at = time.time()
         return self._jobs.record(reservation.job_id).state
 
-    def give_back(self, reservation: Reservation) -> bool:
+    def requeue(self, reservation: Reservation) -> bool:
         with self._jobs.lock:
             is_queued = self._held(reservation) and self._jobs.record(reservation.job_id).state is State.QUEUED
             if not is_queued:
@@ -78,7 +78,7 @@ class MemoryLanes:
             self._jobs.leave(reservation.job_id)
             return self._jobs.enter(reservation.job_id, reservation.lane)
 
-    def reserved(self, silent_s: float = 0.0) -> list[Reservation]:
+    def reservations(self, silent_s: float = 0.0) -> list[Reservation]:
         with self._jobs.lock:
             return [
                 Reservation(lane, entry.id, entry.job_id, entry.worker)
@@ -87,7 +87,7 @@ class MemoryLanes:
                 if entry.worker is not None and time.time() - entry.renewed_at >= silent_s
             ]
 
-    def release_due(self, now: float) -> list[str]:
+    def enqueue_due(self, now: float) -> list[str]:
         with self._jobs.lock:
             due = [
                 job_id for at, job_id in sorted((at, job_id) for job_id, at in self._jobs.delayed.items()) if at <= now
@@ -100,13 +100,13 @@ class MemoryLanes:
                     lanes.append(lane)
             return lanes
 
-    def note_bell(self, lane: str) -> None:
+    def record_ring(self, lane: str) -> None:
         with self._jobs.lock:
             self._jobs.attended.pop(lane, None)
             if lane in self._jobs.lanes:
                 self._jobs.bells[lane] = self._jobs.clock()
 
-    def depths(self) -> list[LaneStats]:
+    def stats(self) -> list[LaneStats]:
         with self._jobs.lock:
             return [self._depth(lane, entries) for lane, entries in sorted(self._jobs.lanes.items())]
 
@@ -119,7 +119,7 @@ class MemoryLanes:
             lane, len(waiting), len(entries) - len(waiting), oldest, self._jobs.bells.get(lane, attended_at)
         )
 
-    def tidy(self, silent_s: float = 3600.0) -> None:
+    def forget_workers(self, silent_s: float = 3600.0) -> None:
         return None
 
     def _held(self, reservation: Reservation) -> Entry | None:

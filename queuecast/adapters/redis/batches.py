@@ -82,20 +82,20 @@ class RedisChunkProgress:
         pipe.hdel(LIVE, batch_id)
         translated(pipe.execute)
 
-    def mark(self, batch_id: str, plan: int, index: int, rows: int, bad: int) -> ChunkTotals:
+    def record_done(self, batch_id: str, plan: int, index: int, rows: int, bad: int) -> ChunkTotals:
         return ChunkTotals(*translated(self._mark, keys=[_key(batch_id, plan)], args=[index, rows, bad, KEPT_S]))
 
-    def unmark(self, batch_id: str, plan: int, index: int) -> None:
+    def undo_done(self, batch_id: str, plan: int, index: int) -> None:
         translated(self._unmark, keys=[_key(batch_id, plan)], args=[index])
 
-    def is_marked(self, batch_id: str, plan: int, index: int) -> bool:
+    def is_done(self, batch_id: str, plan: int, index: int) -> bool:
         return bool(translated(self._redis.hexists, _key(batch_id, plan), index))
 
-    def marks(self, batch_id: str, plan: int) -> dict[int, tuple[int, int]]:
+    def done(self, batch_id: str, plan: int) -> dict[int, tuple[int, int]]:
         found = translated(self._redis.hgetall, _key(batch_id, plan))
         return {int(index): _mark_of(mark) for index, mark in found.items() if index not in _SUMS}
 
-    def tally(self, batch_id: str, plan: int) -> ChunkTotals:
+    def totals(self, batch_id: str, plan: int) -> ChunkTotals:
         pipe = self._redis.pipeline(transaction=True)
         pipe.hlen(_key(batch_id, plan))
         pipe.hmget(_key(batch_id, plan), list(_SUMS))

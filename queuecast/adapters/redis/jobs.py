@@ -123,7 +123,7 @@ class RedisJobs:
         _require_synced(synced)
         return answer
 
-    def repeated(self, repeat: IdempotencyKey) -> str | None:
+    def find_replay(self, repeat: IdempotencyKey) -> str | None:
         key = f"qc:idempotency:{repeat.key}"
         job_id, fingerprint = self._call(self._redis.hmget, key, ["job", "fingerprint"])
         if job_id is None:
@@ -181,7 +181,7 @@ class RedisJobs:
         if answer:
             raise IllegalMoveError(f"job {job_id} is {answer.decode()} and cannot be deleted; it must have ended")
 
-    def tidy(self, now: float) -> None:
+    def drop_past_retention(self, now: float) -> None:
         """Forgets the ids of records that are past their retention, and goes on where the last call stopped.
 
         A submit does so too, for the two oldest: behind one that lives long, a training that waits or a dead letter,

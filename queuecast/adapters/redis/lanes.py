@@ -245,9 +245,9 @@ class RedisLanes:
         self._standing = client.register_script(_STANDING)
 
     def reserve(
-        self, lane: str, worker: str, rows: int, *, answers_bell: bool, attends: bool = False
+        self, lane: str, worker: str, rows: int, *, clears_notification: bool, stays: bool = False
     ) -> tuple[list[Reservation], bool]:
-        args = [lane, worker, rows, int(answers_bell), BYTES_A_CLAIM, int(attends), ATTENDED_MS]
+        args = [lane, worker, rows, int(clears_notification), BYTES_A_CLAIM, int(stays), ATTENDED_MS]
         found, ring = translated(self._reserve, args=args)
         reserved = [
             Reservation(lane, entry.decode(), job_id.decode(), worker, decode_all(*order))
@@ -260,20 +260,20 @@ class RedisLanes:
         states = translated(self._renew, args=args)
         return [State(state.decode()) if state else None for state in states]
 
-    def linger(self, lane: str, worker: str, timeout_s: float) -> bool:
+    def wait_for_job(self, lane: str, worker: str, timeout_s: float) -> bool:
         answer = translated(self._linger, args=[lane, worker])
         if answer == 1:
             return translated(self._redis.blpop, [f"qc:wake:{lane}"], timeout=timeout_s) is not None
         return bool(answer == 0)
 
-    def leave(self, lane: str, worker: str) -> bool:
+    def detach(self, lane: str, worker: str) -> bool:
         return bool(translated(self._leave, args=[lane, worker]) == 1)
 
-    def give_back(self, reservation: Reservation) -> bool:
+    def requeue(self, reservation: Reservation) -> bool:
         answer = translated(self._give_back, args=[reservation.lane, reservation.entry, reservation.job_id])
         return bool(answer == 1)
 
-    def reserved(self, silent_s: float = 0.0) -> list[Reservation]:
+    def reservations(self, silent_s: float = 0.0) -> list[Reservation]:
         lanes = sorted(name.decode() for name in translated(self._redis.smembers, LANES))
         pending = self._pending(lanes, int(silent_s * 1000))
         held = [(lane, each) for lane, entries in zip(lanes, pending, strict=True) for each in entries]
@@ -287,13 +287,13 @@ class RedisLanes:
             if content
         ]
 
-    def release_due(self, now: float) -> list[str]:
+    def enqueue_due(self, now: float) -> list[str]:
         return [lane.decode() for lane in translated(self._release_due, args=[now])]
 
-    def note_bell(self, lane: str) -> None:
+    def record_ring(self, lane: str) -> None:
         translated(self._note_bell, args=[lane])
 
-    def depths(self) -> list[LaneStats]:
+    def stats(self) -> list[LaneStats]:
         return [
             LaneStats(
                 lane.decode(),
@@ -305,11 +305,11 @@ class RedisLanes:
             for lane, waiting, reserved, oldest, bell in translated(self._depths, args=[int(ATTENDANT_GONE_S * 1000)])
         ]
 
-    def standing(self, lane: str, job_id: str) -> LanePosition:
+    def position(self, lane: str, job_id: str) -> LanePosition:
         position, taken = translated(self._standing, args=[lane, job_id])
         return LanePosition(position or None, taken)
 
-    def tidy(self, silent_s: float = FORGOTTEN_AFTER_S) -> None:
+    def forget_workers(self, silent_s: float = FORGOTTEN_AFTER_S) -> None:
         translated(self._tidy, args=[silent_s * 1000])
 
     def _pending(self, lanes: list[str], idle_ms: int) -> list[list[Any]]:

@@ -29,7 +29,7 @@ class RedisWorkers:
     def forget(self, name: str) -> None:
         translated(self._redis.hdel, KEY, name)
 
-    def waiting(self, queues: Sequence[str]) -> list[int]:
+    def queue_lengths(self, queues: Sequence[str]) -> list[int]:
         pipe = self._redis.pipeline(transaction=False)
         for queue in queues:
             pipe.llen(queue)

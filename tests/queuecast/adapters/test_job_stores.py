@@ -76,7 +76,7 @@ def test_several_jobs_are_written_as_each_alone_would_be(jobs: JobStore, lanes: 
 
     assert (claims, ends) == ([False] * count, [False] * count)
     assert [jobs.read_with_result(job.id) for job in made] == [(job, RESULT) for job in last]
-    assert lanes.depths() == []
+    assert lanes.stats() == []
 
 
 def test_a_write_that_is_refused_takes_none_of_the_others_with_it(jobs: JobStore, lanes: Lanes) -> None:
@@ -367,7 +367,7 @@ def test_a_job_that_was_started_once_is_not_overdue(jobs: JobStore, lanes: Lanes
 def test_a_job_that_was_reserved_and_not_started_is_still_overdue(jobs: JobStore, lanes: Lanes) -> None:
     job = stored(jobs, a_job(expires_at=NOW + 1))
     (held,) = taken(lanes)
-    lanes.give_back(held)
+    lanes.requeue(held)
 
     assert jobs.overdue(NOW + 2) == [job.id]
 

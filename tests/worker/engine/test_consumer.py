@@ -62,7 +62,7 @@ def test_a_bell_that_was_rung_beside_another_leaves_that_one_for_what_waits(stag
     stage.bells.rung.clear()
 
     stage.execution.answer(LANE, is_second=True)
-    noted = stage.lanes.depths()[0].bell_at
+    noted = stage.lanes.stats()[0].bell_at
     rung_by_second = list(stage.bells.rung)
     stage.execution.answer(LANE)
 
@@ -134,7 +134,7 @@ def test_an_expired_job_says_when_it_ended_and_when_it_goes_and_has_left_its_lan
     stage.execution.answer(LANE)
 
     assert (stage.job().finished_at, stage.job().delete_at) == (NOW, NOW + RETENTION_S)
-    assert stage.lanes.depths() == []
+    assert stage.lanes.stats() == []
 
 
 def test_a_job_that_is_retried_does_not_expire_because_it_was_started_in_time(stage: Stage) -> None:
@@ -175,7 +175,7 @@ def held_during_runs(stage: Stage, jobs: int, took_s: Callable[[Job], float] = l
     held: list[int] = []
 
     def run(job: Job, work: Work, rows: bytes, report: Report) -> Result:
-        held.append(len(stage.lanes.reserved()))
+        held.append(len(stage.lanes.reservations()))
         stage.time.now += took_s(job)
         return DONE
 
@@ -220,7 +220,7 @@ def test_how_many_jobs_to_take_is_learned_for_each_lane(stage: Stage) -> None:
     for _ in range(3):
         stage.submitted(lane="prediction/other/1/predict")
     held: list[int] = []
-    stage.run = doing(lambda: held.append(len(stage.lanes.reserved())))
+    stage.run = doing(lambda: held.append(len(stage.lanes.reservations())))
 
     stage.execution.answer("prediction/other/1/predict")
 
@@ -350,7 +350,7 @@ def test_a_worker_told_to_stop_finishes_its_run_and_gives_back_what_it_has_not_s
 
     assert stage.job("job_101").state is State.SUCCEEDED
     assert sorted(stage.waiting()) == [f"job_{number}" for number in range(102, 107)]
-    assert (stage.lanes.reserved(), len(stage.runs)) == ([], 1)
+    assert (stage.lanes.reservations(), len(stage.runs)) == ([], 1)
     assert stage.bells.rung == [LANE]
 
 
@@ -363,7 +363,7 @@ def test_a_run_that_returns_succeeds_with_its_result(stage: Stage) -> None:
     stage.execution.answer(LANE)
 
     assert (stage.job().state, stage.result()) == (State.SUCCEEDED, {"predictions": [1]})
-    assert (stage.job().failure, stage.lanes.depths()) == (None, [])
+    assert (stage.job().failure, stage.lanes.stats()) == (None, [])
 
 
 def test_a_run_that_made_a_version_leaves_it_in_the_job(stage: Stage) -> None:
@@ -532,7 +532,7 @@ def test_a_job_that_waits_out_its_backoff_is_given_to_nobody(stage: Stage) -> No
     stage.execution.answer(LANE)
     stage.execution.answer(LANE)
 
-    assert (len(stage.runs), stage.lanes.depths()) == (1, [])
+    assert (len(stage.runs), stage.lanes.stats()) == (1, [])
 
 
 def run_until_it_ends(stage: Stage) -> list[float]:
@@ -646,7 +646,7 @@ def test_a_job_canceled_while_it_is_held_and_not_started_is_not_run(stage: Stage
     stage.execution.answer(LANE)
 
     assert [job.id for job in stage.runs] == ["job_101"]
-    assert (stage.job("job_102").state, stage.lanes.depths()) == (State.CANCELED, [])
+    assert (stage.job("job_102").state, stage.lanes.stats()) == (State.CANCELED, [])
 
 
 def test_a_job_canceled_between_look_and_claim_is_not_run(stage: Stage) -> None:
@@ -664,7 +664,7 @@ def test_a_job_canceled_while_it_runs_is_canceled_and_its_result_dropped(stage: 
 
     stage.execution.answer(LANE)
 
-    assert (stage.job().state, stage.result(), stage.lanes.depths()) == (State.CANCELED, None, [])
+    assert (stage.job().state, stage.result(), stage.lanes.stats()) == (State.CANCELED, None, [])
     assert events(stage.job()) == ["accepted", "claimed", "canceling", "finished"]
     assert stage.job().delete_at == NOW + RETENTION_S
 
@@ -743,7 +743,7 @@ def test_a_run_whose_job_another_worker_runs_now_writes_nothing(stage: Stage, en
 
     assert [(job.state, job.attempt, job.worker) for job in taken_over] == [(State.RUNNING, 2, "worker-2")]
     assert (stage.job(), stage.result()) == (taken_over[0], None)
-    assert [held.worker for held in stage.lanes.reserved()] == ["worker-2"]
+    assert [held.worker for held in stage.lanes.reservations()] == ["worker-2"]
 
 
 def test_a_run_whose_job_was_taken_by_the_reaper_writes_nothing(stage: Stage) -> None:
@@ -875,7 +875,7 @@ def test_a_record_that_cannot_be_read_holds_up_none_of_those_that_were_taken_wit
     stage.execution.answer(LANE)
 
     assert [job.id for job in stage.runs] == ["job_101", "job_103", "job_104"]
-    assert [each.job_id for each in stage.lanes.reserved()] == ["job_102"]
+    assert [each.job_id for each in stage.lanes.reservations()] == ["job_102"]
 
 
 # A store that goes away

@@ -14,14 +14,14 @@ LOST = Failure("worker_lost", "the process that ran the job died")
 
 
 def held(stage: Stage, job_id: str = "job_1") -> Reservation:
-    (found,) = [each for each in stage.lanes.reserved() if each.job_id == job_id]
+    (found,) = [each for each in stage.lanes.reservations() if each.job_id == job_id]
     return found
 
 
 def started(stage: Stage, **fields: object) -> Job:
     """A job that a worker runs, which is not heard of any more."""
     job = stage.submitted(**fields)
-    stage.lanes.reserve(LANE, "worker-1", 1, answers_bell=True)
+    stage.lanes.reserve(LANE, "worker-1", 1, clears_notification=True)
     stage.write(lambda present: present.claimed("worker-1", stage.now), job.id)
     stage.silence(job.id)
     return job
@@ -60,7 +60,7 @@ def test_a_lost_job_says_whose_silence_it_was(stage: Stage) -> None:
 
 def test_a_worker_that_is_heard_of_keeps_its_job(stage: Stage) -> None:
     stage.submitted()
-    reservations, _ = stage.lanes.reserve(LANE, "worker-1", 1, answers_bell=True)
+    reservations, _ = stage.lanes.reserve(LANE, "worker-1", 1, clears_notification=True)
     stage.write(lambda present: present.claimed("worker-1", stage.now))
     stage.silence()
     stage.lanes.renew(reservations)
@@ -86,7 +86,7 @@ def test_the_lane_of_a_delayed_job_is_rung_for_when_the_delay_is_over_and_not_be
 
 def test_a_job_that_was_held_and_not_started_costs_no_attempt_and_waits_again_at_once(stage: Stage) -> None:
     stage.submitted()
-    stage.lanes.reserve(LANE, "worker-1", 1, answers_bell=True)
+    stage.lanes.reserve(LANE, "worker-1", 1, clears_notification=True)
     stage.silence()
 
     stage.reaper().sweep()
@@ -99,7 +99,7 @@ def test_a_job_that_ends_its_workers_is_a_dead_letter_after_its_last_attempt(sta
     stage.submitted(max_attempts=3)
     reaper = stage.reaper()
     for _ in range(3):
-        stage.lanes.reserve(LANE, "worker-1", 1, answers_bell=True)
+        stage.lanes.reserve(LANE, "worker-1", 1, clears_notification=True)
         stage.write(lambda present: present.claimed("worker-1", stage.now))
         stage.silence()
         reaper.sweep()
@@ -111,13 +111,13 @@ def test_a_job_that_ends_its_workers_is_a_dead_letter_after_its_last_attempt(sta
     assert (job.state, job.attempt, job.lost_attempts, job.is_dead_letter) == (State.FAILED, 3, 3, True)
     assert job.delete_at == job.finished_at + 7 * RETENTION_S  # type: ignore[operator]
     assert [letter.id for letter in stage.jobs.dead_letters(None, 10).jobs] == ["job_1"]
-    assert stage.lanes.depths() == []
+    assert stage.lanes.stats() == []
 
 
 def test_the_neighbors_of_a_lost_job_are_given_back_without_a_delay(stage: Stage) -> None:
     started(stage)
     stage.submitted()
-    stage.lanes.reserve(LANE, "worker-1", 1, answers_bell=True)
+    stage.lanes.reserve(LANE, "worker-1", 1, clears_notification=True)
     stage.silence("job_2")
 
     stage.reaper().sweep()
@@ -132,7 +132,7 @@ def test_a_canceling_job_of_a_silent_worker_is_canceled(stage: Stage) -> None:
     stage.reaper().sweep()
 
     assert (stage.job().state, stage.job().failure, stage.job().is_dead_letter) == (State.CANCELED, None, False)
-    assert stage.lanes.depths() == []
+    assert stage.lanes.stats() == []
 
 
 @pytest.mark.parametrize("failure", [None, LOST, Failure("timeout", "too long")], ids=["stopped", "died", "timeout"])
@@ -217,7 +217,7 @@ def test_a_job_recovered_twice_is_recovered_once(stage: Stage, failure: Failure 
 
 def test_a_job_that_another_worker_runs_by_now_is_not_taken_from_it(stage: Stage) -> None:
     stage.submitted()
-    stage.lanes.reserve(LANE, "worker-1", 1, answers_bell=True)
+    stage.lanes.reserve(LANE, "worker-1", 1, clears_notification=True)
     reservation = held(stage)
     stage.write(lambda present: present.claimed("worker-1", stage.now))
     stage.take_over()
@@ -365,7 +365,7 @@ def test_while_nobody_works_messages_do_not_pile_up(stage: Stage) -> None:
 
 def test_a_lane_that_a_worker_attends_needs_no_bell(stage: Stage) -> None:
     stage.submitted()
-    stage.lanes.reserve(LANE, "worker-1", 1, answers_bell=True, attends=True)
+    stage.lanes.reserve(LANE, "worker-1", 1, clears_notification=True, stays=True)
     stage.submitted()
 
     stage.reaper().sweep()
@@ -384,7 +384,7 @@ def test_a_lane_that_was_never_rung_for_is_rung_for(stage: Stage) -> None:
 
 def test_a_lane_whose_jobs_are_all_held_needs_no_bell(stage: Stage) -> None:
     stage.submitted()
-    stage.lanes.reserve(LANE, "worker-1", 1, answers_bell=True)
+    stage.lanes.reserve(LANE, "worker-1", 1, clears_notification=True)
 
     stage.reaper().sweep()
 
@@ -420,7 +420,7 @@ def test_a_queue_that_is_away_keeps_the_reaper_from_nothing_else(stage: Stage) -
 def test_a_sweep_of_nothing_changes_nothing(stage: Stage) -> None:
     stage.reaper().sweep()
 
-    assert (stage.lanes.depths(), stage.bells.rung) == ([], [])
+    assert (stage.lanes.stats(), stage.bells.rung) == ([], [])
 
 
 def test_a_store_that_is_away_ends_the_sweep(stage: Stage) -> None:
@@ -445,7 +445,7 @@ def test_one_record_that_cannot_be_read_does_not_keep_the_others_from_being_repa
     stage.jobs.__class__ = OneBadRecord
     for expires_at in (None, None, NOW, NOW):
         stage.submitted(expires_at=expires_at)
-    stage.lanes.reserve(LANE, "worker-1", 2, answers_bell=True)
+    stage.lanes.reserve(LANE, "worker-1", 2, clears_notification=True)
     stage.write(lambda present: present.claimed("worker-1", stage.now), "job_2")
     stage.silence("job_1")
     stage.silence("job_2")

@@ -110,7 +110,7 @@ def test_every_job_of_a_call_has_its_own_claim_and_its_own_end(stage: Stage, sha
     assert [[moment.event.value for moment in job.timeline] for job in jobs] == [
         ["accepted", "claimed", "finished"]
     ] * 3
-    assert stage.lanes.depths() == []
+    assert stage.lanes.stats() == []
 
 
 # What happens to one of them
@@ -285,7 +285,7 @@ def die(stage: Stage, shared: Shared, poison: str) -> None:
             shared.execution.answer(LANE)
         except SystemExit:
             reaper = stage.reaper()
-            for held in stage.lanes.reserved():
+            for held in stage.lanes.reservations():
                 reaper.recover(held, Failure("worker_lost", "the process died"))
             stage.now += 60
             reaper.sweep()

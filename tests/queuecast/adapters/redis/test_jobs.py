@@ -51,7 +51,7 @@ CALLS: dict[str, Callable[[redis.Redis], Any]] = {
     "read_work": lambda client: RedisJobs(client).read_work("job_1"),
     "replace": lambda client: RedisJobs(client).replace(a_job(revision=2)),
     "create durably": lambda client: RedisJobs(client, durable=True).create(a_job(), WORK),
-    "repeated": lambda client: RedisJobs(client).repeated(IdempotencyKey("key-1", "print")),
+    "find_replay": lambda client: RedisJobs(client).find_replay(IdempotencyKey("key-1", "print")),
     "delete": lambda client: RedisJobs(client).delete("job_1"),
     "overdue": lambda client: RedisJobs(client).overdue(NOW),
     "page": lambda client: RedisJobs(client).page(JobFilter(), None, 10),
@@ -59,20 +59,20 @@ CALLS: dict[str, Callable[[redis.Redis], Any]] = {
     "count_dead_letters": lambda client: RedisJobs(client).count_dead_letters(NOW),
     "memory": lambda client: RedisJobs(client).memory(),
     "ping": lambda client: RedisJobs(client).ping(),
-    "lanes.reserve": lambda client: RedisLanes(client).reserve("training", "host", 1, answers_bell=True),
+    "lanes.reserve": lambda client: RedisLanes(client).reserve("training", "host", 1, clears_notification=True),
     "lanes.renew": lambda client: RedisLanes(client).renew([HELD]),
-    "lanes.give_back": lambda client: RedisLanes(client).give_back(HELD),
-    "lanes.reserved": lambda client: RedisLanes(client).reserved(),
-    "lanes.release_due": lambda client: RedisLanes(client).release_due(NOW),
-    "lanes.note_bell": lambda client: RedisLanes(client).note_bell("training"),
-    "lanes.depths": lambda client: RedisLanes(client).depths(),
-    "lanes.tidy": lambda client: RedisLanes(client).tidy(),
+    "lanes.requeue": lambda client: RedisLanes(client).requeue(HELD),
+    "lanes.reservations": lambda client: RedisLanes(client).reservations(),
+    "lanes.enqueue_due": lambda client: RedisLanes(client).enqueue_due(NOW),
+    "lanes.record_ring": lambda client: RedisLanes(client).record_ring("training"),
+    "lanes.stats": lambda client: RedisLanes(client).stats(),
+    "lanes.forget_workers": lambda client: RedisLanes(client).forget_workers(),
     "aliases.read": lambda client: RedisAliases(client).read("titanic"),
     "aliases.move": lambda client: RedisAliases(client).move("titanic", a_move(1, 1)),
     "aliases.history": lambda client: RedisAliases(client).history("titanic"),
     "workers.report": lambda client: RedisWorkers(client, lambda: NOW).report("host", ("predict",)),
     "workers.forget": lambda client: RedisWorkers(client, lambda: NOW).forget("host"),
-    "workers.waiting": lambda client: RedisWorkers(client, lambda: NOW).waiting(("predict",)),
+    "workers.queue_lengths": lambda client: RedisWorkers(client, lambda: NOW).queue_lengths(("predict",)),
     "workers.count_by_queue": lambda client: RedisWorkers(client, lambda: NOW).count_by_queue(),
 }
 
@@ -391,7 +391,7 @@ def test_a_full_server_still_says_which_job_a_request_led_to(own_server: RedisSe
         jobs.create(job, WORK, b"", repeat)
         client.config_set("maxmemory", 1)
 
-        assert (jobs.create(a_job(), WORK, b"", repeat).job_id, jobs.repeated(repeat)) == (job.id, job.id)
+        assert (jobs.create(a_job(), WORK, b"", repeat).job_id, jobs.find_replay(repeat)) == (job.id, job.id)
 
 
 def test_a_server_that_has_room_again_takes_jobs_again(own_server: RedisServer) -> None:
@@ -432,7 +432,7 @@ def test_a_durable_submit_writes_and_answers_as_any_other(client: redis.Redis, d
 
     assert [(answer.job_id, answer.must_ring) for answer in answers] == [(first.id, True), (second.id, False)]
     assert [durable.read(job.id) for job in (first, second)] == [first, second]
-    assert [each.job_id for each in RedisLanes(client).reserve(first.lane, "host", 5, answers_bell=True)[0]] == [
+    assert [each.job_id for each in RedisLanes(client).reserve(first.lane, "host", 5, clears_notification=True)[0]] == [
         first.id,
         second.id,
     ]
@@ -459,7 +459,7 @@ def test_a_durable_job_is_there_after_the_server_was_killed(own_server: RedisSer
         own_server.start()
 
         assert RedisJobs(client).read_work(job.id) == (WORK, b"[[1]]")
-        assert [depth.waiting for depth in RedisLanes(client).depths()] == [1]
+        assert [depth.waiting for depth in RedisLanes(client).stats()] == [1]
 
 
 def test_a_server_that_does_not_write_its_log_takes_no_durable_job(own_server: RedisServer) -> None:
@@ -482,9 +482,9 @@ def test_a_server_whose_disk_is_too_slow_is_told_and_the_job_is_there_for_who_as
             jobs.create(job, WORK, b"", repeat)
 
         with pytest.raises(UnavailableError, match="not on Redis's disk within 50 ms"):
-            jobs.repeated(repeat)
+            jobs.find_replay(repeat)
         client.config_set("appendfsync", "always")
-        assert until(lambda: repeated_or_none(jobs, repeat)) == job.id
+        assert until(lambda: replay_or_none(jobs, repeat)) == job.id
 
 
 def test_a_server_whose_disk_is_full_refuses_submits_and_keeps_what_it_took(tmp_path: Path) -> None:
@@ -521,9 +521,9 @@ def test_a_server_whose_disk_is_full_refuses_submits_and_keeps_what_it_took(tmp_
         unmount(folder)
 
 
-def repeated_or_none(jobs: RedisJobs, repeat: IdempotencyKey) -> str | None:
+def replay_or_none(jobs: RedisJobs, repeat: IdempotencyKey) -> str | None:
     try:
-        return jobs.repeated(repeat)
+        return jobs.find_replay(repeat)
     except UnavailableError:
         return None
 
@@ -549,7 +549,7 @@ def test_ids_of_records_that_are_gone_are_forgotten(client: redis.Redis, jobs: R
     client.delete(f"qc:job:{past.id}")
     client.zadd("qc:dead", {past.id: NOW - 1, kept.id: NOW + 1})
 
-    jobs.tidy(NOW)
+    jobs.drop_past_retention(NOW)
 
     assert client.zrange("qc:jobs", 0, -1) == [kept.id.encode()]
     assert client.zrange("qc:dead", 0, -1) == [kept.id.encode()]
@@ -566,7 +566,7 @@ def test_ids_behind_many_that_live_long_are_forgotten_too(
 
     counts = []
     for _ in range(6):
-        jobs.tidy(NOW)
+        jobs.drop_past_retention(NOW)
         counts.append(client.zcard("qc:jobs"))
 
     assert counts[0] == 27

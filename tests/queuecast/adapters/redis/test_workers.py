@@ -105,5 +105,5 @@ def test_what_waits_is_what_was_rung(redis_url: str, workers: RedisWorkers) -> N
         bells.ring(a_job(kind).lane)
 
     both = [*lists_of("predict"), *lists_of("train")]
-    assert workers.waiting(both) == [0, 0, 2, 0, 0, 0, 0, 1, 0, 0]
-    assert workers.waiting([]) == []
+    assert workers.queue_lengths(both) == [0, 0, 2, 0, 0, 0, 0, 1, 0, 0]
+    assert workers.queue_lengths([]) == []
