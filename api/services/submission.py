@@ -19,9 +19,10 @@ from queuecast.domain.errors import (
     StoreFullError,
     UnknownAliasError,
 )
-from queuecast.domain.job import Job, JobType, ModelRef, Priority, accepted_at
+from queuecast.domain.job import Job, JobType, ModelRef, Priority
 from queuecast.domain.lane import lane_of
 from queuecast.domain.model import Manifest, require_name
+from queuecast.domain.timeline import accepted_at
 from queuecast.domain.work import BatchWork, ImportWork, Method, PredictionWork, TrainingWork, Work, batch_of_rows
 from queuecast.ports.aliases import AliasStore
 from queuecast.ports.clock import Clock

@@ -139,7 +139,7 @@ class ChunkCoordinator:
             self.fail(batch_id, failure)
 
     def _gather(self, batch_id: str) -> None:
-        self._written(batch_id, lambda batch: batch.gathered(self._clock()))
+        self._written(batch_id, lambda batch: batch.ready_to_join(self._clock()))
 
     def repair(self) -> None:
         """One look at every live batch. Raises UnavailableError when the store is away."""

@@ -88,7 +88,7 @@ class JobRecovery:
             if present.state is State.CANCELING:
                 return present.stopped(now, self._rules.retention_s)
             if failure is None:
-                return present.given_back(now, self._rules.retention_s)
+                return present.handed_back(now, self._rules.retention_s)
             if failure.code == "timeout" and not present.is_batchable:  # or it may be a neighbor's doing
                 return present.failed(failure, now, self._rules.retention_s)
             return after_loss(present, failure, now, self._jitter(), self._rules.retention_s)

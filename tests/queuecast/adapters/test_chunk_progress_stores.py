@@ -186,7 +186,7 @@ def test_a_batch_that_is_fanned_out_leaves_its_lane_and_comes_back_when_it_is_ga
     progressed = fanned_out.progressed(PROGRESS)
     place.jobs.replace(progressed)
     assert place.lanes.depths() == []
-    assert place.jobs.replace(progressed.gathered(NOW))
+    assert place.jobs.replace(progressed.ready_to_join(NOW))
     assert [each.job_id for each in taken(place.lanes, lane="batch")] == [batch.id]
 
 

@@ -428,7 +428,7 @@ def test_what_was_taken_away_is_held_no_longer(jobs: JobStore, lanes: Lanes, how
         moves = {
             "succeeded": lambda: running.succeeded(NOW, RETENTION_S),
             "lost": lambda: running.lost(LOSS, NOW, 0.0, RETENTION_S),
-            "given back by its run": lambda: running.given_back(NOW, RETENTION_S),
+            "given back by its run": lambda: running.handed_back(NOW, RETENTION_S),
         }
         jobs.replace(moves[how](), entry=held.entry)
 
@@ -437,7 +437,7 @@ def test_what_was_taken_away_is_held_no_longer(jobs: JobStore, lanes: Lanes, how
 
 def test_what_another_worker_holds_now_is_held_no_longer_by_the_first(jobs: JobStore, lanes: Lanes) -> None:
     held, running = started(jobs, lanes)
-    jobs.replace(running.given_back(NOW, RETENTION_S), entry=held.entry)
+    jobs.replace(running.handed_back(NOW, RETENTION_S), entry=held.entry)
     (again,) = taken(lanes, worker="host:8")
     claimed(jobs, again)
 
@@ -564,7 +564,7 @@ def test_a_job_that_its_run_gives_back_waits_at_the_end_at_once(jobs: JobStore, 
     (held,) = taken(lanes)
     running = claimed(jobs, held)
 
-    jobs.replace(running.given_back(NOW, RETENTION_S), entry=held.entry)
+    jobs.replace(running.handed_back(NOW, RETENTION_S), entry=held.entry)
 
     assert ids(taken(lanes, 5)) == [second.id, first.id]
 
@@ -572,7 +572,7 @@ def test_a_job_that_its_run_gives_back_waits_at_the_end_at_once(jobs: JobStore, 
 def test_a_run_that_gives_its_job_back_must_ring_when_nobody_else_did(jobs: JobStore, lanes: Lanes) -> None:
     held, running = started(jobs, lanes)
 
-    assert jobs.replace(running.given_back(NOW, RETENTION_S), entry=held.entry)
+    assert jobs.replace(running.handed_back(NOW, RETENTION_S), entry=held.entry)
 
 
 @pytest.mark.parametrize("end", ["succeeded", "failed", "progress"])
@@ -598,7 +598,7 @@ def test_the_old_entry_can_write_nothing(jobs: JobStore, lanes: Lanes, how: str)
         if how == "lost and released":
             lanes.release_due(NOW + 5)
     else:
-        jobs.replace(running.given_back(NOW, RETENTION_S), entry=held.entry)
+        jobs.replace(running.handed_back(NOW, RETENTION_S), entry=held.entry)
     if how.endswith("by another"):
         (again,) = taken(lanes, worker="host:8")
         if how == "run by another":
@@ -614,7 +614,7 @@ def test_the_old_entry_can_write_nothing(jobs: JobStore, lanes: Lanes, how: str)
 
 def test_the_new_entry_can_write(jobs: JobStore, lanes: Lanes) -> None:
     held, running = started(jobs, lanes)
-    jobs.replace(running.given_back(NOW, RETENTION_S), entry=held.entry)
+    jobs.replace(running.handed_back(NOW, RETENTION_S), entry=held.entry)
     (again,) = taken(lanes, worker="host:8")
 
     last = claimed(jobs, again).succeeded(NOW, RETENTION_S)

@@ -6,8 +6,9 @@ import pytest
 
 from queuecast.domain.chunking import chunk_id
 from queuecast.domain.errors import IllegalMoveError
-from queuecast.domain.job import CHUNK_RETENTION_S, Event, Failure, Job, JobType, Progress, State
+from queuecast.domain.job import CHUNK_RETENTION_S, Failure, Job, JobType, Progress, State
 from queuecast.domain.lane import chunk_lane, kind_of, next_limit, urgency_of
+from queuecast.domain.timeline import Event
 from tests.queuecast.domain.records import NOW, RETENTION_S, a_job
 
 LATER = NOW + 60
@@ -58,22 +59,22 @@ def test_a_batch_that_is_fanned_out_is_canceled_at_once() -> None:
 
 
 def test_a_batch_whose_chunks_are_done_waits_for_a_worker_and_loses_no_attempt() -> None:
-    gathered = fanned_out().gathered(LATER)
+    joinable = fanned_out().ready_to_join(LATER)
 
-    assert (gathered.state, gathered.queued_at, gathered.is_fanned_out) == (State.QUEUED, LATER, False)
-    assert (gathered.lost_attempts, gathered.not_before) == (0, None)
-    assert gathered.claimed("host:8", LATER).attempt == 2
+    assert (joinable.state, joinable.queued_at, joinable.is_fanned_out) == (State.QUEUED, LATER, False)
+    assert (joinable.lost_attempts, joinable.not_before) == (0, None)
+    assert joinable.claimed("host:8", LATER).attempt == 2
 
 
 def test_a_batch_that_waits_to_be_joined_does_not_expire() -> None:
-    gathered = replace(fanned_out(), expires_at=NOW + 1).gathered(LATER)
+    joinable = replace(fanned_out(), expires_at=NOW + 1).ready_to_join(LATER)
 
-    assert not gathered.is_due_to_expire(LATER)
+    assert not joinable.is_due_to_expire(LATER)
 
 
-@pytest.mark.parametrize("move", ["gathered", "given_up"])
+@pytest.mark.parametrize("move", ["ready_to_join", "given_up"])
 @pytest.mark.parametrize("state", State)
-def test_only_a_batch_that_is_fanned_out_is_gathered_or_given_up(move: str, state: State) -> None:
+def test_only_a_batch_that_is_fanned_out_is_joined_or_given_up(move: str, state: State) -> None:
     queued = a_job(JobType.BATCH).accepted()
     job = {
         State.QUEUED: queued,
@@ -86,7 +87,7 @@ def test_only_a_batch_that_is_fanned_out_is_gathered_or_given_up(move: str, stat
     }[state]
 
     with pytest.raises(IllegalMoveError):
-        job.gathered(LATER) if move == "gathered" else job.given_up(FAILURE, LATER, RETENTION_S)
+        job.ready_to_join(LATER) if move == "ready_to_join" else job.given_up(FAILURE, LATER, RETENTION_S)
 
 
 def test_a_batch_of_which_a_chunk_was_lost_for_good_is_the_dead_letter() -> None:
