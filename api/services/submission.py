@@ -24,6 +24,7 @@ from queuecast.domain.lane import lane_of
 from queuecast.domain.model import Manifest, require_name
 from queuecast.domain.timeline import accepted_at
 from queuecast.domain.work import BatchWork, ImportWork, Method, PredictionWork, TrainingWork, Work, batch_of_rows
+from queuecast.job_updates import update_job
 from queuecast.ports.aliases import AliasStore
 from queuecast.ports.clock import Clock
 from queuecast.ports.doorbell import Doorbell
@@ -188,16 +189,12 @@ class Submission:
 
     def cancel(self, job_id: str) -> Job:
         """Raises UnknownJobError, or IllegalMoveError for a job that has ended otherwise. Safe to call again."""
-        while True:
-            job = self._jobs.read(job_id)
-            canceled = job.cancel_requested(self._clock(), self._rules.retention_s)
-            if canceled is job:
-                return job
-            try:
-                self._jobs.replace(canceled)
-            except StaleWriteError:
-                continue
-            return canceled
+
+        def decide(present: Job) -> Job | None:
+            canceled = present.cancel_requested(self._clock(), self._rules.retention_s)
+            return None if canceled is present else canceled
+
+        return update_job(self._jobs, self._bells, job_id, decide) or self._jobs.read(job_id)
 
     def _submit(
         self,
