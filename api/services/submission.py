@@ -20,7 +20,7 @@ from queuecast.domain.errors import (
     UnknownAliasError,
 )
 from queuecast.domain.job import Job, JobType, ModelRef, Priority
-from queuecast.domain.lane import lane_of
+from queuecast.domain.lane import Lane
 from queuecast.domain.model import Manifest, require_name
 from queuecast.domain.timeline import accepted_at
 from queuecast.domain.work import BatchWork, ImportWork, Method, PredictionWork, TrainingWork, Work, batch_of_rows
@@ -214,7 +214,7 @@ class Submission:
             model=ref,
             created_at=now,
             max_attempts=self._rules.max_attempts,
-            lane=lane_of(kind, ref, work, terms.priority),
+            lane=str(Lane.of_job(kind, ref, work, terms.priority)),
             priority=terms.priority,
             timeout_s=float(most_s if terms.timeout_s is None else terms.timeout_s),  # as it is read back
             expires_at=None if terms.expires_in_s is None else now + terms.expires_in_s,

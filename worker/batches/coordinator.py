@@ -12,7 +12,7 @@ from itertools import islice
 from queuecast.domain.chunking import WINDOW, ChunkTotals, FileRange, Plan, chunk_id
 from queuecast.domain.errors import UnavailableError, UnknownJobError
 from queuecast.domain.job import Failure, Job, JobType, Progress, State
-from queuecast.domain.lane import chunk_lane
+from queuecast.domain.lane import Lane
 from queuecast.domain.retry import RETENTION_OF_DEAD_LETTERS
 from queuecast.domain.work import BatchWork, ChunkWork
 from queuecast.job_updates import update_job
@@ -87,7 +87,7 @@ class ChunkCoordinator:
             return
         chunks = [(self._chunk(batch, job_id), ChunkWork(work, plan.number, cut)) for job_id, cut in missing.items()]
         if self._boards.add(chunks):
-            self._bells.ring(chunk_lane(batch_id, batch.priority))
+            self._bells.ring(str(Lane.of_chunks(batch_id, batch.priority)))
         log.info("chunks_made", job_id=batch_id, count=len(chunks))
 
     def _chunk(self, batch: Job, job_id: str) -> Job:
@@ -97,7 +97,7 @@ class ChunkCoordinator:
             model=batch.model,
             created_at=self._clock(),
             max_attempts=batch.max_attempts,
-            lane=chunk_lane(batch.id, batch.priority),
+            lane=str(Lane.of_chunks(batch.id, batch.priority)),
             priority=batch.priority,
             timeout_s=min(self._rules.chunk_timeout_s, batch.timeout_s),
             parent=batch.id,

@@ -11,7 +11,7 @@ from queuecast.adapters.job_codec import decode_all
 from queuecast.adapters.redis.connection import translated
 from queuecast.adapters.redis.lane_scripts import ALLOW_OOM, LANE_FUNCTIONS
 from queuecast.domain.job import State
-from queuecast.domain.lane import ATTENDANT_GONE_S, BYTES_A_CLAIM
+from queuecast.domain.lane import ATTENDANT_GONE_S, MAX_BYTES_PER_CLAIM
 from queuecast.ports.lanes import LanePosition, LaneStats, Reservation
 
 LANES = "qc:lanes"
@@ -247,7 +247,7 @@ class RedisLanes:
     def reserve(
         self, lane: str, worker: str, rows: int, *, answers_bell: bool, attends: bool = False
     ) -> tuple[list[Reservation], bool]:
-        args = [lane, worker, rows, int(answers_bell), BYTES_A_CLAIM, int(attends), ATTENDED_MS]
+        args = [lane, worker, rows, int(answers_bell), MAX_BYTES_PER_CLAIM, int(attends), ATTENDED_MS]
         found, ring = translated(self._reserve, args=args)
         reserved = [
             Reservation(lane, entry.decode(), job_id.decode(), worker, decode_all(*order))

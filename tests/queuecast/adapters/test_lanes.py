@@ -7,7 +7,7 @@ import pytest
 
 from queuecast.domain.errors import JobStoppedError
 from queuecast.domain.job import Job, JobType, State
-from queuecast.domain.lane import BYTES_A_CLAIM
+from queuecast.domain.lane import MAX_BYTES_PER_CLAIM
 from queuecast.domain.work import Method, PredictionWork
 from queuecast.ports.jobs import Accepted, JobStore
 from queuecast.ports.lanes import LanePosition, Lanes, LaneStats, Reservation
@@ -67,7 +67,7 @@ def test_a_claim_is_bounded_in_rows_and_takes_one_job_at_least(
 
 
 def test_a_claim_is_bounded_in_bytes_and_takes_one_job_at_least(jobs: JobStore, lanes: Lanes) -> None:
-    half, most = BYTES_A_CLAIM // 2, BYTES_A_CLAIM
+    half, most = MAX_BYTES_PER_CLAIM // 2, MAX_BYTES_PER_CLAIM
     made = [sized(jobs, 1, n_bytes) for n_bytes in (half, half, 1, most + 1, 1)]
 
     assert [ids(taken(lanes, 100)) for _ in range(4)] == [made[:2], made[2:3], made[3:4], made[4:]]
@@ -137,7 +137,9 @@ def test_while_a_worker_attends_the_lane_another_finds_nothing_there(jobs: JobSt
     assert ids(lanes.reserve(LANE, WORKER, 16, answers_bell=False, attends=True)[0]) == [job.id]
 
 
-@pytest.mark.parametrize(("n_jobs", "n_rows", "n_bytes"), [(8, 1, 1), (2, 4, 1), (1, 8, 1), (1, 1, BYTES_A_CLAIM // 2)])
+@pytest.mark.parametrize(
+    ("n_jobs", "n_rows", "n_bytes"), [(8, 1, 1), (2, 4, 1), (1, 8, 1), (1, 1, MAX_BYTES_PER_CLAIM // 2)]
+)
 def test_a_backlog_is_shared_with_whoever_attends_the_lane(
     jobs: JobStore, lanes: Lanes, n_jobs: int, n_rows: int, n_bytes: int
 ) -> None:

@@ -7,7 +7,7 @@ import pytest
 from queuecast.domain.chunking import chunk_id
 from queuecast.domain.errors import IllegalMoveError
 from queuecast.domain.job import CHUNK_RETENTION_S, Failure, Job, JobType, Progress, State
-from queuecast.domain.lane import chunk_lane, kind_of, next_limit, urgency_of
+from queuecast.domain.lane import Lane
 from queuecast.domain.timeline import Event
 from tests.queuecast.domain.records import NOW, RETENTION_S, a_job
 
@@ -26,7 +26,7 @@ def fanned_out() -> Job:
 
 def a_chunk(**given: object) -> Job:
     batch = running()
-    given = {"id": chunk_id(batch.id, 1, 0), "parent": batch.id, "lane": chunk_lane(batch.id)} | given
+    given = {"id": chunk_id(batch.id, 1, 0), "parent": batch.id, "lane": str(Lane.of_chunks(batch.id))} | given
     return a_job(JobType.CHUNK, **given).accepted()
 
 
@@ -130,12 +130,13 @@ def test_a_chunk_has_the_same_id_each_time_and_another_for_another_plan_or_place
 
 
 def test_the_chunks_of_a_batch_wait_in_a_lane_of_their_own_and_are_taken_one_at_a_time() -> None:
-    lane = chunk_lane("job_1")
+    lane = Lane.of_chunks("job_1")
 
-    assert (kind_of(lane), next_limit(lane, 1, 1, 0.0)) == (JobType.CHUNK, 1)
-    assert lane != chunk_lane("job_2")
+    assert Lane.parse(str(lane)).type is JobType.CHUNK
+    assert lane.next_limit(1, 1, 0.0) == 1
+    assert lane != Lane.of_chunks("job_2")
 
 
-@pytest.mark.parametrize("lane", ["batch", chunk_lane("job_1")])
-def test_whoever_waits_for_a_prediction_goes_before_batches(lane: str) -> None:
-    assert urgency_of(lane) > urgency_of("prediction/titanic/1/predict")
+@pytest.mark.parametrize("lane", [Lane(JobType.BATCH), Lane.of_chunks("job_1")])
+def test_a_single_prediction_goes_before_batches(lane: Lane) -> None:
+    assert lane.urgency > Lane.parse("prediction/titanic/1/predict").urgency
