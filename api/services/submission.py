@@ -19,10 +19,12 @@ from queuecast.domain.errors import (
     StoreFullError,
     UnknownAliasError,
 )
-from queuecast.domain.job import Job, JobType, ModelRef, Priority, accepted_at
-from queuecast.domain.lane import lane_of
+from queuecast.domain.job import Job, JobType, ModelRef, Priority
+from queuecast.domain.lane import Lane
 from queuecast.domain.model import Manifest, require_name
+from queuecast.domain.timeline import accepted_at
 from queuecast.domain.work import BatchWork, ImportWork, Method, PredictionWork, TrainingWork, Work, batch_of_rows
+from queuecast.job_updates import update_job
 from queuecast.ports.aliases import AliasStore
 from queuecast.ports.clock import Clock
 from queuecast.ports.doorbell import Doorbell
@@ -187,16 +189,12 @@ class Submission:
 
     def cancel(self, job_id: str) -> Job:
         """Raises UnknownJobError, or IllegalMoveError for a job that has ended otherwise. Safe to call again."""
-        while True:
-            job = self._jobs.read(job_id)
-            canceled = job.cancel_requested(self._clock(), self._rules.retention_s)
-            if canceled is job:
-                return job
-            try:
-                self._jobs.replace(canceled)
-            except StaleWriteError:
-                continue
-            return canceled
+
+        def decide(present: Job) -> Job | None:
+            canceled = present.cancel_requested(self._clock(), self._rules.retention_s)
+            return None if canceled is present else canceled
+
+        return update_job(self._jobs, self._bells, job_id, decide) or self._jobs.read(job_id)
 
     def _submit(
         self,
@@ -216,7 +214,7 @@ class Submission:
             model=ref,
             created_at=now,
             max_attempts=self._rules.max_attempts,
-            lane=lane_of(kind, ref, work, terms.priority),
+            lane=str(Lane.of_job(kind, ref, work, terms.priority)),
             priority=terms.priority,
             timeout_s=float(most_s if terms.timeout_s is None else terms.timeout_s),  # as it is read back
             expires_at=None if terms.expires_in_s is None else now + terms.expires_in_s,

@@ -5,7 +5,7 @@ from itertools import accumulate
 
 from queuecast.adapters.memory.jobs import Entry, MemoryJobs
 from queuecast.domain.job import State
-from queuecast.domain.lane import ATTENDANT_GONE_S, BYTES_A_CLAIM
+from queuecast.domain.lane import ATTENDANT_GONE_S, MAX_BYTES_PER_CLAIM
 from queuecast.ports.lanes import LanePosition, LaneStats, Reservation
 
 ATTENDED_S = 0.1
@@ -25,7 +25,7 @@ class MemoryLanes:
             attendant, since = self._jobs.attended.get(lane, (worker, 0.0))
             is_served = attendant != worker and time.time() - since < ATTENDED_S
             all_rows, all_bytes = sum(each.rows for each in waiting), sum(each.bytes for each in waiting)
-            if is_served and all_rows * 2 < rows and all_bytes * 2 < BYTES_A_CLAIM:
+            if is_served and all_rows * 2 < rows and all_bytes * 2 < MAX_BYTES_PER_CLAIM:
                 return [], False
             found = waiting[: _within(waiting, rows)]
             for entry in found:
@@ -132,4 +132,4 @@ class MemoryLanes:
 def _within(waiting: list[Entry], rows: int) -> int:
     """How many of the first have so many rows together, and so many bytes as a claim may; one at least."""
     sums = zip(accumulate(each.rows for each in waiting), accumulate(each.bytes for each in waiting), strict=True)
-    return max(1, sum(n_rows <= rows and n_bytes <= BYTES_A_CLAIM for n_rows, n_bytes in sums))
+    return max(1, sum(n_rows <= rows and n_bytes <= MAX_BYTES_PER_CLAIM for n_rows, n_bytes in sums))

@@ -207,7 +207,7 @@ class RedisJobs:
             if job is not None and job.is_fanned_out:
                 continue  # the reaper makes its chunks again
             if job is not None and job.state in (State.RUNNING, State.CANCELING):
-                self.replace(job.given_back(now, retention_s))
+                self.replace(job.handed_back(now, retention_s))
                 count += job.state is State.RUNNING
             elif job is not None:
                 count += self._call(self._requeue, args=[job_id])

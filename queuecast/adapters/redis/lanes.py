@@ -11,7 +11,7 @@ from queuecast.adapters.job_codec import decode_all
 from queuecast.adapters.redis.connection import translated
 from queuecast.adapters.redis.lane_scripts import ALLOW_OOM, LANE_FUNCTIONS
 from queuecast.domain.job import State
-from queuecast.domain.lane import ATTENDANT_GONE_S, BYTES_A_CLAIM
+from queuecast.domain.lane import ATTENDANT_GONE_S, MAX_BYTES_PER_CLAIM
 from queuecast.ports.lanes import LanePosition, LaneStats, Reservation
 
 LANES = "qc:lanes"
@@ -247,7 +247,7 @@ class RedisLanes:
     def reserve(
         self, lane: str, worker: str, rows: int, *, clears_notification: bool, stays: bool = False
     ) -> tuple[list[Reservation], bool]:
-        args = [lane, worker, rows, int(clears_notification), BYTES_A_CLAIM, int(stays), ATTENDED_MS]
+        args = [lane, worker, rows, int(clears_notification), MAX_BYTES_PER_CLAIM, int(stays), ATTENDED_MS]
         found, ring = translated(self._reserve, args=args)
         reserved = [
             Reservation(lane, entry.decode(), job_id.decode(), worker, decode_all(*order))
