@@ -8,8 +8,8 @@ from werkzeug.exceptions import HTTPException
 from api.documents import Documents
 from api.http.errors import error_response, http_error_response, problem_response
 from api.http.incoming_files import StreamingRequest, Uploads
-from api.http.lean_flask import LeanFlask
 from api.http.middleware import REQUEST_ID, RequestMiddleware
+from api.http.minimal_flask import MinimalFlask
 from api.routes.batches import BatchResults, batches_blueprint
 from api.routes.files import files_blueprint
 from api.routes.health import health_blueprint
@@ -78,7 +78,7 @@ class Dependencies:
 
 
 def create_app(parts: Dependencies) -> Flask:
-    app = LeanFlask("queuecast", static_folder=None)
+    app = MinimalFlask("queuecast", static_folder=None)
     app.request_class = StreamingRequest
     limiter = FairLimiter(CONCURRENT_REQUESTS)
     app.wsgi_app = RequestMiddleware(limiter, app.wsgi_app)  # type: ignore[method-assign]
