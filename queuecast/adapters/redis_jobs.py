@@ -9,7 +9,7 @@ The scripts are in `queuecast.adapters.job_scripts`; the rules are in `queuecast
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import redis
@@ -19,6 +19,7 @@ from redis.retry import Retry
 from queuecast.adapters.job_records import decode_job, decode_work, encode, gone_job, unknown_job
 from queuecast.adapters.job_scripts import CREATE, DELETE, READ_RESULTS, REPLACE, REQUEUE, TIDY
 from queuecast.adapters.redis_together import RedisTogether
+from queuecast.adapters.redis_versions import ConnectionCheck, UnsuitableServerError
 from queuecast.domain.errors import (
     AliasMovedError,
     ConflictError,
@@ -49,11 +50,19 @@ SILENCE_S = 4.0  # of the channel of changes, after which its other end is asked
 FSYNC_WAIT_MS = 4_000  # within the client's own socket timeout of 5 s
 
 
-def connect(url: str, max_connections: int = 64) -> redis.Redis:
+def connect(
+    url: str,
+    max_connections: int = 64,
+    *,
+    durable: bool = False,
+    on_unsuitable: Callable[[str], object] | None = None,
+) -> redis.Redis:
     """A client that fails fast instead of retrying by itself: a hidden retry would write twice.
 
     max_connections: a thread that finds all of them busy waits for one. redis-py would refuse it, and a gateway has
-    more threads than connections are of use.
+    more threads than connections are of use. durable: the server must have what `RedisJobs(durable=True)` needs.
+    on_unsuitable: see `ConnectionCheck`. Every call raises UnsuitableServerError, which is a RedisError, while the
+    server is one that queuecast cannot use.
     """
     pool = redis.BlockingConnectionPool.from_url(
         url,
@@ -63,6 +72,7 @@ def connect(url: str, max_connections: int = 64) -> redis.Redis:
         socket_timeout=5,
         socket_connect_timeout=3,
         socket_keepalive=True,
+        redis_connect_func=ConnectionCheck(durable=durable, report=on_unsuitable),
     )
     return redis.Redis.from_pool(pool)
 
@@ -318,6 +328,8 @@ def translated(command: Any, *args: Any, **kwargs: Any) -> Any:
         return command(*args, **kwargs)
     except redis.OutOfMemoryError as error:
         raise StoreFullError(f"Redis has no memory left: {error}") from error
+    except UnsuitableServerError as error:
+        raise UnavailableError(f"this Redis cannot be used: {error}") from error
     except redis.RedisError as error:
         raise UnavailableError(f"Redis does not answer: {error}") from error
 
