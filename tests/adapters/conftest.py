@@ -13,6 +13,7 @@ from queuecast.adapters.redis_lanes import RedisLanes
 from queuecast.ports import AliasStore, JobStore, Lanes
 from tests.adapters.disks import mount, unmount
 from tests.adapters.steps import MakeStore, Store
+from tests.redis_servers import redis_server_in
 
 
 @pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.redis)])
@@ -55,7 +56,7 @@ def aliases(store: Store) -> AliasStore:
 @pytest.fixture
 def own_server(tmp_path: Path) -> Iterator[RedisServer]:
     """A server that a test may kill, freeze and fill."""
-    server = RedisServer(tmp_path / "redis")
+    server = redis_server_in(tmp_path / "redis")
     server.start()
     yield server
     server.stop()
