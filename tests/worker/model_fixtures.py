@@ -19,7 +19,7 @@ from queuecast.adapters.memory.aliases import MemoryAliases
 from queuecast.adapters.memory.doorbell import MemoryDoorbell
 from queuecast.adapters.memory.jobs import MemoryJobs
 from queuecast.adapters.memory.lanes import MemoryLanes
-from queuecast.client.rows import TABLE_MEDIA_TYPE, example_table, json_rows
+from queuecast.client.json_rows import TABLE_MEDIA_TYPE, example_table, json_rows
 from queuecast.domain.holdout import HoldoutRule
 from queuecast.domain.job import Failure, Job, JobType, ModelRef
 from queuecast.domain.lane import Lane
