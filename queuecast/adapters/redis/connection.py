@@ -1,4 +1,4 @@
-"""The connection to Redis, and its errors as the errors of the ports."""
+"""The connection to Redis, and the translation of its errors to those of the ports."""
 
 from typing import Any
 
@@ -6,17 +6,14 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from queuecast.domain.errors import (
-    StoreFullError,
-    UnavailableError,
-)
+from queuecast.domain.errors import StoreFullError, UnavailableError
 
 
 def connect(url: str, max_connections: int = 64) -> redis.Redis:
     """A client that fails fast instead of retrying by itself: a hidden retry would write twice.
 
-    max_connections: a thread that finds all of them busy waits for one. redis-py would refuse it, and a gateway has
-    more threads than connections are of use.
+    max_connections: a thread that finds all of them busy waits for one. By default redis-py would refuse it, and a
+    gateway has more threads than it needs connections.
     """
     pool = redis.BlockingConnectionPool.from_url(
         url,
@@ -30,8 +27,8 @@ def connect(url: str, max_connections: int = 64) -> redis.Redis:
     return redis.Redis.from_pool(pool)
 
 
-def translated(command: Any, *args: Any, **kwargs: Any) -> Any:
-    """Calls into redis-py; what it raises becomes StoreFullError or UnavailableError."""
+def call(command: Any, *args: Any, **kwargs: Any) -> Any:
+    """Calls `command` of redis-py. Its errors become StoreFullError or UnavailableError."""
     try:
         return command(*args, **kwargs)
     except redis.OutOfMemoryError as error:
