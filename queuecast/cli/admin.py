@@ -20,7 +20,7 @@ from queuecast.adapters.disk.models import ModelFiles
 from queuecast.adapters.redis.aliases import RedisAliases
 from queuecast.adapters.redis.backup import Dump
 from queuecast.adapters.redis.connection import connect
-from queuecast.adapters.redis.jobs import RedisJobs
+from queuecast.adapters.redis.job_maintenance import RedisJobMaintenance
 from queuecast.adapters.redis.restore import redis_time, require_empty, restore
 from queuecast.adapters.redis.server_check import UnsuitableServerError
 from queuecast.alias_rebuild import agreement, counted, rebuild
@@ -73,7 +73,7 @@ def backup(file: Path) -> None:
     client = _redis(read_settings())
     dump = Dump(client)
     trailer = write_backup(file, redis_time(client), _noted(dump, "written"), dump.counts)
-    for name in dump.unknown:
+    for name in dump.unsupported:
         click.echo(f"left out, because its type cannot be carried: {name}", err=True)
     counts = trailer.counts
     click.echo(
@@ -99,11 +99,11 @@ def restore_command(file: Path, *, force: bool) -> None:
     if not force:
         require_empty(client)
     done = restore(client, _noted(backup_records(file), "read"))
-    waiting = RedisJobs(client).requeue_all(redis_time(client))
+    waiting = RedisJobMaintenance(client).requeue_all(redis_time(client))
     made = datetime.fromtimestamp(header.at, UTC)
     click.echo(
         f"{file} of {made:%Y-%m-%d %H:%M:%S} UTC: {counted(done.added, 'record')} restored, {done.jobs} of them jobs; "
-        f"{done.kept} were there already, {done.expired} are past their time; to be run: {counted(waiting, 'job')}"
+        f"{done.present} were there already, {done.expired} are past their time; to be run: {counted(waiting, 'job')}"
     )
 
 

@@ -293,7 +293,7 @@ class LaneConsumer:
 
             must_stop = self._leases.reason_to_stop(reservation) is not None
             if must_stop or self._writes.one(reservation, decide) is None:
-                raise JobStoppedError(f"job {job.id} was asked to stop, or is run by somebody else now")
+                raise JobStoppedError(f"job {job.id} was asked to stop, or another worker runs it now")
 
         return report
 

@@ -22,6 +22,7 @@ from queuecast.adapters.redis.aliases import RedisAliases
 from queuecast.adapters.redis.batches import RedisChunkProgress
 from queuecast.adapters.redis.clock import RedisClock
 from queuecast.adapters.redis.connection import connect
+from queuecast.adapters.redis.job_maintenance import RedisJobMaintenance
 from queuecast.adapters.redis.jobs import RedisJobs
 from queuecast.adapters.redis.lanes import RedisLanes
 from queuecast.adapters.redis.leader import RedisLeader
@@ -47,6 +48,7 @@ class Reaper:
         redis = connect(settings.redis_url_with_password)
         workers, self._clock = RedisWorkers(redis, time.time), RedisClock(redis)
         self._jobs, self._lanes = RedisJobs(redis), RedisLanes(redis)
+        self._maintenance = RedisJobMaintenance(redis)
         self._leader = RedisLeader(redis, "reaper", TERM_S)
         self._models = ModelFiles(settings.data_dir / "models")
         self._files = UploadedFiles(settings.data_dir / "files", new_id, self._clock)
@@ -83,7 +85,7 @@ class Reaper:
         self._audit.export()
         if time.monotonic() - self._tidied_at > TIDY_EVERY_S:
             self._tidied_at = time.monotonic()
-            self._jobs.drop_past_retention(self._clock())
+            self._maintenance.drop_past_retention(self._clock())
             self._lanes.forget_workers()
             self._audit.export_all()
             self._models.sweep()

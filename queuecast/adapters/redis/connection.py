@@ -1,4 +1,4 @@
-"""The connection to Redis, and its errors as the errors of the ports."""
+"""The connection to Redis, and the translation of its errors to those of the ports."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,10 +8,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from queuecast.adapters.redis.server_check import ConnectionCheck, UnsuitableServerError
-from queuecast.domain.errors import (
-    StoreFullError,
-    UnavailableError,
-)
+from queuecast.domain.errors import StoreFullError, UnavailableError
 
 
 def connect(
@@ -23,10 +20,10 @@ def connect(
 ) -> redis.Redis:
     """A client that fails fast instead of retrying by itself: a hidden retry would write twice.
 
-    max_connections: a thread that finds all of them busy waits for one. redis-py would refuse it, and a gateway has
-    more threads than connections are of use. durable: the server must have the commands of `RedisJobs(durable=True)`.
-    on_unsuitable: see `ConnectionCheck`. While the server is one that queuecast cannot use, every call raises
-    UnsuitableServerError, which is a RedisError.
+    max_connections: a thread that finds all of them busy waits for one. By default redis-py would refuse it, and a
+    gateway has more threads than it needs connections. durable: the server must have the commands that
+    `RedisJobs(durable=True)` uses. on_unsuitable: see `ConnectionCheck`. While the server is one that queuecast cannot
+    use, every call raises UnsuitableServerError, which is a RedisError.
     """
     pool = redis.BlockingConnectionPool.from_url(
         url,
@@ -41,8 +38,8 @@ def connect(
     return redis.Redis.from_pool(pool)
 
 
-def translated(command: Any, *args: Any, **kwargs: Any) -> Any:
-    """Calls into redis-py; what it raises becomes StoreFullError or UnavailableError."""
+def call(command: Any, *args: Any, **kwargs: Any) -> Any:
+    """Calls `command` of redis-py. Its errors become StoreFullError or UnavailableError."""
     try:
         return command(*args, **kwargs)
     except redis.OutOfMemoryError as error:

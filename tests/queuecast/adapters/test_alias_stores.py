@@ -159,7 +159,7 @@ def a_training(jobs: JobStore, lanes: Lanes) -> Job:
 
 
 def refused(aliases: AliasStore, run: Job) -> None:
-    with pytest.raises(JobStoppedError, match=f"job {run.id} was asked to stop, or is run by somebody else now"):
+    with pytest.raises(JobStoppedError, match=f"job {run.id} was asked to stop, or another worker runs it now"):
         aliases.move("titanic", a_move(1, 1), run)
     assert (aliases.read("titanic"), aliases.history("titanic")) == (Aliases(0, {}), [])
 

@@ -9,8 +9,9 @@ import redis
 from queuecast.adapters.memory.batches import MemoryChunkProgress
 from queuecast.adapters.memory.jobs import MemoryJobs
 from queuecast.adapters.memory.lanes import MemoryLanes
-from queuecast.adapters.redis.batches import CHUNKS_A_CALL, RedisChunkProgress
+from queuecast.adapters.redis.batches import RedisChunkProgress
 from queuecast.adapters.redis.connection import connect
+from queuecast.adapters.redis.job_maintenance import RedisJobMaintenance
 from queuecast.adapters.redis.jobs import RedisJobs
 from queuecast.adapters.redis.lanes import RedisLanes
 from queuecast.domain.chunking import ChunkTotals, FileRange, chunk_id
@@ -123,7 +124,7 @@ def test_chunks_wait_in_their_lane_in_order_and_one_ring_is_asked_for(place: Pla
 
 
 def test_more_chunks_than_go_into_one_call_all_wait(place: Place) -> None:
-    count = 2 * CHUNKS_A_CALL + 1
+    count = 2 * RedisChunkProgress.MAX_CHUNKS_PER_CALL + 1
 
     assert place.boards.add([a_chunk(index) for index in range(count)])
 
@@ -227,7 +228,7 @@ def test_a_restore_leaves_a_batch_that_is_fanned_out_as_it_is(redis_url: str) ->
         fanned_out = running.fanned_out(PROGRESS, NOW)
         jobs.replace(fanned_out)
 
-        assert jobs.requeue_all(NOW) == 0
+        assert RedisJobMaintenance(client).requeue_all(NOW) == 0
         assert jobs.read(fanned_out.id) == fanned_out
 
 

@@ -160,7 +160,7 @@ class TestBackupAndRestore:
 
         assert (refused.exit_code, forced.exit_code) == (1, 0)
         assert refused.output.splitlines() == [
-            "Error: this Redis is not empty: it has qc:job:job_1; --force adds what it lacks"
+            "Error: this Redis is not empty: it has qc:job:job_1; --force adds only keys that are missing"
         ]
         assert "1 were there already" in forced.output
 
