@@ -19,7 +19,6 @@ LONG = {
     "queuecast/cli/main.py": 407,
     "queuecast/cli/rendering.py": 404,
     "queuecast/client/client.py": 350,
-    "worker/engine/consumer.py": 309,
 }
 
 MAX_MODULES = 15
