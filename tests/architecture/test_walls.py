@@ -67,7 +67,7 @@ def test_every_import_contract_holds(repository: Path) -> None:
     )
 
     assert ended.returncode == 0, ended.stdout
-    assert "10 kept, 0 broken" in ended.stdout
+    assert "12 kept, 0 broken" in ended.stdout
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_nothing_but_the_configuration_reads_the_environment(repository: Path) -
     }
 
     # The worker sets thread counts before numpy reads them; the client has one variable of its own, its address.
-    assert readers == {"queuecast/config.py", "worker/main.py", "queuecast/client/client.py"}
+    assert readers == {"queuecast/config.py", "worker/thread_limits.py", "queuecast/client/client.py"}
 
 
 def test_the_parent_process_of_a_worker_computes_nothing(repository: Path) -> None:
