@@ -12,7 +12,7 @@ from api.http.rendering import accepted, job_body, json_response
 from api.schemas.requests import LetterQuery
 from api.schemas.responses import JobBody, JobList, LaneBody, LimitBody, Problem, QueuesBody
 from api.services.submission import MAX_MEMORY_USE, Submission
-from queuecast.domain.lane import kind_of
+from queuecast.domain.lane import Lane
 from queuecast.ports.clock import Clock
 from queuecast.ports.files import FileStore
 from queuecast.ports.jobs import JobStore
@@ -47,13 +47,13 @@ def queues_blueprint(
         found = [
             LaneBody(
                 each.lane,
-                kind_of(each.lane),
+                Lane.parse(each.lane).type,
                 each.waiting,
                 each.reserved,
                 None if each.oldest_at is None else round(max(now - each.oldest_at, 0.0), 3),
                 max_lane_jobs,
             )
-            for each in lanes.depths()
+            for each in lanes.stats()
         ]
         used, most = jobs.memory()
         longest = max((each.waiting + each.reserved for each in found), default=0)

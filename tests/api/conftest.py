@@ -156,12 +156,12 @@ def away(*_: Any, **__: Any) -> Any:
 class AwayJobs(MemoryJobs):
     """A store that cannot be reached."""
 
-    create = repeated = read = read_with_result = read_work = page = replace = delete = dead_letters = away
+    create = find_replay = read = read_with_result = read_work = page = replace = delete = dead_letters = away
     read_many_with_results = count_dead_letters = memory = ping = away
 
 
 class AwayLanes(MemoryLanes):
-    depths = away
+    stats = away
 
 
 class AwayAliases(MemoryAliases):
