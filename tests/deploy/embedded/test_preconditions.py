@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.deploy.embedded.redis_folders import written_by
 
 from deploy.embedded.redis_server import free_port
+from tests.deploy.embedded.redis_folders import written_by
 from tests.redis_of_version import RedisOfVersion, info_of
 
 

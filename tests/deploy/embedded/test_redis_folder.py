@@ -10,7 +10,8 @@ from deploy.embedded.preconditions import CannotStartError
 from deploy.embedded.redis_folder import can_read, require_readable
 from deploy.embedded.redis_server import RedisServer
 from deploy.embedded.server_programs import bundled_server, version_of
-from queuecast.adapters.redis.server_check import REDIS, VALKEY, ServerVersion, server_version
+from queuecast.adapters.redis.server_check import ServerVersion, server_version
+from tests.conftest import require_service
 from tests.deploy.embedded.redis_folders import ONE_SET, written_by
 
 BUNDLED = version_of(bundled_server())
@@ -126,11 +127,9 @@ def test_the_log_of_an_earlier_start_does_not_count(tmp_path: Path) -> None:
     assert value_in(tmp_path) is None
 
 
-@pytest.mark.parametrize("product", [REDIS, VALKEY])
-def test_a_folder_of_an_installed_server_is_read(tmp_path: Path, product: str) -> None:
-    installed = shutil.which(f"{product.lower()}-server")
-    if installed is None or not can_read(BUNDLED, version_of(installed)):
-        pytest.skip(f"no {product} is installed whose folder the bundled server reads")
+def test_the_bundled_server_reads_the_folder_of_an_installed_redis_or_refuses_it(tmp_path: Path) -> None:
+    installed = shutil.which("redis-server")
+    require_service(installed is not None, "an installed redis-server")
     server = RedisServer(tmp_path, program=installed)
     server.start()
     with redis.Redis.from_url(server.url) as client:
@@ -138,4 +137,7 @@ def test_a_folder_of_an_installed_server_is_read(tmp_path: Path, product: str) -
     server.stop()
     (tmp_path / "written_by").unlink()
 
-    assert value_in(tmp_path) == b"value"
+    if can_read(BUNDLED, version_of(str(installed))):
+        assert value_in(tmp_path) == b"value"
+    else:
+        assert "QUEUECAST_REDIS_SERVER" in refusal(tmp_path)

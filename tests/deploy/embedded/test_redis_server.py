@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 import redis
-from queuecast.adapters.disk.embedded_redis import published_url
 
 from deploy.embedded.redis_server import RedisServer, free_port
+from queuecast.adapters.disk.embedded_redis import published_url
 from tests.redis_servers import redis_server_in
 
 
