@@ -19,9 +19,11 @@ from queue import SimpleQueue
 from honcho.environ import expand_processes, parse_procfile
 
 from deploy.embedded.console import Console
-from deploy.embedded.preconditions import CannotStartError, lock, require_ports, require_workers
+from deploy.embedded.preconditions import CannotStartError, lock, require_ports, require_redis, require_workers
 from deploy.embedded.redis_server import RedisServer
+from deploy.embedded.server_programs import chosen_server
 from deploy.embedded.supervisor import ProcessSupervisor
+from queuecast.adapters.disk.embedded_redis import redis_folder
 from queuecast.config import SettingError, Settings, read_settings, variable
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -50,6 +52,7 @@ def main() -> int:
         with ExitStack() as stack:
             lock(settings.data_dir, stack)
             require_ports(settings)
+            require_redis(settings)
             reason = _run(settings, options.workers, reasons, stack)
     except (CannotStartError, SettingError, OSError) as error:
         print(f"queuecast cannot start: {error}", file=sys.stderr)
@@ -125,7 +128,11 @@ def _environ(settings: Settings, redis_url: str) -> dict[str, str]:
 
 
 def _embedded_redis(settings: Settings, screen: Console, give_up: Callable[[str], None], stack: ExitStack) -> str:
-    server = RedisServer(settings.data_dir / "redis", maxmemory_bytes=settings.redis_maxmemory_mb * 2**20)
+    server = RedisServer(
+        redis_folder(settings.data_dir),
+        maxmemory_bytes=settings.redis_maxmemory_mb * 2**20,
+        program=chosen_server(settings),
+    )
     stack.callback(server.stop)
     keeper = ProcessSupervisor("redis", server.launch, screen, give_up)
     keeper.start(server.start())

@@ -1,6 +1,7 @@
 """The walls of the house, by what is written and by what is really loaded."""
 
 import ast
+import os
 import re
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import pytest
 
 from queuecast.config import Settings
 
+NO_REDIS = "redis://127.0.0.1:1/0"  # the gateway checks one that answers at its start
 NUMERIC = {"sklearn", "numpy", "scipy", "pandas", "joblib", "skops"}
 
 
@@ -27,8 +29,15 @@ def imported_by(path: Path) -> set[str]:
 def loaded_by(statement: str, repository: Path) -> set[str]:
     """The top-level packages in a fresh interpreter after `statement`."""
     code = f"{statement}\nimport sys\nprint(*{{name.split('.')[0] for name in sys.modules}})"
+    environ = os.environ | {"QUEUECAST_REDIS_URL": NO_REDIS}
     ended = subprocess.run(
-        [sys.executable, "-c", code], cwd=repository, capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", code],
+        cwd=repository,
+        env=environ,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
     )
     return set(ended.stdout.split())
 

@@ -9,7 +9,7 @@ from queuecast.adapters.memory.batches import MemoryChunkProgress
 from queuecast.domain.batch import FileFormat, OnError, OutputFormat
 from queuecast.domain.chunking import Plan
 from queuecast.domain.job import Failure, Job, JobType, ModelRef
-from queuecast.domain.lane import chunk_lane
+from queuecast.domain.lane import Lane
 from queuecast.domain.work import BatchWork, Method
 from tests.worker.model_fixtures import MODEL, RETENTION_S, House
 from worker.batches.chunk_runner import ChunkRunner
@@ -67,7 +67,7 @@ class BatchHouse(House):
 
     def run_chunk(self, batch_id: str) -> None:
         """A worker answers the bell of the batch's lane once."""
-        self.execution.answer(chunk_lane(batch_id))
+        self.execution.answer(str(Lane.of_chunks(batch_id)))
 
     def settle(self) -> None:
         """Workers answer bells, and the reaper repairs, until no lane has a job in it and no batch has chunks out."""

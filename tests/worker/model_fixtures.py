@@ -22,7 +22,7 @@ from queuecast.adapters.memory.lanes import MemoryLanes
 from queuecast.client.rows import TABLE_MEDIA_TYPE, example_table, json_rows
 from queuecast.domain.holdout import HoldoutRule
 from queuecast.domain.job import Failure, Job, JobType, ModelRef
-from queuecast.domain.lane import lane_of
+from queuecast.domain.lane import Lane
 from queuecast.domain.model import CHAMPION, AliasMove, Manifest
 from queuecast.domain.work import ImportWork, Method, PredictionWork, Promote, TrainingWork, Work
 from queuecast.ports.files import StoredFile
@@ -85,7 +85,7 @@ class House:
         return next(self._seconds)
 
     def submitted(self, kind: JobType, model: ModelRef, work: Work, rows: bytes = b"") -> Job:
-        lane = lane_of(kind, model, work)
+        lane = str(Lane.of_job(kind, model, work))
         job = Job(new_id("job"), kind, model, self.clock(), MAX_ATTEMPTS, lane, TIMEOUT_S).accepted()
         self.jobs.create(job, work, rows)
         return job

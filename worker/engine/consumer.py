@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from queuecast.domain.errors import JobStoppedError, UnavailableError, UnknownJobError
 from queuecast.domain.job import Job, JobType, Progress, State
-from queuecast.domain.lane import kind_of, next_limit, shares_workers
+from queuecast.domain.lane import Lane
 from queuecast.domain.work import rows_of
 from queuecast.logs import get_logger
 from queuecast.ports.clock import Clock
@@ -87,7 +87,7 @@ class LaneConsumer:
         """Whether it found the lane empty at last. calls: what was answered is added."""
         # After a chunk the next message may be for somebody who waits for one row.
         came_at = time.monotonic()
-        ends_at = came_at + (0 if kind_of(lane) is JobType.CHUNK else SLICE_S)
+        ends_at = came_at + (0 if Lane.parse(lane).type is JobType.CHUNK else SLICE_S)
         while True:
             limit, attends = self._limits.get(lane, 1), lane in self._quick_lanes
             reserved, must_ring = self._lanes.reserve(
@@ -107,8 +107,10 @@ class LaneConsumer:
             found = self._take_all(reserved, ends_at)
             took_s = time.monotonic() - began
             calls += found
-            self._limits[lane] = next_limit(lane, limit, sum(call.rows for call in found), took_s)
-            is_quick = took_s < QUICK_CLAIM_S and kind_of(lane) is not JobType.CHUNK  # chunks are for all workers
+            self._limits[lane] = Lane.parse(lane).next_limit(limit, sum(call.rows for call in found), took_s)
+            is_quick = (
+                took_s < QUICK_CLAIM_S and Lane.parse(lane).type is not JobType.CHUNK
+            )  # chunks are for all workers
             (self._quick_lanes.add if is_quick else self._quick_lanes.discard)(lane)
             clears_notification = False
             if not found or self._leases.is_shutting_down():
@@ -123,8 +125,12 @@ class LaneConsumer:
         now = time.monotonic()
         if now < ends_at or now - came_at >= STAY_S:
             return ends_at
-        others = (depth for depth in self._lanes.stats() if depth.lane != lane and shares_workers(depth.lane, lane))
-        if any(depth.waiting for depth in others):
+        others = (
+            stats
+            for stats in self._lanes.stats()
+            if stats.lane != lane and Lane.parse(stats.lane).shares_workers_with(Lane.parse(lane))
+        )
+        if any(stats.waiting for stats in others):
             return ends_at
         return now + SLICE_S
 
@@ -156,7 +162,7 @@ class LaneConsumer:
 
     def _sorted(self, reserved: list[Reservation]) -> tuple[list[tuple[Reservation, ClaimedJob]], list[Reservation]]:
         """Those that share a call, as they were a moment ago, and those that are run one by one."""
-        if kind_of(reserved[0].lane) not in self._shared_runners or self._leases.is_shutting_down():
+        if Lane.parse(reserved[0].lane).type not in self._shared_runners or self._leases.is_shutting_down():
             return [], reserved
         shared = [
             (each, ClaimedJob(*each.snapshot)) for each in reserved if each.snapshot and each.snapshot[0].is_batchable

@@ -3,8 +3,9 @@
 import time
 from collections.abc import Callable, Sequence
 
-from queuecast.domain.errors import JobStoppedError, StaleWriteError, UnavailableError, UnknownJobError
-from queuecast.domain.job import Job, State
+from queuecast.domain.errors import UnavailableError
+from queuecast.domain.job import Job
+from queuecast.job_updates import result_of, update_job
 from queuecast.logs import get_logger
 from queuecast.ports.doorbell import Doorbell
 from queuecast.ports.jobs import JobStore, Write
@@ -37,19 +38,13 @@ class JobWriter:
             # Looked at before: a write whose answer got lost takes the job out of its lane, and the lease with it.
             is_lost = self._leases.reason_to_stop(reservation) is StopReason.LOST
             try:
-                moved = move(self._jobs.read(reservation.job_id))
-                if moved is not None and self._jobs.replace(moved, _kept(moved, result), entry=reservation.entry):
-                    self._bells.ring(moved.lane)
-            except StaleWriteError:
-                continue
-            except (UnknownJobError, JobStoppedError):
-                return None
+                return update_job(
+                    self._jobs, self._bells, reservation.job_id, move, entry=reservation.entry, result=result
+                )
             except UnavailableError:
                 if is_lost or not is_patient:
                     raise
                 time.sleep(PATIENCE_PAUSE_S)
-                continue
-            return moved
 
     def together(self, moved: Sequence[tuple[Reservation, Job, bytes | None]]) -> list[bool]:
         """Writes what was decided on records as they were read, all in a few round trips; says which went through.
@@ -57,7 +52,9 @@ class JobWriter:
         The others may be there all the same, when the answer was lost: `one` finds out.
         """
         try:
-            rings = self._jobs.replace_all([Write(job, _kept(job, result), each.entry) for each, job, result in moved])
+            rings = self._jobs.replace_all(
+                [Write(job, result_of(job, result), each.entry) for each, job, result in moved]
+            )
         except UnavailableError as error:
             log.warning("writes_unanswered", count=len(moved), reason=error.detail)
             return [False] * len(moved)
@@ -69,7 +66,3 @@ class JobWriter:
         """What was reserved and not started, to others."""
         if self._lanes.requeue(reservation):
             self._bells.ring(reservation.lane)
-
-
-def _kept(job: Job, result: bytes | None) -> bytes | None:
-    return result if job.state is State.SUCCEEDED else None

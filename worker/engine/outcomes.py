@@ -91,7 +91,7 @@ class OutcomeRecorder:
                 detail = f"the run took longer than {job.timeout_s:g} s and was ended"
                 return self._failed(present, Failure("timeout", detail))
             if is_late or reason in (StopReason.SHUTDOWN, StopReason.NEIGHBOR):
-                return present.given_back(self._clock(), self._rules.retention_s, runs_alone=is_late)
+                return present.handed_back(self._clock(), self._rules.retention_s, runs_alone=is_late)
             return None
 
         self.finish(reservation, job, move, is_patient=is_patient)

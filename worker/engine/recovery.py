@@ -8,10 +8,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from queuecast.domain.errors import JobStoppedError, StaleWriteError, UnavailableError, UnknownJobError
+from queuecast.domain.errors import UnavailableError
 from queuecast.domain.job import Failure, Job, State
 from queuecast.domain.lane import is_bell_late, is_bell_lost
 from queuecast.domain.retry import after_loss
+from queuecast.job_updates import update_job
 from queuecast.logs import get_logger
 from queuecast.ports.clock import Clock
 from queuecast.ports.doorbell import Doorbell
@@ -88,7 +89,7 @@ class JobRecovery:
             if present.state is State.CANCELING:
                 return present.stopped(now, self._rules.retention_s)
             if failure is None:
-                return present.given_back(now, self._rules.retention_s)
+                return present.handed_back(now, self._rules.retention_s)
             if failure.code == "timeout" and not present.is_batchable:  # or it may be a neighbor's doing
                 return present.failed(failure, now, self._rules.retention_s)
             return after_loss(present, failure, now, self._jitter(), self._rules.retention_s)
@@ -109,13 +110,4 @@ class JobRecovery:
             log.info("job_expired", job_id=job_id)
 
     def _written(self, job_id: str, decide: Callable[[Job], Job | None], entry: str | None = None) -> Job | None:
-        while True:
-            try:
-                moved = decide(self._jobs.read(job_id))
-                if moved is not None and self._jobs.replace(moved, entry=entry):
-                    self._bells.ring(moved.lane)
-            except StaleWriteError:
-                continue
-            except (UnknownJobError, JobStoppedError):
-                return None
-            return moved
+        return update_job(self._jobs, self._bells, job_id, decide, entry=entry)

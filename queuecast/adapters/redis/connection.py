@@ -1,19 +1,29 @@
 """The connection to Redis, and the translation of its errors to those of the ports."""
 
+from collections.abc import Callable
 from typing import Any
 
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from queuecast.adapters.redis.server_check import ConnectionCheck, UnsuitableServerError
 from queuecast.domain.errors import StoreFullError, UnavailableError
 
 
-def connect(url: str, max_connections: int = 64) -> redis.Redis:
+def connect(
+    url: str,
+    max_connections: int = 64,
+    *,
+    durable: bool = False,
+    on_unsuitable: Callable[[str], object] | None = None,
+) -> redis.Redis:
     """A client that fails fast instead of retrying by itself: a hidden retry would write twice.
 
     max_connections: a thread that finds all of them busy waits for one. By default redis-py would refuse it, and a
-    gateway has more threads than it needs connections.
+    gateway has more threads than it needs connections. durable: the server must have the commands of
+    `RedisJobs(durable=True)`. on_unsuitable: see `ConnectionCheck`. While queuecast cannot use the server, every call
+    raises UnsuitableServerError, which is a RedisError.
     """
     pool = redis.BlockingConnectionPool.from_url(
         url,
@@ -23,6 +33,7 @@ def connect(url: str, max_connections: int = 64) -> redis.Redis:
         socket_timeout=5,
         socket_connect_timeout=3,
         socket_keepalive=True,
+        redis_connect_func=ConnectionCheck(durable=durable, report=on_unsuitable),
     )
     return redis.Redis.from_pool(pool)
 
@@ -33,5 +44,7 @@ def call(command: Any, *args: Any, **kwargs: Any) -> Any:
         return command(*args, **kwargs)
     except redis.OutOfMemoryError as error:
         raise StoreFullError(f"Redis has no memory left: {error}") from error
+    except UnsuitableServerError as error:
+        raise UnavailableError(f"this Redis cannot be used: {error}") from error
     except redis.RedisError as error:
         raise UnavailableError(f"Redis does not answer: {error}") from error

@@ -50,7 +50,7 @@ class RedisJobMaintenance:
             if job is None or job.is_fanned_out:  # the reaper makes the chunks of a fanned-out job again
                 continue
             if job.state in (State.RUNNING, State.CANCELING):
-                self._jobs.replace(job.given_back(now, retention_s))
+                self._jobs.replace(job.handed_back(now, retention_s))
                 count += job.state is State.RUNNING
             else:
                 count += call(self._requeue, id=job_id)

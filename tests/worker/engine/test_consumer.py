@@ -17,7 +17,8 @@ from queuecast.domain.errors import (
     StoreFullError,
     UnavailableError,
 )
-from queuecast.domain.job import Event, Failure, Job, JobType, ModelRef, Progress, State
+from queuecast.domain.job import Failure, Job, JobType, ModelRef, Progress, State
+from queuecast.domain.timeline import Event
 from queuecast.domain.work import Work
 from queuecast.ports.jobs import JobFilter
 from tests.worker.fake_worker import LANE, LEASE_S, MAX_RESULT_BYTES, NOW, RETENTION_S, ROWS, WORK, AwayBells, Stage

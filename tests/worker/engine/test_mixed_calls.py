@@ -21,7 +21,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from examples.titanic.train import TARGET, passengers
 from queuecast.client.rows import json_rows
 from queuecast.domain.job import Job, JobType, ModelRef, State
-from queuecast.domain.lane import lane_of
+from queuecast.domain.lane import Lane
 from queuecast.domain.work import Method, PredictionWork
 from tests.worker.model_fixtures import MODEL, House, assert_same_answers, plain_outputs
 
@@ -38,7 +38,7 @@ ESTIMATORS = {
     "network": MLPClassifier(hidden_layer_sizes=(8,), max_iter=30, random_state=0),
 }
 REF = ModelRef(MODEL, 1)
-LANE = lane_of(JobType.PREDICTION, REF, PredictionWork(Method.PREDICT_PROBA, 1))
+LANE = str(Lane.of_job(JobType.PREDICTION, REF, PredictionWork(Method.PREDICT_PROBA, 1)))
 
 
 class Served:

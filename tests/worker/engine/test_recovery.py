@@ -6,7 +6,6 @@ import pytest
 
 from queuecast.domain.errors import UnavailableError
 from queuecast.domain.job import Failure, Job, State
-from queuecast.domain.lane import BELL_LATE_S, BELL_LOST_S
 from queuecast.ports.lanes import Reservation
 from tests.worker.fake_worker import LANE, NOW, RETENTION_S, AwayBells, FickleJobs, Stage
 
@@ -294,12 +293,12 @@ def test_a_job_claimed_between_the_look_and_the_expiry_is_run(stage: Stage) -> N
 @pytest.mark.parametrize(
     ("age_s", "messages_waiting", "is_rung"),
     [
-        (BELL_LOST_S - 0.5, 0, False),
-        (BELL_LOST_S, 0, False),
-        (BELL_LOST_S + 0.5, 0, True),
-        (BELL_LOST_S + 0.5, 1, False),
-        (BELL_LATE_S, 1, False),
-        (BELL_LATE_S + 0.5, 1, True),
+        (1.5, 0, False),
+        (2.0, 0, False),
+        (2.5, 0, True),
+        (2.5, 1, False),
+        (5.0, 1, False),
+        (5.5, 1, True),
         (-3600, 1, True),
     ],
 )
@@ -318,7 +317,7 @@ def late(stage: Stage, *lanes: str) -> None:
     """Jobs whose bells wait, the first lane's the longest."""
     for number, lane in enumerate(lanes):
         stage.submitted(lane=lane)
-        stage.jobs.bells[lane] = NOW - BELL_LATE_S - 10 + number
+        stage.jobs.bells[lane] = NOW - 15 + number
 
 
 def test_a_bell_that_was_lost_is_rung_again_as_urgently_as_before(stage: Stage) -> None:

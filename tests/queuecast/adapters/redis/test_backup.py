@@ -12,11 +12,10 @@ import redis
 
 from deploy.embedded.redis_server import RedisServer
 from queuecast.adapters.disk.backup_format import Record, backup_records, checked_backup, write_backup
-from queuecast.adapters.redis.backup import Dump
+from queuecast.adapters.redis.backup import Dump, Restored, require_empty, restore
 from queuecast.adapters.redis.connection import connect
 from queuecast.adapters.redis.job_maintenance import RedisJobMaintenance
 from queuecast.adapters.redis.jobs import RedisJobs
-from queuecast.adapters.redis.restore import Restored, require_empty, restore
 from queuecast.domain.errors import ConflictError, DamagedFileError, UnavailableError
 from queuecast.domain.job import JobType, State
 from tests.queuecast.domain.records import a_job, work_of

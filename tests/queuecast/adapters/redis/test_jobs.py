@@ -34,10 +34,12 @@ from queuecast.domain.errors import (
 from queuecast.domain.job import JobType, Progress, State
 from queuecast.ports.jobs import IdempotencyKey, JobFilter
 from queuecast.ports.lanes import Reservation
+from tests.conftest import require_fsync
 from tests.queuecast.adapters.disks import mount, unmount
 from tests.queuecast.adapters.store_steps import dead, ended, heard, stored
 from tests.queuecast.adapters.waits import Listener, at_once, until
 from tests.queuecast.domain.records import NOW, RETENTION_S, a_job, a_move, work_of
+from tests.redis_servers import redis_server_in
 from tests.system.proxy import Proxy
 
 pytestmark = pytest.mark.redis
@@ -93,7 +95,7 @@ def jobs(client: redis.Redis) -> RedisJobs:
 @pytest.fixture(scope="module")
 def url_of_nobody(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Where a server was and is no more."""
-    server = RedisServer(tmp_path_factory.mktemp("gone"))
+    server = redis_server_in(tmp_path_factory.mktemp("gone"))
     server.start()
     server.kill()
     return server.url
@@ -376,6 +378,8 @@ def test_a_frozen_server_is_given_up_after_seconds(own_server: RedisServer) -> N
 
 @pytest.mark.parametrize("is_durable", [False, True])
 def test_a_full_server_takes_no_job_and_writes_nothing_of_it(own_server: RedisServer, is_durable: bool) -> None:
+    if is_durable:
+        require_fsync()
     with connect(own_server.url) as client:
         jobs = RedisJobs(client, durable=is_durable)
         letter = ended(jobs, RedisLanes(client), "dead letter")
@@ -429,6 +433,7 @@ def test_a_server_tells_its_limit_and_what_is_used_of_it(own_server: RedisServer
 
 @pytest.fixture
 def durable(client: redis.Redis) -> RedisJobs:
+    require_fsync()
     return RedisJobs(client, max_lane_jobs=2, durable=True)
 
 
@@ -459,6 +464,7 @@ def test_a_durable_submit_is_refused_as_any_other(durable: RedisJobs) -> None:
 
 
 def test_a_durable_job_is_there_after_the_server_was_killed(own_server: RedisServer) -> None:
+    require_fsync()
     with connect(own_server.url) as client:
         job = a_job()
         RedisJobs(client, durable=True).create(job, WORK, b"[[1]]")
@@ -480,6 +486,7 @@ def test_a_server_that_does_not_write_its_log_takes_no_durable_job(own_server: R
 def test_a_server_whose_disk_is_too_slow_is_told_and_the_job_is_there_for_who_asks_again(
     own_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    require_fsync()
     monkeypatch.setattr(RedisJobs, "FSYNC_TIMEOUT_MS", 50)
     with connect(own_server.url) as client:
         client.config_set("appendfsync", "no")
@@ -500,7 +507,7 @@ def test_a_server_whose_disk_is_full_refuses_submits_and_keeps_what_it_took(tmp_
     if not mount(folder, 4 * 2**20):
         pytest.skip("a disk of its own cannot be mounted here")
     (folder / "ballast").write_bytes(bytes(2 * 2**20))
-    server = RedisServer(folder)
+    server = redis_server_in(folder)
     server.start()
     taken: list[str] = []
     try:
