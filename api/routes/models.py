@@ -28,6 +28,7 @@ from queuecast.domain.errors import (
 )
 from queuecast.domain.holdout import HoldoutRule
 from queuecast.domain.model import CHAMPION, AliasMove, previous_champion, require_name
+from queuecast.domain.pickles import is_pickle
 from queuecast.domain.work import ImportWork
 from queuecast.ports.aliases import AliasStore
 from queuecast.ports.clock import Clock
@@ -36,7 +37,6 @@ from queuecast.ports.models import ModelRegistry
 
 ARCHIVE_END_BYTES = 4 * 2**20  # the list of an archive's entries is at its end: 50 bytes each and a name
 END_RECORD_BYTES = 22 + 2**16  # the last record of a zip archive and its longest comment (APPNOTE.TXT 4.3.16)
-COMPRESSED_STARTS = (b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda", b"\x1f\x8b", b"BZh", b"\xfd7z")
 SMALL_BODY_BYTES = 64 * 1024
 CONVERT = (
     'convert it where you trust it: python -c "import joblib, skops.io as sio; '
@@ -245,15 +245,15 @@ def _require_skops(path: Path) -> None:
     It is not opened here: an archive can be made to unpack, or to list, more than the gateway has memory for.
     """
     with path.open("rb") as file:
-        head = file.read(4)
+        start = file.read(8)
         file.seek(max(0, path.stat().st_size - ARCHIVE_END_BYTES))
         end = file.read()
-    if head[:1] == b"\x80" or head.startswith(COMPRESSED_STARTS):
+    if is_pickle(start):
         raise UnsupportedMediaError(
             f"the model file is a pickle (or joblib's compressed one), which can run any code; {CONVERT}",
             code="pickle_refused",
         )
-    is_whole = head == b"PK\x03\x04" and b"PK\x05\x06" in end[-END_RECORD_BYTES:]
+    is_whole = start.startswith(b"PK\x03\x04") and b"PK\x05\x06" in end[-END_RECORD_BYTES:]
     if not is_whole or b"schema.json" not in end:
         raise UnsupportedMediaError(
             "the model file is not one of skops, or not a whole one; write one with skops.io.dump", code="not_skops"

@@ -10,11 +10,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 
 from honcho.environ import expand_processes, parse_procfile
 
@@ -84,9 +84,16 @@ def _run(settings: Settings, workers: int, reasons: SimpleQueue[Reason], stack: 
         )
         keeper.start()
         started.append(keeper)
-    reason = reasons.get()
+    reason = _first(reasons)
     screen.say(f"{reason.text}; stopping everything")
     return reason
+
+
+def _first(reasons: SimpleQueue[Reason]) -> Reason:
+    """Wakes up every second: a signal that comes just before the wait begins does not end it, and would be missed."""
+    while True:
+        with suppress(Empty):
+            return reasons.get(timeout=1)
 
 
 def _launch(command: str, environ: dict[str, str]) -> subprocess.Popen[bytes]:

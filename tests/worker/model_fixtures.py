@@ -19,7 +19,7 @@ from queuecast.adapters.memory.aliases import MemoryAliases
 from queuecast.adapters.memory.doorbell import MemoryDoorbell
 from queuecast.adapters.memory.jobs import MemoryJobs
 from queuecast.adapters.memory.lanes import MemoryLanes
-from queuecast.client.rows import TABLE_MEDIA_TYPE, example_table, json_rows
+from queuecast.client.json_rows import TABLE_MEDIA_TYPE, example_table, json_rows
 from queuecast.domain.holdout import HoldoutRule
 from queuecast.domain.job import Failure, Job, JobType, ModelRef
 from queuecast.domain.lane import Lane
@@ -70,7 +70,7 @@ class House:
             self.clock,
             jitter=lambda: 0.5,
             worker="worker-1",
-            rules=RunLimits(lease_s=30.0, retention_s=RETENTION_S, max_result_bytes=MAX_RESULT_BYTES),
+            limits=RunLimits(lease_s=30.0, retention_s=RETENTION_S, max_result_bytes=MAX_RESULT_BYTES),
             stop_by=lambda: math.inf,
             end_process=self.end_process,
             shared_runners={JobType.PREDICTION: prediction.run},
@@ -108,7 +108,7 @@ class House:
     def ran(self, kind: JobType, model: ModelRef, work: Work, rows: bytes = b"") -> Job:
         """The job as it ended."""
         job = self.submitted(kind, model, work, rows)
-        self.execution.answer(job.lane)
+        self.execution.drain(job.lane)
         return self.jobs.read(job.id)
 
     def result(self, job: Job) -> dict[str, Any]:

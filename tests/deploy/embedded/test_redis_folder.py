@@ -10,7 +10,7 @@ from deploy.embedded.preconditions import CannotStartError
 from deploy.embedded.redis_folder import can_read, require_readable
 from deploy.embedded.redis_server import RedisServer
 from deploy.embedded.server_programs import bundled_server, version_of
-from queuecast.adapters.redis.server_check import ServerVersion, server_version
+from queuecast.adapters.redis.server_check import REDIS, ServerVersion, server_version
 from tests.conftest import require_service
 from tests.deploy.embedded.redis_folders import ONE_SET, written_by
 

@@ -45,7 +45,7 @@ TOLD = {
     ("succeeded", State.RUNNING): [(Event.FINISHED, 1, "host:7", "succeeded")],
     ("failed", State.RUNNING): [(Event.FINISHED, 1, "host:7", "failed: run_failed")],
     ("lost", State.RUNNING): [
-        (Event.LOST, 1, "host:7", "worker host:7 was not heard of for 30 s"),
+        (Event.LOST, 1, "host:7", "worker host:7 did not renew its lease for 30 s"),
         (Event.RETRIED, 1, None, "after 4.0 s"),
     ],
     ("lost", State.CANCELING): [(Event.FINISHED, 1, "host:7", "canceled")],

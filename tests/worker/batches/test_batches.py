@@ -736,14 +736,14 @@ def test_two_workers_share_the_chunks_of_a_batch(house: BatchHouse) -> None:
         house.clock,
         jitter=lambda: 0.5,
         worker="worker-2",
-        rules=RunLimits(lease_s=30.0, retention_s=RETENTION_S, max_result_bytes=10_000),
+        limits=RunLimits(lease_s=30.0, retention_s=RETENTION_S, max_result_bytes=10_000),
         stop_by=lambda: float("inf"),
         end_process=lambda: None,
     )
 
     for _ in range(3):
         house.run_chunk(job.id)
-        second.answer(str(Lane.of_chunks(job.id)))
+        second.drain(str(Lane.of_chunks(job.id)))
 
     workers = {house.jobs.read(chunk_id(job.id, 1, index)).worker for index in range(CHUNKS)}
     assert workers == {"worker-1", "worker-2"}
