@@ -130,7 +130,7 @@ def _is_skipped(key: bytes) -> bool:
 
 
 def pages(scan: Any, *args: Any, **kwargs: Any) -> Iterator[list[Any]]:
-    """All elements of a SCAN. One may come twice; one that was added or removed while it ran may be missing."""
+    """All elements of a SCAN. An element may come twice, or not at all if it was added or removed during the scan."""
     cursor = 0
     while True:
         cursor, page = call(scan, *args, cursor=cursor, count=500, **kwargs)

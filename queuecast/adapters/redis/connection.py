@@ -21,15 +21,9 @@ def connect(
     """A client that fails fast instead of retrying by itself: a hidden retry would write twice.
 
     max_connections: a thread that finds all of them busy waits for one. By default redis-py would refuse it, and a
-<<<<<<< HEAD
-    gateway has more threads than it needs connections. durable: the server must have the commands of
-    `RedisJobs(durable=True)`. on_unsuitable: see `ConnectionCheck`. While queuecast cannot use the server, every call
-    raises UnsuitableServerError, which is a RedisError.
-=======
     gateway has more threads than it needs connections. durable: the server must have the commands that
-    `RedisJobs(durable=True)` uses. on_unsuitable: see `ConnectionCheck`. While the server is one that queuecast cannot
-    use, every call raises UnsuitableServerError, which is a RedisError.
->>>>>>> main
+    `RedisJobs(durable=True)` uses. on_unsuitable: see `ConnectionCheck`. While queuecast cannot use the server, every
+    call raises UnsuitableServerError, which is a RedisError.
     """
     pool = redis.BlockingConnectionPool.from_url(
         url,
