@@ -18,10 +18,9 @@ from queuecast.adapters.disk.backup_format import Record, backup_records, checke
 from queuecast.adapters.disk.embedded_redis import published_url, redis_folder
 from queuecast.adapters.disk.models import ModelFiles
 from queuecast.adapters.redis.aliases import RedisAliases
-from queuecast.adapters.redis.backup import Dump
+from queuecast.adapters.redis.backup import Dump, redis_time, require_empty, restore
 from queuecast.adapters.redis.connection import connect
 from queuecast.adapters.redis.job_maintenance import RedisJobMaintenance
-from queuecast.adapters.redis.restore import redis_time, require_empty, restore
 from queuecast.adapters.redis.server_check import UnsuitableServerError
 from queuecast.alias_rebuild import agreement, counted, rebuild
 from queuecast.config import Settings, read_settings, variable
