@@ -16,8 +16,6 @@ MAX_LINES = 300
 LONG = {
     "queuecast/adapters/redis/jobs.py": 332,
     "queuecast/adapters/redis/lanes.py": 340,
-    "queuecast/cli/main.py": 407,
-    "queuecast/cli/rendering.py": 404,
     "queuecast/domain/job.py": 326,
     "worker/engine/consumer.py": 309,
 }

@@ -295,7 +295,7 @@ def test_a_prediction_is_a_table_with_its_version_below(titanic: ScriptedGateway
     result = run(titanic, "predict", "titanic", "--row", "{}")
 
     assert lines(result.stdout)[:3] == [["ROW", "PREDICT"], ["0", "died"], ["1", "lived"]]
-    assert "2 rows by titanic version 3, predicted in 4.2 ms" in result.stdout
+    assert "2 rows predicted by titanic version 3 in 4.2 ms" in result.stdout
 
 
 def test_probabilities_have_a_column_for_each_class(gateway: ScriptedGateway) -> None:
@@ -483,7 +483,7 @@ def test_push_waits_for_the_import_and_says_what_became_of_it(gateway: ScriptedG
     result = pushed(gateway, tmp_path)
 
     assert result.exit_code == 0, result.stderr
-    assert result.stdout == "titanic version 1 is here and is the champion; it answers predict, predict_proba\n"
+    assert result.stdout == "Imported titanic version 1 as champion (methods: predict, predict_proba)\n"
 
 
 def test_a_push_that_was_not_promoted_says_how_to(gateway: ScriptedGateway, tmp_path: Path) -> None:
@@ -531,15 +531,15 @@ def test_train_shows_both_scores_and_the_verdict(gateway: ScriptedGateway, tmp_p
         ["champion", "3", "0.8125"],
         ["challenger", "4", "0.8343"],
     ]
-    assert "fitted on 713 rows, compared on 178 held out rows: better" in result.stdout
-    assert "titanic version 4 is the champion now" in result.stdout
+    assert "Fitted on 713 rows, compared on 178 held-out rows: better" in result.stdout
+    assert "Promoted titanic version 4 to champion" in result.stdout
 
 
 def test_a_training_that_was_not_promoted_says_why(gateway: ScriptedGateway, tmp_path: Path) -> None:
     result = trained(gateway, tmp_path, verdict="worse", promoted=False, reason="0.79 against 0.81, worse")
 
     assert result.exit_code == 0
-    assert "titanic version 4 was not promoted: 0.79 against 0.81, worse" in result.stdout
+    assert "Did not promote titanic version 4: 0.79 against 0.81, worse" in result.stdout
 
 
 def test_parameters_are_json_pythons_words_or_words(gateway: ScriptedGateway, tmp_path: Path) -> None:
@@ -638,7 +638,7 @@ def test_a_terminal_shows_state_stage_and_progress_while_waiting(gateway: Script
 
     assert "training running, fit (713 rows)" in seen
     assert "2/7 stages" in seen
-    assert "titanic version 4 is the champion now" in seen
+    assert "Promoted titanic version 4 to champion" in seen
 
 
 # A job's life
@@ -682,7 +682,7 @@ def test_attempts_tell_those_that_were_lost_apart(gateway: ScriptedGateway) -> N
 
     first, second = [lines(run(gateway, "job", "job_1").stdout) for _ in range(2)]
 
-    assert ["attempt", *["2,", "1", "of", "at", "most", "3", "lost"]] in first
+    assert ["attempt", *["2", "(1", "of", "at", "most", "3", "lost)"]] in first
     assert ["attempt", "2"] in second
 
 
@@ -779,7 +779,7 @@ def test_queues_without_jobs_says_so(gateway: ScriptedGateway) -> None:
 
     result = run(gateway, "queues")
 
-    assert result.stdout.splitlines()[0].strip() == "no jobs wait"
+    assert result.stdout.splitlines()[0].strip() == "no jobs are waiting"
     assert "dead letter" not in result.stdout
 
 

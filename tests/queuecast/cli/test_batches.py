@@ -154,7 +154,7 @@ def test_the_name_of_the_output_says_its_format(
             "out.xlsx names no output format, expected a file name in .csv, .ndjson, .jso",
         ),
         ("rows.csv", "nowhere/out.csv", "cannot be written: there is no folder"),
-        ("rows.csv", "rows.csv", "rows.csv is what is read; write to another file"),
+        ("rows.csv", "rows.csv", "rows.csv is the input; write to another file"),
         (
             "rows.xlsx",
             "out.csv",
@@ -202,8 +202,8 @@ def test_bad_rows_are_told_with_the_first_of_them_and_are_no_error(
     assert result.exit_code == 0
     assert result.stderr.splitlines()[-3:] == [
         f"{tmp_path}/out.csv: 2,999 answers, {len(ANSWERS)} B; predicted in 2.0 s, 1,500 rows/s",
-        "1 row was bad and has no answer; queuecast jobs wait job_1 --errors errors.ndjson fetches them",
-        "the first: row 2, column age: found 'x', expected a number",
+        "1 row was bad and has no answer; to download them: queuecast jobs wait job_1 --errors errors.ndjson",
+        "the first bad row: row 2, column age: found 'x', expected a number",
     ]
 
 
@@ -276,7 +276,7 @@ def test_a_job_that_writes_no_file_is_not_asked_for_one(
     result = run(gateway, *command, "-o", tmp_path / "out.csv")
 
     assert result.exit_code == 1
-    assert "job_1 is a prediction; -o and --errors fetch the files of a batch" in result.stderr
+    assert "job_1 is a prediction; -o and --errors download the files of a batch" in result.stderr
     assert [asked.method for asked in gateway.asked] == ["GET"]
 
 
@@ -298,7 +298,7 @@ def test_a_batch_says_how_to_fetch_what_it_wrote(batches: ScriptedGateway, comma
 
     assert lines[-2:] == [
         f"3,000 rows, 12 of them bad: {len(ANSWERS)} B of csv",
-        "queuecast jobs wait job_1 -o answers.csv --errors errors.ndjson fetches them",
+        "to download them: queuecast jobs wait job_1 -o answers.csv --errors errors.ndjson",
     ]
 
 
@@ -383,7 +383,7 @@ def test_where_nobody_looks_a_line_is_written_now_and_then(
     at = iter(range(0, 10_000, 2))  # every look at the clock is 2 s later
     bodies = [running(done) for done in range(0, 500_000, 100_000)]
     batches.on(JOB, *bodies)
-    with Client(batches.url) as client, progress.bulk_progress(lambda: float(next(at))) as shown:
+    with Client(batches.url) as client, progress.batch_progress(lambda: float(next(at))) as shown:
         handle = client.job("job_1")
         for _ in bodies[1:]:
             shown.job(handle.refresh())
@@ -398,7 +398,7 @@ def test_where_nobody_looks_a_line_is_written_now_and_then(
 
 def test_a_batch_that_waits_to_be_joined_does_not_look_like_one_that_begins(batches: ScriptedGateway) -> None:
     told: list[tuple[str, int, int | None, str]] = []
-    shown = progress.BulkProgress(lambda *seen: told.append(seen))
+    shown = progress.BatchProgress(lambda *seen: told.append(seen))
     bodies = [job("queued", type="batch", progress=None), running(900), running(900) | {"state": "queued"}]
     batches.on(JOB, *bodies)
     with Client(batches.url) as client:
@@ -411,11 +411,11 @@ def test_a_batch_that_waits_to_be_joined_does_not_look_like_one_that_begins(batc
 
 def test_speed_and_time_left_are_those_of_the_stage() -> None:
     now = [0.0]
-    pace = progress.Pace(lambda: now[0])
+    speed = progress.StageSpeed(lambda: now[0])
     told = []
     for at, stage, done in ((0.0, "upload", 0), (10.0, "predict", 100), (12.0, "predict", 300), (20.0, "join", 0)):
         now[0] = at
-        told.append(pace.told(stage, done, 1100))
+        told.append(speed.measure(stage, done, 1100))
 
     assert told == [(0.0, None), (0.0, None), (100.0, 8.0), (0.0, None)]
 
@@ -441,7 +441,10 @@ def test_an_interrupt_stops_the_waiting_and_says_how_to_go_on(
     code, told = interrupted(batches, JOB, "predict", "titanic", str(rows), "-o", str(tmp_path / "my out.csv"))
 
     assert code == 130
-    assert told.splitlines()[-1] == f"job_1 goes on; queuecast jobs wait job_1 -o '{tmp_path}/my out.csv'"
+    assert (
+        told.splitlines()[-1]
+        == f"job_1 continues; to wait for it again: queuecast jobs wait job_1 -o '{tmp_path}/my out.csv'"
+    )
     assert not any(asked.path.endswith("cancel") for asked in batches.asked)
 
 
@@ -477,7 +480,7 @@ def test_a_batch_that_was_canceled_names_its_retry(batches: ScriptedGateway, opt
     output = " ".join(options or ["-o", "answers.csv"])
     assert (result.exit_code, result.stderr.splitlines()) == (
         1,
-        [f"queuecast retry job_1 {output} runs what is missing", "Error: job_1 canceled"],
+        [f"to run the missing part: queuecast retry job_1 {output}", "Error: job_1 canceled"],
     )
 
 
@@ -490,5 +493,5 @@ def test_a_batch_without_a_single_answer_is_an_error(
     result = run(batches, "jobs", "wait", "job_1", *(["-o", tmp_path / "out.csv"] if has_output else []))
 
     assert result.exit_code == 1
-    assert result.stderr.splitlines()[-1] == "Error: job_1 has no answers: all its rows were bad (3,000)"
+    assert result.stderr.splitlines()[-1] == "Error: job_1 has no answers: all 3,000 rows were bad"
     assert (tmp_path / "out.csv").exists() == has_output
