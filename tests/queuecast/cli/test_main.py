@@ -67,7 +67,7 @@ def run(gateway: ScriptedGateway, *arguments: str, stdin: str | bytes | None = N
 
 
 def inputs_sent(gateway: ScriptedGateway) -> Any:
-    return gateway.only(PREDICT).json["inputs"]
+    return gateway.only_request(PREDICT).json["inputs"]
 
 
 def seen_in_a_terminal(gateway: ScriptedGateway, *arguments: str, columns: int = 80) -> str:
@@ -125,9 +125,7 @@ def test_csv_cells_get_the_types_of_the_schema(titanic: ScriptedGateway, tmp_pat
     ]
 
 
-def test_columns_that_the_model_does_not_take_are_left_out_with_a_note(
-    titanic: ScriptedGateway, tmp_path: Path
-) -> None:
+def test_unknown_columns_are_left_out_with_a_note(titanic: ScriptedGateway, tmp_path: Path) -> None:
     (tmp_path / "rows.csv").write_text('age,survived,name\n29,1,"Allen, Miss"\n')
 
     result = run(titanic, "predict", "titanic", str(tmp_path / "rows.csv"))
@@ -147,14 +145,14 @@ def test_a_model_without_column_names_gets_lists(gateway: ScriptedGateway, text:
     assert inputs_sent(gateway) == [[1, "007"], [None, "b"]]
 
 
-def test_a_first_line_of_numbers_is_a_header_as_in_a_batch_and_that_is_said(gateway: ScriptedGateway) -> None:
+def test_a_first_line_of_numbers_is_a_header_as_in_a_batch_and_a_note_says_so(gateway: ScriptedGateway) -> None:
     gateway.on(SCHEMA, {"type": "array", "prefixItems": [{"type": "number"}, {"type": "number"}]})
     gateway.on(PREDICT, PREDICTED)
 
     counted = run(gateway, "predict", "titanic", "-", stdin="0,1\n3,4\n")
     odd = run(gateway, "predict", "titanic", "-", stdin="1.5,-2e3\n3,4\n")
 
-    assert [asked.json["inputs"] for asked in gateway.asked_for(PREDICT)] == [[[3, 4]], [[3, 4]]]
+    assert [request.json["inputs"] for request in gateway.requests_to(PREDICT)] == [[[3, 4]], [[3, 4]]]
     assert (counted.stderr, odd.stderr) == ("", "note: the first line was taken for names: 1.5,-2e3\n")
 
 
@@ -167,34 +165,32 @@ def test_without_a_schema_cells_are_sent_as_they_are(gateway: ScriptedGateway) -
 
 
 @pytest.mark.parametrize("kind", ["object", "array"])
-def test_a_column_that_is_there_twice_is_refused_before_anything_is_predicted(
-    gateway: ScriptedGateway, kind: str
-) -> None:
+def test_a_duplicate_column_is_refused_before_anything_is_predicted(gateway: ScriptedGateway, kind: str) -> None:
     gateway.on(SCHEMA, {"type": kind, "properties": {"age": {}}, "prefixItems": [{}, {}]})
 
     result = run(gateway, "predict", "titanic", "-", stdin="age,age\n29,4\n")
 
-    assert (result.exit_code, gateway.asked_for(PREDICT)) == (1, [])
+    assert (result.exit_code, gateway.requests_to(PREDICT)) == (1, [])
     assert result.stderr == "Error: the column 'age' is in the file more than once\n"
 
 
-def test_the_schema_of_the_wanted_version_is_read(gateway: ScriptedGateway) -> None:
+def test_the_schema_of_the_requested_version_is_used(gateway: ScriptedGateway) -> None:
     gateway.on("GET /v1/models/titanic", MODEL)
     gateway.on("GET /v1/models/titanic/versions/4/schema", {"type": "object", "properties": {"a": {"type": "string"}}})
     gateway.on(PREDICT, PREDICTED)
 
     run(gateway, "predict", "titanic", "-", "--version", "challenger", stdin="a\n1\n")
 
-    assert gateway.only(PREDICT).json["inputs"] == [{"a": "1"}]
-    assert gateway.only(PREDICT).json["version"] == "challenger"
+    assert gateway.only_request(PREDICT).json["inputs"] == [{"a": "1"}]
+    assert gateway.only_request(PREDICT).json["version"] == "challenger"
 
 
-def test_a_row_shorter_than_the_header_is_named_by_its_line(titanic: ScriptedGateway) -> None:
+def test_a_row_shorter_than_the_header_is_refused_with_its_line(titanic: ScriptedGateway) -> None:
     result = run(titanic, "predict", "titanic", "-", stdin='age,ticket\n29,"two\nlines"\n4\n')
 
     assert result.exit_code == 1
     assert result.stderr == "Error: line 4 has 1 cells, expected 2 as in the header\n"
-    assert titanic.asked_for(PREDICT) == []
+    assert titanic.requests_to(PREDICT) == []
 
 
 @pytest.mark.parametrize("source", ["rows.json", "-"])
@@ -206,14 +202,14 @@ def test_json_rows_are_sent_as_they_are(gateway: ScriptedGateway, tmp_path: Path
     run(gateway, "predict", "titanic", "-" if source == "-" else str(tmp_path / source), stdin=text)
 
     assert inputs_sent(gateway) == [{"age": 29, "cabin": None}]
-    assert len(gateway.asked) == 1
+    assert len(gateway.requests) == 1
 
 
 ODD_BREAKS = "\u2028\u0085\x0b\x0c\x1c"
 
 
 @pytest.mark.parametrize("name", ["rows.ndjson", "-"])
-def test_a_line_of_ndjson_ends_at_its_newline_only(gateway: ScriptedGateway, tmp_path: Path, name: str) -> None:
+def test_only_a_newline_ends_a_line_of_ndjson(gateway: ScriptedGateway, tmp_path: Path, name: str) -> None:
     text = '{"note": "a\u2028\u0085b"}\r\n\n{"note": "c"}\n'
     (tmp_path / "rows.ndjson").write_bytes(text.encode())
     gateway.on(PREDICT, PREDICTED)
@@ -223,17 +219,17 @@ def test_a_line_of_ndjson_ends_at_its_newline_only(gateway: ScriptedGateway, tmp
     assert inputs_sent(gateway) == [{"note": "a\u2028\u0085b"}, {"note": "c"}]
 
 
-def test_a_line_that_is_no_row_of_ndjson_is_named(gateway: ScriptedGateway, tmp_path: Path) -> None:
+def test_a_line_of_ndjson_that_is_no_row_is_refused_with_its_number(gateway: ScriptedGateway, tmp_path: Path) -> None:
     (tmp_path / "rows.ndjson").write_text('{"age": 29}\n{"age": 29}, {"age": 4}\n')
 
     result = run(gateway, "predict", "titanic", str(tmp_path / "rows.ndjson"))
 
-    assert (result.exit_code, gateway.asked) == (1, [])
+    assert (result.exit_code, gateway.requests) == (1, [])
     assert "line 2 is not a JSON object or list" in result.stderr
 
 
 @pytest.mark.parametrize("source", ["rows.csv", "-"])
-def test_a_record_of_csv_ends_where_the_worker_ends_it(titanic: ScriptedGateway, tmp_path: Path, source: str) -> None:
+def test_a_csv_record_ends_where_the_worker_ends_it(titanic: ScriptedGateway, tmp_path: Path, source: str) -> None:
     text = f'\ufeffticket,age\r\n"two\r\nlines",1\r\nodd{ODD_BREAKS}one,2\rafter a return,3\n'
     (tmp_path / "rows.csv").write_bytes(text.encode())
 
@@ -243,7 +239,7 @@ def test_a_record_of_csv_ends_where_the_worker_ends_it(titanic: ScriptedGateway,
     assert tickets == ["two\r\nlines", f"odd{ODD_BREAKS}one", "after a return"]
 
 
-def test_lists_one_a_line_can_be_piped(gateway: ScriptedGateway) -> None:
+def test_one_list_per_line_can_be_piped(gateway: ScriptedGateway) -> None:
     gateway.on(PREDICT, PREDICTED)
 
     run(gateway, "predict", "titanic", "-", stdin="[1, 2]\n[3, 4]\n")
@@ -262,36 +258,36 @@ def test_lists_one_a_line_can_be_piped(gateway: ScriptedGateway) -> None:
     ],
     ids=["latin-1", "gzip", "parquet as csv", "parquet", "endless"],
 )
-def test_a_file_that_holds_something_else_is_named(
+def test_a_file_with_other_content_is_refused_with_its_name(
     titanic: ScriptedGateway, tmp_path: Path, name: str, content: bytes, words: str
 ) -> None:
     (tmp_path / name).write_bytes(content)
 
     result = run(titanic, "predict", "titanic", str(tmp_path / name))
 
-    assert (result.exit_code, titanic.asked_for(PREDICT)) == (1, [])
+    assert (result.exit_code, titanic.requests_to(PREDICT)) == (1, [])
     assert words in result.stderr
 
 
-def test_single_rows_can_be_given_on_the_line(gateway: ScriptedGateway) -> None:
+def test_single_rows_can_be_given_as_options(gateway: ScriptedGateway) -> None:
     gateway.on(PREDICT, PREDICTED)
 
     run(gateway, "predict", "titanic", "--row", '{"age": 29}', "--row", '{"age": 4}', "--version", "2")
 
     assert inputs_sent(gateway) == [{"age": 29}, {"age": 4}]
-    assert gateway.only(PREDICT).json["version"] == 2
+    assert gateway.only_request(PREDICT).json["version"] == 2
 
 
 @pytest.mark.parametrize("row", ["{age: 29}", "29"])
-def test_a_row_that_is_none_is_refused(gateway: ScriptedGateway, row: str) -> None:
+def test_a_row_option_that_is_no_row_is_refused(gateway: ScriptedGateway, row: str) -> None:
     result = run(gateway, "predict", "titanic", "--row", row)
 
     assert result.exit_code == 1
     assert "JSON" in result.stderr
-    assert gateway.asked == []
+    assert gateway.requests == []
 
 
-def test_a_prediction_is_a_table_with_its_version_below(titanic: ScriptedGateway) -> None:
+def test_a_prediction_is_a_table_with_the_version_below_it(titanic: ScriptedGateway) -> None:
     result = run(titanic, "predict", "titanic", "--row", "{}")
 
     assert lines(result.stdout)[:3] == [["ROW", "PREDICT"], ["0", "died"], ["1", "lived"]]
@@ -313,7 +309,7 @@ def test_probabilities_have_a_column_for_each_class(gateway: ScriptedGateway) ->
     assert lines(result.stdout)[:2] == [["ROW", "0", "1"], ["0", "0.25", "0.75"]]
 
 
-def test_a_word_in_brackets_is_shown_and_not_taken_for_a_style(gateway: ScriptedGateway) -> None:
+def test_a_word_in_brackets_is_printed_as_it_is(gateway: ScriptedGateway) -> None:
     outcome = PREDICTED["result"] | {"predictions": ["[red]", ":smile:"]}
     gateway.on(PREDICT, job("succeeded", result=outcome))
 
@@ -334,8 +330,8 @@ def test_no_wait_prints_the_id_only(gateway: ScriptedGateway) -> None:
     result = run(gateway, "predict", "titanic", "--row", "{}", "--no-wait")
 
     assert result.stdout == "job_1\n"
-    assert "prefer" not in gateway.only(PREDICT).headers
-    assert len(gateway.asked) == 1
+    assert "prefer" not in gateway.only_request(PREDICT).headers
+    assert len(gateway.requests) == 1
 
 
 # Errors
@@ -354,7 +350,7 @@ def test_a_refusal_is_one_line_on_stderr_with_its_pointer(gateway: ScriptedGatew
     )
 
 
-def test_a_refusal_of_a_file_says_what_it_has(gateway: ScriptedGateway, tmp_path: Path) -> None:
+def test_a_refused_file_lists_its_columns(gateway: ScriptedGateway, tmp_path: Path) -> None:
     (tmp_path / "rows.csv").write_text("a,b\n1,2\n")
     missing = [
         {"pointer": "/file_id", "detail": f"the file has no column '{name}'", "columns": ["a", "b"]} for name in "abcde"
@@ -369,7 +365,9 @@ def test_a_refusal_of_a_file_says_what_it_has(gateway: ScriptedGateway, tmp_path
 
 
 @pytest.mark.parametrize("names", ["a;b;c", "a\tb"])
-def test_a_table_without_commas_is_told_to_have_them(gateway: ScriptedGateway, tmp_path: Path, names: str) -> None:
+def test_a_table_with_another_separator_gets_a_hint_to_use_commas(
+    gateway: ScriptedGateway, tmp_path: Path, names: str
+) -> None:
     (tmp_path / "rows.csv").write_text(f"{names}\n1\n")
     missing = {"pointer": "/file_id", "detail": "the file has no column 'age'", "columns": [names]}
     refusal = problem(422, "The input does not fit", detail="other words", errors=[missing])
@@ -384,7 +382,7 @@ def test_a_table_without_commas_is_told_to_have_them(gateway: ScriptedGateway, t
     assert predicted.stderr == f"Error: the file has {names!r} as its only column; separate columns with commas\n"
 
 
-def test_a_detail_that_only_repeats_the_findings_is_not_shown(gateway: ScriptedGateway) -> None:
+def test_the_detail_is_not_shown_next_to_the_findings(gateway: ScriptedGateway) -> None:
     found = {"pointer": "/inputs/0/age", "detail": "found null"}
     gateway.on(PREDICT, problem(422, "No", detail="/inputs/0/age: found null (and 1 more)", errors=[found, found]))
 
@@ -393,7 +391,7 @@ def test_a_detail_that_only_repeats_the_findings_is_not_shown(gateway: ScriptedG
     assert result.stderr == "Error: 422 No: /inputs/0/age: found null; /inputs/0/age: found null\n"
 
 
-def test_a_failed_job_is_an_error_and_still_printed_for_programs(gateway: ScriptedGateway) -> None:
+def test_a_failed_job_is_an_error_and_json_prints_it_too(gateway: ScriptedGateway) -> None:
     failed = job("failed", error={"title": "The job failed", "code": "run_failed", "detail": "fit raised"})
     gateway.on(PREDICT, failed)
 
@@ -406,7 +404,7 @@ def test_a_failed_job_is_an_error_and_still_printed_for_programs(gateway: Script
     assert json.loads(programs.stdout) == failed
 
 
-def test_no_gateway_is_one_line() -> None:
+def test_an_unreachable_gateway_is_a_one_line_error() -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         url = f"http://127.0.0.1:{closed.getsockname()[1]}"
 
@@ -417,7 +415,7 @@ def test_no_gateway_is_one_line() -> None:
     assert len(result.stderr.splitlines()) == 1
 
 
-def test_a_retry_leaves_stdout_to_the_result(gateway: ScriptedGateway) -> None:
+def test_a_retried_request_prints_nothing_on_stdout(gateway: ScriptedGateway) -> None:
     gateway.on("GET /v1/models", Answer(breaks=True), {"data": [MODEL], "next_cursor": None})
 
     result = run(gateway, "models", "--json")
@@ -448,21 +446,21 @@ def test_a_retry_leaves_stdout_to_the_result(gateway: ScriptedGateway) -> None:
         ["queues", "prediction"],
     ],
 )
-def test_a_line_that_cannot_be_meant_is_a_usage_error(gateway: ScriptedGateway, arguments: list[str]) -> None:
+def test_a_wrong_combination_of_arguments_is_a_usage_error(gateway: ScriptedGateway, arguments: list[str]) -> None:
     result = run(gateway, *arguments, stdin="a\n1\n")
 
     assert result.exit_code == 2
-    assert gateway.asked == []
+    assert gateway.requests == []
 
 
-def test_an_address_that_cannot_be_meant_is_one_line() -> None:
+def test_a_malformed_address_is_a_one_line_error() -> None:
     result = CliRunner().invoke(main, ["--url", "localhost:8000", "models"])
 
     assert result.exit_code == 1
     assert result.stderr.startswith("Error: the gateway's url is 'localhost:8000'")
 
 
-def test_the_version_is_the_packages() -> None:
+def test_the_version_is_that_of_the_package() -> None:
     assert CliRunner().invoke(main, ["--version"]).stdout == f"queuecast, version {queuecast.__version__}\n"
 
 
@@ -479,22 +477,22 @@ def pushed(gateway: ScriptedGateway, tmp_path: Path, *options: str, promoted: bo
     return run(gateway, "push", "titanic", *files, *options)
 
 
-def test_push_waits_for_the_import_and_says_what_became_of_it(gateway: ScriptedGateway, tmp_path: Path) -> None:
+def test_push_waits_for_the_import_and_prints_its_outcome(gateway: ScriptedGateway, tmp_path: Path) -> None:
     result = pushed(gateway, tmp_path)
 
     assert result.exit_code == 0, result.stderr
     assert result.stdout == "Imported titanic version 1 as champion (methods: predict, predict_proba)\n"
 
 
-def test_a_push_that_was_not_promoted_says_how_to(gateway: ScriptedGateway, tmp_path: Path) -> None:
+def test_a_push_that_was_not_promoted_shows_the_promote_command(gateway: ScriptedGateway, tmp_path: Path) -> None:
     assert "queuecast promote titanic 1" in pushed(gateway, tmp_path, promoted=False).stdout
 
 
 def test_push_sends_targets_split_and_description(gateway: ScriptedGateway, tmp_path: Path) -> None:
     pushed(gateway, tmp_path, "--target", "survived", "--holdout", "--description", "first")
 
-    asked = gateway.only("POST /v1/models/titanic/versions")
-    form = message_from_bytes(f"Content-Type: {asked.headers['content-type']}\r\n\r\n".encode() + asked.body)
+    request = gateway.only_request("POST /v1/models/titanic/versions")
+    form = message_from_bytes(f"Content-Type: {request.headers['content-type']}\r\n\r\n".encode() + request.body)
     fields = {part.get_param("name", header="content-disposition"): part for part in form.get_payload()}
     assert json.loads(fields["metadata"].get_payload()) == {
         "target": ["survived"],
@@ -503,7 +501,7 @@ def test_push_sends_targets_split_and_description(gateway: ScriptedGateway, tmp_
     }
 
 
-def test_push_refuses_a_pickle_with_the_way_out(gateway: ScriptedGateway, tmp_path: Path) -> None:
+def test_push_refuses_a_pickle_with_the_command_that_converts_it(gateway: ScriptedGateway, tmp_path: Path) -> None:
     (tmp_path / "m.joblib").write_bytes(b"\x80\x04")
     (tmp_path / "rows.csv").write_text("age\n29\n")
 
@@ -512,7 +510,7 @@ def test_push_refuses_a_pickle_with_the_way_out(gateway: ScriptedGateway, tmp_pa
     assert result.exit_code == 1
     assert "sio.dump(joblib.load(" in result.stderr
     assert len(result.stderr.splitlines()) == 1
-    assert gateway.asked == []
+    assert gateway.requests == []
 
 
 def trained(gateway: ScriptedGateway, tmp_path: Path, *options: str, **outcome: Any) -> Result:
@@ -542,13 +540,13 @@ def test_a_training_that_was_not_promoted_says_why(gateway: ScriptedGateway, tmp
     assert "Did not promote titanic version 4: 0.79 against 0.81, worse" in result.stdout
 
 
-def test_parameters_are_json_pythons_words_or_words(gateway: ScriptedGateway, tmp_path: Path) -> None:
+def test_parameters_are_json_python_constants_or_strings(gateway: ScriptedGateway, tmp_path: Path) -> None:
     given = ["C=0.5", "model__fit_intercept=True", "solver=lbfgs", "n_jobs=None", "layers=[5, 2]", "x=a=b", "y=NaN"]
 
     trained(gateway, tmp_path, *(word for pair in given for word in ("--param", pair)), "--promote", "never")
 
-    asked = gateway.only("POST /v1/models/titanic/trainings").json
-    assert asked["params"] == {
+    request = gateway.only_request("POST /v1/models/titanic/trainings").json
+    assert request["params"] == {
         "C": 0.5,
         "model__fit_intercept": True,
         "solver": "lbfgs",
@@ -557,13 +555,13 @@ def test_parameters_are_json_pythons_words_or_words(gateway: ScriptedGateway, tm
         "x": "a=b",
         "y": "NaN",
     }
-    assert (asked["target"], asked["promote"]) == ("survived", "never")
+    assert (request["target"], request["promote"]) == ("survived", "never")
 
 
 # jobs
 
 
-def test_jobs_lists_what_the_filters_leave(gateway: ScriptedGateway) -> None:
+def test_jobs_sends_its_filters_and_lists_the_jobs(gateway: ScriptedGateway) -> None:
     running = job(
         "running",
         id="job_2",
@@ -575,20 +573,20 @@ def test_jobs_lists_what_the_filters_leave(gateway: ScriptedGateway) -> None:
 
     result = run(gateway, "jobs", "--state", "running", "--type", "training", "--model", "titanic", "--limit", "5")
 
-    assert gateway.asked[0].query == {"state": "running", "type": "training", "model": "titanic", "limit": "5"}
+    assert gateway.requests[0].query == {"state": "running", "type": "training", "model": "titanic", "limit": "5"}
     rows = lines(result.stdout)
     assert rows[0] == ["JOB", "TYPE", "STATE", "MODEL", "AGE", "TOOK", "PROGRESS"]
     assert rows[1][:5] == ["job_2", "training", "running", "titanic", "3"]
     assert rows[1][-2:] == ["2/7", "stages"]
 
 
-def test_jobs_for_programs_are_a_list(gateway: ScriptedGateway) -> None:
+def test_jobs_as_json_are_a_list(gateway: ScriptedGateway) -> None:
     gateway.on("GET /v1/jobs", {"data": [job()], "next_cursor": None})
 
     assert json.loads(run(gateway, "jobs", "--json").stdout) == [job()]
 
 
-def test_show_tells_why_a_job_failed(gateway: ScriptedGateway) -> None:
+def test_show_prints_why_a_job_failed(gateway: ScriptedGateway) -> None:
     gateway.on(JOB, job("failed", error={"title": "The run took too long", "code": "timeout", "detail": "300 s"}))
 
     result = run(gateway, "jobs", "show", "job_1")
@@ -609,14 +607,14 @@ def test_wait_ends_with_the_result(gateway: ScriptedGateway) -> None:
     assert lines(run(gateway, "jobs", "wait", "job_1").stdout)[2] == ["1", "lived"]
 
 
-def test_cancel_says_the_state_after_it(gateway: ScriptedGateway) -> None:
+def test_cancel_prints_the_new_state(gateway: ScriptedGateway) -> None:
     gateway.on(JOB, job("running"))
     gateway.on("POST /v1/jobs/job_1/cancel", Answer(job("canceling"), 202))
 
     assert run(gateway, "jobs", "cancel", "job_1").stdout == "job_1 canceling\n"
 
 
-def test_an_id_is_never_cut_for_want_of_room(gateway: ScriptedGateway) -> None:
+def test_a_narrow_terminal_never_shortens_an_id(gateway: ScriptedGateway) -> None:
     long_id = "job_01a1fc6b-60f4-743e-b4c9-8b4bcef7e7d2"
     gateway.on("GET /v1/jobs", {"data": [job("succeeded", id=long_id)], "next_cursor": None})
 
@@ -664,7 +662,7 @@ RETRIED = job("queued", attempt=2, lost_attempts=1, max_attempts=3, timeline=LIF
 
 
 @pytest.mark.parametrize("command", [["job"], ["jobs", "show"]], ids=" ".join)
-def test_a_job_is_shown_with_its_life(gateway: ScriptedGateway, command: list[str]) -> None:
+def test_a_job_is_shown_with_its_timeline(gateway: ScriptedGateway, command: list[str]) -> None:
     gateway.on(JOB, RETRIED)
 
     rows = lines(run(gateway, *command, "job_1").stdout)
@@ -677,7 +675,7 @@ def test_a_job_is_shown_with_its_life(gateway: ScriptedGateway, command: list[st
     assert ["35.5", "s", "given", "back", "2", WORKER] in rows
 
 
-def test_attempts_tell_those_that_were_lost_apart(gateway: ScriptedGateway) -> None:
+def test_lost_attempts_are_counted_separately(gateway: ScriptedGateway) -> None:
     gateway.on(JOB, RETRIED, RETRIED | {"lost_attempts": 0})
 
     first, second = [lines(run(gateway, "job", "job_1").stdout) for _ in range(2)]
@@ -686,7 +684,7 @@ def test_attempts_tell_those_that_were_lost_apart(gateway: ScriptedGateway) -> N
     assert ["attempt", "2"] in second
 
 
-def test_a_job_that_waits_for_its_next_attempt_says_until_when_and_runs_no_clock(gateway: ScriptedGateway) -> None:
+def test_a_job_between_attempts_shows_the_next_one_and_no_duration(gateway: ScriptedGateway) -> None:
     waiting = RETRIED | {"not_before": "2026-01-31T12:00:36.000Z", "started_at": "2026-01-31T12:00:31.000Z"}
     gateway.on(JOB, waiting)
 
@@ -696,7 +694,7 @@ def test_a_job_that_waits_for_its_next_attempt_says_until_when_and_runs_no_clock
     assert [row for row in rows if row[:1] == ["took"]] == []
 
 
-def test_a_narrow_terminal_has_no_room_for_workers(gateway: ScriptedGateway) -> None:
+def test_a_narrow_terminal_omits_the_workers(gateway: ScriptedGateway) -> None:
     gateway.on(JOB, RETRIED)
 
     narrow, wide = [seen_in_a_terminal(gateway, "job", "job_1", columns=columns) for columns in (60, 80)]
@@ -709,7 +707,7 @@ def lines_without_control(seen: str) -> list[str]:
     return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", seen).splitlines()
 
 
-def test_a_job_of_a_gateway_that_keeps_no_timeline_is_shown_without(gateway: ScriptedGateway) -> None:
+def test_a_job_without_a_timeline_is_shown_without_one(gateway: ScriptedGateway) -> None:
     gateway.on(JOB, job())
 
     assert "AFTER" not in run(gateway, "job", "job_1").stdout
@@ -725,7 +723,7 @@ def test_a_retry_waits_for_the_new_job(gateway: ScriptedGateway) -> None:
     assert (result.exit_code, lines(result.stdout)[2]) == (0, ["1", "lived"])
 
 
-def test_a_retry_that_is_not_waited_for_prints_the_id_of_the_new_job(gateway: ScriptedGateway) -> None:
+def test_a_retry_with_no_wait_prints_the_id_of_the_new_job(gateway: ScriptedGateway) -> None:
     gateway.on(JOB, job("failed"))
     gateway.on("POST /v1/jobs/job_1/retry", Answer(job(id="job_2", retry_of="job_1"), 202))
 
@@ -783,7 +781,7 @@ def test_queues_without_jobs_says_so(gateway: ScriptedGateway) -> None:
     assert "dead letter" not in result.stdout
 
 
-def test_a_lanes_name_is_never_cut(gateway: ScriptedGateway) -> None:
+def test_the_name_of_a_lane_is_never_shortened(gateway: ScriptedGateway) -> None:
     name = f"prediction/{'a-long-name-' * 4}/112/predict_proba"
     gateway.on("GET /v1/queues", QUEUES | {"data": [QUEUES["data"][0] | {"lane": name}]})  # type: ignore[index]
 
@@ -794,7 +792,7 @@ def test_a_lanes_name_is_never_cut(gateway: ScriptedGateway) -> None:
     assert max(map(len, seen)) <= 60
 
 
-def test_queues_for_programs_are_the_document(gateway: ScriptedGateway) -> None:
+def test_queues_as_json_are_the_gateways_document(gateway: ScriptedGateway) -> None:
     gateway.on("GET /v1/queues", QUEUES)
 
     assert json.loads(run(gateway, "queues", "--json").stdout) == QUEUES
@@ -810,13 +808,13 @@ def test_dead_letters_are_listed_with_their_error(gateway: ScriptedGateway) -> N
     assert (rows[1][:3], rows[1][-1]) == (["job_1", "titanic", "3"], "worker_lost")
 
 
-def test_no_dead_letters_is_said(gateway: ScriptedGateway) -> None:
+def test_an_empty_list_of_dead_letters_says_so(gateway: ScriptedGateway) -> None:
     gateway.on("GET /v1/dead-letters", {"data": [], "next_cursor": None})
 
     assert run(gateway, "dead-letters").stdout.strip() == "no dead letters"
 
 
-def test_a_dead_letter_is_replayed_and_waited_for(gateway: ScriptedGateway) -> None:
+def test_replaying_a_dead_letter_waits_for_the_new_job(gateway: ScriptedGateway) -> None:
     gateway.on("POST /v1/dead-letters/job_1/replay", Answer(job(id="job_2", retry_of="job_1"), 202))
     gateway.on("GET /v1/jobs/job_2", PREDICTED | {"id": "job_2", "revision": 2})
 
@@ -825,7 +823,7 @@ def test_a_dead_letter_is_replayed_and_waited_for(gateway: ScriptedGateway) -> N
     assert (result.exit_code, lines(result.stdout)[2]) == (0, ["1", "lived"])
 
 
-def test_a_dead_letter_that_somebody_else_replayed_is_one_line(gateway: ScriptedGateway) -> None:
+def test_a_dead_letter_that_was_replayed_already_is_a_one_line_error(gateway: ScriptedGateway) -> None:
     gateway.on("POST /v1/dead-letters/job_1/replay", problem(409, "Not possible now", detail="job_1 is no dead letter"))
 
     result = run(gateway, "dead-letters", "--replay", "job_1")
@@ -844,7 +842,7 @@ def test_models_shows_champions_and_other_aliases(gateway: ScriptedGateway) -> N
     assert lines(result.stdout)[1] == ["titanic", "3", "4", "4", "challenger", "4"]
 
 
-def test_versions_have_their_scores_and_the_champion_is_marked(gateway: ScriptedGateway) -> None:
+def test_versions_are_listed_with_scores_and_aliases(gateway: ScriptedGateway) -> None:
     metrics = {"metric": "accuracy", "challenger": 0.8343, "champion": 0.8125}
     gateway.on("GET /v1/models/titanic", MODEL)
     gateway.on(
@@ -859,7 +857,7 @@ def test_versions_have_their_scores_and_the_champion_is_marked(gateway: Scripted
     assert rows[2][:5] == ["3", "champion", "-", "push", "20"]
 
 
-def test_a_pipeline_is_known_by_its_first_and_last_name(gateway: ScriptedGateway) -> None:
+def test_a_pipeline_is_shortened_to_its_first_and_last_class(gateway: ScriptedGateway) -> None:
     pipeline = "Pipeline(steps=[('scaler', StandardScaler()), ('model', LogisticRegression(C=0.1))])"
     gateway.on("GET /v1/models/titanic", MODEL)
     gateway.on(
@@ -873,20 +871,20 @@ def test_a_pipeline_is_known_by_its_first_and_last_name(gateway: ScriptedGateway
     assert "Pipeline ... LogisticRegression" in result.stdout
 
 
-def test_promote_moves_the_alias_it_is_told_to(gateway: ScriptedGateway) -> None:
+def test_promote_moves_the_given_alias(gateway: ScriptedGateway) -> None:
     gateway.on("GET /v1/models/titanic", Answer(MODEL, headers={"ETag": '"7"'}))
     gateway.on("PUT /v1/models/titanic/aliases/shadow", MODEL | {"aliases": {"champion": 3, "shadow": 2}})
 
     result = run(gateway, "promote", "titanic", "2", "--alias", "shadow", "--reason", "try it")
 
     assert result.stdout == "titanic: champion is version 3, shadow is version 2\n"
-    assert gateway.only("PUT /v1/models/titanic/aliases/shadow").json == {"version": 2, "reason": "try it"}
+    assert gateway.only_request("PUT /v1/models/titanic/aliases/shadow").json == {"version": 2, "reason": "try it"}
 
 
-def test_rollback_shows_the_champion_after_it(gateway: ScriptedGateway) -> None:
+def test_rollback_prints_the_new_champion(gateway: ScriptedGateway) -> None:
     gateway.on("POST /v1/models/titanic/rollback", MODEL | {"aliases": {"champion": 2}})
 
     result = run(gateway, "rollback", "titanic", "--reason", "worse on Sundays")
 
     assert result.stdout == "titanic: champion is version 2\n"
-    assert gateway.only("POST /v1/models/titanic/rollback").json == {"reason": "worse on Sundays"}
+    assert gateway.only_request("POST /v1/models/titanic/rollback").json == {"reason": "worse on Sundays"}

@@ -54,7 +54,7 @@ def worker_rows(folder: Path, text: str, signature: Signature) -> Any:
 
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("kind", COLUMNS)
-def test_a_cell_is_the_same_to_both(tmp_path: Path, kind: str, cell: str) -> None:
+def test_client_and_worker_read_a_cell_alike(tmp_path: Path, kind: str, cell: str) -> None:
     signature = Signature(Layout.FRAME, (COLUMNS[kind],), (Method.PREDICT,))
     text = f'x0\n"{cell}"\n'
 
@@ -67,7 +67,7 @@ def test_a_cell_is_the_same_to_both(tmp_path: Path, kind: str, cell: str) -> Non
 
 
 @pytest.mark.parametrize("header", ["0,1", "x1,x0", "x1,other,x0", "a,b", "1.5,2.5", "a,b,c", "x0"])
-def test_a_header_is_the_same_to_both(tmp_path: Path, header: str) -> None:
+def test_client_and_worker_read_a_header_alike(tmp_path: Path, header: str) -> None:
     columns = tuple(Column(f"x{index}", ColumnType.NUMBER, nullable=True, dtype="float64") for index in range(2))
     signature = Signature(Layout.ARRAY, columns, (Method.PREDICT,))
     text = f"{header}\n{','.join(str(at) for at in range(header.count(',') + 1))}\n"
