@@ -1,4 +1,4 @@
-"""What the terminal shows of jobs, their history and their results, and of the queues that they wait in."""
+"""Prints jobs, their history and their results, and the queues that they wait in."""
 
 from datetime import datetime, timedelta
 from typing import Any

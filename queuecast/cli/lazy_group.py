@@ -7,7 +7,7 @@ import click
 
 
 class LazyGroup(click.Group):
-    """Forwards to the group `main` of `module`. hint: what to do on a machine where the import fails."""
+    """Forwards to the group `main` of `module`. hint: advice for a machine where the import fails."""
 
     def __init__(self, *args: Any, module: str, hint: str, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

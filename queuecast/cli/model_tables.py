@@ -1,4 +1,4 @@
-"""What the terminal shows of models and versions, and of the jobs that make versions."""
+"""Prints models and versions, and the results of the jobs that create versions."""
 
 import re
 from datetime import datetime

@@ -4,6 +4,7 @@ import json
 import threading
 from collections import defaultdict
 from dataclasses import dataclass, field
+from email import message_from_bytes
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
@@ -31,6 +32,18 @@ class Request:
     @property
     def json(self) -> Any:
         return json.loads(self.body)
+
+
+def parts_of(request: Request) -> dict[str, tuple[str, bytes]]:
+    """The parts of a form: name -> (content type, bytes)."""
+    head = f"Content-Type: {request.headers['content-type']}\r\n\r\n".encode()
+    return {
+        str(part.get_param("name", header="content-disposition")): (
+            part.get_content_type(),
+            bytes(part.get_payload(decode=True)),
+        )
+        for part in message_from_bytes(head + request.body).get_payload()
+    }
 
 
 def problem(status: int, title: str, **more: Any) -> Answer:

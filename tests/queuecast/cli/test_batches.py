@@ -18,7 +18,7 @@ from rich.text import Text
 from queuecast.cli import progress
 from queuecast.cli.main import main
 from queuecast.client import Client
-from tests.queuecast.cli.test_main import seen_in_a_terminal
+from tests.queuecast.cli.command_line import seen_in_a_terminal
 from tests.queuecast.scripted_gateway import Answer, ScriptedGateway, job, problem
 
 FILES = "POST /v1/files"

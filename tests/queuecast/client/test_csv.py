@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from queuecast.client.csv import parsed_csv_rows
+from queuecast.client.csv import csv_head, parsed_csv_rows
 from queuecast.domain.batch import FileFormat
 from queuecast.domain.errors import InvalidInputError
 from queuecast.domain.signature import Column, ColumnType, Layout, Signature
@@ -79,3 +79,33 @@ def test_client_and_worker_read_a_header_alike(tmp_path: Path, header: str) -> N
             parsed_csv_rows(text, signature.json_schema())
     else:
         assert parsed_csv_rows(text, signature.json_schema())[0] == read
+
+
+def test_the_head_of_a_csv_file_counts_records_and_not_lines(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_bytes(b'name,age\r\n"two\nlines \xe9",1\r\n' + b"x,2\r\n" * 60_000)
+
+    assert csv_head(path) == b'name,age\r\n"two\nlines \xe9",1\r\n' + b"x,2\r\n" * 49_999
+
+
+def test_the_head_of_a_csv_file_may_end_its_lines_with_carriage_returns(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_bytes(b"name,age\r" + b"x,2\r" * 60_000)
+
+    assert csv_head(path) == b"name,age\r" + b"x,2\r" * 50_000
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"PAR1\x15\x04", r"rows.csv is a Parquet file, expected CSV: pandas.read_parquet\("),
+        (b'name\n"' + b"x" * 200_000, "line 2 of .*rows.csv cannot be read as CSV: field larger"),
+        ("\ufeffgrün,age,grün\n1,2,3\n".encode(), "the column 'grün' is in the file more than once"),
+    ],
+    ids=["parquet", "endless", "twice"],
+)
+def test_an_example_that_is_not_a_csv_file_is_refused(tmp_path: Path, content: bytes, words: str) -> None:
+    (tmp_path / "rows.csv").write_bytes(content)
+
+    with pytest.raises(ValueError, match=words):
+        csv_head(tmp_path / "rows.csv")
