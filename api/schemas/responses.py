@@ -4,7 +4,8 @@ import msgspec
 from msgspec import Struct
 
 from api.schemas.requests import AnyJson
-from queuecast.domain.job import Event, JobType, Priority, State
+from queuecast.domain.job import JobType, Priority, State
+from queuecast.domain.timeline import Event
 from queuecast.domain.work import Method
 
 

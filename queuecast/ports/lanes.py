@@ -53,8 +53,8 @@ class Lanes(Protocol):
     ) -> tuple[list[Reservation], bool]:
         """The oldest jobs that wait, and whether more are left that a bell must be rung for.
 
-        As many as have `rows` rows and `BYTES_A_CLAIM` together, and one at least. attends: the worker is back in a
-        moment, so no bell is needed for jobs that come meanwhile; until it leaves, or does not say so again. Others
+        As many as have `rows` rows and `MAX_BYTES_PER_CLAIM` together, and one at least. attends: the worker is back in
+        a moment, so no bell is needed for jobs that come meanwhile; until it leaves, or does not say so again. Others
         find nothing there for a moment, unless half of the rows or bytes waits that they may take, or more.
         """
 

@@ -3,7 +3,6 @@
 import json
 import re
 import subprocess
-import sys
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,6 +12,7 @@ import pytest
 
 from queuecast.cli.main import main
 from queuecast.config import Settings, variable
+from tests.api.conftest import Gateway as GatewayInMemory
 
 
 class Gateway(NamedTuple):
@@ -22,20 +22,12 @@ class Gateway(NamedTuple):
     """Methods and paths."""
 
 
-# In a process of its own: a gateway settles in its process and keeps it to one core.
-TELL = """
-import json
-from api.main import app
-rules = [(method, rule.rule) for rule in app.url_map.iter_rules() for method in rule.methods]
-print(json.dumps([app.test_client().get("/openapi.json").text, rules]))
-"""
-
-
 @pytest.fixture(scope="module")
-def gateway(repository: Path) -> Gateway:
-    told = subprocess.run([sys.executable, "-c", TELL], cwd=repository, capture_output=True, text=True, check=True)
-    openapi, rules = json.loads(told.stdout)
-    return Gateway(openapi, json.loads(openapi), {(method, path) for method, path in rules})
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Gateway:
+    app = GatewayInMemory(tmp_path_factory.mktemp("gateway")).app()
+    openapi = app.test_client().get("/openapi.json").text
+    routes = {(method, rule.rule) for rule in app.url_map.iter_rules() for method in rule.methods or ()}
+    return Gateway(openapi, json.loads(openapi), routes)
 
 
 def rows(path: Path, first: str) -> list[list[str]]:

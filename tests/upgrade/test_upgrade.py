@@ -357,7 +357,7 @@ def test_no_job_and_no_message_is_left_waiting(upgraded: Upgraded) -> None:
         messages = [name for name in names if name.startswith(("predict", "train"))]
         return messages == [] and families_of(names).isdisjoint(EMPTIED)
 
-    wait_for(is_empty, "empty lanes, indexes and queues", 15)
+    wait_for(is_empty, "empty lanes, indexes and queues", 60)
 
 
 def test_redis_has_the_same_families_of_keys_on_both_sides(upgraded: Upgraded) -> None:

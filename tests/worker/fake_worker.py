@@ -196,7 +196,7 @@ class Stage:
             lambda: self.now,
             jitter=lambda: 0.5,
             worker=name,
-            rules=RunLimits(lease_s, RETENTION_S, MAX_RESULT_BYTES),
+            limits=RunLimits(lease_s, RETENTION_S, MAX_RESULT_BYTES),
             stop_by=lambda: self.stop_by,
             end_process=self._end_process,
             shared_runners={} if shared is None else {JobType.PREDICTION: shared},
@@ -267,7 +267,7 @@ class Stage:
         """Lets the worker learn that claims of this lane are quick, until it takes `limit` jobs at a time."""
         for _ in range(limit - 1):  # claims of 1, 2, 4 ...
             self.submitted()
-        self.execution.answer(LANE)
+        self.execution.drain(LANE)
         self.runs.clear()
         self.seen.clear()
         self.bells.rung.clear()

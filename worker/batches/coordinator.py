@@ -10,11 +10,12 @@ from dataclasses import dataclass, replace
 from itertools import islice
 
 from queuecast.domain.chunking import WINDOW, ChunkTotals, FileRange, Plan, chunk_id
-from queuecast.domain.errors import StaleWriteError, UnavailableError, UnknownJobError
+from queuecast.domain.errors import UnavailableError, UnknownJobError
 from queuecast.domain.job import Failure, Job, JobType, Progress, State
-from queuecast.domain.lane import chunk_lane
+from queuecast.domain.lane import Lane
 from queuecast.domain.retry import RETENTION_OF_DEAD_LETTERS
 from queuecast.domain.work import BatchWork, ChunkWork
+from queuecast.job_updates import update_job
 from queuecast.logs import get_logger
 from queuecast.ports.batches import BatchFiles, ChunkProgressStore
 from queuecast.ports.clock import Clock
@@ -86,7 +87,7 @@ class ChunkCoordinator:
             return
         chunks = [(self._chunk(batch, job_id), ChunkWork(work, plan.number, cut)) for job_id, cut in missing.items()]
         if self._boards.add(chunks):
-            self._bells.ring(chunk_lane(batch_id, batch.priority))
+            self._bells.ring(str(Lane.of_chunks(batch_id, batch.priority)))
         log.info("chunks_made", job_id=batch_id, count=len(chunks))
 
     def _chunk(self, batch: Job, job_id: str) -> Job:
@@ -96,7 +97,7 @@ class ChunkCoordinator:
             model=batch.model,
             created_at=self._clock(),
             max_attempts=batch.max_attempts,
-            lane=chunk_lane(batch.id, batch.priority),
+            lane=str(Lane.of_chunks(batch.id, batch.priority)),
             priority=batch.priority,
             timeout_s=min(self._rules.chunk_timeout_s, batch.timeout_s),
             parent=batch.id,
@@ -139,7 +140,7 @@ class ChunkCoordinator:
             self.fail(batch_id, failure)
 
     def _gather(self, batch_id: str) -> None:
-        self._written(batch_id, lambda batch: batch.gathered(self._clock()))
+        self._written(batch_id, lambda batch: batch.ready_to_join(self._clock()))
 
     def repair(self) -> None:
         """One look at every live batch. Raises UnavailableError when the store is away."""
@@ -181,21 +182,15 @@ class ChunkCoordinator:
         return self._seen[1]
 
     def _written(self, batch_id: str, move: Callable[[Job], Job | None]) -> None:
-        """Moves the batch, if it is fanned out still."""
-        while True:
-            try:
-                present = self._jobs.read(batch_id)
-                moved = move(present) if present.is_fanned_out else None
-                if moved is not None and self._jobs.replace(moved):
-                    self._bells.ring(moved.lane)
-            except StaleWriteError:
-                continue
-            except UnknownJobError:
-                return
-            if moved is not None and moved.state is not State.RUNNING:
-                code = moved.failure.code if moved.failure else None
-                log.info("batch_moved", job_id=batch_id, state=moved.state, code=code)
-            return
+        """Moves the batch if its chunks are still running."""
+
+        def decide(present: Job) -> Job | None:
+            return move(present) if present.is_fanned_out else None
+
+        moved = update_job(self._jobs, self._bells, batch_id, decide)
+        if moved is not None and moved.state is not State.RUNNING:
+            code = moved.failure.code if moved.failure else None
+            log.info("batch_moved", job_id=batch_id, state=moved.state, code=code)
 
 
 def progress_of(plan: Plan, tally: ChunkTotals, stage: str = "predict") -> Progress:

@@ -1,14 +1,12 @@
-"""The lanes of `MemoryJobs`, and a doorbell that nobody hears."""
+"""The lanes of `MemoryJobs`."""
 
 import time
 from itertools import accumulate
 
 from queuecast.adapters.memory.jobs import Entry, MemoryJobs
 from queuecast.domain.job import State
-from queuecast.domain.lane import ATTENDANT_GONE_S, BYTES_A_CLAIM
+from queuecast.domain.lane import ATTENDANT_GONE_S, MAX_BYTES_PER_CLAIM
 from queuecast.ports.lanes import LanePosition, LaneStats, Reservation
-
-ATTENDED_S = 0.1
 
 
 class MemoryLanes:
@@ -23,25 +21,25 @@ class MemoryLanes:
                 self._jobs.bells.pop(lane, None)
             waiting = [entry for entry in self._jobs.lanes.get(lane, ()) if entry.worker is None]
             attendant, since = self._jobs.attended.get(lane, (worker, 0.0))
-            is_served = attendant != worker and time.time() - since < ATTENDED_S
-            all_rows, all_bytes = sum(each.rows for each in waiting), sum(each.bytes for each in waiting)
-            if is_served and all_rows * 2 < rows and all_bytes * 2 < BYTES_A_CLAIM:
+            is_attended = attendant != worker and time.time() - since < 0.1
+            all_rows, all_bytes = sum(entry.rows for entry in waiting), sum(entry.bytes for entry in waiting)
+            if is_attended and all_rows * 2 < rows and all_bytes * 2 < MAX_BYTES_PER_CLAIM:
                 return [], False
-            found = waiting[: _within(waiting, rows)]
-            for entry in found:
+            taken = waiting[: _count_within(waiting, rows)]
+            for entry in taken:
                 entry.worker, entry.renewed_at = worker, time.time()
-            self._jobs.taken[lane] += len(found)
+            self._jobs.taken[lane] += len(taken)
             self._jobs.attended.pop(lane, None)
             if stays:
                 self._jobs.attended[lane] = worker, time.time()
-            must_ring = len(waiting) > len(found) and self._jobs.must_ring(lane)
-            reserved = [
-                Reservation(lane, entry.id, entry.job_id, worker, self._jobs.found(entry.job_id)) for entry in found
+            must_ring = len(waiting) > len(taken) and self._jobs.must_ring(lane)
+            reservations = [
+                Reservation(lane, entry.id, entry.job_id, worker, self._jobs.snapshot(entry.job_id)) for entry in taken
             ]
-            return reserved, must_ring
+            return reservations, must_ring
 
     def wait_for_job(self, lane: str, worker: str, timeout_s: float) -> bool:
-        """Looks once: nobody comes while a test's only thread waits."""
+        """Checks once and does not wait: in a test with one thread no job can come in between."""
         attendant, _ = self._jobs.attended.get(lane, ("", 0.0))
         return attendant == worker and any(entry.worker is None for entry in self._jobs.lanes.get(lane, ()))
 
@@ -61,9 +59,9 @@ class MemoryLanes:
 
     def renew(self, reservations: list[Reservation]) -> list[State | None]:
         with self._jobs.lock:
-            return [self._renewed(each) for each in reservations]
+            return [self._renew(held) for held in reservations]
 
-    def _renewed(self, reservation: Reservation) -> State | None:
+    def _renew(self, reservation: Reservation) -> State | None:
         entry = self._held(reservation)
         if entry is None:
             return None
@@ -108,9 +106,9 @@ class MemoryLanes:
 
     def stats(self) -> list[LaneStats]:
         with self._jobs.lock:
-            return [self._depth(lane, entries) for lane, entries in sorted(self._jobs.lanes.items())]
+            return [self._stats(lane, entries) for lane, entries in sorted(self._jobs.lanes.items())]
 
-    def _depth(self, lane: str, entries: list[Entry]) -> LaneStats:
+    def _stats(self, lane: str, entries: list[Entry]) -> LaneStats:
         waiting = [entry for entry in entries if entry.worker is None]
         oldest = waiting[0].at if waiting else None
         _, since = self._jobs.attended.get(lane, ("", 0.0))
@@ -129,7 +127,7 @@ class MemoryLanes:
         return None
 
 
-def _within(waiting: list[Entry], rows: int) -> int:
-    """How many of the first have so many rows together, and so many bytes as a claim may; one at least."""
-    sums = zip(accumulate(each.rows for each in waiting), accumulate(each.bytes for each in waiting), strict=True)
-    return max(1, sum(n_rows <= rows and n_bytes <= BYTES_A_CLAIM for n_rows, n_bytes in sums))
+def _count_within(waiting: list[Entry], rows: int) -> int:
+    """How many of the first entries fit into one claim; at least one."""
+    sums = zip(accumulate(entry.rows for entry in waiting), accumulate(entry.bytes for entry in waiting), strict=True)
+    return max(1, sum(n_rows <= rows and n_bytes <= MAX_BYTES_PER_CLAIM for n_rows, n_bytes in sums))

@@ -9,14 +9,15 @@ import redis
 from queuecast.adapters.memory.batches import MemoryChunkProgress
 from queuecast.adapters.memory.jobs import MemoryJobs
 from queuecast.adapters.memory.lanes import MemoryLanes
-from queuecast.adapters.redis.batches import CHUNKS_A_CALL, RedisChunkProgress
+from queuecast.adapters.redis.batches import RedisChunkProgress
 from queuecast.adapters.redis.connection import connect
+from queuecast.adapters.redis.job_maintenance import RedisJobMaintenance
 from queuecast.adapters.redis.jobs import RedisJobs
 from queuecast.adapters.redis.lanes import RedisLanes
 from queuecast.domain.chunking import ChunkTotals, FileRange, chunk_id
 from queuecast.domain.errors import UnavailableError
 from queuecast.domain.job import Failure, Job, JobType, Progress, State
-from queuecast.domain.lane import chunk_lane
+from queuecast.domain.lane import Lane
 from queuecast.domain.work import ChunkWork
 from queuecast.ports.batches import ChunkProgressStore
 from queuecast.ports.jobs import JobFilter, JobStore
@@ -52,7 +53,7 @@ def boards(place: Place) -> ChunkProgressStore:
 
 
 def a_chunk(index: int, batch_id: str = BATCH) -> tuple[Job, ChunkWork]:
-    lane = chunk_lane(batch_id)
+    lane = str(Lane.of_chunks(batch_id))
     job = a_job(JobType.CHUNK, id=chunk_id(batch_id, PLAN, index), parent=batch_id, lane=lane).accepted()
     return job, ChunkWork(A_BATCH, PLAN, FileRange(index, 100 * index + 1, 100, 0, 1))
 
@@ -116,14 +117,14 @@ def test_the_board_of_a_closed_batch_can_be_read_by_a_retry(boards: ChunkProgres
 def test_chunks_wait_in_their_lane_in_order_and_one_ring_is_asked_for(place: Place) -> None:
     must_ring = place.boards.add([a_chunk(index) for index in range(3)])
 
-    held = taken(place.lanes, 10**9, lane=chunk_lane(BATCH))
+    held = taken(place.lanes, 10**9, lane=str(Lane.of_chunks(BATCH)))
     assert must_ring
     assert [each.job_id for each in held] == [a_chunk(index)[0].id for index in range(3)]
     assert place.jobs.read_work(held[1].job_id) == (a_chunk(1)[1], b"")
 
 
 def test_more_chunks_than_go_into_one_call_all_wait(place: Place) -> None:
-    count = 2 * CHUNKS_A_CALL + 1
+    count = 2 * RedisChunkProgress.MAX_CHUNKS_PER_CALL + 1
 
     assert place.boards.add([a_chunk(index) for index in range(count)])
 
@@ -132,7 +133,7 @@ def test_more_chunks_than_go_into_one_call_all_wait(place: Place) -> None:
 
 def test_chunks_that_are_there_already_are_not_made_again(place: Place) -> None:
     place.boards.add([a_chunk(0), a_chunk(1)])
-    (held,) = taken(place.lanes, lane=chunk_lane(BATCH))
+    (held,) = taken(place.lanes, lane=str(Lane.of_chunks(BATCH)))
     place.jobs.replace(place.jobs.read(held.job_id).claimed("host:7", NOW), entry=held.entry)
 
     place.boards.add([a_chunk(0), a_chunk(1), a_chunk(2)])
@@ -144,7 +145,7 @@ def test_chunks_that_are_there_already_are_not_made_again(place: Place) -> None:
 
 def test_a_chunk_that_has_ended_can_be_made_again(place: Place) -> None:
     place.boards.add([a_chunk(0)])
-    (held,) = taken(place.lanes, lane=chunk_lane(BATCH))
+    (held,) = taken(place.lanes, lane=str(Lane.of_chunks(BATCH)))
     running = place.jobs.read(held.job_id).claimed("host:7", NOW)
     place.jobs.replace(running, entry=held.entry)
     place.jobs.replace(running.failed(Failure("batch_ended", "no"), NOW, RETENTION_S), entry=held.entry)
@@ -152,7 +153,7 @@ def test_a_chunk_that_has_ended_can_be_made_again(place: Place) -> None:
     assert place.boards.add([a_chunk(0)])
 
     assert place.jobs.read(held.job_id) == a_chunk(0)[0]
-    assert [each.job_id for each in taken(place.lanes, lane=chunk_lane(BATCH))] == [held.job_id]
+    assert [each.job_id for each in taken(place.lanes, lane=str(Lane.of_chunks(BATCH)))] == [held.job_id]
 
 
 def test_the_chunks_that_there_are_can_be_looked_at(place: Place) -> None:
@@ -186,7 +187,7 @@ def test_a_batch_that_is_fanned_out_leaves_its_lane_and_comes_back_when_it_is_ga
     progressed = fanned_out.progressed(PROGRESS)
     place.jobs.replace(progressed)
     assert place.lanes.stats() == []
-    assert place.jobs.replace(progressed.gathered(NOW))
+    assert place.jobs.replace(progressed.ready_to_join(NOW))
     assert [each.job_id for each in taken(place.lanes, lane="batch")] == [batch.id]
 
 
@@ -227,7 +228,7 @@ def test_a_restore_leaves_a_batch_that_is_fanned_out_as_it_is(redis_url: str) ->
         fanned_out = running.fanned_out(PROGRESS, NOW)
         jobs.replace(fanned_out)
 
-        assert jobs.requeue_all(NOW) == 0
+        assert RedisJobMaintenance(client).requeue_all(NOW) == 0
         assert jobs.read(fanned_out.id) == fanned_out
 
 

@@ -169,7 +169,7 @@ class Engine(RuleBasedStateMachine):
         self.both(lambda store: store.lanes.requeue(held[0 if store is self.memory else 1]))
 
     @precondition(lambda self: self.holder(0, State.RUNNING))
-    @rule(pick=PICK, end=st.sampled_from(["succeeded", "failed", "given_back"]))
+    @rule(pick=PICK, end=st.sampled_from(["succeeded", "failed", "handed_back"]))
     def end(self, pick: int, end: str) -> None:
         found = self.holder(pick, State.RUNNING)
         if found is not None:

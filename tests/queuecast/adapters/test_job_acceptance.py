@@ -219,7 +219,7 @@ def test_a_second_training_is_refused_until_the_first_has_ended(jobs: JobStore, 
         moves = {
             "canceling": lambda: running.cancel_requested(NOW, RETENTION_S),
             "waiting for another attempt": lambda: running.lost(LOSS, NOW, 5.0, RETENTION_S),
-            "given back": lambda: running.given_back(NOW, RETENTION_S),
+            "given back": lambda: running.handed_back(NOW, RETENTION_S),
         }
         if state in moves:
             jobs.replace(moves[state](), entry=held.entry)

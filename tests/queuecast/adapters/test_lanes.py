@@ -7,7 +7,7 @@ import pytest
 
 from queuecast.domain.errors import JobStoppedError
 from queuecast.domain.job import Job, JobType, State
-from queuecast.domain.lane import BYTES_A_CLAIM
+from queuecast.domain.lane import MAX_BYTES_PER_CLAIM
 from queuecast.domain.work import Method, PredictionWork
 from queuecast.ports.jobs import Accepted, JobStore
 from queuecast.ports.lanes import LanePosition, Lanes, LaneStats, Reservation
@@ -67,7 +67,7 @@ def test_a_claim_is_bounded_in_rows_and_takes_one_job_at_least(
 
 
 def test_a_claim_is_bounded_in_bytes_and_takes_one_job_at_least(jobs: JobStore, lanes: Lanes) -> None:
-    half, most = BYTES_A_CLAIM // 2, BYTES_A_CLAIM
+    half, most = MAX_BYTES_PER_CLAIM // 2, MAX_BYTES_PER_CLAIM
     made = [sized(jobs, 1, n_bytes) for n_bytes in (half, half, 1, most + 1, 1)]
 
     assert [ids(taken(lanes, 100)) for _ in range(4)] == [made[:2], made[2:3], made[3:4], made[4:]]
@@ -137,7 +137,9 @@ def test_while_a_worker_attends_the_lane_another_finds_nothing_there(jobs: JobSt
     assert ids(lanes.reserve(LANE, WORKER, 16, clears_notification=False, stays=True)[0]) == [job.id]
 
 
-@pytest.mark.parametrize(("n_jobs", "n_rows", "n_bytes"), [(8, 1, 1), (2, 4, 1), (1, 8, 1), (1, 1, BYTES_A_CLAIM // 2)])
+@pytest.mark.parametrize(
+    ("n_jobs", "n_rows", "n_bytes"), [(8, 1, 1), (2, 4, 1), (1, 8, 1), (1, 1, MAX_BYTES_PER_CLAIM // 2)]
+)
 def test_a_backlog_is_shared_with_whoever_attends_the_lane(
     jobs: JobStore, lanes: Lanes, n_jobs: int, n_rows: int, n_bytes: int
 ) -> None:
@@ -428,7 +430,7 @@ def test_what_was_taken_away_is_held_no_longer(jobs: JobStore, lanes: Lanes, how
         moves = {
             "succeeded": lambda: running.succeeded(NOW, RETENTION_S),
             "lost": lambda: running.lost(LOSS, NOW, 0.0, RETENTION_S),
-            "given back by its run": lambda: running.given_back(NOW, RETENTION_S),
+            "given back by its run": lambda: running.handed_back(NOW, RETENTION_S),
         }
         jobs.replace(moves[how](), entry=held.entry)
 
@@ -437,7 +439,7 @@ def test_what_was_taken_away_is_held_no_longer(jobs: JobStore, lanes: Lanes, how
 
 def test_what_another_worker_holds_now_is_held_no_longer_by_the_first(jobs: JobStore, lanes: Lanes) -> None:
     held, running = started(jobs, lanes)
-    jobs.replace(running.given_back(NOW, RETENTION_S), entry=held.entry)
+    jobs.replace(running.handed_back(NOW, RETENTION_S), entry=held.entry)
     (again,) = taken(lanes, worker="host:8")
     claimed(jobs, again)
 
@@ -564,7 +566,7 @@ def test_a_job_that_its_run_gives_back_waits_at_the_end_at_once(jobs: JobStore, 
     (held,) = taken(lanes)
     running = claimed(jobs, held)
 
-    jobs.replace(running.given_back(NOW, RETENTION_S), entry=held.entry)
+    jobs.replace(running.handed_back(NOW, RETENTION_S), entry=held.entry)
 
     assert ids(taken(lanes, 5)) == [second.id, first.id]
 
@@ -572,7 +574,7 @@ def test_a_job_that_its_run_gives_back_waits_at_the_end_at_once(jobs: JobStore, 
 def test_a_run_that_gives_its_job_back_must_ring_when_nobody_else_did(jobs: JobStore, lanes: Lanes) -> None:
     held, running = started(jobs, lanes)
 
-    assert jobs.replace(running.given_back(NOW, RETENTION_S), entry=held.entry)
+    assert jobs.replace(running.handed_back(NOW, RETENTION_S), entry=held.entry)
 
 
 @pytest.mark.parametrize("end", ["succeeded", "failed", "progress"])
@@ -598,7 +600,7 @@ def test_the_old_entry_can_write_nothing(jobs: JobStore, lanes: Lanes, how: str)
         if how == "lost and released":
             lanes.enqueue_due(NOW + 5)
     else:
-        jobs.replace(running.given_back(NOW, RETENTION_S), entry=held.entry)
+        jobs.replace(running.handed_back(NOW, RETENTION_S), entry=held.entry)
     if how.endswith("by another"):
         (again,) = taken(lanes, worker="host:8")
         if how == "run by another":
@@ -614,7 +616,7 @@ def test_the_old_entry_can_write_nothing(jobs: JobStore, lanes: Lanes, how: str)
 
 def test_the_new_entry_can_write(jobs: JobStore, lanes: Lanes) -> None:
     held, running = started(jobs, lanes)
-    jobs.replace(running.given_back(NOW, RETENTION_S), entry=held.entry)
+    jobs.replace(running.handed_back(NOW, RETENTION_S), entry=held.entry)
     (again,) = taken(lanes, worker="host:8")
 
     last = claimed(jobs, again).succeeded(NOW, RETENTION_S)

@@ -22,7 +22,7 @@ from queuecast.domain.batch import OnError, OutputFormat
 from queuecast.domain.chunking import chunk_id
 from queuecast.domain.errors import MAX_RAISED_TEXT, UnavailableError
 from queuecast.domain.job import Failure, Job, State
-from queuecast.domain.lane import chunk_lane
+from queuecast.domain.lane import Lane
 from queuecast.domain.work import BatchWork, Method
 from tests.worker.batch_fixtures import BatchHouse, Dying, Killed
 from tests.worker.model_fixtures import RETENTION_S
@@ -350,8 +350,8 @@ def test_a_batch_that_is_planned_is_held_by_nobody_and_its_chunks_wait(house: Ba
     job = house.fanned_out(work_of(house))
 
     assert (job.worker, job.progress.done, job.progress.total) == (None, 0, ROWS)  # type: ignore[union-attr]
-    assert [(depth.lane, depth.waiting) for depth in house.lanes.stats()] == [(chunk_lane(job.id), CHUNKS)]
-    assert chunk_lane(job.id) in house.bells.rung
+    assert [(stats.lane, stats.waiting) for stats in house.lanes.stats()] == [(str(Lane.of_chunks(job.id)), CHUNKS)]
+    assert str(Lane.of_chunks(job.id)) in house.bells.rung
 
 
 def test_a_worker_takes_one_chunk_and_is_free_for_others(house: BatchHouse) -> None:
@@ -522,7 +522,7 @@ def test_a_chunk_that_ends_its_workers_makes_the_batch_a_dead_letter_that_names_
             house.bury()
             house.lanes.enqueue_due(float("inf"))
             # The others wait behind it; it comes first again.
-            lane = house.jobs.lanes[chunk_lane(job.id)]
+            lane = house.jobs.lanes[str(Lane.of_chunks(job.id))]
             lane.sort(key=lambda entry: entry.job_id != chunk_id(job.id, 1, 0)) if lane else None
 
     house.batches.repair()
@@ -736,14 +736,14 @@ def test_two_workers_share_the_chunks_of_a_batch(house: BatchHouse) -> None:
         house.clock,
         jitter=lambda: 0.5,
         worker="worker-2",
-        rules=RunLimits(lease_s=30.0, retention_s=RETENTION_S, max_result_bytes=10_000),
+        limits=RunLimits(lease_s=30.0, retention_s=RETENTION_S, max_result_bytes=10_000),
         stop_by=lambda: float("inf"),
         end_process=lambda: None,
     )
 
     for _ in range(3):
         house.run_chunk(job.id)
-        second.answer(chunk_lane(job.id))
+        second.drain(str(Lane.of_chunks(job.id)))
 
     workers = {house.jobs.read(chunk_id(job.id, 1, index)).worker for index in range(CHUNKS)}
     assert workers == {"worker-1", "worker-2"}

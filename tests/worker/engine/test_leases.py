@@ -324,7 +324,7 @@ def stuck(
         stage.submitted()
     stage.run = run
     with pytest.raises(SystemExit):
-        stage.execution.answer(LANE)
+        stage.execution.drain(LANE)
     assert seen == [stage.job(job.id) for job in seen]  # nothing was written after the end
 
 
@@ -363,7 +363,7 @@ def test_a_run_that_was_given_back_is_run_by_another_worker_as_the_next_attempt(
     stage.stop_by = math.inf
     stage.run = lambda job, work, rows, report: Result({"attempt": job.attempt})
 
-    stage.worker("worker-2").answer(LANE)
+    stage.worker("worker-2").drain(LANE)
 
     job = stage.job("job_101")
     assert (job.state, job.worker, job.lost_attempts) == (State.SUCCEEDED, "worker-2", 0)
@@ -435,7 +435,7 @@ def test_a_run_that_reports_progress_stops_by_itself(stage: Stage, reason: StopR
 
     stage.submitted()
     stage.run = run
-    stage.execution.answer(LANE)
+    stage.execution.drain(LANE)
 
     assert (stage.job().state, stage.ended_processes, went_on) == (state, 0, [])
 
@@ -448,7 +448,7 @@ def test_a_run_that_is_done_before_it_hears_keeps_its_result(stage: Stage) -> No
 
     stage.submitted()
     stage.run = run
-    stage.execution.answer(LANE)
+    stage.execution.drain(LANE)
 
     assert (stage.job().state, stage.ended_processes) == (State.SUCCEEDED, 0)
 

@@ -371,6 +371,6 @@ def test_parts_that_were_deleted_meanwhile_do_not_hide_why_the_import_failed(hou
     files: UploadedFiles = house.files
 
     files.delete(work.example_file_id)
-    house.execution.answer(job.lane)
+    house.execution.drain(job.lane)
 
     assert _failure(house.jobs.read(job.id)).code == "model_refused"

@@ -159,7 +159,7 @@ def test_what_was_accepted_is_run_to_its_end_when_memory_is_used_up(own_server: 
         done = claimed(jobs, first).succeeded(NOW, RETENTION_S)
         jobs.replace(done, RESULT, first.entry)
         jobs.replace(claimed(jobs, second).lost(LOSS, NOW, 5.0, RETENTION_S), entry=second.entry)
-        jobs.replace(claimed(jobs, third).given_back(NOW, RETENTION_S), entry=third.entry)
+        jobs.replace(claimed(jobs, third).handed_back(NOW, RETENTION_S), entry=third.entry)
         lanes.requeue(fourth)
         lanes.record_ring(LANE)
         lanes.enqueue_due(NOW + 5)
