@@ -3,6 +3,7 @@
 import json
 import socket
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -33,9 +34,10 @@ def test_a_refusal_is_one_line_on_stderr_with_its_pointer(gateway: ScriptedGatew
 
 def test_a_refused_file_lists_its_columns(gateway: ScriptedGateway, tmp_path: Path) -> None:
     (tmp_path / "rows.csv").write_text("a,b\n1,2\n")
-    missing = [
-        {"pointer": "/file_id", "detail": f"the file has no column '{name}'", "columns": ["a", "b"]} for name in "abcde"
+    missing: list[dict[str, Any]] = [
+        {"pointer": "/file_id", "detail": f"the file has no column '{name}'"} for name in "abcde"
     ]
+    missing[0]["columns"] = ["a", "b"]
     refusal = problem(422, "The input does not fit", detail="other words", errors=missing)
     gateway.on("POST /v1/files", Answer({"id": "file_1"}, 201))
     gateway.on("POST /v1/models/titanic/trainings", refusal)
