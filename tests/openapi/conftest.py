@@ -1,4 +1,4 @@
-"""A live service and its OpenAPI document, and the programs that read it: one service for all tests of this folder."""
+"""One live service for all tests of this folder, its OpenAPI document, and the programs that read the document."""
 
 import hashlib
 import os
@@ -20,7 +20,7 @@ MIN_NODE = (20, 19)  # Redocly's CLI needs it
 
 
 def run(*command: str | Path, cwd: Path = HERE, **environ: str) -> subprocess.CompletedProcess[str]:
-    """Runs a program to its end, whatever that is; `environ` is added to this process's own."""
+    """Runs a program and returns its exit code and output; `environ` is added to this process's environment."""
     return subprocess.run(
         command, cwd=cwd, env=os.environ | environ, check=False, capture_output=True, text=True, timeout=300
     )
@@ -71,7 +71,7 @@ def node() -> str:
 
 @pytest.fixture(scope="session")
 def node_modules(node: str) -> Path:
-    """The folder with what package-lock.json names. It is kept in the Python environment and goes with that."""
+    """The folder of the packages that package-lock.json pins, installed once into the Python environment."""
     lock = hashlib.sha256((HERE / "package-lock.json").read_bytes()).hexdigest()
     home = Path(sys.prefix) / f"node-{lock[:12]}"
     if not home.exists():
@@ -81,6 +81,6 @@ def node_modules(node: str) -> Path:
         ended = run("npm", "ci", cwd=incoming)
         if ended.returncode != 0:
             shutil.rmtree(incoming)
-            require_service(False, f"what package-lock.json names ({ended.stderr.strip()[-300:]})")
+            require_service(False, f"an npm package of package-lock.json ({ended.stderr.strip()[-300:]})")
         incoming.rename(home)
     return home / "node_modules"

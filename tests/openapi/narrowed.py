@@ -1,4 +1,4 @@
-"""The document as it is for one model and one file: what is there says more than any schema can."""
+"""Narrows the document to one model and one file, so that every request that fits it must be accepted."""
 
 import json
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any
 import httpx2
 
 SKOPS = "application/vnd.queuecast.skops"
-"""In the narrowed document alone: stands for the bytes of a model file."""
+"""Only in the narrowed document: the media type whose generated value is a real model file."""
 
 
 def narrowed(document: Path, url: str, model: str, table: Path, target: str) -> str:
@@ -33,7 +33,7 @@ def narrowed(document: Path, url: str, model: str, table: Path, target: str) -> 
             _narrow(operation, model, is_push=operation["operationId"] == "models_push")
             for media in operation.get("requestBody", {}).get("content", {}).values():
                 if path.startswith("/v1/models/"):
-                    media.pop("examples", None)  # they name files and columns that are not there
+                    media.pop("examples", None)  # they name files and columns that do not exist here
     return json.dumps(spec)
 
 
@@ -45,7 +45,7 @@ def _narrow(operation: dict[str, Any], model: str, *, is_push: bool) -> None:
         return  # any name will do
     for parameter in operation["parameters"]:
         if (parameter["name"], parameter["in"]) == ("model", "path"):
-            parameter["schema"] = {"anyOf": [_one_of([model]), parameter["schema"]]}  # half of the time that one
+            parameter["schema"] = {"anyOf": [_one_of([model]), parameter["schema"]]}  # half of the generated names
 
 
 def _one_of(values: list[str]) -> dict[str, Any]:

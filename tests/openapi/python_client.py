@@ -1,9 +1,9 @@
-"""What a user does with the client that openapi-python-client generates, and with nothing else.
+"""Uses the client that openapi-python-client generates, as a user would, and no other code of ours.
 
     python python_client.py http://127.0.0.1:8000 rows.csv
 
-Predicts, runs a batch of rows, trains on the uploaded file, promotes the new version and goes back. Prints what it saw
-as JSON. `mypy --strict` has to accept it: that is half of what it is for.
+Predicts, runs a batch of rows, trains on the uploaded file, promotes the new version and rolls back. Prints the answers
+as JSON. `mypy --strict` must accept it too: the types are half of the test.
 """
 
 import datetime
@@ -128,14 +128,14 @@ def promote(client: Client, version: int) -> tuple[Model, Model]:
     return known.parsed, moved
 
 
-def go_back(client: Client) -> Model:
+def roll_back(client: Client) -> Model:
     back = models_rollback.sync(MODEL, client=client)
     assert isinstance(back, Model), back
     return back
 
 
 def listed(client: Client) -> list[str]:
-    """The kinds of the newest jobs."""
+    """The types of the newest jobs."""
     since = datetime.datetime.now(datetime.UTC) - datetime.timedelta(hours=1)
     page = jobs_page.sync(client=client, model=MODEL, created_after=since, limit=10)
     assert isinstance(page, JobList), page
@@ -148,7 +148,7 @@ def main(url: str, path: Path) -> None:
         result, answers, bad_rows = batch(client)
         training = train(client, path)
         before, moved = promote(client, training.version)
-        back = go_back(client)
+        back = roll_back(client)
         seen = {
             "probabilities": prediction.probabilities,
             "answered_by": prediction.model.version,

@@ -1,4 +1,4 @@
-"""What the generated requests cannot make up: a model file, its rows, and a key that was never used."""
+"""Supplies the values that no generator can invent: a model file, its rows, and a fresh Idempotency-Key."""
 
 import os
 import uuid
@@ -17,7 +17,7 @@ schemathesis.openapi.media_type("text/csv", strategies.just((FOLDER / "example.c
 
 @schemathesis.hook
 def before_call(context: schemathesis.HookContext, case: schemathesis.Case, kwargs: dict[str, Any]) -> None:
-    """The same key with another request is refused, and small keys are generated over and over."""
+    """Replaces the key: short ones are generated again and again, and a key is refused with another request."""
     is_meant_to_fit = case.meta is not None and case.meta.generation.mode.is_positive
     if is_meant_to_fit and "Idempotency-Key" in case.headers:
         case.headers["Idempotency-Key"] = str(uuid.uuid4())

@@ -1,6 +1,6 @@
 """Answers of every shape that an estimator can give, against the document that the gateway serves.
 
-`test_unscripted.py` asks one model, a classifier of two labels on a frame; here are the others.
+`test_unscripted.py` uses a single model, a classifier with two labels on a frame; these tests use five more estimators.
 """
 
 from pathlib import Path
@@ -33,7 +33,7 @@ JOB, RESULT = "/v1/jobs/{job_id}", "/v1/jobs/{job_id}/result"
 
 
 class Described:
-    """Sends requests; each answer has to be as the document says."""
+    """Sends requests and validates each answer against the document."""
 
     def __init__(self, url: str, document: Path) -> None:
         self._url = url
@@ -60,14 +60,14 @@ def described(service: Stack, document: Path) -> Described:
 
 @pytest.fixture(params=ESTIMATORS)
 def model(request: pytest.FixtureRequest, service: Stack) -> str:
-    """A model that is pushed."""
+    """The name of a model that was pushed."""
     estimator, target = ESTIMATORS[request.param]
     with Client(service.url) as client:
         client.push(request.param, estimator.fit(X, target), X, target).result(60)
     return str(request.param)
 
 
-def test_what_a_model_answers_is_as_described(model: str, described: Described, service: Stack) -> None:
+def test_answers_of_a_model_are_as_described(model: str, described: Described, service: Stack) -> None:
     manifest = httpx2.get(f"{service.url}/v1/models/{model}/versions/1").json()
     place, rows = {"model": model, "version": 1}, manifest["signature"]["example"]
 
@@ -97,7 +97,7 @@ def test_a_batch_and_its_file_are_as_described(output_format: str, described: De
     described.send("GET", RESULT, place, 416, headers={"Range": "bytes=999999-"})
 
 
-def test_jobs_that_came_to_nothing_are_as_described(described: Described, table: Path) -> None:
+def test_failed_retried_deleted_and_expired_jobs_are_as_described(described: Described, table: Path) -> None:
     with table.open("rb") as file:
         stored = described.send("POST", "/v1/files", {}, 201, files={"file": ("rows.csv", file, "text/csv")}).json()
     titanic, body = {"model": "titanic"}, {"file_id": stored["id"], "target": "survived"}

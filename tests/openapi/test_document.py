@@ -1,4 +1,4 @@
-"""The document that the gateway serves is OpenAPI 3.1 without a flaw, and says what a reader needs."""
+"""The document that the gateway serves is valid OpenAPI 3.1 and complete."""
 
 import json
 from pathlib import Path
@@ -34,12 +34,12 @@ def test_redocly_finds_nothing(document: Path, node: str, node_modules: Path) ->
     assert ended.returncode == 0
 
 
-def test_a_server_is_named_that_is_the_gateway_itself(spec: Any) -> None:
+def test_the_only_server_is_the_gateway_itself(spec: Any) -> None:
     assert spec["openapi"].startswith("3.1.")
     assert [server["url"] for server in spec["servers"]] == ["/"]
 
 
-def test_whatever_takes_a_parameter_or_a_body_says_how_it_refuses(operations: dict[str, Any]) -> None:
+def test_every_operation_with_parameters_or_a_body_describes_a_refusal(operations: dict[str, Any]) -> None:
     silent = {
         name
         for name, each in operations.items()
@@ -62,7 +62,7 @@ def test_every_json_body_has_an_example(operations: dict[str, Any]) -> None:
 
 
 def test_every_refusal_lists_its_codes(operations: dict[str, Any]) -> None:
-    """As examples: an enumeration would break a generated client with each code that is added."""
+    """As examples: with an enumeration, each new code would break the generated clients."""
     refusals = {
         (name, status): response["content"]["application/problem+json"]
         for name, each in operations.items()
@@ -75,7 +75,7 @@ def test_every_refusal_lists_its_codes(operations: dict[str, Any]) -> None:
     assert without == set()
 
 
-def test_a_submit_says_where_the_job_is_and_when_to_come_again(operations: dict[str, Any]) -> None:
+def test_the_answer_to_a_submit_has_the_place_of_the_job_and_a_time_to_poll(operations: dict[str, Any]) -> None:
     headers = {name: set(operations[name]["responses"]["202"]["headers"]) for name in SUBMITS}
 
     assert {name: {"Location", "Retry-After", "ETag"} - found for name, found in headers.items()} == {
@@ -83,7 +83,7 @@ def test_a_submit_says_where_the_job_is_and_when_to_come_again(operations: dict[
     }
 
 
-def test_a_submit_leads_on_to_its_job(operations: dict[str, Any], spec: Any) -> None:
+def test_a_submit_links_to_its_job(operations: dict[str, Any], spec: Any) -> None:
     led_to = {
         name: {
             spec["components"]["links"][link["$ref"].rpartition("/")[2]]["operationId"]
@@ -95,7 +95,7 @@ def test_a_submit_leads_on_to_its_job(operations: dict[str, Any], spec: Any) -> 
     assert all({"jobs_read", "jobs_result", "jobs_cancel"} <= found for found in led_to.values()), led_to
 
 
-def test_times_are_times(spec: Any) -> None:
+def test_times_have_the_format_of_times(spec: Any) -> None:
     timed = spec["components"]["schemas"]["PredictionJob"]["properties"]
 
     assert timed["created_at"]["format"] == "date-time"

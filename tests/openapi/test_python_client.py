@@ -1,4 +1,4 @@
-"""The client that openapi-python-client generates: whole, typed, and working against the live service."""
+"""The client that openapi-python-client generates is complete and typed, and works against the live service."""
 
 import json
 import os
@@ -44,7 +44,7 @@ def test_the_client_and_a_script_that_uses_it_have_strict_types(generated: Path,
     assert ended.returncode == 0, ended.stdout
 
 
-def test_the_script_predicts_batches_trains_promotes_and_goes_back(
+def test_the_script_predicts_batches_trains_promotes_and_rolls_back(
     generated: Path, service: Stack, table: Path
 ) -> None:
     ended = run(sys.executable, SCRIPT, service.url, table, PYTHONPATH=str(generated))

@@ -1,4 +1,4 @@
-"""The types that openapi-typescript generates: exact, and working with openapi-fetch against the live service."""
+"""The types that openapi-typescript generates are exact, and work with openapi-fetch against the live service."""
 
 import json
 import re
@@ -22,7 +22,7 @@ def project(document: Path, node: str, node_modules: Path, tmp_path_factory: pyt
     (folder / "package.json").write_text('{"type": "module"}')
     (folder / "node_modules").symlink_to(node_modules)
     program = node_modules / "openapi-typescript/bin/cli.js"
-    # Without the option, what has a default would have to be sent.
+    # Without the option, every field that has a default would be required.
     options = [document, "--default-non-nullable", "false", "--output", folder / "queuecast.d.ts"]
     ended = run(node, program, *options)
     assert ended.returncode == 0, ended.stdout + ended.stderr
@@ -32,13 +32,13 @@ def project(document: Path, node: str, node_modules: Path, tmp_path_factory: pyt
 def test_nothing_is_typed_as_an_empty_object(project: Path) -> None:
     types = (project / "queuecast.d.ts").read_text()
 
-    # The generator's own words for sections that a document does not have.
+    # Exported types stand for whole sections that the document does not have.
     empty = [line for line in types.splitlines() if "Record<string, never>" in line and not line.startswith("export")]
     assert empty == []
     assert re.search(r"Metadata: \{\s+\[key: string\]: unknown;", types)
 
 
-def test_the_script_type_checks_and_predicts_batches_trains_promotes_and_goes_back(
+def test_the_script_type_checks_and_predicts_batches_trains_promotes_and_rolls_back(
     project: Path, node: str, service: Stack, table: Path
 ) -> None:
     checked = run(node, "node_modules/typescript/bin/tsc", cwd=project)

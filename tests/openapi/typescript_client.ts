@@ -1,10 +1,10 @@
 /**
- * What a user does with the types that openapi-typescript generates, and with openapi-fetch.
+ * Uses the types that openapi-typescript generates, with openapi-fetch, as a user would.
  *
  *     node typescript_client.js http://127.0.0.1:8000 rows.csv
  *
- * Predicts, runs a batch of rows, trains on the uploaded file, promotes the new version and goes back. Prints what it
- * saw as JSON. `tsc --strict` has to accept it: that is half of what it is for.
+ * Predicts, runs a batch of rows, trains on the uploaded file, promotes the new version and rolls back. Prints the
+ * answers as JSON. `tsc --strict` must accept it too: the types are half of the test.
  */
 
 import { readFile } from "node:fs/promises";
