@@ -63,7 +63,7 @@ class EmptyStack(Stack):
 
     def start(self) -> None:
         line = parse_procfile((ROOT / "Procfile").read_text()).processes["api"]
-        command = line.replace("api.main:app", "bench.empty_route:app")
+        command = line.replace("--factory api.serve:gateway", "bench.empty_route:app")
         own = {
             "QUEUECAST_API_HOST": "127.0.0.1",
             "QUEUECAST_API_PORT": str(self.port),

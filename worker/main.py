@@ -6,7 +6,6 @@
 Nothing numeric runs in the parent process: children that are forked after it hang for ever in OpenMP code.
 """
 
-import gc
 import math
 import multiprocessing
 import os
@@ -42,6 +41,7 @@ from queuecast.adapters.redis.jobs import RedisJobs  # noqa: E402
 from queuecast.adapters.redis.lanes import RedisLanes  # noqa: E402
 from queuecast.adapters.redis.workers import RedisWorkers  # noqa: E402
 from queuecast.domain.job import Failure, JobType  # noqa: E402
+from queuecast.process import freeze_objects  # noqa: E402
 from worker.batches.chunk_runner import ChunkRunner  # noqa: E402
 from worker.batches.coordinator import BatchLimits, ChunkCoordinator  # noqa: E402
 from worker.batches.planner import BatchPlanner  # noqa: E402
@@ -140,7 +140,4 @@ app = create_celery(
     stop,
     recover,
 )
-# What is imported stays. The collector went through all of it in the middle of a call (50 ms and more), and each child
-# had its own copy of the pages afterwards.
-gc.collect()
-gc.freeze()
+freeze_objects()  # before the children are forked

@@ -22,7 +22,7 @@ JSON = "application/json"
 MAX_DEPTH = 32
 
 
-def present_request() -> Request:
+def current_request() -> Request:
     """The request itself, for hot routes: every look through Flask's stand-in for it finds it anew."""
     found: Request = request._get_current_object()  # type: ignore[attr-defined]
     return found
@@ -33,15 +33,15 @@ def json_body(kind: type[T], max_bytes: int) -> T:
 
     Raises UnsupportedMediaError, LengthRequiredError, TooLargeError, MalformedError or InvalidInputError.
     """
-    require_plain()
-    asked = present_request()
+    require_uncompressed()
+    asked = current_request()
     if asked.environ.get("CONTENT_TYPE") != JSON and asked.mimetype != JSON:
         raise UnsupportedMediaError(f"Content-Type is {asked.mimetype or 'missing'}; expected {JSON}")
     require_length(asked.content_length, max_bytes)
-    return decoded(kind, asked.get_data())
+    return decode_json(kind, asked.get_data())
 
 
-def require_plain() -> None:
+def require_uncompressed() -> None:
     """Raises UnsupportedMediaError for a compressed body: it is never inflated here."""
     encoding = request.environ.get("HTTP_CONTENT_ENCODING", "identity")
     if encoding != "identity":
@@ -59,7 +59,7 @@ def require_length(length: int | None, limit: int) -> int:
     return length
 
 
-def decoded(kind: type[T], data: bytes) -> T:
+def decode_json(kind: type[T], data: bytes) -> T:
     """JSON bytes as `kind`. Raises MalformedError for what is not JSON, InvalidInputError for what does not fit."""
     try:
         return msgspec.json.decode(data, type=kind)
@@ -71,7 +71,7 @@ def decoded(kind: type[T], data: bytes) -> T:
         raise MalformedError("the body is nested too deeply") from None
 
 
-def converted(kind: type[T], values: dict[str, str]) -> T:
+def decode_query(kind: type[T], values: dict[str, str]) -> T:
     """Query parameters as `kind`. Raises InvalidInputError."""
     try:
         return msgspec.convert(values, kind, strict=False)

@@ -7,7 +7,7 @@ import msgspec
 from flask import Request, g, request
 from werkzeug.exceptions import ClientDisconnected
 
-from api.http.decoding import require_length, require_plain
+from api.http.decoding import require_length, require_uncompressed
 from api.http.validation_errors import misfit_words
 from queuecast.domain.errors import Finding, InvalidInputError, MalformedError, UnsupportedMediaError
 from queuecast.ports.files import FileStore, IncomingFile, StoredFile
@@ -47,7 +47,7 @@ class Uploads:
 
     def form(self) -> dict[str, Any]:
         """The parts of a form: files as FileStorage, fields as text. Raises MalformedError for one cut short."""
-        require_plain()
+        require_uncompressed()
         length = require_length(request.content_length, self._max_upload_bytes)
         if request.mimetype != MULTIPART:
             raise UnsupportedMediaError(f"Content-Type is {request.mimetype or 'missing'}; expected {MULTIPART}")
@@ -64,7 +64,7 @@ class Uploads:
 
     def raw(self) -> StoredFile:
         """A body that is the file itself."""
-        require_plain()
+        require_uncompressed()
         length = require_length(request.content_length, self._max_upload_bytes)
         self._begin()
         incoming = self._files.receive()
@@ -106,7 +106,7 @@ def _require_digest(stored: StoredFile, digest: str) -> None:
             )
 
 
-def decoded_field(kind: type[Any], text: str, name: str) -> Any:
+def decode_form_field(kind: type[Any], text: str, name: str) -> Any:
     """A form field that holds JSON. Raises InvalidInputError with a pointer to the field."""
     try:
         return msgspec.json.decode(text, type=kind)

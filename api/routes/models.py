@@ -8,8 +8,8 @@ from flask import Blueprint, request
 
 from api.documents import Documents
 from api.http.decoding import json_body
-from api.http.idempotency import repeat_of
-from api.http.incoming_files import Uploads, decoded_field
+from api.http.idempotency import read_idempotency_key
+from api.http.incoming_files import Uploads, decode_form_field
 from api.http.json_response import JsonResponse
 from api.http.rendering import accepted, etag, json_response, manifest_body, model_body, move_body
 from api.http.request_headers import expected_generation
@@ -17,7 +17,7 @@ from api.schemas.headers import MatchHeaders, SubmitHeaders
 from api.schemas.requests import AliasRequest, AnyJson, PushForm, PushMetadata, RollbackRequest
 from api.schemas.responses import HistoryList, JobBody, ManifestBody, ModelBody, ModelList, Problem, VersionList
 from api.services.submission import Submission, SubmitOptions
-from api.services.uploads import discard_unless_accepted, drop
+from api.services.uploads import delete_files, discard_unless_accepted
 from queuecast.domain.errors import (
     ConflictError,
     Finding,
@@ -208,18 +208,18 @@ def models_blueprint(
         """
         require_name(model, "model")
         form = uploads.form()
-        metadata = decoded_field(PushMetadata, str(form.get("metadata") or "{}"), "metadata")
+        metadata = decode_form_field(PushMetadata, str(form.get("metadata") or "{}"), "metadata")
         with discard_unless_accepted(files) as kept:
             for part in [_part(form, name) for name in ("model", "example")]:
                 kept.append(uploads.keep(part))
             _require_skops(files.path(kept[0].id))
-            repeat = repeat_of(*(stored.sha256 for stored in kept), msgspec.json.encode(metadata))
+            key = read_idempotency_key(*(stored.sha256 for stored in kept), msgspec.json.encode(metadata))
             work = _import_work(kept[0].id, kept[1].id, metadata)
-            submitted = submission.repeated(repeat) or submission.import_model(
-                model, work, SubmitOptions(repeat=repeat)
+            submitted = submission.find_replay(key) or submission.import_model(
+                model, work, SubmitOptions(idempotency_key=key)
             )
         if submitted.is_replay:
-            drop(files, kept)
+            delete_files(files, kept)
         return accepted(submitted.job, is_replay=submitted.is_replay)
 
     return blueprint

@@ -6,7 +6,7 @@ from flask import Blueprint, request
 
 from api.documents import Documents
 from api.http.decoding import json_body, require_shallow
-from api.http.idempotency import repeat_of
+from api.http.idempotency import read_idempotency_key
 from api.http.json_response import JsonResponse
 from api.http.rendering import accepted
 from api.schemas.headers import SubmitHeaders
@@ -43,18 +43,18 @@ def trainings_blueprint(
         body = json_body(TrainingRequest, max_body_bytes)
         require_shallow(body.metadata, "/metadata")
         require_shallow(body.params, "/params")
-        repeat = repeat_of(request.get_data())
-        submitted = submission.repeated(repeat) or _submitted(model, body, repeat)
+        key = read_idempotency_key(request.get_data())
+        submitted = submission.find_replay(key) or _submitted(model, body, key)
         return accepted(submitted.job, is_replay=submitted.is_replay)
 
-    def _submitted(model: str, body: TrainingRequest, repeat: IdempotencyKey | None) -> Submitted:
+    def _submitted(model: str, body: TrainingRequest, key: IdempotencyKey | None) -> Submitted:
         manifest, ref = submission.resolve(model, CHAMPION)
         stored = _stored(files, body.file_id)
         target = (body.target,) if isinstance(body.target, str) else tuple(body.target)
         _require_columns(_header(files.path(stored.id), stored), manifest, target)
         work = TrainingWork(stored.id, stored.sha256, target, body.params, body.promote)
         return submission.train(
-            ref, work, SubmitOptions(body.metadata, body.expires_in_s, body.timeout_s, repeat=repeat)
+            ref, work, SubmitOptions(body.metadata, body.expires_in_s, body.timeout_s, idempotency_key=key)
         )
 
     return blueprint

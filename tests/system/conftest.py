@@ -67,7 +67,7 @@ class Stack:
 
     def start_api(self, **settings: object) -> None:
         address = ["--host", "127.0.0.1", "--port", str(self.api_port), "--blocking-threads", "32"]
-        self.start("api", "granian", "--interface", "wsgi", *address, "api.main:app", **settings)
+        self.start("api", "granian", "--interface", "wsgi", *address, "--factory", "api.serve:gateway", **settings)
         wait_for(self.answers, "the gateway", START_WAIT_S)
 
     def start_worker(self, name: str, queue: str = "predict", **settings: object) -> None:

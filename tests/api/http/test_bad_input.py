@@ -103,7 +103,7 @@ TOLD = {
     "a row by itself": (b'{"age": 1, "sex": "male"}', 'rows belong into a list: {"inputs": [{...}]}'),
     "a list by itself": (b'[{"age": 1}]', 'rows belong into a list: {"inputs": [{...}]}'),
     "nothing in it": (b"{}", 'rows belong into a list: {"inputs": [{...}]}'),
-    "a quoted version": (body()[:-1] + b', "version": "1"}', "version 1 is named by a number, without quotes"),
+    "a quoted version": (body()[:-1] + b', "version": "1"}', "send version 1 as a number, without quotes"),
     "no version": (body()[:-1] + b', "version": "7"}', "no alias '7'; it has champion"),
     "NaN": (with_value("age", "NaN"), "has NaN near byte 20, which JSON has not; send null for a missing value"),
     "nan": (with_value("age", "nan"), "has nan near byte"),

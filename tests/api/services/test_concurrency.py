@@ -7,8 +7,7 @@ import time
 
 import pytest
 
-from api.app import WORKED_ON_AT_ONCE
-from api.services import concurrency
+from api.app import CONCURRENT_REQUESTS
 from api.services.concurrency import FairLimiter
 from tests.api.conftest import PREDICTIONS, ROW, Gateway
 from tests.queuecast.adapters.waits import until
@@ -29,7 +28,7 @@ class Crowd:
         thread.start()
 
     def _go(self, number: int) -> None:
-        with self._gate.inside():
+        with self._gate.slot():
             self.entered.append(number)
             self.may_go.wait(20)
 
@@ -40,7 +39,7 @@ class Crowd:
 
 
 def test_no_more_are_inside_than_may_and_who_waits_comes_in_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(concurrency, "LET_IN_AFTER_S", 20.0)
+    monkeypatch.setattr(FairLimiter, "max_wait_s", 20.0)
     gate = FairLimiter(1)
     crowd = Crowd(gate)
     for number in range(6):
@@ -54,7 +53,7 @@ def test_no_more_are_inside_than_may_and_who_waits_comes_in_first(monkeypatch: p
 
 
 def test_who_has_waited_long_works_beside_the_others_and_takes_no_place(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(concurrency, "LET_IN_AFTER_S", 0.01)
+    monkeypatch.setattr(FairLimiter, "max_wait_s", 0.01)
     gate = FairLimiter(1)
     crowd = Crowd(gate)
     for number in range(3):
@@ -66,12 +65,12 @@ def test_who_has_waited_long_works_beside_the_others_and_takes_no_place(monkeypa
 
 
 def test_who_is_parked_lets_another_in(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(concurrency, "LET_IN_AFTER_S", 20.0)
+    monkeypatch.setattr(FairLimiter, "max_wait_s", 20.0)
     gate = FairLimiter(1)
     crowd = Crowd(gate)
-    with gate.inside():
+    with gate.slot():
         crowd.add(1)
-        with gate.outside():
+        with gate.released():
             until(lambda: crowd.entered)
             crowd.end()
 
@@ -81,7 +80,7 @@ def test_who_is_parked_lets_another_in(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_who_is_outside_already_has_no_place_to_give_away() -> None:
     gate = FairLimiter(1)
 
-    with gate.outside():
+    with gate.released():
         pass
 
     assert gate._free == 1
@@ -106,7 +105,7 @@ def test_requests_that_wait_do_not_keep_others_out(gateway: Gateway) -> None:
         thread.join(20)
 
     assert answer.status_code == 200
-    assert took_s < concurrency.LET_IN_AFTER_S
+    assert took_s < FairLimiter.max_wait_s
 
 
 class SlowBody(io.BytesIO):
@@ -127,7 +126,7 @@ def test_who_sends_a_small_body_slowly_keeps_nobody_from_his_turn(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Sixteen of them made every request of everybody a second slower."""
-    monkeypatch.setattr(concurrency, "LET_IN_AFTER_S", 20.0)
+    monkeypatch.setattr(FairLimiter, "max_wait_s", 20.0)
     app, is_sent = gateway.app(), threading.Event()
     readers: list[int] = []
     statuses: list[int] = []
@@ -141,7 +140,7 @@ def test_who_sends_a_small_body_slowly_keeps_nobody_from_his_turn(
     slow = [threading.Thread(target=post) for _ in range(40)]
     for thread in slow:
         thread.start()
-    until(lambda: len(readers) >= WORKED_ON_AT_ONCE)
+    until(lambda: len(readers) >= CONCURRENT_REQUESTS)
     began = time.monotonic()
     others = [app.test_client().get("/livez").status_code for _ in range(20)]
     took_s = time.monotonic() - began
@@ -150,4 +149,4 @@ def test_who_sends_a_small_body_slowly_keeps_nobody_from_his_turn(
         thread.join(20)
 
     assert (others, statuses) == ([200] * 20, [202] * 40)
-    assert took_s < concurrency.LET_IN_AFTER_S
+    assert took_s < FairLimiter.max_wait_s
