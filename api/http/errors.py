@@ -7,7 +7,7 @@ from flask import Response, current_app, has_request_context, request
 from werkzeug.exceptions import HTTPException, NotFound
 
 from api.http.middleware import REQUEST_ID
-from api.schemas import responses
+from api.schemas.problems import Problem, ProblemError
 from api.services.queue_position import RETRY_AFTER_S
 from queuecast.domain import errors
 from queuecast.domain.job import Failure
@@ -61,7 +61,7 @@ def error_response(error: errors.QueuecastError) -> Response:
     return problem_response(error.code, title, status, error.detail, error.findings)
 
 
-def error_problem(error: errors.QueuecastError) -> responses.Problem:
+def error_problem(error: errors.QueuecastError) -> Problem:
     """The same, where an answer has begun already."""
     status, title = _status(error)
     return problem(error.code, title, status, error.detail, error.findings)
@@ -98,22 +98,20 @@ def problem_response(
     return Response(msgspec.json.encode(body), status, headers, mimetype="application/problem+json")
 
 
-def problem(
-    code: str, title: str, status: int, detail: str, findings: tuple[errors.Finding, ...] = ()
-) -> responses.Problem:
-    return responses.Problem(
+def problem(code: str, title: str, status: int, detail: str, findings: tuple[errors.Finding, ...] = ()) -> Problem:
+    return Problem(
         type=PROBLEM_TYPE + code,
         title=title,
         status=status,
         detail=detail,
         code=code,
-        instance=request.path if has_request_context() else None,
-        errors=[responses.ProblemError(**asdict(finding)) for finding in findings],
-        request_id=request.environ.get(REQUEST_ID) if has_request_context() else None,
+        instance=request.path if has_request_context() else msgspec.UNSET,
+        errors=[ProblemError(**asdict(finding)) for finding in findings],
+        request_id=request.environ.get(REQUEST_ID, msgspec.UNSET) if has_request_context() else msgspec.UNSET,
     )
 
 
-def failure_problem(failure: Failure) -> responses.Problem:
+def failure_problem(failure: Failure) -> Problem:
     """Why a job failed, as the problem document that its result's URL answers."""
     title = FAILURE_TITLES.get(failure.code, "The job failed")
     return problem(failure.code, title, 409, failure.detail, failure.findings)
