@@ -9,9 +9,11 @@ from api.http.incoming_files import StreamingRequest
 from api.http.middleware import REQUEST_ID, RequestMiddleware
 from api.http.minimal_flask import MinimalFlask
 from api.openapi.description import ApiDescription
+from api.routes.aliases import AliasRoutes
 from api.routes.batches import BatchRoutes
 from api.routes.files import FileRoutes
 from api.routes.health import HealthRoutes
+from api.routes.job_events import JobEventRoutes
 from api.routes.jobs import JobRoutes
 from api.routes.models import ModelRoutes
 from api.routes.predictions import PredictionRoutes
@@ -28,7 +30,9 @@ ROUTES = (
     BatchRoutes,
     TrainingRoutes,
     ModelRoutes,
+    AliasRoutes,
     JobRoutes,
+    JobEventRoutes,
     QueueRoutes,
     FileRoutes,
     HealthRoutes,

@@ -35,11 +35,11 @@ class ApiDescription:
         self._tags: dict[str, str] = {}
 
     def add(self, app: Flask, routes: object) -> None:
-        """routes: an object with described views, whose class's docstring describes their tag."""
+        """routes: an object with described views. The first class of a tag describes the tag by its docstring."""
         for operation, view in operations(routes):
             app.add_url_rule(operation.path, operation.name, view, methods=[operation.method])
             self._operations.append(operation)
-            self._tags[operation.tag] = inspect.cleandoc(type(routes).__doc__ or "")
+            self._tags.setdefault(operation.tag, inspect.cleandoc(type(routes).__doc__ or ""))
 
     def serve(self, app: Flask) -> None:
         app.add_url_rule("/openapi.json", "openapi", lambda: Response(self._json, mimetype="application/json"))

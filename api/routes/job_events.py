@@ -7,14 +7,19 @@ next: at a change of the job, or at the comment that is sent when there was none
 from collections.abc import Iterator
 
 import msgspec
-from flask import Response
+from flask import Response, request
 
+from api.dependencies import Dependencies
 from api.http.errors import error_problem
 from api.http.rendering import empty_response, job_body
+from api.openapi import error_groups, response_parts
+from api.openapi.operations import Answer, operation
+from api.schemas.headers import EventHeaders
+from api.schemas.jobs import JobEvent
 from api.services.concurrency import FairLimiter
-from api.services.job_watcher import JobWatcher, Watch, next_poll_s
+from api.services.job_watcher import Watch, next_poll_s
 from api.services.queue_position import QueuePositions
-from queuecast.domain.errors import QueuecastError
+from queuecast.domain.errors import QueuecastError, WaitersFullError
 from queuecast.domain.job import Job
 
 HEADERS = {
@@ -25,23 +30,54 @@ RECONNECT = b"retry: 1000\n\n"  # ms; the default of browsers is several seconds
 HEARTBEAT = b":\n\n"
 
 
-def event_stream(watcher: JobWatcher, positions: QueuePositions, job_id: str, last_event_id: str) -> Response:
-    """200 with the stream, or 204 if the client has received the last event: browsers reconnect until they get 204.
+class JobEventRoutes:
+    """Follow a job's changes."""
 
-    Raises WaitersFullError, UnknownJobError, GoneJobError or UnavailableError.
-    """
-    watch = watcher.watch(job_id)
-    try:
-        job, _ = watch.read()
-    except BaseException:
-        watch.close()
-        raise
-    is_received = last_event_id == str(job.revision)
-    if job.is_final and is_received:
-        watch.close()
-        return empty_response(204)
-    stream = _Stream(watch, watcher.limiter, positions, job, is_received=is_received)
-    return Response(stream, mimetype="text/event-stream", headers=HEADERS)
+    def __init__(self, dependencies: Dependencies) -> None:
+        self._watcher = dependencies.watcher
+        self._positions = dependencies.positions
+
+    @operation(
+        "GET",
+        "/v1/jobs/<job_id>/events",
+        "jobs_events",
+        parameters=(EventHeaders,),
+        answers={
+            200: Answer(
+                "The events. The first block has only `retry`, the time to wait before reconnecting.",
+                {"text/event-stream": ({"type": "string", "description": "The stream as text."}, JobEvent)},
+                (response_parts.NO_STORE,),
+            ),
+            204: Answer("The last event was received; there will be no other."),
+        },
+        refusals=(*error_groups.FINDING_A_JOB, WaitersFullError),
+    )
+    def events(self, job_id: str) -> Response:
+        """Follow a job
+
+        Server-sent events: first the job as it is now, then one event for each change, until the job has ended. The
+        `id` of an event is the job's revision. With `Last-Event-ID` the event with that id is not sent again, and 204
+        means that there will be no other.
+        """
+        return self._stream(job_id, request.headers.get("Last-Event-ID", ""))
+
+    def _stream(self, job_id: str, last_event_id: str) -> Response:
+        """200 with the stream, or 204 if the client has received the last event: browsers reconnect until they get 204.
+
+        Raises WaitersFullError, UnknownJobError, GoneJobError or UnavailableError.
+        """
+        watch = self._watcher.watch(job_id)
+        try:
+            job, _ = watch.read()
+        except BaseException:
+            watch.close()
+            raise
+        is_received = last_event_id == str(job.revision)
+        if job.is_final and is_received:
+            watch.close()
+            return empty_response(204)
+        stream = _Stream(watch, self._watcher.limiter, self._positions, job, is_received=is_received)
+        return Response(stream, mimetype="text/event-stream", headers=HEADERS)
 
 
 class _Stream:

@@ -13,10 +13,9 @@ from api.http.request_headers import preferred_wait_s
 from api.openapi import error_groups, response_parts
 from api.openapi.operations import Answer, Refusal, job_failure, json_answer, operation
 from api.routes.batch_results import ERRORS_CONTENT, FILE_CONTENT, PARTIAL_FILE_CONTENT, BatchResults
-from api.routes.job_events import event_stream
-from api.schemas.headers import EventHeaders, RangeHeaders, WaitHeaders
+from api.schemas.headers import RangeHeaders, WaitHeaders
 from api.schemas.jobs import Job as JobSchema
-from api.schemas.jobs import JobEvent, JobList
+from api.schemas.jobs import JobList
 from api.schemas.requests import JobQuery
 from api.schemas.results import ImportResult, PredictionResult, TrainingResult
 from api.services.queue_position import RETRY_AFTER_S
@@ -49,7 +48,7 @@ FAILURE_CODES = (
 
 
 class JobRoutes:
-    """Every submit creates a job. Read its state and its result, follow it, cancel it or run it again."""
+    """Every submit creates a job. Read its state and its result, follow it, cancel it, or run it again."""
 
     def __init__(self, dependencies: Dependencies) -> None:
         self._jobs = dependencies.jobs
@@ -118,31 +117,6 @@ class JobRoutes:
         if wait_s is not None:
             response.headers["Preference-Applied"] = f"wait={wait_s:g}"
         return response
-
-    @operation(
-        "GET",
-        "/v1/jobs/<job_id>/events",
-        "jobs_events",
-        parameters=(EventHeaders,),
-        answers={
-            200: Answer(
-                "The events. The first block has only `retry`, the time to wait before reconnecting.",
-                {"text/event-stream": ({"type": "string", "description": "The stream as text."}, JobEvent)},
-                (response_parts.NO_STORE,),
-            ),
-            204: Answer("The last event was received; there will be no other."),
-        },
-        refusals=(*error_groups.FINDING_A_JOB, WaitersFullError),
-    )
-    def events(self, job_id: str) -> Response:
-        """Follow a job
-
-        Server-sent events: first the job as it is now, then one event for each change, until the job has ended. The
-        `id` of an event is the job's revision. With `Last-Event-ID` the event with that id is not sent again, and 204
-        means that there will be no other.
-        """
-        last_event_id = request.headers.get("Last-Event-ID", "")
-        return event_stream(self._watcher, self._positions, job_id, last_event_id)
 
     @operation(
         "DELETE",

@@ -1,43 +1,35 @@
-"""`/v1/models`: push versions, read them, move aliases and go back."""
+"""`/v1/models`: push versions and read them."""
 
 from typing import Any
 
 import msgspec
-from flask import request
 
 from api.dependencies import Dependencies
-from api.http.decoding import json_body
 from api.http.idempotency import read_idempotency_key
 from api.http.incoming_files import MULTIPART, decode_form_field
 from api.http.json_response import JsonResponse
-from api.http.rendering import accepted, etag, json_response, manifest_body, model_body, move_body
-from api.http.request_headers import expected_generation
+from api.http.rendering import accepted, etag, json_response, manifest_body, model_body
 from api.openapi import error_groups, response_parts
-from api.openapi.operations import Body, json_answer, json_request, operation, refusal
-from api.schemas import examples
+from api.openapi.operations import Body, json_answer, operation, refusal
 from api.schemas.fields import RowSchema
-from api.schemas.headers import MatchHeaders, SubmitHeaders
+from api.schemas.headers import SubmitHeaders
 from api.schemas.jobs import ImportJob
-from api.schemas.requests import AliasRequest, PushForm, PushMetadata, RollbackRequest
-from api.schemas.responses import History, Manifest, Model, ModelList, VersionList
+from api.schemas.requests import PushForm, PushMetadata
+from api.schemas.responses import Manifest, Model, ModelList, VersionList
 from api.services.model_files import require_skops
 from api.services.submission import SubmitOptions
 from api.services.uploads import delete_files, discard_unless_accepted
 from queuecast.domain.errors import (
-    ConflictError,
     FilesFullError,
     Finding,
     InvalidInputError,
-    LengthRequiredError,
-    PreconditionFailedError,
-    PreconditionRequiredError,
     UnavailableError,
     UnknownAliasError,
     UnknownVersionError,
     UnsupportedMediaError,
 )
 from queuecast.domain.holdout import HoldoutRule
-from queuecast.domain.model import CHAMPION, AliasMove, previous_champion, require_name
+from queuecast.domain.model import CHAMPION, require_name
 from queuecast.domain.work import ImportWork
 
 _MAX_BODY_BYTES = 64 * 1024
@@ -45,7 +37,7 @@ _MODEL_HEADERS = (response_parts.MODEL_TAG,)
 
 
 class ModelRoutes:
-    """Push versions of models, read them, and decide by aliases which version answers."""
+    """Push versions of models, read them, and choose by aliases which version answers."""
 
     def __init__(self, dependencies: Dependencies) -> None:
         self._models = dependencies.models
@@ -53,7 +45,6 @@ class ModelRoutes:
         self._submission = dependencies.submission
         self._uploads = dependencies.uploads
         self._files = dependencies.files
-        self._clock = dependencies.clock
 
     @operation(
         "GET",
@@ -97,8 +88,7 @@ class ModelRoutes:
 
         The ETag is the generation: how often an alias of the model has moved.
         """
-        versions, aliases = self._models.versions(model), self._aliases.read(model)
-        return json_response(model_body(model, aliases, versions), headers={"ETag": etag(aliases.generation)})
+        return model_response(model, self._models, self._aliases)
 
     @operation(
         "GET",
@@ -208,110 +198,11 @@ class ModelRoutes:
         """
         return json_response(self._submission.resolve(model, CHAMPION)[0].signature.json_schema())
 
-    @operation(
-        "GET",
-        "/v1/models/<model>/history",
-        "models_read_history",
-        answers={200: json_answer("The moves.", History)},
-        refusals=error_groups.FINDING_A_MODEL,
-    )
-    def read_history(self, model: str) -> JsonResponse:
-        """List the moves of a model's aliases, oldest first
 
-        Which version became champion when, and why.
-        """
-        self._models.versions(model)
-        return json_response(History([move_body(move) for move in self._aliases.history(model)], None))
-
-    @operation(
-        "PUT",
-        "/v1/models/<model>/aliases/<alias>",
-        "models_move_alias",
-        parameters=(MatchHeaders,),
-        body=json_request(AliasRequest, examples.ALIAS),
-        answers={
-            200: json_answer(
-                "The model as it is now.",
-                Model,
-                _MODEL_HEADERS,
-                (response_parts.READ_HISTORY, response_parts.ROLL_BACK),
-            )
-        },
-        refusals=(
-            *error_groups.READING_A_BODY,
-            *error_groups.FINDING_A_MODEL,
-            InvalidInputError,
-            UnknownVersionError,
-            PreconditionRequiredError,
-            PreconditionFailedError,
-        ),
-    )
-    def move_alias(self, model: str, alias: str) -> JsonResponse:
-        """Point an alias at a version
-
-        `If-Match` carries the ETag of the model as it was read: if an alias has moved since, the request gets 412. `*`
-        moves the alias in any case.
-        """
-        body = json_body(AliasRequest, _MAX_BODY_BYTES)
-        if_match = request.headers.get("If-Match")
-        if if_match is None:
-            raise PreconditionRequiredError('If-Match is missing; send the ETag of the model, such as "3", or *')
-        expected = expected_generation(if_match)
-        require_name(alias, "alias")
-        self._models.manifest(model, body.version)
-        return self._move(model, alias, body.version, body.reason, expected, "put")
-
-    @operation(
-        "POST",
-        "/v1/models/<model>/rollback",
-        "models_rollback",
-        body=json_request(RollbackRequest, examples.ROLLBACK, is_required=False),
-        answers={
-            200: json_answer("The model as it is now.", Model, _MODEL_HEADERS, (response_parts.READ_HISTORY,)),
-        },
-        refusals=(
-            *(error for error in error_groups.READING_A_BODY if error is not LengthRequiredError),
-            *error_groups.FINDING_A_MODEL,
-            InvalidInputError,
-            ConflictError,
-            PreconditionFailedError,
-        ),
-    )
-    def rollback(self, model: str) -> JsonResponse:
-        """Go back to the previous champion
-
-        The body may be empty. Going back twice undoes two promotions.
-        """
-        body = json_body(RollbackRequest, _MAX_BODY_BYTES) if request.content_length else RollbackRequest()
-        self._models.versions(model)
-        generation = self._aliases.read(model).generation
-        previous = previous_champion(self._aliases.history(model))
-        if previous is None:
-            raise ConflictError(f"model {model} has had one champion only; there is nothing to go back to")
-        return self._move(model, CHAMPION, previous, body.reason, generation, "rollback")
-
-    def _move(
-        self, model: str, alias: str, version: int, reason: str, expected: int | None, action: str
-    ) -> JsonResponse:
-        """expected: the generation that the caller has read; None for any."""
-        aliases = self._aliases.read(model)
-        if expected is not None and expected != aliases.generation:
-            raise PreconditionFailedError(
-                f"model {model} is at generation {aliases.generation}, If-Match says {expected}; read it again"
-            )
-        self._aliases.move(
-            model,
-            AliasMove(
-                generation=aliases.generation + 1,
-                alias=alias,
-                version=version,
-                previous=aliases.versions.get(alias),
-                at=self._clock(),
-                action=action,
-                reason=reason,
-            ),
-        )
-        return self.read_model(model)
+def model_response(name: str, models: ModelRegistry, aliases: AliasStore) -> JsonResponse:
+    """The model with its ETag. Raises UnknownModelError or UnavailableError."""
+    versions, named = models.versions(name), aliases.read(name)
+    return json_response(model_body(name, named, versions), headers={"ETag": etag(named.generation)})
 
 
 def _file_part(form: dict[str, Any], name: str) -> Any:
