@@ -15,16 +15,28 @@ from queuecast.adapters.redis.clock import RedisClock
 from queuecast.adapters.redis.connection import connect
 from queuecast.adapters.redis.jobs import RedisJobs
 from queuecast.adapters.redis.lanes import RedisLanes
+from queuecast.adapters.redis.server_check import UnsuitableServerError, check_server
 from queuecast.adapters.redis.workers import RedisWorkers
 from queuecast.config import read_settings
 from queuecast.domain.job import JobType
-from queuecast.logs import configure_logs
+from queuecast.logs import configure_logs, get_logger
+
+log = get_logger()
 
 settings = read_settings()
 configure_logs(settings.log_level)
-_redis = connect(settings.redis_url_with_password)
+_is_durable = settings.durability == "fsync"
+try:  # a Redis that is away now is checked at each connection that is made later
+    check_server(settings.redis_url_with_password, durable=_is_durable)
+except UnsuitableServerError as error:
+    raise SystemExit(f"queuecast cannot start: {error}") from None
+_redis = connect(
+    settings.redis_url_with_password,
+    durable=_is_durable,
+    on_unsuitable=lambda reason: log.error("redis_unsuitable", reason=reason),
+)
 _clock = RedisClock(_redis)
-_jobs = RedisJobs(_redis, max_lane_jobs=settings.max_lane_jobs, durable=settings.durability == "fsync")
+_jobs = RedisJobs(_redis, max_lane_jobs=settings.max_lane_jobs, durable=_is_durable)
 _models = ModelFiles(settings.data_dir / "models")
 _aliases = RedisAliases(_redis)
 _doorbell = CeleryDoorbell(settings.redis_url_with_password)

@@ -25,7 +25,7 @@ def rebuild(model: str, trails: AuditTrails, aliases: AliasStore, models: ModelR
     nothing, and ConflictError when Redis has moves that the file has not, unless `force` gives them up.
     """
     _require_trail(model, trails)
-    with trails.opened(model) as trail:  # no export meanwhile
+    with trails.locked(model) as trail:  # no export meanwhile
         rebuilt = aliases_after(trail.moves)
         _require_versions(model, rebuilt, models)
         present, stored = aliases.read(model), aliases.history(model)
@@ -49,7 +49,7 @@ def agreement(model: str, trails: AuditTrails, aliases: UnexportedMoves) -> str:
     Only this finds last lines that were cut off: Redis knows more, and the model is not on the list to be exported.
     """
     _require_trail(model, trails)
-    with trails.opened(model) as trail:  # an export in between would look like a loss
+    with trails.locked(model) as trail:  # an export in between would look like a loss
         stored = aliases.history(model)
         is_listed = model in aliases.unexported()
         filed = len(trail.moves)

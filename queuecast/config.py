@@ -25,6 +25,7 @@ def setting(default: Any, reason: str, *, minimum: int | None = None) -> Any:
 class Settings:
     redis_url: str = setting("redis://127.0.0.1:6379/0", "jobs, aliases and the queue live in one Redis")
     redis_password_file: str = setting("", "a password in a file stays out of `docker inspect`")
+    redis_server: str = setting("", "`make run` starts the bundled Valkey, which the tests run on")
     data_dir: Path = setting(Path("data"), "models, uploaded files and the embedded Redis's log of writes")
     api_host: str = setting("127.0.0.1", "the gateway has no accounts: who reaches the port may use it")
     api_port: int = setting(8000, "where the gateway listens", minimum=1)

@@ -1,4 +1,4 @@
-"""The Celery application of a worker: its settings and what its main process hears about its children."""
+"""The Celery application of a worker: its settings, its tasks, and the recovery of jobs when a child process dies."""
 
 import os
 from collections.abc import Callable
@@ -10,14 +10,15 @@ from celery import Celery, signals
 from queuecast.domain.errors import UnavailableError
 from queuecast.domain.job import Failure
 from queuecast.logs import get_logger
+from worker.engine.contracts import ModelCall
 
 log = get_logger()
 
 WORKER_SETTINGS: dict[str, Any] = {
     "task_acks_late": False,  # with it a cut connection runs a job twice, and 5.7.0 dies when Redis restarts
-    "worker_disable_prefetch": True,  # a worker that is busy with a long fit must hoard nothing
+    "worker_disable_prefetch": True,  # a worker that is busy with a long fit must not hold other messages
     "worker_prefetch_multiplier": 1,
-    "task_reject_on_worker_lost": False,  # a poison job would loop for ever
+    "task_reject_on_worker_lost": False,  # a poison job would be redelivered without end
     "worker_send_task_events": True,  # Flower
     "worker_hijack_root_logger": False,
     "worker_proc_alive_timeout": 30,  # importing scikit-learn takes longer than the default 4 s on a small machine
@@ -29,52 +30,52 @@ WORKER_SETTINGS: dict[str, Any] = {
 def create_celery(
     settings: dict[str, Any],
     time_limits_s: dict[str, int],
-    answer: Callable[[str, int | None], str],
+    drain: Callable[[str, int | None], list[ModelCall]],
     on_stop: Callable[[], None],
     recover: Callable[[Failure | None], None],
 ) -> Celery:
-    """settings: those shared with the producer. answer: runs what waits in a lane and says what; called in a child.
+    """settings: the ones shared with the producer. drain: runs a lane's jobs in a child process; takes the name of the
+    lane and the priority of the message.
 
-    It is told the lane and the priority of the message. The others are called in the main process. on_stop: the worker
-    was told to stop, and finishes what it runs. recover: children died, see `failure`; or the worker ends and all of
-    them with it (None).
+    The main process calls the other two. on_stop: the worker was asked to stop and finishes its runs. recover: child
+    processes died, see `failure`; None when the worker and all of its children end.
     """
     celery = Celery("queuecast")
     celery.conf.update(settings | WORKER_SETTINGS)
-    register_tasks(celery, time_limits_s, answer)
+    register_tasks(celery, time_limits_s, drain)
 
     @signals.worker_shutting_down.connect(weak=False)
     def on_shutting_down(how: str = "", **_: Any) -> None:
         if how == "Cold":  # SIGQUIT: the children were ended, and `worker_shutdown` is not sent
-            _recovered(None)
+            _recover_jobs(None)
         else:
             on_stop()
 
     @signals.worker_shutdown.connect(weak=False)
     def on_shutdown(**_: Any) -> None:
-        _recovered(None)
+        _recover_jobs(None)
 
     @signals.task_failure.connect(weak=False)
     def on_failure(exception: BaseException | None = None, **_: Any) -> None:
         # Sent in the main process when a child died or was ended; twice for a time limit.
         if isinstance(exception, TimeLimitExceeded):
-            _recovered(
+            _recover_jobs(
                 Failure("timeout", f"the process did not end the run, and was ended after {exception.args[0]} s")
             )
         elif isinstance(exception, WorkerLostError):
-            _recovered(Failure("worker_lost", f"the process that ran the job died: {exception}"))
+            _recover_jobs(Failure("worker_lost", f"the process that ran the job died: {exception}"))
 
-    def _recovered(failure: Failure | None) -> None:
+    def _recover_jobs(failure: Failure | None) -> None:
         try:
             recover(failure)
-        except UnavailableError as error:  # the leases run out, and the reaper does it
-            log.warning("jobs_not_recovered", reason=error.detail)
+        except UnavailableError as error:  # the reaper recovers them when the leases run out
+            log.warning("job_recovery_failed", reason=error.detail)
 
     return celery
 
 
 def worker_name(instance: str) -> str:
-    """Who claims: host, start of the worker, process. The start tells a process from a later one with its pid."""
+    """Identifies a process: host, start of the worker, pid. The start tells it from a later process with its pid."""
     return f"{os.uname().nodename}.{instance}:{os.getpid()}"
 
 
@@ -84,7 +85,7 @@ def is_of(instance: str, worker: str) -> bool:
 
 
 def is_alive(worker: str) -> bool:
-    """Whether the process of a worker of this machine is there."""
+    """Whether that worker process of this machine is still there."""
     try:
         os.kill(int(worker.rpartition(":")[2]), 0)
     except ProcessLookupError:
@@ -92,19 +93,30 @@ def is_alive(worker: str) -> bool:
     return True
 
 
-def register_tasks(celery: Celery, time_limits_s: dict[str, int], answer: Callable[[str, int | None], str]) -> None:
-    """time_limits_s: task name -> seconds after which its process is ended from outside.
+def register_tasks(
+    celery: Celery, time_limits_s: dict[str, int], drain: Callable[[str, int | None], list[ModelCall]]
+) -> None:
+    """time_limits_s: task name -> seconds after which Celery kills its process.
 
-    A job's own `timeout_s` ends it before; this is for code that never lets the process's other threads run. There is
-    no soft limit: it is an exception inside the estimator's own code, which may swallow it, and compiled code does not
-    see it at all. A message carries a lane's name, never a job or its rows.
+    A job's own `timeout_s` ends it earlier; this limit is for code that never lets the process's other threads run.
+    There is no soft limit: it raises an exception inside the estimator, which may swallow it, and compiled code never
+    sees it. A message carries a lane's name, never a job or its rows.
     """
     for name, time_limit_s in time_limits_s.items():
-        celery.task(name=name, time_limit=time_limit_s, ignore_result=True, bind=True)(_answering(answer))
+        celery.task(name=name, time_limit=time_limit_s, ignore_result=True, bind=True)(_task(drain))
 
 
-def _answering(answer: Callable[[str, int | None], str]) -> Callable[[Any, str], str]:
+def _task(drain: Callable[[str, int | None], list[ModelCall]]) -> Callable[[Any, str], str]:
     def run(task: Any, lane: str) -> str:
-        return answer(lane, task.request.delivery_info["priority"])  # stored nowhere; Flower shows it as the result
+        calls = drain(lane, task.request.delivery_info["priority"])
+        return summary_for_flower(calls)  # not stored; Flower shows it as the result
 
     return run
+
+
+def summary_for_flower(calls: list[ModelCall]) -> str:
+    """The calls of one task, each with its jobs and rows; at most 20 of them."""
+    jobs, rows = sum(call.jobs for call in calls), sum(call.rows for call in calls)
+    listed = ", ".join(f"{call.jobs}/{call.rows}" for call in calls[:20])
+    more = ", ..." if len(calls) > 20 else ""
+    return f"{jobs} jobs, {rows} rows in {len(calls)} calls" + (f" (jobs/rows: {listed}{more})" if calls else "")

@@ -13,8 +13,9 @@ from api.http.json_response import JsonResponse
 from api.schemas import jobs, responses
 from api.services.queue_position import RETRY_AFTER_S, QueuePosition
 from queuecast.domain.errors import UnknownJobError
-from queuecast.domain.job import Job, Progress, TimelineEntry
+from queuecast.domain.job import Job, Progress
 from queuecast.domain.model import CHAMPION, Aliases, AliasMove, Manifest
+from queuecast.domain.timeline import TimelineEntry
 from queuecast.ports.files import StoredFile
 
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
-from api.http.errors import FAILURE_TITLES, STATUSES
+from api.http.errors import FAILURE_TITLES, STATUSES, TITLES
 from api.openapi.response_parts import Header, Link
 from api.schemas.examples import Example
 from queuecast.domain.errors import QueuecastError
@@ -88,8 +88,8 @@ def json_request(body: Any, examples: Mapping[str, Example], *, is_required: boo
 
 def refusal(error: type[QueuecastError], code: str = "") -> Refusal:
     """code: where the error is raised with another code than its own."""
-    status, title = STATUSES[error]
-    return Refusal(status, title, code or error.code)
+    status = STATUSES[error]
+    return Refusal(status, TITLES[status], code or error.code)
 
 
 def job_failure(code: str) -> Refusal:

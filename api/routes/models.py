@@ -31,6 +31,8 @@ from queuecast.domain.errors import (
 from queuecast.domain.holdout import HoldoutRule
 from queuecast.domain.model import CHAMPION, require_name
 from queuecast.domain.work import ImportWork
+from queuecast.ports.aliases import AliasStore
+from queuecast.ports.models import ModelRegistry
 
 _MAX_BODY_BYTES = 64 * 1024
 _MODEL_HEADERS = (response_parts.MODEL_TAG,)

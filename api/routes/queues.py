@@ -14,7 +14,7 @@ from api.schemas.requests import DeadLetterQuery
 from api.schemas.responses import LaneStatus, LimitStatus, Queues
 from api.services.submission import MAX_MEMORY_USE
 from queuecast.domain.errors import InvalidInputError, UnavailableError
-from queuecast.domain.lane import kind_of
+from queuecast.domain.lane import Lane
 
 
 class QueueRoutes:
@@ -45,13 +45,13 @@ class QueueRoutes:
         lanes = [
             LaneStatus(
                 stats.lane,
-                kind_of(stats.lane),
+                Lane.parse(stats.lane).type,
                 stats.waiting,
                 stats.reserved,
                 None if stats.oldest_at is None else round(max(now - stats.oldest_at, 0.0), 3),
                 self._limits.max_lane_jobs,
             )
-            for stats in self._lanes.depths()
+            for stats in self._lanes.stats()
         ]
         longest = max((lane.waiting + lane.reserved for lane in lanes), default=0)
         return json_response(Queues(lanes, self._limit_statuses(longest), self._jobs.count_dead_letters(now)))

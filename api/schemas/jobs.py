@@ -7,7 +7,8 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from api.schemas.fields import Count, JobId, Metadata, Name, Path, Positive, Sha256, Time
 from api.schemas.problems import Problem
 from api.schemas.results import BatchResult, ImportResult, PredictionResult, TrainingResult
-from queuecast.domain.job import Event, JobType, Priority, State
+from queuecast.domain.job import JobType, Priority, State
+from queuecast.domain.timeline import Event
 
 
 class ModelRef(Struct):

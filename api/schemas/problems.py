@@ -5,13 +5,18 @@ from typing import Annotated
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 
-class ProblemError(Struct):
+class ProblemError(Struct, omit_defaults=True):
     """One thing that is wrong. `pointer` is a JSON Pointer (RFC 6901) into the request, or names a file's row and
-    column."""
+    column. `detail` is a sentence; the fields after it are its facts, if they are known."""
 
     pointer: Annotated[str, Meta(extra_json_schema={"examples": ["/inputs/0/age"]})]
     code: Annotated[str, Meta(extra_json_schema={"examples": ["wrong_type"]})]
     detail: str
+    found: str | UnsetType = UNSET
+    expected: str | UnsetType = UNSET
+    column: str | UnsetType = UNSET
+    columns: list[str] = []
+    expected_columns: list[str] = []
 
 
 class Problem(Struct, omit_defaults=True):

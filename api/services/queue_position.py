@@ -73,7 +73,7 @@ class QueuePositions:
             return None
         if job.not_before is not None:
             return QueuePosition(None, None)
-        return self._estimated(self._lanes.standing(job.lane, job.id), job.lane)
+        return self._estimated(self._lanes.position(job.lane, job.id), job.lane)
 
     def _estimated(self, in_lane: LanePosition, lane: str) -> QueuePosition:
         now = self._clock()

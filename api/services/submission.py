@@ -19,10 +19,12 @@ from queuecast.domain.errors import (
     StoreFullError,
     UnknownAliasError,
 )
-from queuecast.domain.job import Job, JobType, ModelRef, Priority, accepted_at
-from queuecast.domain.lane import lane_of
+from queuecast.domain.job import Job, JobType, ModelRef, Priority
+from queuecast.domain.lane import Lane
 from queuecast.domain.model import Manifest, require_name
+from queuecast.domain.timeline import accepted_at
 from queuecast.domain.work import BatchWork, ImportWork, Method, PredictionWork, TrainingWork, Work, batch_of_rows
+from queuecast.job_updates import update_job
 from queuecast.ports.aliases import AliasStore
 from queuecast.ports.clock import Clock
 from queuecast.ports.doorbell import Doorbell
@@ -110,7 +112,7 @@ class Submission:
 
         Raises KeyReusedError if the key belongs to a different request, GoneJobError if that job's record is gone.
         """
-        job_id = None if key is None else self._jobs.repeated(key)
+        job_id = None if key is None else self._jobs.find_replay(key)
         return None if job_id is None else Submitted(self._jobs.read(job_id), is_replay=True)
 
     def new_job_id(self) -> str:
@@ -188,16 +190,12 @@ class Submission:
 
     def cancel(self, job_id: str) -> Job:
         """Raises UnknownJobError, or IllegalMoveError for a job that has ended otherwise. Safe to call again."""
-        while True:
-            job = self._jobs.read(job_id)
+
+        def decide(job: Job) -> Job | None:
             canceled = job.cancel_requested(self._clock(), self._defaults.retention_s)
-            if canceled is job:
-                return job
-            try:
-                self._jobs.replace(canceled)
-            except StaleWriteError:
-                continue
-            return canceled
+            return None if canceled is job else canceled
+
+        return update_job(self._jobs, self._doorbell, job_id, decide) or self._jobs.read(job_id)
 
     def _submit(
         self,
@@ -217,7 +215,7 @@ class Submission:
             model=ref,
             created_at=now,
             max_attempts=self._defaults.max_attempts,
-            lane=lane_of(kind, ref, work, options.priority),
+            lane=str(Lane.of_job(kind, ref, work, options.priority)),
             priority=options.priority,
             timeout_s=float(max_timeout_s if options.timeout_s is None else options.timeout_s),  # as it is read back
             expires_at=None if options.expires_in_s is None else now + options.expires_in_s,

@@ -4,25 +4,25 @@ A composition root of its own: reads the settings and picks adapters. Also `pyth
 nothing that the worker image has not (click comes with Celery): neither rich nor the client's HTTP library.
 """
 
-import re
 import time
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import click
 import redis
 
 from queuecast.adapters.disk.audit import AuditFiles
 from queuecast.adapters.disk.backup_format import Record, backup_records, checked_backup, write_backup
+from queuecast.adapters.disk.embedded_redis import published_url, redis_folder
 from queuecast.adapters.disk.models import ModelFiles
 from queuecast.adapters.redis.aliases import RedisAliases
 from queuecast.adapters.redis.backup import Dump
 from queuecast.adapters.redis.connection import connect
-from queuecast.adapters.redis.jobs import RedisJobs
+from queuecast.adapters.redis.job_maintenance import RedisJobMaintenance
 from queuecast.adapters.redis.restore import redis_time, require_empty, restore
+from queuecast.adapters.redis.server_check import UnsuitableServerError
 from queuecast.alias_rebuild import agreement, counted, rebuild
 from queuecast.config import Settings, read_settings, variable
 from queuecast.domain.errors import QueuecastError, UnavailableError
@@ -73,7 +73,7 @@ def backup(file: Path) -> None:
     client = _redis(read_settings())
     dump = Dump(client)
     trailer = write_backup(file, redis_time(client), _noted(dump, "written"), dump.counts)
-    for name in dump.unknown:
+    for name in dump.unsupported:
         click.echo(f"left out, because its type cannot be carried: {name}", err=True)
     counts = trailer.counts
     click.echo(
@@ -99,11 +99,11 @@ def restore_command(file: Path, *, force: bool) -> None:
     if not force:
         require_empty(client)
     done = restore(client, _noted(backup_records(file), "read"))
-    waiting = RedisJobs(client).requeue_all(redis_time(client))
+    waiting = RedisJobMaintenance(client).requeue_all(redis_time(client))
     made = datetime.fromtimestamp(header.at, UTC)
     click.echo(
         f"{file} of {made:%Y-%m-%d %H:%M:%S} UTC: {counted(done.added, 'record')} restored, {done.jobs} of them jobs; "
-        f"{done.kept} were there already, {done.expired} are past their time; to be run: {counted(waiting, 'job')}"
+        f"{done.present} were there already, {done.expired} are past their time; to be run: {counted(waiting, 'job')}"
     )
 
 
@@ -206,6 +206,8 @@ def _redis(settings: Settings) -> redis.Redis:
     client = connect(url)
     try:
         client.ping()
+    except UnsuitableServerError as error:
+        raise UnavailableError(f"this Redis cannot be used: {error}") from None
     except redis.RedisError as error:
         where = client.connection_pool.connection_kwargs
         raise UnavailableError(
@@ -216,12 +218,10 @@ def _redis(settings: Settings) -> redis.Redis:
 
 
 def _embedded_url(settings: Settings) -> str | None:
-    """The Redis of `make run`, which has another port and password at every start and notes them beside its data."""
-    notes = settings.data_dir / "redis" / "server.conf"
-    if settings.redis_url != Settings().redis_url or not notes.is_file():
+    """The Redis of `make run`, unless a setting names another one."""
+    if settings.redis_url != Settings().redis_url:
         return None
-    found = dict(re.findall(r"^(port|requirepass) (\S+)$", notes.read_text(), re.MULTILINE))
-    return f"redis://:{quote(found['requirepass'], safe='')}@127.0.0.1:{found['port']}/0"
+    return published_url(redis_folder(settings.data_dir))
 
 
 if __name__ == "__main__":

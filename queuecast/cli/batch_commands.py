@@ -15,8 +15,9 @@ import click
 from queuecast.cli import rendering
 from queuecast.cli.progress import bulk_progress
 from queuecast.client import Client
+from queuecast.client.errors import GatewayUnreachable
 from queuecast.client.job import JobFailed, JobHandle
-from queuecast.client.transport import Body, GatewayUnreachable
+from queuecast.client.transport import Body
 from queuecast.client.uploads import OUTPUT_FORMATS, output_format_of
 from queuecast.domain.job import State
 

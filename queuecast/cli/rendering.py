@@ -12,8 +12,9 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from rich.table import Table
 from rich.text import Text
 
+from queuecast.client.errors import problem_line
 from queuecast.client.job import JobHandle
-from queuecast.client.transport import Body, problem_line
+from queuecast.client.transport import Body
 from queuecast.domain.job import FINAL_STATES
 
 STATE_STYLES = {

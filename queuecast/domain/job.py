@@ -1,7 +1,7 @@
 """The life of a job: its states and every move between them.
 
-A `Job` is a value; a move returns the next one with `revision + 1`. Stores compare revisions and write; they
-know no rule. Times are seconds since the Unix epoch, handed in by the caller.
+A `Job` is a value; a move returns the next one with `revision + 1`. Stores compare revisions and write; they know no
+rules. Times are seconds since the Unix epoch, passed in by the caller.
 """
 
 from dataclasses import dataclass, field, replace
@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from queuecast.domain.errors import Finding, IllegalMoveError, InvalidInputError, QueuecastError
+from queuecast.domain.timeline import Event, TimelineEntry, accepted_at, with_entry
 
 
 class JobType(StrEnum):
@@ -17,11 +18,11 @@ class JobType(StrEnum):
     IMPORT = "import"
     BATCH = "batch"
     CHUNK = "chunk"
-    """A part of a batch; it is in no listing, and its end is the batch's business."""
+    """A part of a batch. It is in no listing; only the batch reads its outcome."""
 
 
 class Priority(StrEnum):
-    """Which of the jobs that wait for a worker go first. Those of one priority and lane go in their order."""
+    """Which waiting jobs run first. Jobs of one priority and lane run in the order of their arrival."""
 
     LOW = "low"
     NORMAL = "normal"
@@ -39,43 +40,12 @@ class State(StrEnum):
 
 
 FINAL_STATES = frozenset({State.CANCELED, State.EXPIRED, State.SUCCEEDED, State.FAILED})
-CHUNK_RETENTION_S = 600.0  # nobody asks for a chunk; its batch's board has what came of it
-MAX_EVENTS = 64  # a job that is handed back at every deploy for weeks must not grow without end
-
-
-class Event(StrEnum):
-    """What a timeline tells."""
-
-    ACCEPTED = "accepted"
-    CLAIMED = "claimed"
-    LOST = "lost"
-    GIVEN_BACK = "given_back"
-    RETRIED = "retried"
-    CANCELING = "canceling"
-    FANNED_OUT = "fanned_out"
-    GATHERED = "gathered"
-    FINISHED = "finished"
-
-
-@dataclass(frozen=True, slots=True)
-class TimelineEntry:
-    """One entry of a job's timeline."""
-
-    event: Event
-    at: float
-    attempt: int = 0
-    worker: str | None = None
-    detail: str = ""
-
-
-def accepted_at(now: float, detail: str = "") -> dict[str, Any]:
-    """What `Job.accepted` adds. To make a job with it at once takes half the time."""
-    return {"queued_at": now, "timeline": (TimelineEntry(Event.ACCEPTED, now, detail=detail),)}
+CHUNK_RETENTION_S = 600.0  # no caller asks for a chunk: the batch's progress store has its outcome
 
 
 @dataclass(frozen=True, slots=True)
 class ModelRef:
-    """What a job runs on. An import has no version yet: it makes one."""
+    """The model version a job runs on. An import has none yet: it creates one."""
 
     name: str
     version: int | None = None
@@ -84,7 +54,7 @@ class ModelRef:
 
     @property
     def pinned_version(self) -> int:
-        """The version to run on. Raises InvalidInputError for work that makes one instead."""
+        """The version to run on. Raises InvalidInputError for an import."""
         if self.version is None:
             raise InvalidInputError(f"no version of {self.name} is pinned")
         return self.version
@@ -92,9 +62,10 @@ class ModelRef:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """`done` of `total` in `unit`; a training counts stages, and says which it is in and with how many rows.
+    """`done` of `total` in `unit`.
 
-    A batch counts rows, and how many of those that are done were bad.
+    A training counts stages, names the current one and gives its number of rows. A batch counts rows, and the bad ones
+    among the rows that are done.
     """
 
     done: int
@@ -122,37 +93,37 @@ class Job:
     created_at: float
     max_attempts: int
     lane: str
-    """Where it waits; see `queuecast.domain.lane`."""
+    """The name of the lane it waits in; see `queuecast.domain.lane`."""
     timeout_s: float
     """How long one run may take. A run that takes longer is ended, and the job fails."""
     state: State = State.QUEUED
     revision: int = 1
     attempt: int = 0
-    """How many times a run was started. It is the fence: a run may only write while its number is here."""
+    """How many runs were started. This is the fence: a run may write only while this is its own number."""
     lost_attempts: int = 0
-    """How many of those ended without an answer and through no wish of ours. Being handed back does not count."""
+    """How many of those runs were lost with their worker or to an outage. Handing a job back does not count."""
     runs_alone: bool = False
-    """A run of it ended with its process or was given up. Whether it was to blame is not known: others were in the same
-    call. So from then on it is run by itself, and can take nobody with it."""
+    """An earlier run died with its process or hung. Other jobs were in the same call, so this one may not be the cause,
+    but from then on it runs in a call of its own, where it can harm no other job."""
     priority: Priority = Priority.NORMAL
     queued_at: float | None = None
     not_before: float | None = None
-    """A job that waits out its backoff is not in its lane before then."""
+    """When a backoff ends; until then the job is not in its lane."""
     worker: str | None = None
     started_at: float | None = None
     finished_at: float | None = None
     expires_at: float | None = None
-    """A job that has not started by then is not worth starting."""
+    """The start deadline: a job that has not started by then expires."""
     delete_at: float | None = None
     progress: Progress | None = None
     failure: Failure | None = None
     is_dead_letter: bool = False
-    """It failed because its attempts were used up: nobody knows whether another would go through."""
+    """It failed because its attempts were used up; another attempt might succeed."""
     retry_of: str | None = None
     parent: str | None = None
-    """The batch that a chunk is a part of."""
+    """The id of a chunk's batch."""
     is_fanned_out: bool = False
-    """It runs as its chunks: no worker holds it, and it is in no lane."""
+    """A batch whose chunks are running: no worker holds it, and it is in no lane."""
     metadata: dict[str, Any] = field(default_factory=dict)
     timeline: tuple[TimelineEntry, ...] = ()
 
@@ -181,7 +152,7 @@ class Job:
 
     def claimed(self, worker: str, now: float) -> "Job":
         self._require("be claimed", State.QUEUED)
-        # A batch is claimed to be cut and again to be joined, and all between is its run.
+        # A batch is claimed once to be planned and once to be joined; its run lasts from the first claim to the end.
         started_at = now if self.type is not JobType.BATCH or self.started_at is None else self.started_at
         attempt = self.attempt + 1
         return self._moved(
@@ -191,24 +162,24 @@ class Job:
             started_at=started_at,
             not_before=None,
             progress=None,
-            timeline=self._timeline_with(TimelineEntry(Event.CLAIMED, now, attempt, worker)),
+            timeline=with_entry(self.timeline, TimelineEntry(Event.CLAIMED, now, attempt, worker)),
         )
 
     def fanned_out(self, progress: Progress, now: float) -> "Job":
-        """The run has cut its batch in chunks and is over; the batch goes on running as those, held by nobody."""
+        """The planning run is over. The batch stays in `running` while its chunks run, and no worker holds it."""
         self._require("be fanned out", State.RUNNING)
         if self.is_fanned_out:
             raise IllegalMoveError(f"job {self.id} is fanned out already")
-        told = self._told(Event.FANNED_OUT, now)
-        return told._moved(State.RUNNING, worker=None, progress=progress, is_fanned_out=True)
+        noted = self._with_event(Event.FANNED_OUT, now)
+        return noted._moved(State.RUNNING, worker=None, progress=progress, is_fanned_out=True)
 
-    def gathered(self, now: float) -> "Job":
-        """All of its chunks are done: it waits for a worker to join them."""
-        self._require_fanned_out("be gathered")
-        return self._told(Event.GATHERED, now)._moved(State.QUEUED, queued_at=now, is_fanned_out=False)
+    def ready_to_join(self, now: float) -> "Job":
+        """All chunks are done: the batch waits for a worker to join them."""
+        self._require_fanned_out("be joined")
+        return self._with_event(Event.READY_TO_JOIN, now)._moved(State.QUEUED, queued_at=now, is_fanned_out=False)
 
     def given_up(self, failure: Failure, now: float, retention_s: float) -> "Job":
-        """A chunk of it was lost in its last attempt too, so the batch is the dead letter."""
+        """A chunk used up its attempts, so the batch becomes a dead letter."""
         self._require_fanned_out("be given up")
         return replace(self._ended(State.FAILED, now, retention_s, failure=failure), is_dead_letter=True)
 
@@ -217,7 +188,7 @@ class Job:
         return self._ended(State.EXPIRED, now, retention_s)
 
     def is_due_to_expire(self, now: float) -> bool:
-        """Whether its start deadline passed before any run was started. A job that is retried was on time."""
+        """Whether the start deadline passed before the first run. A job that is retried met its deadline."""
         is_waiting = self.state is State.QUEUED and self.attempt == 0
         return is_waiting and self.expires_at is not None and now >= self.expires_at
 
@@ -235,48 +206,48 @@ class Job:
         return self._ended(State.FAILED, now, retention_s, failure=failure)
 
     def lost(self, failure: Failure, now: float, delay_s: float, retention_s: float) -> "Job":
-        """The run ended without an answer: once more after `delay_s`, or a dead letter when that was the last attempt.
+        """The run ended without an outcome: retry after `delay_s`, or fail as a dead letter after the last attempt.
 
-        failure: what is known of it, and what the job fails with at last. A job that was asked to stop has stopped.
+        failure: the known cause, and the failure of the dead letter. A job that was being canceled is canceled.
         """
         self._require("be lost", State.RUNNING, State.CANCELING)
         if self.state is State.CANCELING:
             return self.stopped(now, retention_s)
         counted = replace(self, lost_attempts=self.lost_attempts + 1, runs_alone=True)
-        told = counted._told(Event.LOST, now, failure.detail)
-        if told.lost_attempts >= self.max_attempts:
-            ended = told._ended(State.FAILED, now, retention_s, failure=failure)
+        lost = counted._with_event(Event.LOST, now, failure.detail)
+        if lost.lost_attempts >= self.max_attempts:
+            ended = lost._ended(State.FAILED, now, retention_s, failure=failure)
             return replace(ended, is_dead_letter=self.parent is None)
-        waiting = told._moved(State.QUEUED, worker=None, queued_at=now, not_before=now + delay_s)
-        return waiting._told(Event.RETRIED, now, f"after {delay_s:.1f} s")
+        waiting = lost._moved(State.QUEUED, worker=None, queued_at=now, not_before=now + delay_s)
+        return waiting._with_event(Event.RETRIED, now, f"after {delay_s:.1f} s")
 
-    def given_back(self, now: float, retention_s: float, *, runs_alone: bool = False) -> "Job":
-        """A worker that stops hands its job back, to be run at once by another; no attempt is used up.
+    def handed_back(self, now: float, retention_s: float, *, runs_alone: bool = False) -> "Job":
+        """A stopping worker hands its job back, for another worker to run at once; no attempt is used up.
 
-        runs_alone: it was in a call that hung, and may be why.
+        runs_alone: the job was in a call that hung, and may be the cause.
         """
-        self._require("be given back", State.RUNNING, State.CANCELING)
+        self._require("be handed back", State.RUNNING, State.CANCELING)
         if self.state is State.CANCELING:
             return self.stopped(now, retention_s)
-        told = self._told(Event.GIVEN_BACK, now)
-        return told._moved(State.QUEUED, worker=None, queued_at=now, runs_alone=self.runs_alone or runs_alone)
+        noted = self._with_event(Event.HANDED_BACK, now)
+        return noted._moved(State.QUEUED, worker=None, queued_at=now, runs_alone=self.runs_alone or runs_alone)
 
     def cancel_requested(self, now: float, retention_s: float) -> "Job":
-        """Cancels at once what no worker runs; asks a running one to stop. Asking twice changes nothing."""
+        """Cancels a job at once if no worker runs it; asks a running one to stop. Asking twice changes nothing."""
         if self.state in (State.CANCELING, State.CANCELED):
             return self
         self._require("be canceled", State.QUEUED, State.RUNNING)
         if self.state is State.QUEUED or self.is_fanned_out:
             return self._ended(State.CANCELED, now, retention_s)
-        return self._moved(State.CANCELING)._told(Event.CANCELING, now)
+        return self._moved(State.CANCELING)._with_event(Event.CANCELING, now)
 
     def stopped(self, now: float, retention_s: float) -> "Job":
-        """The run noticed that it was asked to stop, and did."""
+        """The run was asked to stop, and stopped."""
         self._require("stop", State.CANCELING)
         return self._ended(State.CANCELED, now, retention_s)
 
     def retried_as(self, job_id: str, now: float, max_attempts: int) -> "Job":
-        """A new job that asks for the same work on the same version. A job that succeeded has its answer."""
+        """A new job with the same work on the same version. A job that succeeded needs no retry."""
         self._require("be retried", State.FAILED, State.CANCELED, State.EXPIRED)
         return Job(
             id=job_id,
@@ -295,7 +266,7 @@ class Job:
     def _require(self, move: str, *allowed: State) -> None:
         if self.state not in allowed:
             wanted = " or ".join(allowed)
-            raise IllegalMoveError(f"job {self.id} is {self.state} and cannot {move}; that takes {wanted}")
+            raise IllegalMoveError(f"job {self.id} is {self.state} and cannot {move}; it would have to be {wanted}")
 
     def _require_fanned_out(self, move: str) -> None:
         self._require(move, State.RUNNING)
@@ -316,15 +287,13 @@ class Job:
             not_before=None,
             is_fanned_out=False,
             failure=failure,
-            timeline=self._timeline_with(TimelineEntry(Event.FINISHED, now, self.attempt, self.worker, detail)),
+            timeline=with_entry(self.timeline, TimelineEntry(Event.FINISHED, now, self.attempt, self.worker, detail)),
             **changes,
         )
 
-    def _told(self, event: Event, at: float, detail: str = "") -> "Job":
-        return replace(self, timeline=self._timeline_with(TimelineEntry(event, at, self.attempt, self.worker, detail)))
-
-    def _timeline_with(self, moment: TimelineEntry) -> tuple[TimelineEntry, ...]:
-        return (*self.timeline[:1], *self.timeline[1:][-(MAX_EVENTS - 2) :], moment)
+    def _with_event(self, event: Event, at: float, detail: str = "") -> "Job":
+        entry = TimelineEntry(event, at, self.attempt, self.worker, detail)
+        return replace(self, timeline=with_entry(self.timeline, entry))
 
 
 def failure_of(error: QueuecastError) -> Failure:

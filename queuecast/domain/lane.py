@@ -1,76 +1,113 @@
-"""Lanes: where jobs of one kind wait, how many rows one claim may take, and when a bell must be rung again."""
+"""Lanes: where jobs of one kind wait, how many rows one claim may take, and when a lane needs another bell.
+
+A bell is the message that asks a worker to serve a lane; see `queuecast.ports.doorbell`.
+"""
+
+from dataclasses import dataclass
 
 from queuecast.domain.job import JobType, ModelRef, Priority
 from queuecast.domain.work import PredictionWork, Work
 
-BELL_LOST_S = 2.0
-BELL_LATE_S = 5.0
-ATTENDANT_GONE_S = 1.0  # since its last claim; whoever attends a lane claims several times a second
-ROWS_A_CLAIM = 1024  # at most; beyond some hundred a call costs by the row, and more of them only keep others waiting
-BYTES_A_CLAIM = 4 * 2**20  # of rows as JSON: what a process holds of them in Python is several times that
-SLOW_CLAIM_S = 0.25
-TRAINER_KINDS = frozenset({JobType.TRAINING, JobType.IMPORT})
+ATTENDANT_GONE_S = 1.0  # without a claim; a worker that attends a lane claims several times a second
+MAX_ROWS_PER_CLAIM = 1024  # beyond some hundred rows a call costs by the row, and a larger one delays the other lanes
+MAX_BYTES_PER_CLAIM = 4 * 2**20  # of JSON rows, which take several times that in the memory of a Python process
+TRAINER_TYPES = frozenset({JobType.TRAINING, JobType.IMPORT})
 URGENCIES = (Priority.HIGH, Priority.NORMAL, Priority.LOW)
 
 
-def chunk_lane(batch_id: str, priority: Priority = Priority.NORMAL) -> str:
-    """A lane a batch for its chunks, so that two batches share the workers and neither waits for the other."""
-    return _with(priority, f"{JobType.CHUNK}/{batch_id}")
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """A queue of jobs that the same call can answer. `str(lane)` is its name in records, in Redis and in messages.
 
-
-def lane_of(kind: JobType, model: ModelRef, work: Work, priority: Priority = Priority.NORMAL) -> str:
-    """One lane a model version and method for predictions: such jobs can share one call. One for all of the rest."""
-    if not isinstance(work, PredictionWork):
-        return kind.value
-    return _with(priority, f"{kind}/{model.name}/{model.pinned_version}/{work.method}")
-
-
-def _with(priority: Priority, lane: str) -> str:
-    return lane if priority is Priority.NORMAL else f"{lane}/{priority}"
-
-
-def kind_of(lane: str) -> JobType:
-    return JobType(lane.partition("/")[0])
-
-
-def shares_workers(lane: str, other: str) -> bool:
-    """Whether the same workers serve both; the trainer serves what loads foreign bytes or fits."""
-    return (kind_of(lane) in TRAINER_KINDS) is (kind_of(other) in TRAINER_KINDS)
-
-
-def urgency_of(lane: str) -> int:
-    """Whose bell is answered first when a worker is free: 0 before 1 before 2 before 3.
-
-    What somebody may wait for goes before bulk.
+    Predictions have one lane for each model version, method and priority, because such jobs can share one call. Chunks
+    have one for each batch, so that two batches share the workers. Any other type has a single lane.
     """
-    last = lane.rpartition("/")[2]
-    rank = next((rank for rank, priority in enumerate(URGENCIES) if last == priority), 1)
-    return min(rank + 2, 3) if kind_of(lane) in (JobType.BATCH, JobType.CHUNK) else rank
+
+    type: JobType
+    model: str = ""
+    version: int = 0
+    method: str = ""
+    batch_id: str = ""
+    priority: Priority = Priority.NORMAL
+
+    @classmethod
+    def of_job(cls, job_type: JobType, model: ModelRef, work: Work, priority: Priority = Priority.NORMAL) -> "Lane":
+        if not isinstance(work, PredictionWork):
+            return cls(job_type)
+        return cls(job_type, model.name, model.pinned_version, work.method, priority=priority)
+
+    @classmethod
+    def of_chunks(cls, batch_id: str, priority: Priority = Priority.NORMAL) -> "Lane":
+        return cls(JobType.CHUNK, batch_id=batch_id, priority=priority)
+
+    @classmethod
+    def parse(cls, name: str) -> "Lane":
+        """Raises ValueError for a name that is no lane's."""
+        first, *rest = name.split("/")
+        job_type = JobType(first)
+        match job_type, rest:
+            case JobType.PREDICTION, [model, version, method, *priority]:
+                return cls(job_type, model, int(version), method, priority=_priority_of(priority))
+            case JobType.CHUNK, [batch_id, *priority]:
+                return cls(job_type, batch_id=batch_id, priority=_priority_of(priority))
+            case ((JobType.TRAINING | JobType.IMPORT | JobType.BATCH), []):
+                return cls(job_type)
+        raise ValueError(f"{name!r} is not the name of a lane")
+
+    def __str__(self) -> str:
+        match self.type:
+            case JobType.PREDICTION:
+                name = f"{self.type}/{self.model}/{self.version}/{self.method}"
+            case JobType.CHUNK:
+                name = f"{self.type}/{self.batch_id}"
+            case _:
+                name = self.type.value
+        return name if self.priority is Priority.NORMAL else f"{name}/{self.priority}"
+
+    @property
+    def is_for_trainer(self) -> bool:
+        """Whether the trainer serves it: the worker that loads uploaded models and runs fits."""
+        return self.type in TRAINER_TYPES
+
+    @property
+    def urgency(self) -> int:
+        """Which bell a free worker answers first: 0 before 1 before 2 before 3. Bulk work comes after single calls."""
+        rank = URGENCIES.index(self.priority)
+        return min(rank + 2, 3) if self.type in (JobType.BATCH, JobType.CHUNK) else rank
+
+    def shares_workers_with(self, other: "Lane") -> bool:
+        return self.is_for_trainer is other.is_for_trainer
+
+    def next_limit(self, limit: int, rows: int, took_s: float) -> int:
+        """How many rows the next claim may take, after a claim of at most `limit` rows that ran `rows` in `took_s`.
+
+        The limit doubles while claims are quick, and shrinks to what half of the allowed time is enough for after a
+        slow one: a worker that holds more than it can run soon keeps those jobs from idle workers and itself from other
+        lanes. Jobs of any other type than a prediction are claimed one by one.
+        """
+        if self.type is not JobType.PREDICTION:
+            return 1
+        quick_s = 0.25
+        if took_s > quick_s:
+            return max(1, int(rows * quick_s / took_s / 2))
+        return min(max(limit, 2 * rows), MAX_ROWS_PER_CLAIM)
 
 
-def next_limit(lane: str, limit: int, rows: int, took_s: float) -> int:
-    """How many rows the next claim may take, after one of at most `limit` ran `rows` in so long.
-
-    Twice as many while claims are quick, and fewer in proportion after a slow one: whoever holds what it cannot run
-    soon keeps it from a worker that is free, and itself from other lanes. A training is always long.
-    """
-    if kind_of(lane) is not JobType.PREDICTION:
-        return 1
-    if took_s > SLOW_CLAIM_S:
-        return max(1, int(rows * SLOW_CLAIM_S / took_s / 2))
-    return min(max(limit, 2 * rows), ROWS_A_CLAIM)
+def _priority_of(rest: list[str]) -> Priority:
+    return Priority("/".join(rest)) if rest else Priority.NORMAL
 
 
 def is_bell_lost(age_s: float | None, messages_waiting: int) -> bool:
-    """Whether nobody will answer for a lane in which jobs wait. age_s: since the last bell, None when there is none.
+    """Whether no worker will answer for a lane in which jobs wait.
 
-    messages_waiting: in the lane's Celery queue. While it is empty, a bell that is older than a worker needs to
-    answer it is gone: Celery on Redis takes a message before it notes that it has it. One from the future is from
-    before the clock was set back.
+    age_s: since the last bell, None without one. messages_waiting: in the lane's Celery queue. A worker answers within
+    two seconds, so an older bell is lost if the queue is empty: Celery on Redis takes a message off the queue before it
+    acknowledges it. A bell from the future was rung before the clock was set back.
     """
-    return age_s is None or age_s < -BELL_LOST_S or (age_s > BELL_LOST_S and not messages_waiting)
+    answered_within_s = 2.0
+    return age_s is None or age_s < -answered_within_s or (age_s > answered_within_s and not messages_waiting)
 
 
 def is_bell_late(age_s: float | None) -> bool:
-    """Whether a bell that waits among others may be one that more urgent ones keep passing."""
-    return age_s is not None and age_s > BELL_LATE_S
+    """Whether a waiting bell is so old that more urgent ones may keep overtaking it."""
+    return age_s is not None and age_s > 5.0

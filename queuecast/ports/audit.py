@@ -36,5 +36,5 @@ class AuditTrails(Protocol):
     def read(self, model: str) -> list[AliasMove]:
         """Oldest first; none for a model without a trail. Raises DamagedFileError."""
 
-    def opened(self, model: str) -> AbstractContextManager[OpenTrail]:
+    def locked(self, model: str) -> AbstractContextManager[OpenTrail]:
         """Waits until it is alone. Raises DamagedFileError."""

@@ -24,18 +24,18 @@ class ChunkProgressStore(Protocol):
     def close(self, batch_id: str, plan: int, delete_at: float) -> None:
         """Takes an ended batch off the list; its board is kept until then, for a retry that goes on from it."""
 
-    def mark(self, batch_id: str, plan: int, index: int, rows: int, bad: int) -> ChunkTotals:
+    def record_done(self, batch_id: str, plan: int, index: int, rows: int, bad: int) -> ChunkTotals:
         """Notes a chunk as done, once: what a second mark says is not counted. Returns the sums after it."""
 
-    def unmark(self, batch_id: str, plan: int, index: int) -> None:
+    def undo_done(self, batch_id: str, plan: int, index: int) -> None:
         """Takes back a mark whose part is not there."""
 
-    def is_marked(self, batch_id: str, plan: int, index: int) -> bool: ...
+    def is_done(self, batch_id: str, plan: int, index: int) -> bool: ...
 
-    def marks(self, batch_id: str, plan: int) -> dict[int, tuple[int, int]]:
+    def done(self, batch_id: str, plan: int) -> dict[int, tuple[int, int]]:
         """The index of each chunk that is done, with its rows and how many of them were bad."""
 
-    def tally(self, batch_id: str, plan: int) -> ChunkTotals: ...
+    def totals(self, batch_id: str, plan: int) -> ChunkTotals: ...
 
     def add(self, chunks: list[tuple[Job, ChunkWork]]) -> bool:
         """Puts chunks of one batch into its lane, those left out that wait or run already. True: ring for the lane."""
@@ -49,12 +49,12 @@ class BatchFiles(Protocol):
 
     def plan(self, batch_id: str) -> Plan | None: ...
 
-    def keep_plan(self, batch_id: str, plan: Plan) -> Plan:
+    def save_plan(self, batch_id: str, plan: Plan) -> Plan:
         """Writes the plan, unless there is one; returns the one that holds."""
 
     def outcome(self, batch_id: str) -> BatchOutcome | None: ...
 
-    def keep_outcome(self, batch_id: str, outcome: BatchOutcome) -> BatchOutcome:
+    def save_outcome(self, batch_id: str, outcome: BatchOutcome) -> BatchOutcome:
         """Writes the outcome, unless there is one; returns the one that holds."""
 
     def part(self, batch_id: str, plan: int, index: int) -> Path: ...
@@ -65,7 +65,7 @@ class BatchFiles(Protocol):
 
     def errors(self, batch_id: str, attempt: int) -> Path: ...
 
-    def adopt(self, batch_id: str, plan: int, source_id: str, source_plan: int, index: int) -> bool:
+    def link_part(self, batch_id: str, plan: int, source_id: str, source_plan: int, index: int) -> bool:
         """Takes over a part of another batch; False when it is not there. Safe to call again."""
 
-    def drop_parts(self, batch_id: str) -> None: ...
+    def delete_parts(self, batch_id: str) -> None: ...

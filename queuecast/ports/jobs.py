@@ -93,7 +93,7 @@ class JobStore(Protocol):
         replayed before.
         """
 
-    def repeated(self, repeat: IdempotencyKey) -> str | None:
+    def find_replay(self, repeat: IdempotencyKey) -> str | None:
         """The id of the job that this very request led to before. Raises KeyReusedError for another request."""
 
     def read(self, job_id: str) -> Job:

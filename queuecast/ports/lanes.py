@@ -15,7 +15,7 @@ class Reservation:
     entry: str
     job_id: str
     worker: str
-    found: tuple[Job, Work, bytes] | None = field(default=None, compare=False, repr=False)
+    snapshot: tuple[Job, Work, bytes] | None = field(default=None, compare=False, repr=False)
     """The job with its work and rows, as it was when it was taken; None when it was not read, or has none."""
 
 
@@ -49,40 +49,40 @@ class Lanes(Protocol):
     """
 
     def reserve(
-        self, lane: str, worker: str, rows: int, *, answers_bell: bool, attends: bool = False
+        self, lane: str, worker: str, rows: int, *, clears_notification: bool, stays: bool = False
     ) -> tuple[list[Reservation], bool]:
         """The oldest jobs that wait, and whether more are left that a bell must be rung for.
 
-        As many as have `rows` rows and `BYTES_A_CLAIM` together, and one at least. attends: the worker is back in a
-        moment, so no bell is needed for jobs that come meanwhile; until it leaves, or does not say so again. Others
+        As many as have `rows` rows and `MAX_BYTES_PER_CLAIM` together, and one at least. attends: the worker is back in
+        a moment, so no bell is needed for jobs that come meanwhile; until it leaves, or does not say so again. Others
         find nothing there for a moment, unless half of the rows or bytes waits that they may take, or more.
         """
 
-    def linger(self, lane: str, worker: str, timeout_s: float) -> bool:
+    def wait_for_job(self, lane: str, worker: str, timeout_s: float) -> bool:
         """Waits for the next job of a lane that the worker attends; False when none came, or another attends it."""
 
-    def leave(self, lane: str, worker: str) -> bool:
+    def detach(self, lane: str, worker: str) -> bool:
         """The worker attends the lane no longer; True when jobs wait, nobody else attends, and a bell must be rung."""
 
     def renew(self, reservations: list[Reservation]) -> list[State | None]:
         """Keeps the leases and says how each job stands; None for one that this worker holds no longer."""
 
-    def give_back(self, reservation: Reservation) -> bool:
+    def requeue(self, reservation: Reservation) -> bool:
         """To the end of the lane, if it is held as reserved; True when a bell must be rung."""
 
-    def reserved(self, silent_s: float = 0.0) -> list[Reservation]:
+    def reservations(self, silent_s: float = 0.0) -> list[Reservation]:
         """What is held by any worker and was not renewed for so long."""
 
-    def release_due(self, now: float) -> list[str]:
+    def enqueue_due(self, now: float) -> list[str]:
         """Puts the jobs whose delay is over into their lanes; names the lanes that a bell must be rung for."""
 
-    def note_bell(self, lane: str) -> None:
+    def record_ring(self, lane: str) -> None:
         """Notes that a bell is rung now, if the lane has a job in it."""
 
-    def depths(self) -> list[LaneStats]:
+    def stats(self) -> list[LaneStats]:
         """Every lane with a job in it."""
 
-    def standing(self, lane: str, job_id: str) -> LanePosition: ...
+    def position(self, lane: str, job_id: str) -> LanePosition: ...
 
-    def tidy(self, silent_s: float = 3600.0) -> None:
+    def forget_workers(self, silent_s: float = 3600.0) -> None:
         """Forgets workers that hold nothing and were not heard of for so long."""

@@ -13,7 +13,7 @@ class WorkerList(Protocol):
     def forget(self, name: str) -> None:
         """A worker that stops says so; one that dies is left out after a while."""
 
-    def waiting(self, queues: Sequence[str]) -> list[int]:
+    def queue_lengths(self, queues: Sequence[str]) -> list[int]:
         """How many messages wait in each of these lists."""
 
     def count_by_queue(self) -> dict[str, int]:

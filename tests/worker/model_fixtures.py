@@ -19,10 +19,10 @@ from queuecast.adapters.memory.aliases import MemoryAliases
 from queuecast.adapters.memory.doorbell import MemoryDoorbell
 from queuecast.adapters.memory.jobs import MemoryJobs
 from queuecast.adapters.memory.lanes import MemoryLanes
-from queuecast.client.rows import TABLE_MEDIA_TYPE, example_table, json_rows
+from queuecast.client.json_rows import TABLE_MEDIA_TYPE, example_table, json_rows
 from queuecast.domain.holdout import HoldoutRule
 from queuecast.domain.job import Failure, Job, JobType, ModelRef
-from queuecast.domain.lane import lane_of
+from queuecast.domain.lane import Lane
 from queuecast.domain.model import CHAMPION, AliasMove, Manifest
 from queuecast.domain.work import ImportWork, Method, PredictionWork, Promote, TrainingWork, Work
 from queuecast.ports.files import StoredFile
@@ -70,7 +70,7 @@ class House:
             self.clock,
             jitter=lambda: 0.5,
             worker="worker-1",
-            rules=RunLimits(lease_s=30.0, retention_s=RETENTION_S, max_result_bytes=MAX_RESULT_BYTES),
+            limits=RunLimits(lease_s=30.0, retention_s=RETENTION_S, max_result_bytes=MAX_RESULT_BYTES),
             stop_by=lambda: math.inf,
             end_process=self.end_process,
             shared_runners={JobType.PREDICTION: prediction.run},
@@ -85,7 +85,7 @@ class House:
         return next(self._seconds)
 
     def submitted(self, kind: JobType, model: ModelRef, work: Work, rows: bytes = b"") -> Job:
-        lane = lane_of(kind, model, work)
+        lane = str(Lane.of_job(kind, model, work))
         job = Job(new_id("job"), kind, model, self.clock(), MAX_ATTEMPTS, lane, TIMEOUT_S).accepted()
         self.jobs.create(job, work, rows)
         return job
@@ -98,17 +98,17 @@ class House:
         """The job when its worker died and another has claimed it."""
         failure = Failure("worker_lost", "the process died")
         self.rewritten(job, lambda running: running.lost(failure, self.clock(), 0.0, RETENTION_S))
-        self.lanes.release_due(math.inf)
+        self.lanes.enqueue_due(math.inf)
         return self._claimed(job, "worker-9")
 
     def _claimed(self, job: Job, worker: str) -> Job:
-        self.lanes.reserve(job.lane, worker, 1, answers_bell=True)
+        self.lanes.reserve(job.lane, worker, 1, clears_notification=True)
         return self.rewritten(job, lambda queued: queued.claimed(worker, self.clock()))
 
     def ran(self, kind: JobType, model: ModelRef, work: Work, rows: bytes = b"") -> Job:
         """The job as it ended."""
         job = self.submitted(kind, model, work, rows)
-        self.execution.answer(job.lane)
+        self.execution.drain(job.lane)
         return self.jobs.read(job.id)
 
     def result(self, job: Job) -> dict[str, Any]:

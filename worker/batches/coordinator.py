@@ -10,11 +10,12 @@ from dataclasses import dataclass, replace
 from itertools import islice
 
 from queuecast.domain.chunking import WINDOW, ChunkTotals, FileRange, Plan, chunk_id
-from queuecast.domain.errors import StaleWriteError, UnavailableError, UnknownJobError
+from queuecast.domain.errors import UnavailableError, UnknownJobError
 from queuecast.domain.job import Failure, Job, JobType, Progress, State
-from queuecast.domain.lane import chunk_lane
+from queuecast.domain.lane import Lane
 from queuecast.domain.retry import RETENTION_OF_DEAD_LETTERS
 from queuecast.domain.work import BatchWork, ChunkWork
+from queuecast.job_updates import update_job
 from queuecast.logs import get_logger
 from queuecast.ports.batches import BatchFiles, ChunkProgressStore
 from queuecast.ports.clock import Clock
@@ -62,7 +63,7 @@ class ChunkCoordinator:
 
     def fill(self, batch_id: str, plan: Plan) -> None:
         """Makes the batch's next chunks, so that at most `WINDOW` wait or run. Joins it when all are done."""
-        marks = self._boards.marks(batch_id, plan.number)
+        marks = self._boards.done(batch_id, plan.number)
         undone = islice((cut for cut in plan.cuts if cut.index not in marks), WINDOW)
         wanted = {chunk_id(batch_id, plan.number, cut.index): cut for cut in undone}
         if not wanted:
@@ -86,7 +87,7 @@ class ChunkCoordinator:
             return
         chunks = [(self._chunk(batch, job_id), ChunkWork(work, plan.number, cut)) for job_id, cut in missing.items()]
         if self._boards.add(chunks):
-            self._bells.ring(chunk_lane(batch_id, batch.priority))
+            self._bells.ring(str(Lane.of_chunks(batch_id, batch.priority)))
         log.info("chunks_made", job_id=batch_id, count=len(chunks))
 
     def _chunk(self, batch: Job, job_id: str) -> Job:
@@ -96,7 +97,7 @@ class ChunkCoordinator:
             model=batch.model,
             created_at=self._clock(),
             max_attempts=batch.max_attempts,
-            lane=chunk_lane(batch.id, batch.priority),
+            lane=str(Lane.of_chunks(batch.id, batch.priority)),
             priority=batch.priority,
             timeout_s=min(self._rules.chunk_timeout_s, batch.timeout_s),
             parent=batch.id,
@@ -107,13 +108,13 @@ class ChunkCoordinator:
         plan = self._plan(batch_id, work.plan)
         if plan is None:
             return
-        self._count(batch_id, plan, self._boards.mark(batch_id, work.plan, work.cut.index, rows, bad))
+        self._count(batch_id, plan, self._boards.record_done(batch_id, work.plan, work.cut.index, rows, bad))
 
     def look(self, batch_id: str, number: int) -> None:
         """What a commit does after its mark."""
         plan = self._plan(batch_id, number)
         if plan is not None:
-            self._count(batch_id, plan, self._boards.tally(batch_id, number))
+            self._count(batch_id, plan, self._boards.totals(batch_id, number))
 
     def _count(self, batch_id: str, plan: Plan, tally: ChunkTotals) -> None:
         if tally.chunks >= len(plan.cuts):
@@ -139,7 +140,7 @@ class ChunkCoordinator:
             self.fail(batch_id, failure)
 
     def _gather(self, batch_id: str) -> None:
-        self._written(batch_id, lambda batch: batch.gathered(self._clock()))
+        self._written(batch_id, lambda batch: batch.ready_to_join(self._clock()))
 
     def repair(self) -> None:
         """One look at every live batch. Raises UnavailableError when the store is away."""
@@ -160,7 +161,7 @@ class ChunkCoordinator:
             return
         if batch.is_final:
             if batch.state is State.SUCCEEDED:
-                self._files.drop_parts(batch_id)
+                self._files.delete_parts(batch_id)
             self._boards.close(batch_id, number, batch.delete_at or now)
         elif batch.is_fanned_out and now >= (batch.started_at or now) + batch.timeout_s:
             detail = f"the batch took longer than {batch.timeout_s:g} s and was ended"
@@ -181,21 +182,15 @@ class ChunkCoordinator:
         return self._seen[1]
 
     def _written(self, batch_id: str, move: Callable[[Job], Job | None]) -> None:
-        """Moves the batch, if it is fanned out still."""
-        while True:
-            try:
-                present = self._jobs.read(batch_id)
-                moved = move(present) if present.is_fanned_out else None
-                if moved is not None and self._jobs.replace(moved):
-                    self._bells.ring(moved.lane)
-            except StaleWriteError:
-                continue
-            except UnknownJobError:
-                return
-            if moved is not None and moved.state is not State.RUNNING:
-                code = moved.failure.code if moved.failure else None
-                log.info("batch_moved", job_id=batch_id, state=moved.state, code=code)
-            return
+        """Moves the batch if its chunks are still running."""
+
+        def decide(present: Job) -> Job | None:
+            return move(present) if present.is_fanned_out else None
+
+        moved = update_job(self._jobs, self._bells, batch_id, decide)
+        if moved is not None and moved.state is not State.RUNNING:
+            code = moved.failure.code if moved.failure else None
+            log.info("batch_moved", job_id=batch_id, state=moved.state, code=code)
 
 
 def progress_of(plan: Plan, tally: ChunkTotals, stage: str = "predict") -> Progress:

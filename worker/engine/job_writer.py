@@ -1,10 +1,12 @@
-"""How a worker writes job records: what it decided on, where nobody wrote in between, as long as it holds the job."""
+"""How a worker writes the records of jobs it holds: one by one with patience, or many in a few round trips."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from queuecast.domain.errors import JobStoppedError, StaleWriteError, UnavailableError, UnknownJobError
-from queuecast.domain.job import Job, State
+from queuecast.domain.errors import UnavailableError
+from queuecast.domain.job import Job
+from queuecast.job_updates import Decide, result_of, update_job
 from queuecast.logs import get_logger
 from queuecast.ports.doorbell import Doorbell
 from queuecast.ports.jobs import JobStore, Write
@@ -13,63 +15,55 @@ from worker.engine.leases import Leases, StopReason
 
 log = get_logger()
 
-PATIENCE_PAUSE_S = 0.2
 
-Move = Callable[[Job], Job | None]
-"""A job as it is -> its next revision, or None when there is nothing to write."""
+@dataclass(frozen=True, slots=True)
+class Update:
+    """The next revision of a reserved job. The result is stored if the job succeeded."""
+
+    reservation: Reservation
+    job: Job
+    result: bytes | None = None
 
 
 class JobWriter:
-    def __init__(self, jobs: JobStore, lanes: Lanes, bells: Doorbell, leases: Leases) -> None:
+    def __init__(self, jobs: JobStore, lanes: Lanes, doorbell: Doorbell, leases: Leases) -> None:
         self._jobs = jobs
         self._lanes = lanes
-        self._bells = bells
+        self._doorbell = doorbell
         self._leases = leases
 
-    def one(
-        self, reservation: Reservation, move: Move, result: bytes | None = None, *, is_patient: bool = True
+    def update(
+        self, reservation: Reservation, decide: Decide, result: bytes | None = None, *, is_patient: bool = True
     ) -> Job | None:
-        """Reads, decides and writes, again until nobody wrote in between; None when there was nothing to write.
-
-        is_patient: waits for a store that is away until the lease is lost; only then raises UnavailableError.
-        """
+        """See `update_job`. is_patient: waits for a store that is away, and raises only when the lease is lost."""
+        job_id, entry = reservation.job_id, reservation.entry
         while True:
-            # Looked at before: a write whose answer got lost takes the job out of its lane, and the lease with it.
+            # Checked first: a write whose reply was lost takes the job out of its lane, and so ends the lease itself.
             is_lost = self._leases.reason_to_stop(reservation) is StopReason.LOST
             try:
-                moved = move(self._jobs.read(reservation.job_id))
-                if moved is not None and self._jobs.replace(moved, _kept(moved, result), entry=reservation.entry):
-                    self._bells.ring(moved.lane)
-            except StaleWriteError:
-                continue
-            except (UnknownJobError, JobStoppedError):
-                return None
+                return update_job(self._jobs, self._doorbell, job_id, decide, entry=entry, result=result)
             except UnavailableError:
                 if is_lost or not is_patient:
                     raise
-                time.sleep(PATIENCE_PAUSE_S)
-                continue
-            return moved
+                time.sleep(0.2)
 
-    def together(self, moved: Sequence[tuple[Reservation, Job, bytes | None]]) -> list[bool]:
-        """Writes what was decided on records as they were read, all in a few round trips; says which went through.
+    def update_many(self, updates: Sequence[Update]) -> set[str]:
+        """Writes revisions that follow records as they were read. Returns the lane entries whose jobs were written.
 
-        The others may be there all the same, when the answer was lost: `one` finds out.
+        Other jobs may have been written all the same, if the reply was lost: `update` finds out.
         """
+        writes = [Write(each.job, result_of(each.job, each.result), each.reservation.entry) for each in updates]
         try:
-            rings = self._jobs.replace_all([Write(job, _kept(job, result), each.entry) for each, job, result in moved])
+            rings = self._jobs.replace_all(writes)
         except UnavailableError as error:
-            log.warning("writes_unanswered", count=len(moved), reason=error.detail)
-            return [False] * len(moved)
-        for lane in {job.lane for (_, job, _), ring in zip(moved, rings, strict=True) if ring}:
-            self._bells.ring(lane)
-        return [ring is not None for ring in rings]
+            log.warning("write_replies_lost", count=len(updates), reason=error.detail)
+            return set()
+        replies = list(zip(updates, rings, strict=True))
+        for lane in {each.job.lane for each, must_ring in replies if must_ring}:
+            self._doorbell.ring(lane)
+        return {each.reservation.entry for each, must_ring in replies if must_ring is not None}
 
-    def hand_back(self, reservation: Reservation) -> None:
-        """What was reserved and not started, to others."""
-        if self._lanes.give_back(reservation):
-            self._bells.ring(reservation.lane)
-
-
-def _kept(job: Job, result: bytes | None) -> bytes | None:
-    return result if job.state is State.SUCCEEDED else None
+    def release(self, reservation: Reservation) -> None:
+        """Puts a job that was reserved and not started back into its lane, for another worker."""
+        if self._lanes.requeue(reservation):
+            self._doorbell.ring(reservation.lane)

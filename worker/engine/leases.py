@@ -1,7 +1,7 @@
-"""What this process holds: keeps the leases alive, hears who must stop, and ends a run that does not stop by itself.
+"""The leases of the jobs this process holds: renews them, asks runs to stop, and ends the process of a run that hangs.
 
-Compiled code cannot be interrupted from Python. So a run that was asked to stop has two seconds to notice; then its
-process ends itself, which hits the right one by construction: a signal from outside may hit the next job.
+Compiled code cannot be interrupted from Python. So a run has two seconds to stop after it was asked to; then its
+process ends itself. A signal from another process could hit the next job instead.
 """
 
 import math
@@ -19,7 +19,6 @@ from queuecast.ports.lanes import Lanes, Reservation
 log = get_logger()
 
 STOP_WAIT_S = 2.0
-BEAT_S = 1.0
 
 
 class StopReason(StrEnum):
@@ -30,12 +29,12 @@ class StopReason(StrEnum):
     SHUTDOWN = "shutdown"
     LOST = "lost"
     NEIGHBOR = "neighbor"
-    """Another run of the same process must, and takes the process with it."""
+    """Another run in the same process must stop, and the process ends with it."""
 
 
 @dataclass(slots=True)
 class Hold:
-    """One reservation; `run` is the job while it runs. Times are of the monotonic clock."""
+    """One reservation; `run` is the job while it runs. Times are monotonic."""
 
     reservation: Reservation
     run: Job | None = None
@@ -45,7 +44,7 @@ class Hold:
 
 
 class Leases:
-    """Beats in a thread of its own as long as something is held; safe to share with it."""
+    """Renews the leases in a thread of its own while the process holds a job."""
 
     def __init__(
         self,
@@ -54,36 +53,37 @@ class Leases:
         stop_by: Callable[[], float],
         give_up: Callable[[list[Hold]], None],
     ) -> None:
-        """stop_by: when a worker that shuts down must have given back what it runs, `inf` while it does not.
+        """stop_by: when a worker that shuts down must have handed back its jobs; `inf` until it shuts down.
 
-        give_up: writes how the runs ended whose hold has a reason, gives back the others, and ends the process.
+        give_up: records the outcome of the runs that have a reason to stop, releases the other jobs, and ends the
+        process.
         """
         self._lanes = lanes
         self._lease_s = lease_s
         self._stop_by = stop_by
         self._give_up = give_up
         self._lock = threading.Lock()
-        self._ending = threading.Lock()  # held from the look that finds a run that does not stop to the process's end
+        self._ending = threading.Lock()  # held from the check that finds a hanging run until the process has ended
         self._holds: dict[str, Hold] = {}
         self._has_holds = threading.Event()
         self._renewed_at = 0.0
         self._thread: threading.Thread | None = None
 
     def hold(self, reservations: list[Reservation]) -> None:
-        """Call it right after the reservation. In a process that ends itself it does not return.
+        """Call it right after the reservation. It does not return in a process that is ending itself.
 
-        The run that would not stop may have ended just now; what is taken after it has no part in it.
+        The hanging run may have finished a moment ago; the jobs reserved after it must not end with it.
         """
         if not reservations:
             return
         with self._ending, self._lock:
             if self._thread is None:  # started by the first hold, so always after the fork
-                thread = threading.Thread(target=self._beat_for_ever, name="leases", daemon=True)
+                thread = threading.Thread(target=self._keep_beating, name="leases", daemon=True)
                 thread.start()
                 self._thread = thread
             if not self._holds:
                 self._renewed_at = time.monotonic()
-            self._holds |= {each.entry: Hold(each) for each in reservations}
+            self._holds |= {reservation.entry: Hold(reservation) for reservation in reservations}
             self._has_holds.set()
 
     def started(self, reservation: Reservation, run: Job) -> None:
@@ -105,21 +105,21 @@ class Leases:
     def is_shutting_down(self) -> bool:
         return self._stop_by() < math.inf
 
-    def _beat_for_ever(self) -> None:
+    def _keep_beating(self) -> None:
         while True:
             self._has_holds.wait()
             self.beat()
-            time.sleep(min(BEAT_S, self._lease_s / 4))
+            time.sleep(min(1.0, self._lease_s / 4))
 
     def beat(self) -> None:
-        """Renews once, and ends the process when a run was asked to stop too long ago."""
+        """Renews the leases once, and ends the process if a run was asked to stop too long ago."""
         with self._lock:
             holds = list(self._holds.values())
         began = time.monotonic()
         try:
             states = self._lanes.renew([hold.reservation for hold in holds])
         except UnavailableError as error:
-            log.warning("leases_not_renewed", count=len(holds), reason=error.detail)
+            log.warning("lease_renewal_failed", count=len(holds), reason=error.detail)
             is_over = began - self._renewed_at > self._lease_s
             states = [None if is_over else State.RUNNING] * len(holds)
         else:

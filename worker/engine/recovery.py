@@ -1,17 +1,18 @@
-"""The use case of the reaper: gives back what silent workers held, lets jobs expire, rings for lanes that wait.
+"""The use case of the reaper: recover the jobs of silent workers, let overdue jobs expire, ring for lanes that wait.
 
-Everything here is safe to do twice and beside others: each write names the revision and the lane entry that it means.
+Each step is safe to repeat and to run in several processes: every write names the revision and lane entry it is for.
 """
 
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
-from queuecast.domain.errors import JobStoppedError, StaleWriteError, UnavailableError, UnknownJobError
+from queuecast.domain.errors import UnavailableError
 from queuecast.domain.job import Failure, Job, State
 from queuecast.domain.lane import is_bell_late, is_bell_lost
 from queuecast.domain.retry import after_loss
+from queuecast.job_updates import update_job
 from queuecast.logs import get_logger
 from queuecast.ports.clock import Clock
 from queuecast.ports.doorbell import Doorbell
@@ -32,90 +33,81 @@ class JobRecovery:
         self,
         jobs: JobStore,
         lanes: Lanes,
-        bells: Doorbell,
+        doorbell: Doorbell,
         messages_waiting: Callable[[str], Sequence[int]],
         clock: Clock,
-        rules: RecoveryLimits,
+        limits: RecoveryLimits,
         jitter: Callable[[], float] = random.random,
     ) -> None:
-        """messages_waiting: how many bells wait in the queue of a lane: those that none passes, and all others."""
+        """messages_waiting: how many bells are in the queue of a lane: first the urgent ones, then the other lists."""
         self._jobs = jobs
         self._lanes = lanes
-        self._bells = bells
+        self._doorbell = doorbell
         self._messages_waiting = messages_waiting
         self._clock = clock
-        self._rules = rules
+        self._limits = limits
         self._jitter = jitter
 
     def sweep(self) -> None:
         """One round of the reaper. Raises UnavailableError when the store is away."""
-        for silent in self._lanes.reserved(self._rules.lease_s):
-            detail = f"worker {silent.worker} was not heard of for {self._rules.lease_s:g} s"
-            self._repair(silent.job_id, self.recover, silent, Failure("worker_lost", detail))
+        for held in self._lanes.reservations(self._limits.lease_s):
+            detail = f"worker {held.worker} did not renew its lease for {self._limits.lease_s:g} s"
+            self._guard(held.job_id, partial(self.recover, held, Failure("worker_lost", detail)))
         for job_id in self._jobs.overdue(self._clock()):
-            self._repair(job_id, self._expire, job_id)
-        for lane in self._lanes.release_due(self._clock()):
-            self._bells.ring(lane)
-        self._ring_again([depth for depth in self._lanes.depths() if depth.waiting])
+            self._guard(job_id, partial(self._expire, job_id))
+        for lane in self._lanes.enqueue_due(self._clock()):
+            self._doorbell.ring(lane)
+        self._ring_again([stats for stats in self._lanes.stats() if stats.waiting])
 
     def _ring_again(self, waiting: list[LaneStats]) -> None:
-        """For lanes whose bell is lost. Of those whose bell others keep passing, for one after the other, the oldest
-        first, with a bell that none passes: were they many, they would keep the urgent ones from their turn."""
-        for depth in sorted(waiting, key=lambda depth: depth.bell_at or 0.0):
-            overdue, *others = self._messages_waiting(depth.lane)
-            age_s = None if depth.bell_at is None else self._clock() - depth.bell_at
-            is_lost = is_bell_lost(age_s, overdue + sum(others))
-            if is_lost or (is_bell_late(age_s) and not overdue):
-                log.info("bell_rung_again", lane=depth.lane, waiting=depth.waiting, is_lost=is_lost)
-                self._lanes.note_bell(depth.lane)
-                self._bells.ring(depth.lane, is_urgent=not is_lost)
+        """Ring again for every lane whose message was lost.
 
-    def _repair(self, job_id: str, repair: Callable[..., None], *args: Any) -> None:
+        If a lane is only starved by higher priorities, send an urgent message for one such lane at a time, oldest
+        first; doing so for all of them would starve the urgent lanes instead.
+        """
+        for stats in sorted(waiting, key=lambda stats: stats.bell_at or 0.0):
+            urgent, *ordinary = self._messages_waiting(stats.lane)
+            age_s = None if stats.bell_at is None else self._clock() - stats.bell_at
+            is_lost = is_bell_lost(age_s, urgent + sum(ordinary))
+            if is_lost or (is_bell_late(age_s) and not urgent):
+                log.info("bell_rung_again", lane=stats.lane, waiting=stats.waiting, is_lost=is_lost)
+                self._lanes.record_ring(stats.lane)
+                self._doorbell.ring(stats.lane, is_urgent=not is_lost)
+
+    def _guard(self, job_id: str, repair: Callable[[], None]) -> None:
         try:
-            repair(*args)
+            repair()
         except UnavailableError:
             raise
-        except Exception:  # one bad record must not keep all others from being repaired, sweep after sweep
-            log.exception("job_not_repaired", job_id=job_id)
+        except Exception:  # one bad record must not block the repair of all other jobs in every sweep
+            log.exception("job_repair_failed", job_id=job_id)
 
     def recover(self, held: Reservation, failure: Failure | None) -> None:
-        """Takes a job from a worker that is gone. failure: what is known; None when it stopped and lost nothing."""
+        """Takes a job from a worker that is gone. failure: the known cause; None if the worker stopped in order."""
 
         def decide(present: Job) -> Job | None:
             if present.state not in (State.RUNNING, State.CANCELING):
                 return None
             now = self._clock()
             if present.state is State.CANCELING:
-                return present.stopped(now, self._rules.retention_s)
+                return present.stopped(now, self._limits.retention_s)
             if failure is None:
-                return present.given_back(now, self._rules.retention_s)
-            if failure.code == "timeout" and not present.is_batchable:  # or it may be a neighbor's doing
-                return present.failed(failure, now, self._rules.retention_s)
-            return after_loss(present, failure, now, self._jitter(), self._rules.retention_s)
+                return present.handed_back(now, self._limits.retention_s)
+            if failure.code == "timeout" and not present.is_batchable:  # in a shared call another job may have hung
+                return present.failed(failure, now, self._limits.retention_s)
+            return after_loss(present, failure, now, self._jitter(), self._limits.retention_s)
 
-        moved = self._written(held.job_id, decide, held.entry)
-        if moved is None:  # it was reserved and not started, or its entry is left from another time
-            if self._lanes.give_back(held):
-                self._bells.ring(held.lane)
+        moved = update_job(self._jobs, self._doorbell, held.job_id, decide, entry=held.entry)
+        if moved is None:  # the job was reserved and not started, or the entry is a stale one
+            if self._lanes.requeue(held):
+                self._doorbell.ring(held.lane)
             return
         log.warning("job_recovered", job_id=moved.id, state=moved.state, attempt=moved.attempt, worker=held.worker)
 
     def _expire(self, job_id: str) -> None:
         def decide(present: Job) -> Job | None:
             now = self._clock()
-            return present.expired(now, self._rules.retention_s) if present.is_due_to_expire(now) else None
+            return present.expired(now, self._limits.retention_s) if present.is_due_to_expire(now) else None
 
-        if self._written(job_id, decide) is not None:
+        if update_job(self._jobs, self._doorbell, job_id, decide) is not None:
             log.info("job_expired", job_id=job_id)
-
-    def _written(self, job_id: str, decide: Callable[[Job], Job | None], entry: str | None = None) -> Job | None:
-        while True:
-            try:
-                moved = decide(self._jobs.read(job_id))
-                if moved is not None and self._jobs.replace(moved, entry=entry):
-                    self._bells.ring(moved.lane)
-            except StaleWriteError:
-                continue
-            except (UnknownJobError, JobStoppedError):
-                return None
-            return moved

@@ -46,7 +46,7 @@ class WorkerHeartbeat:
         self._processes = 1
         self._is_running: Callable[[], bool] = lambda: True
         self._well_at = self._beat_at = clock()
-        self._watchdog = Watchdog(ping or (lambda: workers.waiting(self._queues)), end, clock)
+        self._watchdog = Watchdog(ping or (lambda: workers.queue_lengths(self._queues)), end, clock)
 
     def connect(self) -> None:
         """Listens to the worker that this process is about to become. Call it before Celery starts."""
@@ -78,7 +78,7 @@ class WorkerHeartbeat:
         self._beat_at = now
         try:
             self._workers.report(self._name, self._queues)
-            if self._is_busy() or not any(self._workers.waiting(self._queues)):
+            if self._is_busy() or not any(self._workers.queue_lengths(self._queues)):
                 self._well_at = self._clock()
         except UnavailableError as error:  # the next heartbeat tries again, and the health file grows old
             log.warning("presence_not_reported", reason=error.detail)

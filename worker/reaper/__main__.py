@@ -6,7 +6,7 @@ from pathlib import Path
 
 from queuecast.config import read_settings
 from queuecast.logs import configure_logs
-from worker.reaper.reaper import Reaper, run
+from worker.reaper.reaper import Reaper, run_until
 
 
 def main() -> None:
@@ -15,8 +15,7 @@ def main() -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    reaper = Reaper(settings)
-    run(reaper, stop, Path(settings.health_file) if settings.health_file else None)
+    run_until(stop, Reaper(settings), Path(settings.health_file) if settings.health_file else None)
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ class AuditExport:
 
     def _export(self, model: str) -> int:
         try:
-            with self._trails.opened(model) as trail:
+            with self._trails.locked(model) as trail:
                 # Read behind the lock: read before it, another exporter's lines would look like moves Redis lacks.
                 stored = self._aliases.history(model)
                 new = moves_beyond(trail.moves, stored)

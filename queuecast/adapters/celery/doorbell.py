@@ -8,7 +8,7 @@ from kombu.exceptions import KombuError
 
 from queuecast.adapters.celery.settings import OVERDUE, PREDICT_QUEUE, PRIORITY_STEPS, TRAIN_QUEUE, celery_settings
 from queuecast.domain.job import JobType
-from queuecast.domain.lane import TRAINER_KINDS, kind_of, urgency_of
+from queuecast.domain.lane import Lane
 from queuecast.logs import get_logger
 
 log = get_logger()
@@ -23,7 +23,7 @@ TASKS = {
 
 
 def queue_of(lane: str) -> str:
-    return TRAIN_QUEUE if kind_of(lane) in TRAINER_KINDS else PREDICT_QUEUE
+    return TRAIN_QUEUE if Lane.parse(lane).is_for_trainer else PREDICT_QUEUE
 
 
 class CeleryDoorbell:
@@ -36,7 +36,8 @@ class CeleryDoorbell:
         self._app.conf.broker_transport_options |= {"max_retries": 1, "interval_start": 0, "interval_max": 0.2}
 
     def ring(self, lane: str, *, is_urgent: bool = False) -> bool:
-        task, priority = TASKS[kind_of(lane)], OVERDUE if is_urgent else PRIORITY_STEPS[1 + urgency_of(lane)]
+        served = Lane.parse(lane)
+        task, priority = TASKS[served.type], OVERDUE if is_urgent else PRIORITY_STEPS[1 + served.urgency]
         try:
             self._app.send_task(task, args=[lane], queue=queue_of(lane), priority=priority, ignore_result=True)
         except (KombuError, OSError) as error:

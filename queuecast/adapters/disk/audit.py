@@ -41,7 +41,7 @@ class AuditFiles:
             return []
 
     @contextmanager
-    def opened(self, model: str) -> Iterator["Trail"]:
+    def locked(self, model: str) -> Iterator["Trail"]:
         path = self._path(model)
         # Closing the descriptor gives the lock back, and so does the end of the process, whatever ends it.
         descriptor = _descriptor(path)

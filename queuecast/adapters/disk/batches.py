@@ -29,13 +29,13 @@ class BatchFolders:
     def plan(self, batch_id: str) -> Plan | None:
         return _read(self._folder(batch_id) / "plan.json", Plan)
 
-    def keep_plan(self, batch_id: str, plan: Plan) -> Plan:
+    def save_plan(self, batch_id: str, plan: Plan) -> Plan:
         return self._kept(batch_id, "plan.json", plan)
 
     def outcome(self, batch_id: str) -> BatchOutcome | None:
         return _read(self._folder(batch_id) / "outcome.json", BatchOutcome)
 
-    def keep_outcome(self, batch_id: str, outcome: BatchOutcome) -> BatchOutcome:
+    def save_outcome(self, batch_id: str, outcome: BatchOutcome) -> BatchOutcome:
         return self._kept(batch_id, "outcome.json", outcome)
 
     def part(self, batch_id: str, plan: int, index: int) -> Path:
@@ -50,7 +50,7 @@ class BatchFolders:
     def errors(self, batch_id: str, attempt: int) -> Path:
         return self._folder(batch_id) / f"errors-{attempt}.ndjson"
 
-    def adopt(self, batch_id: str, plan: int, source_id: str, source_plan: int, index: int) -> bool:
+    def link_part(self, batch_id: str, plan: int, source_id: str, source_plan: int, index: int) -> bool:
         """Takes over a part of another batch, if it is there. Safe to call again."""
         mine = self.part(batch_id, plan, index), self.bad_rows(batch_id, plan, index)
         theirs = self.part(source_id, source_plan, index), self.bad_rows(source_id, source_plan, index)
@@ -61,7 +61,7 @@ class BatchFolders:
                 os.link(source, own)  # parts are never written again, so both batches may have the one file
         return mine[0].exists()
 
-    def drop_parts(self, batch_id: str) -> None:
+    def delete_parts(self, batch_id: str) -> None:
         shutil.rmtree(self._folder(batch_id) / "parts", ignore_errors=True)
 
     def sweep(self, is_past: Callable[..., bool], before: float) -> list[str]:

@@ -364,7 +364,7 @@ def test_another_attempt_is_a_status_though_the_state_is_the_same(gateway: Gatew
     running = claimed(gateway, job_id)
     stream = follow(http, job_id)
     told(stream)
-    gateway.jobs.replace(running.given_back(gateway.clock(), 60))
+    gateway.jobs.replace(running.handed_back(gateway.clock(), 60))
     claimed(gateway, job_id)
 
     assert told(stream).name == "status"

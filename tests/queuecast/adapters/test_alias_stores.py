@@ -159,7 +159,7 @@ def a_training(jobs: JobStore, lanes: Lanes) -> Job:
 
 
 def refused(aliases: AliasStore, run: Job) -> None:
-    with pytest.raises(JobStoppedError, match=f"job {run.id} was asked to stop, or is run by somebody else now"):
+    with pytest.raises(JobStoppedError, match=f"job {run.id} was asked to stop, or another worker runs it now"):
         aliases.move("titanic", a_move(1, 1), run)
     assert (aliases.read("titanic"), aliases.history("titanic")) == (Aliases(0, {}), [])
 
@@ -181,7 +181,7 @@ def test_a_run_that_does_not_own_its_job_any_more_moves_nothing(
     moves = {
         "asked to stop": lambda: run.cancel_requested(NOW, RETENTION_S),
         "lost": lambda: run.lost(LOSS, NOW, 5.0, RETENTION_S),
-        "given back": lambda: run.given_back(NOW, RETENTION_S),
+        "given back": lambda: run.handed_back(NOW, RETENTION_S),
         "succeeded": lambda: run.succeeded(NOW, RETENTION_S),
     }
     jobs.replace(moves[how]())
@@ -201,7 +201,7 @@ def test_a_job_that_has_ended_and_was_deleted_moves_nothing(
 
 def test_a_run_whose_job_was_started_again_moves_nothing(jobs: JobStore, lanes: Lanes, aliases: AliasStore) -> None:
     first = a_training(jobs, lanes)
-    jobs.replace(first.given_back(NOW, RETENTION_S))
+    jobs.replace(first.handed_back(NOW, RETENTION_S))
     (held,) = taken(lanes, lane=first.lane, worker="host:8")
     second = claimed(jobs, held)
 

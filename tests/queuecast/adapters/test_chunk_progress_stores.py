@@ -9,14 +9,15 @@ import redis
 from queuecast.adapters.memory.batches import MemoryChunkProgress
 from queuecast.adapters.memory.jobs import MemoryJobs
 from queuecast.adapters.memory.lanes import MemoryLanes
-from queuecast.adapters.redis.batches import CHUNKS_A_CALL, RedisChunkProgress
+from queuecast.adapters.redis.batches import RedisChunkProgress
 from queuecast.adapters.redis.connection import connect
+from queuecast.adapters.redis.job_maintenance import RedisJobMaintenance
 from queuecast.adapters.redis.jobs import RedisJobs
 from queuecast.adapters.redis.lanes import RedisLanes
 from queuecast.domain.chunking import ChunkTotals, FileRange, chunk_id
 from queuecast.domain.errors import UnavailableError
 from queuecast.domain.job import Failure, Job, JobType, Progress, State
-from queuecast.domain.lane import chunk_lane
+from queuecast.domain.lane import Lane
 from queuecast.domain.work import ChunkWork
 from queuecast.ports.batches import ChunkProgressStore
 from queuecast.ports.jobs import JobFilter, JobStore
@@ -52,47 +53,47 @@ def boards(place: Place) -> ChunkProgressStore:
 
 
 def a_chunk(index: int, batch_id: str = BATCH) -> tuple[Job, ChunkWork]:
-    lane = chunk_lane(batch_id)
+    lane = str(Lane.of_chunks(batch_id))
     job = a_job(JobType.CHUNK, id=chunk_id(batch_id, PLAN, index), parent=batch_id, lane=lane).accepted()
     return job, ChunkWork(A_BATCH, PLAN, FileRange(index, 100 * index + 1, 100, 0, 1))
 
 
 def test_a_board_that_nobody_marked_is_empty(boards: ChunkProgressStore) -> None:
-    assert boards.marks(BATCH, PLAN) == {}
-    assert boards.tally(BATCH, PLAN) == ChunkTotals(0, 0, 0)
-    assert not boards.is_marked(BATCH, PLAN, 0)
+    assert boards.done(BATCH, PLAN) == {}
+    assert boards.totals(BATCH, PLAN) == ChunkTotals(0, 0, 0)
+    assert not boards.is_done(BATCH, PLAN, 0)
 
 
 def test_marks_add_up(boards: ChunkProgressStore) -> None:
-    boards.mark(BATCH, PLAN, 3, 100, 2)
+    boards.record_done(BATCH, PLAN, 3, 100, 2)
 
-    assert boards.mark(BATCH, PLAN, 0, 40, 0) == ChunkTotals(2, 140, 2) == boards.tally(BATCH, PLAN)
-    assert boards.marks(BATCH, PLAN) == {3: (100, 2), 0: (40, 0)}
-    assert [boards.is_marked(BATCH, PLAN, index) for index in (0, 1, 3)] == [True, False, True]
+    assert boards.record_done(BATCH, PLAN, 0, 40, 0) == ChunkTotals(2, 140, 2) == boards.totals(BATCH, PLAN)
+    assert boards.done(BATCH, PLAN) == {3: (100, 2), 0: (40, 0)}
+    assert [boards.is_done(BATCH, PLAN, index) for index in (0, 1, 3)] == [True, False, True]
 
 
 def test_a_second_mark_of_a_chunk_counts_nothing(boards: ChunkProgressStore) -> None:
-    boards.mark(BATCH, PLAN, 3, 100, 2)
+    boards.record_done(BATCH, PLAN, 3, 100, 2)
 
-    assert boards.mark(BATCH, PLAN, 3, 100, 2) == ChunkTotals(1, 100, 2)
+    assert boards.record_done(BATCH, PLAN, 3, 100, 2) == ChunkTotals(1, 100, 2)
 
 
 def test_a_mark_that_is_taken_back_is_not_counted_any_more_and_may_be_set_again(boards: ChunkProgressStore) -> None:
-    boards.mark(BATCH, PLAN, 3, 100, 2)
-    boards.mark(BATCH, PLAN, 4, 50, 1)
+    boards.record_done(BATCH, PLAN, 3, 100, 2)
+    boards.record_done(BATCH, PLAN, 4, 50, 1)
 
-    boards.unmark(BATCH, PLAN, 3)
-    boards.unmark(BATCH, PLAN, 3)
+    boards.undo_done(BATCH, PLAN, 3)
+    boards.undo_done(BATCH, PLAN, 3)
 
-    assert boards.tally(BATCH, PLAN) == ChunkTotals(1, 50, 1)
-    assert boards.mark(BATCH, PLAN, 3, 100, 0) == ChunkTotals(2, 150, 1)
+    assert boards.totals(BATCH, PLAN) == ChunkTotals(1, 50, 1)
+    assert boards.record_done(BATCH, PLAN, 3, 100, 0) == ChunkTotals(2, 150, 1)
 
 
 @pytest.mark.parametrize("other", [("job_2", PLAN), (BATCH, 2)])
 def test_another_batch_or_plan_has_a_board_of_its_own(boards: ChunkProgressStore, other: tuple[str, int]) -> None:
-    boards.mark(BATCH, PLAN, 0, 100, 0)
+    boards.record_done(BATCH, PLAN, 0, 100, 0)
 
-    assert boards.tally(*other) == ChunkTotals(0, 0, 0)
+    assert boards.totals(*other) == ChunkTotals(0, 0, 0)
 
 
 def test_a_batch_is_live_from_its_opening_to_its_closing(boards: ChunkProgressStore) -> None:
@@ -106,45 +107,45 @@ def test_a_batch_is_live_from_its_opening_to_its_closing(boards: ChunkProgressSt
 
 
 def test_the_board_of_a_closed_batch_can_be_read_by_a_retry(boards: ChunkProgressStore) -> None:
-    boards.mark(BATCH, PLAN, 0, 100, 0)
+    boards.record_done(BATCH, PLAN, 0, 100, 0)
 
     boards.close(BATCH, PLAN, NOW + RETENTION_S)
 
-    assert boards.marks(BATCH, PLAN) == {0: (100, 0)}
+    assert boards.done(BATCH, PLAN) == {0: (100, 0)}
 
 
 def test_chunks_wait_in_their_lane_in_order_and_one_ring_is_asked_for(place: Place) -> None:
     must_ring = place.boards.add([a_chunk(index) for index in range(3)])
 
-    held = taken(place.lanes, 10**9, lane=chunk_lane(BATCH))
+    held = taken(place.lanes, 10**9, lane=str(Lane.of_chunks(BATCH)))
     assert must_ring
     assert [each.job_id for each in held] == [a_chunk(index)[0].id for index in range(3)]
     assert place.jobs.read_work(held[1].job_id) == (a_chunk(1)[1], b"")
 
 
 def test_more_chunks_than_go_into_one_call_all_wait(place: Place) -> None:
-    count = 2 * CHUNKS_A_CALL + 1
+    count = 2 * RedisChunkProgress.MAX_CHUNKS_PER_CALL + 1
 
     assert place.boards.add([a_chunk(index) for index in range(count)])
 
-    assert [depth.waiting for depth in place.lanes.depths()] == [count]
+    assert [depth.waiting for depth in place.lanes.stats()] == [count]
 
 
 def test_chunks_that_are_there_already_are_not_made_again(place: Place) -> None:
     place.boards.add([a_chunk(0), a_chunk(1)])
-    (held,) = taken(place.lanes, lane=chunk_lane(BATCH))
+    (held,) = taken(place.lanes, lane=str(Lane.of_chunks(BATCH)))
     place.jobs.replace(place.jobs.read(held.job_id).claimed("host:7", NOW), entry=held.entry)
 
     place.boards.add([a_chunk(0), a_chunk(1), a_chunk(2)])
 
-    (depth,) = place.lanes.depths()
+    (depth,) = place.lanes.stats()
     assert (depth.waiting, depth.reserved) == (2, 1)
     assert place.jobs.read(held.job_id).attempt == 1
 
 
 def test_a_chunk_that_has_ended_can_be_made_again(place: Place) -> None:
     place.boards.add([a_chunk(0)])
-    (held,) = taken(place.lanes, lane=chunk_lane(BATCH))
+    (held,) = taken(place.lanes, lane=str(Lane.of_chunks(BATCH)))
     running = place.jobs.read(held.job_id).claimed("host:7", NOW)
     place.jobs.replace(running, entry=held.entry)
     place.jobs.replace(running.failed(Failure("batch_ended", "no"), NOW, RETENTION_S), entry=held.entry)
@@ -152,7 +153,7 @@ def test_a_chunk_that_has_ended_can_be_made_again(place: Place) -> None:
     assert place.boards.add([a_chunk(0)])
 
     assert place.jobs.read(held.job_id) == a_chunk(0)[0]
-    assert [each.job_id for each in taken(place.lanes, lane=chunk_lane(BATCH))] == [held.job_id]
+    assert [each.job_id for each in taken(place.lanes, lane=str(Lane.of_chunks(BATCH)))] == [held.job_id]
 
 
 def test_the_chunks_that_there_are_can_be_looked_at(place: Place) -> None:
@@ -182,11 +183,11 @@ def test_a_batch_that_is_fanned_out_leaves_its_lane_and_comes_back_when_it_is_ga
     fanned_out = running.fanned_out(PROGRESS, NOW)
     must_ring = place.jobs.replace(fanned_out, entry=held.entry)
 
-    assert (must_ring, place.lanes.depths(), place.lanes.renew([held])) == (False, [], [None])
+    assert (must_ring, place.lanes.stats(), place.lanes.renew([held])) == (False, [], [None])
     progressed = fanned_out.progressed(PROGRESS)
     place.jobs.replace(progressed)
-    assert place.lanes.depths() == []
-    assert place.jobs.replace(progressed.gathered(NOW))
+    assert place.lanes.stats() == []
+    assert place.jobs.replace(progressed.ready_to_join(NOW))
     assert [each.job_id for each in taken(place.lanes, lane="batch")] == [batch.id]
 
 
@@ -202,7 +203,7 @@ def test_a_batch_that_is_canceled_while_it_is_fanned_out_is_in_no_lane(place: Pl
     place.jobs.replace(fanned_out.cancel_requested(NOW, RETENTION_S))
 
     assert place.jobs.read(batch.id).state is State.CANCELED
-    assert place.lanes.depths() == []
+    assert place.lanes.stats() == []
 
 
 @pytest.mark.redis
@@ -210,7 +211,7 @@ def test_boards_end_by_themselves(redis_url: str) -> None:
     with connect(redis_url) as client:
         boards = RedisChunkProgress(client)
         boards.open(BATCH, PLAN)
-        boards.mark(BATCH, PLAN, 0, 1, 0)
+        boards.record_done(BATCH, PLAN, 0, 1, 0)
         unclosed_s = client.ttl(f"qc:batch:{BATCH}:{PLAN}")
         boards.close(BATCH, PLAN, NOW)
 
@@ -227,7 +228,7 @@ def test_a_restore_leaves_a_batch_that_is_fanned_out_as_it_is(redis_url: str) ->
         fanned_out = running.fanned_out(PROGRESS, NOW)
         jobs.replace(fanned_out)
 
-        assert jobs.requeue_all(NOW) == 0
+        assert RedisJobMaintenance(client).requeue_all(NOW) == 0
         assert jobs.read(fanned_out.id) == fanned_out
 
 
@@ -235,6 +236,6 @@ def test_a_restore_leaves_a_batch_that_is_fanned_out_as_it_is(redis_url: str) ->
 def test_a_server_that_is_away_is_said_to_be_away() -> None:
     boards = RedisChunkProgress(redis.Redis(port=1, socket_connect_timeout=1))
 
-    for call in (boards.live, lambda: boards.mark(BATCH, PLAN, 0, 1, 0), lambda: boards.add([a_chunk(0)])):
+    for call in (boards.live, lambda: boards.record_done(BATCH, PLAN, 0, 1, 0), lambda: boards.add([a_chunk(0)])):
         with pytest.raises(UnavailableError):
             call()

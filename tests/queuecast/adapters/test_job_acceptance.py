@@ -64,7 +64,7 @@ def test_an_accepted_job_is_told_by_its_id(jobs: JobStore) -> None:
 def test_a_key_that_never_came_led_to_no_job(jobs: JobStore) -> None:
     stored(jobs)
 
-    assert jobs.repeated(REPEAT) is None
+    assert jobs.find_replay(REPEAT) is None
 
 
 def test_the_same_request_again_leads_to_the_same_job_and_writes_nothing(jobs: JobStore, lanes: Lanes) -> None:
@@ -72,9 +72,9 @@ def test_the_same_request_again_leads_to_the_same_job_and_writes_nothing(jobs: J
     create(jobs, first, REPEAT)
 
     assert create(jobs, second, REPEAT) == Accepted(first.id, must_ring=False)
-    assert jobs.repeated(REPEAT) == first.id
+    assert jobs.find_replay(REPEAT) == first.id
     assert walked(jobs, JobFilter(), 10) == [first.id]
-    assert [depth.waiting for depth in lanes.depths()] == [1]
+    assert [depth.waiting for depth in lanes.stats()] == [1]
 
 
 def test_the_key_with_another_request_is_refused_and_names_the_job(jobs: JobStore) -> None:
@@ -84,7 +84,7 @@ def test_the_key_with_another_request_is_refused_and_names_the_job(jobs: JobStor
 
     assert first.id in refused(jobs, KeyReusedError, a_job(), other)
     with pytest.raises(KeyReusedError, match=first.id):
-        jobs.repeated(other)
+        jobs.find_replay(other)
 
 
 def test_another_key_leads_to_another_job_for_the_same_request(jobs: JobStore) -> None:
@@ -184,7 +184,7 @@ def test_a_job_that_comes_back_finds_room_in_a_full_lane(make_store: MakeStore) 
     store.jobs.replace(running.lost(LOSS, NOW, 5.0, RETENTION_S), entry=held.entry)
     other = stored(store.jobs)
 
-    store.lanes.release_due(NOW + 5)
+    store.lanes.enqueue_due(NOW + 5)
 
     assert [each.job_id for each in taken(store.lanes, 5)] == [other.id, running.id]
 
@@ -219,7 +219,7 @@ def test_a_second_training_is_refused_until_the_first_has_ended(jobs: JobStore, 
         moves = {
             "canceling": lambda: running.cancel_requested(NOW, RETENTION_S),
             "waiting for another attempt": lambda: running.lost(LOSS, NOW, 5.0, RETENTION_S),
-            "given back": lambda: running.given_back(NOW, RETENTION_S),
+            "given back": lambda: running.handed_back(NOW, RETENTION_S),
         }
         if state in moves:
             jobs.replace(moves[state](), entry=held.entry)
@@ -368,7 +368,7 @@ def test_of_replays_at_once_exactly_one_is_taken(jobs: JobStore, lanes: Lanes) -
 
     assert sum(isinstance(answer, Accepted) for answer in answers) == 1
     assert sum(isinstance(answer, ConflictError) for answer in answers) == 7
-    assert [depth.waiting for depth in lanes.depths()] == [1]
+    assert [depth.waiting for depth in lanes.stats()] == [1]
 
 
 @pytest.mark.parametrize("end", [end for end in ENDS if end != "dead letter"])
@@ -443,7 +443,7 @@ def test_a_job_is_not_accepted_for_a_version_that_its_alias_does_not_name(store:
         store.jobs.create(job, PREDICTION, checks_alias=True)
 
     assert store.jobs.page(JobFilter(), None, 10).jobs == []
-    assert store.lanes.depths() == []
+    assert store.lanes.stats() == []
 
 
 def test_who_does_not_ask_for_it_is_accepted_whatever_the_alias_names(store: Store) -> None:

@@ -76,7 +76,7 @@ def test_several_jobs_are_written_as_each_alone_would_be(jobs: JobStore, lanes: 
 
     assert (claims, ends) == ([False] * count, [False] * count)
     assert [jobs.read_with_result(job.id) for job in made] == [(job, RESULT) for job in last]
-    assert lanes.depths() == []
+    assert lanes.stats() == []
 
 
 def test_a_write_that_is_refused_takes_none_of_the_others_with_it(jobs: JobStore, lanes: Lanes) -> None:
@@ -97,7 +97,7 @@ def test_a_write_that_is_refused_takes_none_of_the_others_with_it(jobs: JobStore
 def test_a_job_that_is_written_back_into_an_empty_lane_must_be_rung_for(jobs: JobStore, lanes: Lanes) -> None:
     held, running = started(jobs, lanes)
 
-    assert jobs.replace_all([Write(running.given_back(NOW, RETENTION_S), None, held.entry)]) == [True]
+    assert jobs.replace_all([Write(running.handed_back(NOW, RETENTION_S), None, held.entry)]) == [True]
 
 
 @pytest.mark.parametrize("rows", [b"[[1]]", '[{"sex":"Zoë"}]'.encode(), bytes(range(256)), b"x" * 2_000_000])
@@ -254,7 +254,7 @@ def test_the_entry_of_another_job_writes_nothing(jobs: JobStore, lanes: Lanes) -
 def test_whoever_lost_the_job_hears_that_before_that_the_record_has_moved(jobs: JobStore, lanes: Lanes) -> None:
     """A stale write is tried again; one that lost its job must not be."""
     held, running = started(jobs, lanes)
-    jobs.replace(running.given_back(NOW, RETENTION_S), entry=held.entry)
+    jobs.replace(running.handed_back(NOW, RETENTION_S), entry=held.entry)
 
     with pytest.raises(JobStoppedError):
         jobs.replace(running.succeeded(NOW, RETENTION_S), RESULT, held.entry)
@@ -355,7 +355,7 @@ def test_a_job_that_was_started_once_is_not_overdue(jobs: JobStore, lanes: Lanes
     held, running = started(jobs, lanes, a_job(expires_at=NOW + 1))
     moves = {
         "canceling": lambda: running.cancel_requested(NOW, RETENTION_S),
-        "given back": lambda: running.given_back(NOW, RETENTION_S),
+        "given back": lambda: running.handed_back(NOW, RETENTION_S),
         "lost": lambda: running.lost(Failure("worker_lost", ""), NOW, 1.0, RETENTION_S),
     }
     if move in moves:
@@ -367,7 +367,7 @@ def test_a_job_that_was_started_once_is_not_overdue(jobs: JobStore, lanes: Lanes
 def test_a_job_that_was_reserved_and_not_started_is_still_overdue(jobs: JobStore, lanes: Lanes) -> None:
     job = stored(jobs, a_job(expires_at=NOW + 1))
     (held,) = taken(lanes)
-    lanes.give_back(held)
+    lanes.requeue(held)
 
     assert jobs.overdue(NOW + 2) == [job.id]
 

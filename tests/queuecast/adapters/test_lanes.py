@@ -7,7 +7,7 @@ import pytest
 
 from queuecast.domain.errors import JobStoppedError
 from queuecast.domain.job import Job, JobType, State
-from queuecast.domain.lane import BYTES_A_CLAIM
+from queuecast.domain.lane import MAX_BYTES_PER_CLAIM
 from queuecast.domain.work import Method, PredictionWork
 from queuecast.ports.jobs import Accepted, JobStore
 from queuecast.ports.lanes import LanePosition, Lanes, LaneStats, Reservation
@@ -35,7 +35,7 @@ def sized(jobs: JobStore, n_rows: int, n_bytes: int = 1) -> str:
 
 
 def depth(lanes: Lanes, lane: str = LANE) -> LaneStats:
-    (found,) = [each for each in lanes.depths() if each.lane == lane]
+    (found,) = [each for each in lanes.stats() if each.lane == lane]
     return found
 
 
@@ -67,7 +67,7 @@ def test_a_claim_is_bounded_in_rows_and_takes_one_job_at_least(
 
 
 def test_a_claim_is_bounded_in_bytes_and_takes_one_job_at_least(jobs: JobStore, lanes: Lanes) -> None:
-    half, most = BYTES_A_CLAIM // 2, BYTES_A_CLAIM
+    half, most = MAX_BYTES_PER_CLAIM // 2, MAX_BYTES_PER_CLAIM
     made = [sized(jobs, 1, n_bytes) for n_bytes in (half, half, 1, most + 1, 1)]
 
     assert [ids(taken(lanes, 100)) for _ in range(4)] == [made[:2], made[2:3], made[3:4], made[4:]]
@@ -76,18 +76,18 @@ def test_a_claim_is_bounded_in_bytes_and_takes_one_job_at_least(jobs: JobStore, 
 def test_what_is_taken_comes_with_its_job_its_work_and_its_rows(jobs: JobStore, lanes: Lanes) -> None:
     made = [submit(jobs).job_id for _ in range(2)]
 
-    assert [each.found for each in taken(lanes, 5)] == [(jobs.read(each), *jobs.read_work(each)) for each in made]
+    assert [each.snapshot for each in taken(lanes, 5)] == [(jobs.read(each), *jobs.read_work(each)) for each in made]
 
 
 def test_what_a_claim_left_has_a_bell(jobs: JobStore, lanes: Lanes) -> None:
     for n_rows in (2, 4):
         sized(jobs, n_rows)
 
-    assert [lanes.reserve(LANE, WORKER, 3, answers_bell=True)[1] for _ in range(2)] == [True, False]
+    assert [lanes.reserve(LANE, WORKER, 3, clears_notification=True)[1] for _ in range(2)] == [True, False]
 
 
 def attend(lanes: Lanes, rows: int = 1) -> bool:
-    return lanes.reserve(LANE, WORKER, rows, answers_bell=True, attends=True)[1]
+    return lanes.reserve(LANE, WORKER, rows, clears_notification=True, stays=True)[1]
 
 
 def test_jobs_that_come_while_a_worker_attends_the_lane_need_no_bell(jobs: JobStore, lanes: Lanes) -> None:
@@ -102,14 +102,14 @@ def test_a_worker_that_leaves_while_jobs_wait_rings_for_another_once(jobs: JobSt
     attend(lanes)
     submit(jobs)
 
-    assert [lanes.leave(LANE, WORKER), lanes.leave(LANE, WORKER), submit(jobs).must_ring] == [True, False, False]
+    assert [lanes.detach(LANE, WORKER), lanes.detach(LANE, WORKER), submit(jobs).must_ring] == [True, False, False]
 
 
 def test_a_worker_that_leaves_a_lane_in_which_nothing_waits_rings_for_nobody(jobs: JobStore, lanes: Lanes) -> None:
     submit(jobs)
     attend(lanes)
 
-    assert not lanes.leave(LANE, WORKER)
+    assert not lanes.detach(LANE, WORKER)
     assert submit(jobs).must_ring
 
 
@@ -133,11 +133,13 @@ def test_while_a_worker_attends_the_lane_another_finds_nothing_there(jobs: JobSt
     attend(lanes)
     job = stored(jobs)
 
-    assert lanes.reserve(LANE, "host:8", 16, answers_bell=True) == ([], False)
-    assert ids(lanes.reserve(LANE, WORKER, 16, answers_bell=False, attends=True)[0]) == [job.id]
+    assert lanes.reserve(LANE, "host:8", 16, clears_notification=True) == ([], False)
+    assert ids(lanes.reserve(LANE, WORKER, 16, clears_notification=False, stays=True)[0]) == [job.id]
 
 
-@pytest.mark.parametrize(("n_jobs", "n_rows", "n_bytes"), [(8, 1, 1), (2, 4, 1), (1, 8, 1), (1, 1, BYTES_A_CLAIM // 2)])
+@pytest.mark.parametrize(
+    ("n_jobs", "n_rows", "n_bytes"), [(8, 1, 1), (2, 4, 1), (1, 8, 1), (1, 1, MAX_BYTES_PER_CLAIM // 2)]
+)
 def test_a_backlog_is_shared_with_whoever_attends_the_lane(
     jobs: JobStore, lanes: Lanes, n_jobs: int, n_rows: int, n_bytes: int
 ) -> None:
@@ -146,7 +148,7 @@ def test_a_backlog_is_shared_with_whoever_attends_the_lane(
     attend(lanes)
     backlog = [sized(jobs, n_rows, n_bytes) for _ in range(n_jobs)]
 
-    assert ids(lanes.reserve(LANE, "host:8", 16, answers_bell=True)[0]) == backlog
+    assert ids(lanes.reserve(LANE, "host:8", 16, clears_notification=True)[0]) == backlog
 
 
 def test_a_worker_that_attended_and_was_not_heard_of_for_a_moment_keeps_nobody_out(
@@ -156,7 +158,7 @@ def test_a_worker_that_attended_and_was_not_heard_of_for_a_moment_keeps_nobody_o
     attend(lanes)
     job = stored(jobs)
 
-    found = until(lambda: ids(lanes.reserve(LANE, "host:8", 16, answers_bell=True)[0]))
+    found = until(lambda: ids(lanes.reserve(LANE, "host:8", 16, clears_notification=True)[0]))
 
     assert found == [job.id]
 
@@ -169,7 +171,7 @@ def test_a_lane_whose_worker_may_be_gone_can_be_rung_for(jobs: JobStore, lanes: 
     assert depth(lanes).bell_at is not None  # somebody is on the way, with a bell or without
     assert until(lambda: depth(lanes).bell_at is None)
 
-    lanes.note_bell(LANE)
+    lanes.record_ring(LANE)
 
     assert depth(lanes).bell_at is not None
     taken(lanes)
@@ -178,11 +180,11 @@ def test_a_lane_whose_worker_may_be_gone_can_be_rung_for(jobs: JobStore, lanes: 
 
 def test_a_lane_that_was_emptied_is_attended_until_the_worker_leaves(jobs: JobStore, lanes: Lanes) -> None:
     stored(jobs)
-    ((held,), _) = lanes.reserve(LANE, WORKER, 1, answers_bell=True, attends=True)
+    ((held,), _) = lanes.reserve(LANE, WORKER, 1, clears_notification=True, stays=True)
     jobs.replace(claimed(jobs, held).succeeded(NOW, RETENTION_S), entry=held.entry)
 
     assert not submit(jobs).must_ring
-    assert lanes.leave(LANE, WORKER)
+    assert lanes.detach(LANE, WORKER)
 
 
 def test_who_does_not_attend_the_lane_cannot_leave_it(jobs: JobStore, lanes: Lanes) -> None:
@@ -190,7 +192,7 @@ def test_who_does_not_attend_the_lane_cannot_leave_it(jobs: JobStore, lanes: Lan
     attend(lanes)
     submit(jobs)
 
-    assert not lanes.leave(LANE, "host:8")
+    assert not lanes.detach(LANE, "host:8")
     assert not submit(jobs).must_ring
 
 
@@ -199,7 +201,7 @@ def test_a_worker_that_lingers_hears_of_what_waits(jobs: JobStore, lanes: Lanes)
     attend(lanes)
     submit(jobs)
 
-    assert lanes.linger(LANE, WORKER, 5.0)
+    assert lanes.wait_for_job(LANE, WORKER, 5.0)
 
 
 def test_a_worker_that_lingers_in_vain_does_so_no_longer_than_it_said(jobs: JobStore, lanes: Lanes) -> None:
@@ -207,7 +209,7 @@ def test_a_worker_that_lingers_in_vain_does_so_no_longer_than_it_said(jobs: JobS
     attend(lanes)
     began = time.monotonic()
 
-    assert not lanes.linger(LANE, WORKER, 0.05)
+    assert not lanes.wait_for_job(LANE, WORKER, 0.05)
     assert time.monotonic() - began < 5
 
 
@@ -217,45 +219,45 @@ def test_who_does_not_attend_the_lane_does_not_linger(jobs: JobStore, lanes: Lan
     submit(jobs)
     began = time.monotonic()
 
-    assert not lanes.linger(LANE, "host:8", 5.0)
+    assert not lanes.wait_for_job(LANE, "host:8", 5.0)
     assert time.monotonic() - began < 4
 
 
 def test_a_job_knows_how_many_are_before_it(jobs: JobStore, lanes: Lanes) -> None:
     made = [stored(jobs).id for _ in range(5)]
 
-    assert [lanes.standing(LANE, job_id) for job_id in made] == [LanePosition(place, 0) for place in range(1, 6)]
+    assert [lanes.position(LANE, job_id) for job_id in made] == [LanePosition(place, 0) for place in range(1, 6)]
     taken(lanes, 2)
-    assert [lanes.standing(LANE, job_id).position for job_id in made[2:]] == [1, 2, 3]
-    assert lanes.standing(LANE, made[-1]).taken == 2
+    assert [lanes.position(LANE, job_id).position for job_id in made[2:]] == [1, 2, 3]
+    assert lanes.position(LANE, made[-1]).taken == 2
 
 
 def test_a_job_that_was_given_back_waits_behind_the_others(jobs: JobStore, lanes: Lanes) -> None:
     first, second = (stored(jobs).id for _ in range(2))
     (held,) = taken(lanes)
-    lanes.give_back(held)
+    lanes.requeue(held)
 
-    assert [lanes.standing(LANE, job_id).position for job_id in (second, first)] == [1, 2]
+    assert [lanes.position(LANE, job_id).position for job_id in (second, first)] == [1, 2]
 
 
 def test_a_job_moves_up_when_one_before_it_is_canceled(jobs: JobStore, lanes: Lanes) -> None:
     _, second, third = (stored(jobs) for _ in range(3))
     jobs.replace(second.cancel_requested(NOW, RETENTION_S))
 
-    assert lanes.standing(LANE, third.id).position == 2
-    assert lanes.standing(LANE, second.id).position is None
+    assert lanes.position(LANE, third.id).position == 2
+    assert lanes.position(LANE, second.id).position is None
 
 
 @pytest.mark.parametrize("job_id", ["", "job_unknown"])
 def test_a_job_that_is_not_there_stands_nowhere(lanes: Lanes, job_id: str) -> None:
-    assert lanes.standing(LANE, job_id) == LanePosition(None, 0)
+    assert lanes.position(LANE, job_id) == LanePosition(None, 0)
 
 
 def test_a_lane_that_was_empty_counts_anew(jobs: JobStore, lanes: Lanes) -> None:
     held, running = started(jobs, lanes)
     jobs.replace(running.succeeded(NOW, RETENTION_S), entry=held.entry)
 
-    assert lanes.standing(LANE, stored(jobs).id) == LanePosition(1, 0)
+    assert lanes.position(LANE, stored(jobs).id) == LanePosition(1, 0)
 
 
 def test_a_reservation_says_lane_worker_and_job_and_has_an_entry_of_its_own(jobs: JobStore, lanes: Lanes) -> None:
@@ -269,7 +271,7 @@ def test_a_reservation_says_lane_worker_and_job_and_has_an_entry_of_its_own(jobs
 
 @pytest.mark.parametrize("lane", [LANE, OTHER, "nonsense", "", "training"])
 def test_a_lane_in_which_nothing_waits_gives_nothing_and_needs_no_bell(lanes: Lanes, lane: str) -> None:
-    assert lanes.reserve(lane, WORKER, 5, answers_bell=True) == ([], False)
+    assert lanes.reserve(lane, WORKER, 5, clears_notification=True) == ([], False)
 
 
 def test_what_was_reserved_is_not_reserved_again(jobs: JobStore, lanes: Lanes) -> None:
@@ -340,15 +342,15 @@ def test_whoever_answers_a_bell_and_leaves_jobs_must_ring_for_them(
     for _ in range(3):
         submit(jobs)
 
-    assert lanes.reserve(LANE, WORKER, limit, answers_bell=True)[1] is must_ring
+    assert lanes.reserve(LANE, WORKER, limit, clears_notification=True)[1] is must_ring
 
 
 def test_whoever_takes_more_on_the_same_bell_need_not_ring_again_for_what_is_left(jobs: JobStore, lanes: Lanes) -> None:
     for _ in range(4):
         submit(jobs)
-    lanes.reserve(LANE, WORKER, 1, answers_bell=True)
+    lanes.reserve(LANE, WORKER, 1, clears_notification=True)
 
-    found = [lanes.reserve(LANE, WORKER, 1, answers_bell=False)[1] for _ in range(3)]
+    found = [lanes.reserve(LANE, WORKER, 1, clears_notification=False)[1] for _ in range(3)]
 
     assert found == [False, False, False]
 
@@ -356,7 +358,7 @@ def test_whoever_takes_more_on_the_same_bell_need_not_ring_again_for_what_is_lef
 def test_taking_without_a_bell_leaves_the_bell_that_is_on_its_way(jobs: JobStore, lanes: Lanes) -> None:
     submit(jobs)
 
-    lanes.reserve(LANE, WORKER, 5, answers_bell=False)
+    lanes.reserve(LANE, WORKER, 5, clears_notification=False)
 
     assert not submit(jobs).must_ring
 
@@ -366,7 +368,7 @@ def test_while_jobs_wait_a_bell_is_noted_whoever_takes_and_submits_at_once(jobs:
         return sum(submit(jobs).must_ring for _ in range(20))
 
     def taking() -> int:
-        return sum(lanes.reserve(LANE, WORKER, 1, answers_bell=True)[1] for _ in range(10))
+        return sum(lanes.reserve(LANE, WORKER, 1, clears_notification=True)[1] for _ in range(10))
 
     at_once([submitting, submitting, taking, taking])
 
@@ -380,7 +382,7 @@ def test_a_bell_that_is_rung_again_is_noted(jobs: JobStore, lanes: Lanes) -> Non
     assert first is not None
 
     def later() -> bool:
-        lanes.note_bell(LANE)
+        lanes.record_ring(LANE)
         return (depth(lanes).bell_at or 0) > first
 
     assert until(later)
@@ -388,7 +390,7 @@ def test_a_bell_that_is_rung_again_is_noted(jobs: JobStore, lanes: Lanes) -> Non
 
 def test_a_bell_for_a_lane_that_emptied_meanwhile_is_not_noted(jobs: JobStore, lanes: Lanes) -> None:
     """The next job there would think that somebody had rung for it, and wait until the bell counts as lost."""
-    lanes.note_bell(LANE)
+    lanes.record_ring(LANE)
 
     assert submit(jobs).must_ring
 
@@ -418,7 +420,7 @@ def test_what_was_taken_away_is_held_no_longer(jobs: JobStore, lanes: Lanes, how
     job = stored(jobs)
     (held,) = taken(lanes)
     if how == "given back":
-        lanes.give_back(held)
+        lanes.requeue(held)
     elif how in ("canceled", "deleted"):
         jobs.replace(job.cancel_requested(NOW, RETENTION_S))
         if how == "deleted":
@@ -428,7 +430,7 @@ def test_what_was_taken_away_is_held_no_longer(jobs: JobStore, lanes: Lanes, how
         moves = {
             "succeeded": lambda: running.succeeded(NOW, RETENTION_S),
             "lost": lambda: running.lost(LOSS, NOW, 0.0, RETENTION_S),
-            "given back by its run": lambda: running.given_back(NOW, RETENTION_S),
+            "given back by its run": lambda: running.handed_back(NOW, RETENTION_S),
         }
         jobs.replace(moves[how](), entry=held.entry)
 
@@ -437,12 +439,12 @@ def test_what_was_taken_away_is_held_no_longer(jobs: JobStore, lanes: Lanes, how
 
 def test_what_another_worker_holds_now_is_held_no_longer_by_the_first(jobs: JobStore, lanes: Lanes) -> None:
     held, running = started(jobs, lanes)
-    jobs.replace(running.given_back(NOW, RETENTION_S), entry=held.entry)
+    jobs.replace(running.handed_back(NOW, RETENTION_S), entry=held.entry)
     (again,) = taken(lanes, worker="host:8")
     claimed(jobs, again)
 
     assert lanes.renew([held, again]) == [None, State.RUNNING]
-    assert lanes.reserved() == [again]
+    assert lanes.reservations() == [again]
 
 
 def test_all_that_is_reserved_is_listed_however_much_it_is(jobs: JobStore, lanes: Lanes) -> None:
@@ -450,9 +452,9 @@ def test_all_that_is_reserved_is_listed_however_much_it_is(jobs: JobStore, lanes
     for worker in ("host:1", "host:2"):
         for _ in range(600):
             submit(jobs)
-        lanes.reserve(LANE, worker, 600, answers_bell=True)
+        lanes.reserve(LANE, worker, 600, clears_notification=True)
 
-    held = lanes.reserved()
+    held = lanes.reservations()
 
     assert len({each.entry for each in held}) == len(held) == 1200
 
@@ -461,19 +463,19 @@ def test_everything_that_is_reserved_is_listed_with_who_holds_it(jobs: JobStore,
     stored(jobs), stored(jobs), stored(jobs), stored(jobs, a_job(version=2))
     held = [*taken(lanes, 1, "a:1"), *taken(lanes, 1, "b:2"), *taken(lanes, 1, "b:2", OTHER)]
 
-    assert sorted(lanes.reserved(), key=str) == sorted(held, key=str)
+    assert sorted(lanes.reservations(), key=str) == sorted(held, key=str)
 
 
 def test_only_what_was_silent_for_so_long_is_listed_as_silent(jobs: JobStore, lanes: Lanes) -> None:
     silent_s = 0.4
     stored(jobs), stored(jobs)
     first, second = taken(lanes, 2)
-    assert lanes.reserved(silent_s) == []
-    until(lambda: len(lanes.reserved(silent_s)) == 2)
+    assert lanes.reservations(silent_s) == []
+    until(lambda: len(lanes.reservations(silent_s)) == 2)
 
     lanes.renew([first])
 
-    assert lanes.reserved(silent_s) == [second]
+    assert lanes.reservations(silent_s) == [second]
 
 
 def test_a_lease_that_is_renewed_again_and_again_does_not_run_out(jobs: JobStore, lanes: Lanes) -> None:
@@ -483,7 +485,7 @@ def test_a_lease_that_is_renewed_again_and_again_does_not_run_out(jobs: JobStore
 
     def only_the_silent_one_is_listed() -> bool:
         lanes.renew([kept])
-        found = lanes.reserved(silent_s)
+        found = lanes.reservations(silent_s)
         assert kept not in found
         return found == [silent]
 
@@ -497,7 +499,7 @@ def test_what_is_given_back_goes_to_the_end_of_its_lane(jobs: JobStore, lanes: L
     first, second = stored(jobs), stored(jobs)
     (held,) = taken(lanes)
 
-    lanes.give_back(held)
+    lanes.requeue(held)
 
     assert ids(taken(lanes, 5)) == [second.id, first.id]
 
@@ -505,7 +507,7 @@ def test_what_is_given_back_goes_to_the_end_of_its_lane(jobs: JobStore, lanes: L
 def test_what_is_given_back_has_another_entry(jobs: JobStore, lanes: Lanes) -> None:
     stored(jobs)
     (held,) = taken(lanes)
-    lanes.give_back(held)
+    lanes.requeue(held)
 
     (again,) = taken(lanes)
 
@@ -516,15 +518,15 @@ def test_giving_back_must_ring_when_nobody_else_did(jobs: JobStore, lanes: Lanes
     stored(jobs), stored(jobs)
     first, second = taken(lanes, 2)
 
-    assert [lanes.give_back(first), lanes.give_back(second)] == [True, False]
+    assert [lanes.requeue(first), lanes.requeue(second)] == [True, False]
 
 
 def test_what_was_given_back_once_is_not_given_back_again(jobs: JobStore, lanes: Lanes) -> None:
     stored(jobs)
     (held,) = taken(lanes)
-    lanes.give_back(held)
+    lanes.requeue(held)
 
-    assert not lanes.give_back(held)
+    assert not lanes.requeue(held)
     assert len(taken(lanes, 5)) == 1
 
 
@@ -532,7 +534,7 @@ def test_of_many_that_give_back_at_once_one_does(jobs: JobStore, lanes: Lanes) -
     stored(jobs)
     (held,) = taken(lanes)
 
-    answers = at_once([lambda: lanes.give_back(held)] * 8)
+    answers = at_once([lambda: lanes.requeue(held)] * 8)
 
     assert sorted(answers, key=str) == [False] * 7 + [True]
     assert depth(lanes).waiting == 1
@@ -541,7 +543,7 @@ def test_of_many_that_give_back_at_once_one_does(jobs: JobStore, lanes: Lanes) -
 def test_a_job_that_runs_is_not_given_back_without_its_record(jobs: JobStore, lanes: Lanes) -> None:
     held, running = started(jobs, lanes)
 
-    assert not lanes.give_back(held)
+    assert not lanes.requeue(held)
     assert lanes.renew([held]) == [State.RUNNING]
     assert jobs.read(running.id) == running
 
@@ -555,8 +557,8 @@ def test_a_job_that_ended_meanwhile_is_not_given_back(jobs: JobStore, lanes: Lan
     if how == "deleted":
         jobs.delete(job.id)
 
-    assert not lanes.give_back(held)
-    assert (lanes.depths(), lanes.reserved()) == ([], [])
+    assert not lanes.requeue(held)
+    assert (lanes.stats(), lanes.reservations()) == ([], [])
 
 
 def test_a_job_that_its_run_gives_back_waits_at_the_end_at_once(jobs: JobStore, lanes: Lanes) -> None:
@@ -564,7 +566,7 @@ def test_a_job_that_its_run_gives_back_waits_at_the_end_at_once(jobs: JobStore, 
     (held,) = taken(lanes)
     running = claimed(jobs, held)
 
-    jobs.replace(running.given_back(NOW, RETENTION_S), entry=held.entry)
+    jobs.replace(running.handed_back(NOW, RETENTION_S), entry=held.entry)
 
     assert ids(taken(lanes, 5)) == [second.id, first.id]
 
@@ -572,7 +574,7 @@ def test_a_job_that_its_run_gives_back_waits_at_the_end_at_once(jobs: JobStore, 
 def test_a_run_that_gives_its_job_back_must_ring_when_nobody_else_did(jobs: JobStore, lanes: Lanes) -> None:
     held, running = started(jobs, lanes)
 
-    assert jobs.replace(running.given_back(NOW, RETENTION_S), entry=held.entry)
+    assert jobs.replace(running.handed_back(NOW, RETENTION_S), entry=held.entry)
 
 
 @pytest.mark.parametrize("end", ["succeeded", "failed", "progress"])
@@ -596,9 +598,9 @@ def test_the_old_entry_can_write_nothing(jobs: JobStore, lanes: Lanes, how: str)
     if how.startswith("lost"):
         lose(jobs, held, running, 5.0)
         if how == "lost and released":
-            lanes.release_due(NOW + 5)
+            lanes.enqueue_due(NOW + 5)
     else:
-        jobs.replace(running.given_back(NOW, RETENTION_S), entry=held.entry)
+        jobs.replace(running.handed_back(NOW, RETENTION_S), entry=held.entry)
     if how.endswith("by another"):
         (again,) = taken(lanes, worker="host:8")
         if how == "run by another":
@@ -614,7 +616,7 @@ def test_the_old_entry_can_write_nothing(jobs: JobStore, lanes: Lanes, how: str)
 
 def test_the_new_entry_can_write(jobs: JobStore, lanes: Lanes) -> None:
     held, running = started(jobs, lanes)
-    jobs.replace(running.given_back(NOW, RETENTION_S), entry=held.entry)
+    jobs.replace(running.handed_back(NOW, RETENTION_S), entry=held.entry)
     (again,) = taken(lanes, worker="host:8")
 
     last = claimed(jobs, again).succeeded(NOW, RETENTION_S)
@@ -648,7 +650,7 @@ def test_a_lost_job_waits_out_its_delay_outside_of_its_lane(jobs: JobStore, lane
 
     waiting = lose(jobs, held, running, 5.0)
 
-    assert (lanes.depths(), taken(lanes), jobs.read(running.id)) == ([], [], waiting)
+    assert (lanes.stats(), taken(lanes), jobs.read(running.id)) == ([], [], waiting)
 
 
 def test_a_loss_needs_no_bell_before_its_delay_is_over(jobs: JobStore, lanes: Lanes) -> None:
@@ -662,7 +664,7 @@ def test_a_delay_is_over_at_its_end_and_not_before(jobs: JobStore, lanes: Lanes,
     held, running = started(jobs, lanes)
     lose(jobs, held, running, 5.5)
 
-    rung = lanes.release_due(NOW + 5.5 + beyond_s)
+    rung = lanes.enqueue_due(NOW + 5.5 + beyond_s)
 
     assert rung == ([LANE] if is_due else [])
     assert ids(taken(lanes)) == ([running.id] if is_due else [])
@@ -672,7 +674,7 @@ def test_a_job_is_released_once(jobs: JobStore, lanes: Lanes) -> None:
     held, running = started(jobs, lanes)
     lose(jobs, held, running, 1.0)
 
-    answers = at_once([lambda: lanes.release_due(NOW + 1)] * 8)
+    answers = at_once([lambda: lanes.enqueue_due(NOW + 1)] * 8)
 
     assert sorted(answers, key=str) == [[LANE]] + [[]] * 7
     assert depth(lanes).waiting == 1
@@ -690,7 +692,7 @@ def lost_with_delays(jobs: JobStore, lanes: Lanes, delays_s: list[float], versio
 def test_released_jobs_wait_in_the_order_in_which_their_delays_end(jobs: JobStore, lanes: Lanes) -> None:
     third, first, second = lost_with_delays(jobs, lanes, [3.0, 1.0, 2.0])
 
-    lanes.release_due(NOW + 10)
+    lanes.enqueue_due(NOW + 10)
 
     assert ids(taken(lanes, 5)) == [first, second, third]
 
@@ -701,7 +703,7 @@ def test_each_lane_is_named_once_and_only_when_no_bell_is_on_its_way(jobs: JobSt
     lost_with_delays(jobs, lanes, [1.0], version=3)
     submit(jobs, a_job(version=3))
 
-    assert sorted(lanes.release_due(NOW + 5)) == [LANE, OTHER]
+    assert sorted(lanes.enqueue_due(NOW + 5)) == [LANE, OTHER]
 
 
 def test_a_job_that_is_canceled_while_it_waits_out_its_delay_does_not_come_back(jobs: JobStore, lanes: Lanes) -> None:
@@ -709,13 +711,13 @@ def test_a_job_that_is_canceled_while_it_waits_out_its_delay_does_not_come_back(
     waiting = lose(jobs, held, running, 5.0)
     jobs.replace(waiting.cancel_requested(NOW, RETENTION_S))
 
-    assert (lanes.release_due(NOW + 10), lanes.depths()) == ([], [])
+    assert (lanes.enqueue_due(NOW + 10), lanes.stats()) == ([], [])
 
 
 def test_a_released_job_runs_again_with_the_next_number(jobs: JobStore, lanes: Lanes) -> None:
     held, running = started(jobs, lanes)
     lose(jobs, held, running, 5.0)
-    lanes.release_due(NOW + 5)
+    lanes.enqueue_due(NOW + 5)
     (again,) = taken(lanes, worker="host:8")
 
     second = claimed(jobs, again)
@@ -731,7 +733,7 @@ def test_a_released_job_runs_again_with_the_next_number(jobs: JobStore, lanes: L
 def test_an_ended_job_is_in_no_lane_and_held_by_nobody(jobs: JobStore, lanes: Lanes, end: str) -> None:
     ended(jobs, lanes, end)
 
-    assert (lanes.depths(), lanes.reserved(), taken(lanes), lanes.release_due(NOW + 1e6)) == ([], [], [], [])
+    assert (lanes.stats(), lanes.reservations(), taken(lanes), lanes.enqueue_due(NOW + 1e6)) == ([], [], [], [])
 
 
 @pytest.mark.parametrize("end", ENDS)
@@ -747,7 +749,7 @@ def test_the_end_of_one_job_leaves_the_others(jobs: JobStore, lanes: Lanes) -> N
 
     jobs.replace(second.cancel_requested(NOW, RETENTION_S))
 
-    assert ids(lanes.reserved()) == [first.id]
+    assert ids(lanes.reservations()) == [first.id]
     assert ids(taken(lanes, 5)) == [third.id]
     assert lanes.renew([held]) == [State.QUEUED]
 
@@ -762,7 +764,7 @@ def test_every_lane_with_a_job_is_listed_by_name_with_its_counts(jobs: JobStore,
     taken(lanes, 2)
     taken(lanes, 5, lane=OTHER)
 
-    found = [(each.lane, each.waiting, each.reserved) for each in lanes.depths()]
+    found = [(each.lane, each.waiting, each.reserved) for each in lanes.stats()]
 
     assert found == [(LANE, 1, 2), (OTHER, 0, 1), ("training", 1, 0)]
 
@@ -793,7 +795,7 @@ def test_a_lane_tells_when_it_was_last_rung_for(jobs: JobStore, lanes: Lanes) ->
     stored(jobs), stored(jobs)
 
     rung_at = depth(lanes).bell_at
-    lanes.reserve(LANE, WORKER, 5, answers_bell=True)
+    lanes.reserve(LANE, WORKER, 5, clears_notification=True)
 
     assert rung_at is not None
     assert before - 0.001 <= rung_at <= time.time() + 0.001
@@ -812,7 +814,7 @@ def test_the_depths_add_up_while_jobs_come_and_go(jobs: JobStore, lanes: Lanes) 
                 jobs.replace(running.succeeded(NOW, RETENTION_S), RESULT, held.entry)
 
     def looking() -> set[bool]:
-        found = [each for _ in range(300) for each in lanes.depths()]
+        found = [each for _ in range(300) for each in lanes.stats()]
         return {0 <= each.waiting <= 8 and 0 <= each.reserved <= 8 for each in found}
 
     answers = at_once([lambda: working("a"), lambda: working("b"), looking])
@@ -825,6 +827,6 @@ def test_tidying_takes_nothing_from_anybody(jobs: JobStore, lanes: Lanes) -> Non
         stored(jobs)
     held = taken(lanes, 2)
 
-    lanes.tidy(silent_s=0.0)
+    lanes.forget_workers(silent_s=0.0)
 
     assert (lanes.renew(held), len(taken(lanes, 5))) == ([State.QUEUED] * 2, 1)

@@ -11,7 +11,6 @@ import pytest
 import redis
 from click.testing import CliRunner, Result
 
-from deploy.embedded.redis_server import RedisServer
 from queuecast.adapters.disk.audit import FILE, AuditFiles
 from queuecast.adapters.disk.models import ModelFiles
 from queuecast.adapters.redis.aliases import RedisAliases
@@ -21,6 +20,8 @@ from queuecast.cli.main import main
 from queuecast.domain.job import JobType
 from queuecast.domain.model import Aliases
 from tests.queuecast.domain.records import NOW, a_job, a_manifest, a_move, work_of
+from tests.redis_of_version import RedisOfVersion, info_of
+from tests.redis_servers import redis_server_in
 from worker.reaper.audit_export import AuditExport
 
 MOVES = [a_move(1, 1), a_move(2, 2, previous=1), a_move(3, 2, "challenger")]
@@ -159,7 +160,7 @@ class TestBackupAndRestore:
 
         assert (refused.exit_code, forced.exit_code) == (1, 0)
         assert refused.output.splitlines() == [
-            "Error: this Redis is not empty: it has qc:job:job_1; --force adds what it lacks"
+            "Error: this Redis is not empty: it has qc:job:job_1; --force adds only keys that are missing"
         ]
         assert "1 were there already" in forced.output
 
@@ -207,7 +208,7 @@ class TestBackupAndRestore:
         assert not [path for path in tmp_path.iterdir() if path.is_file()]
 
     def test_the_embedded_redis_of_make_run_is_found(self, admin: Admin, tmp_path: Path) -> None:
-        server = RedisServer(tmp_path / "redis")
+        server = redis_server_in(tmp_path / "redis")
         server.start()
         try:
             with connect(server.url) as embedded:
@@ -217,6 +218,17 @@ class TestBackupAndRestore:
             server.stop()
 
         assert "1 job," in saved.output
+
+
+def test_a_redis_that_is_too_old_is_named_with_what_is_expected(admin: Admin, tmp_path: Path) -> None:
+    with RedisOfVersion(info_of("6.2.5")) as old:
+        refused = admin("backup", str(tmp_path / "b.jsonl"), QUEUECAST_REDIS_URL=old.url)
+
+    assert refused.exit_code == 1
+    assert refused.output == (
+        f"Error: this Redis cannot be used: found Redis 6.2.5 at 127.0.0.1:{old.port}, "
+        "expected Redis 7.0 or later, or Valkey\n"
+    )
 
 
 @pytest.mark.redis

@@ -151,14 +151,14 @@ def test_the_name_of_the_output_says_its_format(
         (
             "rows.csv",
             "out.xlsx",
-            "out.xlsx does not say what to write, expected a name in .csv, .ndjson, .jso",
+            "out.xlsx names no output format, expected a file name in .csv, .ndjson, .jso",
         ),
         ("rows.csv", "nowhere/out.csv", "cannot be written: there is no folder"),
         ("rows.csv", "rows.csv", "rows.csv is what is read; write to another file"),
         (
             "rows.xlsx",
             "out.csv",
-            "rows.xlsx is no table that can be uploaded, expected .csv, .ndjson",
+            "rows.xlsx cannot be uploaded as a table, expected .csv, .ndjson",
         ),
     ],
 )

@@ -356,8 +356,10 @@ def test_a_refusal_is_one_line_on_stderr_with_its_pointer(gateway: ScriptedGatew
 
 def test_a_refusal_of_a_file_says_what_it_has(gateway: ScriptedGateway, tmp_path: Path) -> None:
     (tmp_path / "rows.csv").write_text("a,b\n1,2\n")
-    missing = [{"pointer": "/file_id", "detail": f"the file has no column '{name}'"} for name in "abcde"]
-    refusal = problem(422, "The input does not fit", detail=f"{missing[0]['detail']}; it has a, b", errors=missing)
+    missing = [
+        {"pointer": "/file_id", "detail": f"the file has no column '{name}'", "columns": ["a", "b"]} for name in "abcde"
+    ]
+    refusal = problem(422, "The input does not fit", detail="other words", errors=missing)
     gateway.on("POST /v1/files", Answer({"id": "file_1"}, 201))
     gateway.on("POST /v1/models/titanic/trainings", refusal)
 
@@ -369,8 +371,8 @@ def test_a_refusal_of_a_file_says_what_it_has(gateway: ScriptedGateway, tmp_path
 @pytest.mark.parametrize("names", ["a;b;c", "a\tb"])
 def test_a_table_without_commas_is_told_to_have_them(gateway: ScriptedGateway, tmp_path: Path, names: str) -> None:
     (tmp_path / "rows.csv").write_text(f"{names}\n1\n")
-    missing = {"pointer": "/file_id", "detail": "the file has no column 'age'"}
-    refusal = problem(422, "The input does not fit", detail=f"{missing['detail']}; it has {names}", errors=[missing])
+    missing = {"pointer": "/file_id", "detail": "the file has no column 'age'", "columns": [names]}
+    refusal = problem(422, "The input does not fit", detail="other words", errors=[missing])
     gateway.on("POST /v1/files", Answer({"id": "file_1"}, 201))
     gateway.on("POST /v1/models/titanic/trainings", refusal)
     gateway.on(SCHEMA, {"type": "object", "properties": {"age": {"type": "number"}}})

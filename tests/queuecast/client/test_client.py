@@ -23,7 +23,7 @@ from sklearn.linear_model import LogisticRegression
 import queuecast
 from queuecast.client import ApiError, Client, GatewayUnreachable, JobFailed
 from queuecast.client.csv import csv_head
-from queuecast.client.rows import example_table, json_rows, target_names
+from queuecast.client.json_rows import example_table, json_rows, target_names
 from queuecast.domain.holdout import HoldoutRule
 from tests.queuecast.scripted_gateway import Answer, Asked, ScriptedGateway, job, problem
 
@@ -98,7 +98,7 @@ def test_rows_are_taken_in_every_shape_that_scikit_learn_takes(rows: Any, expect
         (np.array([1.0, 2.0]), ValueError, r"shape 2, expected 2 dimensions.*reshape\(1, -1\)"),
         ([{"fare": float("inf")}], ValueError, "row 0, column 'fare': inf"),
         ([{"a": 1}, {"when": datetime.now(UTC)}], ValueError, "row 1, column 'when': a datetime"),
-        (pd.DataFrame([[1, 2]], columns=["a", "a"]), ValueError, "column 'a' is there twice"),
+        (pd.DataFrame([[1, 2]], columns=["a", "a"]), ValueError, "column 'a' occurs more than once"),
     ],
 )
 def test_what_cannot_be_a_row_is_refused_with_its_place(rows: Any, error: type[Exception], words: str) -> None:
@@ -481,7 +481,7 @@ def test_a_push_of_a_class_says_that_it_takes_what_was_fitted(client: Client, ga
 
 
 def test_a_push_with_a_holdout_that_is_none_says_what_it_takes(client: Client, gateway: ScriptedGateway) -> None:
-    with pytest.raises(TypeError, match=r"holdout is a bool, expected what queuecast.holdout\(X\) returned"):
+    with pytest.raises(TypeError, match=r"holdout is a bool, expected the return value of queuecast.holdout\(X\)"):
         client.push("titanic", LogisticRegression(), [[1]], [0], holdout=True)  # type: ignore[arg-type]
 
     assert gateway.asked == []
@@ -618,7 +618,7 @@ def test_an_error_carries_status_and_problem(client: Client, gateway: ScriptedGa
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (Answer(b"<h1>Bad gateway</h1>", 502), "502 Bad Gateway: .*does not answer as a queuecast gateway"),
+        (Answer(b"<h1>Bad gateway</h1>", 502), "502 Bad Gateway: .*is not a queuecast gateway"),
         (Answer(b"", 301, {"Location": "https://other/"}), "301 Moved Permanently: .*moved to https://other/"),
         (Answer(b"<h1>It works</h1>"), "200 OK: .*the answer is not JSON"),
     ],

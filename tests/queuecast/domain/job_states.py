@@ -6,7 +6,7 @@ from tests.queuecast.domain.records import NOW, RETENTION_S, a_job
 LATER = NOW + 60
 DELAY_S = 4.0
 FAILURE = Failure("run_failed", "the estimator raised ValueError")
-LOSS = Failure("worker_lost", "worker host:7 was not heard of for 30 s")
+LOSS = Failure("worker_lost", "worker host:7 did not renew its lease for 30 s")
 
 
 def job_in(state: State, max_attempts: int = 3) -> Job:

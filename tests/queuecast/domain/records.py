@@ -7,7 +7,7 @@ from queuecast.domain.batch import FileFormat, OnError, OutputFormat
 from queuecast.domain.chunking import FileRange
 from queuecast.domain.holdout import HoldoutRule
 from queuecast.domain.job import Job, JobType, ModelRef
-from queuecast.domain.lane import lane_of
+from queuecast.domain.lane import Lane
 from queuecast.domain.model import AliasMove, Manifest
 from queuecast.domain.signature import Column, ColumnType, Layout, Signature
 from queuecast.domain.work import BatchWork, ChunkWork, ImportWork, Method, PredictionWork, TrainingWork, Work
@@ -47,7 +47,7 @@ MEASURES = Signature(
 
 def a_job(kind: JobType = JobType.PREDICTION, model: str = "titanic", version: int | None = 1, **given: Any) -> Job:
     ref = ModelRef(model, version, "champion", "ab" * 32)
-    lane = lane_of(kind, ref, work_of(kind))
+    lane = str(Lane.of_job(kind, ref, work_of(kind)))
     given = {"id": new_id("job"), "created_at": NOW, "max_attempts": 3, "lane": lane, "timeout_s": 60.0} | given
     return Job(type=kind, model=ref, **given)
 

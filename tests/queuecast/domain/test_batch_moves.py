@@ -6,8 +6,9 @@ import pytest
 
 from queuecast.domain.chunking import chunk_id
 from queuecast.domain.errors import IllegalMoveError
-from queuecast.domain.job import CHUNK_RETENTION_S, Event, Failure, Job, JobType, Progress, State
-from queuecast.domain.lane import chunk_lane, kind_of, next_limit, urgency_of
+from queuecast.domain.job import CHUNK_RETENTION_S, Failure, Job, JobType, Progress, State
+from queuecast.domain.lane import Lane
+from queuecast.domain.timeline import Event
 from tests.queuecast.domain.records import NOW, RETENTION_S, a_job
 
 LATER = NOW + 60
@@ -25,7 +26,7 @@ def fanned_out() -> Job:
 
 def a_chunk(**given: object) -> Job:
     batch = running()
-    given = {"id": chunk_id(batch.id, 1, 0), "parent": batch.id, "lane": chunk_lane(batch.id)} | given
+    given = {"id": chunk_id(batch.id, 1, 0), "parent": batch.id, "lane": str(Lane.of_chunks(batch.id))} | given
     return a_job(JobType.CHUNK, **given).accepted()
 
 
@@ -58,22 +59,22 @@ def test_a_batch_that_is_fanned_out_is_canceled_at_once() -> None:
 
 
 def test_a_batch_whose_chunks_are_done_waits_for_a_worker_and_loses_no_attempt() -> None:
-    gathered = fanned_out().gathered(LATER)
+    joinable = fanned_out().ready_to_join(LATER)
 
-    assert (gathered.state, gathered.queued_at, gathered.is_fanned_out) == (State.QUEUED, LATER, False)
-    assert (gathered.lost_attempts, gathered.not_before) == (0, None)
-    assert gathered.claimed("host:8", LATER).attempt == 2
+    assert (joinable.state, joinable.queued_at, joinable.is_fanned_out) == (State.QUEUED, LATER, False)
+    assert (joinable.lost_attempts, joinable.not_before) == (0, None)
+    assert joinable.claimed("host:8", LATER).attempt == 2
 
 
 def test_a_batch_that_waits_to_be_joined_does_not_expire() -> None:
-    gathered = replace(fanned_out(), expires_at=NOW + 1).gathered(LATER)
+    joinable = replace(fanned_out(), expires_at=NOW + 1).ready_to_join(LATER)
 
-    assert not gathered.is_due_to_expire(LATER)
+    assert not joinable.is_due_to_expire(LATER)
 
 
-@pytest.mark.parametrize("move", ["gathered", "given_up"])
+@pytest.mark.parametrize("move", ["ready_to_join", "given_up"])
 @pytest.mark.parametrize("state", State)
-def test_only_a_batch_that_is_fanned_out_is_gathered_or_given_up(move: str, state: State) -> None:
+def test_only_a_batch_that_is_fanned_out_is_joined_or_given_up(move: str, state: State) -> None:
     queued = a_job(JobType.BATCH).accepted()
     job = {
         State.QUEUED: queued,
@@ -86,7 +87,7 @@ def test_only_a_batch_that_is_fanned_out_is_gathered_or_given_up(move: str, stat
     }[state]
 
     with pytest.raises(IllegalMoveError):
-        job.gathered(LATER) if move == "gathered" else job.given_up(FAILURE, LATER, RETENTION_S)
+        job.ready_to_join(LATER) if move == "ready_to_join" else job.given_up(FAILURE, LATER, RETENTION_S)
 
 
 def test_a_batch_of_which_a_chunk_was_lost_for_good_is_the_dead_letter() -> None:
@@ -129,12 +130,13 @@ def test_a_chunk_has_the_same_id_each_time_and_another_for_another_plan_or_place
 
 
 def test_the_chunks_of_a_batch_wait_in_a_lane_of_their_own_and_are_taken_one_at_a_time() -> None:
-    lane = chunk_lane("job_1")
+    lane = Lane.of_chunks("job_1")
 
-    assert (kind_of(lane), next_limit(lane, 1, 1, 0.0)) == (JobType.CHUNK, 1)
-    assert lane != chunk_lane("job_2")
+    assert Lane.parse(str(lane)).type is JobType.CHUNK
+    assert lane.next_limit(1, 1, 0.0) == 1
+    assert lane != Lane.of_chunks("job_2")
 
 
-@pytest.mark.parametrize("lane", ["batch", chunk_lane("job_1")])
-def test_whoever_waits_for_a_prediction_goes_before_batches(lane: str) -> None:
-    assert urgency_of(lane) > urgency_of("prediction/titanic/1/predict")
+@pytest.mark.parametrize("lane", [Lane(JobType.BATCH), Lane.of_chunks("job_1")])
+def test_a_single_prediction_goes_before_batches(lane: Lane) -> None:
+    assert lane.urgency > Lane.parse("prediction/titanic/1/predict").urgency

@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from queuecast.domain.errors import IllegalMoveError
-from queuecast.domain.job import MAX_EVENTS, Event, Job, JobType, State
+from queuecast.domain.job import Job, JobType, State
+from queuecast.domain.timeline import MAX_EVENTS, Event
 from tests.queuecast.domain.job_states import DELAY_S, FAILURE, LATER, LOSS, job_in, lost, lost_times
 from tests.queuecast.domain.records import NOW, RETENTION_S, a_job
 
@@ -88,19 +89,19 @@ def test_being_given_back_uses_up_no_attempt_however_often() -> None:
     job = a_job(max_attempts=1).accepted()
 
     for _ in range(50):
-        job = job.claimed("host:7", NOW).given_back(LATER, RETENTION_S)
+        job = job.claimed("host:7", NOW).handed_back(LATER, RETENTION_S)
 
     assert (job.state, job.lost_attempts, job.attempt, job.not_before) == (State.QUEUED, 0, 50, None)
 
 
 def test_a_job_that_was_asked_to_stop_and_is_given_back_is_canceled() -> None:
-    assert job_in(State.CANCELING).given_back(LATER, RETENTION_S).state is State.CANCELED
+    assert job_in(State.CANCELING).handed_back(LATER, RETENTION_S).state is State.CANCELED
 
 
 def test_the_run_after_one_that_was_given_back_has_a_fence_of_its_own() -> None:
     first = job_in(State.RUNNING)
 
-    second = first.given_back(LATER, RETENTION_S).claimed("host:8", LATER)
+    second = first.handed_back(LATER, RETENTION_S).claimed("host:8", LATER)
 
     assert (second.is_run_by(first.attempt), second.is_run_by(second.attempt)) == (False, True)
 
@@ -112,7 +113,7 @@ def aged(claims: int) -> Job:
     """A job that was claimed and given back so often: two moments a time."""
     job = a_job().accepted()
     for number in range(claims):
-        job = job.claimed(f"host:{number}", NOW).given_back(LATER, RETENTION_S)
+        job = job.claimed(f"host:{number}", NOW).handed_back(LATER, RETENTION_S)
     return job
 
 

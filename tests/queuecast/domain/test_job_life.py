@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from queuecast.domain.errors import IllegalMoveError
-from queuecast.domain.job import MAX_EVENTS, Event, Job, Progress, State
+from queuecast.domain.job import Job, Progress, State
+from queuecast.domain.timeline import MAX_EVENTS, Event
 from tests.queuecast.domain.job_states import FAILURE, LOSS
 from tests.queuecast.domain.records import NOW, RETENTION_S, a_job
 
@@ -56,7 +57,7 @@ class JobLife(RuleBasedStateMachine):
 
     @rule()
     def give_back(self) -> None:
-        self.move("given_back", self.now, RETENTION_S)
+        self.move("handed_back", self.now, RETENTION_S)
 
     @rule(done=st.integers(0, 5))
     def report(self, done: int) -> None:

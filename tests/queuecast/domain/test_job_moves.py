@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 
 from queuecast.domain.errors import Finding, IllegalMoveError, InvalidInputError
-from queuecast.domain.job import FINAL_STATES, Event, Failure, Job, ModelRef, Progress, State, failure_of
+from queuecast.domain.job import FINAL_STATES, Failure, Job, ModelRef, Progress, State, failure_of
+from queuecast.domain.timeline import Event
 from tests.queuecast.domain.job_states import DELAY_S, FAILURE, LATER, job_in, lost
 from tests.queuecast.domain.records import NOW, RETENTION_S, a_job
 
@@ -17,7 +18,7 @@ MOVES: dict[str, Callable[[Job], Job]] = {
     "succeeded": lambda job: job.succeeded(LATER, RETENTION_S),
     "failed": lambda job: job.failed(FAILURE, LATER, RETENTION_S),
     "lost": lost,
-    "given_back": lambda job: job.given_back(LATER, RETENTION_S),
+    "handed_back": lambda job: job.handed_back(LATER, RETENTION_S),
     "cancel_requested": lambda job: job.cancel_requested(LATER, RETENTION_S),
     "stopped": lambda job: job.stopped(LATER, RETENTION_S),
 }
@@ -29,8 +30,8 @@ ALLOWED = {
     ("failed", State.RUNNING): State.FAILED,
     ("lost", State.RUNNING): State.QUEUED,
     ("lost", State.CANCELING): State.CANCELED,
-    ("given_back", State.RUNNING): State.QUEUED,
-    ("given_back", State.CANCELING): State.CANCELED,
+    ("handed_back", State.RUNNING): State.QUEUED,
+    ("handed_back", State.CANCELING): State.CANCELED,
     ("cancel_requested", State.QUEUED): State.CANCELED,
     ("cancel_requested", State.RUNNING): State.CANCELING,
     ("stopped", State.CANCELING): State.CANCELED,
@@ -44,12 +45,12 @@ TOLD = {
     ("succeeded", State.RUNNING): [(Event.FINISHED, 1, "host:7", "succeeded")],
     ("failed", State.RUNNING): [(Event.FINISHED, 1, "host:7", "failed: run_failed")],
     ("lost", State.RUNNING): [
-        (Event.LOST, 1, "host:7", "worker host:7 was not heard of for 30 s"),
+        (Event.LOST, 1, "host:7", "worker host:7 did not renew its lease for 30 s"),
         (Event.RETRIED, 1, None, "after 4.0 s"),
     ],
     ("lost", State.CANCELING): [(Event.FINISHED, 1, "host:7", "canceled")],
-    ("given_back", State.RUNNING): [(Event.GIVEN_BACK, 1, "host:7", "")],
-    ("given_back", State.CANCELING): [(Event.FINISHED, 1, "host:7", "canceled")],
+    ("handed_back", State.RUNNING): [(Event.HANDED_BACK, 1, "host:7", "")],
+    ("handed_back", State.CANCELING): [(Event.FINISHED, 1, "host:7", "canceled")],
     ("cancel_requested", State.QUEUED): [(Event.FINISHED, 0, None, "canceled")],
     ("cancel_requested", State.RUNNING): [(Event.CANCELING, 1, "host:7", "")],
     ("stopped", State.CANCELING): [(Event.FINISHED, 1, "host:7", "canceled")],
@@ -153,7 +154,7 @@ def test_a_delay_ends_with_the_wait(move: str) -> None:
     assert MOVES[move](waiting).not_before is None
 
 
-@pytest.mark.parametrize("move", ["lost", "given_back"])
+@pytest.mark.parametrize("move", ["lost", "handed_back"])
 def test_a_job_that_waits_again_has_waited_since_then(move: str) -> None:
     again = MOVES[move](job_in(State.RUNNING))
 

@@ -17,7 +17,8 @@ from queuecast.domain.errors import (
     StoreFullError,
     UnavailableError,
 )
-from queuecast.domain.job import Event, Failure, Job, JobType, ModelRef, Progress, State
+from queuecast.domain.job import Failure, Job, JobType, ModelRef, Progress, State
+from queuecast.domain.timeline import Event
 from queuecast.domain.work import Work
 from queuecast.ports.jobs import JobFilter
 from tests.worker.fake_worker import LANE, LEASE_S, MAX_RESULT_BYTES, NOW, RETENTION_S, ROWS, WORK, AwayBells, Stage
@@ -61,16 +62,16 @@ def test_a_bell_that_was_rung_beside_another_leaves_that_one_for_what_waits(stag
         stage.submitted()
     stage.bells.rung.clear()
 
-    stage.execution.answer(LANE, is_second=True)
-    noted = stage.lanes.depths()[0].bell_at
+    stage.execution.drain(LANE, is_extra_bell=True)
+    noted = stage.lanes.stats()[0].bell_at
     rung_by_second = list(stage.bells.rung)
-    stage.execution.answer(LANE)
+    stage.execution.drain(LANE)
 
     assert (noted, rung_by_second, stage.bells.rung) == (NOW, [], [LANE])
 
 
 def test_a_bell_for_an_empty_lane_starts_nothing(stage: Stage) -> None:
-    stage.execution.answer(LANE)
+    stage.execution.drain(LANE)
 
     assert (stage.runs, stage.bells.rung) == ([], [])
 
@@ -78,18 +79,18 @@ def test_a_bell_for_an_empty_lane_starts_nothing(stage: Stage) -> None:
 def test_a_bell_that_comes_twice_runs_a_job_once(stage: Stage) -> None:
     stage.submitted()
 
-    stage.execution.answer(LANE)
+    stage.execution.drain(LANE)
     ended = stage.job()
-    stage.execution.answer(LANE)
+    stage.execution.drain(LANE)
 
     assert (len(stage.runs), stage.job()) == (1, ended)
 
 
 def test_a_bell_that_comes_again_while_its_job_runs_starts_nothing(stage: Stage) -> None:
     stage.submitted()
-    stage.run = doing(lambda: stage.worker("worker-2").answer(LANE))
+    stage.run = doing(lambda: stage.worker("worker-2").drain(LANE))
 
-    stage.execution.answer(LANE)
+    stage.execution.drain(LANE)
 
     assert (len(stage.runs), stage.job().state, stage.job().attempt) == (1, State.SUCCEEDED, 1)
 
@@ -97,7 +98,7 @@ def test_a_bell_that_comes_again_while_its_job_runs_starts_nothing(stage: Stage)
 def test_a_run_gets_the_claimed_job_with_its_work_and_rows(stage: Stage) -> None:
     stage.submitted()
 
-    stage.execution.answer(LANE)
+    stage.execution.drain(LANE)
 
     (job,) = stage.runs
     assert (job.state, job.attempt, job.worker, job.revision) == (State.RUNNING, 1, "worker-1", 2)
@@ -107,7 +108,7 @@ def test_a_run_gets_the_claimed_job_with_its_work_and_rows(stage: Stage) -> None
 def test_a_job_says_in_its_timeline_who_ran_it_and_how_it_ended(stage: Stage) -> None:
     stage.submitted()
 
-    stage.execution.answer(LANE)
+    stage.execution.drain(LANE)
 
     assert events(stage.job()) == ["accepted", "claimed", "finished"]
     assert [(moment.attempt, moment.worker) for moment in stage.job().timeline[1:]] == [(1, "worker-1")] * 2
@@ -123,7 +124,7 @@ def test_a_job_whose_start_deadline_passed_expires_instead_of_running(
 ) -> None:
     stage.submitted(expires_at=expires_at)
 
-    stage.execution.answer(LANE)
+    stage.execution.drain(LANE)
 
     assert (stage.job().state, len(stage.runs)) == (state, 1 if state is State.SUCCEEDED else 0)
 
@@ -131,21 +132,21 @@ def test_a_job_whose_start_deadline_passed_expires_instead_of_running(
 def test_an_expired_job_says_when_it_ended_and_when_it_goes_and_has_left_its_lane(stage: Stage) -> None:
     stage.submitted(expires_at=NOW)
 
-    stage.execution.answer(LANE)
+    stage.execution.drain(LANE)
 
     assert (stage.job().finished_at, stage.job().delete_at) == (NOW, NOW + RETENTION_S)
-    assert stage.lanes.depths() == []
+    assert stage.lanes.stats() == []
 
 
 def test_a_job_that_is_retried_does_not_expire_because_it_was_started_in_time(stage: Stage) -> None:
     stage.submitted(expires_at=NOW + 10)
     stage.run = raising(UnavailableError("away"))
-    stage.execution.answer(LANE)
+    stage.execution.drain(LANE)
     stage.now += 60
     stage.reaper().sweep()
     stage.run = doing(lambda: None)
 
-    stage.execution.answer(LANE)
+    stage.execution.drain(LANE)
 
     assert stage.job().state is State.SUCCEEDED
 
@@ -156,7 +157,7 @@ def test_a_job_that_is_retried_does_not_expire_because_it_was_started_in_time(st
 def test_one_bell_is_enough_for_all_jobs_of_a_lane_and_the_oldest_goes_first(stage: Stage) -> None:
     ids = [stage.submitted().id for _ in range(20)]
 
-    stage.execution.answer(LANE)
+    stage.execution.drain(LANE)
 
     assert [job.id for job in stage.runs] == ids
     assert {stage.job(job_id).state for job_id in ids} == {State.SUCCEEDED}
@@ -165,7 +166,7 @@ def test_one_bell_is_enough_for_all_jobs_of_a_lane_and_the_oldest_goes_first(sta
 def test_other_lanes_are_left_alone(stage: Stage) -> None:
     stage.submitted(lane="prediction/other/1/predict")
 
-    stage.execution.answer(LANE)
+    stage.execution.drain(LANE)
 
     assert stage.runs == []
 
@@ -175,14 +176,14 @@ def held_during_runs(stage: Stage, jobs: int, took_s: Callable[[Job], float] = l
     held: list[int] = []
 
     def run(job: Job, work: Work, rows: bytes, report: Report) -> Result:
-        held.append(len(stage.lanes.reserved()))
+        held.append(len(stage.lanes.reservations()))
         stage.time.now += took_s(job)
         return DONE
 
     for _ in range(jobs):
         stage.submitted()
     stage.run = run
-    stage.execution.answer(LANE)
+    stage.execution.drain(LANE)
     return held
 
 
@@ -210,7 +211,7 @@ def test_a_worker_takes_fewer_after_a_slow_claim(stage: Stage) -> None:
 
 def test_a_look_at_an_empty_lane_does_not_count_as_a_quick_claim(stage: Stage) -> None:
     for _ in range(5):
-        stage.execution.answer(LANE)
+        stage.execution.drain(LANE)
 
     assert held_during_runs(stage, 3) == [1, 2, 1]
 
@@ -220,9 +221,9 @@ def test_how_many_jobs_to_take_is_learned_for_each_lane(stage: Stage) -> None:
     for _ in range(3):
         stage.submitted(lane="prediction/other/1/predict")
     held: list[int] = []
-    stage.run = doing(lambda: held.append(len(stage.lanes.reserved())))
+    stage.run = doing(lambda: held.append(len(stage.lanes.reservations())))
 
-    stage.execution.answer("prediction/other/1/predict")
+    stage.execution.drain("prediction/other/1/predict")
 
     assert held == [1, 2, 1]
 
@@ -246,7 +247,7 @@ def runs_of_a_lane_that_never_empties(stage: Stage, on_run: Callable[[int], None
 
     stage.run = run
     stage.submitted()
-    stage.execution.answer(LANE)
+    stage.execution.drain(LANE)
     return stage.time.now - came_at
 
 
@@ -271,7 +272,7 @@ def test_jobs_that_are_left_in_a_lane_have_a_bell(stage: Stage) -> None:
 def test_a_lane_that_was_emptied_is_not_rung_for(stage: Stage) -> None:
     stage.submitted()
 
-    stage.execution.answer(LANE)
+    stage.execution.drain(LANE)
 
     assert stage.bells.rung == []
 
@@ -297,7 +298,7 @@ def test_the_first_job_of_a_claim_is_run_however_late_it_is(stage: Stage) -> Non
         return reserve(*args, **kwargs)
 
     stage.lanes.reserve = slowly  # type: ignore[method-assign]
-    stage.execution.answer(LANE)
+    stage.execution.drain(LANE)
 
     assert stage.job().state is State.SUCCEEDED
 
@@ -313,7 +314,7 @@ def test_a_poison_job_does_not_keep_its_neighbors_from_being_run(stage: Stage) -
         return DONE
 
     stage.run = run
-    stage.execution.answer(LANE)
+    stage.execution.drain(LANE)
 
     states = [stage.job(f"job_{number}").state for number in range(101, 105)]
     assert states == [State.FAILED, *[State.SUCCEEDED] * 3]
@@ -323,7 +324,7 @@ def test_a_queue_that_is_away_keeps_no_job_from_being_run(stage: Stage) -> None:
     for _ in range(3):
         stage.submitted()
 
-    stage.worker("worker-1", bells=AwayBells()).answer(LANE)
+    stage.worker("worker-1", bells=AwayBells()).drain(LANE)
 
     assert {stage.job(f"job_{number}").state for number in (1, 2, 3)} == {State.SUCCEEDED}
 
@@ -335,7 +336,7 @@ def test_a_worker_that_shuts_down_passes_the_bell_on(stage: Stage) -> None:
     stage.submitted()
     stage.stop_by = stage.time.now + 20
 
-    stage.execution.answer(LANE)
+    stage.execution.drain(LANE)
 
     assert (stage.runs, stage.waiting(), stage.bells.rung) == ([], ["job_1"], [LANE])
 
@@ -346,11 +347,11 @@ def test_a_worker_told_to_stop_finishes_its_run_and_gives_back_what_it_has_not_s
         stage.submitted()
     stage.run = doing(lambda: setattr(stage, "stop_by", stage.time.now + 20))
 
-    stage.execution.answer(LANE)
+    stage.execution.drain(LANE)
 
     assert stage.job("job_101").state is State.SUCCEEDED
     assert sorted(stage.waiting()) == [f"job_{number}" for number in range(102, 107)]
-    assert (stage.lanes.reserved(), len(stage.runs)) == ([], 1)
+    assert (stage.lanes.reservations(), len(stage.runs)) == ([], 1)
     assert stage.bells.rung == [LANE]
 
 
@@ -360,10 +361,10 @@ def test_a_worker_told_to_stop_finishes_its_run_and_gives_back_what_it_has_not_s
 def test_a_run_that_returns_succeeds_with_its_result(stage: Stage) -> None:
     stage.submitted()
 
-    stage.execution.answer(LANE)
+    stage.execution.drain(LANE)
 
     assert (stage.job().state, stage.result()) == (State.SUCCEEDED, {"predictions": [1]})
-    assert (stage.job().failure, stage.lanes.depths()) == (None, [])
+    assert (stage.job().failure, stage.lanes.stats()) == (None, [])
 
 
 def test_a_run_that_made_a_version_leaves_it_in_the_job(stage: Stage) -> None:
@@ -371,7 +372,7 @@ def test_a_run_that_made_a_version_leaves_it_in_the_job(stage: Stage) -> None:
     stage.submitted()
     stage.run = lambda job, work, rows, report: Result({}, made)
 
-    stage.execution.answer(LANE)
+    stage.execution.drain(LANE)
 
     assert stage.job().model == made
 
@@ -379,7 +380,7 @@ def test_a_run_that_made_a_version_leaves_it_in_the_job(stage: Stage) -> None:
 def test_a_run_that_made_no_version_leaves_the_model_of_the_job_alone(stage: Stage) -> None:
     stage.submitted()
 
-    stage.execution.answer(LANE)
+    stage.execution.drain(LANE)
 
     assert stage.job().model == ModelRef("model", 3)
 
@@ -388,7 +389,7 @@ def test_a_result_with_nan_is_written_as_null(stage: Stage) -> None:
     stage.submitted()
     stage.run = lambda job, work, rows, report: Result({"predictions": [float("nan")]})
 
-    stage.execution.answer(LANE)
+    stage.execution.drain(LANE)
 
     assert stage.result() == {"predictions": [None]}
 
@@ -398,7 +399,7 @@ def test_a_refusal_fails_the_job_with_its_code_words_and_findings(stage: Stage) 
     stage.submitted()
     stage.run = raising(InvalidInputError("they do not fit", (finding,)))
 
-    stage.execution.answer(LANE)
+    stage.execution.drain(LANE)
 
     assert stage.job().failure == Failure("invalid_input", "they do not fit", (finding,))
 
@@ -408,7 +409,7 @@ def test_bad_data_fails_at_once_and_is_no_dead_letter(stage: Stage, error: Excep
     stage.submitted()
     stage.run = raising(error)
 
-    stage.execution.answer(LANE)
+    stage.execution.drain(LANE)
 
     assert (stage.job().state, stage.job().attempt, stage.job().is_dead_letter) == (State.FAILED, 1, False)
     assert stage.job().delete_at == NOW + RETENTION_S
@@ -418,7 +419,7 @@ def test_a_refusal_with_a_code_of_its_own_keeps_it(stage: Stage) -> None:
     stage.submitted()
     stage.run = raising(RunFailedError("fit raised", code="fit_failed"))
 
-    stage.execution.answer(LANE)
+    stage.execution.drain(LANE)
 
     assert stage.job().failure == Failure("fit_failed", "fit raised")
 
@@ -439,7 +440,7 @@ def test_an_exception_that_nobody_expected_fails_the_job_with_its_text(
     stage.submitted()
     stage.run = raising(error)
 
-    stage.execution.answer(LANE)
+    stage.execution.drain(LANE)
 
     assert (stage.job().state, stage.job().failure) == (State.FAILED, Failure("run_failed", detail))
     assert stage.result() is None
@@ -451,7 +452,7 @@ def test_a_result_that_json_cannot_carry_fails_the_job(stage: Stage, value: Any)
     stage.submitted()
     stage.run = lambda job, work, rows, report: Result({"predictions": [value]})
 
-    stage.execution.answer(LANE)
+    stage.execution.drain(LANE)
 
     assert stage.job().failure is not None
     assert (stage.job().state, stage.job().failure.code) == (State.FAILED, "run_failed")
@@ -469,7 +470,7 @@ def test_a_result_may_have_so_many_bytes_and_no_more(stage: Stage, size: int, st
     stage.submitted()
     stage.run = lambda job, work, rows, report: Result({"x": "x" * (size - len('{"x":""}'))})
 
-    stage.execution.answer(LANE)
+    stage.execution.drain(LANE)
 
     assert stage.job().state is state
 
@@ -478,7 +479,7 @@ def test_a_result_that_is_too_large_fails_with_what_was_found_and_what_was_expec
     stage.submitted()
     stage.run = lambda job, work, rows, report: Result({"x": "x" * 1000})
 
-    stage.execution.answer(LANE)
+    stage.execution.drain(LANE)
 
     detail = "the result has 1008 bytes, expected at most 200; ask for fewer rows at a time"
     assert stage.job().failure == Failure("result_too_large", detail)
@@ -489,7 +490,7 @@ def test_a_job_of_a_type_that_nobody_runs_here_fails(stage: Stage) -> None:
     job = Job("job_i", JobType.IMPORT, ModelRef("model"), NOW, 3, "import", 60.0).accepted()
     stage.jobs.create(job, WORK, ROWS)
 
-    stage.execution.answer("import")
+    stage.execution.drain("import")
 
     assert stage.job("job_i").state is State.FAILED
 
@@ -497,7 +498,7 @@ def test_a_job_of_a_type_that_nobody_runs_here_fails(stage: Stage) -> None:
 def test_an_ended_job_says_when_it_ended_and_when_it_goes(stage: Stage) -> None:
     stage.submitted()
 
-    stage.execution.answer(LANE)
+    stage.execution.drain(LANE)
 
     assert (stage.job().finished_at, stage.job().delete_at) == (NOW, NOW + RETENTION_S)
 
@@ -516,7 +517,7 @@ def test_something_that_was_away_costs_an_attempt_and_the_job_waits_for_the_next
     stage.submitted()
     stage.run = raising(error)
 
-    stage.execution.answer(LANE)
+    stage.execution.drain(LANE)
 
     job = stage.job()
     assert (job.state, job.attempt, job.lost_attempts, job.worker) == (State.QUEUED, 1, 1, None)
@@ -529,17 +530,17 @@ def test_a_job_that_waits_out_its_backoff_is_given_to_nobody(stage: Stage) -> No
     stage.submitted()
     stage.run = raising(UnavailableError("away"))
 
-    stage.execution.answer(LANE)
-    stage.execution.answer(LANE)
+    stage.execution.drain(LANE)
+    stage.execution.drain(LANE)
 
-    assert (len(stage.runs), stage.lanes.depths()) == (1, [])
+    assert (len(stage.runs), stage.lanes.stats()) == (1, [])
 
 
 def run_until_it_ends(stage: Stage) -> list[float]:
     """The delays before the next attempts."""
     delays = []
     while True:
-        stage.execution.answer(LANE)
+        stage.execution.drain(LANE)
         job = stage.job()
         if job.is_final:
             return delays
@@ -566,7 +567,7 @@ def test_a_dead_letter_is_kept_seven_times_as_long(stage: Stage) -> None:
     stage.submitted(max_attempts=1)
     stage.run = raising(UnavailableError("away"))
 
-    stage.execution.answer(LANE)
+    stage.execution.drain(LANE)
 
     assert stage.job().delete_at == NOW + 7 * RETENTION_S
 
@@ -575,7 +576,7 @@ def test_a_dead_letter_keeps_its_work_so_that_it_can_be_run_again(stage: Stage) 
     stage.submitted(max_attempts=1)
     stage.run = raising(UnavailableError("away"))
 
-    stage.execution.answer(LANE)
+    stage.execution.drain(LANE)
 
     assert stage.jobs.read_work("job_1") == (WORK, ROWS)
 
@@ -607,7 +608,7 @@ def test_progress_is_in_the_record_while_the_job_runs(stage: Stage) -> None:
 
     stage.submitted()
     stage.run = run
-    stage.execution.answer(LANE)
+    stage.execution.drain(LANE)
 
     assert [(job.state, job.progress, job.revision) for job in seen] == [(State.RUNNING, HALF, 3)]
     assert stage.job().progress == replace(HALF, done=2)
@@ -632,7 +633,7 @@ def test_a_job_canceled_before_it_was_claimed_is_not_run(stage: Stage) -> None:
     stage.submitted()
     stage.cancel()
 
-    stage.execution.answer(LANE)
+    stage.execution.drain(LANE)
 
     assert (stage.runs, stage.job().state) == ([], State.CANCELED)
 
@@ -643,17 +644,17 @@ def test_a_job_canceled_while_it_is_held_and_not_started_is_not_run(stage: Stage
     stage.submitted()
     stage.run = doing(lambda: stage.cancel("job_102"))
 
-    stage.execution.answer(LANE)
+    stage.execution.drain(LANE)
 
     assert [job.id for job in stage.runs] == ["job_101"]
-    assert (stage.job("job_102").state, stage.lanes.depths()) == (State.CANCELED, [])
+    assert (stage.job("job_102").state, stage.lanes.stats()) == (State.CANCELED, [])
 
 
 def test_a_job_canceled_between_look_and_claim_is_not_run(stage: Stage) -> None:
     stage.submitted()
     stage.jobs.writes = [stage.cancel]
 
-    stage.execution.answer(LANE)
+    stage.execution.drain(LANE)
 
     assert (stage.runs, stage.job().state) == ([], State.CANCELED)
 
@@ -662,9 +663,9 @@ def test_a_job_canceled_while_it_runs_is_canceled_and_its_result_dropped(stage: 
     stage.submitted()
     stage.run = doing(stage.cancel)
 
-    stage.execution.answer(LANE)
+    stage.execution.drain(LANE)
 
-    assert (stage.job().state, stage.result(), stage.lanes.depths()) == (State.CANCELED, None, [])
+    assert (stage.job().state, stage.result(), stage.lanes.stats()) == (State.CANCELED, None, [])
     assert events(stage.job()) == ["accepted", "claimed", "canceling", "finished"]
     assert stage.job().delete_at == NOW + RETENTION_S
 
@@ -680,7 +681,7 @@ def test_a_run_that_raises_after_it_was_canceled_is_canceled_and_neither_failed_
     stage.submitted()
     stage.run = doing(stage.cancel, error)
 
-    stage.execution.answer(LANE)
+    stage.execution.drain(LANE)
 
     assert (stage.job().state, stage.job().failure, stage.job().delete_at) == (State.CANCELED, None, NOW + RETENTION_S)
 
@@ -701,7 +702,7 @@ def test_progress_after_the_job_was_taken_away_stops_the_run(stage: Stage, inter
 
     stage.submitted()
     stage.run = run
-    stage.execution.answer(LANE)
+    stage.execution.drain(LANE)
 
     assert caught == ["job_stopped"]
     assert stage.job().state is (State.CANCELED if interrupt is Stage.cancel else State.RUNNING)
@@ -711,14 +712,14 @@ def test_a_cancel_between_the_look_at_the_end_and_its_write_wins(stage: Stage) -
     stage.submitted()
     stage.run = doing(lambda: setattr(stage.jobs, "writes", [stage.cancel]))
 
-    stage.execution.answer(LANE)
+    stage.execution.drain(LANE)
 
     assert (stage.job().state, stage.result()) == (State.CANCELED, None)
 
 
 def test_a_cancel_after_the_end_comes_too_late(stage: Stage) -> None:
     stage.submitted()
-    stage.execution.answer(LANE)
+    stage.execution.drain(LANE)
 
     with pytest.raises(QueuecastError) as refused:
         stage.cancel()
@@ -739,18 +740,18 @@ def test_a_run_whose_job_another_worker_runs_now_writes_nothing(stage: Stage, en
     taken_over: list[Job] = []
     stage.run = doing(lambda: (stage.take_over(), taken_over.append(stage.job())), end)
 
-    stage.execution.answer(LANE)
+    stage.execution.drain(LANE)
 
     assert [(job.state, job.attempt, job.worker) for job in taken_over] == [(State.RUNNING, 2, "worker-2")]
     assert (stage.job(), stage.result()) == (taken_over[0], None)
-    assert [held.worker for held in stage.lanes.reserved()] == ["worker-2"]
+    assert [held.worker for held in stage.lanes.reservations()] == ["worker-2"]
 
 
 def test_a_run_whose_job_was_taken_by_the_reaper_writes_nothing(stage: Stage) -> None:
     stage.submitted()
     stage.run = doing(lambda: (stage.silence(), stage.reaper().sweep()))
 
-    stage.execution.answer(LANE)
+    stage.execution.drain(LANE)
 
     assert (stage.job().state, stage.job().lost_attempts, stage.result()) == (State.QUEUED, 1, None)
 
@@ -759,7 +760,7 @@ def test_a_run_whose_job_was_taken_over_and_canceled_leaves_the_stop_to_the_new_
     stage.submitted()
     stage.run = doing(lambda: (stage.take_over(), stage.cancel()))
 
-    stage.execution.answer(LANE)
+    stage.execution.drain(LANE)
 
     assert (stage.job().state, stage.job().worker) == (State.CANCELING, "worker-2")
 
@@ -770,7 +771,7 @@ def test_a_job_that_was_taken_back_before_it_was_started_is_run_once(stage: Stag
     stage.submitted()
     stage.run = doing(lambda: len(stage.runs) > 1 or (stage.silence("job_102"), stage.reaper().sweep()))
 
-    stage.execution.answer(LANE)
+    stage.execution.drain(LANE)
 
     assert [job.id for job in stage.runs] == ["job_101", "job_102"]
     assert (stage.job("job_102").state, stage.job("job_102").attempt) == (State.SUCCEEDED, 1)
@@ -780,7 +781,7 @@ def test_a_job_claimed_by_another_between_look_and_claim_is_not_run_here(stage: 
     stage.submitted()
     stage.jobs.writes = [lambda: stage.write(lambda present: present.claimed("other", NOW))]
 
-    stage.execution.answer(LANE)
+    stage.execution.drain(LANE)
 
     assert (stage.runs, stage.job().worker, stage.job().attempt) == ([], "other", 1)
 
@@ -793,7 +794,7 @@ def test_a_job_purged_while_it_runs_is_not_written_again(stage: Stage) -> None:
     stage.submitted()
     stage.run = doing(end_and_purge)
 
-    stage.execution.answer(LANE)
+    stage.execution.drain(LANE)
 
     assert stage.jobs.page(JobFilter(), None, 10).jobs == []
 
@@ -809,7 +810,7 @@ def test_jobs_that_were_held_through_an_outage_longer_than_the_lease_are_not_sta
     stage.submitted()
     stage.submitted()
     stage.run = doing(outage)
-    stage.execution.answer(LANE)
+    stage.execution.drain(LANE)
 
     assert [job.id for job in stage.runs] == ["job_101"]
     assert (stage.waiting(), stage.job("job_102").attempt) == (["job_102"], 0)
@@ -826,7 +827,7 @@ def test_a_job_whose_lease_was_lost_while_the_store_was_waited_for_is_not_starte
     stage.submitted()
     stage.jobs.writes = [lambda: setattr(stage.jobs, "is_away", True)]
     stage.time.on_pause = pause
-    stage.execution.answer(LANE)
+    stage.execution.drain(LANE)
 
     assert (stage.runs, stage.waiting(), stage.bells.rung) == ([], ["job_1"], [LANE])
     assert (stage.job().state, stage.job().attempt) == (State.QUEUED, 0)
@@ -845,7 +846,7 @@ def test_an_end_overtaken_by_other_writes_is_tried_again(stage: Stage, times: in
     stage.submitted()
     stage.run = doing(lambda: setattr(stage.jobs, "writes", [touch(stage)] * times))
 
-    stage.execution.answer(LANE)
+    stage.execution.drain(LANE)
 
     assert (stage.job().state, stage.result()) == (State.SUCCEEDED, {"predictions": [1]})
 
@@ -858,7 +859,7 @@ def test_progress_overtaken_by_another_write_is_tried_again(stage: Stage) -> Non
 
     stage.submitted()
     stage.run = run
-    stage.execution.answer(LANE)
+    stage.execution.drain(LANE)
 
     assert (stage.job().progress, stage.result()) == (replace(HALF, done=2), {"revision": 4})
 
@@ -872,10 +873,10 @@ def test_a_record_that_cannot_be_read_holds_up_none_of_those_that_were_taken_wit
     read = stage.jobs.read
     monkeypatch.setattr(stage.jobs, "read", lambda job_id: read(job_id) if job_id != "job_102" else int("later"))
 
-    stage.execution.answer(LANE)
+    stage.execution.drain(LANE)
 
     assert [job.id for job in stage.runs] == ["job_101", "job_103", "job_104"]
-    assert [each.job_id for each in stage.lanes.reserved()] == ["job_102"]
+    assert [each.job_id for each in stage.lanes.reservations()] == ["job_102"]
 
 
 # A store that goes away
@@ -885,7 +886,7 @@ def test_a_claim_whose_answer_was_lost_is_known_for_ones_own(stage: Stage) -> No
     stage.submitted()
     stage.jobs.lost_answers = 1
 
-    stage.execution.answer(LANE)
+    stage.execution.drain(LANE)
 
     assert (len(stage.runs), stage.job().state, stage.job().attempt) == (1, State.SUCCEEDED, 1)
 
@@ -894,7 +895,7 @@ def test_a_claim_of_another_worker_is_not_taken_for_ones_own(stage: Stage) -> No
     stage.submitted()
     stage.jobs.writes = [lambda: stage.write(lambda present: present.claimed("worker-10", NOW))]
 
-    stage.execution.answer(LANE)
+    stage.execution.drain(LANE)
 
     assert (stage.runs, stage.job().state, stage.job().worker) == ([], State.RUNNING, "worker-10")
 
@@ -908,7 +909,7 @@ def test_an_end_whose_answer_was_lost_is_written_once(stage: Stage, end: Result 
     stage.submitted()
     stage.run = doing(lambda: setattr(stage.jobs, "lost_answers", 1), end)
 
-    stage.execution.answer(LANE)
+    stage.execution.drain(LANE)
 
     assert (stage.job().state, stage.job().revision) == (state, 3)
     assert stage.job().lost_attempts == (1 if state is State.QUEUED else 0)
@@ -922,7 +923,7 @@ def test_a_beat_between_an_end_and_its_lost_answer_does_not_end_the_claim(stage:
     stage.jobs.on_lost_answer = stage.beats.once
     stage.run = doing(lambda: setattr(stage.jobs, "lost_answers", 1))
 
-    stage.execution.answer(LANE)
+    stage.execution.drain(LANE)
 
     assert [stage.job(f"job_{number}").state for number in (101, 102)] == [State.SUCCEEDED] * 2
 
@@ -950,7 +951,7 @@ def test_a_store_that_is_away_at_the_claim_is_waited_for(stage: Stage) -> None:
         return DONE
 
     stage.run = run
-    stage.execution.answer(LANE)
+    stage.execution.drain(LANE)
 
     assert [job.id for job in stage.runs] == ["job_101", "job_102"]
     assert stage.job("job_102").state is State.SUCCEEDED
@@ -961,7 +962,7 @@ def test_a_store_that_is_away_at_the_end_is_waited_for_and_the_result_is_kept(st
     stage.run = doing(lambda: setattr(stage.jobs, "is_away", True))
     stage.time.on_pause = back_after(stage, 100)
 
-    stage.execution.answer(LANE)
+    stage.execution.drain(LANE)
 
     assert (stage.job().state, stage.result(), stage.job().attempt) == (State.SUCCEEDED, {"predictions": [1]}, 1)
 
@@ -973,7 +974,7 @@ def test_a_store_that_is_away_for_longer_than_the_lease_is_not_waited_for(stage:
     stage.time.on_pause = stage.beats.once
 
     with pytest.raises(UnavailableError):
-        stage.execution.answer(LANE)
+        stage.execution.drain(LANE)
 
     assert LEASE_S < stage.time.now - began < LEASE_S + 2
     assert stage.job().state is State.RUNNING
@@ -986,7 +987,7 @@ def test_what_was_held_when_the_store_went_away_is_held_no_longer_by_the_worker_
     stage.run = doing(lambda: setattr(stage.jobs, "is_away", True))
     stage.time.on_pause = stage.beats.once
     with pytest.raises(UnavailableError):
-        stage.execution.answer(LANE)
+        stage.execution.drain(LANE)
 
     stage.jobs.is_away = False
     stage.silence("job_101")
@@ -995,7 +996,7 @@ def test_what_was_held_when_the_store_went_away_is_held_no_longer_by_the_worker_
     stage.reaper().sweep()
     stage.now += 60
     stage.reaper().sweep()
-    stage.execution.answer(LANE)
+    stage.execution.drain(LANE)
 
     ends = [(job.state, job.attempt, job.lost_attempts) for job in map(stage.job, ("job_101", "job_102"))]
     assert ends == [(State.SUCCEEDED, 2, 1), (State.SUCCEEDED, 1, 0)]
@@ -1006,7 +1007,7 @@ def test_a_store_that_is_away_when_the_bell_is_answered_takes_nothing(stage: Sta
     stage.jobs.is_away = True
 
     with pytest.raises(UnavailableError):
-        stage.execution.answer(LANE)
+        stage.execution.drain(LANE)
 
     stage.jobs.is_away = False
     assert (stage.runs, stage.waiting()) == ([], ["job_1"])
@@ -1016,7 +1017,7 @@ def test_the_last_moment_of_a_lost_attempt_names_the_worker_that_lost_it(stage: 
     stage.submitted()
     stage.run = raising(UnavailableError("away"))
 
-    stage.execution.answer(LANE)
+    stage.execution.drain(LANE)
 
     lost = next(moment for moment in stage.job().timeline if moment.event is Event.LOST)
     assert (lost.attempt, lost.worker, lost.detail) == (1, "worker-1", "away")

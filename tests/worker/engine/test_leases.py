@@ -25,7 +25,7 @@ class Held:
         self.leases = Leases(stage.lanes, LEASE_S, lambda: stage.stop_by, self.given_up.append)
         for _ in range(jobs):
             stage.submitted(timeout_s=timeout_s)
-        self.reservations, _ = stage.lanes.reserve(LANE, "worker-1", jobs, answers_bell=True)
+        self.reservations, _ = stage.lanes.reserve(LANE, "worker-1", jobs, clears_notification=True)
         self.first = self.reservations[0]
         self.leases.hold(self.reservations)
         stage.beats.settle()
@@ -57,13 +57,13 @@ def test_a_beat_renews_everything_that_is_held(stage: Stage) -> None:
 def test_the_first_beat_comes_by_itself(stage: Stage) -> None:
     leases = Leases(stage.lanes, LEASE_S, lambda: math.inf, lambda holds: None)
     stage.submitted()
-    reservations, _ = stage.lanes.reserve(LANE, "worker-1", 1, answers_bell=True)
+    reservations, _ = stage.lanes.reserve(LANE, "worker-1", 1, clears_notification=True)
     stage.silence()
 
     leases.hold(reservations)
     stage.beats.settle()
 
-    assert stage.lanes.reserved(LEASE_S) == []
+    assert stage.lanes.reservations(LEASE_S) == []
 
 
 def test_what_was_released_is_renewed_no_longer_and_counts_as_lost(stage: Stage) -> None:
@@ -183,7 +183,7 @@ def test_an_outage_before_anything_was_held_does_not_count(stage: Stage) -> None
     held.leases.release(held.first)
     stage.time.now += 1000
     stage.submitted()
-    later, _ = stage.lanes.reserve(LANE, "worker-1", 1, answers_bell=True)
+    later, _ = stage.lanes.reserve(LANE, "worker-1", 1, clears_notification=True)
     held.leases.hold(later)
     stage.jobs.is_away = True
 
@@ -240,7 +240,7 @@ def test_while_a_run_is_given_up_nothing_more_is_taken_up(stage: Stage) -> None:
 
     def give_up(holds: list[Hold]) -> None:
         stage.submitted()
-        more, _ = stage.lanes.reserve(LANE, "worker-1", 1, answers_bell=True)
+        more, _ = stage.lanes.reserve(LANE, "worker-1", 1, clears_notification=True)
         taking = threading.Thread(target=lambda: (held.leases.hold(more), is_taken.set()), daemon=True)
         taking.start()
         taken_meanwhile.append(is_taken.wait(0.2))
@@ -324,7 +324,7 @@ def stuck(
         stage.submitted()
     stage.run = run
     with pytest.raises(SystemExit):
-        stage.execution.answer(LANE)
+        stage.execution.drain(LANE)
     assert seen == [stage.job(job.id) for job in seen]  # nothing was written after the end
 
 
@@ -363,7 +363,7 @@ def test_a_run_that_was_given_back_is_run_by_another_worker_as_the_next_attempt(
     stage.stop_by = math.inf
     stage.run = lambda job, work, rows, report: Result({"attempt": job.attempt})
 
-    stage.worker("worker-2").answer(LANE)
+    stage.worker("worker-2").drain(LANE)
 
     job = stage.job("job_101")
     assert (job.state, job.worker, job.lost_attempts) == (State.SUCCEEDED, "worker-2", 0)
@@ -384,7 +384,7 @@ def test_the_neighbors_of_a_run_that_was_given_up_wait_for_another_worker(stage:
     neighbors = [stage.job("job_102"), stage.job("job_103")]
     assert [(job.state, job.attempt, job.lost_attempts) for job in neighbors] == [(State.QUEUED, 0, 0)] * 2
     assert stage.waiting()[-2:] == ["job_102", "job_103"]
-    assert (stage.lanes.reserved(), stage.bells.rung) == ([], [LANE])
+    assert (stage.lanes.reservations(), stage.bells.rung) == ([], [LANE])
 
 
 def test_a_cancel_that_comes_after_a_timeout_and_before_the_end_wins(stage: Stage) -> None:
@@ -435,7 +435,7 @@ def test_a_run_that_reports_progress_stops_by_itself(stage: Stage, reason: StopR
 
     stage.submitted()
     stage.run = run
-    stage.execution.answer(LANE)
+    stage.execution.drain(LANE)
 
     assert (stage.job().state, stage.ended_processes, went_on) == (state, 0, [])
 
@@ -448,7 +448,7 @@ def test_a_run_that_is_done_before_it_hears_keeps_its_result(stage: Stage) -> No
 
     stage.submitted()
     stage.run = run
-    stage.execution.answer(LANE)
+    stage.execution.drain(LANE)
 
     assert (stage.job().state, stage.ended_processes) == (State.SUCCEEDED, 0)
 

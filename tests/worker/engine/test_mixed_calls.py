@@ -19,9 +19,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from examples.titanic.train import TARGET, passengers
-from queuecast.client.rows import json_rows
+from queuecast.client.json_rows import json_rows
 from queuecast.domain.job import Job, JobType, ModelRef, State
-from queuecast.domain.lane import lane_of
+from queuecast.domain.lane import Lane
 from queuecast.domain.work import Method, PredictionWork
 from tests.worker.model_fixtures import MODEL, House, assert_same_answers, plain_outputs
 
@@ -38,7 +38,7 @@ ESTIMATORS = {
     "network": MLPClassifier(hidden_layer_sizes=(8,), max_iter=30, random_state=0),
 }
 REF = ModelRef(MODEL, 1)
-LANE = lane_of(JobType.PREDICTION, REF, PredictionWork(Method.PREDICT_PROBA, 1))
+LANE = str(Lane.of_job(JobType.PREDICTION, REF, PredictionWork(Method.PREDICT_PROBA, 1)))
 
 
 class Served:
@@ -66,8 +66,8 @@ class Served:
         starts = list(itertools.accumulate([0, *sizes]))
         parts = [self.frame.iloc[start : start + size] for start, size in zip(starts, sizes, strict=False)]
         jobs = [self.submitted(part, index in poisoned) for index, part in enumerate(parts)]
-        while self.house.lanes.depths():
-            self.house.execution.answer(LANE)
+        while self.house.lanes.stats():
+            self.house.execution.drain(LANE)
         for index, (job, start, size) in enumerate(zip(jobs, starts, sizes, strict=False)):
             present = self.house.jobs.read(job.id)
             if index in poisoned:
@@ -105,7 +105,7 @@ def test_poison_rows_at_every_place_fail_their_own_jobs_only(served: Served) -> 
 def test_jobs_did_share_calls(served: Served) -> None:
     served.run([1] * 64, set())
     jobs = [served.submitted(served.frame.iloc[[index]], poisoned=False) for index in range(64)]
-    while served.house.lanes.depths():
-        served.house.execution.answer(LANE)
+    while served.house.lanes.stats():
+        served.house.execution.drain(LANE)
 
     assert max(served.house.result(job)["timings"]["batch_jobs"] for job in jobs) >= 32

@@ -6,7 +6,6 @@ import pytest
 
 from queuecast.domain.errors import UnavailableError
 from queuecast.domain.job import Failure, Job, State
-from queuecast.domain.lane import BELL_LATE_S, BELL_LOST_S
 from queuecast.ports.lanes import Reservation
 from tests.worker.fake_worker import LANE, NOW, RETENTION_S, AwayBells, FickleJobs, Stage
 
@@ -14,14 +13,14 @@ LOST = Failure("worker_lost", "the process that ran the job died")
 
 
 def held(stage: Stage, job_id: str = "job_1") -> Reservation:
-    (found,) = [each for each in stage.lanes.reserved() if each.job_id == job_id]
+    (found,) = [each for each in stage.lanes.reservations() if each.job_id == job_id]
     return found
 
 
 def started(stage: Stage, **fields: object) -> Job:
     """A job that a worker runs, which is not heard of any more."""
     job = stage.submitted(**fields)
-    stage.lanes.reserve(LANE, "worker-1", 1, answers_bell=True)
+    stage.lanes.reserve(LANE, "worker-1", 1, clears_notification=True)
     stage.write(lambda present: present.claimed("worker-1", stage.now), job.id)
     stage.silence(job.id)
     return job
@@ -42,7 +41,7 @@ def test_a_job_of_a_silent_worker_waits_out_a_delay_and_is_run_by_another(stage:
     delayed = stage.job()
     stage.now = NOW + 0.5
     reaper.sweep()
-    stage.worker("worker-2").answer(LANE)
+    stage.worker("worker-2").drain(LANE)
 
     assert (delayed.state, delayed.not_before, delayed.worker) == (State.QUEUED, NOW + 0.5, None)
     assert (stage.job().state, stage.job().attempt, stage.job().lost_attempts) == (State.SUCCEEDED, 2, 1)
@@ -55,12 +54,12 @@ def test_a_lost_job_says_whose_silence_it_was(stage: Stage) -> None:
     stage.reaper().sweep()
 
     (lost,) = [moment for moment in stage.job().timeline if moment.event.value == "lost"]
-    assert (lost.worker, lost.detail) == ("worker-1", "worker worker-1 was not heard of for 30 s")
+    assert (lost.worker, lost.detail) == ("worker-1", "worker worker-1 did not renew its lease for 30 s")
 
 
 def test_a_worker_that_is_heard_of_keeps_its_job(stage: Stage) -> None:
     stage.submitted()
-    reservations, _ = stage.lanes.reserve(LANE, "worker-1", 1, answers_bell=True)
+    reservations, _ = stage.lanes.reserve(LANE, "worker-1", 1, clears_notification=True)
     stage.write(lambda present: present.claimed("worker-1", stage.now))
     stage.silence()
     stage.lanes.renew(reservations)
@@ -86,7 +85,7 @@ def test_the_lane_of_a_delayed_job_is_rung_for_when_the_delay_is_over_and_not_be
 
 def test_a_job_that_was_held_and_not_started_costs_no_attempt_and_waits_again_at_once(stage: Stage) -> None:
     stage.submitted()
-    stage.lanes.reserve(LANE, "worker-1", 1, answers_bell=True)
+    stage.lanes.reserve(LANE, "worker-1", 1, clears_notification=True)
     stage.silence()
 
     stage.reaper().sweep()
@@ -99,7 +98,7 @@ def test_a_job_that_ends_its_workers_is_a_dead_letter_after_its_last_attempt(sta
     stage.submitted(max_attempts=3)
     reaper = stage.reaper()
     for _ in range(3):
-        stage.lanes.reserve(LANE, "worker-1", 1, answers_bell=True)
+        stage.lanes.reserve(LANE, "worker-1", 1, clears_notification=True)
         stage.write(lambda present: present.claimed("worker-1", stage.now))
         stage.silence()
         reaper.sweep()
@@ -107,17 +106,17 @@ def test_a_job_that_ends_its_workers_is_a_dead_letter_after_its_last_attempt(sta
         reaper.sweep()
 
     job = stage.job()
-    assert job.failure == Failure("worker_lost", "worker worker-1 was not heard of for 30 s")
+    assert job.failure == Failure("worker_lost", "worker worker-1 did not renew its lease for 30 s")
     assert (job.state, job.attempt, job.lost_attempts, job.is_dead_letter) == (State.FAILED, 3, 3, True)
     assert job.delete_at == job.finished_at + 7 * RETENTION_S  # type: ignore[operator]
     assert [letter.id for letter in stage.jobs.dead_letters(None, 10).jobs] == ["job_1"]
-    assert stage.lanes.depths() == []
+    assert stage.lanes.stats() == []
 
 
 def test_the_neighbors_of_a_lost_job_are_given_back_without_a_delay(stage: Stage) -> None:
     started(stage)
     stage.submitted()
-    stage.lanes.reserve(LANE, "worker-1", 1, answers_bell=True)
+    stage.lanes.reserve(LANE, "worker-1", 1, clears_notification=True)
     stage.silence("job_2")
 
     stage.reaper().sweep()
@@ -132,7 +131,7 @@ def test_a_canceling_job_of_a_silent_worker_is_canceled(stage: Stage) -> None:
     stage.reaper().sweep()
 
     assert (stage.job().state, stage.job().failure, stage.job().is_dead_letter) == (State.CANCELED, None, False)
-    assert stage.lanes.depths() == []
+    assert stage.lanes.stats() == []
 
 
 @pytest.mark.parametrize("failure", [None, LOST, Failure("timeout", "too long")], ids=["stopped", "died", "timeout"])
@@ -157,7 +156,7 @@ def test_a_run_that_comes_back_after_it_was_taken_for_lost_writes_nothing(stage:
     original = stage.run
     stage.submitted()
     stage.run = go_silent  # type: ignore[assignment]
-    stage.execution.answer(LANE)
+    stage.execution.drain(LANE)
 
     assert (stage.job().state, stage.job().lost_attempts, stage.result()) == (State.QUEUED, 1, None)
 
@@ -217,7 +216,7 @@ def test_a_job_recovered_twice_is_recovered_once(stage: Stage, failure: Failure 
 
 def test_a_job_that_another_worker_runs_by_now_is_not_taken_from_it(stage: Stage) -> None:
     stage.submitted()
-    stage.lanes.reserve(LANE, "worker-1", 1, answers_bell=True)
+    stage.lanes.reserve(LANE, "worker-1", 1, clears_notification=True)
     reservation = held(stage)
     stage.write(lambda present: present.claimed("worker-1", stage.now))
     stage.take_over()
@@ -294,12 +293,12 @@ def test_a_job_claimed_between_the_look_and_the_expiry_is_run(stage: Stage) -> N
 @pytest.mark.parametrize(
     ("age_s", "messages_waiting", "is_rung"),
     [
-        (BELL_LOST_S - 0.5, 0, False),
-        (BELL_LOST_S, 0, False),
-        (BELL_LOST_S + 0.5, 0, True),
-        (BELL_LOST_S + 0.5, 1, False),
-        (BELL_LATE_S, 1, False),
-        (BELL_LATE_S + 0.5, 1, True),
+        (1.5, 0, False),
+        (2.0, 0, False),
+        (2.5, 0, True),
+        (2.5, 1, False),
+        (5.0, 1, False),
+        (5.5, 1, True),
         (-3600, 1, True),
     ],
 )
@@ -318,7 +317,7 @@ def late(stage: Stage, *lanes: str) -> None:
     """Jobs whose bells wait, the first lane's the longest."""
     for number, lane in enumerate(lanes):
         stage.submitted(lane=lane)
-        stage.jobs.bells[lane] = NOW - BELL_LATE_S - 10 + number
+        stage.jobs.bells[lane] = NOW - 15 + number
 
 
 def test_a_bell_that_was_lost_is_rung_again_as_urgently_as_before(stage: Stage) -> None:
@@ -365,7 +364,7 @@ def test_while_nobody_works_messages_do_not_pile_up(stage: Stage) -> None:
 
 def test_a_lane_that_a_worker_attends_needs_no_bell(stage: Stage) -> None:
     stage.submitted()
-    stage.lanes.reserve(LANE, "worker-1", 1, answers_bell=True, attends=True)
+    stage.lanes.reserve(LANE, "worker-1", 1, clears_notification=True, stays=True)
     stage.submitted()
 
     stage.reaper().sweep()
@@ -384,7 +383,7 @@ def test_a_lane_that_was_never_rung_for_is_rung_for(stage: Stage) -> None:
 
 def test_a_lane_whose_jobs_are_all_held_needs_no_bell(stage: Stage) -> None:
     stage.submitted()
-    stage.lanes.reserve(LANE, "worker-1", 1, answers_bell=True)
+    stage.lanes.reserve(LANE, "worker-1", 1, clears_notification=True)
 
     stage.reaper().sweep()
 
@@ -420,7 +419,7 @@ def test_a_queue_that_is_away_keeps_the_reaper_from_nothing_else(stage: Stage) -
 def test_a_sweep_of_nothing_changes_nothing(stage: Stage) -> None:
     stage.reaper().sweep()
 
-    assert (stage.lanes.depths(), stage.bells.rung) == ([], [])
+    assert (stage.lanes.stats(), stage.bells.rung) == ([], [])
 
 
 def test_a_store_that_is_away_ends_the_sweep(stage: Stage) -> None:
@@ -445,7 +444,7 @@ def test_one_record_that_cannot_be_read_does_not_keep_the_others_from_being_repa
     stage.jobs.__class__ = OneBadRecord
     for expires_at in (None, None, NOW, NOW):
         stage.submitted(expires_at=expires_at)
-    stage.lanes.reserve(LANE, "worker-1", 2, answers_bell=True)
+    stage.lanes.reserve(LANE, "worker-1", 2, clears_notification=True)
     stage.write(lambda present: present.claimed("worker-1", stage.now), "job_2")
     stage.silence("job_1")
     stage.silence("job_2")

@@ -12,7 +12,7 @@ from queuecast.domain.work import Method, PredictionWork
 from tests.queuecast.domain.records import a_job
 from tests.worker.fake_worker import LANE, NOW, Stage
 from worker.engine.consumer import LaneConsumer
-from worker.engine.contracts import ClaimedJob, ModelCall, Result, summary_of
+from worker.engine.contracts import ClaimedJob, ModelCall, Result
 from worker.engine.leases import STOP_WAIT_S
 from worker.models.bisection import Answered, bisect_failures
 
@@ -40,7 +40,7 @@ class Shared:
         """Until it takes so many rows at a time."""
         for _ in range(rows - 1):
             self.stage.submitted()
-        self.execution.answer(LANE)
+        self.execution.drain(LANE)
         self.calls.clear()
         self.stage.restart_numbers()
 
@@ -64,7 +64,7 @@ def test_jobs_that_wait_share_a_call_and_each_gets_its_own_answer(stage: Stage, 
     shared.warm_up(8)
     ids = submit(stage, 8)
 
-    calls = shared.execution.answer(LANE)
+    calls = shared.execution.drain(LANE)
 
     assert shared.calls == [ids]
     assert [stage.result(job_id) for job_id in ids] == [{"id": job_id, "jobs": 8} for job_id in ids]
@@ -75,7 +75,7 @@ def test_a_job_that_comes_alone_waits_for_nobody(stage: Stage, shared: Shared) -
     shared.warm_up(8)
     (only,) = submit(stage, 1)
 
-    shared.execution.answer(LANE)
+    shared.execution.drain(LANE)
 
     assert (shared.calls, stage.job(only).state) == ([[only]], State.SUCCEEDED)
 
@@ -84,7 +84,7 @@ def test_a_call_is_bounded_in_rows_and_not_in_jobs(stage: Stage, shared: Shared)
     shared.warm_up(16)
     ids = [stage.submitted(work=PredictionWork(Method.PREDICT, rows)).id for rows in (6, 6, 6, 30, 1, 15)]
 
-    calls = shared.execution.answer(LANE)
+    calls = shared.execution.drain(LANE)
 
     assert shared.calls == [ids[:2], ids[2:3], ids[3:4], ids[4:]]
     assert [call.rows for call in calls] == [12, 6, 30, 16]
@@ -94,7 +94,7 @@ def test_a_call_is_bounded_in_bytes(stage: Stage, shared: Shared) -> None:
     shared.warm_up(16)
     ids = [stage.submitted(rows=b" " * 3 * 2**20 + b"[[1.0]]").id for _ in range(3)]
 
-    shared.execution.answer(LANE)
+    shared.execution.drain(LANE)
 
     assert shared.calls == [[job_id] for job_id in ids]
 
@@ -103,14 +103,14 @@ def test_every_job_of_a_call_has_its_own_claim_and_its_own_end(stage: Stage, sha
     shared.warm_up(4)
     ids = submit(stage, 3)
 
-    shared.execution.answer(LANE)
+    shared.execution.drain(LANE)
 
     jobs = [stage.job(job_id) for job_id in ids]
     assert [(job.attempt, job.worker, job.revision) for job in jobs] == [(1, "worker-1", 3)] * 3
     assert [[moment.event.value for moment in job.timeline] for job in jobs] == [
         ["accepted", "claimed", "finished"]
     ] * 3
-    assert stage.lanes.depths() == []
+    assert stage.lanes.stats() == []
 
 
 # What happens to one of them
@@ -122,7 +122,7 @@ def test_a_job_that_raised_fails_alone(stage: Stage, shared: Shared) -> None:
     bad = RunFailedError("the third raised", code="prediction_failed")
     shared.answer_with = lambda orders: [*echo(orders[:2]), bad, *echo(orders[3:])]
 
-    shared.execution.answer(LANE)
+    shared.execution.drain(LANE)
 
     assert [stage.job(job_id).state for job_id in ids] == [
         State.SUCCEEDED,
@@ -138,7 +138,7 @@ def test_a_result_that_is_too_large_fails_its_own_job_only(stage: Stage, shared:
     ids = submit(stage, 2)
     shared.answer_with = lambda orders: [Result({"predictions": "x" * 1000}), *echo(orders[1:])]
 
-    shared.execution.answer(LANE)
+    shared.execution.drain(LANE)
 
     assert [stage.job(job_id).state for job_id in ids] == [State.FAILED, State.SUCCEEDED]
     assert stage.job(ids[0]).failure is not None
@@ -153,7 +153,7 @@ def test_a_model_that_cannot_be_loaded_fails_all_of_them(stage: Stage, shared: S
         raise ModelRefusedError("the model is not trusted")
 
     shared.answer_with = refuse
-    shared.execution.answer(LANE)
+    shared.execution.drain(LANE)
 
     assert {stage.job(job_id).state for job_id in ids} == {State.FAILED}
 
@@ -162,13 +162,13 @@ def test_something_that_is_away_costs_each_an_attempt_and_the_next_is_alone(stag
     shared.warm_up(4)
     ids = submit(stage, 3)
     shared.answer_with = lambda orders: [UnavailableError("the disk is away") for _ in orders]
-    shared.execution.answer(LANE)
+    shared.execution.drain(LANE)
     shared.answer_with = echo
     stage.now += 60
     stage.reaper().sweep()
     shared.calls.clear()
 
-    shared.execution.answer(LANE)
+    shared.execution.drain(LANE)
 
     assert shared.calls == [[job_id] for job_id in ids]
     assert {stage.job(job_id).state for job_id in ids} == {State.SUCCEEDED}
@@ -178,7 +178,7 @@ def test_a_job_whose_start_deadline_passed_is_left_out_of_the_call(stage: Stage,
     shared.warm_up(4)
     first, late, last = (*submit(stage, 1), *submit(stage, 1, expires_at=NOW), *submit(stage, 1))
 
-    shared.execution.answer(LANE)
+    shared.execution.drain(LANE)
 
     assert (shared.calls, stage.job(late).state) == ([[first, last]], State.EXPIRED)
 
@@ -195,7 +195,7 @@ def test_a_job_canceled_before_the_claim_is_left_out_of_the_call(stage: Stage, s
         return reserved
 
     stage.lanes.reserve = cancel_meanwhile  # type: ignore[method-assign]
-    shared.execution.answer(LANE)
+    shared.execution.drain(LANE)
 
     assert shared.calls == [[ids[0], ids[2]]]
     assert stage.job(ids[1]).state is State.CANCELED
@@ -212,7 +212,7 @@ def test_a_job_canceled_during_the_call_is_canceled_and_the_others_have_their_an
         return echo(orders)
 
     shared.answer_with = cancel_one
-    shared.execution.answer(LANE)
+    shared.execution.drain(LANE)
 
     assert [stage.job(job_id).state for job_id in ids] == [State.SUCCEEDED, State.CANCELED, State.SUCCEEDED]
     assert stage.result(ids[1]) is None
@@ -227,7 +227,7 @@ def test_a_job_that_another_worker_took_over_during_the_call_is_not_written(stag
         return echo(orders)
 
     shared.answer_with = lose_one
-    shared.execution.answer(LANE)
+    shared.execution.drain(LANE)
 
     taken = stage.job(ids[0])
     assert (taken.state, taken.worker, taken.attempt) == (State.RUNNING, "worker-2", 2)
@@ -243,7 +243,7 @@ def test_writes_whose_answers_were_lost_are_written_once(stage: Stage, shared: S
     ids = submit(stage, 4)
     stage.jobs.lost_answers = lost_answers
 
-    shared.execution.answer(LANE)
+    shared.execution.drain(LANE)
 
     jobs = [stage.job(job_id) for job_id in ids]
     assert [(job.state, job.attempt) for job in jobs] == [(State.SUCCEEDED, 1)] * 4
@@ -263,7 +263,7 @@ def test_a_store_that_goes_away_during_the_call_is_waited_for_and_no_answer_is_l
     pauses = iter(range(100))
     stage.time.on_pause = lambda: setattr(stage.jobs, "is_away", next(pauses) < 5)
     shared.answer_with = lose_the_store
-    shared.execution.answer(LANE)
+    shared.execution.drain(LANE)
 
     assert {stage.job(job_id).state for job_id in ids} == {State.SUCCEEDED}
 
@@ -282,10 +282,10 @@ def die(stage: Stage, shared: Shared, poison: str) -> None:
     shared.answer_with = answer
     while stage.waiting():
         try:
-            shared.execution.answer(LANE)
+            shared.execution.drain(LANE)
         except SystemExit:
             reaper = stage.reaper()
-            for held in stage.lanes.reserved():
+            for held in stage.lanes.reservations():
                 reaper.recover(held, Failure("worker_lost", "the process died"))
             stage.now += 60
             reaper.sweep()
@@ -325,7 +325,7 @@ def stuck(stage: Stage, shared: Shared, cause: Callable[[], None]) -> None:
 
     shared.answer_with = answer
     with pytest.raises(SystemExit):
-        shared.execution.answer(LANE)
+        shared.execution.drain(LANE)
     assert stage.ended_processes == 1
 
 
@@ -402,11 +402,6 @@ def test_an_estimator_that_answers_too_few_rows_is_not_believed() -> None:
 
     assert isinstance(found, ValueError)
     assert str(found) == "found 1 answers, expected 2"
-
-
-def test_what_flower_shows_names_each_call_with_its_jobs_and_rows() -> None:
-    assert summary_of([ModelCall(12, 300), ModelCall(1, 1)]) == "13 jobs, 301 rows in 2 calls (jobs/rows: 12/300, 1/1)"
-    assert summary_of([]) == "0 jobs, 0 rows in 0 calls"
 
 
 @pytest.mark.parametrize("kind", [kind for kind in JobType if kind is not JobType.PREDICTION])

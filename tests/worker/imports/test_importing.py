@@ -16,7 +16,7 @@ from sklearn.pipeline import make_pipeline
 from queuecast.adapters.disk.models import ModelFiles
 from queuecast.adapters.disk.uploads import UploadedFiles
 from queuecast.adapters.memory.aliases import MemoryAliases
-from queuecast.client.rows import TABLE_MEDIA_TYPE
+from queuecast.client.json_rows import TABLE_MEDIA_TYPE
 from queuecast.domain.errors import JobStoppedError, UnavailableError, UnknownModelError
 from queuecast.domain.holdout import HoldoutRule
 from queuecast.domain.job import Failure, Job, JobType, ModelRef, Progress, State
@@ -371,6 +371,6 @@ def test_parts_that_were_deleted_meanwhile_do_not_hide_why_the_import_failed(hou
     files: UploadedFiles = house.files
 
     files.delete(work.example_file_id)
-    house.execution.answer(job.lane)
+    house.execution.drain(job.lane)
 
     assert _failure(house.jobs.read(job.id)).code == "model_refused"

@@ -197,7 +197,7 @@ def test_a_run_that_owns_its_job_moves_the_alias() -> None:
     "change",
     [
         lambda job: job.cancel_requested(3.0, 60.0),
-        lambda job: job.given_back(3.0, 60.0),
+        lambda job: job.handed_back(3.0, 60.0),
         lambda job: job.succeeded(3.0, 60.0),
     ],
     ids=["canceling", "given back", "ended"],
@@ -213,7 +213,7 @@ def test_a_run_that_does_not_own_its_job_any_more_moves_nothing(change: Callable
 
 def test_of_two_runs_of_a_job_only_the_later_moves_the_alias() -> None:
     jobs, aliases, first = _owned()
-    back = first.given_back(3.0, 60.0)
+    back = first.handed_back(3.0, 60.0)
     jobs.replace(back)
     second = back.claimed("worker-2", 4.0)
     jobs.replace(second)

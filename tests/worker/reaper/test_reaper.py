@@ -1,4 +1,4 @@
-"""The loop around the sweeps: it survives what goes wrong in one, and says that it is well only after a good one."""
+"""The loop around the sweeps: it survives a sweep that fails, and touches the health file only after a good one."""
 
 import threading
 from collections.abc import Callable
@@ -12,16 +12,16 @@ from queuecast.config import Settings
 from queuecast.domain.errors import UnavailableError
 from queuecast.domain.work import rows_file_id
 from worker.reaper import reaper as module
-from worker.reaper.reaper import run
+from worker.reaper.reaper import run_until
 
 
-class Office:
-    """Steps as it is told, and asks for the end after the last of them."""
+class ScriptedReaper:
+    """Takes the given steps, and sets `stop` at the last of them."""
 
     def __init__(self, *steps: Exception | None, after: Callable[[], None] = lambda: None) -> None:
         self.steps = list(steps)
         self.stop = threading.Event()
-        self.resigned = 0
+        self.releases = 0
         self.is_away = False
         self._after = after
 
@@ -33,82 +33,80 @@ class Office:
             raise error
         self._after()
 
-    def resign(self) -> None:
+    def release_leadership(self) -> None:
         if self.is_away:
             raise UnavailableError("Redis does not answer")
-        self.resigned += 1
+        self.releases += 1
 
 
 @pytest.fixture(autouse=True)
-def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "SWEEP_EVERY_S", 0.0)
 
 
 @pytest.mark.parametrize("error", [UnavailableError("Redis does not answer"), ValueError("one bad record")], ids=repr)
 def test_a_step_that_fails_is_followed_by_the_next(error: Exception) -> None:
-    office = Office(error, None, error, None)
+    reaper = ScriptedReaper(error, None, error, None)
 
-    run(office, office.stop, None)
+    run_until(reaper.stop, reaper, None)
 
-    assert office.steps == []
+    assert reaper.steps == []
 
 
 @pytest.mark.parametrize("error", [UnavailableError("Redis does not answer"), ValueError("one bad record")], ids=repr)
-def test_a_step_that_fails_is_not_well(tmp_path: Path, error: Exception) -> None:
-    office = Office(error, error)
+def test_a_step_that_fails_does_not_touch_the_health_file(tmp_path: Path, error: Exception) -> None:
+    reaper = ScriptedReaper(error, error)
 
-    run(office, office.stop, tmp_path / "health")
+    run_until(reaper.stop, reaper, tmp_path / "health")
 
     assert not (tmp_path / "health").exists()
 
 
-def test_a_good_step_is_well(tmp_path: Path) -> None:
-    office = Office(ValueError("one bad record"), None)
+def test_a_good_step_touches_the_health_file(tmp_path: Path) -> None:
+    reaper = ScriptedReaper(ValueError("one bad record"), None)
 
-    run(office, office.stop, tmp_path / "health")
+    run_until(reaper.stop, reaper, tmp_path / "health")
 
     assert (tmp_path / "health").exists()
 
 
 def test_the_health_file_is_not_touched_before_the_first_step_is_over(tmp_path: Path) -> None:
     seen = []
-    office = Office(None, after=lambda: seen.append((tmp_path / "health").exists()))
+    reaper = ScriptedReaper(None, after=lambda: seen.append((tmp_path / "health").exists()))
 
-    run(office, office.stop, tmp_path / "health")
+    run_until(reaper.stop, reaper, tmp_path / "health")
 
     assert seen == [False]
 
 
-def test_whoever_stops_resigns_once_so_that_another_need_not_wait_for_the_end_of_the_term() -> None:
-    office = Office(None, None)
+def test_a_reaper_that_stops_releases_the_leadership_once() -> None:
+    reaper = ScriptedReaper(None, None)
 
-    run(office, office.stop, None)
+    run_until(reaper.stop, reaper, None)
 
-    assert office.resigned == 1
-
-
-def test_an_office_that_cannot_be_resigned_ends_all_the_same() -> None:
-    office = Office(None)
-    office.is_away = True
-
-    run(office, office.stop, None)
-
-    assert office.resigned == 0
+    assert reaper.releases == 1
 
 
-def test_whoever_is_told_to_stop_before_the_first_step_takes_none() -> None:
-    office = Office(None)
-    office.stop.set()
+def test_a_reaper_that_cannot_release_the_leadership_ends_all_the_same() -> None:
+    reaper = ScriptedReaper(None)
+    reaper.is_away = True
 
-    run(office, office.stop, None)
+    run_until(reaper.stop, reaper, None)
 
-    assert (len(office.steps), office.resigned) == (1, 1)
+    assert reaper.releases == 0
+
+
+def test_a_reaper_that_is_stopped_before_the_first_step_takes_none() -> None:
+    reaper = ScriptedReaper(None)
+    reaper.stop.set()
+
+    run_until(reaper.stop, reaper, None)
+
+    assert (len(reaper.steps), reaper.releases) == (1, 1)
 
 
 @pytest.mark.redis
-def test_what_a_past_batch_was_given_as_rows_goes_with_its_folder_and_nothing_else_does(
-    tmp_path: Path, redis_url: str
-) -> None:
+def test_the_rows_of_a_past_batch_are_deleted_with_its_folder(tmp_path: Path, redis_url: str) -> None:
     past, present, uploaded = (new_id("job") for _ in range(3))
     for batch_id in (past, present):
         (tmp_path / "batches" / batch_id).mkdir(parents=True)
@@ -122,4 +120,4 @@ def test_what_a_past_batch_was_given_as_rows_goes_with_its_folder_and_nothing_el
 
     assert {folder.name for folder in (tmp_path / "batches").iterdir()} == {present}
     assert {folder.name for folder in (tmp_path / "files").iterdir()} == {rows_file_id(present), rows_file_id(uploaded)}
-    reaper.resign()
+    reaper.release_leadership()

@@ -550,7 +550,7 @@ def test_a_training_canceled_while_it_fits_promotes_nothing(titanic: House) -> N
         return run(job, work, rows, report_and_cancel)
 
     titanic.runners[JobType.TRAINING] = run_and_cancel
-    titanic.execution.answer(job.lane)
+    titanic.execution.drain(job.lane)
 
     assert titanic.jobs.read(job.id).state is State.CANCELED
     assert (titanic.models.versions("model"), titanic.champion()) == ([1], 1)
@@ -727,7 +727,7 @@ def test_a_lost_run_writes_neither_progress_nor_result_over_those_of_the_next(ti
         return run(job, work, rows, lose_and_report)
 
     titanic.runners[JobType.TRAINING] = run_and_lose
-    titanic.execution.answer(job.lane)
+    titanic.execution.drain(job.lane)
 
     assert titanic.jobs.read_with_result(job.id) == (taken[0], None)
     assert titanic.models.versions(MODEL) == [1]

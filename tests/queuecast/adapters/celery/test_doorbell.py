@@ -13,7 +13,7 @@ from deploy.embedded.redis_server import RedisServer, free_port
 from queuecast.adapters.celery.doorbell import TASKS, CeleryDoorbell
 from queuecast.adapters.celery.settings import lists_of
 from queuecast.domain.job import JobType, ModelRef, Priority
-from queuecast.domain.lane import lane_of
+from queuecast.domain.lane import Lane
 from queuecast.domain.work import Method, PredictionWork
 from tests.queuecast.adapters.waits import at_once, until
 from tests.queuecast.domain.records import a_job
@@ -43,7 +43,7 @@ def envelope(client: redis.Redis, queue: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("priority", Priority)
 def test_a_bell_waits_among_those_of_its_priority(redis_url: str, client: redis.Redis, priority: Priority) -> None:
-    lane = lane_of(JobType.PREDICTION, ModelRef("titanic", 3), PredictionWork(Method.PREDICT, 1), priority)
+    lane = str(Lane.of_job(JobType.PREDICTION, ModelRef("titanic", 3), PredictionWork(Method.PREDICT, 1), priority))
 
     CeleryDoorbell(redis_url).ring(lane)
 

@@ -33,7 +33,7 @@ def written(trails: AuditFiles, tmp_path: Path, model: str = "titanic") -> Path:
 
 
 def append(trails: AuditFiles, moves: list[AliasMove], model: str = "titanic") -> None:
-    with trails.opened(model) as trail:
+    with trails.locked(model) as trail:
         trail.append(moves)
 
 
@@ -61,7 +61,7 @@ def test_a_move_is_one_line_of_json(trails: AuditFiles, tmp_path: Path) -> None:
 
 
 def test_what_was_appended_is_known_to_who_appended_it(trails: AuditFiles) -> None:
-    with trails.opened("titanic") as trail:
+    with trails.locked("titanic") as trail:
         trail.append(MOVES[:2])
         trail.append(MOVES[2:])
 
@@ -156,7 +156,7 @@ def test_a_damaged_trail_is_not_appended_to(trails: AuditFiles, tmp_path: Path) 
 def test_writers_take_turns(trails: AuditFiles) -> None:
     def writer() -> None:
         for _ in range(10):
-            with trails.opened("titanic") as trail:
+            with trails.locked("titanic") as trail:
                 trail.append([a_move(len(trail.moves) + 1, 1)])
 
     at_once([writer] * 4)
@@ -165,7 +165,7 @@ def test_writers_take_turns(trails: AuditFiles) -> None:
 
 
 def test_a_writer_that_failed_gives_the_lock_back(trails: AuditFiles) -> None:
-    with pytest.raises(ZeroDivisionError), trails.opened("titanic"):
+    with pytest.raises(ZeroDivisionError), trails.locked("titanic"):
         raise ZeroDivisionError
 
     other = threading.Thread(target=append, args=(trails, MOVES), daemon=True)

@@ -14,6 +14,7 @@ from deploy.embedded.redis_server import RedisServer
 from queuecast.adapters.disk.backup_format import Record, backup_records, checked_backup, write_backup
 from queuecast.adapters.redis.backup import Dump
 from queuecast.adapters.redis.connection import connect
+from queuecast.adapters.redis.job_maintenance import RedisJobMaintenance
 from queuecast.adapters.redis.jobs import RedisJobs
 from queuecast.adapters.redis.restore import Restored, require_empty, restore
 from queuecast.domain.errors import ConflictError, DamagedFileError, UnavailableError
@@ -86,7 +87,7 @@ def test_every_type_comes_back_byte_for_byte_with_its_expiry(client: redis.Redis
 
     assert contents(client) == before
     assert dump.counts == {"jobs": 2, "models": 1, "keys": 13}
-    assert (done.jobs, done.kept, done.expired) == (2, 0, 0)
+    assert (done.jobs, done.present, done.expired) == (2, 0, 0)
 
 
 def test_every_line_but_binary_values_can_be_read_by_people(client: redis.Redis, file: Path) -> None:
@@ -118,7 +119,7 @@ def test_what_is_made_anew_and_what_is_not_ours_is_left_out(client: redis.Redis,
 def test_a_type_that_cannot_be_carried_is_named(client: redis.Redis, file: Path) -> None:
     client.xadd("qc:stream", {"a": "b"})
 
-    assert backed_up(client, file).unknown == ["qc:stream (stream)"]
+    assert backed_up(client, file).unsupported == ["qc:stream (stream)"]
 
 
 def test_indexes_are_read_after_the_records(client: redis.Redis, file: Path) -> None:
@@ -187,7 +188,7 @@ def test_what_is_there_stays_and_indexes_are_joined(client: redis.Redis, file: P
         b"qc:alias-history:titanic": ([b"another move 1"], -1),
         b"qc:jobs": ([(b"job_2", 0), (b"job_3", 0), (b"job_1", 7)], -1),
     }
-    assert (done.added, done.kept, done.jobs) == (2, 2, 1)
+    assert (done.added, done.present, done.jobs) == (2, 2, 1)
 
 
 def test_a_restore_that_was_interrupted_is_done_again(client: redis.Redis, file: Path) -> None:
@@ -216,8 +217,8 @@ def test_jobs_that_have_not_ended_are_counted_to_be_run(client: redis.Redis, fil
     restored(client, file)
 
     assert {job.id: jobs.read(job.id) for job in made} == before
-    assert jobs.requeue_all(time.time()) == 2
-    jobs.requeue_all(time.time())
+    assert RedisJobMaintenance(client).requeue_all(time.time()) == 2
+    RedisJobMaintenance(client).requeue_all(time.time())
     assert [jobs.read(job.id).state for job in made] == [State.CANCELED, State.QUEUED, State.QUEUED]
 
 

@@ -9,7 +9,6 @@ import pytest
 import redis
 
 from deploy.embedded.redis_server import RedisServer, free_port
-from queuecast.adapters.redis import clock as clock_module
 from queuecast.adapters.redis.clock import RedisClock
 from queuecast.adapters.redis.connection import connect
 from tests.queuecast.adapters.waits import at_once, until
@@ -66,7 +65,7 @@ def test_the_server_is_not_asked_at_every_look(ahead: HourAhead) -> None:
 
 
 def test_after_a_while_the_server_is_asked_again(ahead: HourAhead, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(clock_module, "ASK_EVERY_S", 0.0)
+    monkeypatch.setattr(RedisClock, "ASK_EVERY_S", 0.0)
     clock = RedisClock(ahead)
     before = questions(ahead)
 
@@ -101,7 +100,7 @@ def test_a_first_question_that_went_unanswered_is_asked_again_soon(
         meanwhile.setattr(HourAhead, "time", lambda self, **given: ahead.execute_command("NOTHING"))
         assert clock() == pytest.approx(time.time(), abs=CLOSE_S)
 
-    until(lambda: clock() > time.time() + HOUR_S - CLOSE_S, deadline_s=clock_module.ASK_EVERY_S - 1)
+    until(lambda: clock() > time.time() + HOUR_S - CLOSE_S, deadline_s=RedisClock.ASK_EVERY_S - 1)
 
 
 def test_while_redis_is_away_the_last_answer_counts_on(
@@ -111,7 +110,7 @@ def test_while_redis_is_away_the_last_answer_counts_on(
         clock = RedisClock(client)
         before = clock()
         own_server.kill()
-        monkeypatch.setattr(clock_module, "ASK_EVERY_S", 0.0)
+        monkeypatch.setattr(RedisClock, "ASK_EVERY_S", 0.0)
 
         ticks = [before, *(clock() for _ in range(3))]
 
@@ -120,7 +119,7 @@ def test_while_redis_is_away_the_last_answer_counts_on(
 
 
 def test_when_redis_is_back_its_clock_counts_again(own_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(clock_module, "ASK_AGAIN_S", 0.0)
+    monkeypatch.setattr(RedisClock, "RETRY_EVERY_S", 0.0)
     own_server.kill()
     with HourAhead.from_url(own_server.url) as client:
         clock = RedisClock(client)

@@ -9,9 +9,9 @@ import pytest
 import redis
 
 from deploy.embedded.redis_server import RedisServer
-from queuecast.adapters.redis import command_batcher
-from queuecast.adapters.redis.command_batcher import MOST_TOGETHER, CommandBatcher
+from queuecast.adapters.redis.command_batcher import CommandBatcher
 from queuecast.adapters.redis.connection import connect
+from queuecast.adapters.redis.script_loader import Script
 from tests.queuecast.adapters.waits import at_once, until
 
 pytestmark = pytest.mark.redis
@@ -28,7 +28,7 @@ def test_a_command_alone_is_answered(together: CommandBatcher) -> None:
     assert together.call("HMGET", "h", "a", "b") == [b"1", None]
 
 
-@pytest.mark.parametrize("threads", [2, 64, 3 * MOST_TOGETHER])
+@pytest.mark.parametrize("threads", [2, 64, 3 * CommandBatcher.MAX_COMMANDS])
 def test_each_of_many_threads_gets_the_answer_to_its_own_command(together: CommandBatcher, threads: int) -> None:
     def ask(number: int) -> list[bytes]:
         return [together.call("ECHO", f"{number}-{again}") for again in range(5)]
@@ -49,11 +49,11 @@ def test_a_command_that_redis_refuses_is_an_error_of_its_own_thread(together: Co
 
 def test_a_script_that_redis_has_forgotten_is_loaded_again(own_server: RedisServer) -> None:
     client = connect(own_server.url)
-    together, script = CommandBatcher(client), client.register_script("return ARGV[1]")
+    batcher, script = CommandBatcher(client), Script(client, "read_results")
 
     client.script_flush()
 
-    assert at_once([lambda: together.script(script, ["a"])] * 20) == [b"a"] * 20
+    assert at_once([lambda: batcher.run(script, ["job_1"])] * 20) == [[[None, None]]] * 20
 
 
 def test_a_connection_that_breaks_is_told_to_everybody_and_the_next_command_goes_through(
@@ -70,7 +70,7 @@ def test_a_connection_that_breaks_is_told_to_everybody_and_the_next_command_goes
 def test_a_connection_that_was_closed_while_nobody_used_it_is_replaced(
     own_server: RedisServer, together: CommandBatcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(command_batcher, "LOOK_AFTER_S", 0.0)
+    monkeypatch.setattr(CommandBatcher, "IDLE_S", 0.0)
     together.call("PING")
     connect(own_server.url).client_kill_filter(_type="normal", skipme=True)
 

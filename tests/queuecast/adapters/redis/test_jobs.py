@@ -13,10 +13,12 @@ import pytest
 import redis
 
 from deploy.embedded.redis_server import RedisServer
-from queuecast.adapters.redis import jobs as jobs_module
+from queuecast.adapters.redis import keys
 from queuecast.adapters.redis.aliases import RedisAliases
 from queuecast.adapters.redis.connection import connect
-from queuecast.adapters.redis.jobs import CHANNEL, INDEX, REPEATABLE_S, SCAN_LIMIT, RedisJobs
+from queuecast.adapters.redis.job_changes import ChangeListener
+from queuecast.adapters.redis.job_maintenance import RedisJobMaintenance
+from queuecast.adapters.redis.jobs import RedisJobs
 from queuecast.adapters.redis.lanes import RedisLanes
 from queuecast.adapters.redis.workers import RedisWorkers
 from queuecast.domain.errors import (
@@ -32,10 +34,12 @@ from queuecast.domain.errors import (
 from queuecast.domain.job import JobType, Progress, State
 from queuecast.ports.jobs import IdempotencyKey, JobFilter
 from queuecast.ports.lanes import Reservation
+from tests.conftest import require_fsync
 from tests.queuecast.adapters.disks import mount, unmount
 from tests.queuecast.adapters.store_steps import dead, ended, heard, stored
 from tests.queuecast.adapters.waits import Listener, at_once, until
 from tests.queuecast.domain.records import NOW, RETENTION_S, a_job, a_move, work_of
+from tests.redis_servers import redis_server_in
 from tests.system.proxy import Proxy
 
 pytestmark = pytest.mark.redis
@@ -51,7 +55,7 @@ CALLS: dict[str, Callable[[redis.Redis], Any]] = {
     "read_work": lambda client: RedisJobs(client).read_work("job_1"),
     "replace": lambda client: RedisJobs(client).replace(a_job(revision=2)),
     "create durably": lambda client: RedisJobs(client, durable=True).create(a_job(), WORK),
-    "repeated": lambda client: RedisJobs(client).repeated(IdempotencyKey("key-1", "print")),
+    "find_replay": lambda client: RedisJobs(client).find_replay(IdempotencyKey("key-1", "print")),
     "delete": lambda client: RedisJobs(client).delete("job_1"),
     "overdue": lambda client: RedisJobs(client).overdue(NOW),
     "page": lambda client: RedisJobs(client).page(JobFilter(), None, 10),
@@ -59,20 +63,20 @@ CALLS: dict[str, Callable[[redis.Redis], Any]] = {
     "count_dead_letters": lambda client: RedisJobs(client).count_dead_letters(NOW),
     "memory": lambda client: RedisJobs(client).memory(),
     "ping": lambda client: RedisJobs(client).ping(),
-    "lanes.reserve": lambda client: RedisLanes(client).reserve("training", "host", 1, answers_bell=True),
+    "lanes.reserve": lambda client: RedisLanes(client).reserve("training", "host", 1, clears_notification=True),
     "lanes.renew": lambda client: RedisLanes(client).renew([HELD]),
-    "lanes.give_back": lambda client: RedisLanes(client).give_back(HELD),
-    "lanes.reserved": lambda client: RedisLanes(client).reserved(),
-    "lanes.release_due": lambda client: RedisLanes(client).release_due(NOW),
-    "lanes.note_bell": lambda client: RedisLanes(client).note_bell("training"),
-    "lanes.depths": lambda client: RedisLanes(client).depths(),
-    "lanes.tidy": lambda client: RedisLanes(client).tidy(),
+    "lanes.requeue": lambda client: RedisLanes(client).requeue(HELD),
+    "lanes.reservations": lambda client: RedisLanes(client).reservations(),
+    "lanes.enqueue_due": lambda client: RedisLanes(client).enqueue_due(NOW),
+    "lanes.record_ring": lambda client: RedisLanes(client).record_ring("training"),
+    "lanes.stats": lambda client: RedisLanes(client).stats(),
+    "lanes.forget_workers": lambda client: RedisLanes(client).forget_workers(),
     "aliases.read": lambda client: RedisAliases(client).read("titanic"),
     "aliases.move": lambda client: RedisAliases(client).move("titanic", a_move(1, 1)),
     "aliases.history": lambda client: RedisAliases(client).history("titanic"),
     "workers.report": lambda client: RedisWorkers(client, lambda: NOW).report("host", ("predict",)),
     "workers.forget": lambda client: RedisWorkers(client, lambda: NOW).forget("host"),
-    "workers.waiting": lambda client: RedisWorkers(client, lambda: NOW).waiting(("predict",)),
+    "workers.queue_lengths": lambda client: RedisWorkers(client, lambda: NOW).queue_lengths(("predict",)),
     "workers.count_by_queue": lambda client: RedisWorkers(client, lambda: NOW).count_by_queue(),
 }
 
@@ -91,7 +95,7 @@ def jobs(client: redis.Redis) -> RedisJobs:
 @pytest.fixture(scope="module")
 def url_of_nobody(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Where a server was and is no more."""
-    server = RedisServer(tmp_path_factory.mktemp("gone"))
+    server = redis_server_in(tmp_path_factory.mktemp("gone"))
     server.start()
     server.kill()
     return server.url
@@ -229,7 +233,12 @@ def test_a_dead_letter_whose_time_has_come_is_on_no_page(client: redis.Redis, jo
 def test_a_key_is_kept_for_a_day(client: redis.Redis, jobs: RedisJobs) -> None:
     jobs.create(a_job(), WORK, b"", IdempotencyKey("key-1", "print"))
 
-    assert REPEATABLE_S - 60 < client.ttl("qc:idempotency:key-1") <= REPEATABLE_S == 24 * 3600
+    assert (
+        RedisJobs.IDEMPOTENCY_TTL_S - 60
+        < client.ttl("qc:idempotency:key-1")
+        <= RedisJobs.IDEMPOTENCY_TTL_S
+        == 24 * 3600
+    )
 
 
 def test_a_request_that_is_repeated_does_not_keep_its_key_for_longer(client: redis.Redis, jobs: RedisJobs) -> None:
@@ -247,18 +256,18 @@ def test_new_jobs_prune_ended_ones_from_the_index(client: redis.Redis, jobs: Red
 
     fresh = [stored(jobs) for _ in range(6)]
 
-    assert client.zrange(INDEX, 0, -1) == [job.id.encode() for job in fresh]
+    assert client.zrange(keys.JOBS, 0, -1) == [job.id.encode() for job in fresh]
 
 
 def test_the_index_keeps_jobs_that_are_there(client: redis.Redis, jobs: RedisJobs) -> None:
     made = [stored(jobs) for _ in range(10)]
 
-    assert client.zrange(INDEX, 0, -1) == [job.id.encode() for job in made]
+    assert client.zrange(keys.JOBS, 0, -1) == [job.id.encode() for job in made]
 
 
 def test_a_page_after_many_records_that_ended_goes_on_with_a_cursor(client: redis.Redis, jobs: RedisJobs) -> None:
     wanted = stored(jobs, a_job(id="job_0"))
-    client.zadd(INDEX, {f"job_1{number:05}": 0 for number in range(SCAN_LIMIT + 500)})
+    client.zadd(keys.JOBS, {f"job_1{number:05}": 0 for number in range(RedisJobs.PAGE_SCAN_LIMIT + 500)})
 
     first = jobs.page(JobFilter(), None, 100)
     second = jobs.page(JobFilter(), first.next_cursor, 100)
@@ -369,6 +378,8 @@ def test_a_frozen_server_is_given_up_after_seconds(own_server: RedisServer) -> N
 
 @pytest.mark.parametrize("is_durable", [False, True])
 def test_a_full_server_takes_no_job_and_writes_nothing_of_it(own_server: RedisServer, is_durable: bool) -> None:
+    if is_durable:
+        require_fsync()
     with connect(own_server.url) as client:
         jobs = RedisJobs(client, durable=is_durable)
         letter = ended(jobs, RedisLanes(client), "dead letter")
@@ -391,7 +402,7 @@ def test_a_full_server_still_says_which_job_a_request_led_to(own_server: RedisSe
         jobs.create(job, WORK, b"", repeat)
         client.config_set("maxmemory", 1)
 
-        assert (jobs.create(a_job(), WORK, b"", repeat).job_id, jobs.repeated(repeat)) == (job.id, job.id)
+        assert (jobs.create(a_job(), WORK, b"", repeat).job_id, jobs.find_replay(repeat)) == (job.id, job.id)
 
 
 def test_a_server_that_has_room_again_takes_jobs_again(own_server: RedisServer) -> None:
@@ -422,6 +433,7 @@ def test_a_server_tells_its_limit_and_what_is_used_of_it(own_server: RedisServer
 
 @pytest.fixture
 def durable(client: redis.Redis) -> RedisJobs:
+    require_fsync()
     return RedisJobs(client, max_lane_jobs=2, durable=True)
 
 
@@ -432,7 +444,7 @@ def test_a_durable_submit_writes_and_answers_as_any_other(client: redis.Redis, d
 
     assert [(answer.job_id, answer.must_ring) for answer in answers] == [(first.id, True), (second.id, False)]
     assert [durable.read(job.id) for job in (first, second)] == [first, second]
-    assert [each.job_id for each in RedisLanes(client).reserve(first.lane, "host", 5, answers_bell=True)[0]] == [
+    assert [each.job_id for each in RedisLanes(client).reserve(first.lane, "host", 5, clears_notification=True)[0]] == [
         first.id,
         second.id,
     ]
@@ -452,6 +464,7 @@ def test_a_durable_submit_is_refused_as_any_other(durable: RedisJobs) -> None:
 
 
 def test_a_durable_job_is_there_after_the_server_was_killed(own_server: RedisServer) -> None:
+    require_fsync()
     with connect(own_server.url) as client:
         job = a_job()
         RedisJobs(client, durable=True).create(job, WORK, b"[[1]]")
@@ -459,7 +472,7 @@ def test_a_durable_job_is_there_after_the_server_was_killed(own_server: RedisSer
         own_server.start()
 
         assert RedisJobs(client).read_work(job.id) == (WORK, b"[[1]]")
-        assert [depth.waiting for depth in RedisLanes(client).depths()] == [1]
+        assert [depth.waiting for depth in RedisLanes(client).stats()] == [1]
 
 
 def test_a_server_that_does_not_write_its_log_takes_no_durable_job(own_server: RedisServer) -> None:
@@ -473,7 +486,8 @@ def test_a_server_that_does_not_write_its_log_takes_no_durable_job(own_server: R
 def test_a_server_whose_disk_is_too_slow_is_told_and_the_job_is_there_for_who_asks_again(
     own_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(jobs_module, "FSYNC_WAIT_MS", 50)
+    require_fsync()
+    monkeypatch.setattr(RedisJobs, "FSYNC_TIMEOUT_MS", 50)
     with connect(own_server.url) as client:
         client.config_set("appendfsync", "no")
         jobs, job, repeat = RedisJobs(client, durable=True), a_job(), IdempotencyKey("key-1", "print")
@@ -482,9 +496,9 @@ def test_a_server_whose_disk_is_too_slow_is_told_and_the_job_is_there_for_who_as
             jobs.create(job, WORK, b"", repeat)
 
         with pytest.raises(UnavailableError, match="not on Redis's disk within 50 ms"):
-            jobs.repeated(repeat)
+            jobs.find_replay(repeat)
         client.config_set("appendfsync", "always")
-        assert until(lambda: repeated_or_none(jobs, repeat)) == job.id
+        assert until(lambda: replay_or_none(jobs, repeat)) == job.id
 
 
 def test_a_server_whose_disk_is_full_refuses_submits_and_keeps_what_it_took(tmp_path: Path) -> None:
@@ -493,7 +507,7 @@ def test_a_server_whose_disk_is_full_refuses_submits_and_keeps_what_it_took(tmp_
     if not mount(folder, 4 * 2**20):
         pytest.skip("a disk of its own cannot be mounted here")
     (folder / "ballast").write_bytes(bytes(2 * 2**20))
-    server = RedisServer(folder)
+    server = redis_server_in(folder)
     server.start()
     taken: list[str] = []
     try:
@@ -521,9 +535,9 @@ def test_a_server_whose_disk_is_full_refuses_submits_and_keeps_what_it_took(tmp_
         unmount(folder)
 
 
-def repeated_or_none(jobs: RedisJobs, repeat: IdempotencyKey) -> str | None:
+def replay_or_none(jobs: RedisJobs, repeat: IdempotencyKey) -> str | None:
     try:
-        return jobs.repeated(repeat)
+        return jobs.find_replay(repeat)
     except UnavailableError:
         return None
 
@@ -549,7 +563,7 @@ def test_ids_of_records_that_are_gone_are_forgotten(client: redis.Redis, jobs: R
     client.delete(f"qc:job:{past.id}")
     client.zadd("qc:dead", {past.id: NOW - 1, kept.id: NOW + 1})
 
-    jobs.tidy(NOW)
+    RedisJobMaintenance(client).drop_past_retention(NOW)
 
     assert client.zrange("qc:jobs", 0, -1) == [kept.id.encode()]
     assert client.zrange("qc:dead", 0, -1) == [kept.id.encode()]
@@ -558,15 +572,15 @@ def test_ids_of_records_that_are_gone_are_forgotten(client: redis.Redis, jobs: R
 def test_ids_behind_many_that_live_long_are_forgotten_too(
     client: redis.Redis, jobs: RedisJobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(jobs_module, "TIDY_BATCH", 3)
-    monkeypatch.setattr(jobs_module, "TIDY_BATCHES", 2)
-    monkeypatch.setattr(jobs_module, "MOST_TIDY_BATCHES", 3)
+    monkeypatch.setattr(RedisJobMaintenance, "IDS_PER_STEP", 3)
+    monkeypatch.setattr(RedisJobMaintenance, "STEPS", 2)
+    monkeypatch.setattr(RedisJobMaintenance, "MAX_STEPS", 3)
     kept = [stored(jobs).id for _ in range(7)]
     client.zadd("qc:jobs", {f"job_z{number}": 0 for number in range(20)})
 
-    counts = []
+    maintenance, counts = RedisJobMaintenance(client), []
     for _ in range(6):
-        jobs.tidy(NOW)
+        maintenance.drop_past_retention(NOW)
         counts.append(client.zcard("qc:jobs"))
 
     assert counts[0] == 27
@@ -578,16 +592,16 @@ def test_one_message_may_name_several_jobs(own_server: RedisServer) -> None:
         listener = Listener(heard(RedisJobs(client)))
         listener.next()
 
-        client.publish(CHANNEL, "job_1 job_2 job_3")
+        client.publish(keys.CHANGES, "job_1 job_2 job_3")
 
         assert [listener.next() for _ in range(3)] == ["job_1", "job_2", "job_3"]
-        listener.stop(lambda: client.publish(CHANNEL, "job_4"))
+        listener.stop(lambda: client.publish(keys.CHANGES, "job_4"))
 
 
 def test_a_listener_leaves_a_connection_whose_other_end_is_gone_without_a_word(
     own_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(jobs_module, "SILENCE_S", 0.2)
+    monkeypatch.setattr(ChangeListener, "SILENCE_S", 0.2)
     proxy = Proxy(own_server.port)
     url = own_server.url.replace(f":{own_server.port}", f":{proxy.port}")
     with connect(url) as client, connect(own_server.url) as direct:
@@ -596,25 +610,25 @@ def test_a_listener_leaves_a_connection_whose_other_end_is_gone_without_a_word(
         proxy.swallow()
 
         assert listener.next() == ""
-        direct.publish(CHANNEL, "job_1")
+        direct.publish(keys.CHANGES, "job_1")
         assert listener.next() == "job_1"
-        listener.stop(lambda: direct.publish(CHANNEL, "job_2"))
+        listener.stop(lambda: direct.publish(keys.CHANGES, "job_2"))
     proxy.close()
 
 
 def test_a_listener_that_hears_nothing_for_long_keeps_its_connection(
     own_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(jobs_module, "SILENCE_S", 0.05)
+    monkeypatch.setattr(ChangeListener, "SILENCE_S", 0.05)
     with connect(own_server.url) as client:
         listener = Listener(heard(RedisJobs(client)))
         assert listener.next() == ""
 
         with pytest.raises(queue.Empty):
             listener.next(deadline_s=0.5)
-        client.publish(CHANNEL, "job_1")
+        client.publish(keys.CHANGES, "job_1")
         assert listener.next() == "job_1"
-        listener.stop(lambda: client.publish(CHANNEL, "job_2"))
+        listener.stop(lambda: client.publish(keys.CHANGES, "job_2"))
 
 
 def test_more_threads_than_connections_wait_for_one(own_server: RedisServer) -> None:

@@ -101,7 +101,7 @@ def test_no_entry_has_the_id_of_an_earlier_one_however_quickly_the_lane_empties_
     for _ in range(200):
         (held,) = taken(lanes)
         seen.append(held.entry)
-        lanes.give_back(held)
+        lanes.requeue(held)
 
     assert len(set(seen)) == 200
 
@@ -130,7 +130,7 @@ def test_a_worker_that_holds_nothing_and_is_silent_is_forgotten(
     assert lanes.renew([held]) == [None]
 
     def is_forgotten() -> bool:
-        lanes.tidy(silent_s=0.01)
+        lanes.forget_workers(silent_s=0.01)
         return consumers(client) == [b"busy"]
 
     assert until(is_forgotten)
@@ -141,7 +141,7 @@ def test_a_worker_that_was_heard_of_is_remembered(client: redis.Redis, jobs: Red
     taken(lanes, worker="idle")
     jobs.replace(first.cancel_requested(NOW, RETENTION_S))
 
-    lanes.tidy()
+    lanes.forget_workers()
 
     assert consumers(client) == [b"idle"]
 
@@ -159,16 +159,16 @@ def test_what_was_accepted_is_run_to_its_end_when_memory_is_used_up(own_server: 
         done = claimed(jobs, first).succeeded(NOW, RETENTION_S)
         jobs.replace(done, RESULT, first.entry)
         jobs.replace(claimed(jobs, second).lost(LOSS, NOW, 5.0, RETENTION_S), entry=second.entry)
-        jobs.replace(claimed(jobs, third).given_back(NOW, RETENTION_S), entry=third.entry)
-        lanes.give_back(fourth)
-        lanes.note_bell(LANE)
-        lanes.release_due(NOW + 5)
+        jobs.replace(claimed(jobs, third).handed_back(NOW, RETENTION_S), entry=third.entry)
+        lanes.requeue(fourth)
+        lanes.record_ring(LANE)
+        lanes.enqueue_due(NOW + 5)
         again = taken(lanes, 5)
 
         assert jobs.read_with_result(done.id) == (done, RESULT)
         assert sorted(each.job_id for each in again) == sorted(made[1:])
         assert lanes.renew(again) == [State.QUEUED] * 3
-        assert [(each.waiting, each.reserved) for each in lanes.depths()] == [(0, 3)]
+        assert [(each.waiting, each.reserved) for each in lanes.stats()] == [(0, 3)]
 
 
 def test_an_ended_job_can_be_deleted_when_memory_is_used_up(own_server: RedisServer) -> None:
@@ -189,19 +189,19 @@ def test_a_job_that_cannot_be_read_is_taken_with_the_others(
     first, broken, last = (stored(jobs) for _ in range(3))
     client.hset(f"qc:job:{broken.id}", field, "{}")
 
-    reserved, _ = lanes.reserve(LANE, "host:7", 5, answers_bell=True)
+    reserved, _ = lanes.reserve(LANE, "host:7", 5, clears_notification=True)
 
     assert [each.job_id for each in reserved] == [first.id, broken.id, last.id]
-    assert [each.found is None for each in reserved] == [False, True, False]
+    assert [each.snapshot is None for each in reserved] == [False, True, False]
 
 
 def test_a_worker_that_lingers_is_woken_by_the_next_job(
     client: redis.Redis, jobs: RedisJobs, lanes: RedisLanes
 ) -> None:
     stored(jobs)
-    lanes.reserve(LANE, "host:7", 1, answers_bell=True, attends=True)
+    lanes.reserve(LANE, "host:7", 1, clears_notification=True, stays=True)
     with ThreadPoolExecutor(1) as pool:
-        lingering = pool.submit(lanes.linger, LANE, "host:7", 30.0)
+        lingering = pool.submit(lanes.wait_for_job, LANE, "host:7", 30.0)
         until(lambda: client.hexists("qc:lingering", LANE))
         rings = [jobs.create(a_job(), work_of(JobType.PREDICTION)).must_ring for _ in range(3)]
 
@@ -212,12 +212,12 @@ def test_a_worker_that_lingers_is_woken_by_the_next_job(
 
 def test_what_a_worker_that_died_attended_is_forgotten(client: redis.Redis, jobs: RedisJobs, lanes: RedisLanes) -> None:
     stored(jobs)
-    lanes.reserve(LANE, "host:7", 1, answers_bell=True, attends=True)
-    lanes.linger(LANE, "host:7", 0.01)
+    lanes.reserve(LANE, "host:7", 1, clears_notification=True, stays=True)
+    lanes.wait_for_job(LANE, "host:7", 0.01)
 
-    lanes.tidy(3600.0)
+    lanes.forget_workers(3600.0)
     kept = [client.hkeys(key) for key in ("qc:attended", "qc:lingering")]
-    lanes.tidy(-1.0)
+    lanes.forget_workers(-1.0)
 
     assert kept == [[LANE.encode()]] * 2
     assert [client.hkeys(key) for key in ("qc:attended", "qc:lingering")] == [[], []]

@@ -7,8 +7,9 @@ import redis
 
 from queuecast.adapters.celery.doorbell import CeleryDoorbell
 from queuecast.adapters.celery.settings import lists_of
+from queuecast.adapters.redis import keys
 from queuecast.adapters.redis.connection import connect
-from queuecast.adapters.redis.workers import HEARD_OF_S, KEY, RedisWorkers
+from queuecast.adapters.redis.workers import WORKER_GONE_S, RedisWorkers
 from queuecast.domain.job import JobType
 from tests.queuecast.domain.records import a_job
 
@@ -68,7 +69,7 @@ def test_a_worker_that_said_goodbye_is_gone(workers: RedisWorkers) -> None:
     assert workers.count_by_queue() == {}
 
 
-@pytest.mark.parametrize(("silence_s", "count"), [(HEARD_OF_S, 1), (HEARD_OF_S + 0.1, 0)])
+@pytest.mark.parametrize(("silence_s", "count"), [(WORKER_GONE_S, 1), (WORKER_GONE_S + 0.1, 0)])
 def test_a_silent_worker_is_left_out_after_a_while(
     workers: RedisWorkers, watch: Watch, silence_s: float, count: int
 ) -> None:
@@ -81,17 +82,17 @@ def test_a_silent_worker_is_left_out_after_a_while(
 
 def test_a_long_silent_worker_leaves_nothing_in_redis(client: redis.Redis, workers: RedisWorkers, watch: Watch) -> None:
     workers.report("dead", ("predict",))
-    watch.seconds += HEARD_OF_S + 1
+    watch.seconds += WORKER_GONE_S + 1
     workers.report("alive", ("predict",))
 
     workers.count_by_queue()
 
-    assert client.hkeys(KEY) == [b"alive"]
+    assert client.hkeys(keys.WORKERS) == [b"alive"]
 
 
 def test_a_worker_that_speaks_again_is_back(workers: RedisWorkers, watch: Watch) -> None:
     workers.report("a", ("predict",))
-    watch.seconds += HEARD_OF_S + 1
+    watch.seconds += WORKER_GONE_S + 1
     workers.count_by_queue()
 
     workers.report("a", ("predict",))
@@ -105,5 +106,5 @@ def test_what_waits_is_what_was_rung(redis_url: str, workers: RedisWorkers) -> N
         bells.ring(a_job(kind).lane)
 
     both = [*lists_of("predict"), *lists_of("train")]
-    assert workers.waiting(both) == [0, 0, 2, 0, 0, 0, 0, 1, 0, 0]
-    assert workers.waiting([]) == []
+    assert workers.queue_lengths(both) == [0, 0, 2, 0, 0, 0, 0, 1, 0, 0]
+    assert workers.queue_lengths([]) == []

@@ -1,0 +1,146 @@
+"""A worker's visit to a lane: it begins with a bell and ends when the worker detaches from the lane.
+
+A bell costs a message through Celery, which takes longer than most predictions. So a worker whose claims are quick
+attends the lane: the store knows that it will claim again in a moment, new jobs need no bell, and other workers leave
+the lane alone unless at least half a claim is waiting. When such a worker finds the lane empty it waits for the next
+job, which wakes it through Redis. This is the worker's side of the protocol; `queuecast.ports.lanes` is the store's.
+
+                 bell                  quick claim                  empty
+    +----------+      +--------------+ --------> +-----------------+ ----> +------------------+
+    | detached | ---> | claims       |           | claims and      |       | waits for a job, |
+    |          |      |              | <-------- | attends the lane| <---- | 20 ms at most    |
+    +----------+      +--------------+ slow claim+-----------------+  job  +------------------+
+         ^                   |                           |                          |
+         |                   | empty, or time is up      | time is up               | no job came
+         +-------------------+---------------------------+--------------------------+
+           If jobs are left and no other worker attends the lane, the worker that detaches rings a bell for them.
+
+The time is up after a slice, or when a claim ran no job. While no other lane that the worker serves has waiting jobs, a
+quick worker adds another slice, up to the longest stay.
+"""
+
+import time
+from dataclasses import dataclass
+
+from queuecast.domain.errors import UnavailableError
+from queuecast.domain.job import JobType
+from queuecast.domain.lane import Lane
+from queuecast.logs import get_logger
+from queuecast.ports.doorbell import Doorbell
+from queuecast.ports.lanes import Lanes, Reservation
+
+log = get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class TimeBudget:
+    """Every time limit of a visit. The measurements are in docs/performance.md."""
+
+    slice_s: float = 0.25
+    """How long one bell keeps a worker with a lane while others have waiting jobs, so that no lane starves."""
+    longest_stay_s: float = 5.0
+    """How long it stays while no other lane does. With slices alone a job in a burst cost 375 us of CPU, not 290 us:
+    each handover costs a bell, and the next worker has nothing of the model in its caches."""
+    quick_claim_s: float = 0.05
+    """A worker that finishes a claim this quickly can drain the lane alone: one large call is cheaper than two small
+    ones. It was 25 ms, which busy cores exceed: then two workers shared the lane in small claims."""
+    wait_for_job_s: float = 0.02
+    """How long an attending worker waits for the next job. The message of a bell takes longer than that."""
+
+
+BUDGET = TimeBudget()
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """What a worker learned of a lane: how many rows to claim, and whether its claims are quick."""
+
+    limit: int = 1
+    is_quick: bool = False
+
+
+class LaneVisit:
+    def __init__(
+        self,
+        lanes: Lanes,
+        doorbell: Doorbell,
+        worker: str,
+        lane: Lane,
+        pace: Pace,
+        *,
+        clears_bell: bool,
+    ) -> None:
+        """clears_bell: the visit answers the lane's only bell, so its first claim clears the note of it."""
+        self._lanes = lanes
+        self._doorbell = doorbell
+        self._worker = worker
+        self._lane = lane
+        self._name = str(lane)
+        self._clears_bell = clears_bell
+        self._is_detached = False
+        self._started_at = time.monotonic()
+        self.pace = pace
+        # Chunks are bulk: after each one a worker is free for the bell of a single prediction.
+        self.deadline = self._started_at + (0.0 if lane.type is JobType.CHUNK else BUDGET.slice_s)
+
+    def claim(self) -> list[Reservation]:
+        """The next jobs to run. None when the lane is empty and no job came; then the visit is over."""
+        while True:
+            reserved, must_ring = self._lanes.reserve(
+                self._name,
+                self._worker,
+                self.pace.limit,
+                clears_notification=self._clears_bell,
+                stays=self.pace.is_quick,
+            )
+            if must_ring:
+                self._doorbell.ring(self._name)
+            if reserved:
+                return reserved
+            if not self.pace.is_quick:
+                self._is_detached = True  # it found nothing and did not attend, so there is nothing to detach from
+                return []
+            if not self._job_came():
+                return []
+
+    def _job_came(self) -> bool:
+        self._extend()
+        left_s = self.deadline - time.monotonic()
+        return left_s > 0 and self._lanes.wait_for_job(self._name, self._worker, min(left_s, BUDGET.wait_for_job_s))
+
+    def finish_claim(self, rows: int, took_s: float) -> None:
+        """Learns from a claim that ran `rows` rows."""
+        is_quick = took_s < BUDGET.quick_claim_s and self._lane.type is not JobType.CHUNK  # chunks are for all workers
+        self.pace = Pace(self._lane.next_limit(self.pace.limit, rows, took_s), is_quick)
+        self._clears_bell = False
+
+    def has_time_left(self) -> bool:
+        """Whether to claim again. A quick worker may get another slice."""
+        if self.pace.is_quick:
+            self._extend()
+        return time.monotonic() < self.deadline
+
+    def _extend(self) -> None:
+        """Adds a slice when the last one is over, unless a job in another lane needs the worker."""
+        now = time.monotonic()
+        if now < self.deadline or now - self._started_at >= BUDGET.longest_stay_s or self._is_needed_elsewhere():
+            return
+        self.deadline = now + BUDGET.slice_s
+
+    def _is_needed_elsewhere(self) -> bool:
+        return any(
+            stats.waiting and stats.lane != self._name and self._lane.shares_workers_with(Lane.parse(stats.lane))
+            for stats in self._lanes.stats()
+        )
+
+    def end(self) -> None:
+        """Detaches from the lane, and rings for the jobs that are left."""
+        if self._is_detached:
+            return
+        try:
+            must_ring = self._lanes.detach(self._name, self._worker)
+        except UnavailableError as error:  # the reaper rings for a lane with waiting jobs, attended or not
+            log.warning("lane_release_failed", lane=self._name, reason=error.detail)
+            return
+        if must_ring:
+            self._doorbell.ring(self._name)
