@@ -1,4 +1,4 @@
-"""What the gateway is made of. `api.main` chooses the adapters; every class of routes takes its parts from here."""
+"""The parts of the gateway. `api.main` chooses the adapters, and every class of routes takes its parts from here."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -31,7 +31,7 @@ class SchemaComponents:
         return deepcopy(self._of_type[id(kind)])
 
     def used_in(self, value: Any) -> dict[str, Any]:
-        """The named schemas that `value` refers to, directly or through others, by name."""
+        """The named schemas that `value` refers to, directly or through another schema, by name."""
         found: dict[str, Any] = {}
         pending = [value]
         while pending:

@@ -140,7 +140,7 @@ def _example_problem(refusal: Refusal) -> dict[str, Any]:
         "type": PROBLEM_TYPE + refusal.code,
         "title": refusal.title,
         "status": refusal.status,
-        "detail": "What was found, and what was expected.",
+        "detail": "The value that was found, and the one that was expected.",
         "code": refusal.code,
         "instance": "/v1/...",
         "request_id": "5f0c1a5e6b7d4c0e9a8b7c6d5e4f3a2b",

@@ -1,4 +1,4 @@
-"""What stands at the method of a route: its path, and its description for the OpenAPI document."""
+"""The decorator of a route's method: its path, and its description for the OpenAPI document."""
 
 import inspect
 import re

@@ -1,4 +1,4 @@
-"""`/v1/models/{model}/aliases`: choose which version answers, go back, and read who chose what when."""
+"""`/v1/models/{model}/aliases`: choose which version answers, go back, and read the history of these choices."""
 
 from flask import request
 

@@ -90,7 +90,7 @@ class QueueRoutes:
         return accepted(self._submission.retry(job_id, is_dead_letter=True))
 
     def _limit_statuses(self, longest_lane: int) -> dict[str, LimitStatus]:
-        """`used` is None for what bounds a single request or result."""
+        """`used` is None for the limits of a single request or result."""
         limits = self._limits
         redis_used, redis_memory = self._jobs.memory()
         return {

@@ -60,7 +60,7 @@ class TimelineEntry(Struct):
 
 
 class JobFields(Struct, omit_defaults=True, kw_only=True, tag_field="type"):
-    """What all jobs have. `queue` is filled in only where a single queued job was read."""
+    """The fields of every job. `queue` is filled in only where a single queued job was read."""
 
     id: JobId
     state: State

@@ -109,7 +109,7 @@ class Holdout(Struct, forbid_unknown_fields=True):
 
 
 class PushMetadata(Struct, forbid_unknown_fields=True):
-    """What the caller knows about a pushed model."""
+    """Facts about a pushed model that only the caller knows."""
 
     target: Annotated[list[str] | None, Meta(description="The columns that the model predicts.")] = None
     holdout: Holdout | None = None
@@ -136,7 +136,7 @@ class UploadForm(Struct):
 
 
 class PushForm(Struct):
-    """A skops file, rows that the model was fitted on, and what the caller knows about it."""
+    """A skops file, rows that the model was fitted on, and facts about it."""
 
     model: Annotated[
         Any,

@@ -1,4 +1,4 @@
-"""What each type of job returns. The workers write these results; the gateway passes them on as they are."""
+"""The result of each type of job. The workers write these results; the gateway passes them on as they are."""
 
 from typing import Annotated
 
