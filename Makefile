@@ -31,10 +31,10 @@ containers: .venv/dev.stamp ## the stack in real containers, built and tried (ne
 chaos: .venv/dev.stamp ## kills, freezes and fills the parts under load: make chaos [ROUNDS=20] [SEED=1] [LEASE_S=4] [FAULTS=kind,kind]
 	@$(BIN)/python -m tests.chaos --rounds $(or $(ROUNDS),20) $(if $(SEED),--seed $(SEED)) $(if $(LEASE_S),--lease-s $(LEASE_S)) $(if $(FAULTS),--faults $(FAULTS))
 
-bench: .venv/bench.stamp .venv/litserve.stamp ## measures beside a tutorial's Flask and Celery: make bench [ROUNDS=5] [ONLY=figure,figure] [WRITE=1]
+bench: .venv/bench.stamp .venv/litserve.stamp ## measures against a tutorial's Flask and Celery: make bench [ROUNDS=5] [ONLY=figure,figure] [WRITE=1]
 	@$(BIN)/python -m bench --rounds $(or $(ROUNDS),5) $(if $(ONLY),--only $(ONLY)) $(if $(WRITE),--write)
 
-lock: .venv/dev.stamp ## resolves requirements/*.in anew into hashed locks
+lock: .venv/dev.stamp ## resolves requirements/*.in into hashed locks
 	@for name in client api worker flower run dev bench litserve; do \
 	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	    requirements/$$name.in -o requirements/$$name.txt || exit 1; done
@@ -42,7 +42,7 @@ lock: .venv/dev.stamp ## resolves requirements/*.in anew into hashed locks
 clean: ## removes the environment and the caches, not the data
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
 
-# A lock that changed is installed anew; the stamps say which lock is in.
+# A changed lock is installed again; a stamp names the installed lock.
 .venv/run.stamp: requirements/run.txt pyproject.toml
 	@$(MAKE) --no-print-directory environment LOCK=run
 .venv/dev.stamp: requirements/dev.txt pyproject.toml

@@ -8,8 +8,8 @@ from werkzeug.exceptions import HTTPException
 from api.documents import Documents
 from api.http.errors import error_response, http_error_response, problem_response
 from api.http.incoming_files import StreamingRequest, Uploads
-from api.http.lean_flask import LeanFlask
 from api.http.middleware import REQUEST_ID, RequestMiddleware
+from api.http.minimal_flask import MinimalFlask
 from api.routes.batches import BatchResults, batches_blueprint
 from api.routes.files import files_blueprint
 from api.routes.health import health_blueprint
@@ -36,7 +36,7 @@ from queuecast.ports.models import ModelRegistry
 from queuecast.ports.workers import WorkerList
 
 log = get_logger()
-WORKED_ON_AT_ONCE = 16  # a request waits for Redis half of its time, and for its disk with durability `fsync`
+CONCURRENT_REQUESTS = 16  # a request waits for Redis half of its time, and for its disk with durability `fsync`
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +78,13 @@ class Dependencies:
 
 
 def create_app(parts: Dependencies) -> Flask:
-    app = LeanFlask("queuecast", static_folder=None)
+    app = MinimalFlask("queuecast", static_folder=None)
     app.request_class = StreamingRequest
-    turnstile = FairLimiter(WORKED_ON_AT_ONCE)
-    app.wsgi_app = RequestMiddleware(turnstile, app.wsgi_app)  # type: ignore[method-assign]
+    limiter = FairLimiter(CONCURRENT_REQUESTS)
+    app.wsgi_app = RequestMiddleware(limiter, app.wsgi_app)  # type: ignore[method-assign]
     documents = Documents(__version__)
     limits = parts.limits
-    waiting = JobWatcher(parts.jobs, limits.max_waiters, turnstile)
+    waiting = JobWatcher(parts.jobs, limits.max_waiters, limiter)
     uploads = Uploads(parts.files, limits.max_upload_bytes)
     views = ModelViews(parts.models, parts.aliases, parts.clock)
     app.teardown_request(uploads.end)
@@ -131,4 +131,4 @@ def create_app(parts: Dependencies) -> Flask:
 
 def _unexpected(error: Exception) -> Response:
     log.exception("request_crashed", path=request.path, request_id=request.environ.get(REQUEST_ID))
-    return problem_response("internal_error", "Something went wrong", 500, f"{type(error).__name__}; it is in the log")
+    return problem_response("internal_error", "Internal Server Error", 500, f"{type(error).__name__}; it is in the log")

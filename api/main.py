@@ -1,11 +1,5 @@
-"""Composition root of the gateway: reads the settings and picks the adapters.
+"""Composition root of the gateway: reads the settings and picks the adapters. `api.serve` serves it."""
 
-granian --interface wsgi api.main:app
-"""
-
-import gc
-import os
-import random
 import time
 
 from api.app import Dependencies, Limits, create_app
@@ -20,39 +14,34 @@ from queuecast.adapters.redis.clock import RedisClock
 from queuecast.adapters.redis.connection import connect
 from queuecast.adapters.redis.jobs import RedisJobs
 from queuecast.adapters.redis.lanes import RedisLanes
+from queuecast.adapters.redis.server_check import UnsuitableServerError, check_server
 from queuecast.adapters.redis.workers import RedisWorkers
 from queuecast.config import read_settings
 from queuecast.domain.job import JobType
-from queuecast.logs import configure_logs
+from queuecast.logs import configure_logs, get_logger
 
-GARBAGE_LOOK_OBJECTS = 20_000  # a request leaves few cycles, so to look after every 700 new objects finds next to none
-
-
-def _settle() -> None:
-    """To be called when all is imported, before there are threads.
-
-    Python runs one of them at a time. Left to the system, they run on every core in turn, and each finds in its core's
-    caches nothing of what the one before it has just worked with: two fifths of a short request's time on two cores.
-    So all keep to one core, any of those that the process may use.
-    """
-    if hasattr(os, "sched_setaffinity"):  # Linux
-        os.sched_setaffinity(0, {random.choice(sorted(os.sched_getaffinity(0)))})  # noqa: S311 - nothing secret
-    gc.collect()
-    gc.freeze()  # what is imported stays
-    gc.set_threshold(GARBAGE_LOOK_OBJECTS)
-
+log = get_logger()
 
 settings = read_settings()
 configure_logs(settings.log_level)
-_redis = connect(settings.redis_url_with_password)
+_is_durable = settings.durability == "fsync"
+try:  # a Redis that is away now is checked at each connection that is made later
+    check_server(settings.redis_url_with_password, durable=_is_durable)
+except UnsuitableServerError as error:
+    raise SystemExit(f"queuecast cannot start: {error}") from None
+_redis = connect(
+    settings.redis_url_with_password,
+    durable=_is_durable,
+    on_unsuitable=lambda reason: log.error("redis_unsuitable", reason=reason),
+)
 _clock = RedisClock(_redis)
-_jobs = RedisJobs(_redis, max_lane_jobs=settings.max_lane_jobs, durable=settings.durability == "fsync")
+_jobs = RedisJobs(_redis, max_lane_jobs=settings.max_lane_jobs, durable=_is_durable)
 _models = ModelFiles(settings.data_dir / "models")
 _aliases = RedisAliases(_redis)
-_bells = CeleryDoorbell(settings.redis_url_with_password)
+_doorbell = CeleryDoorbell(settings.redis_url_with_password)
 _files = UploadedFiles(settings.data_dir / "files", new_id, _clock, settings.max_files_bytes)
 
-_rules = JobDefaults(
+_defaults = JobDefaults(
     settings.retention_s,
     settings.max_attempts,
     {
@@ -72,13 +61,13 @@ app = create_app(
         batches=BatchFolders(settings.data_dir / "batches"),
         files=_files,
         workers=RedisWorkers(_redis, time.time),
-        submission=Submission(_jobs, _bells, _models, _aliases, new_id, _clock, _rules, _files),
+        submission=Submission(_jobs, _doorbell, _models, _aliases, new_id, _clock, _defaults, _files),
         clock=_clock,
         limits=Limits(
             max_body_bytes=settings.max_body_bytes,
             max_upload_bytes=settings.max_upload_bytes,
             max_rows=settings.max_rows,
-            # Some threads are kept for those who do not wait, or nobody could submit or cancel.
+            # The other threads serve requests that do not wait: submits and cancels must always get through.
             max_waiters=settings.api_threads * 3 // 4,
             max_lane_jobs=settings.max_lane_jobs,
             max_result_bytes=settings.max_result_bytes,
@@ -86,4 +75,3 @@ app = create_app(
         ),
     )
 )
-_settle()

@@ -1,1 +1,1 @@
-"""How fast queuecast is beside what a tutorial shows, on this machine, in one run: `python -m bench` (`make bench`)."""
+"""Measures queuecast against the service of a tutorial, on one machine in one run: `python -m bench` (`make bench`)."""

@@ -1,4 +1,4 @@
-"""Measures queuecast beside a tutorial's Flask and Celery, in turn, and writes what came out.
+"""Measures queuecast and the Flask and Celery of a tutorial in turn, and writes the results.
 
 python -m bench --rounds 5 --only closed,burst
 """
@@ -31,7 +31,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5, help="how often each figure is measured (default: 5)")
     parser.add_argument("--only", default="", metavar="FIGURE,...", help=f"some of: {', '.join(FIGURES)}")
-    parser.add_argument("--write", action="store_true", help="put what came out in docs/performance.md too")
+    parser.add_argument("--write", action="store_true", help="also write the results to docs/performance.md")
     options = parser.parse_args()
     chosen = options.only.split(",") if options.only else [name for name in FIGURES if name not in NOT_BY_DEFAULT]
     if options.write and options.rounds < FEWEST_ROUNDS:
@@ -39,7 +39,7 @@ def main() -> int:
     if unknown := [name for name in chosen if name not in FIGURES]:
         parser.error(f"no figure {', '.join(unknown)}; there are {', '.join(FIGURES)}")
     for ending in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(ending, interrupted)  # whoever ends this ends what it started
+        signal.signal(ending, interrupted)  # SIGTERM to this process ends the servers that it started
     with tempfile.TemporaryDirectory(prefix="queuecast-bench-") as folder:
         run = Run(fitted_titanic(Path(folder)))
         try:
@@ -79,7 +79,7 @@ def take_rounds(run: Run, chosen: list[str], rounds: int) -> None:
 
 
 def _attempt(run: Run, name: str) -> None:
-    """Measures a figure. One that cannot be had is told, and does not take the others with it."""
+    """Measures a figure. If that fails, the run notes it and goes on with the other figures."""
     try:
         FIGURES[name].measure(run)
     except (OSError, subprocess.SubprocessError) as error:

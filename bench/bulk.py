@@ -1,4 +1,4 @@
-"""Figures of large files: rows a second beside one process with one frame, and one-row jobs beside a batch."""
+"""Figures of large files: rows a second compared with one process, and one-row jobs while a batch runs."""
 
 import json
 import math
@@ -12,8 +12,8 @@ from bench.processes import ROOT
 from bench.run import Run
 
 ROWS = 1_000_000
-BESIDE_S = 20.0
-BESIDE_JOBS_PER_S = 20.0
+DURING_BATCH_S = 20.0
+DURING_BATCH_JOBS_PER_S = 20.0
 
 
 def bulk(run: Run) -> None:
@@ -43,11 +43,11 @@ def bulk(run: Run) -> None:
     )
 
 
-def beside_a_batch(run: Run) -> None:
-    """One-row jobs alone, and while the workers have the chunks of a batch to do all the time."""
+def during_a_batch(run: Run) -> None:
+    """One-row jobs alone, and while the chunks of a batch keep the workers busy."""
     stack = run.stacks["queuecast"]
-    alone = run.measure(stack, "open", "no batch", seconds=BESIDE_S, jobs_per_s=BESIDE_JOBS_PER_S)
-    run.note("beside.none.p99_ms", alone.latency_ms(0.99))
+    alone = run.measure(stack, "open", "no batch", seconds=DURING_BATCH_S, jobs_per_s=DURING_BATCH_JOBS_PER_S)
+    run.note("during.none.p99_ms", alone.latency_ms(0.99))
     ending, is_going = threading.Event(), threading.Event()
     job_ids: list[str] = []
     failures: list[Exception] = []
@@ -71,7 +71,9 @@ def beside_a_batch(run: Run) -> None:
     is_going.wait()
     try:
         if not failures:
-            beside = run.measure(stack, "open", "in a batch", seconds=BESIDE_S, jobs_per_s=BESIDE_JOBS_PER_S)
+            measured = run.measure(
+                stack, "open", "in a batch", seconds=DURING_BATCH_S, jobs_per_s=DURING_BATCH_JOBS_PER_S
+            )
     finally:
         ending.set()
         if job_ids:
@@ -80,10 +82,10 @@ def beside_a_batch(run: Run) -> None:
             canceling.close()
         batches.join()
     if failures:
-        run.remark(f"no figure for jobs beside a batch: {failures[0]}")
+        run.remark(f"no figure for jobs during a batch: {failures[0]}")
     else:
-        run.note("beside.batch.p50_ms", beside.latency_ms(0.5))
-        run.note("beside.batch.p99_ms", beside.latency_ms(0.99))
+        run.note("during.batch.p50_ms", measured.latency_ms(0.5))
+        run.note("during.batch.p99_ms", measured.latency_ms(0.99))
 
 
 def _rows_file(run: Run) -> Path:

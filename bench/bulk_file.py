@@ -120,7 +120,7 @@ def write_repeated(csv_text: str, rows: int, path: Path) -> None:
 
 
 def wrong_rows(known: Known, rows: int, result: Path) -> int:
-    """How many rows of a result are missing, out of order, or not what the estimator says."""
+    """Number of rows of a result that are missing, out of order, or different from the estimator's answer."""
     import numpy as np  # noqa: PLC0415 - most of the benchmark needs neither
     import pandas as pd  # noqa: PLC0415
 

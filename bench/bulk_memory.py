@@ -1,8 +1,8 @@
-"""What a large file takes of the memory of containers: a batch through two workers, with `docker stats` beside it.
+"""Measures the memory of containers while two workers run a batch, with `docker stats`.
 
     python -m bench.bulk_memory [--plot FILE.svg]        1 GB through workers of 512 MiB
     python -m bench.bulk_memory --rows 1000000 --kill    one of the workers is killed when half of the rows are done
-    python -m bench.bulk_memory --jobs-per-s 20          one-row predictions meanwhile, and their latency
+    python -m bench.bulk_memory --jobs-per-s 20          one-row predictions at the same time, and their latency
 
 Builds and starts the Compose file's stack under a project name and on ports of its own, and removes both at the end.
 """
@@ -26,7 +26,7 @@ from bench.steady_load import OneRowJobs
 
 ROWS_OF_1_GB = 12_300_000
 SEEN_AT_A_TIME = 1_000_000
-LOOK_S = 0.2
+POLL_S = 0.2
 
 
 def main() -> None:
@@ -34,7 +34,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=ROWS_OF_1_GB)
     parser.add_argument("--limit", default="512m", help="of each worker's memory (default: 512m)")
     parser.add_argument("--kill", action="store_true", help="a worker, half-way")
-    parser.add_argument("--jobs-per-s", type=float, default=0.0, help="one-row predictions beside the batch")
+    parser.add_argument("--jobs-per-s", type=float, default=0.0, help="one-row predictions during the batch")
     parser.add_argument("--plot", type=Path, help="draw the memory there")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, ComposeStack("queuecast-bulk", 2, options.limit) as stack:
@@ -87,7 +87,7 @@ def measured(stack: ComposeStack, options: argparse.Namespace, folder: Path) -> 
 
 
 def pushed(port: int) -> tuple[Any, dict[str, Any]]:
-    """What the estimator says in this process to every passenger; and one of them, as a prediction takes it."""
+    """The estimator's answers for all passengers, from this process, and one passenger as JSON."""
     import queuecast  # noqa: PLC0415
     from examples.titanic.train import COLUMNS, TARGET, logistic, passengers  # noqa: PLC0415
 
@@ -110,14 +110,14 @@ def kill_half_way(port: int, job_id: str, rows: int, container_id: str, stats: S
         progress = client.read(job_id)["progress"] or {"done": 0}
         if progress["done"] >= rows / 2:
             break
-        time.sleep(LOOK_S)
+        time.sleep(POLL_S)
     docker("kill", container_id)
     stats.mark("killed")
     client.close()
 
 
 def wrong_rows(result: Path, rows: int, expected: Any) -> int:
-    """How many rows are missing, out of order, or not what the estimator says; a part of the file at a time."""
+    """Number of rows that are missing, out of order or wrong, counted one part of the file at a time."""
     import numpy as np  # noqa: PLC0415
     import pandas as pd  # noqa: PLC0415
 

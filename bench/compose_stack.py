@@ -1,4 +1,4 @@
-"""The Compose file's stack under a project name, on ports and with image tags of its own; all of it goes at the end."""
+"""Runs the Compose stack under its own project name, ports and image tags, and removes all of it at the end."""
 
 import json
 import os
@@ -64,7 +64,7 @@ def ran_out_of_memory(container_id: str) -> bool:
 
 
 def largest_process_mib(container_id: str) -> int | None:
-    """The most memory that one of its processes ever took, without the page cache. None of a container that ended."""
+    """Peak memory of the container's largest process, without the page cache; None if the container has ended."""
     found = docker("exec", container_id, "sh", "-c", "cat /proc/[0-9]*/status", check=False)
     peaks_kib = [int(line.split()[1]) for line in found.splitlines() if line.startswith("VmHWM:")]
     return max(peaks_kib) // 1024 if peaks_kib else None

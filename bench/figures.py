@@ -14,7 +14,7 @@ FIGURES = {
     "idle": Figure(idle.idle, BOTH),
     "memory": Figure(idle.memory, BOTH),
     "rows": Figure(by_size.rows_per_job, BOTH, rounds=2),
-    "beside": Figure(bulk.beside_a_batch, ("queuecast",), rounds=2),
+    "during": Figure(bulk.during_a_batch, ("queuecast",), rounds=2),
     "workers": Figure(by_size.workers, ("queuecast",), rounds=2),
     "limits": Figure(limits.limits, ("queuecast",), rounds=2),
     "profile": Figure(one_row_jobs.profile, ("queuecast",)),

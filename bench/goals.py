@@ -1,4 +1,4 @@
-"""What must be reached and what is aimed at, and whether it was: pure, from the numbers of a run."""
+"""The goals of the benchmark, and whether a run reached them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -62,7 +62,7 @@ def _ceiling(name: str, metric: str, must: float, aim: float, *, of: str = "queu
 
 GOALS = (
     _floor("closed loop, 32 clients: jobs/s", "closed.jobs_per_s", 10, 20),
-    _floor("the same beside a synchronous batching server", "closed.jobs_per_s", None, 1.5, than="litserve"),
+    _floor("closed loop, compared with a synchronous batching server", "closed.jobs_per_s", None, 1.5, than="litserve"),
     _floor("burst of 2,000: jobs/s", "burst.jobs_per_s", 12, 25),
     _ceiling("CPU per burst job, all processes", "burst.cpu_ms_per_job", 1 / 10, 1 / 20),
     _ceiling("closed loop: p99", "closed.p99_ms", 1 / 6, 1 / 10),

@@ -1,4 +1,4 @@
-"""Figures of servers that do nothing: the memory that each process holds, and the CPU it takes while no job comes."""
+"""Figures of idle servers: the memory of each process, and its CPU while no job arrives."""
 
 import time
 from collections import defaultdict
@@ -21,7 +21,7 @@ def memory(run: Run) -> None:
 
 
 def idle(run: Run) -> None:
-    """All servers at once, for none of them does anything."""
+    """Measures all servers at once, because none of them has work."""
     before = {name: run.stacks[name].cpu_s() for name in ("tutorial", "queuecast")}
     time.sleep(IDLE_S)
     for name, started_s in before.items():

@@ -1,4 +1,4 @@
-"""The rows that are sent, what the estimator answers to them in this process, and whether an answer is the same."""
+"""The rows that the load sends, the estimator's answers in this process, and the comparison of both."""
 
 import json
 import math
@@ -37,8 +37,8 @@ class Known:
 def fitted_titanic(folder: Path) -> Known:
     """Fits the example's pipeline on all passengers.
 
-    Two of them have no port of embarkation, and are not sent: in the frame that a tutorial makes of one such row the
-    column is all None, which SimpleImputer does not take for missing, and its answer is wrong.
+    Two of them have no port of embarkation and are not sent. The tutorial's frame of one such row has a column of
+    None only, which SimpleImputer does not treat as missing, so the tutorial's answer is wrong.
     """
     import joblib  # noqa: PLC0415 - the tests of this module's other function need none of this
     import skops.io  # noqa: PLC0415
@@ -57,7 +57,7 @@ def fitted_titanic(folder: Path) -> Known:
 
 
 def wrong_answers(answers: Iterable[tuple[int, Any]], rows_per_job: int, expected: list[list[float]]) -> list[Any]:
-    """Those that are not what the estimator says. An answer: (number of its first row, probabilities of its rows)."""
+    """The answers that differ from the estimator's. An answer: (number of its first row, probabilities of its rows)."""
     wrong = []
     for first_row, found in answers:
         wanted = [expected[(first_row + offset) % len(expected)] for offset in range(rows_per_job)]

@@ -1,4 +1,4 @@
-"""What the parts can do at best on this machine, to hold the figures against: the estimator, Redis, a Flask route."""
+"""The best that single parts can do on this machine, as a reference: the estimator, Redis, a Flask route."""
 
 import time
 from collections.abc import Callable
@@ -63,7 +63,7 @@ class EmptyStack(Stack):
 
     def start(self) -> None:
         line = parse_procfile((ROOT / "Procfile").read_text()).processes["api"]
-        command = line.replace("api.main:app", "bench.empty_route:app")
+        command = line.replace("--factory api.serve:gateway", "bench.empty_route:app")
         own = {
             "QUEUECAST_API_HOST": "127.0.0.1",
             "QUEUECAST_API_PORT": str(self.port),
@@ -82,7 +82,7 @@ def _empty_route(run: Run) -> None:
         run.note("limits.route_cpu_us", 1000 * measured.cpu_ms_per_job)
     finally:
         stack.stop()
-        stack.folder.rename(f"{stack.folder}-{time.monotonic_ns()}")  # the next round makes it anew
+        stack.folder.rename(f"{stack.folder}-{time.monotonic_ns()}")  # the next round creates it again
 
 
 def _seconds(work: Callable[[], object]) -> float:

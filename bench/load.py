@@ -1,7 +1,7 @@
-"""The load generator, a process of its own: reads an order on stdin, drives it, writes what it saw on stdout.
+"""The load generator, a process of its own: reads an order on stdin, runs it, and writes a report on stdout.
 
 Orders: `closed` (clients that submit, wait, and submit again), `burst` (everything is submitted, then everything is
-fetched) and `open` (a job at each moment of a schedule, whatever became of those before).
+fetched) and `open` (a job at each moment of a schedule, without waiting for earlier ones).
 """
 
 import json
@@ -27,7 +27,7 @@ PREPARED_ROWS = 100_000  # of all the different requests together
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What to do to which server. rows_per_job rows a job, taken in turn from the file of rows."""
+    """The server and the load for it. A job has rows_per_job rows, taken in turn from the file of rows."""
 
     shape: str
     dialect: str
@@ -45,7 +45,7 @@ class Order:
 
 @dataclass(slots=True)
 class Seen:
-    """What became of one job. started_at: when it should have been sent. end: probabilities, or why not."""
+    """One job. started_at: when it was due. end: its probabilities, or the reason why there are none."""
 
     first_row: int
     started_at: float
@@ -199,7 +199,7 @@ class Load:
                 return
 
     def _ending(self, script: Script) -> Generator[bytes | float, Answer, None]:
-        """The script, after which one fewer is measured; the last one cancels what others are parked on."""
+        """Runs a measured script. The last one to end cancels the jobs that parked requests wait for."""
         yield from script
         self._measured -= 1
         if not self._measured:

@@ -1,6 +1,6 @@
-"""Figure: 50 jobs/s with nobody parked and with 400 long-polls parked, in turn.
+"""Figure: 50 jobs/s without and with 400 parked long-polls, in turn.
 
-They wait for imports, which nobody runs: the trainer is stopped. The load cancels them when it is done.
+The long-polls wait for imports that do not run, because the trainer is stopped. The load cancels them at its end.
 """
 
 import json
@@ -21,7 +21,7 @@ def parked(run: Run) -> None:
     alone = run.measure(stack, "open", "0 parked", seconds=PARKED_OPEN_S, jobs_per_s=OPEN_JOBS_PER_S, clients=64)
     run.note("parked.none.p99_ms", alone.latency_ms(0.99))
     jobs = waiting_jobs(stack, PARKED)
-    beside = run.measure(
+    measured = run.measure(
         stack,
         "open",
         f"{PARKED} parked",
@@ -30,15 +30,17 @@ def parked(run: Run) -> None:
         clients=64,
         parked_jobs=tuple(jobs),
     )
-    run.note("parked.400.count", beside.parked)
-    run.note("parked.400.p99_ms", beside.latency_ms(0.99) if beside.parked == PARKED else math.nan)
-    if beside.parked < PARKED:
-        codes = ", ".join(beside.refusals)
-        run.remark(f"only {beside.parked} of {PARKED} long-polls could be parked; the others were answered 503 {codes}")
+    run.note("parked.400.count", measured.parked)
+    run.note("parked.400.p99_ms", measured.latency_ms(0.99) if measured.parked == PARKED else math.nan)
+    if measured.parked < PARKED:
+        codes = ", ".join(measured.refusals)
+        run.remark(
+            f"only {measured.parked} of {PARKED} long-polls could be parked; the others were answered 503 {codes}"
+        )
 
 
 def waiting_jobs(stack: Stack, count: int) -> list[str]:
-    """Ids of so many imports that nobody takes."""
+    """Ids of `count` imports that no worker runs."""
     model = stack.known.estimator_bytes
     parts = [
         ("metadata", "", b"{}"),

@@ -1,4 +1,4 @@
-"""One measurement: another process drives a load against a stack, and what its servers spent meanwhile is read."""
+"""One measurement: another process drives a load against a stack, while this one reads the CPU time of its servers."""
 
 import json
 import resource
@@ -19,9 +19,9 @@ LOAD_WAIT_S = 300.0
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What a load saw. cpu_s: by process of the servers; generator_cpu_s is the load's own and in no other number.
+    """The result of a load. cpu_s: per server process; generator_cpu_s: of the load generator alone.
 
-    foreign_share: of all cores' time, what went to neither of them. On an idle machine that is a few hundredths.
+    foreign_share: the share of all cores' time that went to other processes; a few hundredths on an idle machine.
     """
 
     jobs: int

@@ -1,4 +1,4 @@
-"""What a notebook does with a file: one process, one frame, one call. Prints the seconds of each as JSON.
+"""Predicts a file as a notebook does: one process, one frame, one call. Prints the seconds of each as JSON.
 
 python -m bench.one_process MODEL.joblib ROWS.csv
 """

@@ -1,4 +1,4 @@
-"""Figures of one-row jobs: closed loop, burst, open loop, the same beside parked requests, and by workers and rows."""
+"""Figures of one-row jobs: closed loop, burst, open loop, and a profile by process."""
 
 from bench.measuring import Measured
 from bench.run import Run
@@ -40,7 +40,7 @@ def closed(run: Run) -> None:
 
 
 def burst(run: Run) -> None:
-    """Of queuecast's bursts the middle one counts: what slows the machine for a second is most of one, or none."""
+    """The middle one of queuecast's bursts counts, because a slow second of the machine can fill most of one burst."""
 
     def bursts() -> list[Measured]:
         return [run.measure(run.stacks["queuecast"], "burst", jobs=BURST_JOBS) for _ in range(BURSTS)]
@@ -58,7 +58,7 @@ def open_loop(run: Run) -> None:
 
 
 def profile(run: Run) -> None:
-    """queuecast alone, for whoever works on it: what a job costs, by process."""
+    """queuecast alone, for its developers: the cost of a job by process."""
     stack = run.stacks[QueuecastStack.name]
     run.note_measured("profile.closed", run.measure(stack, "closed", seconds=CLOSED_S))
     run.note_measured("profile.burst", run.measure(stack, "burst", jobs=BURST_JOBS))

@@ -1,4 +1,4 @@
-"""The goals as a picture: how many times better than what must be reached, on a logarithmic axis. Plain SVG."""
+"""Draws how far each figure is above its goal, on a logarithmic axis, as plain SVG."""
 
 import math
 from typing import Any
@@ -21,7 +21,7 @@ text { font: 13px system-ui, sans-serif; fill: #333 } .small { font-size: 11px; 
 
 
 def plot(results: dict[str, Any]) -> str:
-    """A row a goal that has a bound which must be reached. A mark beyond the axis is drawn at its end."""
+    """One row per goal that must be reached. A mark beyond the axis is drawn at its end."""
     rows = []
     for goal in GOALS:
         found = Spread.of(goal.values(results["samples"]))
@@ -30,9 +30,9 @@ def plot(results: dict[str, Any]) -> str:
     height = TOP + ROW * len(rows) + BOTTOM
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {LEFT + WIDTH + RIGHT} {height}" role="img" '
-        'aria-label="Each figure of the benchmark beside what must be reached">',
+        'aria-label="Each figure of the benchmark compared with its goal">',
         f"<style>{STYLE}</style>",
-        '<text x="10" y="22">Times better than what must be reached (line); ring: the aim; bar: least to most</text>',
+        '<text x="10" y="22">Times better than the goal (line); ring: the aim; bar: least to most</text>',
     ]
     bottom = TOP + ROW * len(rows)
     for tick in (0.1, 0.2, 0.5, 1, 2, 5, 10):

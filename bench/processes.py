@@ -1,6 +1,6 @@
 """The processes that are measured: started in sessions of their own, read through /proc, ended by pid.
 
-Knows neither what they are nor what they do; a stack names them.
+A stack names them; this module knows nothing else about them.
 """
 
 import contextlib
@@ -19,14 +19,14 @@ ROOT = Path(__file__).resolve().parents[1]
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """Of one process, in MiB. pss counts a page that n processes share as 1/n, so a sum over processes is true."""
+    """Memory of one process in MiB. pss counts a page shared by n processes as 1/n, so sums are right."""
 
     rss_mib: float
     pss_mib: float
 
 
 class Processes:
-    """Named process trees. A tree's CPU time is told apart in its main process and all that descend from it."""
+    """Named process trees. CPU time is given for a tree's main process and for its descendants."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -81,7 +81,7 @@ class Processes:
                 os.killpg(process.pid, number)
 
     def stop(self, *names: str) -> None:
-        """SIGTERM to each (by default all), then SIGKILL to what is left of its session. Safe to call twice."""
+        """Sends SIGTERM to each (by default all), then SIGKILL to the rest of its session. Safe to call twice."""
         chosen = {name: self._started.pop(name) for name in names or tuple(self._started)}
         for process in chosen.values():
             if process.poll() is None:

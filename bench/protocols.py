@@ -1,6 +1,6 @@
-"""How each measured server is spoken to: the bytes of its requests, and what its answers say.
+"""The protocol of each measured server: the bytes of its requests, and how its answers are read.
 
-What is done while the clock runs is a search in bytes; JSON is parsed when the measurement is over.
+While the clock runs it only searches bytes; JSON is parsed after the measurement.
 """
 
 import json
@@ -39,7 +39,7 @@ class Dialect(Protocol):
     def is_answer(self, status: int, body: bytes) -> bool: ...
 
     def probabilities(self, body: bytes) -> Any:
-        """One list of numbers a row, or whatever else is there where they should be."""
+        """One list of numbers per row, or the value found in their place."""
 
 
 class Queuecast:
@@ -111,7 +111,7 @@ class LitServe:
 
 
 class Empty:
-    """A route that does nothing and a job of no rows: what the server and the way to it cost."""
+    """A route that does nothing, and a job without rows: the cost of the server and the way to it."""
 
     name = "empty"
     polling_s = 0.0

@@ -1,4 +1,4 @@
-"""The numbers of a run as Markdown, and where in docs/performance.md they go."""
+"""Writes the numbers of a run as Markdown into docs/performance.md."""
 
 import math
 from pathlib import Path
@@ -21,7 +21,7 @@ def number(value: float) -> str:
     return f"{value:.{min(digits, 4)}f}"
 
 
-def told(found: Spread) -> str:
+def as_text(found: Spread) -> str:
     return f"{number(found.median)} ({number(found.low)} to {number(found.high)})"
 
 
@@ -30,7 +30,7 @@ def middle(samples: Samples, key: str) -> str:
 
 
 def table(results: dict[str, Any]) -> str:
-    """Each goal with what was measured: the median of its rounds and their bounds. None for what was not."""
+    """Each goal with the median of its rounds and their bounds, without goals that were not measured."""
     rows = ["| figure | must reach | aim | measured: median (least to most) | |", "|---|---|---|---|---|"]
     for goal in GOALS:
         values = goal.values(results["samples"])
@@ -42,11 +42,13 @@ def table(results: dict[str, Any]) -> str:
 def _goal_row(goal: Goal, found: Spread) -> str:
     sign = "at most " if goal.is_ceiling else ""
     must = "" if goal.must is None else f"{sign}{number(goal.must)} {goal.unit}"
-    return f"| {goal.name} | {must} | {sign}{number(goal.aim)} {goal.unit} | {told(found)} | {verdict(goal, found)} |"
+    return (
+        f"| {goal.name} | {must} | {sign}{number(goal.aim)} {goal.unit} | {as_text(found)} | {verdict(goal, found)} |"
+    )
 
 
 def document(text: str, results: dict[str, Any]) -> str:
-    """The page with what stands between its marks replaced. Raises ValueError for a page without them."""
+    """The page with the part between its marks replaced. Raises ValueError for a page without marks."""
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
@@ -61,13 +63,13 @@ def write(page: Path, results: dict[str, Any]) -> None:
 def sections(results: dict[str, Any]) -> str:
     parts = [
         _conditions(results),
-        "![How far each figure is from what must be reached](performance.svg)",
+        "![Each figure compared with its goal](performance.svg)",
         table(results),
         _section("One-row jobs", _jobs(results["samples"])),
         _section("A row's cost as jobs get longer", _rows(results["samples"])),
         _section("Workers", _workers(results["samples"])),
         _section("Files of many rows", _bulk(results["samples"])),
-        _section("Standing still", _standing(results["samples"])),
+        _section("Idle servers", _idle(results["samples"])),
         _section("The parts at their best", _limits(results["samples"])),
         "\n".join(f"- {remark}" for remark in results["remarks"]),
     ]
@@ -83,9 +85,9 @@ def _conditions(results: dict[str, Any]) -> str:
     return (
         f"Measured on {at['date']}: {at['cores']} cores ({at['cpu']}), {at['system']}, Python {at['python']}, "
         f"{at['redis']}; {results['rounds']} rounds. Wrong answers: {answers}. The tutorial's client polls every "
-        f"{1000 * polling['closed']:.0f} ms, in the open loop every {1000 * polling['open']:.0f} ms: what was best for "
-        f"it in this run. The load itself took {number(median(results['generator_us']))} µs of CPU a request, "
-        "which is in no other number; anything else on the machine took "
+        f"{1000 * polling['closed']:.0f} ms, in the open loop every {1000 * polling['open']:.0f} ms: the best "
+        f"intervals in this run. The load used {number(median(results['generator_us']))} µs of CPU a request, "
+        "which no other number includes; other processes of the machine took "
         f"{median(foreign):.0%} of its cores at the median, {max(foreign):.0%} at most."
     )
 
@@ -146,13 +148,13 @@ def _bulk(samples: Samples) -> list[str]:
         "queuecast, from submit to the last byte of the result: rows/s": "bulk.queuecast.rows_per_s",
         "queuecast, with the upload: rows/s": "bulk.queuecast.rows_per_s_with_upload",
         "queuecast: CPU µs a row, all processes": "bulk.queuecast.cpu_us_per_row",
-        "20 one-row jobs/s, no batch: p99 ms": "beside.none.p99_ms",
-        "20 one-row jobs/s beside a batch: p99 ms": "beside.batch.p99_ms",
+        "20 one-row jobs/s, no batch: p99 ms": "during.none.p99_ms",
+        "20 one-row jobs/s during a batch: p99 ms": "during.batch.p99_ms",
     }
     return _listed(samples, named)
 
 
-def _standing(samples: Samples) -> list[str]:
+def _idle(samples: Samples) -> list[str]:
     found = {key: key for key in sorted(samples) if key.startswith(("memory.", "idle."))}
     named = {}
     for key in found:
@@ -181,5 +183,5 @@ def _limits(samples: Samples) -> list[str]:
 def _listed(samples: Samples, named: dict[str, str]) -> list[str]:
     lines = ["| | median (least to most) |", "|---|---|"]
     return lines + [
-        f"| {name} | {told(Spread.of(numbers(samples, key)))} |" for name, key in named.items() if key in samples
+        f"| {name} | {as_text(Spread.of(numbers(samples, key)))} |" for name, key in named.items() if key in samples
     ]

@@ -11,7 +11,7 @@ from bench.known_answers import Known
 from bench.measuring import Measured, measure
 from bench.stacks import LitServeStack, QueuecastStack, Stack, TutorialStack
 
-BUSY = 0.1  # from here on a measurement says more of the machine than of the servers
+BUSY = 0.1  # above this share a measurement says more about the machine than about the servers
 
 
 @dataclass
@@ -57,7 +57,7 @@ class Run:
         self.samples[key].append(value)
 
     def measure(self, stack: Stack, shape: str, label: str = "", **what: Any) -> Measured:
-        """One load, checked and told; what it saw counts for the right answers of the whole run."""
+        """Drives one load, checks its answers and prints a line. Wrong answers count for the whole run."""
         if stack.name == TutorialStack.name and shape in self.polling_s:
             what.setdefault("polling_s", self.polling_s[shape])
         stack.go_on()
@@ -76,7 +76,7 @@ class Run:
         self.say(
             f"{label or shape:12} {stack.name:10} {measured.jobs_per_s:7.1f} jobs/s  p50 {p50_ms:7.1f} ms  "
             f"p99 {p99_ms:7.1f} ms  {measured.wrong} of {measured.jobs} wrong  CPU us a job: {kinds}"
-            f"{f'  (others took {measured.foreign_share:.0%} of the machine)' if measured.foreign_share > BUSY else ''}"
+            f"{f'  (other processes: {measured.foreign_share:.0%})' if measured.foreign_share > BUSY else ''}"
         )
         return measured
 

@@ -1,4 +1,4 @@
-"""A small HTTP/1.1 client for many connections in one thread, cheap enough to share two cores with what it measures.
+"""An HTTP/1.1 client for many connections in one thread, cheap enough to share two cores with the servers.
 
 A script is a generator: it yields the bytes of a request and is sent `(status, body)`, or yields a moment of
 `time.perf_counter()` and goes on then. Each script has its own connection, opened again after the server closed it.
@@ -53,7 +53,7 @@ class Drive:
         while self._running:
             wait_s = max(0.0, self._sleeping[0][0] - time.perf_counter()) if self._sleeping else -1
             for number, _ in self._epoll.poll(wait_s):
-                self._hear(self._by_number[number])
+                self._receive(self._by_number[number])
             now = time.perf_counter()
             while self._sleeping and self._sleeping[0][0] <= now:
                 self._step(heapq.heappop(self._sleeping)[2], NOTHING)
@@ -83,7 +83,9 @@ class Drive:
             self._disconnect(client)
             self._send(client)
             return
-        if sent < len(client.request):  # it does not fit into the socket's buffer: nobody else matters then
+        if sent < len(
+            client.request
+        ):  # the request does not fit into the socket's buffer, which blocks this thread alone
             client.connection.settimeout(30)
             client.connection.sendall(client.request[sent:])
             client.connection.settimeout(0)
@@ -95,7 +97,7 @@ class Drive:
             client.connection.close()
             client.connection = None
 
-    def _hear(self, client: Client) -> None:
+    def _receive(self, client: Client) -> None:
         answer, is_closing = read(client)
         if is_closing:
             self._disconnect(client)

@@ -23,7 +23,7 @@ def median(values: Sequence[float]) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """One number a round, told as its middle and its bounds."""
+    """One number per round, as median and bounds."""
 
     median: float
     low: float
@@ -38,5 +38,5 @@ class Spread:
 
 
 def ratios(numerators: Sequence[float], denominators: Sequence[float]) -> list[float]:
-    """Round by round, so that what slows the machine for a while slows both. NaN where a round has no denominator."""
+    """Ratios per round, so that a slow moment of the machine slows both sides. NaN where a round has no denominator."""
     return [a / b if b else math.nan for a, b in zip(numerators, denominators, strict=True)]

@@ -1,6 +1,6 @@
-"""The servers that are compared, each with a Redis of its own: how they start, and what their processes are.
+"""The compared servers, each with a Redis of its own: how to start them, and their processes.
 
-All run at the same time and take turns at being measured. One that keeps a core busy while it is idle is paused.
+All run at the same time and are measured in turn. A server that is busy while idle is paused.
 """
 
 import os
@@ -48,10 +48,10 @@ class Stack:
             self.redis.stop()
 
     def pause(self) -> None:
-        """Called when others are measured."""
+        """Called before another server is measured."""
 
     def go_on(self) -> None:
-        """Called before it is measured itself."""
+        """Called before this server is measured."""
 
     def cpu_s(self) -> dict[str, float]:
         """Seconds since its start, by process; the ones that start and check a container are not among them."""
@@ -67,7 +67,7 @@ class Stack:
         return found
 
     def get(self, path: str) -> tuple[int, bytes]:
-        """One request, not measured; status 0 when nobody answers."""
+        """One request, not measured; status 0 without an answer."""
         connection = HTTPConnection("127.0.0.1", self.port, timeout=10)
         try:
             connection.request("GET", path)
@@ -79,7 +79,7 @@ class Stack:
             connection.close()
 
     def wait_for(self, condition: Callable[[], bool], what: str) -> None:
-        """Raises OSError when a process ends meanwhile, TimeoutError when it takes too long."""
+        """Raises OSError if a process ends, TimeoutError if it takes too long."""
         deadline = time.monotonic() + START_WAIT_S
         while not condition():
             self.processes.require_running()
@@ -192,7 +192,7 @@ class LitServeStack(Stack):
         super().stop()
 
     def pause(self) -> None:
-        """It asks for work all the time: idle, it takes a quarter of a core (LitServe 0.2.19, two workers)."""
+        """LitServe polls for work all the time: idle, it takes a quarter of a core (0.2.19, two workers)."""
         self.processes.signal_all(signal.SIGSTOP)
 
     def go_on(self) -> None:

@@ -1,6 +1,6 @@
 """`docker stats`, read while it runs: the memory of some containers, about once a second.
 
-What it calls memory usage leaves out the page cache that nobody has used lately, as the kernel gives that back first.
+Its memory usage leaves out inactive page cache, which the kernel frees first.
 """
 
 import json
@@ -36,7 +36,7 @@ class StatsStream:
 
     def _read(self) -> None:
         for line in self._process.stdout or ():
-            begin, end = line.find("{"), line.rfind("}")  # between what clears a terminal
+            begin, end = line.find("{"), line.rfind("}")  # between escape codes that clear a terminal
             if begin < 0 or end < 0:
                 continue
             found = json.loads(line[begin : end + 1])

@@ -1,4 +1,4 @@
-"""One-row predictions at a steady pace beside something else; a latency counts from when a job was to be sent."""
+"""One-row predictions at a steady pace during another load; a latency counts from the moment when the job was due."""
 
 import json
 import threading

@@ -1,18 +1,11 @@
-"""One JSON line an event, on stderr. Fields carry ids and numbers, never rows or secrets."""
+"""Logs one JSON line per event to stderr. Fields carry ids and numbers, never rows or secrets."""
 
 import logging
 import sys
 from typing import cast
 
-# structlog loads rich where it is installed, for tracebacks in colour: 3 MiB in every process that logs JSON.
-_rich = sys.modules.get("rich")
-sys.modules["rich"] = None  # type: ignore[assignment]  # an import of it fails
-import structlog  # noqa: E402
-from structlog.typing import FilteringBoundLogger  # noqa: E402
-
-del sys.modules["rich"]
-if _rich is not None:
-    sys.modules["rich"] = _rich
+import structlog
+from structlog.typing import FilteringBoundLogger
 
 
 def configure_logs(level: str = "INFO") -> None:

@@ -8,6 +8,9 @@ import pytest
 import redis
 
 from deploy.embedded.redis_server import RedisServer
+from deploy.embedded.server_programs import version_of
+from queuecast.adapters.redis.server_check import version_refusal
+from tests.redis_servers import redis_server_in, server_under_test
 
 # Before numpy is imported: several processes with a pool of OpenMP threads each wait for one another for minutes.
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
@@ -23,10 +26,16 @@ def require_service(is_there: bool, what: str) -> None:
     pytest.skip(f"{what} is missing")
 
 
+def require_fsync() -> None:
+    """For a test of `QUEUECAST_DURABILITY=fsync`, when the server that was asked for is older than WAITAOF."""
+    version = version_of(server_under_test())
+    require_service(version_refusal(version, "", durable=True) is None, f"WAITAOF, which {version} does not have,")
+
+
 @pytest.fixture(scope="session")
 def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
     """One embedded server a test process."""
-    server = RedisServer(tmp_path_factory.mktemp("redis"))
+    server = redis_server_in(tmp_path_factory.mktemp("redis"))
     server.start()
     yield server
     server.stop()

@@ -6,7 +6,6 @@
 The parent process runs no numeric code: a child that is forked after such code can hang in OpenMP.
 """
 
-import gc
 import math
 import multiprocessing
 import os
@@ -33,6 +32,7 @@ from queuecast.adapters.redis.workers import RedisWorkers
 from queuecast.config import Settings, read_settings
 from queuecast.domain.job import Failure, JobType
 from queuecast.logs import configure_logs
+from queuecast.process import freeze_objects
 from worker.batches.chunk_runner import ChunkRunner
 from worker.batches.planner import BatchPlanner
 from worker.batches.runner import BatchRunner
@@ -112,7 +112,7 @@ def recover(failure: Failure | None) -> None:
     """Hands back the jobs of this worker's dead child processes; at its end (None) the jobs of all of them."""
     redis = connect(URL)
     recovery = build_recovery(settings, redis)
-    for held in RedisLanes(redis).reserved():
+    for held in RedisLanes(redis).reservations():
         if is_of(START, held.worker) and (failure is None or not is_alive(held.worker)):
             recovery.recover(held, failure)
 
@@ -131,7 +131,4 @@ app = create_celery(
     stop,
     recover,
 )
-# Imported objects stay for the life of the process. Collecting them took 50 ms and more in the middle of a call, and
-# copied the pages that the child processes share with the parent.
-gc.collect()
-gc.freeze()
+freeze_objects()  # before the child processes are forked

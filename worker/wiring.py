@@ -23,7 +23,7 @@ def build_recovery(settings: Settings, redis: Redis) -> JobRecovery:
         RedisJobs(redis),
         RedisLanes(redis),
         CeleryDoorbell(settings.redis_url_with_password),
-        lambda lane: workers.waiting(lists_of(queue_of(lane))),
+        lambda lane: workers.queue_lengths(lists_of(queue_of(lane))),
         RedisClock(redis),
         RecoveryLimits(settings.lease_s, settings.retention_s),
     )

@@ -1,6 +1,6 @@
-"""Short JSON answers with all of their headers known: on the hot routes a Response of Werkzeug cost 70 us more.
+"""A JSON response for the hot routes, 22 us cheaper than Werkzeug's (docs/performance.md).
 
-Most of that is spent on a `Location` that might not be ASCII, and on headers that might be changed after.
+Werkzeug spends most of that on a `Location` that might not be ASCII and on headers that might still change.
 """
 
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class JsonResponse:
-    """A WSGI application, as views may return. headers: ASCII, without those of the body."""
+    """A WSGI application, which a view may return. headers: ASCII, without Content-Type and Content-Length."""
 
     __slots__ = ("_body", "_status", "headers")
 

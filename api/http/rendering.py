@@ -1,4 +1,4 @@
-"""Jobs, versions and errors -> HTTP. The only module that knows which error has which status."""
+"""Domain records as response bodies and headers. Errors are in `api.http.errors`."""
 
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -22,17 +22,17 @@ def json_response(body: Any, status: int = 200, headers: dict[str, str] | None =
     return JsonResponse(body, status, headers or {})
 
 
-def bodiless(status: int, headers: dict[str, str] | None = None) -> Response:
-    """204 or 304. Flask would call the body that is not there text/html."""
+def empty_response(status: int, headers: dict[str, str] | None = None) -> Response:
+    """204 or 304. Without the deletion Flask would send `Content-Type: text/html` without a body."""
     response = Response(status=status, headers=headers)
     del response.headers["Content-Type"]
     return response
 
 
 def accepted(
-    job: Job, place: QueuePosition | None = None, retry_after_s: int = RETRY_AFTER_S, *, is_replay: bool = False
+    job: Job, position: QueuePosition | None = None, retry_after_s: int = RETRY_AFTER_S, *, is_replay: bool = False
 ) -> JsonResponse:
-    """202. Submits say nothing of the place: it would be a round trip for each, to tell most of them that it is 1."""
+    """202. A submit leaves the position out: it takes a round trip, and is 1 for most."""
     headers = {
         "Location": f"/v1/jobs/{job.id}",
         "ETag": revision_tag(job),
@@ -40,11 +40,11 @@ def accepted(
     }
     if is_replay:
         headers["Idempotency-Replayed"] = "true"
-    return json_response(job_body(job, place=place), 202, headers)
+    return json_response(job_body(job, position=position), 202, headers)
 
 
-def job_body(job: Job, result: bytes | None = None, place: QueuePosition | None = None) -> responses.JobBody:
-    here = f"/v1/jobs/{job.id}"
+def job_body(job: Job, result: bytes | None = None, position: QueuePosition | None = None) -> responses.JobBody:
+    url = f"/v1/jobs/{job.id}"
     model = job.model
     return responses.JobBody(
         id=job.id,
@@ -66,16 +66,18 @@ def job_body(job: Job, result: bytes | None = None, place: QueuePosition | None 
         not_before=_optional(job.not_before),
         retry_of=job.retry_of,
         progress=None if job.progress is None else _progress_body(job.progress),
-        queue=None if place is None else responses.QueueBody(place.position, _optional(place.estimated_start_at)),
+        queue=None if position is None else _queue_body(position),
         metadata=job.metadata,
-        urls=responses.JobUrls(
-            here, f"{here}/result", f"{here}/errors", f"{here}/events", f"{here}/cancel", f"{here}/retry"
-        ),
+        urls=responses.JobUrls(url, f"{url}/result", f"{url}/errors", f"{url}/events", f"{url}/cancel", f"{url}/retry"),
         worker=job.worker,
-        timeline=[_moment_body(moment) for moment in job.timeline],
+        timeline=[_timeline_body(entry) for entry in job.timeline],
         result=msgspec.UNSET if result is None else msgspec.Raw(result),
         error=msgspec.UNSET if job.failure is None else failure_problem(job.failure),
     )
+
+
+def _queue_body(position: QueuePosition) -> responses.QueueBody:
+    return responses.QueueBody(position.position, _optional(position.estimated_start_at))
 
 
 def _progress_body(progress: Progress) -> responses.ProgressBody:
@@ -84,8 +86,8 @@ def _progress_body(progress: Progress) -> responses.ProgressBody:
     )
 
 
-def _moment_body(moment: TimelineEntry) -> responses.MomentBody:
-    return responses.MomentBody(moment.event, timestamp(moment.at), moment.attempt, moment.worker, moment.detail)
+def _timeline_body(entry: TimelineEntry) -> responses.MomentBody:
+    return responses.MomentBody(entry.event, timestamp(entry.at), entry.attempt, entry.worker, entry.detail)
 
 
 def file_body(stored: StoredFile) -> responses.FileBody:
@@ -104,8 +106,8 @@ def model_body(name: str, aliases: Aliases, versions: list[int]) -> responses.Mo
 
 
 def manifest_body(manifest: Manifest, aliases: Aliases) -> responses.ManifestBody:
-    pointing = sorted(alias for alias, version in aliases.versions.items() if version == manifest.version)
-    fields = msgspec.to_builtins(manifest) | {"created_at": timestamp(manifest.created_at), "aliases": pointing}
+    names = sorted(alias for alias, version in aliases.versions.items() if version == manifest.version)
+    fields = msgspec.to_builtins(manifest) | {"created_at": timestamp(manifest.created_at), "aliases": names}
     return responses.ManifestBody(**fields)
 
 
@@ -118,19 +120,19 @@ def etag(generation: int) -> str:
 
 
 def revision_tag(job: Job) -> str:
-    """A weak ETag: it stays when only the job's place in its lane moves."""
+    """A weak ETag: it does not change with the position in the lane."""
     return f'W/"{job.revision}"'
 
 
 def timestamp(seconds: float) -> str:
     """RFC 3339, UTC, to the millisecond."""
     whole, micros = divmod(round(seconds * 1_000_000), 1_000_000)
-    return f"{_to_the_second(whole)}.{micros // 1000:03d}Z"
+    return f"{_whole_seconds(whole)}.{micros // 1000:03d}Z"
 
 
 @lru_cache(maxsize=1024)
-def _to_the_second(seconds: int) -> str:
-    """Most times of a request lie within a few seconds of each other."""
+def _whole_seconds(seconds: int) -> str:
+    """Cached, because most times in a response lie within a few seconds of each other."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 

@@ -2,23 +2,16 @@
 
 from functools import lru_cache
 
-from queuecast.domain.errors import (
-    InvalidInputError,
-)
-
-MAX_WAIT_S = 30.0
-
-
-MAX_GENERATION_DIGITS = 18
+from queuecast.domain.errors import InvalidInputError
 
 
 @lru_cache(maxsize=64)
 def preferred_wait_s(prefer: str) -> float | None:
-    """Seconds of `Prefer: wait=N` (RFC 7240), at most 30; None when it is absent or unreadable, as the RFC wants."""
+    """Seconds of `Prefer: wait=N`, at most 30. None when absent or invalid: RFC 7240 wants the latter ignored."""
     for preference in prefer.split(","):
         name, _, value = preference.partition(";")[0].partition("=")
         if name.strip().lower() == "wait" and value.strip().strip('"').isdecimal():
-            return min(float(value.strip().strip('"')), MAX_WAIT_S)
+            return min(float(value.strip().strip('"')), 30.0)
     return None
 
 
@@ -28,6 +21,6 @@ def expected_generation(if_match: str) -> int | None:
     if tag == "*":
         return None
     number = tag.removeprefix("W/").strip('"')
-    if not number.isdecimal() or len(number) > MAX_GENERATION_DIGITS:
-        raise InvalidInputError(f'If-Match is {if_match[:80]!r}, expected the ETag of the model, such as "3"')
+    if not number.isdecimal() or len(number) > 18:
+        raise InvalidInputError(f'If-Match is {if_match[:80]!r}, expected the ETag of the model, for example "3"')
     return int(number)

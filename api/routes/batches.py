@@ -10,17 +10,17 @@ from werkzeug.datastructures import MIMEAccept
 
 from api.documents import Documents
 from api.http.decoding import json_body, require_shallow
-from api.http.idempotency import repeat_of
+from api.http.idempotency import read_idempotency_key
 from api.http.json_response import JsonResponse
 from api.http.rendering import accepted
 from api.http.row_decoding import require_rows
 from api.schemas.headers import SubmitHeaders
 from api.schemas.requests import BatchRequest
 from api.schemas.responses import JobBody, Problem
-from api.services.inline_rows import kept_rows
+from api.services.inline_rows import store_rows
 from api.services.submission import Submission, SubmitOptions, Submitted, require_method
-from api.services.table_headers import csv_header, feature_findings, misfit
-from api.services.uploads import discard_unless_accepted, drop
+from api.services.table_headers import csv_header, feature_findings, misfit, missing_column
+from api.services.uploads import delete_files, discard_unless_accepted
 from queuecast.domain.batch import FileFormat, OutputFormat, file_format
 from queuecast.domain.errors import (
     Finding,
@@ -67,11 +67,11 @@ def batches_blueprint(
         """
         body = json_body(BatchRequest, max_body_bytes)
         require_shallow(body.metadata, "/metadata")
-        repeat = repeat_of(request.get_data())
-        submitted = submission.repeated(repeat) or _submitted(model, body, repeat)
+        key = read_idempotency_key(request.get_data())
+        submitted = submission.find_replay(key) or _submitted(model, body, key)
         return accepted(submitted.job, is_replay=submitted.is_replay)
 
-    def _submitted(model: str, body: BatchRequest, repeat: IdempotencyKey | None) -> Submitted:
+    def _submitted(model: str, body: BatchRequest, key: IdempotencyKey | None) -> Submitted:
         if (body.file_id is None) == (not bytes(body.inputs)):
             detail = "found " + ("neither" if body.file_id is None else "both") + ", expected one of file_id and inputs"
             raise InvalidInputError(detail, (Finding("/file_id", "invalid", detail),))
@@ -94,13 +94,13 @@ def batches_blueprint(
             body.timeout_s,
             body.priority,
             batch_of_rows(stored.id) if is_own else None,
-            repeat,
+            key,
         )
         with discard_unless_accepted(files) as kept:
             kept.extend([stored] if is_own else [])
             submitted = submission.batch(ref, work, terms)
         if submitted.is_replay:
-            drop(files, kept)
+            delete_files(files, kept)
         return submitted
 
     def _source(body: BatchRequest, manifest: Manifest) -> tuple[StoredFile, FileFormat]:
@@ -122,7 +122,7 @@ def batches_blueprint(
         if body.id_column is not None and body.id_column not in {c.name for c in manifest.signature.columns}:
             detail = f"the rows have no column {body.id_column!r} beside those of the model"
             raise InvalidInputError(detail, (Finding("/id_column", "missing_column", detail),))
-        return kept_rows(files, rows)
+        return store_rows(files, rows)
 
     return blueprint
 
@@ -131,9 +131,9 @@ def _require_columns(header: list[str], manifest: Manifest, id_column: str | Non
     """Raises InvalidInputError for a file that every worker would refuse."""
     findings = feature_findings(header, manifest.signature, () if id_column is None else (id_column,))
     if id_column is not None and id_column not in header:
-        findings.append(Finding("/id_column", "missing_column", f"the file has no column {id_column!r}"))
+        findings.append(missing_column("/id_column", id_column))
     if findings:
-        raise misfit(findings, header)
+        raise misfit(findings, header, manifest.signature)
 
 
 class BatchResults:

@@ -5,7 +5,7 @@ from flask import Blueprint, Response, request
 from api.documents import Documents
 from api.http.incoming_files import MULTIPART, Uploads
 from api.http.json_response import JsonResponse
-from api.http.rendering import bodiless, file_body, json_response
+from api.http.rendering import empty_response, file_body, json_response
 from api.schemas.requests import UploadForm
 from api.schemas.responses import FileBody, Problem
 from queuecast.domain.errors import Finding, InvalidInputError, UnsupportedMediaError
@@ -41,7 +41,7 @@ def files_blueprint(files: FileStore, uploads: Uploads, documents: Documents) ->
     def delete(file_id: str) -> Response:
         """Delete a file"""
         files.delete(file_id)
-        return bodiless(204)
+        return empty_response(204)
 
     return blueprint
 

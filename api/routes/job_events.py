@@ -10,9 +10,9 @@ import msgspec
 from flask import Response
 
 from api.http.errors import error_problem
-from api.http.rendering import bodiless, job_body
+from api.http.rendering import empty_response, job_body
 from api.services.concurrency import FairLimiter
-from api.services.job_watcher import JobWatcher, Watch, next_look_s
+from api.services.job_watcher import JobWatcher, Watch, next_poll_s
 from api.services.queue_position import QueuePositions
 from queuecast.domain.errors import QueuecastError
 from queuecast.domain.job import Job
@@ -25,22 +25,22 @@ RECONNECT = b"retry: 1000\n\n"  # ms; the default of browsers is several seconds
 HEARTBEAT = b":\n\n"
 
 
-def event_stream(waiting: JobWatcher, places: QueuePositions, job_id: str, last_event_id: str) -> Response:
+def event_stream(waiting: JobWatcher, positions: QueuePositions, job_id: str, last_event_id: str) -> Response:
     """200 with the stream, or 204 when the client has seen the end: a browser asks again until it hears that.
 
     Raises WaitersFullError, UnknownJobError, GoneJobError or UnavailableError.
     """
     watch = waiting.watch(job_id)
     try:
-        job, _ = watch.look()
+        job, _ = watch.read()
     except BaseException:
         watch.close()
         raise
     is_seen = last_event_id == str(job.revision)
     if job.is_final and is_seen:
         watch.close()
-        return bodiless(204)
-    stream = _Stream(watch, waiting.turnstile, places, job, is_seen=is_seen)
+        return empty_response(204)
+    stream = _Stream(watch, waiting.limiter, positions, job, is_seen=is_seen)
     return Response(stream, mimetype="text/event-stream", headers=HEADERS)
 
 
@@ -48,18 +48,18 @@ class _Stream:
     """The bytes of a stream. A generator alone would keep its place if it was closed before it was begun."""
 
     def __init__(
-        self, watch: Watch, turnstile: FairLimiter, places: QueuePositions, job: Job, *, is_seen: bool
+        self, watch: Watch, limiter: FairLimiter, positions: QueuePositions, job: Job, *, is_seen: bool
     ) -> None:
         self._watch = watch
-        self._turnstile = turnstile
-        self._places = places
+        self._limiter = limiter
+        self._positions = positions
         self._chunks = self._events(job, is_seen=is_seen)
 
     def __iter__(self) -> Iterator[bytes]:
         return self
 
     def __next__(self) -> bytes:
-        with self._turnstile.inside():
+        with self._limiter.slot():
             return next(self._chunks)
 
     def close(self) -> None:
@@ -75,14 +75,14 @@ class _Stream:
                     told = job
                 if job.is_final:
                     return
-                if not self._watch.wait(next_look_s()):
+                if not self._watch.wait(next_poll_s()):
                     yield HEARTBEAT
-                job, _ = self._watch.look()
+                job, _ = self._watch.read()
         except QueuecastError as error:
             yield _encoded("error", None, error_problem(error))
 
     def _event(self, job: Job, told: Job | None) -> bytes:
-        return _encoded(_name(job, told), job.revision, job_body(job, place=self._places.of(job)))
+        return _encoded(_name(job, told), job.revision, job_body(job, position=self._positions.of(job)))
 
 
 def _name(job: Job, told: Job | None) -> str:

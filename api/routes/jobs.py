@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 from flask import Blueprint, Response, request
 
 from api.documents import Documents
-from api.http.decoding import converted, present_request
+from api.http.decoding import current_request, decode_query
 from api.http.errors import failure_problem, problem_response
 from api.http.json_response import JsonResponse
-from api.http.rendering import accepted, bodiless, job_body, json_response, revision_tag
+from api.http.rendering import accepted, empty_response, job_body, json_response, revision_tag
 from api.http.request_headers import preferred_wait_s
 from api.routes.batches import MEDIA_TYPES, BatchResults
 from api.routes.job_events import event_stream
@@ -31,9 +31,9 @@ def waited_response(waiting: JobWatcher, watch: Watch, submitted: Submitted, wai
     is_replay = submitted.is_replay
     try:
         if submitted.job.id == watch.job_id:
-            present, result = waiting.end_of(watch, wait_s)
+            present, result = waiting.wait_from_submit(watch, wait_s)
         else:
-            present, result = waiting.until_final(submitted.job.id, wait_s)
+            present, result = waiting.wait_until_final(submitted.job.id, wait_s)
     except (WaitersFullError, UnavailableError):
         # The job is accepted all the same; a preference is only that (RFC 7240).
         return accepted(submitted.job, is_replay=is_replay)
@@ -53,7 +53,7 @@ def jobs_blueprint(
     submission: Submission,
     waiting: JobWatcher,
     batches: BatchResults,
-    places: QueuePositions,
+    positions: QueuePositions,
     documents: Documents,
 ) -> Blueprint:
     blueprint = Blueprint("jobs", __name__, url_prefix="/v1/jobs")
@@ -68,7 +68,7 @@ def jobs_blueprint(
         With `Prefer: wait=N` (at most 30 s) answers as soon as the job has ended; with `If-None-Match` too, as soon as
         it is not at that revision any more. A failed job is still a job found: 200, with `state` and `error`.
         """
-        asked = present_request()
+        asked = current_request()
         known = asked.if_none_match if "HTTP_IF_NONE_MATCH" in asked.environ else None
 
         def is_news(job: Job) -> bool:
@@ -81,10 +81,10 @@ def jobs_blueprint(
         if wait_s is None:
             job, result = jobs.read_with_result(job_id)
         elif known:
-            job, result = waiting.until(job_id, is_awaited, wait_s)
+            job, result = waiting.wait_for(job_id, is_awaited, wait_s)
         else:
-            job, result = waiting.until_final(job_id, wait_s)
-        response = _present(job, result) if is_news(job) else bodiless(304, {"ETag": revision_tag(job)})
+            job, result = waiting.wait_until_final(job_id, wait_s)
+        response = _present(job, result) if is_news(job) else empty_response(304, {"ETag": revision_tag(job)})
         if wait_s is not None:
             response.headers["Preference-Applied"] = f"wait={wait_s:g}"
         return response
@@ -93,9 +93,9 @@ def jobs_blueprint(
         headers = {"ETag": revision_tag(job)}
         if job.is_final:
             return json_response(job_body(job, result), headers=headers)
-        place = places.of(job)
-        headers["Retry-After"] = str(places.retry_after_s(job, place))
-        return json_response(job_body(job, place=place), headers=headers)
+        position = positions.of(job)
+        headers["Retry-After"] = str(positions.retry_after_s(job, position))
+        return json_response(job_body(job, position=position), headers=headers)
 
     @blueprint.get("/<job_id>/events")
     @documents.route(
@@ -115,7 +115,7 @@ def jobs_blueprint(
         Server-sent events: the job as it is now, then one event for each change seen, until it has ended. `id` is the
         revision; with `Last-Event-ID` nothing that was seen comes again, and 204 says that there is no more to come.
         """
-        return event_stream(waiting, places, job_id, request.headers.get("Last-Event-ID", ""))
+        return event_stream(waiting, positions, job_id, request.headers.get("Last-Event-ID", ""))
 
     @blueprint.get("/<job_id>/result")
     @documents.route(
@@ -141,8 +141,8 @@ def jobs_blueprint(
         if found is not None:
             return Response(found, mimetype="application/json")
         if not job.is_final:
-            place = places.of(job)
-            return accepted(job, place, places.retry_after_s(job, place))
+            position = positions.of(job)
+            return accepted(job, position, positions.retry_after_s(job, position))
         failure = job.failure or _ended_otherwise(job)
         problem = failure_problem(failure)
         return problem_response(failure.code, problem.title, 409, failure.detail, failure.findings)
@@ -191,7 +191,7 @@ def jobs_blueprint(
         Its record, rows and result are gone at once; its id answers 410 for as long as it would have been kept.
         """
         submission.delete(job_id)
-        return bodiless(204)
+        return empty_response(204)
 
     @blueprint.get("")
     @documents.route(tag="jobs", query=JobQuery, answers={200: JobList, 422: Problem, 503: Problem})
@@ -200,7 +200,7 @@ def jobs_blueprint(
 
         Newest first, without results. A page may be short while `next_cursor` says there is more.
         """
-        query = converted(JobQuery, request.args.to_dict())
+        query = decode_query(JobQuery, request.args.to_dict())
         wanted = JobFilter(query.type, query.state, query.model, query.version, _seconds(query.created_after))
         found = jobs.page(wanted, query.cursor, query.limit)
         return json_response(JobList([job_body(job) for job in found.jobs], found.next_cursor))

@@ -8,8 +8,8 @@ from flask import Blueprint, request
 
 from api.documents import Documents
 from api.http.decoding import json_body
-from api.http.idempotency import repeat_of
-from api.http.incoming_files import Uploads, decoded_field
+from api.http.idempotency import read_idempotency_key
+from api.http.incoming_files import Uploads, decode_form_field
 from api.http.json_response import JsonResponse
 from api.http.rendering import accepted, etag, json_response, manifest_body, model_body, move_body
 from api.http.request_headers import expected_generation
@@ -17,7 +17,7 @@ from api.schemas.headers import MatchHeaders, SubmitHeaders
 from api.schemas.requests import AliasRequest, AnyJson, PushForm, PushMetadata, RollbackRequest
 from api.schemas.responses import HistoryList, JobBody, ManifestBody, ModelBody, ModelList, Problem, VersionList
 from api.services.submission import Submission, SubmitOptions
-from api.services.uploads import discard_unless_accepted, drop
+from api.services.uploads import delete_files, discard_unless_accepted
 from queuecast.domain.errors import (
     ConflictError,
     Finding,
@@ -28,6 +28,7 @@ from queuecast.domain.errors import (
 )
 from queuecast.domain.holdout import HoldoutRule
 from queuecast.domain.model import CHAMPION, AliasMove, previous_champion, require_name
+from queuecast.domain.pickles import is_pickle
 from queuecast.domain.work import ImportWork
 from queuecast.ports.aliases import AliasStore
 from queuecast.ports.clock import Clock
@@ -36,7 +37,6 @@ from queuecast.ports.models import ModelRegistry
 
 ARCHIVE_END_BYTES = 4 * 2**20  # the list of an archive's entries is at its end: 50 bytes each and a name
 END_RECORD_BYTES = 22 + 2**16  # the last record of a zip archive and its longest comment (APPNOTE.TXT 4.3.16)
-COMPRESSED_STARTS = (b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda", b"\x1f\x8b", b"BZh", b"\xfd7z")
 SMALL_BODY_BYTES = 64 * 1024
 CONVERT = (
     'convert it where you trust it: python -c "import joblib, skops.io as sio; '
@@ -208,18 +208,18 @@ def models_blueprint(
         """
         require_name(model, "model")
         form = uploads.form()
-        metadata = decoded_field(PushMetadata, str(form.get("metadata") or "{}"), "metadata")
+        metadata = decode_form_field(PushMetadata, str(form.get("metadata") or "{}"), "metadata")
         with discard_unless_accepted(files) as kept:
             for part in [_part(form, name) for name in ("model", "example")]:
                 kept.append(uploads.keep(part))
             _require_skops(files.path(kept[0].id))
-            repeat = repeat_of(*(stored.sha256 for stored in kept), msgspec.json.encode(metadata))
+            key = read_idempotency_key(*(stored.sha256 for stored in kept), msgspec.json.encode(metadata))
             work = _import_work(kept[0].id, kept[1].id, metadata)
-            submitted = submission.repeated(repeat) or submission.import_model(
-                model, work, SubmitOptions(repeat=repeat)
+            submitted = submission.find_replay(key) or submission.import_model(
+                model, work, SubmitOptions(idempotency_key=key)
             )
         if submitted.is_replay:
-            drop(files, kept)
+            delete_files(files, kept)
         return accepted(submitted.job, is_replay=submitted.is_replay)
 
     return blueprint
@@ -245,15 +245,15 @@ def _require_skops(path: Path) -> None:
     It is not opened here: an archive can be made to unpack, or to list, more than the gateway has memory for.
     """
     with path.open("rb") as file:
-        head = file.read(4)
+        start = file.read(8)
         file.seek(max(0, path.stat().st_size - ARCHIVE_END_BYTES))
         end = file.read()
-    if head[:1] == b"\x80" or head.startswith(COMPRESSED_STARTS):
+    if is_pickle(start):
         raise UnsupportedMediaError(
             f"the model file is a pickle (or joblib's compressed one), which can run any code; {CONVERT}",
             code="pickle_refused",
         )
-    is_whole = head == b"PK\x03\x04" and b"PK\x05\x06" in end[-END_RECORD_BYTES:]
+    is_whole = start.startswith(b"PK\x03\x04") and b"PK\x05\x06" in end[-END_RECORD_BYTES:]
     if not is_whole or b"schema.json" not in end:
         raise UnsupportedMediaError(
             "the model file is not one of skops, or not a whole one; write one with skops.io.dump", code="not_skops"

@@ -3,8 +3,8 @@
 from flask import Blueprint
 
 from api.documents import Documents
-from api.http.decoding import json_body, present_request, require_shallow
-from api.http.idempotency import repeat_of
+from api.http.decoding import current_request, json_body, require_shallow
+from api.http.idempotency import read_idempotency_key
 from api.http.json_response import JsonResponse
 from api.http.rendering import accepted
 from api.http.request_headers import preferred_wait_s
@@ -44,17 +44,17 @@ def predictions_blueprint(
         """
         body = json_body(PredictionRequest, max_body_bytes)
         require_shallow(body.metadata, "/metadata")
-        asked = present_request()
-        repeat = repeat_of(asked.get_data())
+        asked = current_request()
+        key = read_idempotency_key(asked.get_data())
         job_id = submission.new_job_id()
         wait_s = preferred_wait_s(asked.environ.get("HTTP_PREFER", ""))
-        with waiting.place_for(job_id, wait_s) as watch:  # before there is a job: so its end cannot be missed
-            submitted = submission.repeated(repeat) or _submitted(model, body, job_id, repeat)
+        with waiting.reserve(job_id, wait_s) as watch:  # before there is a job: so its end cannot be missed
+            submitted = submission.find_replay(key) or _submitted(model, body, job_id, key)
             if wait_s is None or watch is None:
                 return accepted(submitted.job, is_replay=submitted.is_replay)
             return waited_response(waiting, watch, submitted, wait_s)
 
-    def _submitted(model: str, body: PredictionRequest, job_id: str, repeat: IdempotencyKey | None) -> Submitted:
+    def _submitted(model: str, body: PredictionRequest, job_id: str, key: IdempotencyKey | None) -> Submitted:
         rows = bytes(body.inputs)
 
         def checked(manifest: Manifest) -> tuple[PredictionWork, bytes]:
@@ -62,7 +62,7 @@ def predictions_blueprint(
             n_rows, fit = require_rows(manifest.signature, rows, max_rows)
             return PredictionWork(body.method, n_rows), fit
 
-        terms = SubmitOptions(body.metadata, body.expires_in_s, body.timeout_s, body.priority, job_id, repeat)
+        terms = SubmitOptions(body.metadata, body.expires_in_s, body.timeout_s, body.priority, job_id, key)
         return submission.predict(model, body.version, terms, checked)
 
     return blueprint

@@ -6,12 +6,12 @@ from flask import Blueprint, request
 from msgspec.structs import replace
 
 from api.documents import Documents
-from api.http.decoding import converted
+from api.http.decoding import decode_query
 from api.http.json_response import JsonResponse
 from api.http.rendering import accepted, job_body, json_response
 from api.schemas.requests import LetterQuery
 from api.schemas.responses import JobBody, JobList, LaneBody, LimitBody, Problem, QueuesBody
-from api.services.submission import MEMORY_LIMIT, Submission
+from api.services.submission import MAX_MEMORY_USE, Submission
 from queuecast.domain.lane import Lane
 from queuecast.ports.clock import Clock
 from queuecast.ports.files import FileStore
@@ -53,13 +53,13 @@ def queues_blueprint(
                 None if each.oldest_at is None else round(max(now - each.oldest_at, 0.0), 3),
                 max_lane_jobs,
             )
-            for each in lanes.depths()
+            for each in lanes.stats()
         ]
         used, most = jobs.memory()
         longest = max((each.waiting + each.reserved for each in found), default=0)
         standing = limits | {
             "lane_jobs": LimitBody(longest, max_lane_jobs, "jobs", "lane_full"),
-            "redis_memory": LimitBody(used, int(most * MEMORY_LIMIT), "bytes", "store_full"),
+            "redis_memory": LimitBody(used, int(most * MAX_MEMORY_USE), "bytes", "store_full"),
             "waiters": replace(limits["waiters"], used=waiters()),
             "files": replace(limits["files"], used=files.size_bytes()),
         }
@@ -73,7 +73,7 @@ def queues_blueprint(
         Jobs that failed because their attempts were used up, newest first: each may have ended its worker. They are
         kept seven times as long as other ended jobs.
         """
-        query = converted(LetterQuery, request.args.to_dict())
+        query = decode_query(LetterQuery, request.args.to_dict())
         page = jobs.dead_letters(query.cursor, query.limit)
         return json_response(JobList([job_body(job) for job in page.jobs], page.next_cursor))
 

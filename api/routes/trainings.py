@@ -6,14 +6,14 @@ from flask import Blueprint, request
 
 from api.documents import Documents
 from api.http.decoding import json_body, require_shallow
-from api.http.idempotency import repeat_of
+from api.http.idempotency import read_idempotency_key
 from api.http.json_response import JsonResponse
 from api.http.rendering import accepted
 from api.schemas.headers import SubmitHeaders
 from api.schemas.requests import TrainingRequest
 from api.schemas.responses import JobBody, Problem
 from api.services.submission import Submission, SubmitOptions, Submitted
-from api.services.table_headers import csv_header, feature_findings, first_keys, misfit
+from api.services.table_headers import csv_header, feature_findings, first_keys, misfit, missing_column
 from queuecast.domain.batch import FileFormat, training_format
 from queuecast.domain.errors import Finding, InvalidInputError, UnknownFileError
 from queuecast.domain.model import CHAMPION, Manifest
@@ -43,18 +43,18 @@ def trainings_blueprint(
         body = json_body(TrainingRequest, max_body_bytes)
         require_shallow(body.metadata, "/metadata")
         require_shallow(body.params, "/params")
-        repeat = repeat_of(request.get_data())
-        submitted = submission.repeated(repeat) or _submitted(model, body, repeat)
+        key = read_idempotency_key(request.get_data())
+        submitted = submission.find_replay(key) or _submitted(model, body, key)
         return accepted(submitted.job, is_replay=submitted.is_replay)
 
-    def _submitted(model: str, body: TrainingRequest, repeat: IdempotencyKey | None) -> Submitted:
+    def _submitted(model: str, body: TrainingRequest, key: IdempotencyKey | None) -> Submitted:
         manifest, ref = submission.resolve(model, CHAMPION)
         stored = _stored(files, body.file_id)
         target = (body.target,) if isinstance(body.target, str) else tuple(body.target)
         _require_columns(_header(files.path(stored.id), stored), manifest, target)
         work = TrainingWork(stored.id, stored.sha256, target, body.params, body.promote)
         return submission.train(
-            ref, work, SubmitOptions(body.metadata, body.expires_in_s, body.timeout_s, repeat=repeat)
+            ref, work, SubmitOptions(body.metadata, body.expires_in_s, body.timeout_s, idempotency_key=key)
         )
 
     return blueprint
@@ -75,12 +75,12 @@ def _require_columns(header: list[str] | None, manifest: Manifest, target: tuple
         header = [*names, *target]
     for name in target:
         if name not in header:
-            findings.append(Finding("/target", "missing_column", f"the file has no column {name!r}"))
+            findings.append(missing_column("/target", name))
         elif name in names:
             findings.append(Finding("/target", "is_feature", f"{name!r} is a column that the model takes"))
     findings += feature_findings(header, manifest.signature, target)
     if findings:
-        raise misfit(findings, header)
+        raise misfit(findings, header, manifest.signature)
 
 
 def _header(path: Path, stored: StoredFile) -> list[str] | None:

@@ -1,35 +1,37 @@
-"""Lets a few requests be worked on at a time, first come, first served, of the many that hundreds of threads may hold.
+"""Bounds how many requests are worked on at once, first come, first served. Names no framework.
 
-Python runs one thread at a time anyway, and of hundreds that are ready it picks any: with 400 connections that submit,
-a p99 of 1.1 s instead of 0.35 s (576 threads, two cores, 2026-11-21; 0.35 s with 64 threads too). A semaphore of the
-standard library does not help: who comes later takes the place of who is being woken. Names no framework.
+Only one thread holds the GIL, and of hundreds that are ready the interpreter picks any: with 400 connections that
+submit, the p99 was 1.1 s instead of 0.35 s (576 threads, two cores, 2026-11-21; 64 threads give 0.35 s too). A
+semaphore of the standard library does not help: a newcomer takes the slot of the thread that is being woken.
 """
 
 import threading
 from collections import deque
-
-LET_IN_AFTER_S = 1.0  # slow bodies and a slow store must not keep everybody else out
+from typing import ClassVar
 
 
 class FairLimiter:
-    """Safe to share between threads; a thread is inside once."""
+    """Safe to share between threads. A thread holds one slot at most."""
 
-    def __init__(self, at_once: int) -> None:
+    max_wait_s: ClassVar[float] = 1.0
+    """Slow bodies or a slow store may hold every slot; after this time a request runs without one."""
+
+    def __init__(self, slots: int) -> None:
         self._lock = threading.Lock()
-        self._free = at_once
+        self._free = slots
         self._queue: deque[threading.Lock] = deque()
         self._thread = threading.local()
-        self._inside = _Inside(self)
+        self._slot = _Slot(self)
 
-    def inside(self) -> "_Inside":
-        """Waits for a place, a second at most, and works in it or, for want of one, beside it."""
-        return self._inside
+    def slot(self) -> "_Slot":
+        """Acquires a slot, waiting `max_wait_s` at most; after that, runs without one."""
+        return self._slot
 
-    def outside(self) -> "_Outside":
-        """Gives the place of this thread to others meanwhile, if it has one."""
-        return _Outside(self)
+    def released(self) -> "_Released":
+        """Releases the slot of this thread, if it has one, and acquires one again at the end."""
+        return _Released(self)
 
-    def enter(self) -> None:
+    def acquire(self) -> None:
         turn = threading.Lock()
         with self._lock:
             is_free = self._free > 0
@@ -38,53 +40,54 @@ class FairLimiter:
             else:
                 turn.acquire()
                 self._queue.append(turn)
-        self._thread.has_place = is_free or self._is_my_turn(turn)
+        self._thread.has_slot = is_free or self._wait_for(turn)
 
-    def _is_my_turn(self, turn: threading.Lock) -> bool:
-        if turn.acquire(timeout=LET_IN_AFTER_S):
+    def _wait_for(self, turn: threading.Lock) -> bool:
+        if turn.acquire(timeout=self.max_wait_s):
             return True
         with self._lock:
             if turn in self._queue:
                 self._queue.remove(turn)
                 return False
-        return True  # it came between the two
+        return True  # the slot was handed over after the timeout
 
-    def leave(self) -> bool:
-        has_place: bool = getattr(self._thread, "has_place", False)
-        if has_place:
-            self._thread.has_place = False
+    def release(self) -> bool:
+        """Returns whether this thread had a slot."""
+        has_slot: bool = getattr(self._thread, "has_slot", False)
+        if has_slot:
+            self._thread.has_slot = False
             with self._lock:
                 if self._queue:
-                    self._queue.popleft().release()  # handed over, so that nobody comes between
+                    self._queue.popleft().release()  # handed over directly, so that no newcomer can take it
                 else:
                     self._free += 1
-        return has_place
+        return has_slot
 
 
-class _Inside:
-    """Every request comes through here, and a generator as a context costs several times as much."""
+class _Slot:
+    """A class, because every request uses it and a generator-based context costs several times as much."""
 
-    __slots__ = ("_turnstile",)
+    __slots__ = ("_limiter",)
 
-    def __init__(self, turnstile: FairLimiter) -> None:
-        self._turnstile = turnstile
-
-    def __enter__(self) -> None:
-        self._turnstile.enter()
-
-    def __exit__(self, *_: object) -> None:
-        self._turnstile.leave()
-
-
-class _Outside:
-    __slots__ = ("_had_place", "_turnstile")
-
-    def __init__(self, turnstile: FairLimiter) -> None:
-        self._turnstile = turnstile
+    def __init__(self, limiter: FairLimiter) -> None:
+        self._limiter = limiter
 
     def __enter__(self) -> None:
-        self._had_place = self._turnstile.leave()
+        self._limiter.acquire()
 
     def __exit__(self, *_: object) -> None:
-        if self._had_place:
-            self._turnstile.enter()
+        self._limiter.release()
+
+
+class _Released:
+    __slots__ = ("_had_slot", "_limiter")
+
+    def __init__(self, limiter: FairLimiter) -> None:
+        self._limiter = limiter
+
+    def __enter__(self) -> None:
+        self._had_slot = self._limiter.release()
+
+    def __exit__(self, *_: object) -> None:
+        if self._had_slot:
+            self._limiter.acquire()

@@ -1,6 +1,6 @@
-"""The files of batches that were given as rows: each has its batch's id, belongs to it alone, and goes with it.
+"""Stores rows that came in the body of a batch request as a file. It has the batch's id and is deleted with the batch.
 
-So a retry has a copy: whichever of the two is deleted first, the other keeps its rows.
+A retry gets a copy, so either batch can be deleted without taking the rows of the other.
 """
 
 import shutil
@@ -15,12 +15,12 @@ from queuecast.ports.files import FileStore, StoredFile
 MEDIA_TYPE = "application/x-ndjson"
 
 
-def kept_rows(files: FileStore, rows: bytes) -> StoredFile:
-    """rows: a JSON list, which becomes a file with one row a line."""
+def store_rows(files: FileStore, rows: bytes) -> StoredFile:
+    """rows: a JSON list. The file has one row a line."""
     incoming = files.receive()
     try:
         for row in msgspec.json.decode(rows, type=list[msgspec.Raw]):
-            # A line break in JSON is always between two parts of it: within a string it is escaped.
+            # A line break in JSON is always whitespace: inside a string it is escaped.
             incoming.stream.write(bytes(row).replace(b"\n", b" ").replace(b"\r", b" ") + b"\n")
         return incoming.keep("inputs.ndjson", MEDIA_TYPE)
     except BaseException:
@@ -28,22 +28,22 @@ def kept_rows(files: FileStore, rows: bytes) -> StoredFile:
         raise
 
 
-def copied_rows(files: FileStore, batch_id: str) -> StoredFile | None:
-    """None where the batch has no such file, or has none any more."""
+def copy_rows(files: FileStore, batch_id: str) -> StoredFile | None:
+    """None if the batch has no such file, or no longer has it."""
     incoming = None
     try:
-        known = files.stat(rows_file_id(batch_id))
+        original = files.stat(rows_file_id(batch_id))
         incoming = files.receive()
-        with files.path(known.id).open("rb") as file:
+        with files.path(original.id).open("rb") as file:
             shutil.copyfileobj(file, incoming.stream)
-        return incoming.keep(known.name, known.media_type)
-    except (UnknownFileError, FileNotFoundError):  # deleted while it was copied
+        return incoming.keep(original.name, original.media_type)
+    except (UnknownFileError, FileNotFoundError):  # deleted during the copy
         return None
     finally:
         if incoming is not None:
             incoming.drop()
 
 
-def drop_rows(files: FileStore, batch_id: str) -> None:
+def delete_rows(files: FileStore, batch_id: str) -> None:
     with suppress(UnknownFileError):
         files.delete(rows_file_id(batch_id))

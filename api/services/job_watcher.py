@@ -1,9 +1,9 @@
-"""Waiting for a job to change without asking again and again: one subscription a process wakes whoever waits.
+"""Waits for a job to change without polling: one subscription per process wakes every waiter.
 
-Its listener reads the jobs that have ended, all of one message together, and hands each to those who wait for its end.
-Where it cannot, and for any other change, it only wakes them, and they look by themselves.
+The listener reads all jobs that one message reports as ended in one round trip, and gives each to the waiters for its
+end. If that read fails, and for every other change, it only wakes the waiters, and each reads the job itself.
 
-A waiter holds a thread, so they are counted: when too many wait, a further one is told so at once and polls instead.
+A waiter holds a thread, so waiters are counted. A request over the limit is refused at once, and its caller polls.
 """
 
 import random
@@ -22,75 +22,55 @@ from queuecast.ports.jobs import Change, JobStore
 
 log = get_logger()
 
-LOOK_EVERY_S = 10.0  # a message may be missed: by a subscription that broke, or before the listener has noticed that
+MAX_POLL_S = 10.0  # a notification is lost when the subscription breaks
+
+JobAndResult = tuple[Job, bytes | None]
 
 
-def next_look_s() -> float:
-    """How long to wait for word before looking all the same: not the same for all, or hundreds would look at once."""
-    return random.uniform(LOOK_EVERY_S / 2, LOOK_EVERY_S)  # noqa: S311 - nothing secret
+def next_poll_s() -> float:
+    """How long a waiter sleeps before it reads the job without a notification.
 
-
-class _Flag:
-    """An event for one waiter, taken down as he hears of it: a lock that is held until then.
-
-    One of the standard library takes 4 us more of every request that waits.
+    The times are random, so that hundreds of waiters do not read at once.
     """
-
-    __slots__ = ("_lock",)
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._lock.acquire()
-
-    def set(self) -> None:
-        try:
-            self._lock.release()
-        except RuntimeError:  # it is set already
-            return
-
-    def clear(self) -> None:
-        self._lock.acquire(blocking=False)
-
-    def wait(self, timeout_s: float) -> bool:
-        return self._lock.acquire(timeout=max(0.0, timeout_s))
+    return random.uniform(MAX_POLL_S / 2, MAX_POLL_S)  # noqa: S311 - nothing secret
 
 
 class Watch:
-    """One waiter's place. Close it, or use it as a context: it is counted until then."""
+    """One registered waiter. It counts until it is closed; use it as a context manager."""
 
-    def __init__(self, waiting: "JobWatcher", job_id: str, *, hears_ends_only: bool) -> None:
-        self.hears_ends_only = hears_ends_only
-        self._waiting: JobWatcher | None = waiting
-        self._jobs = waiting.jobs
-        self._turnstile = waiting.turnstile
+    def __init__(self, watcher: "JobWatcher", job_id: str, *, final_only: bool) -> None:
+        self.final_only = final_only
+        self._watcher: JobWatcher | None = watcher
+        self._jobs = watcher.jobs
+        self._limiter = watcher.limiter
         self.job_id = job_id
-        self._changed = _Flag()
-        self._heard: tuple[Job, bytes | None] | None = None
+        self._changed = threading.Event()
+        self._latest: JobAndResult | None = None
 
-    def tell(self, heard: tuple[Job, bytes | None] | None = None) -> None:
-        """The job has changed. heard: as it was read since then, with its result, by whoever tells of it."""
-        self._heard = heard
+    def notify(self, latest: JobAndResult | None = None) -> None:
+        """Wakes the waiter. latest: the job and its result, where the listener has read them after the change."""
+        self._latest = latest
         self._changed.set()
 
-    def look(self) -> tuple[Job, bytes | None]:
-        """The job as it is now or was when its end was heard of, with its result.
+    def read(self) -> JobAndResult:
+        """The job and its result: those of the last notification, or else read from the store.
 
         Raises UnknownJobError, GoneJobError or UnavailableError.
         """
         self._changed.clear()  # before the read: a change after it must wake us
-        heard, self._heard = self._heard, None
-        return heard or self._jobs.read_with_result(self.job_id)
+        latest, self._latest = self._latest, None
+        return latest or self._jobs.read_with_result(self.job_id)
 
     def wait(self, timeout_s: float) -> bool:
-        """Until the job may have changed since the last look (True), or the time is up."""
-        with self._turnstile.outside():
+        """Blocks until the job may have changed since the last read (True) or the time is up."""
+        with self._limiter.released():
             return self._changed.wait(timeout_s)
 
     def close(self) -> None:
         """Safe to call twice."""
-        waiting, self._waiting = self._waiting, None
-        if waiting is not None:
-            waiting.leave(self)
+        watcher, self._watcher = self._watcher, None
+        if watcher is not None:
+            watcher.remove(self)
 
     def __enter__(self) -> Self:
         return self
@@ -102,127 +82,134 @@ class Watch:
 
 
 class JobWatcher:
-    def __init__(self, jobs: JobStore, max_waiters: int, turnstile: FairLimiter) -> None:
+    def __init__(self, jobs: JobStore, max_waiters: int, limiter: FairLimiter) -> None:
         self.jobs = jobs
-        self.turnstile = turnstile
+        self.limiter = limiter
         self._max_waiters = max_waiters
         self._lock = threading.Lock()
-        # Tuples that are replaced and never changed: the listener reads them without the lock.
+        # The tuples are replaced and never changed: the listener reads them without the lock.
         self._watches: dict[str, tuple[Watch, ...]] = {}
         self._count = 0
         self._is_listening = False
 
     @property
     def count(self) -> int:
-        """How many wait now."""
+        """How many requests are waiting now."""
         return self._count
 
-    def until_final(self, job_id: str, timeout_s: float) -> tuple[Job, bytes | None]:
-        """The job as it is when it has ended, or when the time is up.
+    def wait_until_final(self, job_id: str, timeout_s: float) -> JobAndResult:
+        """The job at its end, or as it is when the time is up.
 
-        Raises WaitersFullError when too many wait already, UnknownJobError when there is no such job.
+        Raises WaitersFullError when too many requests are waiting, UnknownJobError when there is no such job.
         """
-        with self.watch(job_id, hears_ends_only=True) as watch:
-            return _awaited(watch, lambda job: job.is_final, timeout_s)
+        with self.watch(job_id, final_only=True) as watch:
+            return _wait(watch, _is_final, timeout_s)
 
-    def until(self, job_id: str, is_awaited: Callable[[Job], bool], timeout_s: float) -> tuple[Job, bytes | None]:
-        """The job as it is when `is_awaited`, or when the time is up. Raises as `until_final`."""
+    def wait_for(self, job_id: str, condition: Callable[[Job], bool], timeout_s: float) -> JobAndResult:
+        """The job once `condition` holds, or as it is when the time is up. Raises as `wait_until_final`."""
         with self.watch(job_id) as watch:
-            return _awaited(watch, is_awaited, timeout_s)
+            return _wait(watch, condition, timeout_s)
 
-    def end_of(self, watch: Watch, timeout_s: float) -> tuple[Job, bytes | None]:
-        """The same as `until_final`, for a place that was taken before the job was there: nothing was missed."""
-        began = time.monotonic()
-        watch.wait(min(timeout_s, next_look_s()))
-        return _awaited(watch, lambda job: job.is_final, timeout_s - (time.monotonic() - began))
+    def wait_from_submit(self, watch: Watch, timeout_s: float) -> JobAndResult:
+        """As `wait_until_final`, for a watch from `reserve`: it sleeps first, because the job has just been queued."""
+        started = time.monotonic()
+        watch.wait(min(timeout_s, next_poll_s()))
+        return _wait(watch, _is_final, timeout_s - (time.monotonic() - started))
 
-    def place_for(self, job_id: str, wait_s: float | None) -> AbstractContextManager[Watch | None]:
-        """A place for the end of a job that is not there yet; None for who does not wait, or when too many do."""
+    def reserve(self, job_id: str, wait_s: float | None) -> AbstractContextManager[Watch | None]:
+        """A watch for a job that is not created yet, so that its end cannot be missed.
+
+        The context is None if the caller does not wait or too many requests are waiting.
+        """
         if wait_s is None:
             return nullcontext()
         try:
-            return self.watch(job_id, hears_ends_only=True)
+            return self.watch(job_id, final_only=True)
         except WaitersFullError:
             return nullcontext()
 
-    def watch(self, job_id: str, *, hears_ends_only: bool = False) -> Watch:
-        """A place among the waiters. Raises WaitersFullError when too many wait already."""
-        watch = Watch(self, job_id, hears_ends_only=hears_ends_only)
+    def watch(self, job_id: str, *, final_only: bool = False) -> Watch:
+        """Registers a waiter. Raises WaitersFullError when too many requests are waiting."""
+        watch = Watch(self, job_id, final_only=final_only)
         with self._lock:
             if self._count >= self._max_waiters:
-                raise WaitersFullError(f"{self._count} requests wait already, which is the most; poll the job instead")
+                raise WaitersFullError(f"{self._count} requests are waiting, which is the limit; poll the job instead")
             if not self._is_listening:
-                self._listen_beside()
+                self._start_listener()
             self._count += 1
             self._watches[job_id] = (*self._watches.get(job_id, ()), watch)
         return watch
 
-    def _listen_beside(self) -> None:
+    def remove(self, watch: Watch) -> None:
+        with self._lock:
+            self._count -= 1
+            remaining = tuple(other for other in self._watches[watch.job_id] if other is not watch)
+            if remaining:
+                self._watches[watch.job_id] = remaining
+            else:
+                del self._watches[watch.job_id]
+
+    def _start_listener(self) -> None:
         self._is_listening = True
         try:
             threading.Thread(target=self._listen, name="job-changes", daemon=True).start()
-        except RuntimeError:  # no more threads for now; the next waiter tries again
+        except RuntimeError:  # the system has no thread to spare; the next waiter tries again
             self._is_listening = False
             raise
-
-    def leave(self, watch: Watch) -> None:
-        with self._lock:
-            self._count -= 1
-            left = tuple(each for each in self._watches[watch.job_id] if each is not watch)
-            if left:
-                self._watches[watch.job_id] = left
-            else:
-                del self._watches[watch.job_id]
 
     def _listen(self) -> None:
         try:
             for changes in self.jobs.changes():
-                self._tell(changes)
+                self._notify_waiters(changes)
         except Exception:
-            log.exception("changes_unheard")
+            log.exception("change_listener_failed")
         finally:
-            self._is_listening = False  # the next waiter starts another; those who wait look by themselves
+            self._is_listening = False  # the next waiter starts a listener; the present ones poll
 
-    def _tell(self, changes: list[Change]) -> None:
-        """Every change of every job comes through here, so a job that nobody waits for costs one look-up.
+    def _notify_waiters(self, changes: list[Change]) -> None:
+        """Sees every change of every job, so a job without waiters costs one dictionary lookup.
 
-        Results are held no longer than the call takes: it may be long until the next message.
+        Results are not kept after the call: the next message may be long in coming.
         """
         ended: dict[str, list[Watch]] = {}
         for job_id, is_end in changes:
             if not job_id:
-                self._wake_everybody()
+                self._notify_all()
             for watch in self._watches.get(job_id, ()):
-                if not watch.hears_ends_only:
-                    watch.tell()
+                if not watch.final_only:
+                    watch.notify()
                 elif is_end:
                     ended.setdefault(job_id, []).append(watch)
         if ended:
-            for watches, heard in zip(ended.values(), self._read(list(ended)), strict=True):
+            for watches, latest in zip(ended.values(), self._read_many(list(ended)), strict=True):
                 for watch in watches:
-                    watch.tell(heard)
+                    watch.notify(latest)
 
-    def _read(self, job_ids: list[str]) -> Sequence[tuple[Job, bytes | None] | None]:
-        """In one round trip what each waiter would read in its own; None where it must look by itself."""
+    def _read_many(self, job_ids: list[str]) -> Sequence[JobAndResult | None]:
+        """Reads in one round trip, instead of one for each waiter; None where the waiter must read itself."""
         try:
             return self.jobs.read_many_with_results(job_ids)
-        except Exception:  # one record that cannot be read must not keep the others waiting
-            log.exception("ends_unread")
+        except Exception:  # one unreadable record must not hold up the waiters for the other jobs
+            log.exception("result_prefetch_failed")
             return [None] * len(job_ids)
 
-    def _wake_everybody(self) -> None:
-        """The connection is new and changes may have been missed, so everybody looks again."""
+    def _notify_all(self) -> None:
+        """Called after a reconnect: changes may have been missed, so every waiter reads its job again."""
         with self._lock:
-            watches = [watch for each in self._watches.values() for watch in each]
+            watches = [watch for of_job in self._watches.values() for watch in of_job]
         for watch in watches:
-            watch.tell()
+            watch.notify()
 
 
-def _awaited(watch: Watch, is_awaited: Callable[[Job], bool], timeout_s: float) -> tuple[Job, bytes | None]:
+def _is_final(job: Job) -> bool:
+    return job.is_final
+
+
+def _wait(watch: Watch, condition: Callable[[Job], bool], timeout_s: float) -> JobAndResult:
     deadline = time.monotonic() + timeout_s
     while True:
-        job, result = watch.look()
-        left_s = deadline - time.monotonic()
-        if is_awaited(job) or left_s <= 0:
+        job, result = watch.read()
+        remaining_s = deadline - time.monotonic()
+        if condition(job) or remaining_s <= 0:
             return job, result
-        watch.wait(min(left_s, next_look_s()))
+        watch.wait(min(remaining_s, next_poll_s()))

@@ -1,4 +1,4 @@
-"""Files that only a job will know of: they stay if it was accepted, and go if it was not. Names no framework."""
+"""Files that only one job will use: kept if the job is accepted, deleted if it is not. Names no framework."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -9,19 +9,19 @@ from queuecast.ports.files import FileStore, StoredFile
 
 @contextmanager
 def discard_unless_accepted(files: FileStore) -> Iterator[list[StoredFile]]:
-    """Gives a list for what is kept meanwhile, which is deleted again when anything is raised.
+    """Yields a list for the files that the block stores; they are deleted again if the block raises.
 
-    Where Redis did not answer, the job may be there: then it stays.
+    They stay if Redis did not answer, because the job may have been recorded.
     """
-    kept: list[StoredFile] = []
+    stored_files: list[StoredFile] = []
     try:
-        yield kept
+        yield stored_files
     except Exception as error:
         if type(error) is not UnavailableError:
-            drop(files, kept)
+            delete_files(files, stored_files)
         raise
 
 
-def drop(files: FileStore, kept: Iterable[StoredFile]) -> None:
-    for stored in kept:
+def delete_files(files: FileStore, stored_files: Iterable[StoredFile]) -> None:
+    for stored in stored_files:
         files.delete(stored.id)

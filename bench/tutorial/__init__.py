@@ -1,1 +1,1 @@
-"""What a tutorial on Flask and Celery shows: one message a job, a result backend, and a client that polls."""
+"""The service of a tutorial on Flask and Celery: one message per job, a result backend, and a client that polls."""

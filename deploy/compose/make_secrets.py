@@ -1,4 +1,4 @@
-"""Makes the passwords of the stack, once, in the folder given: nobody has to prepare any, and there is no default one.
+"""Makes the passwords of the stack, once, in the folder given: there is no default one.
 
 Passwords that are there stay, so one may be put there by hand. For new ones remove the volume:
 `docker compose down && docker volume rm queuecast_secrets`; the jobs in Redis stay.
@@ -26,7 +26,7 @@ def kept_or_new(path: Path, mode: int) -> str:
 
 
 def redis_users(password: str) -> str:
-    """One user, without what only an operator or an attacker calls: CONFIG, FLUSHALL, KEYS, MODULE, SHUTDOWN, ..."""
+    """One user, without the commands of operators and attackers: CONFIG, FLUSHALL, KEYS, MODULE, SHUTDOWN, ..."""
     digest = hashlib.sha256(password.encode()).hexdigest()
     return f"user default on #{digest} ~* &* +@all -@admin -@dangerous +info\n"
 

@@ -10,18 +10,20 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 
 from honcho.environ import expand_processes, parse_procfile
 
 from deploy.embedded.console import Console
-from deploy.embedded.preconditions import CannotStartError, lock, require_ports, require_workers
+from deploy.embedded.preconditions import CannotStartError, lock, require_ports, require_redis, require_workers
 from deploy.embedded.redis_server import RedisServer
+from deploy.embedded.server_programs import chosen_server
 from deploy.embedded.supervisor import ProcessSupervisor
+from queuecast.adapters.disk.embedded_redis import redis_folder
 from queuecast.config import SettingError, Settings, read_settings, variable
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -50,6 +52,7 @@ def main() -> int:
         with ExitStack() as stack:
             lock(settings.data_dir, stack)
             require_ports(settings)
+            require_redis(settings)
             reason = _run(settings, options.workers, reasons, stack)
     except (CannotStartError, SettingError, OSError) as error:
         print(f"queuecast cannot start: {error}", file=sys.stderr)
@@ -81,9 +84,16 @@ def _run(settings: Settings, workers: int, reasons: SimpleQueue[Reason], stack: 
         )
         keeper.start()
         started.append(keeper)
-    reason = reasons.get()
+    reason = _first(reasons)
     screen.say(f"{reason.text}; stopping everything")
     return reason
+
+
+def _first(reasons: SimpleQueue[Reason]) -> Reason:
+    """Wakes up every second: a signal that comes just before the wait begins does not end it, and would be missed."""
+    while True:
+        with suppress(Empty):
+            return reasons.get(timeout=1)
 
 
 def _launch(command: str, environ: dict[str, str]) -> subprocess.Popen[bytes]:
@@ -125,7 +135,11 @@ def _environ(settings: Settings, redis_url: str) -> dict[str, str]:
 
 
 def _embedded_redis(settings: Settings, screen: Console, give_up: Callable[[str], None], stack: ExitStack) -> str:
-    server = RedisServer(settings.data_dir / "redis", maxmemory_bytes=settings.redis_maxmemory_mb * 2**20)
+    server = RedisServer(
+        redis_folder(settings.data_dir),
+        maxmemory_bytes=settings.redis_maxmemory_mb * 2**20,
+        program=chosen_server(settings),
+    )
     stack.callback(server.stop)
     keeper = ProcessSupervisor("redis", server.launch, screen, give_up)
     keeper.start(server.start())

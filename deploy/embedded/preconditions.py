@@ -1,4 +1,4 @@
-"""What must hold before anything is started: a folder of its own, somebody to work, and free ports."""
+"""What must hold before anything is started: a folder of its own, somebody to work, free ports, and a usable Redis."""
 
 import fcntl
 import os
@@ -6,6 +6,7 @@ import socket
 from contextlib import ExitStack, closing
 from pathlib import Path
 
+from queuecast.adapters.redis.server_check import UnsuitableServerError, check_server
 from queuecast.config import Settings, variable
 
 PORTS = ("api_port", "flower_port")
@@ -46,6 +47,16 @@ def require_ports(settings: Settings) -> None:
         )
     for name in PORTS:
         _require_free(name, getattr(settings, name), settings)
+
+
+def require_redis(settings: Settings) -> None:
+    """Checks an external Redis; without one, `make run` starts its own. One that is away may come later."""
+    if not os.environ.get(variable("redis_url")):
+        return
+    try:
+        check_server(settings.redis_url_with_password, durable=settings.durability == "fsync")
+    except UnsuitableServerError as error:
+        raise CannotStartError(f"{variable('redis_url')}: {error}") from None
 
 
 def _require_free(name: str, port: int, settings: Settings) -> None:

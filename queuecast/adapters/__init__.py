@@ -1,1 +1,1 @@
-"""One file a technology. Picked in `api.main`, `worker.main` and `queuecast.cli.admin`, and nowhere else."""
+"""One folder for each technology. Only the `main` modules, the reaper and `queuecast.cli.admin` choose one."""

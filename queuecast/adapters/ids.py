@@ -1,4 +1,4 @@
-"""Ids that sort by the time of their making: `job_` or `file_` and a UUIDv7 (RFC 9562)."""
+"""Ids that sort by the time of creation: `job_` or `file_` and a UUIDv7 (RFC 9562)."""
 
 import uuid_utils
 

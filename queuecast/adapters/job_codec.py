@@ -1,4 +1,4 @@
-"""Jobs and work as JSON bytes: what the Redis and the in-memory store both write."""
+"""Jobs and work as JSON bytes, for the store in Redis and the one in memory."""
 
 import msgspec
 
@@ -31,7 +31,7 @@ def decode_work(kind: JobType, data: bytes) -> Work:
 
 
 def decode_all(record: bytes | None, work: bytes | None, rows: bytes | None) -> tuple[Job, Work, bytes] | None:
-    """None when something is missing or cannot be read: whoever asks for that one alone hears why."""
+    """None when something is missing or cannot be decoded; `decode_job` and `decode_work` raise and say why."""
     if record is None or work is None:
         return None
     try:

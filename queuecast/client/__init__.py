@@ -1,7 +1,7 @@
 """The Python client. It needs neither Redis nor scikit-learn."""
 
-from queuecast.client.client import Client, TooManyRows
+from queuecast.client.client import Client
+from queuecast.client.errors import ApiError, GatewayUnreachable, TooManyRows
 from queuecast.client.job import JobFailed, JobHandle
-from queuecast.client.transport import ApiError, GatewayUnreachable
 
 __all__ = ["ApiError", "Client", "GatewayUnreachable", "JobFailed", "JobHandle", "TooManyRows"]

@@ -1,8 +1,8 @@
-"""Rows in a file or on standard input, as the JSON rows that a model takes; and the head of a CSV file, as it is.
+"""Parses CSV, JSON and NDJSON text into the JSON rows that a model takes, and reads the head of a CSV file.
 
 A CSV cell has no type: the model's schema gives it one, and `queuecast.domain.tables` its meaning, so that a row gets
-the answer that it gets in a batch. For the same reason lines and records end where the worker ends them:
-`str.splitlines` knows more characters.
+the same answer as in a batch. For the same reason lines and records end where the worker ends them, and not at all
+the characters that `str.splitlines` knows.
 """
 
 import csv
@@ -34,17 +34,17 @@ def parsed_json_rows(text: str) -> list[Any]:
 
 
 def is_ndjson(text: str) -> bool:
-    """Whether the first line is JSON by itself, and not the last."""
-    first, _, others = text.strip().partition("\n")
+    """Whether the first of several lines is JSON by itself."""
+    first, _, rest = text.strip().partition("\n")
     try:
         msgspec.json.decode(first)
     except msgspec.DecodeError:
         return False
-    return bool(others)
+    return bool(rest)
 
 
 def parsed_ndjson_rows(text: str) -> list[Any]:
-    """The rows of a file with one object or list a line. Raises ValueError with the line of what is neither."""
+    """The rows of a file with one object or list per line. Raises ValueError with the number of any other line."""
     rows = []
     for number, line in enumerate(text.split("\n"), start=1):
         if line.strip():
@@ -56,11 +56,11 @@ def parsed_ndjson_rows(text: str) -> list[Any]:
 
 
 def parsed_csv_rows(text: str, schema: dict[str, Any] | None) -> tuple[list[Any], list[str]]:
-    """The rows of a CSV file with a header, and what whoever gave it should know of them.
+    """The rows of a CSV file with a header, and notes for the user.
 
     schema: JSON Schema of one row. An object gives dicts without the unknown columns, an array gives lists; None
-    leaves every cell the text that it is. A cell that does not fit its column's type stays text, for the gateway to
-    point at. Raises ValueError with the line of a row that is not as long as the header, or cannot be read.
+    leaves every cell as text. A cell that does not fit its column's type stays text, so that the gateway reports it.
+    Raises ValueError with the line of a row that is longer or shorter than the header, or cannot be read.
     """
     records = _records(text)
     _, header = next(records, (0, []))
@@ -81,9 +81,9 @@ def parsed_csv_rows(text: str, schema: dict[str, Any] | None) -> tuple[list[Any]
 
 
 def csv_head(path: Path) -> bytes:
-    """The header and the first MAX_CSV_ROWS records of a CSV file, byte for byte as they stand there.
+    """The header and the first MAX_CSV_ROWS records of a CSV file, byte for byte.
 
-    Raises ValueError for a file that is none, or has a column twice.
+    Raises ValueError for another kind of file, or for a duplicate column.
     """
     lines: list[str] = []
     # latin-1 maps each byte to one character, so that counting records needs no guess at the encoding.
@@ -158,7 +158,7 @@ def _types(column: dict[str, Any]) -> set[str]:
 
 
 def _value(cell: str, types: set[str]) -> Any:
-    """As `worker.tables.text_cells` reads it. types: what the schema allows."""
+    """Reads a cell as `worker.tables.text_cells` does. types: those that the schema allows."""
     if cell == "" or cell in MISSING_WORDS:
         return None
     if "boolean" in types:

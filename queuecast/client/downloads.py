@@ -1,4 +1,4 @@
-"""A batch's result and its bad rows on their way from the gateway: streamed, resumed, checked."""
+"""Downloads a batch's result and its bad rows: streamed, resumed after a broken connection, and checked."""
 
 import hashlib
 import os
@@ -11,49 +11,47 @@ import httpx2
 import msgspec
 
 from queuecast.client.transport import Body, Transport
-from queuecast.client.uploads import Watcher
-
-VAIN_TRIES = 5  # connections in a row that brought nothing
+from queuecast.client.uploads import ProgressCallback
 
 
-def download(calls: Transport, job: Body, to: Path, on_progress: Watcher | None = None) -> Path:
-    """Writes the result of a succeeded batch to `to`, at once when it is whole, and returns it.
+def download(transport: Transport, job: Body, to: Path, on_progress: ProgressCallback | None = None) -> Path:
+    """Writes the result of a succeeded batch to `to` once it is complete, and returns `to`.
 
-    What arrived before a connection broke, or before the caller was stopped, is kept beside it and not asked for
-    again. Raises ValueError when size or sha256 are not those of the job, or the job has no file.
+    Bytes that have arrived stay in a `.part` file if the connection breaks or the caller stops, so the next call
+    resumes. Raises ValueError if size or sha256 differ from the job's, or if the job has no file.
     """
-    about = (job.get("result") or {}).get("file")
-    if about is None:
-        raise ValueError(f"{job['id']} is a {job['type']} and has no result file; a batch has one")
-    size_bytes, tell = int(about["size_bytes"]), on_progress or _nobody
+    description = (job.get("result") or {}).get("file")
+    if description is None:
+        raise ValueError(f"{job['id']} is a {job['type']} and has no result file; only a batch has one")
+    size_bytes, report = int(description["size_bytes"]), on_progress or _ignore
     partial = to.with_name(f"{to.name}.{job['id']}.part")
     with partial.open("ab+") as file:
-        _fill(calls, f"/v1/jobs/{job['id']}/result", file, size_bytes, tell)
+        _complete(transport, f"/v1/jobs/{job['id']}/result", file, size_bytes, report)
         file.seek(0)
         found, found_bytes = hashlib.file_digest(file, "sha256").hexdigest(), file.tell()
         file.flush()
         os.fsync(file.fileno())
-    if (found, found_bytes) != (about["sha256"], size_bytes):
+    if (found, found_bytes) != (description["sha256"], size_bytes):
         partial.unlink()
         raise ValueError(
-            f"what arrived of {job['id']} has {found_bytes} bytes and sha256 {found}, expected {size_bytes} and "
-            f"{about['sha256']}; nothing was written"
+            f"the download of {job['id']} has {found_bytes} bytes and sha256 {found}, expected {size_bytes} and "
+            f"{description['sha256']}; nothing was written"
         )
     partial.replace(to)
     return to
 
 
-def read_errors(calls: Transport, job_id: str) -> Iterator[Body]:
-    """The bad rows of a batch: `row`, `column`, `code` and `detail` each, as they arrive."""
-    return (msgspec.json.decode(line, type=Body) for line in _error_lines(calls, job_id))
+def read_errors(transport: Transport, job_id: str) -> Iterator[Body]:
+    """The bad rows of a batch as they arrive, each with `row`, `column`, `code` and `detail`."""
+    return (msgspec.json.decode(line, type=Body) for line in _error_lines(transport, job_id))
 
 
-def write_errors(calls: Transport, job_id: str, to: Path) -> int:
-    """Writes the bad rows as NDJSON, at once when they are all there, and returns how many there are."""
+def write_errors(transport: Transport, job_id: str, to: Path) -> int:
+    """Writes the bad rows to `to` as NDJSON once all have arrived, and returns their number."""
     partial, count = to.with_name(f"{to.name}.{job_id}.part"), 0
     try:
         with partial.open("wb") as file:
-            for count, line in enumerate(_error_lines(calls, job_id), start=1):  # noqa: B007 - the last one counts
+            for count, line in enumerate(_error_lines(transport, job_id), start=1):  # noqa: B007 - used after the loop
                 file.write(line + b"\n")
         partial.replace(to)
     finally:
@@ -61,47 +59,47 @@ def write_errors(calls: Transport, job_id: str, to: Path) -> int:
     return count
 
 
-def _error_lines(calls: Transport, job_id: str) -> Iterator[bytes]:
-    """Cut at newlines: httpx2's `iter_lines` also cuts at U+2028 and its like, which JSON may hold as they are."""
+def _error_lines(transport: Transport, job_id: str) -> Iterator[bytes]:
+    """Splits at newlines only: `iter_lines` of httpx2 also splits at U+2028 and others, which JSON may contain."""
     path = f"/v1/jobs/{job_id}/errors"
-    begun = b""
+    incomplete = b""
     try:
-        with calls.stream(path) as answer:
-            for piece in answer.iter_bytes():
-                *lines, begun = (begun + piece).split(b"\n")
+        with transport.stream(path) as response:
+            for piece in response.iter_bytes():
+                *lines, incomplete = (incomplete + piece).split(b"\n")
                 yield from filter(None, lines)
     except httpx2.TransportError as error:
-        raise calls.unreachable("GET", path, error) from None
-    if begun:
-        yield begun
+        raise transport.unreachable("GET", path, error) from None
+    if incomplete:
+        yield incomplete
 
 
-def _fill(calls: Transport, path: str, file: IO[bytes], size_bytes: int, tell: Watcher) -> None:
-    """Appends to `file` what it lacks. Every connection that brings something is followed by another."""
-    vain = 0
+def _complete(transport: Transport, path: str, file: IO[bytes], size_bytes: int, report: ProgressCallback) -> None:
+    """Appends the missing bytes to `file`. Gives up after 5 connections in a row that brought none."""
+    fruitless = 0
     while (before := file.seek(0, os.SEEK_END)) < size_bytes:
-        tell(before, size_bytes)
+        report(before, size_bytes)
         try:
-            _append(calls, path, file, size_bytes, tell)
+            _append(transport, path, file, size_bytes, report)
         except httpx2.TransportError as error:
-            vain = 0 if file.tell() > before else vain + 1
-            if vain == VAIN_TRIES:
-                raise calls.unreachable("GET", path, error) from None
+            fruitless = 0 if file.tell() > before else fruitless + 1
+            if fruitless == 5:
+                raise transport.unreachable("GET", path, error) from None
         else:
             return
 
 
-def _append(calls: Transport, path: str, file: IO[bytes], size_bytes: int, tell: Watcher) -> None:
+def _append(transport: Transport, path: str, file: IO[bytes], size_bytes: int, report: ProgressCallback) -> None:
     done = file.tell()
-    # A proxy that compressed it on the way would count other bytes than we do.
+    # The range counts bytes of the file itself, so a proxy must not compress them.
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={done}-"} if done else {})
-    with calls.stream(path, headers) as answer:
-        if answer.status_code != HTTPStatus.PARTIAL_CONTENT:
-            file.truncate(0)  # all of it comes, whatever was asked for
-        for piece in answer.iter_raw():  # as it arrives: collected in larger pieces, a break would lose some
+    with transport.stream(path, headers) as response:
+        if response.status_code != HTTPStatus.PARTIAL_CONTENT:
+            file.truncate(0)  # the gateway sends the whole file
+        for piece in response.iter_raw():  # each piece as it arrives: a buffer would be lost with the connection
             file.write(piece)
-            tell(file.tell(), size_bytes)
+            report(file.tell(), size_bytes)
 
 
-def _nobody(_done: int, _total: int) -> None:
+def _ignore(_done: int, _total: int) -> None:
     pass

@@ -1,4 +1,4 @@
-"""A job's server-sent events from the gateway, over as many connections as it takes. Knows nothing of waiting."""
+"""Reads a job's server-sent events from the gateway, and reconnects until the job has ended."""
 
 import time
 from collections.abc import Iterator
@@ -8,45 +8,45 @@ from typing import Any
 import httpx2
 import msgspec
 
-from queuecast.client.transport import ApiError, Body, Transport
+from queuecast.client.errors import ApiError
+from queuecast.client.transport import Body, Transport
 
 RECONNECT_S = 1.0
-PASSING = "unavailable"  # the code of a problem that may be over when the stream is asked for again
 
 
-def job_events(calls: Transport, path: str) -> Iterator[tuple[str, Body]]:
-    """Names and jobs, until `completed`. Raises ApiError, and GatewayUnreachable when no new connection comes about."""
-    seen = ""
+def job_events(transport: Transport, path: str) -> Iterator[tuple[str, Body]]:
+    """Event names and jobs, up to `completed`. Raises ApiError, and GatewayUnreachable if it cannot reconnect."""
+    last_id = ""
     while True:
-        headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": seen} if seen else {})
+        headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": last_id} if last_id else {})
         try:
-            with calls.stream(path, headers) as response:
-                if response.status_code == HTTPStatus.NO_CONTENT:  # its end was seen already
+            with transport.stream(path, headers) as response:
+                if response.status_code == HTTPStatus.NO_CONTENT:  # the job has ended, and its last event was received
                     return
                 for event in _checked(response):
-                    if not event.data:  # only a hint when to come again
+                    if not event.data:  # only sets the delay for a reconnect
                         continue
                     body: Body = msgspec.json.decode(event.data, type=dict[str, Any])
                     if event.event == "error":
-                        _require_passing(body)
+                        _require_temporary(body)
                         break
-                    seen = event.id
+                    last_id = event.id
                     yield event.event, body
                     if event.event == "completed":
                         return
         except httpx2.TransportError:
-            pass  # a gateway that restarts, or a proxy that closes what is open for long
+            pass  # the gateway restarts, or a proxy closes long connections
         time.sleep(RECONNECT_S)
 
 
 def _checked(response: httpx2.Response) -> httpx2.EventSource:
-    found = response.headers.get("Content-Type", "")
-    if not found.startswith("text/event-stream"):
-        detail = f"{response.url} answered {found or 'without a type'}, expected text/event-stream"
-        raise ApiError(response.status_code, {"title": "the answer is no event stream", "detail": detail})
+    media_type = response.headers.get("Content-Type", "")
+    if not media_type.startswith("text/event-stream"):
+        detail = f"{response.url} answered {media_type or 'without a type'}, expected text/event-stream"
+        raise ApiError(response.status_code, {"title": "the answer is not an event stream", "detail": detail})
     return httpx2.EventSource(response)
 
 
-def _require_passing(problem: Body) -> None:
-    if problem.get("code") != PASSING:
+def _require_temporary(problem: Body) -> None:
+    if problem.get("code") != "unavailable":
         raise ApiError(int(problem.get("status", 500)), problem)

@@ -1,6 +1,6 @@
-"""One accepted job as its submitter sees it: look again, wait, take the result, cancel, retry.
+"""A handle for one accepted job: refresh, wait, get the result, cancel, retry.
 
-Owns waiting: how long to park a request, when to ask again, when to give up. Knows nothing of submitting.
+Owns waiting: how long a request may wait, when to poll again, when to give up. Knows nothing of submitting.
 """
 
 import math
@@ -12,30 +12,29 @@ from typing import Self
 from urllib.parse import quote
 
 from queuecast.client.downloads import download, read_errors, write_errors
+from queuecast.client.errors import ApiError, problem_line
 from queuecast.client.events import job_events
-from queuecast.client.transport import MAX_WAIT_S, TOO_MANY_WAITERS, ApiError, Body, Transport, problem_line, read_json
-from queuecast.client.uploads import Watcher
+from queuecast.client.transport import MAX_WAIT_S, TOO_MANY_WAITERS, Body, Transport, read_json
+from queuecast.client.uploads import ProgressCallback
 from queuecast.domain.job import FINAL_STATES, State
 
-OUTAGE_S = 60.0  # how long a wait outlives a gateway that restarts; the job itself is safe in the queue
 
-
-class JobFailed(Exception):  # noqa: N818 - names a fact: the job is over, and has no result
-    """A job that ended as failed, canceled or expired. `problem` says why, `body` is the job."""
+class JobFailed(Exception):  # noqa: N818 - names a fact, as the standard library's errors do
+    """The job ended as failed, canceled or expired. `problem` says why, `body` is the job."""
 
     def __init__(self, body: Body) -> None:
         self.body = body
         self.problem: Body = body.get("error") or {"title": body["state"], "code": body["state"]}
         reason = problem_line(self.problem).removeprefix("The job failed").removeprefix(": ")
-        told = reason if reason.lower().startswith(body["state"]) else f"{body['state']}: {reason}".removesuffix(": ")
-        super().__init__(f"{body['id']} {told}")
+        text = reason if reason.lower().startswith(body["state"]) else f"{body['state']}: {reason}".removesuffix(": ")
+        super().__init__(f"{body['id']} {text}")
 
 
 class JobHandle:
-    """One accepted job. `body` is the job as last seen; `refresh` and `wait` bring it up to date."""
+    """One accepted job. `body` is the job as of the last response; `refresh` and `wait` update it."""
 
-    def __init__(self, calls: Transport, body: Body) -> None:
-        self._calls = calls
+    def __init__(self, transport: Transport, body: Body) -> None:
+        self._transport = transport
         self.body = body
 
     def __repr__(self) -> str:
@@ -55,7 +54,7 @@ class JobHandle:
 
     @property
     def timeline(self) -> list[Body]:
-        """What happened to the job so far, oldest first: `event`, `at`, `attempt`, `worker` and `detail` each."""
+        """The job's history, oldest first; each entry has `event`, `at`, `attempt`, `worker` and `detail`."""
         return list(self.body.get("timeline") or [])
 
     @property
@@ -63,14 +62,15 @@ class JobHandle:
         return f"/v1/jobs/{quote(self.id, safe='')}"
 
     def refresh(self) -> Self:
-        self.body = read_json(self._calls.send("GET", self._path))
+        """Reads the job from the gateway."""
+        self.body = read_json(self._transport.send("GET", self._path))
         return self
 
     def wait(self, timeout_s: float | None = None, on_change: Callable[["JobHandle"], object] | None = None) -> Self:
-        """Waits for a final state, whichever it is, and outlives a gateway that restarts meanwhile.
+        """Waits until the job has ended, in whatever state. Keeps waiting while the gateway restarts.
 
-        on_change: called with this handle at once and after every change seen, progress included.
-        Raises TimeoutError when `timeout_s` is up; the job goes on, and waiting again is fine.
+        on_change: called with this handle at once and after every change, including progress.
+        Raises TimeoutError after `timeout_s`; the job continues, and you may wait again.
         """
         deadline = math.inf if timeout_s is None else time.monotonic() + timeout_s
         if on_change is not None:
@@ -78,88 +78,91 @@ class JobHandle:
         while not self.is_final:
             left_s = max(0.0, deadline - time.monotonic())
             wait_s = int(min(MAX_WAIT_S, left_s))
-            seen = self.body["revision"]
-            asked_at = time.monotonic()
-            self._look(wait_s, min(OUTAGE_S, max(0.1, left_s)), for_any_change=on_change is not None)
-            was_parked = 0 < wait_s <= time.monotonic() - asked_at
-            if self.body["revision"] != seen:
+            revision = self.body["revision"]
+            polled_at = time.monotonic()
+            # Polls for up to a minute while the gateway restarts; the job itself is safe in the queue.
+            self._poll(wait_s, min(60.0, max(0.1, left_s)), for_any_change=on_change is not None)
+            has_waited = 0 < wait_s <= time.monotonic() - polled_at
+            if self.body["revision"] != revision:
                 if on_change is not None:
                     on_change(self)
-            elif not self.is_final and not was_parked:
-                # A gateway on which too many wait already answers at once: do not ask again at once.
+            elif not self.is_final and not has_waited:
+                # A gateway with too many waiters answers at once; without a pause this would be a busy loop.
                 time.sleep(min(1.0 if wait_s else 0.1, max(0.0, deadline - time.monotonic())))
             if not self.is_final and time.monotonic() >= deadline:
                 raise TimeoutError(f"{self.id} is still {self.state} after {timeout_s:g} s")
         return self
 
     def events(self) -> Iterator[tuple[str, Body]]:
-        """What becomes of the job, as it happens: `status`, `progress` or `completed` with the job each, to its end.
+        """The job's changes as they happen, up to its end: pairs of `status`, `progress` or `completed` and the job.
 
-        Begins with the job as it is. Outlives a broken connection and a gateway that restarts; what came meanwhile is
-        told in one event. The body is without the result. Raises ApiError (503, `too_many_waiters`) when too many
-        requests wait on the gateway, and ApiError (410) when the job was deleted.
+        The first event is the job's present state. Reconnects after a broken connection or a restart of the gateway;
+        changes in between arrive as one event. The job comes without its result. Raises ApiError (503,
+        `too_many_waiters`) if too many requests wait on the gateway, and ApiError (410) if the job was deleted.
         """
-        for name, body in job_events(self._calls, f"{self._path}/events"):
+        for name, body in job_events(self._transport, f"{self._path}/events"):
             self.body = body
             yield name, body
 
-    def _look(self, wait_s: int, patience_s: float, *, for_any_change: bool) -> None:
+    def _poll(self, wait_s: int, retry_for_s: float, *, for_any_change: bool) -> None:
         headers = {"If-None-Match": f'W/"{self.body["revision"]}"'} if for_any_change and wait_s else None
         try:
-            answer = self._calls.send("GET", self._path, headers=headers, wait_s=wait_s, patience_s=patience_s)
+            response = self._transport.send("GET", self._path, headers=headers, wait_s=wait_s, retry_for_s=retry_for_s)
         except ApiError as error:
             if error.status == HTTPStatus.NOT_MODIFIED:
                 return
             if error.problem.get("code") != TOO_MANY_WAITERS:
                 raise
-            answer = self._calls.send("GET", self._path, patience_s=patience_s)
-        self.body = read_json(answer)
+            response = self._transport.send("GET", self._path, retry_for_s=retry_for_s)
+        self.body = read_json(response)
 
     def result(self, timeout_s: float | None = None) -> Body:
         """Waits for the result and returns it.
 
-        Raises JobFailed when there will be none, TimeoutError when `timeout_s` is up.
+        Raises JobFailed if the job ended without one, and TimeoutError after `timeout_s`.
         """
         self.wait(timeout_s)
         if self.state != State.SUCCEEDED:
             raise JobFailed(self.body)
-        if self.body.get("result") is None and self.body["type"] == "batch":  # events and lists leave it out
+        if self.body.get("result") is None and self.body["type"] == "batch":  # events and lists omit it
             self.refresh()
-        elif self.body.get("result") is None:  # a large one is not repeated in the job's body
+        elif self.body.get("result") is None:  # the job's body omits a large one
             accept = {"Accept": "application/json"}
-            self.body["result"] = read_json(self._calls.send("GET", f"{self._path}/result", headers=accept))
+            self.body["result"] = read_json(self._transport.send("GET", f"{self._path}/result", headers=accept))
         result: Body = self.body["result"]
         return result
 
-    def download(self, to: str | Path, timeout_s: float | None = None, on_progress: Watcher | None = None) -> Path:
-        """Waits for a batch and writes its result file to `to`, which is there only when it is whole and checked.
+    def download(
+        self, to: str | Path, timeout_s: float | None = None, on_progress: ProgressCallback | None = None
+    ) -> Path:
+        """Waits for a batch and writes its result file to `to`, which appears only when it is complete and checked.
 
-        A broken connection is taken up where it broke, by a second call too. on_progress: called with the bytes
-        written so far and their number in all. Raises JobFailed, TimeoutError, and ValueError for a job without a
-        file or one that arrived other than it is.
+        A broken download is resumed, also by a second call. on_progress: called with the bytes written so far and the
+        total. Raises JobFailed, TimeoutError, and ValueError for a job without a file or if the bytes that arrived
+        are not those of the file.
         """
         self.result(timeout_s)
-        return download(self._calls, self.body, Path(to), on_progress)
+        return download(self._transport, self.body, Path(to), on_progress)
 
     def errors(self) -> Iterator[Body]:
-        """The rows that a batch has left out, in their order: `row`, `column`, `code` and `detail` each."""
-        return read_errors(self._calls, self.id)
+        """The rows that a batch has left out, in order; each has `row`, `column`, `code` and `detail`."""
+        return read_errors(self._transport, self.id)
 
     def write_errors(self, to: str | Path) -> int:
-        """Writes the rows that a batch has left out, one JSON object a line, and returns their number."""
-        return write_errors(self._calls, self.id, Path(to))
+        """Writes the rows that a batch has left out, one JSON object per line, and returns their number."""
+        return write_errors(self._transport, self.id, Path(to))
 
     def cancel(self) -> Self:
-        """Asks the job to stop: a queued one is canceled at once, a running one soon (`canceling`).
+        """Cancels the job: at once if it is queued, soon if it is running (`canceling`).
 
-        Safe to call twice. Raises ApiError (409) when the job has ended otherwise.
+        Safe to call twice. Raises ApiError (409) if the job has ended in another state.
         """
-        self.body = read_json(self._calls.send("POST", f"{self._path}/cancel"))
+        self.body = read_json(self._transport.send("POST", f"{self._path}/cancel"))
         return self
 
     def retry(self) -> "JobHandle":
-        """A new job with the same work on the same version; its `retry_of` names this one.
+        """Submits the same work on the same version as a new job, whose `retry_of` is this job's id.
 
-        Raises ApiError (409) when this one has not ended, or has its result.
+        Raises ApiError (409) if this job has not ended, or has a result.
         """
-        return JobHandle(self._calls, read_json(self._calls.send("POST", f"{self._path}/retry")))
+        return JobHandle(self._transport, read_json(self._transport.send("POST", f"{self._path}/retry")))

@@ -1,4 +1,4 @@
-"""Tables on their way to the gateway: which kind of file something is, and its bytes, never whole in memory."""
+"""Opens tables for an upload, with their media types. A table is never held in memory as a whole."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -11,20 +11,20 @@ from shutil import copyfileobj
 from tempfile import TemporaryFile
 from typing import IO, Any
 
-from queuecast.client.rows import json_lines
+from queuecast.client.json_rows import json_lines
 
 CSV, NDJSON, PARQUET = "text/csv", "application/x-ndjson", "application/vnd.apache.parquet"
 MEDIA_TYPES = {".csv": CSV, ".ndjson": NDJSON, ".jsonl": NDJSON, ".parquet": PARQUET}
 OUTPUT_FORMATS = {".csv": "csv", ".ndjson": "ndjson", ".jsonl": "ndjson", ".json": "json", ".parquet": "parquet"}
 PARQUET_START = b"PAR1"
 
-Watcher = Callable[[int, int], object]
-"""Called with the bytes that are done and all that there are."""
+ProgressCallback = Callable[[int, int], object]
+"""Called with the bytes that are done and the total."""
 
 
 @dataclass(frozen=True, slots=True)
 class TableFile:
-    """An open file, at its start and of known length, which the gateway demands."""
+    """An open file at its start. Its length is known, because the gateway requires a Content-Length."""
 
     content: BufferedReader | BufferedRandom
     media_type: str
@@ -32,16 +32,16 @@ class TableFile:
 
 
 @contextmanager
-def opened_table(source: Any, *, keeps_types: bool = False) -> Iterator[TableFile]:
-    """The path of a CSV, NDJSON or Parquet file, `-` for standard input, a DataFrame, or a 2-D array.
+def open_table(source: Any, *, prefer_parquet: bool = False) -> Iterator[TableFile]:
+    """Opens the path of a CSV, NDJSON or Parquet file, `-` for standard input, a DataFrame, or a 2-D array.
 
-    keeps_types: a DataFrame goes as Parquet where it can, which tells an empty string from a missing one; CSV does
-    not, but is read by every version of the gateway. Raises ValueError for another kind of file, TypeError for no file.
+    prefer_parquet: write a DataFrame as Parquet if pandas can. Parquet distinguishes an empty string from a missing
+    one, which CSV does not. Raises ValueError for another kind of file and TypeError for another kind of object.
     """
     if hasattr(source, "to_csv"):
         with TemporaryFile() as content:
             kind, suffix = (
-                (CSV, "csv") if not keeps_types or not _wrote_parquet(source, content) else (PARQUET, "parquet")
+                (CSV, "csv") if not prefer_parquet or not _wrote_parquet(source, content) else (PARQUET, "parquet")
             )
             if kind == CSV:
                 source.to_csv(content, index=False)
@@ -55,9 +55,9 @@ def opened_table(source: Any, *, keeps_types: bool = False) -> Iterator[TableFil
     elif not isinstance(source, str | PathLike):
         raise TypeError(f"source is a {type(source).__name__}, expected a file's path, a DataFrame or a 2-D array")
     elif str(source) == "-":
-        with TemporaryFile() as content:  # the length has to be known before the first byte is sent
+        with TemporaryFile() as content:  # the length must be known before the first byte is sent
             copyfileobj(sys.stdin.buffer, content)
-            yield _recognized(content)
+            yield _standard_input(content)
     else:
         path = Path(source)
         kind = media_type_of(path)
@@ -66,26 +66,26 @@ def opened_table(source: Any, *, keeps_types: bool = False) -> Iterator[TableFil
 
 
 def media_type_of(path: Path) -> str:
-    """By the name's end. Raises ValueError for a file that holds no table that the gateway reads."""
+    """The media type for the file's suffix. Raises ValueError for a suffix that the gateway does not read."""
     kind = MEDIA_TYPES.get(path.suffix.lower())
     if kind is None:
-        hint = "; a JSON list becomes NDJSON with one object a line" if path.suffix.lower() == ".json" else ""
-        raise ValueError(f"{path} is no table that can be uploaded, expected {_listed(MEDIA_TYPES)}{hint}")
+        hint = "; write a JSON list as NDJSON, one object per line" if path.suffix.lower() == ".json" else ""
+        raise ValueError(f"{path} cannot be uploaded as a table, expected {_listed(MEDIA_TYPES)}{hint}")
     return kind
 
 
 def output_format_of(path: Path) -> str:
-    """Raises ValueError where the name does not say what to write."""
-    found = OUTPUT_FORMATS.get(path.suffix.lower())
-    if found is None:
-        raise ValueError(f"{path} does not say what to write, expected a name in {_listed(OUTPUT_FORMATS)}")
-    return found
+    """The format for the file's suffix. Raises ValueError for a suffix that no format has."""
+    output_format = OUTPUT_FORMATS.get(path.suffix.lower())
+    if output_format is None:
+        raise ValueError(f"{path} names no output format, expected a file name in {_listed(OUTPUT_FORMATS)}")
+    return output_format
 
 
-class WatchedFile:
-    """A file that tells how much of it was read."""
+class ProgressFile:
+    """A file that reports how much of it has been read."""
 
-    def __init__(self, file: IO[bytes], size_bytes: int, on_read: Watcher) -> None:
+    def __init__(self, file: IO[bytes], size_bytes: int, on_read: ProgressCallback) -> None:
         self._file = file
         self._size_bytes = size_bytes
         self._on_read = on_read
@@ -115,8 +115,8 @@ def _wrote_parquet(frame: Any, content: IO[bytes]) -> bool:
     return True
 
 
-def _recognized(content: BufferedRandom) -> TableFile:
-    """By the first bytes: what comes from a pipe has no name."""
+def _standard_input(content: BufferedRandom) -> TableFile:
+    """Recognizes the media type by the first bytes, because a pipe has no file name."""
     content.seek(0)
     start = content.read(256)
     content.seek(0)
@@ -124,7 +124,7 @@ def _recognized(content: BufferedRandom) -> TableFile:
         return TableFile(content, PARQUET, "stdin.parquet")
     first = start.removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
     if first == b"[" and b"{" in start:
-        raise ValueError("standard input is a JSON list, expected CSV, Parquet, or one JSON object a line")
+        raise ValueError("standard input is a JSON list, expected CSV, Parquet, or one JSON object per line")
     return TableFile(content, NDJSON, "stdin.ndjson") if first in (b"{", b"[") else TableFile(content, CSV, "stdin.csv")
 
 

@@ -1,8 +1,9 @@
 """Counts turns of phrase that a native engineer would not write, in all English of the repository.
 
-`python -m tests.architecture.language [PATH ...]` lists every hit as `path:line: pattern: text`, of the whole repository or of
-the files and folders given, and then the hits in 1,000 words of each group. The patterns are fair to good English:
-comments and docstrings of Flask, Click, Celery, redis-py, structlog and Werkzeug have 0.1 to 0.3 hits in 1,000 words.
+`python -m tests.architecture.language [PATH ...]` lists every hit as `path:line: pattern: text`, of the whole
+repository or of the files and folders given, and then the hits in 1,000 words of each group. The patterns are fair to
+good English: comments and docstrings of Flask, Click, Celery, redis-py, structlog and Werkzeug have 0.1 to 0.3 hits
+in 1,000 words.
 """
 
 import re

@@ -3,7 +3,6 @@
 import json
 import re
 import subprocess
-import sys
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,6 +12,7 @@ import pytest
 
 from queuecast.cli.main import main
 from queuecast.config import Settings, variable
+from tests.api.conftest import Gateway as GatewayInMemory
 
 
 class Gateway(NamedTuple):
@@ -22,20 +22,12 @@ class Gateway(NamedTuple):
     """Methods and paths."""
 
 
-# In a process of its own: a gateway settles in its process and keeps it to one core.
-TELL = """
-import json
-from api.main import app
-rules = [(method, rule.rule) for rule in app.url_map.iter_rules() for method in rule.methods]
-print(json.dumps([app.test_client().get("/openapi.json").text, rules]))
-"""
-
-
 @pytest.fixture(scope="module")
-def gateway(repository: Path) -> Gateway:
-    told = subprocess.run([sys.executable, "-c", TELL], cwd=repository, capture_output=True, text=True, check=True)
-    openapi, rules = json.loads(told.stdout)
-    return Gateway(openapi, json.loads(openapi), {(method, path) for method, path in rules})
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Gateway:
+    app = GatewayInMemory(tmp_path_factory.mktemp("gateway")).app()
+    openapi = app.test_client().get("/openapi.json").text
+    routes = {(method, rule.rule) for rule in app.url_map.iter_rules() for method in rule.methods or ()}
+    return Gateway(openapi, json.loads(openapi), routes)
 
 
 def rows(path: Path, first: str) -> list[list[str]]:
@@ -145,13 +137,13 @@ def test_no_tracked_file_names_a_registry_or_leaves_a_note_to_oneself(repository
     assert found == []
 
 
-def test_every_row_of_what_happens_when_names_tests_that_are_there(repository: Path) -> None:
+def test_every_failure_in_the_operations_page_names_tests_that_exist(repository: Path) -> None:
     text = (repository / "docs/06-operations.md").read_text()
-    table = text.partition("## What happens when ...")[2].partition("\n## ")[0]
-    rows = [line for line in table.splitlines() if line.startswith("| ") and not line.startswith("| what")]
+    section = text.partition("## What happens when a part fails")[2].partition("\n## ")[0]
+    failures = section.split("\n### ")[1:]
 
-    named = [re.findall(r"`(tests/[a-z_/]+\.py)::(test_[a-z0-9_]+)`", row) for row in rows]
-    missing = [name for row in named for path, name in row if f"def {name}(" not in (repository / path).read_text()]
-    assert len(rows) > 10
-    assert [row for row, names in zip(rows, named, strict=True) if not names] == []
+    named = [re.findall(r"`(tests/[a-z_/]+\.py)::(test_[a-z0-9_]+)`", failure) for failure in failures]
+    missing = [name for tests in named for path, name in tests if f"def {name}(" not in (repository / path).read_text()]
+    assert len(failures) > 10
+    assert [failure for failure, tests in zip(failures, named, strict=True) if not tests] == []
     assert missing == []

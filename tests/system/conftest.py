@@ -13,9 +13,10 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from deploy.embedded.redis_server import RedisServer, free_port
+from deploy.embedded.redis_server import free_port
 from queuecast import Client
 from tests.conftest import require_service
+from tests.redis_servers import redis_server_in
 
 START_WAIT_S = 60.0
 STOP_WAIT_S = 60.0
@@ -34,7 +35,7 @@ class Stack:
 
     def __init__(self, folder: Path, repository: Path) -> None:
         self.folder = folder
-        self.redis = RedisServer(folder / "redis")
+        self.redis = redis_server_in(folder / "redis")
         self.api_port = free_port()
         self.url = f"http://127.0.0.1:{self.api_port}"
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
@@ -67,7 +68,7 @@ class Stack:
 
     def start_api(self, **settings: object) -> None:
         address = ["--host", "127.0.0.1", "--port", str(self.api_port), "--blocking-threads", "32"]
-        self.start("api", "granian", "--interface", "wsgi", *address, "api.main:app", **settings)
+        self.start("api", "granian", "--interface", "wsgi", *address, "--factory", "api.serve:gateway", **settings)
         wait_for(self.answers, "the gateway", START_WAIT_S)
 
     def start_worker(self, name: str, queue: str = "predict", **settings: object) -> None:

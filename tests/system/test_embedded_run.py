@@ -18,8 +18,10 @@ import redis
 from deploy.embedded.demo import PASSENGER
 from deploy.embedded.redis_server import free_port
 from queuecast.adapters.disk.audit import AuditFiles
+from queuecast.adapters.disk.embedded_redis import published_url
 from queuecast.adapters.disk.models import ModelFiles
 from tests.queuecast.domain.records import a_manifest, a_move
+from tests.redis_servers import VARIABLE as TEST_SERVER
 from tests.system.conftest import wait_for
 
 pytestmark = pytest.mark.xdist_group("embedded")
@@ -68,7 +70,8 @@ def processes_with(text: str) -> list[str]:
 @pytest.fixture
 def environ(tmp_path: Path) -> dict[str, str]:
     ports = {"QUEUECAST_API_PORT": str(free_port()), "QUEUECAST_FLOWER_PORT": str(free_port())}
-    return {"QUEUECAST_DATA_DIR": str(tmp_path / "data"), **ports}
+    server = {"QUEUECAST_REDIS_SERVER": os.environ.get(TEST_SERVER, "")}
+    return {"QUEUECAST_DATA_DIR": str(tmp_path / "data"), **ports, **server}
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -93,6 +96,7 @@ def test_a_run_answers_stops_cleanly_and_keeps_models_and_jobs(
     assert first_code == 0
     assert left == []
     assert not {name for name in files if name.endswith((".pid", ".lock", ".sock", ".conf")) or "incoming" in name}
+    assert "url" not in files  # it has a password
     assert "no model" not in second.screen()
     assert {job["id"] for job in jobs} < {job["id"] for job in jobs_again}
     assert [model["versions"] for model in models] == [1]
@@ -109,7 +113,7 @@ def test_a_run_whose_redis_was_lost_stays_up_and_its_aliases_are_rebuilt_beside_
     folder = tmp_path / "data" / "models"
     for number in range(2):
         ModelFiles(folder).publish(a_manifest("titanic", job_id=f"job_{number}"), {})
-    with AuditFiles(folder).opened("titanic") as trail:
+    with AuditFiles(folder).locked("titanic") as trail:
         trail.append([a_move(1, 1), a_move(2, 2, previous=1)])
 
     with Run(repository, tmp_path, environ) as run:
@@ -158,11 +162,8 @@ PROCESSES = ("api.1", "worker.1", "trainer.1", "reaper.1", "flower.1")
 
 def redis_of(data: Path) -> tuple[int, int]:
     """Port and pid of the server that runs on this folder. It writes its title over what /proc shows of it."""
-    lines = (data / "redis/server.conf").read_text().splitlines()
-    config = dict(line.split(" ", 1) for line in lines)
-    port = int(config["port"])
-    with redis.Redis(port=port, password=config["requirepass"]) as client:
-        return port, int(client.info("server")["process_id"])
+    with redis.Redis.from_url(published_url(data / "redis") or "") as client:
+        return client.connection_pool.connection_kwargs["port"], int(client.info("server")["process_id"])
 
 
 def is_listening(port: int) -> bool:
@@ -223,7 +224,7 @@ def test_a_signal_while_redis_starts_stops_everything(
     repository: Path, tmp_path: Path, environ: dict[str, str], number: signal.Signals
 ) -> None:
     with Run(repository, tmp_path, environ) as run:
-        wait_for((tmp_path / "data/redis/server.conf").exists, "the start of Redis", 30)
+        wait_for((tmp_path / "data/redis/url").exists, "the start of Redis", 30)
         run.process.send_signal(number)
         code = run.process.wait(90)
 

@@ -126,7 +126,7 @@ def test_the_place_in_the_queue_is_told_by_the_lane_in_redis(parking: Stack) -> 
     ids = [submit(parking) for _ in range(3)]
     with connect(parking.redis.url) as client:
         lane = RedisJobs(client).read(ids[0]).lane
-        before = RedisLanes(client).standing(lane, ids[0]).position
+        before = RedisLanes(client).position(lane, ids[0]).position
         assert before is not None
         places = [httpx2.get(f"{parking.url}/v1/jobs/{job_id}", timeout=30).json()["queue"] for job_id in ids]
 
@@ -136,13 +136,12 @@ def test_the_place_in_the_queue_is_told_by_the_lane_in_redis(parking: Stack) -> 
 def test_a_gateway_is_not_kept_from_stopping_by_an_open_stream(
     tmp_path: Path, repository: Path, parking: Stack
 ) -> None:
-    """As it is started by the Procfile and the image, which say how long it may take."""
-    option = "--workers-kill-timeout 15"
-    assert all(option in (repository / name).read_text() for name in ("Procfile", "Dockerfile.api"))
+    """With the option that bounds the time of a stop in deploy/serve_api.sh, and less time."""
+    assert "--workers-kill-timeout 15" in (repository / "deploy/serve_api.sh").read_text()
     stopping = Stack(tmp_path, repository)
     stopping.redis = parking.redis
     stopping.start("api", "granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(stopping.api_port),
-        "--blocking-threads", "8", "--workers-kill-timeout", "1", "api.main:app")  # fmt: skip
+        "--blocking-threads", "8", "--workers-kill-timeout", "1", "--factory", "api.serve:gateway")  # fmt: skip
     try:
         wait_for(stopping.answers, "the gateway", 60)
         with closing(asked(stopping, f"/v1/jobs/{submit(parking)}/events")) as stream:

@@ -72,14 +72,14 @@ class BatchHouse(House):
     def settle(self) -> None:
         """Workers answer bells, and the reaper repairs, until no lane has a job in it and no batch has chunks out."""
         for _ in range(200):
-            self.lanes.release_due(float("inf"))
-            depths = self.lanes.depths()
+            self.lanes.enqueue_due(float("inf"))
+            depths = self.lanes.stats()
             for depth in depths:
                 self.execution.drain(depth.lane)
             self.batches.repair()
-            if not self.lanes.depths() and not self.boards.live():
+            if not self.lanes.stats() and not self.boards.live():
                 return
-        raise AssertionError(f"not settled: {self.lanes.depths()}")
+        raise AssertionError(f"not settled: {self.lanes.stats()}")
 
     def ended_batch(self, work: BatchWork) -> Job:
         job = self.batch(work)
@@ -105,7 +105,7 @@ class BatchHouse(House):
         """What the reaper does when the leases of dead workers have run out: what they held waits again."""
         rules = RecoveryLimits(lease_s=30.0, retention_s=RETENTION_S)
         recovery = JobRecovery(self.jobs, self.lanes, self.bells, lambda lane: 0, self.clock, rules, jitter=lambda: 0.5)
-        for held in self.lanes.reserved():
+        for held in self.lanes.reservations():
             recovery.recover(held, Failure("worker_lost", "the process died"))
 
 

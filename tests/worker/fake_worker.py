@@ -132,26 +132,26 @@ class FickleLanes(MemoryLanes):
         self._store = jobs
 
     def reserve(
-        self, lane: str, worker: str, rows: int, *, answers_bell: bool, attends: bool = False
+        self, lane: str, worker: str, rows: int, *, clears_notification: bool, stays: bool = False
     ) -> tuple[list[Reservation], bool]:
         self._store.require_there()
-        return super().reserve(lane, worker, rows, answers_bell=answers_bell, attends=attends)
+        return super().reserve(lane, worker, rows, clears_notification=clears_notification, stays=stays)
 
-    def linger(self, lane: str, worker: str, timeout_s: float) -> bool:
+    def wait_for_job(self, lane: str, worker: str, timeout_s: float) -> bool:
         self._store.require_there()
-        return super().linger(lane, worker, timeout_s)
+        return super().wait_for_job(lane, worker, timeout_s)
 
-    def leave(self, lane: str, worker: str) -> bool:
+    def detach(self, lane: str, worker: str) -> bool:
         self._store.require_there()
-        return super().leave(lane, worker)
+        return super().detach(lane, worker)
 
     def renew(self, reservations: list[Reservation]) -> list[State | None]:
         self._store.require_there()
         return super().renew(reservations)
 
-    def give_back(self, reservation: Reservation) -> bool:
+    def requeue(self, reservation: Reservation) -> bool:
         self._store.require_there()
-        return super().give_back(reservation)
+        return super().requeue(reservation)
 
 
 class AwayBells:
@@ -253,7 +253,7 @@ class FakeWorker:
         reaper.sweep()
         self.now += 60
         reaper.sweep()
-        self.lanes.reserve(LANE, "worker-2", 1, answers_bell=True)
+        self.lanes.reserve(LANE, "worker-2", 1, clears_notification=True)
         self.write(lambda present: present.claimed("worker-2", self.now), job_id)
 
     def silence(self, job_id: str = "job_1") -> None:

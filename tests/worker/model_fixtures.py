@@ -19,7 +19,7 @@ from queuecast.adapters.memory.aliases import MemoryAliases
 from queuecast.adapters.memory.doorbell import MemoryDoorbell
 from queuecast.adapters.memory.jobs import MemoryJobs
 from queuecast.adapters.memory.lanes import MemoryLanes
-from queuecast.client.rows import TABLE_MEDIA_TYPE, example_table, json_rows
+from queuecast.client.json_rows import TABLE_MEDIA_TYPE, example_table, json_rows
 from queuecast.domain.holdout import HoldoutRule
 from queuecast.domain.job import Failure, Job, JobType, ModelRef
 from queuecast.domain.lane import Lane
@@ -98,11 +98,11 @@ class House:
         """The job when its worker died and another has claimed it."""
         failure = Failure("worker_lost", "the process died")
         self.rewritten(job, lambda running: running.lost(failure, self.clock(), 0.0, RETENTION_S))
-        self.lanes.release_due(math.inf)
+        self.lanes.enqueue_due(math.inf)
         return self._claimed(job, "worker-9")
 
     def _claimed(self, job: Job, worker: str) -> Job:
-        self.lanes.reserve(job.lane, worker, 1, answers_bell=True)
+        self.lanes.reserve(job.lane, worker, 1, clears_notification=True)
         return self.rewritten(job, lambda queued: queued.claimed(worker, self.clock()))
 
     def ran(self, kind: JobType, model: ModelRef, work: Work, rows: bytes = b"") -> Job:

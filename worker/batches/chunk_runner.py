@@ -65,7 +65,7 @@ class ChunkRunner:
         batch_id = job.parent or ""
         if not self._batches.wants(batch_id, work.plan):
             raise QueuecastError(f"batch {batch_id} has ended", code=BATCH_ENDED)
-        if self._boards.is_marked(batch_id, work.plan, work.cut.index):
+        if self._boards.is_done(batch_id, work.plan, work.cut.index):
             # A run before this one died between its mark and its end, perhaps before it looked who was the last.
             self._batches.look(batch_id, work.plan)
             return Result({})

@@ -63,7 +63,7 @@ class ChunkCoordinator:
 
     def fill(self, batch_id: str, plan: Plan) -> None:
         """Makes the batch's next chunks, so that at most `WINDOW` wait or run. Joins it when all are done."""
-        marks = self._boards.marks(batch_id, plan.number)
+        marks = self._boards.done(batch_id, plan.number)
         undone = islice((cut for cut in plan.cuts if cut.index not in marks), WINDOW)
         wanted = {chunk_id(batch_id, plan.number, cut.index): cut for cut in undone}
         if not wanted:
@@ -108,13 +108,13 @@ class ChunkCoordinator:
         plan = self._plan(batch_id, work.plan)
         if plan is None:
             return
-        self._count(batch_id, plan, self._boards.mark(batch_id, work.plan, work.cut.index, rows, bad))
+        self._count(batch_id, plan, self._boards.record_done(batch_id, work.plan, work.cut.index, rows, bad))
 
     def look(self, batch_id: str, number: int) -> None:
         """What a commit does after its mark."""
         plan = self._plan(batch_id, number)
         if plan is not None:
-            self._count(batch_id, plan, self._boards.tally(batch_id, number))
+            self._count(batch_id, plan, self._boards.totals(batch_id, number))
 
     def _count(self, batch_id: str, plan: Plan, tally: ChunkTotals) -> None:
         if tally.chunks >= len(plan.cuts):
@@ -161,7 +161,7 @@ class ChunkCoordinator:
             return
         if batch.is_final:
             if batch.state is State.SUCCEEDED:
-                self._files.drop_parts(batch_id)
+                self._files.delete_parts(batch_id)
             self._boards.close(batch_id, number, batch.delete_at or now)
         elif batch.is_fanned_out and now >= (batch.started_at or now) + batch.timeout_s:
             detail = f"the batch took longer than {batch.timeout_s:g} s and was ended"

@@ -55,16 +55,16 @@ class BatchPlanner:
             found = _all_cuts(path, work, max_rows, look)
             n_rows = sum(cut.n_rows for cut in found)
         plan_ms = round((time.perf_counter() - began) * 1000, 3)
-        return self._folders.keep_plan(job.id, Plan(job.attempt, n_rows, found, self._clock(), plan_ms, queue_ms))
+        return self._folders.save_plan(job.id, Plan(job.attempt, n_rows, found, self._clock(), plan_ms, queue_ms))
 
     def _resumed(self, job: Job, work: BatchWork) -> Plan | None:
         """The plan of the batch that this one goes on from, with its finished parts as this one's."""
         before = None if work.resumes is None else self._folders.plan(work.resumes)
         if before is None or work.resumes is None:
             return None
-        for index, (rows, bad) in self._boards.marks(work.resumes, before.number).items():
-            if self._folders.adopt(job.id, job.attempt, work.resumes, before.number, index):
-                self._boards.mark(job.id, job.attempt, index, rows, bad)
+        for index, (rows, bad) in self._boards.done(work.resumes, before.number).items():
+            if self._folders.link_part(job.id, job.attempt, work.resumes, before.number, index):
+                self._boards.record_done(job.id, job.attempt, index, rows, bad)
         return before
 
     def _rows_a_chunk(self, path: Path, work: BatchWork, manifest: Manifest, estimator: Any) -> int:

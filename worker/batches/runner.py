@@ -54,17 +54,17 @@ class BatchRunner:
                     self._boards.open(job.id, plan.number)
                     return FanOut(progress_of(plan, tally), lambda: self._batches.fill(job.id, plan))
                 report(progress_of(plan, tally, "join"))
-                outcome = self._folders.keep_outcome(job.id, self._joined(job, work, plan))
+                outcome = self._folders.save_outcome(job.id, self._joined(job, work, plan))
         return Result(_value(job, work, manifest, plan, outcome))
 
     def _present(self, job: Job, plan: Plan) -> ChunkTotals:
         """What is done, without the marks of parts that are not on the disk any more."""
-        marks = self._boards.marks(job.id, plan.number)
+        marks = self._boards.done(job.id, plan.number)
         if len(marks) == len(plan.cuts):
             for index in marks:
                 if not self._folders.part(job.id, plan.number, index).exists():
-                    self._boards.unmark(job.id, plan.number, index)
-        return self._boards.tally(job.id, plan.number)
+                    self._boards.undo_done(job.id, plan.number, index)
+        return self._boards.totals(job.id, plan.number)
 
     def _joined(self, job: Job, work: BatchWork, plan: Plan) -> BatchOutcome:
         began = time.perf_counter()

@@ -113,8 +113,8 @@ class LaneConsumer:
             return [], reserved
         shared, single = [], []
         for reservation in reserved:
-            if reservation.found is not None and reservation.found[0].is_batchable:
-                shared.append(ClaimedJob(reservation, *reservation.found))
+            if reservation.snapshot is not None and reservation.snapshot[0].is_batchable:
+                shared.append(ClaimedJob(reservation, *reservation.snapshot))
             else:
                 single.append(reservation)
         return shared, single

@@ -65,5 +65,5 @@ class JobWriter:
 
     def release(self, reservation: Reservation) -> None:
         """Puts a job that was reserved and not started back into its lane, for another worker."""
-        if self._lanes.give_back(reservation):
+        if self._lanes.requeue(reservation):
             self._doorbell.ring(reservation.lane)

@@ -90,8 +90,8 @@ class LaneVisit:
                 self._name,
                 self._worker,
                 self.pace.limit,
-                answers_bell=self._clears_bell,
-                attends=self.pace.is_quick,
+                clears_notification=self._clears_bell,
+                stays=self.pace.is_quick,
             )
             if must_ring:
                 self._doorbell.ring(self._name)
@@ -106,7 +106,7 @@ class LaneVisit:
     def _job_came(self) -> bool:
         self._extend()
         left_s = self.deadline - time.monotonic()
-        return left_s > 0 and self._lanes.linger(self._name, self._worker, min(left_s, BUDGET.wait_for_job_s))
+        return left_s > 0 and self._lanes.wait_for_job(self._name, self._worker, min(left_s, BUDGET.wait_for_job_s))
 
     def finish_claim(self, rows: int, took_s: float) -> None:
         """Learns from a claim that ran `rows` rows."""
@@ -130,7 +130,7 @@ class LaneVisit:
     def _is_needed_elsewhere(self) -> bool:
         return any(
             stats.waiting and stats.lane != self._name and self.lane.shares_workers_with(Lane.parse(stats.lane))
-            for stats in self._lanes.depths()
+            for stats in self._lanes.stats()
         )
 
     def end(self) -> None:
@@ -138,7 +138,7 @@ class LaneVisit:
         if self._is_detached:
             return
         try:
-            must_ring = self._lanes.leave(self._name, self._worker)
+            must_ring = self._lanes.detach(self._name, self._worker)
         except UnavailableError as error:  # the reaper rings for a lane with waiting jobs, attended or not
             log.warning("lane_release_failed", lane=self._name, reason=error.detail)
             return

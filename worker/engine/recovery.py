@@ -50,14 +50,14 @@ class JobRecovery:
 
     def sweep(self) -> None:
         """One round of the reaper. Raises UnavailableError when the store is away."""
-        for held in self._lanes.reserved(self._limits.lease_s):
+        for held in self._lanes.reservations(self._limits.lease_s):
             detail = f"worker {held.worker} did not renew its lease for {self._limits.lease_s:g} s"
             self._guard(held.job_id, partial(self.recover, held, Failure("worker_lost", detail)))
         for job_id in self._jobs.overdue(self._clock()):
             self._guard(job_id, partial(self._expire, job_id))
-        for lane in self._lanes.release_due(self._clock()):
+        for lane in self._lanes.enqueue_due(self._clock()):
             self._doorbell.ring(lane)
-        self._ring_again([stats for stats in self._lanes.depths() if stats.waiting])
+        self._ring_again([stats for stats in self._lanes.stats() if stats.waiting])
 
     def _ring_again(self, waiting: list[LaneStats]) -> None:
         """Ring again for every lane whose message was lost.
@@ -71,7 +71,7 @@ class JobRecovery:
             is_lost = is_bell_lost(age_s, urgent + sum(ordinary))
             if is_lost or (is_bell_late(age_s) and not urgent):
                 log.info("bell_rung_again", lane=stats.lane, waiting=stats.waiting, is_lost=is_lost)
-                self._lanes.note_bell(stats.lane)
+                self._lanes.record_ring(stats.lane)
                 self._doorbell.ring(stats.lane, is_urgent=not is_lost)
 
     def _guard(self, job_id: str, repair: Callable[[], None]) -> None:
@@ -99,7 +99,7 @@ class JobRecovery:
 
         moved = update_job(self._jobs, self._doorbell, held.job_id, decide, entry=held.entry)
         if moved is None:  # the job was reserved and not started, or the entry is a stale one
-            if self._lanes.give_back(held):
+            if self._lanes.requeue(held):
                 self._doorbell.ring(held.lane)
             return
         log.warning("job_recovered", job_id=moved.id, state=moved.state, attempt=moved.attempt, worker=held.worker)

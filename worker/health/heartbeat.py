@@ -45,7 +45,7 @@ class WorkerHeartbeat:
         self._processes = 1
         self._is_running: Callable[[], bool] = lambda: True
         self._well_at = self._beat_at = clock()
-        self._watchdog = Watchdog(ping or (lambda: workers.waiting(self._queues)), end, clock)
+        self._watchdog = Watchdog(ping or (lambda: workers.queue_lengths(self._queues)), end, clock)
 
     def connect(self) -> None:
         """Connects to Celery's signals. Call it before Celery starts."""
@@ -77,7 +77,7 @@ class WorkerHeartbeat:
         self._beat_at = now
         try:
             self._workers.report(self._name, self._queues)
-            if self._is_busy() or not any(self._workers.waiting(self._queues)):
+            if self._is_busy() or not any(self._workers.queue_lengths(self._queues)):
                 self._well_at = self._clock()
         except UnavailableError as error:  # the next heartbeat tries again; until then the health file ages
             log.warning("heartbeat_failed", reason=error.detail)

@@ -36,7 +36,7 @@ class AuditExport:
 
     def _export(self, model: str) -> int:
         try:
-            with self._trails.opened(model) as trail:
+            with self._trails.locked(model) as trail:
                 # Read after locking: otherwise the lines of another exporter look like moves that Redis lacks.
                 stored = self._aliases.history(model)
                 new = moves_beyond(trail.moves, stored)

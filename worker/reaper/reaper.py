@@ -19,6 +19,7 @@ from queuecast.adapters.ids import new_id
 from queuecast.adapters.redis.aliases import RedisAliases
 from queuecast.adapters.redis.clock import RedisClock
 from queuecast.adapters.redis.connection import connect
+from queuecast.adapters.redis.job_maintenance import RedisJobMaintenance
 from queuecast.adapters.redis.jobs import RedisJobs
 from queuecast.adapters.redis.lanes import RedisLanes
 from queuecast.adapters.redis.leader import RedisLeader
@@ -39,6 +40,7 @@ class Reaper:
         redis = connect(settings.redis_url_with_password)
         self._clock = RedisClock(redis)
         self._jobs, self._lanes = RedisJobs(redis), RedisLanes(redis)
+        self._maintenance = RedisJobMaintenance(redis)
         self._leader = RedisLeader(redis, "reaper", 10.0)  # seconds until another reaper replaces a dead leader
         self._models = ModelFiles(settings.data_dir / "models")
         self._files = UploadedFiles(settings.data_dir / "files", new_id, self._clock)
@@ -61,8 +63,8 @@ class Reaper:
         self._audit.export()
         if time.monotonic() - self._tidied_at > 60.0:
             self._tidied_at = time.monotonic()
-            self._jobs.tidy(self._clock())
-            self._lanes.tidy()
+            self._maintenance.drop_past_retention(self._clock())
+            self._lanes.forget_workers()
             self._audit.export_all()
             self._models.sweep()
             self._files.sweep(self._clock() - self._file_retention_s)

@@ -1,26 +1,22 @@
-"""Aliases and their history without a server."""
+"""Aliases and their history in memory, for tests."""
 
 import threading
 
 from queuecast.adapters.memory.jobs import MemoryJobs
-from queuecast.domain.errors import (
-    JobStoppedError,
-    PreconditionFailedError,
-    UnknownJobError,
-)
+from queuecast.domain.errors import JobStoppedError, PreconditionFailedError, UnknownJobError
 from queuecast.domain.job import Job, State
 from queuecast.domain.model import Aliases, AliasMove, aliases_after
 
 
 class MemoryAliases:
-    """jobs: where to see whether a run still owns its job."""
+    """jobs: says whether a run still owns its job. Without it every run does."""
 
     def __init__(self, jobs: MemoryJobs | None = None) -> None:
         self._jobs = jobs
         self._lock = threading.Lock()
         self._aliases: dict[str, Aliases] = {}
         self._history: dict[str, list[AliasMove]] = {}
-        self._unfiled: set[str] = set()
+        self._unexported: set[str] = set()
         if jobs is not None:
             jobs.alias_of = lambda model, alias: self.read(model).versions.get(alias)
 
@@ -30,16 +26,16 @@ class MemoryAliases:
     def move(self, model: str, move: AliasMove, run: Job | None = None) -> None:
         with self._lock:
             if run is not None and not self._owns(run):
-                raise JobStoppedError(f"job {run.id} was asked to stop, or is run by somebody else now")
+                raise JobStoppedError(f"job {run.id} was asked to stop, or another worker runs it now")
             present = self.read(model)
             if present.generation != move.generation - 1:
                 raise PreconditionFailedError(
                     f"the aliases of {model} are at generation {present.generation}, not at {move.generation - 1}: "
-                    "somebody moved one"
+                    "one was moved in between"
                 )
             self._aliases[model] = Aliases(move.generation, present.versions | {move.alias: move.version})
             self._history.setdefault(model, []).append(move)
-            self._unfiled.add(model)
+            self._unexported.add(model)
 
     def _owns(self, run: Job) -> bool:
         try:
@@ -56,19 +52,18 @@ class MemoryAliases:
             present = self.read(model).generation
             if present != expected:
                 raise PreconditionFailedError(
-                    f"the aliases of {model} are at generation {present}, not at {expected}: somebody moved one "
-                    "meanwhile"
+                    f"the aliases of {model} are at generation {present}, not at {expected}: one was moved in between"
                 )
             self._aliases[model] = aliases_after(moves)
             self._history[model] = list(moves)
 
     def unexported(self) -> list[str]:
         with self._lock:
-            return sorted(self._unfiled)
+            return sorted(self._unexported)
 
     def mark_exported(self, model: str, count: int) -> bool:
         with self._lock:
             if len(self._history.get(model, [])) != count:
                 return False
-            self._unfiled.discard(model)
+            self._unexported.discard(model)
             return True

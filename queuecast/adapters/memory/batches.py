@@ -1,4 +1,4 @@
-"""The boards of batches without a server, for tests of the rules around them. Held to the same suite as Redis."""
+"""The progress of batches in memory, for tests. The same suite tests it and the one in Redis."""
 
 from queuecast.adapters.memory.jobs import MemoryJobs
 from queuecast.domain.chunking import ChunkTotals
@@ -8,11 +8,11 @@ from queuecast.domain.work import ChunkWork
 
 
 class MemoryChunkProgress:
-    """jobs: where the chunks are made."""
+    """jobs: holds the chunks."""
 
     def __init__(self, jobs: MemoryJobs) -> None:
         self._jobs = jobs
-        self._boards: dict[tuple[str, int], dict[int, tuple[int, int]]] = {}
+        self._done: dict[tuple[str, int], dict[int, tuple[int, int]]] = {}
         self._live: dict[str, int] = {}
 
     def open(self, batch_id: str, plan: int) -> None:
@@ -24,23 +24,23 @@ class MemoryChunkProgress:
     def close(self, batch_id: str, plan: int, delete_at: float) -> None:
         self._live.pop(batch_id, None)
 
-    def mark(self, batch_id: str, plan: int, index: int, rows: int, bad: int) -> ChunkTotals:
+    def record_done(self, batch_id: str, plan: int, index: int, rows: int, bad: int) -> ChunkTotals:
         with self._jobs.lock:
-            self._boards.setdefault((batch_id, plan), {}).setdefault(index, (rows, bad))
-            return self.tally(batch_id, plan)
+            self._done.setdefault((batch_id, plan), {}).setdefault(index, (rows, bad))
+            return self.totals(batch_id, plan)
 
-    def unmark(self, batch_id: str, plan: int, index: int) -> None:
-        self._boards.get((batch_id, plan), {}).pop(index, None)
+    def undo_done(self, batch_id: str, plan: int, index: int) -> None:
+        self._done.get((batch_id, plan), {}).pop(index, None)
 
-    def is_marked(self, batch_id: str, plan: int, index: int) -> bool:
-        return index in self._boards.get((batch_id, plan), {})
+    def is_done(self, batch_id: str, plan: int, index: int) -> bool:
+        return index in self._done.get((batch_id, plan), {})
 
-    def marks(self, batch_id: str, plan: int) -> dict[int, tuple[int, int]]:
-        return dict(self._boards.get((batch_id, plan), {}))
+    def done(self, batch_id: str, plan: int) -> dict[int, tuple[int, int]]:
+        return dict(self._done.get((batch_id, plan), {}))
 
-    def tally(self, batch_id: str, plan: int) -> ChunkTotals:
-        marks = self.marks(batch_id, plan).values()
-        return ChunkTotals(len(marks), sum(rows for rows, _ in marks), sum(bad for _, bad in marks))
+    def totals(self, batch_id: str, plan: int) -> ChunkTotals:
+        sizes = self.done(batch_id, plan).values()
+        return ChunkTotals(len(sizes), sum(rows for rows, _ in sizes), sum(bad for _, bad in sizes))
 
     def add(self, chunks: list[tuple[Job, ChunkWork]]) -> bool:
         must_ring = False

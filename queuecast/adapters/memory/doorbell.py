@@ -1,8 +1,8 @@
-"""A doorbell for tests, which records the rings."""
+"""A doorbell for tests that records the rings."""
 
 
 class MemoryDoorbell:
-    """Keeps which lanes were rung for, in order, and which of them urgently."""
+    """Records the lanes that were rung for, in order, and those rung for urgently."""
 
     def __init__(self) -> None:
         self.rung: list[str] = []

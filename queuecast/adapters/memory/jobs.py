@@ -1,5 +1,4 @@
-"""The job store without a server, as all of `memory_*`: for tests of the rules around it, and held to the same suite as
-Redis."""
+"""Jobs in memory, for tests. The same suite tests them and those in Redis."""
 
 import queue
 import threading
@@ -36,11 +35,11 @@ class Entry:
 
 
 class MemoryJobs:
-    """Job records, and the lanes that `MemoryLanes` shows."""
+    """Job records, and the lanes that `MemoryLanes` gives access to."""
 
     def __init__(self, max_lane_jobs: int = 10_000) -> None:
         self.clock: Callable[[], float] = time.time
-        """For when bells are rung; leases go by the time that passes."""
+        """Tells when a bell was rung. Leases use the real time."""
         self.lock = threading.RLock()
         self.lanes: dict[str, list[Entry]] = {}
         self.bells: dict[str, float] = {}
@@ -53,7 +52,7 @@ class MemoryJobs:
         self._work: dict[str, tuple[bytes, bytes]] = {}
         self._sizes: dict[str, tuple[int, int]] = {}
         self._results: dict[str, bytes] = {}
-        self._repeats: dict[str, tuple[str, str]] = {}
+        self._replays: dict[str, tuple[str, str]] = {}
         self._letters: list[str] = []
         self._gone: set[str] = set()
         self._listeners: list[queue.SimpleQueue[Change]] = []
@@ -65,13 +64,13 @@ class MemoryJobs:
         job: Job,
         work: Work,
         rows: bytes = b"",
-        repeat: IdempotencyKey | None = None,
+        idempotency_key: IdempotencyKey | None = None,
         replayed_letter: str | None = None,
         *,
         checks_alias: bool = False,
     ) -> Accepted:
         with self.lock:
-            earlier = None if repeat is None else self.repeated(repeat)
+            earlier = None if idempotency_key is None else self.find_replay(idempotency_key)
             if earlier is not None:
                 return Accepted(earlier, must_ring=False)
             if job.type is JobType.TRAINING:
@@ -85,8 +84,8 @@ class MemoryJobs:
                 if replayed_letter not in self._letters:
                     raise ConflictError(f"job {replayed_letter} is no dead letter; it may have been replayed already")
                 self._letters.remove(replayed_letter)
-            if repeat is not None:
-                self._repeats[repeat.key] = repeat.fingerprint, job.id
+            if idempotency_key is not None:
+                self._replays[idempotency_key.key] = idempotency_key.fingerprint, job.id
             self._records[job.id] = encode(job)
             self._work[job.id] = encode(work), rows
             self._sizes[job.id] = rows_of(work), len(rows)
@@ -102,9 +101,9 @@ class MemoryJobs:
             if record.type is JobType.TRAINING and record.model.name == model and not record.is_final:
                 raise ConflictError(f"model {model} is in training already, in job {record.id}")
 
-    def repeated(self, repeat: IdempotencyKey) -> str | None:
-        fingerprint, job_id = self._repeats.get(repeat.key, (repeat.fingerprint, None))
-        if fingerprint != repeat.fingerprint:
+    def find_replay(self, idempotency_key: IdempotencyKey) -> str | None:
+        fingerprint, job_id = self._replays.get(idempotency_key.key, (idempotency_key.fingerprint, None))
+        if fingerprint != idempotency_key.fingerprint:
             raise KeyReusedError(f"this Idempotency-Key was used for another request, which led to job {job_id}")
         return job_id
 
@@ -112,7 +111,7 @@ class MemoryJobs:
         return self.record(job_id)
 
     def record(self, job_id: str) -> Job:
-        """What the lanes see in a step of their own, which nobody's write comes between."""
+        """`read` for the lanes, which hold the lock: tests override `read` to write in between."""
         with self.lock:
             self._require(job_id)
             return decode_job(self._records[job_id])
@@ -133,13 +132,13 @@ class MemoryJobs:
             work, rows = self._work[job_id]
             return decode_work(decode_job(self._records[job_id]).type, work), rows
 
-    def found(self, job_id: str) -> tuple[Job, Work, bytes] | None:
+    def snapshot(self, job_id: str) -> tuple[Job, Work, bytes] | None:
         return decode_all(self._records.get(job_id), *self._work.get(job_id, (None, None)))
 
     def replace_all(self, writes: list[Write]) -> list[bool | None]:
-        return [self._replaced(write) for write in writes]
+        return [self._replace_or_none(write) for write in writes]
 
-    def _replaced(self, write: Write) -> bool | None:
+    def _replace_or_none(self, write: Write) -> bool | None:
         try:
             return self.replace(write.job, write.result, write.entry)
         except (StaleWriteError, JobStoppedError, UnknownJobError):
@@ -156,13 +155,14 @@ class MemoryJobs:
             self._records[job.id] = encode(job)
             if result is not None:
                 self._results[job.id] = result
-            must_ring = self._placed(job)
+            must_ring = self._place(job)
             listeners = list(self._listeners)
         for listener in listeners:
             listener.put(Change(job.id, job.is_final))
         return must_ring
 
-    def _placed(self, job: Job) -> bool:
+    def _place(self, job: Job) -> bool:
+        """Moves the job to where its state belongs: into its lane, out of it, or among the delayed ones."""
         if job.state is State.QUEUED:
             self.leave(job.id)
             if job.not_before is None:
@@ -184,8 +184,8 @@ class MemoryJobs:
             job = self.read(job_id)
             if not job.is_final:
                 raise IllegalMoveError(f"job {job_id} is {job.state} and cannot be deleted; it must have ended")
-            for kept in (self._records, self._work, self._results):
-                kept.pop(job_id, None)
+            for values in (self._records, self._work, self._results):
+                values.pop(job_id, None)
             self._letters = [letter for letter in self._letters if letter != job_id]
             self._gone.add(job_id)
 
@@ -210,12 +210,12 @@ class MemoryJobs:
         return sum((self.read(job_id).delete_at or now) > now for job_id in self._letters)
 
     def changes(self) -> Iterator[list[Change]]:
-        mine: queue.SimpleQueue[Change] = queue.SimpleQueue()
+        changes: queue.SimpleQueue[Change] = queue.SimpleQueue()
         with self.lock:
-            self._listeners.append(mine)
+            self._listeners.append(changes)
         yield [Change("", is_end=True)]
         while True:
-            yield [mine.get()]
+            yield [changes.get()]
 
     def memory(self) -> tuple[int, int]:
         return 0, 0

@@ -1,4 +1,4 @@
-"""The lanes of `MemoryJobs`, and a doorbell that nobody hears."""
+"""The lanes of `MemoryJobs`."""
 
 import time
 from itertools import accumulate
@@ -8,44 +8,42 @@ from queuecast.domain.job import State
 from queuecast.domain.lane import ATTENDANT_GONE_S, MAX_BYTES_PER_CLAIM
 from queuecast.ports.lanes import LanePosition, LaneStats, Reservation
 
-ATTENDED_S = 0.1
-
 
 class MemoryLanes:
     def __init__(self, jobs: MemoryJobs) -> None:
         self._jobs = jobs
 
     def reserve(
-        self, lane: str, worker: str, rows: int, *, answers_bell: bool, attends: bool = False
+        self, lane: str, worker: str, rows: int, *, clears_notification: bool, stays: bool = False
     ) -> tuple[list[Reservation], bool]:
         with self._jobs.lock:
-            if answers_bell:
+            if clears_notification:
                 self._jobs.bells.pop(lane, None)
             waiting = [entry for entry in self._jobs.lanes.get(lane, ()) if entry.worker is None]
             attendant, since = self._jobs.attended.get(lane, (worker, 0.0))
-            is_served = attendant != worker and time.time() - since < ATTENDED_S
-            all_rows, all_bytes = sum(each.rows for each in waiting), sum(each.bytes for each in waiting)
-            if is_served and all_rows * 2 < rows and all_bytes * 2 < MAX_BYTES_PER_CLAIM:
+            is_attended = attendant != worker and time.time() - since < 0.1
+            all_rows, all_bytes = sum(entry.rows for entry in waiting), sum(entry.bytes for entry in waiting)
+            if is_attended and all_rows * 2 < rows and all_bytes * 2 < MAX_BYTES_PER_CLAIM:
                 return [], False
-            found = waiting[: _within(waiting, rows)]
-            for entry in found:
+            taken = waiting[: _count_within(waiting, rows)]
+            for entry in taken:
                 entry.worker, entry.renewed_at = worker, time.time()
-            self._jobs.taken[lane] += len(found)
+            self._jobs.taken[lane] += len(taken)
             self._jobs.attended.pop(lane, None)
-            if attends:
+            if stays:
                 self._jobs.attended[lane] = worker, time.time()
-            must_ring = len(waiting) > len(found) and self._jobs.must_ring(lane)
-            reserved = [
-                Reservation(lane, entry.id, entry.job_id, worker, self._jobs.found(entry.job_id)) for entry in found
+            must_ring = len(waiting) > len(taken) and self._jobs.must_ring(lane)
+            reservations = [
+                Reservation(lane, entry.id, entry.job_id, worker, self._jobs.snapshot(entry.job_id)) for entry in taken
             ]
-            return reserved, must_ring
+            return reservations, must_ring
 
-    def linger(self, lane: str, worker: str, timeout_s: float) -> bool:
-        """Looks once: nobody comes while a test's only thread waits."""
+    def wait_for_job(self, lane: str, worker: str, timeout_s: float) -> bool:
+        """Checks once and does not wait: in a test with one thread no job can come in between."""
         attendant, _ = self._jobs.attended.get(lane, ("", 0.0))
         return attendant == worker and any(entry.worker is None for entry in self._jobs.lanes.get(lane, ()))
 
-    def leave(self, lane: str, worker: str) -> bool:
+    def detach(self, lane: str, worker: str) -> bool:
         with self._jobs.lock:
             if self._jobs.attended.get(lane, (worker, 0.0))[0] != worker:
                 return False
@@ -53,7 +51,7 @@ class MemoryLanes:
             is_waiting = any(entry.worker is None for entry in self._jobs.lanes.get(lane, ()))
             return is_waiting and self._jobs.must_ring(lane)
 
-    def standing(self, lane: str, job_id: str) -> LanePosition:
+    def position(self, lane: str, job_id: str) -> LanePosition:
         with self._jobs.lock:
             waiting = [entry.job_id for entry in self._jobs.lanes.get(lane, ()) if entry.worker is None]
             position = waiting.index(job_id) + 1 if job_id in waiting else None
@@ -61,16 +59,16 @@ class MemoryLanes:
 
     def renew(self, reservations: list[Reservation]) -> list[State | None]:
         with self._jobs.lock:
-            return [self._renewed(each) for each in reservations]
+            return [self._renew(held) for held in reservations]
 
-    def _renewed(self, reservation: Reservation) -> State | None:
+    def _renew(self, reservation: Reservation) -> State | None:
         entry = self._held(reservation)
         if entry is None:
             return None
         entry.renewed_at = time.time()
         return self._jobs.record(reservation.job_id).state
 
-    def give_back(self, reservation: Reservation) -> bool:
+    def requeue(self, reservation: Reservation) -> bool:
         with self._jobs.lock:
             is_queued = self._held(reservation) and self._jobs.record(reservation.job_id).state is State.QUEUED
             if not is_queued:
@@ -78,7 +76,7 @@ class MemoryLanes:
             self._jobs.leave(reservation.job_id)
             return self._jobs.enter(reservation.job_id, reservation.lane)
 
-    def reserved(self, silent_s: float = 0.0) -> list[Reservation]:
+    def reservations(self, silent_s: float = 0.0) -> list[Reservation]:
         with self._jobs.lock:
             return [
                 Reservation(lane, entry.id, entry.job_id, entry.worker)
@@ -87,7 +85,7 @@ class MemoryLanes:
                 if entry.worker is not None and time.time() - entry.renewed_at >= silent_s
             ]
 
-    def release_due(self, now: float) -> list[str]:
+    def enqueue_due(self, now: float) -> list[str]:
         with self._jobs.lock:
             due = [
                 job_id for at, job_id in sorted((at, job_id) for job_id, at in self._jobs.delayed.items()) if at <= now
@@ -100,17 +98,17 @@ class MemoryLanes:
                     lanes.append(lane)
             return lanes
 
-    def note_bell(self, lane: str) -> None:
+    def record_ring(self, lane: str) -> None:
         with self._jobs.lock:
             self._jobs.attended.pop(lane, None)
             if lane in self._jobs.lanes:
                 self._jobs.bells[lane] = self._jobs.clock()
 
-    def depths(self) -> list[LaneStats]:
+    def stats(self) -> list[LaneStats]:
         with self._jobs.lock:
-            return [self._depth(lane, entries) for lane, entries in sorted(self._jobs.lanes.items())]
+            return [self._stats(lane, entries) for lane, entries in sorted(self._jobs.lanes.items())]
 
-    def _depth(self, lane: str, entries: list[Entry]) -> LaneStats:
+    def _stats(self, lane: str, entries: list[Entry]) -> LaneStats:
         waiting = [entry for entry in entries if entry.worker is None]
         oldest = waiting[0].at if waiting else None
         _, since = self._jobs.attended.get(lane, ("", 0.0))
@@ -119,7 +117,7 @@ class MemoryLanes:
             lane, len(waiting), len(entries) - len(waiting), oldest, self._jobs.bells.get(lane, attended_at)
         )
 
-    def tidy(self, silent_s: float = 3600.0) -> None:
+    def forget_workers(self, silent_s: float = 3600.0) -> None:
         return None
 
     def _held(self, reservation: Reservation) -> Entry | None:
@@ -129,7 +127,7 @@ class MemoryLanes:
         return None
 
 
-def _within(waiting: list[Entry], rows: int) -> int:
-    """How many of the first have so many rows together, and so many bytes as a claim may; one at least."""
-    sums = zip(accumulate(each.rows for each in waiting), accumulate(each.bytes for each in waiting), strict=True)
+def _count_within(waiting: list[Entry], rows: int) -> int:
+    """How many of the first entries fit into one claim; at least one."""
+    sums = zip(accumulate(entry.rows for entry in waiting), accumulate(entry.bytes for entry in waiting), strict=True)
     return max(1, sum(n_rows <= rows and n_bytes <= MAX_BYTES_PER_CLAIM for n_rows, n_bytes in sums))

@@ -1,6 +1,6 @@
-"""One clock for all processes of all machines: Redis's own, so that no deadline hangs on a machine's clock.
+"""One clock for all processes of all machines: Redis's own, so that no deadline depends on a machine's clock.
 
-Asked for every few seconds; in between the monotonic clock counts on, which no clock change moves.
+Redis is asked every few seconds; in between the monotonic clock counts, which no change of the system time moves.
 """
 
 import threading
@@ -8,28 +8,29 @@ import time
 
 import redis
 
-ASK_EVERY_S = 5.0
-ASK_AGAIN_S = 0.5  # as long as Redis has never answered
-
 
 class RedisClock:
-    """Safe to share between threads: at worst two ask at once."""
+    """Safe to share between threads: at worst two of them ask at once."""
+
+    ASK_EVERY_S = 5.0
+    RETRY_EVERY_S = 0.5
+    """Until Redis has answered for the first time."""
 
     def __init__(self, client: redis.Redis) -> None:
         self._redis = client
         self._first = threading.Lock()
-        self._offset = time.time() - time.monotonic()  # until Redis has answered once
+        self._offset = time.time() - time.monotonic()  # until Redis has answered
         self._has_answered = False
         self._asked_at = float("-inf")
 
     def __call__(self) -> float:
-        """Seconds since the Unix epoch. Never raises: while Redis is away, the last answer counts on."""
+        """Seconds since the Unix epoch. Never raises: while Redis is away, the clock counts on from its last answer."""
         if not self._has_answered:
-            with self._first:  # who comes meanwhile must not go by this machine's clock, which may be wrong by hours
+            with self._first:  # other threads wait: this machine's clock may be wrong by hours
                 if not self._has_answered:
-                    self._ask(ASK_AGAIN_S)
+                    self._ask(self.RETRY_EVERY_S)
         else:
-            self._ask(ASK_EVERY_S)
+            self._ask(self.ASK_EVERY_S)
         return self._offset + time.monotonic()
 
     def _ask(self, every_s: float) -> None:

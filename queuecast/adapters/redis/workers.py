@@ -1,4 +1,4 @@
-"""Which workers there are: each writes its own field of one hash with every heartbeat."""
+"""The running workers: each writes its own field of one hash with every heartbeat."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -6,14 +6,14 @@ from collections.abc import Sequence
 import msgspec
 import redis
 
-from queuecast.adapters.redis.connection import translated
+from queuecast.adapters.redis import keys
+from queuecast.adapters.redis.connection import call
 from queuecast.ports.clock import Clock
 
-KEY = "qc:workers"
-HEARD_OF_S = 15.0  # seven heartbeats of Celery's 2 s
+WORKER_GONE_S = 15.0  # seven heartbeats of Celery's 2 s
 
 
-class Seen(msgspec.Struct):
+class Report(msgspec.Struct):
     queues: tuple[str, ...]
     at: float
 
@@ -24,24 +24,24 @@ class RedisWorkers:
         self._clock = clock
 
     def report(self, name: str, queues: tuple[str, ...]) -> None:
-        translated(self._redis.hset, KEY, name, msgspec.json.encode(Seen(queues, self._clock())))
+        call(self._redis.hset, keys.WORKERS, name, msgspec.json.encode(Report(queues, self._clock())))
 
     def forget(self, name: str) -> None:
-        translated(self._redis.hdel, KEY, name)
+        call(self._redis.hdel, keys.WORKERS, name)
 
-    def waiting(self, queues: Sequence[str]) -> list[int]:
+    def queue_lengths(self, queues: Sequence[str]) -> list[int]:
         pipe = self._redis.pipeline(transaction=False)
         for queue in queues:
             pipe.llen(queue)
-        return [int(length) for length in translated(pipe.execute)]
+        return [int(length) for length in call(pipe.execute)]
 
     def count_by_queue(self) -> dict[str, int]:
-        """Counts the live and takes the long silent out of the hash."""
-        found: Counter[str] = Counter()
-        for name, data in translated(self._redis.hgetall, KEY).items():
-            seen = msgspec.json.decode(data, type=Seen)
-            if self._clock() - seen.at > HEARD_OF_S:
-                translated(self._redis.hdel, KEY, name)
+        """Counts the running workers, and removes those whose last report is too old from the hash."""
+        counts: Counter[str] = Counter()
+        for name, data in call(self._redis.hgetall, keys.WORKERS).items():
+            report = msgspec.json.decode(data, type=Report)
+            if self._clock() - report.at > WORKER_GONE_S:
+                call(self._redis.hdel, keys.WORKERS, name)
             else:
-                found.update(seen.queues)
-        return dict(found)
+                counts.update(report.queues)
+        return dict(counts)

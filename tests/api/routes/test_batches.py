@@ -41,8 +41,8 @@ def batch(http: FlaskClient, **more: Any) -> str:
 def succeeded(gateway: Gateway, job_id: str, output_format: OutputFormat = OutputFormat.CSV) -> None:
     """The batch as it is when its parts were joined."""
     outcome = BatchOutcome(2, 2, 1, output_format.value, len(RESULT), "ab" * 32, 1.0)
-    gateway.batches.keep_plan(job_id, PLAN)
-    gateway.batches.keep_outcome(job_id, outcome)
+    gateway.batches.save_plan(job_id, PLAN)
+    gateway.batches.save_outcome(job_id, outcome)
     gateway.batches.result(job_id, 2, output_format).write_bytes(RESULT)
     gateway.batches.errors(job_id, 2).write_bytes(b'{"row":3}\n')
     value = {"rows": 2, "errors": 1, "file": {"format": output_format.value, "sha256": "ab" * 32}}
@@ -371,8 +371,8 @@ class Late(MemoryJobs):
 
     is_writing = False
 
-    def repeated(self, repeat: IdempotencyKey) -> str | None:
-        return super().repeated(repeat) if self.is_writing else None
+    def find_replay(self, repeat: IdempotencyKey) -> str | None:
+        return super().find_replay(repeat) if self.is_writing else None
 
     def create(self, *args: Any, **kwargs: Any) -> Accepted:
         self.is_writing = True
@@ -556,7 +556,7 @@ def test_the_bad_rows_of_the_chunks_that_are_done_can_be_read_before_the_end(
     gateway: Gateway, http: FlaskClient, state: State
 ) -> None:
     job_id = batch(http)
-    gateway.batches.keep_plan(job_id, PLAN)
+    gateway.batches.save_plan(job_id, PLAN)
     gateway.batches.bad_rows(job_id, 1, 1).write_bytes(b'{"row":2}\n')
     running = claimed(gateway, job_id)
     if state is State.FAILED:

@@ -140,7 +140,7 @@ class BrokenJobs(MemoryJobs):
 def test_a_change_whose_message_was_lost_is_seen_at_the_next_look(
     gateway: Gateway, kind: type[MemoryJobs], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(job_watcher, "LOOK_EVERY_S", 0.05)
+    monkeypatch.setattr(job_watcher, "MAX_POLL_S", 0.05)
     gateway.jobs = kind()
     app, answers = gateway.app(), []
     job_id = submitted(app.test_client())
@@ -158,7 +158,7 @@ def test_of_many_who_wait_for_one_job_each_is_woken_and_none_is_counted_afterwar
     crowd = job_watcher.JobWatcher(gateway.jobs, 40, FairLimiter(2))
     job_id = submitted(gateway.app().test_client())
     found: list[tuple[Job, bytes | None]] = []
-    waiters = [threading.Thread(target=lambda: found.append(crowd.until_final(job_id, 20))) for _ in range(40)]
+    waiters = [threading.Thread(target=lambda: found.append(crowd.wait_until_final(job_id, 20))) for _ in range(40)]
     for waiter in waiters:
         waiter.start()
     until(lambda: crowd.count == 40)
@@ -220,7 +220,7 @@ def waited(crowd: job_watcher.JobWatcher, watch: job_watcher.Watch) -> list[Any]
 
     def wait() -> None:
         try:
-            found.append(crowd.end_of(watch, 600))
+            found.append(crowd.wait_from_submit(watch, 600))
         except QueuecastError as error:
             found.append(error)
 
@@ -233,14 +233,14 @@ def waited(crowd: job_watcher.JobWatcher, watch: job_watcher.Watch) -> list[Any]
 def greeted(watch: job_watcher.Watch) -> None:
     """Until the listener is there; from now on only a change is news."""
     assert watch.wait(10)
-    watch.look()
+    watch.read()
 
 
 def waited_from_before_the_end(gateway: Gateway) -> tuple[str, list[Any]]:
     """A job, and what its waiter got whose place was taken before it ended."""
     crowd = job_watcher.JobWatcher(gateway.jobs, 2, FairLimiter(2))
     job_id = submitted(gateway.app().test_client())
-    with crowd.watch(job_id, hears_ends_only=True) as watch:
+    with crowd.watch(job_id, final_only=True) as watch:
         greeted(watch)
         ended(gateway, job_id)
         return job_id, waited(crowd, watch)
@@ -276,13 +276,13 @@ def test_a_waiter_is_handed_the_ended_job_and_asks_nobody(gateway: Gateway) -> N
 def test_a_waiter_looks_by_itself_when_the_listener_cannot_read(
     gateway: Gateway, kind: type[MemoryJobs], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(job_watcher, "LOOK_EVERY_S", 1000.0)
+    monkeypatch.setattr(job_watcher, "MAX_POLL_S", 1000.0)
     gateway.jobs = kind()
     crowd = job_watcher.JobWatcher(gateway.jobs, 2, FairLimiter(2))
     http = gateway.app().test_client()
     found = []
     for job_id in (submitted(http), submitted(http)):  # the listener outlives the first
-        with crowd.watch(job_id, hears_ends_only=True) as watch:
+        with crowd.watch(job_id, final_only=True) as watch:
             if not found:
                 greeted(watch)
             ended(gateway, job_id)
@@ -302,11 +302,11 @@ def test_a_waiter_is_told_that_its_job_was_deleted_before_the_listener_could_rea
 def test_an_end_before_anybody_listens_is_seen_when_the_listener_is_there(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(job_watcher, "LOOK_EVERY_S", 1000.0)
+    monkeypatch.setattr(job_watcher, "MAX_POLL_S", 1000.0)
     gateway.jobs = late = LateJobs()
     crowd = job_watcher.JobWatcher(late, 2, FairLimiter(2))
     job_id = submitted(gateway.app().test_client())
-    with crowd.watch(job_id, hears_ends_only=True) as watch:
+    with crowd.watch(job_id, final_only=True) as watch:
         ended(gateway, job_id)
         late.may_listen.set()
 
@@ -319,15 +319,15 @@ def test_who_waits_for_any_change_hears_of_each_beside_one_who_waits_for_the_end
     gateway.jobs = late = LateJobs()
     crowd = job_watcher.JobWatcher(late, 2, FairLimiter(2))
     job_id = submitted(gateway.app().test_client())
-    with crowd.watch(job_id) as every, crowd.watch(job_id, hears_ends_only=True) as last:
+    with crowd.watch(job_id) as every, crowd.watch(job_id, final_only=True) as last:
         late.may_listen.set()  # now that both are there to be greeted
         greeted(every)
         greeted(last)
         running = claimed(gateway, job_id)
-        seen = [every.wait(5) and every.look()[0].state]
+        seen = [every.wait(5) and every.read()[0].state]
         is_woken_early = last.wait(0.0)
         gateway.jobs.replace(running.succeeded(gateway.clock(), 60), b"{}")
-        seen += [every.wait(5) and every.look()[0].state, last.wait(5) and last.look()[0].state]
+        seen += [every.wait(5) and every.read()[0].state, last.wait(5) and last.read()[0].state]
 
     assert seen == ["running", "succeeded", "succeeded"]
     assert not is_woken_early
@@ -419,7 +419,7 @@ def test_a_stream_is_not_kept_by_those_between(gateway: Gateway, http: FlaskClie
 def test_while_nothing_happens_a_comment_is_sent(
     gateway: Gateway, http: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(job_watcher, "LOOK_EVERY_S", 0.01)
+    monkeypatch.setattr(job_watcher, "MAX_POLL_S", 0.01)
     stream = follow(http, submitted(http))
 
     assert told(stream).name == "status"

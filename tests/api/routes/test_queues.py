@@ -268,7 +268,7 @@ def test_jobs_are_taken_while_redis_has_a_fifth_of_its_memory_left(
 
 
 def test_a_full_store_says_how_full_it_is(gateway: Gateway) -> None:
-    assert full_store(gateway).json["detail"] == "Redis uses 801 of 1000 bytes; new jobs are taken below 80%"
+    assert full_store(gateway).json["detail"] == "Redis uses 801 of 1000 bytes; new jobs are accepted below 80%"
 
 
 @pytest.mark.parametrize("way", ["raw", "form", "push"])

@@ -1,4 +1,4 @@
-"""A few at a time, in the order in which they came."""
+"""A few requests at a time, first come, first served."""
 
 import io
 import json
@@ -7,15 +7,14 @@ import time
 
 import pytest
 
-from api.app import WORKED_ON_AT_ONCE
-from api.services import concurrency
+from api.app import CONCURRENT_REQUESTS
 from api.services.concurrency import FairLimiter
 from tests.api.conftest import PREDICTIONS, ROW, Gateway
 from tests.queuecast.adapters.waits import until
 
 
 class Crowd:
-    """Threads that go through one after the other and stay until they are let go."""
+    """Threads that each acquire a slot and keep it until `end`."""
 
     def __init__(self, gate: FairLimiter) -> None:
         self.entered: list[int] = []
@@ -29,7 +28,7 @@ class Crowd:
         thread.start()
 
     def _go(self, number: int) -> None:
-        with self._gate.inside():
+        with self._gate.slot():
             self.entered.append(number)
             self.may_go.wait(20)
 
@@ -39,8 +38,8 @@ class Crowd:
             thread.join(20)
 
 
-def test_no_more_are_inside_than_may_and_who_waits_comes_in_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(concurrency, "LET_IN_AFTER_S", 20.0)
+def test_slots_are_limited_and_handed_out_in_order_of_arrival(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FairLimiter, "max_wait_s", 20.0)
     gate = FairLimiter(1)
     crowd = Crowd(gate)
     for number in range(6):
@@ -53,8 +52,8 @@ def test_no_more_are_inside_than_may_and_who_waits_comes_in_first(monkeypatch: p
     assert crowd.entered == [0, 1, 2, 3, 4, 5]
 
 
-def test_who_has_waited_long_works_beside_the_others_and_takes_no_place(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(concurrency, "LET_IN_AFTER_S", 0.01)
+def test_a_thread_that_waited_too_long_runs_without_a_slot(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FairLimiter, "max_wait_s", 0.01)
     gate = FairLimiter(1)
     crowd = Crowd(gate)
     for number in range(3):
@@ -65,29 +64,29 @@ def test_who_has_waited_long_works_beside_the_others_and_takes_no_place(monkeypa
     assert (gate._free, list(gate._queue)) == (1, [])
 
 
-def test_who_is_parked_lets_another_in(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(concurrency, "LET_IN_AFTER_S", 20.0)
+def test_a_released_slot_goes_to_another_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FairLimiter, "max_wait_s", 20.0)
     gate = FairLimiter(1)
     crowd = Crowd(gate)
-    with gate.inside():
+    with gate.slot():
         crowd.add(1)
-        with gate.outside():
+        with gate.released():
             until(lambda: crowd.entered)
             crowd.end()
 
     assert gate._free == 1
 
 
-def test_who_is_outside_already_has_no_place_to_give_away() -> None:
+def test_a_thread_without_a_slot_releases_none() -> None:
     gate = FairLimiter(1)
 
-    with gate.outside():
+    with gate.released():
         pass
 
     assert gate._free == 1
 
 
-def test_requests_that_wait_do_not_keep_others_out(gateway: Gateway) -> None:
+def test_waiting_requests_do_not_block_others(gateway: Gateway) -> None:
     app = gateway.limited(max_waiters=60)
     job_id = app.test_client().post(PREDICTIONS, json={"inputs": [ROW]}).json["id"]
     wait = {"Prefer": "wait=20"}
@@ -106,11 +105,11 @@ def test_requests_that_wait_do_not_keep_others_out(gateway: Gateway) -> None:
         thread.join(20)
 
     assert answer.status_code == 200
-    assert took_s < concurrency.LET_IN_AFTER_S
+    assert took_s < FairLimiter.max_wait_s
 
 
 class SlowBody(io.BytesIO):
-    """Comes when `is_sent`."""
+    """Blocks until `is_sent`."""
 
     def __init__(self, body: bytes, readers: list[int], is_sent: threading.Event) -> None:
         super().__init__(body)
@@ -123,11 +122,9 @@ class SlowBody(io.BytesIO):
         return super().read(size)
 
 
-def test_who_sends_a_small_body_slowly_keeps_nobody_from_his_turn(
-    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Sixteen of them made every request of everybody a second slower."""
-    monkeypatch.setattr(concurrency, "LET_IN_AFTER_S", 20.0)
+def test_slow_senders_of_small_bodies_do_not_block_others(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sixteen of them made every other request a second slower."""
+    monkeypatch.setattr(FairLimiter, "max_wait_s", 20.0)
     app, is_sent = gateway.app(), threading.Event()
     readers: list[int] = []
     statuses: list[int] = []
@@ -141,7 +138,7 @@ def test_who_sends_a_small_body_slowly_keeps_nobody_from_his_turn(
     slow = [threading.Thread(target=post) for _ in range(40)]
     for thread in slow:
         thread.start()
-    until(lambda: len(readers) >= WORKED_ON_AT_ONCE)
+    until(lambda: len(readers) >= CONCURRENT_REQUESTS)
     began = time.monotonic()
     others = [app.test_client().get("/livez").status_code for _ in range(20)]
     took_s = time.monotonic() - began
@@ -150,4 +147,4 @@ def test_who_sends_a_small_body_slowly_keeps_nobody_from_his_turn(
         thread.join(20)
 
     assert (others, statuses) == ([200] * 20, [202] * 40)
-    assert took_s < concurrency.LET_IN_AFTER_S
+    assert took_s < FairLimiter.max_wait_s

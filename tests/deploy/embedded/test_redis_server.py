@@ -1,16 +1,19 @@
 """The server that `make run` and the tests start."""
 
 import socket
+import stat
 from pathlib import Path
 
 import pytest
 import redis
 
 from deploy.embedded.redis_server import RedisServer, free_port
+from queuecast.adapters.disk.embedded_redis import published_url
+from tests.redis_servers import redis_server_in
 
 
 def test_a_full_server_refuses_writes_and_loses_nothing(tmp_path: Path) -> None:
-    server = RedisServer(tmp_path, maxmemory_bytes=16 * 2**20)
+    server = redis_server_in(tmp_path, maxmemory_bytes=16 * 2**20)
     server.start()
     try:
         with redis.Redis.from_url(server.url) as client:
@@ -37,3 +40,14 @@ def test_a_free_port_can_be_listened_on_and_is_none_that_outgoing_connections_ge
     assert all(20_000 <= port < 32_768 for port in ports)
     with socket.create_server(("127.0.0.1", ports[-1])):
         pass
+
+
+def test_its_url_is_in_a_file_for_its_owner_while_it_runs(tmp_path: Path) -> None:
+    server = redis_server_in(tmp_path)
+    server.start()
+    url, mode = published_url(tmp_path), (tmp_path / "url").stat().st_mode
+    server.stop()
+
+    assert url == server.url
+    assert stat.S_IMODE(mode) == 0o600
+    assert published_url(tmp_path) is None

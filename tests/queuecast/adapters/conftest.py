@@ -16,6 +16,7 @@ from queuecast.ports.jobs import JobStore
 from queuecast.ports.lanes import Lanes
 from tests.queuecast.adapters.disks import mount, unmount
 from tests.queuecast.adapters.store_steps import MakeStore, Store
+from tests.redis_servers import redis_server_in
 
 
 @pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.redis)])
@@ -58,7 +59,7 @@ def aliases(store: Store) -> AliasStore:
 @pytest.fixture
 def own_server(tmp_path: Path) -> Iterator[RedisServer]:
     """A server that a test may kill, freeze and fill."""
-    server = RedisServer(tmp_path / "redis")
+    server = redis_server_in(tmp_path / "redis")
     server.start()
     yield server
     server.stop()

@@ -133,16 +133,17 @@ class Engine(RuleBasedStateMachine):
 
     # Workers
 
-    @precondition(lambda self: self.memory.lanes.depths())
+    @precondition(lambda self: self.memory.lanes.stats())
     @rule(
         lane=st.sampled_from([LANES[0], LANES[0], LANES[1], "training"]),
         limit=st.integers(1, 3),
-        answers_bell=st.booleans(),
+        clears_notification=st.booleans(),
     )
-    def reserve(self, lane: str, limit: int, answers_bell: bool) -> None:
+    def reserve(self, lane: str, limit: int, clears_notification: bool) -> None:
         worker = f"host:{len(self.held)}"
         found = [
-            store.lanes.reserve(lane, worker, limit, answers_bell=answers_bell) for store in (self.memory, self.redis)
+            store.lanes.reserve(lane, worker, limit, clears_notification=clears_notification)
+            for store in (self.memory, self.redis)
         ]
         (mine, must_ring), (theirs, must_ring_too) = found
         assert [each.job_id for each in mine] == [each.job_id for each in theirs]
@@ -165,7 +166,7 @@ class Engine(RuleBasedStateMachine):
     @rule(pick=PICK)
     def put_back(self, pick: int) -> None:
         held = self.held[pick % len(self.held)]
-        self.both(lambda store: store.lanes.give_back(held[0 if store is self.memory else 1]))
+        self.both(lambda store: store.lanes.requeue(held[0 if store is self.memory else 1]))
 
     @precondition(lambda self: self.holder(0, State.RUNNING))
     @rule(pick=PICK, end=st.sampled_from(["succeeded", "failed", "handed_back"]))
@@ -192,9 +193,9 @@ class Engine(RuleBasedStateMachine):
             self.write(found[0].lost(LOSS, self.now, delay_s, RETENTION_S), found[1])
 
     @rule(later_s=st.integers(0, 5))
-    def release_due(self, later_s: int) -> None:
+    def enqueue_due(self, later_s: int) -> None:
         self.now += later_s
-        self.both(lambda store: sorted(store.lanes.release_due(self.now)))
+        self.both(lambda store: sorted(store.lanes.enqueue_due(self.now)))
 
     @rule(later_s=st.integers(0, 5))
     def expire(self, later_s: int) -> None:
@@ -208,11 +209,11 @@ class Engine(RuleBasedStateMachine):
     def both_have_the_same(self) -> None:
         self.both(
             lambda store: [
-                (each.lane, each.waiting, each.reserved, each.bell_at is None) for each in store.lanes.depths()
+                (each.lane, each.waiting, each.reserved, each.bell_at is None) for each in store.lanes.stats()
             ]
         )
         self.both(lambda store: store.jobs.page(JobFilter(), None, 1000).jobs)
-        self.both(lambda store: sorted((each.job_id, each.worker) for each in store.lanes.reserved()))
+        self.both(lambda store: sorted((each.job_id, each.worker) for each in store.lanes.reservations()))
         self.both(lambda store: sorted(job.id for job in store.jobs.dead_letters(None, 1000).jobs))
 
     @invariant()
@@ -231,7 +232,7 @@ class Engine(RuleBasedStateMachine):
 
     @invariant()
     def a_lane_in_which_jobs_wait_has_a_bell(self) -> None:
-        assert all(each.bell_at is not None for each in self.redis.lanes.depths() if each.waiting)
+        assert all(each.bell_at is not None for each in self.redis.lanes.stats() if each.waiting)
 
     @invariant()
     def a_model_is_locked_exactly_while_it_is_in_training(self) -> None:

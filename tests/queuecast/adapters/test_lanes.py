@@ -35,7 +35,7 @@ def sized(jobs: JobStore, n_rows: int, n_bytes: int = 1) -> str:
 
 
 def depth(lanes: Lanes, lane: str = LANE) -> LaneStats:
-    (found,) = [each for each in lanes.depths() if each.lane == lane]
+    (found,) = [each for each in lanes.stats() if each.lane == lane]
     return found
 
 
@@ -49,7 +49,7 @@ def lose(jobs: JobStore, held: Reservation, running: Job, delay_s: float) -> Job
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 4, 16])
-def test_the_oldest_jobs_are_taken_first_and_no_more_than_asked_for(jobs: JobStore, lanes: Lanes, limit: int) -> None:
+def test_the_oldest_jobs_are_reserved_first_up_to_the_limit(jobs: JobStore, lanes: Lanes, limit: int) -> None:
     made = [stored(jobs).id for _ in range(3)]
 
     assert ids(taken(lanes, limit)) == made[:limit]
@@ -58,7 +58,7 @@ def test_the_oldest_jobs_are_taken_first_and_no_more_than_asked_for(jobs: JobSto
 @pytest.mark.parametrize(
     ("rows", "expected"), [(1, 1), (2, 1), (5, 1), (6, 2), (7, 3), (8, 3), (16, 3), (17, 4), (1024, 5)]
 )
-def test_a_claim_is_bounded_in_rows_and_takes_one_job_at_least(
+def test_a_claim_is_limited_in_rows_and_has_at_least_one_job(
     jobs: JobStore, lanes: Lanes, rows: int, expected: int
 ) -> None:
     made = [sized(jobs, n_rows) for n_rows in (2, 4, 1, 10, 1)]
@@ -66,54 +66,54 @@ def test_a_claim_is_bounded_in_rows_and_takes_one_job_at_least(
     assert ids(taken(lanes, rows)) == made[:expected]
 
 
-def test_a_claim_is_bounded_in_bytes_and_takes_one_job_at_least(jobs: JobStore, lanes: Lanes) -> None:
+def test_a_claim_is_limited_in_bytes_and_has_at_least_one_job(jobs: JobStore, lanes: Lanes) -> None:
     half, most = MAX_BYTES_PER_CLAIM // 2, MAX_BYTES_PER_CLAIM
     made = [sized(jobs, 1, n_bytes) for n_bytes in (half, half, 1, most + 1, 1)]
 
     assert [ids(taken(lanes, 100)) for _ in range(4)] == [made[:2], made[2:3], made[3:4], made[4:]]
 
 
-def test_what_is_taken_comes_with_its_job_its_work_and_its_rows(jobs: JobStore, lanes: Lanes) -> None:
+def test_a_reservation_has_the_job_its_work_and_its_rows(jobs: JobStore, lanes: Lanes) -> None:
     made = [submit(jobs).job_id for _ in range(2)]
 
-    assert [each.found for each in taken(lanes, 5)] == [(jobs.read(each), *jobs.read_work(each)) for each in made]
+    assert [each.snapshot for each in taken(lanes, 5)] == [(jobs.read(each), *jobs.read_work(each)) for each in made]
 
 
-def test_what_a_claim_left_has_a_bell(jobs: JobStore, lanes: Lanes) -> None:
+def test_jobs_left_by_a_claim_need_a_ring(jobs: JobStore, lanes: Lanes) -> None:
     for n_rows in (2, 4):
         sized(jobs, n_rows)
 
-    assert [lanes.reserve(LANE, WORKER, 3, answers_bell=True)[1] for _ in range(2)] == [True, False]
+    assert [lanes.reserve(LANE, WORKER, 3, clears_notification=True)[1] for _ in range(2)] == [True, False]
 
 
 def attend(lanes: Lanes, rows: int = 1) -> bool:
-    return lanes.reserve(LANE, WORKER, rows, answers_bell=True, attends=True)[1]
+    return lanes.reserve(LANE, WORKER, rows, clears_notification=True, stays=True)[1]
 
 
-def test_jobs_that_come_while_a_worker_attends_the_lane_need_no_bell(jobs: JobStore, lanes: Lanes) -> None:
+def test_jobs_that_enter_an_attended_lane_need_no_ring(jobs: JobStore, lanes: Lanes) -> None:
     submit(jobs)
     attend(lanes)
 
     assert not submit(jobs).must_ring
 
 
-def test_a_worker_that_leaves_while_jobs_wait_rings_for_another_once(jobs: JobStore, lanes: Lanes) -> None:
+def test_a_worker_that_detaches_from_waiting_jobs_must_ring_once(jobs: JobStore, lanes: Lanes) -> None:
     submit(jobs)
     attend(lanes)
     submit(jobs)
 
-    assert [lanes.leave(LANE, WORKER), lanes.leave(LANE, WORKER), submit(jobs).must_ring] == [True, False, False]
+    assert [lanes.detach(LANE, WORKER), lanes.detach(LANE, WORKER), submit(jobs).must_ring] == [True, False, False]
 
 
-def test_a_worker_that_leaves_a_lane_in_which_nothing_waits_rings_for_nobody(jobs: JobStore, lanes: Lanes) -> None:
+def test_a_worker_that_detaches_from_an_empty_lane_need_not_ring(jobs: JobStore, lanes: Lanes) -> None:
     submit(jobs)
     attend(lanes)
 
-    assert not lanes.leave(LANE, WORKER)
+    assert not lanes.detach(LANE, WORKER)
     assert submit(jobs).must_ring
 
 
-def test_a_worker_that_does_not_say_so_again_attends_no_longer(jobs: JobStore, lanes: Lanes) -> None:
+def test_a_claim_without_stays_ends_the_attendance(jobs: JobStore, lanes: Lanes) -> None:
     submit(jobs)
     attend(lanes)
     taken(lanes)
@@ -121,26 +121,26 @@ def test_a_worker_that_does_not_say_so_again_attends_no_longer(jobs: JobStore, l
     assert submit(jobs).must_ring
 
 
-def test_a_backlog_that_one_claim_does_not_take_needs_another_worker(jobs: JobStore, lanes: Lanes) -> None:
+def test_a_backlog_larger_than_one_claim_needs_a_ring_for_another_worker(jobs: JobStore, lanes: Lanes) -> None:
     for _ in range(3):
         submit(jobs)
 
     assert [attend(lanes), attend(lanes)] == [True, True]
 
 
-def test_while_a_worker_attends_the_lane_another_finds_nothing_there(jobs: JobStore, lanes: Lanes) -> None:
+def test_another_worker_gets_nothing_from_an_attended_lane(jobs: JobStore, lanes: Lanes) -> None:
     submit(jobs)
     attend(lanes)
     job = stored(jobs)
 
-    assert lanes.reserve(LANE, "host:8", 16, answers_bell=True) == ([], False)
-    assert ids(lanes.reserve(LANE, WORKER, 16, answers_bell=False, attends=True)[0]) == [job.id]
+    assert lanes.reserve(LANE, "host:8", 16, clears_notification=True) == ([], False)
+    assert ids(lanes.reserve(LANE, WORKER, 16, clears_notification=False, stays=True)[0]) == [job.id]
 
 
 @pytest.mark.parametrize(
     ("n_jobs", "n_rows", "n_bytes"), [(8, 1, 1), (2, 4, 1), (1, 8, 1), (1, 1, MAX_BYTES_PER_CLAIM // 2)]
 )
-def test_a_backlog_is_shared_with_whoever_attends_the_lane(
+def test_another_worker_gets_a_backlog_of_half_a_claim_from_an_attended_lane(
     jobs: JobStore, lanes: Lanes, n_jobs: int, n_rows: int, n_bytes: int
 ) -> None:
     """Of half a claim or more, in rows or in bytes: a few jobs of many rows are work enough for two."""
@@ -148,22 +148,20 @@ def test_a_backlog_is_shared_with_whoever_attends_the_lane(
     attend(lanes)
     backlog = [sized(jobs, n_rows, n_bytes) for _ in range(n_jobs)]
 
-    assert ids(lanes.reserve(LANE, "host:8", 16, answers_bell=True)[0]) == backlog
+    assert ids(lanes.reserve(LANE, "host:8", 16, clears_notification=True)[0]) == backlog
 
 
-def test_a_worker_that_attended_and_was_not_heard_of_for_a_moment_keeps_nobody_out(
-    jobs: JobStore, lanes: Lanes
-) -> None:
+def test_an_attending_worker_that_was_silent_for_a_moment_does_not_block_others(jobs: JobStore, lanes: Lanes) -> None:
     submit(jobs)
     attend(lanes)
     job = stored(jobs)
 
-    found = until(lambda: ids(lanes.reserve(LANE, "host:8", 16, answers_bell=True)[0]))
+    found = until(lambda: ids(lanes.reserve(LANE, "host:8", 16, clears_notification=True)[0]))
 
     assert found == [job.id]
 
 
-def test_a_lane_whose_worker_may_be_gone_can_be_rung_for(jobs: JobStore, lanes: Lanes) -> None:
+def test_a_lane_can_be_rung_for_when_its_attending_worker_is_silent(jobs: JobStore, lanes: Lanes) -> None:
     """The reaper notes a bell for a lane that waits with none: whoever attended it did not come back in time."""
     submit(jobs)
     attend(lanes)
@@ -171,96 +169,96 @@ def test_a_lane_whose_worker_may_be_gone_can_be_rung_for(jobs: JobStore, lanes: 
     assert depth(lanes).bell_at is not None  # somebody is on the way, with a bell or without
     assert until(lambda: depth(lanes).bell_at is None)
 
-    lanes.note_bell(LANE)
+    lanes.record_ring(LANE)
 
     assert depth(lanes).bell_at is not None
     taken(lanes)
     assert submit(jobs).must_ring
 
 
-def test_a_lane_that_was_emptied_is_attended_until_the_worker_leaves(jobs: JobStore, lanes: Lanes) -> None:
+def test_an_emptied_lane_stays_attended_until_the_worker_detaches(jobs: JobStore, lanes: Lanes) -> None:
     stored(jobs)
-    ((held,), _) = lanes.reserve(LANE, WORKER, 1, answers_bell=True, attends=True)
+    ((held,), _) = lanes.reserve(LANE, WORKER, 1, clears_notification=True, stays=True)
     jobs.replace(claimed(jobs, held).succeeded(NOW, RETENTION_S), entry=held.entry)
 
     assert not submit(jobs).must_ring
-    assert lanes.leave(LANE, WORKER)
+    assert lanes.detach(LANE, WORKER)
 
 
-def test_who_does_not_attend_the_lane_cannot_leave_it(jobs: JobStore, lanes: Lanes) -> None:
+def test_only_the_attending_worker_can_detach(jobs: JobStore, lanes: Lanes) -> None:
     submit(jobs)
     attend(lanes)
     submit(jobs)
 
-    assert not lanes.leave(LANE, "host:8")
+    assert not lanes.detach(LANE, "host:8")
     assert not submit(jobs).must_ring
 
 
-def test_a_worker_that_lingers_hears_of_what_waits(jobs: JobStore, lanes: Lanes) -> None:
+def test_an_attending_worker_gets_a_job_that_is_waiting_already(jobs: JobStore, lanes: Lanes) -> None:
     submit(jobs)
     attend(lanes)
     submit(jobs)
 
-    assert lanes.linger(LANE, WORKER, 5.0)
+    assert lanes.wait_for_job(LANE, WORKER, 5.0)
 
 
-def test_a_worker_that_lingers_in_vain_does_so_no_longer_than_it_said(jobs: JobStore, lanes: Lanes) -> None:
+def test_waiting_for_a_job_ends_after_the_timeout(jobs: JobStore, lanes: Lanes) -> None:
     submit(jobs)
     attend(lanes)
     began = time.monotonic()
 
-    assert not lanes.linger(LANE, WORKER, 0.05)
+    assert not lanes.wait_for_job(LANE, WORKER, 0.05)
     assert time.monotonic() - began < 5
 
 
-def test_who_does_not_attend_the_lane_does_not_linger(jobs: JobStore, lanes: Lanes) -> None:
+def test_only_the_attending_worker_waits_for_a_job(jobs: JobStore, lanes: Lanes) -> None:
     submit(jobs)
     attend(lanes)
     submit(jobs)
     began = time.monotonic()
 
-    assert not lanes.linger(LANE, "host:8", 5.0)
+    assert not lanes.wait_for_job(LANE, "host:8", 5.0)
     assert time.monotonic() - began < 4
 
 
-def test_a_job_knows_how_many_are_before_it(jobs: JobStore, lanes: Lanes) -> None:
+def test_the_position_of_a_job_counts_the_jobs_before_it(jobs: JobStore, lanes: Lanes) -> None:
     made = [stored(jobs).id for _ in range(5)]
 
-    assert [lanes.standing(LANE, job_id) for job_id in made] == [LanePosition(place, 0) for place in range(1, 6)]
+    assert [lanes.position(LANE, job_id) for job_id in made] == [LanePosition(place, 0) for place in range(1, 6)]
     taken(lanes, 2)
-    assert [lanes.standing(LANE, job_id).position for job_id in made[2:]] == [1, 2, 3]
-    assert lanes.standing(LANE, made[-1]).taken == 2
+    assert [lanes.position(LANE, job_id).position for job_id in made[2:]] == [1, 2, 3]
+    assert lanes.position(LANE, made[-1]).taken == 2
 
 
-def test_a_job_that_was_given_back_waits_behind_the_others(jobs: JobStore, lanes: Lanes) -> None:
+def test_a_requeued_job_is_behind_the_others(jobs: JobStore, lanes: Lanes) -> None:
     first, second = (stored(jobs).id for _ in range(2))
     (held,) = taken(lanes)
-    lanes.give_back(held)
+    lanes.requeue(held)
 
-    assert [lanes.standing(LANE, job_id).position for job_id in (second, first)] == [1, 2]
+    assert [lanes.position(LANE, job_id).position for job_id in (second, first)] == [1, 2]
 
 
 def test_a_job_moves_up_when_one_before_it_is_canceled(jobs: JobStore, lanes: Lanes) -> None:
     _, second, third = (stored(jobs) for _ in range(3))
     jobs.replace(second.cancel_requested(NOW, RETENTION_S))
 
-    assert lanes.standing(LANE, third.id).position == 2
-    assert lanes.standing(LANE, second.id).position is None
+    assert lanes.position(LANE, third.id).position == 2
+    assert lanes.position(LANE, second.id).position is None
 
 
 @pytest.mark.parametrize("job_id", ["", "job_unknown"])
-def test_a_job_that_is_not_there_stands_nowhere(lanes: Lanes, job_id: str) -> None:
-    assert lanes.standing(LANE, job_id) == LanePosition(None, 0)
+def test_an_unknown_job_has_no_position(lanes: Lanes, job_id: str) -> None:
+    assert lanes.position(LANE, job_id) == LanePosition(None, 0)
 
 
-def test_a_lane_that_was_empty_counts_anew(jobs: JobStore, lanes: Lanes) -> None:
+def test_the_count_of_taken_jobs_starts_again_after_the_lane_was_empty(jobs: JobStore, lanes: Lanes) -> None:
     held, running = started(jobs, lanes)
     jobs.replace(running.succeeded(NOW, RETENTION_S), entry=held.entry)
 
-    assert lanes.standing(LANE, stored(jobs).id) == LanePosition(1, 0)
+    assert lanes.position(LANE, stored(jobs).id) == LanePosition(1, 0)
 
 
-def test_a_reservation_says_lane_worker_and_job_and_has_an_entry_of_its_own(jobs: JobStore, lanes: Lanes) -> None:
+def test_a_reservation_has_its_lane_worker_and_job_and_a_unique_entry(jobs: JobStore, lanes: Lanes) -> None:
     made = [stored(jobs).id for _ in range(3)]
 
     held = taken(lanes, 3, "host:9")
@@ -270,18 +268,18 @@ def test_a_reservation_says_lane_worker_and_job_and_has_an_entry_of_its_own(jobs
 
 
 @pytest.mark.parametrize("lane", [LANE, OTHER, "nonsense", "", "training"])
-def test_a_lane_in_which_nothing_waits_gives_nothing_and_needs_no_bell(lanes: Lanes, lane: str) -> None:
-    assert lanes.reserve(lane, WORKER, 5, answers_bell=True) == ([], False)
+def test_an_empty_lane_gives_nothing_and_needs_no_ring(lanes: Lanes, lane: str) -> None:
+    assert lanes.reserve(lane, WORKER, 5, clears_notification=True) == ([], False)
 
 
-def test_what_was_reserved_is_not_reserved_again(jobs: JobStore, lanes: Lanes) -> None:
+def test_a_reserved_job_is_not_reserved_again(jobs: JobStore, lanes: Lanes) -> None:
     stored(jobs)
     taken(lanes)
 
     assert taken(lanes, 5, "host:8") == []
 
 
-def test_jobs_of_other_lanes_are_left_where_they_are(jobs: JobStore, lanes: Lanes) -> None:
+def test_only_jobs_of_the_given_lane_are_reserved(jobs: JobStore, lanes: Lanes) -> None:
     here, there = stored(jobs), stored(jobs, a_job(version=2))
 
     assert (ids(taken(lanes, 5)), ids(taken(lanes, 5, lane=OTHER))) == ([here.id], [there.id])
@@ -294,7 +292,7 @@ def test_a_job_of_every_kind_waits_in_its_lane(jobs: JobStore, lanes: Lanes, kin
     assert ids(taken(lanes, lane=job.lane)) == [job.id]
 
 
-def test_of_workers_at_once_each_takes_others(jobs: JobStore, lanes: Lanes) -> None:
+def test_concurrent_workers_reserve_different_jobs(jobs: JobStore, lanes: Lanes) -> None:
     made = [stored(jobs).id for _ in range(60)]
 
     def taking(worker: str) -> list[str]:
@@ -312,23 +310,23 @@ def test_of_workers_at_once_each_takes_others(jobs: JobStore, lanes: Lanes) -> N
 # Bells
 
 
-def test_a_bell_is_due_for_the_first_job_and_for_no_other_until_it_was_answered(jobs: JobStore, lanes: Lanes) -> None:
+def test_only_the_first_job_needs_a_ring_until_a_worker_has_come(jobs: JobStore, lanes: Lanes) -> None:
     assert [submit(jobs).must_ring for _ in range(4)] == [True, False, False, False]
 
 
-def test_each_lane_has_a_bell_of_its_own(jobs: JobStore, lanes: Lanes) -> None:
+def test_each_lane_needs_its_own_ring(jobs: JobStore, lanes: Lanes) -> None:
     submit(jobs)
 
     assert submit(jobs, a_job(version=2)).must_ring
 
 
-def test_of_submits_at_once_one_must_ring(jobs: JobStore, lanes: Lanes) -> None:
+def test_exactly_one_of_concurrent_submits_must_ring(jobs: JobStore, lanes: Lanes) -> None:
     answers = at_once([lambda: submit(jobs).must_ring] * 16)
 
     assert sorted(answers, key=str) == [False] * 15 + [True]
 
 
-def test_the_first_job_after_an_answered_bell_must_ring(jobs: JobStore, lanes: Lanes) -> None:
+def test_the_first_job_after_a_worker_has_come_needs_a_ring(jobs: JobStore, lanes: Lanes) -> None:
     submit(jobs)
     taken(lanes, 5)
 
@@ -336,39 +334,37 @@ def test_the_first_job_after_an_answered_bell_must_ring(jobs: JobStore, lanes: L
 
 
 @pytest.mark.parametrize(("limit", "must_ring"), [(1, True), (2, True), (3, False), (4, False)])
-def test_whoever_answers_a_bell_and_leaves_jobs_must_ring_for_them(
-    jobs: JobStore, lanes: Lanes, limit: int, must_ring: bool
-) -> None:
+def test_a_worker_that_leaves_jobs_waiting_must_ring(jobs: JobStore, lanes: Lanes, limit: int, must_ring: bool) -> None:
     for _ in range(3):
         submit(jobs)
 
-    assert lanes.reserve(LANE, WORKER, limit, answers_bell=True)[1] is must_ring
+    assert lanes.reserve(LANE, WORKER, limit, clears_notification=True)[1] is must_ring
 
 
-def test_whoever_takes_more_on_the_same_bell_need_not_ring_again_for_what_is_left(jobs: JobStore, lanes: Lanes) -> None:
+def test_a_second_claim_after_the_same_bell_need_not_ring_again(jobs: JobStore, lanes: Lanes) -> None:
     for _ in range(4):
         submit(jobs)
-    lanes.reserve(LANE, WORKER, 1, answers_bell=True)
+    lanes.reserve(LANE, WORKER, 1, clears_notification=True)
 
-    found = [lanes.reserve(LANE, WORKER, 1, answers_bell=False)[1] for _ in range(3)]
+    found = [lanes.reserve(LANE, WORKER, 1, clears_notification=False)[1] for _ in range(3)]
 
     assert found == [False, False, False]
 
 
-def test_taking_without_a_bell_leaves_the_bell_that_is_on_its_way(jobs: JobStore, lanes: Lanes) -> None:
+def test_a_claim_without_a_bell_does_not_clear_the_bell(jobs: JobStore, lanes: Lanes) -> None:
     submit(jobs)
 
-    lanes.reserve(LANE, WORKER, 5, answers_bell=False)
+    lanes.reserve(LANE, WORKER, 5, clears_notification=False)
 
     assert not submit(jobs).must_ring
 
 
-def test_while_jobs_wait_a_bell_is_noted_whoever_takes_and_submits_at_once(jobs: JobStore, lanes: Lanes) -> None:
+def test_a_lane_with_waiting_jobs_has_a_bell_under_concurrent_claims_and_submits(jobs: JobStore, lanes: Lanes) -> None:
     def submitting() -> int:
         return sum(submit(jobs).must_ring for _ in range(20))
 
     def taking() -> int:
-        return sum(lanes.reserve(LANE, WORKER, 1, answers_bell=True)[1] for _ in range(10))
+        return sum(lanes.reserve(LANE, WORKER, 1, clears_notification=True)[1] for _ in range(10))
 
     at_once([submitting, submitting, taking, taking])
 
@@ -376,21 +372,21 @@ def test_while_jobs_wait_a_bell_is_noted_whoever_takes_and_submits_at_once(jobs:
     assert (found.waiting + found.reserved, found.bell_at is not None) == (40, True)
 
 
-def test_a_bell_that_is_rung_again_is_noted(jobs: JobStore, lanes: Lanes) -> None:
+def test_a_repeated_ring_is_recorded(jobs: JobStore, lanes: Lanes) -> None:
     submit(jobs)
     first = depth(lanes).bell_at
     assert first is not None
 
     def later() -> bool:
-        lanes.note_bell(LANE)
+        lanes.record_ring(LANE)
         return (depth(lanes).bell_at or 0) > first
 
     assert until(later)
 
 
-def test_a_bell_for_a_lane_that_emptied_meanwhile_is_not_noted(jobs: JobStore, lanes: Lanes) -> None:
+def test_a_ring_for_an_empty_lane_is_not_recorded(jobs: JobStore, lanes: Lanes) -> None:
     """The next job there would think that somebody had rung for it, and wait until the bell counts as lost."""
-    lanes.note_bell(LANE)
+    lanes.record_ring(LANE)
 
     assert submit(jobs).must_ring
 
@@ -398,7 +394,7 @@ def test_a_bell_for_a_lane_that_emptied_meanwhile_is_not_noted(jobs: JobStore, l
 # Leases
 
 
-def test_renewing_says_how_each_job_stands_in_order(jobs: JobStore, lanes: Lanes) -> None:
+def test_renewing_returns_the_state_of_each_job_in_order(jobs: JobStore, lanes: Lanes) -> None:
     for _ in range(4):
         stored(jobs)
     queued, running, canceling, done = taken(lanes, 4)
@@ -411,16 +407,16 @@ def test_renewing_says_how_each_job_stands_in_order(jobs: JobStore, lanes: Lanes
     assert states == [None, State.CANCELING, State.RUNNING, State.QUEUED]
 
 
-def test_renewing_nothing_says_nothing(lanes: Lanes) -> None:
+def test_renewing_nothing_returns_nothing(lanes: Lanes) -> None:
     assert lanes.renew([]) == []
 
 
 @pytest.mark.parametrize("how", ["succeeded", "canceled", "lost", "given back by its run", "given back", "deleted"])
-def test_what_was_taken_away_is_held_no_longer(jobs: JobStore, lanes: Lanes, how: str) -> None:
+def test_a_job_that_left_its_worker_is_not_renewed(jobs: JobStore, lanes: Lanes, how: str) -> None:
     job = stored(jobs)
     (held,) = taken(lanes)
     if how == "given back":
-        lanes.give_back(held)
+        lanes.requeue(held)
     elif how in ("canceled", "deleted"):
         jobs.replace(job.cancel_requested(NOW, RETENTION_S))
         if how == "deleted":
@@ -437,55 +433,55 @@ def test_what_was_taken_away_is_held_no_longer(jobs: JobStore, lanes: Lanes, how
     assert lanes.renew([held]) == [None]
 
 
-def test_what_another_worker_holds_now_is_held_no_longer_by_the_first(jobs: JobStore, lanes: Lanes) -> None:
+def test_a_job_that_another_worker_holds_is_not_renewed_for_the_first(jobs: JobStore, lanes: Lanes) -> None:
     held, running = started(jobs, lanes)
     jobs.replace(running.handed_back(NOW, RETENTION_S), entry=held.entry)
     (again,) = taken(lanes, worker="host:8")
     claimed(jobs, again)
 
     assert lanes.renew([held, again]) == [None, State.RUNNING]
-    assert lanes.reserved() == [again]
+    assert lanes.reservations() == [again]
 
 
-def test_all_that_is_reserved_is_listed_however_much_it_is(jobs: JobStore, lanes: Lanes) -> None:
+def test_more_than_a_thousand_reservations_are_listed(jobs: JobStore, lanes: Lanes) -> None:
     """A worker that ends gives back what is listed, and one claim alone may hold a thousand."""
     for worker in ("host:1", "host:2"):
         for _ in range(600):
             submit(jobs)
-        lanes.reserve(LANE, worker, 600, answers_bell=True)
+        lanes.reserve(LANE, worker, 600, clears_notification=True)
 
-    held = lanes.reserved()
+    held = lanes.reservations()
 
     assert len({each.entry for each in held}) == len(held) == 1200
 
 
-def test_everything_that_is_reserved_is_listed_with_who_holds_it(jobs: JobStore, lanes: Lanes) -> None:
+def test_every_reservation_is_listed_with_its_worker(jobs: JobStore, lanes: Lanes) -> None:
     stored(jobs), stored(jobs), stored(jobs), stored(jobs, a_job(version=2))
     held = [*taken(lanes, 1, "a:1"), *taken(lanes, 1, "b:2"), *taken(lanes, 1, "b:2", OTHER)]
 
-    assert sorted(lanes.reserved(), key=str) == sorted(held, key=str)
+    assert sorted(lanes.reservations(), key=str) == sorted(held, key=str)
 
 
-def test_only_what_was_silent_for_so_long_is_listed_as_silent(jobs: JobStore, lanes: Lanes) -> None:
+def test_only_reservations_silent_for_long_enough_are_listed(jobs: JobStore, lanes: Lanes) -> None:
     silent_s = 0.4
     stored(jobs), stored(jobs)
     first, second = taken(lanes, 2)
-    assert lanes.reserved(silent_s) == []
-    until(lambda: len(lanes.reserved(silent_s)) == 2)
+    assert lanes.reservations(silent_s) == []
+    until(lambda: len(lanes.reservations(silent_s)) == 2)
 
     lanes.renew([first])
 
-    assert lanes.reserved(silent_s) == [second]
+    assert lanes.reservations(silent_s) == [second]
 
 
-def test_a_lease_that_is_renewed_again_and_again_does_not_run_out(jobs: JobStore, lanes: Lanes) -> None:
+def test_a_renewed_lease_does_not_expire(jobs: JobStore, lanes: Lanes) -> None:
     silent_s = 0.4
     stored(jobs), stored(jobs)
     kept, silent = taken(lanes, 2)
 
     def only_the_silent_one_is_listed() -> bool:
         lanes.renew([kept])
-        found = lanes.reserved(silent_s)
+        found = lanes.reservations(silent_s)
         assert kept not in found
         return found == [silent]
 
@@ -495,61 +491,61 @@ def test_a_lease_that_is_renewed_again_and_again_does_not_run_out(jobs: JobStore
 # Giving back
 
 
-def test_what_is_given_back_goes_to_the_end_of_its_lane(jobs: JobStore, lanes: Lanes) -> None:
+def test_a_requeued_job_goes_to_the_end_of_its_lane(jobs: JobStore, lanes: Lanes) -> None:
     first, second = stored(jobs), stored(jobs)
     (held,) = taken(lanes)
 
-    lanes.give_back(held)
+    lanes.requeue(held)
 
     assert ids(taken(lanes, 5)) == [second.id, first.id]
 
 
-def test_what_is_given_back_has_another_entry(jobs: JobStore, lanes: Lanes) -> None:
+def test_a_requeued_job_has_a_new_entry(jobs: JobStore, lanes: Lanes) -> None:
     stored(jobs)
     (held,) = taken(lanes)
-    lanes.give_back(held)
+    lanes.requeue(held)
 
     (again,) = taken(lanes)
 
     assert again.entry != held.entry
 
 
-def test_giving_back_must_ring_when_nobody_else_did(jobs: JobStore, lanes: Lanes) -> None:
+def test_the_first_requeued_job_needs_a_ring(jobs: JobStore, lanes: Lanes) -> None:
     stored(jobs), stored(jobs)
     first, second = taken(lanes, 2)
 
-    assert [lanes.give_back(first), lanes.give_back(second)] == [True, False]
+    assert [lanes.requeue(first), lanes.requeue(second)] == [True, False]
 
 
-def test_what_was_given_back_once_is_not_given_back_again(jobs: JobStore, lanes: Lanes) -> None:
+def test_a_reservation_can_be_requeued_only_once(jobs: JobStore, lanes: Lanes) -> None:
     stored(jobs)
     (held,) = taken(lanes)
-    lanes.give_back(held)
+    lanes.requeue(held)
 
-    assert not lanes.give_back(held)
+    assert not lanes.requeue(held)
     assert len(taken(lanes, 5)) == 1
 
 
-def test_of_many_that_give_back_at_once_one_does(jobs: JobStore, lanes: Lanes) -> None:
+def test_exactly_one_of_concurrent_requeues_succeeds(jobs: JobStore, lanes: Lanes) -> None:
     stored(jobs)
     (held,) = taken(lanes)
 
-    answers = at_once([lambda: lanes.give_back(held)] * 8)
+    answers = at_once([lambda: lanes.requeue(held)] * 8)
 
     assert sorted(answers, key=str) == [False] * 7 + [True]
     assert depth(lanes).waiting == 1
 
 
-def test_a_job_that_runs_is_not_given_back_without_its_record(jobs: JobStore, lanes: Lanes) -> None:
+def test_a_running_job_is_not_requeued(jobs: JobStore, lanes: Lanes) -> None:
     held, running = started(jobs, lanes)
 
-    assert not lanes.give_back(held)
+    assert not lanes.requeue(held)
     assert lanes.renew([held]) == [State.RUNNING]
     assert jobs.read(running.id) == running
 
 
 @pytest.mark.parametrize("how", ["canceled", "expired", "deleted"])
-def test_a_job_that_ended_meanwhile_is_not_given_back(jobs: JobStore, lanes: Lanes, how: str) -> None:
+def test_an_ended_job_is_not_requeued(jobs: JobStore, lanes: Lanes, how: str) -> None:
     job = stored(jobs)
     (held,) = taken(lanes)
     move = job.expired if how == "expired" else job.cancel_requested
@@ -557,11 +553,11 @@ def test_a_job_that_ended_meanwhile_is_not_given_back(jobs: JobStore, lanes: Lan
     if how == "deleted":
         jobs.delete(job.id)
 
-    assert not lanes.give_back(held)
-    assert (lanes.depths(), lanes.reserved()) == ([], [])
+    assert not lanes.requeue(held)
+    assert (lanes.stats(), lanes.reservations()) == ([], [])
 
 
-def test_a_job_that_its_run_gives_back_waits_at_the_end_at_once(jobs: JobStore, lanes: Lanes) -> None:
+def test_a_job_handed_back_by_its_run_goes_to_the_end_of_its_lane(jobs: JobStore, lanes: Lanes) -> None:
     first, second = stored(jobs), stored(jobs)
     (held,) = taken(lanes)
     running = claimed(jobs, held)
@@ -571,14 +567,14 @@ def test_a_job_that_its_run_gives_back_waits_at_the_end_at_once(jobs: JobStore, 
     assert ids(taken(lanes, 5)) == [second.id, first.id]
 
 
-def test_a_run_that_gives_its_job_back_must_ring_when_nobody_else_did(jobs: JobStore, lanes: Lanes) -> None:
+def test_a_run_that_hands_back_the_only_job_must_ring(jobs: JobStore, lanes: Lanes) -> None:
     held, running = started(jobs, lanes)
 
     assert jobs.replace(running.handed_back(NOW, RETENTION_S), entry=held.entry)
 
 
 @pytest.mark.parametrize("end", ["succeeded", "failed", "progress"])
-def test_a_write_that_queues_nothing_needs_no_bell(jobs: JobStore, lanes: Lanes, end: str) -> None:
+def test_a_write_that_queues_nothing_needs_no_ring(jobs: JobStore, lanes: Lanes, end: str) -> None:
     held, running = started(jobs, lanes)
     moves = {
         "succeeded": lambda: running.succeeded(NOW, RETENTION_S),
@@ -593,12 +589,12 @@ def test_a_write_that_queues_nothing_needs_no_bell(jobs: JobStore, lanes: Lanes,
 
 
 @pytest.mark.parametrize("how", ["given back", "lost", "lost and released", "taken by another", "run by another"])
-def test_the_old_entry_can_write_nothing(jobs: JobStore, lanes: Lanes, how: str) -> None:
+def test_a_write_under_an_old_entry_is_refused(jobs: JobStore, lanes: Lanes, how: str) -> None:
     held, running = started(jobs, lanes)
     if how.startswith("lost"):
         lose(jobs, held, running, 5.0)
         if how == "lost and released":
-            lanes.release_due(NOW + 5)
+            lanes.enqueue_due(NOW + 5)
     else:
         jobs.replace(running.handed_back(NOW, RETENTION_S), entry=held.entry)
     if how.endswith("by another"):
@@ -614,7 +610,7 @@ def test_the_old_entry_can_write_nothing(jobs: JobStore, lanes: Lanes, how: str)
     assert jobs.read_with_result(running.id) == (before, None)
 
 
-def test_the_new_entry_can_write(jobs: JobStore, lanes: Lanes) -> None:
+def test_a_write_under_the_new_entry_succeeds(jobs: JobStore, lanes: Lanes) -> None:
     held, running = started(jobs, lanes)
     jobs.replace(running.handed_back(NOW, RETENTION_S), entry=held.entry)
     (again,) = taken(lanes, worker="host:8")
@@ -625,7 +621,7 @@ def test_the_new_entry_can_write(jobs: JobStore, lanes: Lanes) -> None:
     assert jobs.read_with_result(running.id) == (last, RESULT)
 
 
-def test_of_the_runs_end_and_the_reaper_at_once_one_writes(jobs: JobStore, lanes: Lanes) -> None:
+def test_either_the_run_or_the_reaper_writes_but_not_both(jobs: JobStore, lanes: Lanes) -> None:
     for _ in range(10):
         held, running = started(jobs, lanes)
         done = running.succeeded(NOW, RETENTION_S)
@@ -645,36 +641,38 @@ def test_of_the_runs_end_and_the_reaper_at_once_one_writes(jobs: JobStore, lanes
 # Delays
 
 
-def test_a_lost_job_waits_out_its_delay_outside_of_its_lane(jobs: JobStore, lanes: Lanes) -> None:
+def test_a_lost_job_is_not_in_its_lane_during_its_delay(jobs: JobStore, lanes: Lanes) -> None:
     held, running = started(jobs, lanes)
 
     waiting = lose(jobs, held, running, 5.0)
 
-    assert (lanes.depths(), taken(lanes), jobs.read(running.id)) == ([], [], waiting)
+    assert (lanes.stats(), taken(lanes), jobs.read(running.id)) == ([], [], waiting)
 
 
-def test_a_loss_needs_no_bell_before_its_delay_is_over(jobs: JobStore, lanes: Lanes) -> None:
+def test_a_lost_job_needs_no_ring_before_its_delay_is_over(jobs: JobStore, lanes: Lanes) -> None:
     held, running = started(jobs, lanes)
 
     assert not jobs.replace(running.lost(LOSS, NOW, 5.0, RETENTION_S), entry=held.entry)
 
 
 @pytest.mark.parametrize(("beyond_s", "is_due"), [(-0.001, False), (0.0, True), (0.001, True)])
-def test_a_delay_is_over_at_its_end_and_not_before(jobs: JobStore, lanes: Lanes, beyond_s: float, is_due: bool) -> None:
+def test_a_job_is_enqueued_when_its_delay_ends_and_not_before(
+    jobs: JobStore, lanes: Lanes, beyond_s: float, is_due: bool
+) -> None:
     held, running = started(jobs, lanes)
     lose(jobs, held, running, 5.5)
 
-    rung = lanes.release_due(NOW + 5.5 + beyond_s)
+    rung = lanes.enqueue_due(NOW + 5.5 + beyond_s)
 
     assert rung == ([LANE] if is_due else [])
     assert ids(taken(lanes)) == ([running.id] if is_due else [])
 
 
-def test_a_job_is_released_once(jobs: JobStore, lanes: Lanes) -> None:
+def test_a_delayed_job_is_enqueued_only_once(jobs: JobStore, lanes: Lanes) -> None:
     held, running = started(jobs, lanes)
     lose(jobs, held, running, 1.0)
 
-    answers = at_once([lambda: lanes.release_due(NOW + 1)] * 8)
+    answers = at_once([lambda: lanes.enqueue_due(NOW + 1)] * 8)
 
     assert sorted(answers, key=str) == [[LANE]] + [[]] * 7
     assert depth(lanes).waiting == 1
@@ -689,35 +687,35 @@ def lost_with_delays(jobs: JobStore, lanes: Lanes, delays_s: list[float], versio
     return made
 
 
-def test_released_jobs_wait_in_the_order_in_which_their_delays_end(jobs: JobStore, lanes: Lanes) -> None:
+def test_delayed_jobs_are_enqueued_in_the_order_of_their_delays(jobs: JobStore, lanes: Lanes) -> None:
     third, first, second = lost_with_delays(jobs, lanes, [3.0, 1.0, 2.0])
 
-    lanes.release_due(NOW + 10)
+    lanes.enqueue_due(NOW + 10)
 
     assert ids(taken(lanes, 5)) == [first, second, third]
 
 
-def test_each_lane_is_named_once_and_only_when_no_bell_is_on_its_way(jobs: JobStore, lanes: Lanes) -> None:
+def test_each_lane_without_a_bell_is_returned_once(jobs: JobStore, lanes: Lanes) -> None:
     lost_with_delays(jobs, lanes, [1.0, 1.0, 2.0])
     lost_with_delays(jobs, lanes, [1.0], version=2)
     lost_with_delays(jobs, lanes, [1.0], version=3)
     submit(jobs, a_job(version=3))
 
-    assert sorted(lanes.release_due(NOW + 5)) == [LANE, OTHER]
+    assert sorted(lanes.enqueue_due(NOW + 5)) == [LANE, OTHER]
 
 
-def test_a_job_that_is_canceled_while_it_waits_out_its_delay_does_not_come_back(jobs: JobStore, lanes: Lanes) -> None:
+def test_a_job_canceled_during_its_delay_is_not_enqueued(jobs: JobStore, lanes: Lanes) -> None:
     held, running = started(jobs, lanes)
     waiting = lose(jobs, held, running, 5.0)
     jobs.replace(waiting.cancel_requested(NOW, RETENTION_S))
 
-    assert (lanes.release_due(NOW + 10), lanes.depths()) == ([], [])
+    assert (lanes.enqueue_due(NOW + 10), lanes.stats()) == ([], [])
 
 
-def test_a_released_job_runs_again_with_the_next_number(jobs: JobStore, lanes: Lanes) -> None:
+def test_a_delayed_job_runs_again_as_the_next_attempt(jobs: JobStore, lanes: Lanes) -> None:
     held, running = started(jobs, lanes)
     lose(jobs, held, running, 5.0)
-    lanes.release_due(NOW + 5)
+    lanes.enqueue_due(NOW + 5)
     (again,) = taken(lanes, worker="host:8")
 
     second = claimed(jobs, again)
@@ -730,26 +728,26 @@ def test_a_released_job_runs_again_with_the_next_number(jobs: JobStore, lanes: L
 
 
 @pytest.mark.parametrize("end", ENDS)
-def test_an_ended_job_is_in_no_lane_and_held_by_nobody(jobs: JobStore, lanes: Lanes, end: str) -> None:
+def test_an_ended_job_is_in_no_lane_and_no_worker_holds_it(jobs: JobStore, lanes: Lanes, end: str) -> None:
     ended(jobs, lanes, end)
 
-    assert (lanes.depths(), lanes.reserved(), taken(lanes), lanes.release_due(NOW + 1e6)) == ([], [], [], [])
+    assert (lanes.stats(), lanes.reservations(), taken(lanes), lanes.enqueue_due(NOW + 1e6)) == ([], [], [], [])
 
 
 @pytest.mark.parametrize("end", ENDS)
-def test_the_first_job_in_a_lane_that_emptied_must_ring(jobs: JobStore, lanes: Lanes, end: str) -> None:
+def test_the_first_job_of_an_emptied_lane_needs_a_ring(jobs: JobStore, lanes: Lanes, end: str) -> None:
     ended(jobs, lanes, end)
 
     assert submit(jobs).must_ring
 
 
-def test_the_end_of_one_job_leaves_the_others(jobs: JobStore, lanes: Lanes) -> None:
+def test_the_end_of_a_job_does_not_affect_the_others(jobs: JobStore, lanes: Lanes) -> None:
     first, second, third = stored(jobs), stored(jobs), stored(jobs)
     (held,) = taken(lanes)
 
     jobs.replace(second.cancel_requested(NOW, RETENTION_S))
 
-    assert ids(lanes.reserved()) == [first.id]
+    assert ids(lanes.reservations()) == [first.id]
     assert ids(taken(lanes, 5)) == [third.id]
     assert lanes.renew([held]) == [State.QUEUED]
 
@@ -757,19 +755,19 @@ def test_the_end_of_one_job_leaves_the_others(jobs: JobStore, lanes: Lanes) -> N
 # How lanes stand
 
 
-def test_every_lane_with_a_job_is_listed_by_name_with_its_counts(jobs: JobStore, lanes: Lanes) -> None:
+def test_every_lane_with_a_job_is_listed_in_order_with_its_counts(jobs: JobStore, lanes: Lanes) -> None:
     for _ in range(3):
         stored(jobs)
     stored(jobs, a_job(version=2)), stored(jobs, a_job(JobType.TRAINING))
     taken(lanes, 2)
     taken(lanes, 5, lane=OTHER)
 
-    found = [(each.lane, each.waiting, each.reserved) for each in lanes.depths()]
+    found = [(each.lane, each.waiting, each.reserved) for each in lanes.stats()]
 
     assert found == [(LANE, 1, 2), (OTHER, 0, 1), ("training", 1, 0)]
 
 
-def test_the_age_of_a_lane_is_that_of_the_oldest_job_that_nobody_took(jobs: JobStore, lanes: Lanes) -> None:
+def test_the_age_of_a_lane_is_that_of_its_oldest_waiting_job(jobs: JobStore, lanes: Lanes) -> None:
     stored(jobs)
     first = depth(lanes).oldest_at
     assert first is not None
@@ -783,26 +781,26 @@ def test_the_age_of_a_lane_is_that_of_the_oldest_job_that_nobody_took(jobs: JobS
     assert first < second <= time.time() + 0.001
 
 
-def test_a_lane_whose_jobs_are_all_taken_has_no_oldest(jobs: JobStore, lanes: Lanes) -> None:
+def test_a_lane_without_waiting_jobs_has_no_age(jobs: JobStore, lanes: Lanes) -> None:
     stored(jobs)
     taken(lanes)
 
     assert (depth(lanes).waiting, depth(lanes).oldest_at) == (0, None)
 
 
-def test_a_lane_tells_when_it_was_last_rung_for(jobs: JobStore, lanes: Lanes) -> None:
+def test_the_stats_have_the_time_of_the_last_ring(jobs: JobStore, lanes: Lanes) -> None:
     before = time.time()
     stored(jobs), stored(jobs)
 
     rung_at = depth(lanes).bell_at
-    lanes.reserve(LANE, WORKER, 5, answers_bell=True)
+    lanes.reserve(LANE, WORKER, 5, clears_notification=True)
 
     assert rung_at is not None
     assert before - 0.001 <= rung_at <= time.time() + 0.001
     assert depth(lanes).bell_at is None
 
 
-def test_the_depths_add_up_while_jobs_come_and_go(jobs: JobStore, lanes: Lanes) -> None:
+def test_the_stats_add_up_while_jobs_come_and_go(jobs: JobStore, lanes: Lanes) -> None:
     """What was held at one look and how many there were at the next made fewer than none when jobs ended between."""
 
     def working(worker: str) -> None:
@@ -814,7 +812,7 @@ def test_the_depths_add_up_while_jobs_come_and_go(jobs: JobStore, lanes: Lanes) 
                 jobs.replace(running.succeeded(NOW, RETENTION_S), RESULT, held.entry)
 
     def looking() -> set[bool]:
-        found = [each for _ in range(300) for each in lanes.depths()]
+        found = [each for _ in range(300) for each in lanes.stats()]
         return {0 <= each.waiting <= 8 and 0 <= each.reserved <= 8 for each in found}
 
     answers = at_once([lambda: working("a"), lambda: working("b"), looking])
@@ -822,11 +820,11 @@ def test_the_depths_add_up_while_jobs_come_and_go(jobs: JobStore, lanes: Lanes) 
     assert (answers[:2], answers[2] <= {True}) == ([None, None], True), answers  # type: ignore[operator]
 
 
-def test_tidying_takes_nothing_from_anybody(jobs: JobStore, lanes: Lanes) -> None:
+def test_forgetting_workers_takes_no_reservation_away(jobs: JobStore, lanes: Lanes) -> None:
     for _ in range(3):
         stored(jobs)
     held = taken(lanes, 2)
 
-    lanes.tidy(silent_s=0.0)
+    lanes.forget_workers(silent_s=0.0)
 
     assert (lanes.renew(held), len(taken(lanes, 5))) == ([State.QUEUED] * 2, 1)

@@ -350,7 +350,7 @@ def test_a_batch_that_is_planned_is_held_by_nobody_and_its_chunks_wait(house: Ba
     job = house.fanned_out(work_of(house))
 
     assert (job.worker, job.progress.done, job.progress.total) == (None, 0, ROWS)  # type: ignore[union-attr]
-    assert [(depth.lane, depth.waiting) for depth in house.lanes.depths()] == [(str(Lane.of_chunks(job.id)), CHUNKS)]
+    assert [(stats.lane, stats.waiting) for stats in house.lanes.stats()] == [(str(Lane.of_chunks(job.id)), CHUNKS)]
     assert str(Lane.of_chunks(job.id)) in house.bells.rung
 
 
@@ -359,8 +359,8 @@ def test_a_worker_takes_one_chunk_and_is_free_for_others(house: BatchHouse) -> N
 
     house.run_chunk(job.id)
 
-    assert house.boards.tally(job.id, 1).chunks == 1
-    (depth,) = house.lanes.depths()
+    assert house.boards.totals(job.id, 1).chunks == 1
+    (depth,) = house.lanes.stats()
     assert (depth.waiting, depth.reserved) == (CHUNKS - 1, 0)
 
 
@@ -383,7 +383,7 @@ def test_progress_counts_rows_whose_answers_are_on_the_disk(house: BatchHouse) -
 def test_many_chunks_wait_a_window_at_a_time(house: BatchHouse, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(coordinator, "WINDOW", 2)
     job = house.fanned_out(work_of(house))
-    waiting = house.lanes.depths()[0].waiting
+    waiting = house.lanes.stats()[0].waiting
 
     for _ in range(CHUNKS):
         house.run_chunk(job.id)
@@ -402,12 +402,12 @@ def test_the_same_chunk_run_twice_counts_once_and_writes_the_same(house: BatchHo
     house.run_chunk(job.id)
     written = house.folders.part(job.id, 1, 0).read_bytes()
 
-    house.boards.unmark(job.id, 1, 0)
+    house.boards.undo_done(job.id, 1, 0)
     house.chunks.run(again, twin)  # type: ignore[arg-type]
     house.chunks.run(again, twin)  # type: ignore[arg-type]
 
     assert house.folders.part(job.id, 1, 0).read_bytes() == written
-    assert house.boards.tally(job.id, 1).rows == 10
+    assert house.boards.totals(job.id, 1).rows == 10
 
 
 # Cancel, timeout, dead letters
@@ -421,9 +421,9 @@ def test_a_canceled_batch_ends_at_once_and_its_chunks_notice(house: BatchHouse) 
     house.settle()
 
     assert house.jobs.read(job.id).state is State.CANCELED
-    assert house.boards.tally(job.id, 1).chunks == 1
+    assert house.boards.totals(job.id, 1).chunks == 1
     assert house.jobs.read(chunk_id(job.id, 1, 3)).failure.code == "batch_ended"  # type: ignore[union-attr]
-    assert house.lanes.depths() == []
+    assert house.lanes.stats() == []
 
 
 def test_a_cancel_while_a_chunk_runs_leaves_the_batch_canceled(
@@ -446,13 +446,13 @@ def test_a_cancel_while_a_chunk_runs_leaves_the_batch_canceled(
 
 def test_a_cancel_while_the_file_is_cut_leaves_no_chunk(house: BatchHouse, monkeypatch: pytest.MonkeyPatch) -> None:
     job = house.batch(work_of(house))
-    original = house.folders.keep_plan
+    original = house.folders.save_plan
 
     def cancels(*args: Any) -> Any:
         house.rewritten(job, lambda present: present.cancel_requested(house.clock(), RETENTION_S))
         return original(*args)
 
-    monkeypatch.setattr(house.folders, "keep_plan", cancels)
+    monkeypatch.setattr(house.folders, "save_plan", cancels)
     house.settle()
 
     ended = house.jobs.read(job.id)
@@ -464,13 +464,13 @@ def test_a_cancel_while_the_parts_are_joined_leaves_the_batch_canceled(
     house: BatchHouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job = house.batch(work_of(house))
-    original = house.folders.keep_outcome
+    original = house.folders.save_outcome
 
     def cancels(*args: Any) -> Any:
         house.rewritten(job, lambda present: present.cancel_requested(house.clock(), RETENTION_S))
         return original(*args)
 
-    monkeypatch.setattr(house.folders, "keep_outcome", cancels)
+    monkeypatch.setattr(house.folders, "save_outcome", cancels)
     house.settle()
 
     assert house.jobs.read(job.id).state is State.CANCELED
@@ -516,11 +516,11 @@ def test_a_chunk_that_ends_its_workers_makes_the_batch_a_dead_letter_that_names_
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(house.chunks, "_answered", lambda *_: (_ for _ in ()).throw(Killed("poison")))
         for _ in range(3):
-            house.lanes.release_due(float("inf"))
+            house.lanes.enqueue_due(float("inf"))
             with pytest.raises(Killed):
                 house.run_chunk(job.id)
             house.bury()
-            house.lanes.release_due(float("inf"))
+            house.lanes.enqueue_due(float("inf"))
             # The others wait behind it; it comes first again.
             lane = house.jobs.lanes[str(Lane.of_chunks(job.id))]
             lane.sort(key=lambda entry: entry.job_id != chunk_id(job.id, 1, 0)) if lane else None
@@ -598,11 +598,11 @@ def test_a_retry_of_a_batch_whose_parts_are_gone_runs_all_of_it(house: BatchHous
 # Whoever dies, wherever
 
 WRITES = [
-    ("folders", "keep_plan", 0),
+    ("folders", "save_plan", 0),
     ("boards", "open", 0),
     ("boards", "add", 0),
-    *[("boards", "mark", spared) for spared in range(CHUNKS)],
-    ("folders", "keep_outcome", 0),
+    *[("boards", "record_done", spared) for spared in range(CHUNKS)],
+    ("folders", "save_outcome", 0),
     *[("jobs", "replace", spared) for spared in range(20)],
 ]
 
@@ -664,7 +664,7 @@ def test_what_a_worker_that_came_too_late_has_planned_is_not_taken(house: BatchH
     job = house.fanned_out(work_of(house))
     plan = house.plan(job)
 
-    late = house.folders.keep_plan(job.id, replace(plan, number=9, cuts=plan.cuts[:1]))
+    late = house.folders.save_plan(job.id, replace(plan, number=9, cuts=plan.cuts[:1]))
 
     assert late == plan
 
@@ -674,7 +674,7 @@ def test_a_second_join_writes_nothing_new_and_has_the_same_outcome(house: BatchH
     before, outcome = house.answer_file(job), house.folders.outcome(job.id)
 
     assert outcome is not None
-    assert house.folders.keep_outcome(job.id, replace(outcome, attempt=9, sha256="other")) == outcome
+    assert house.folders.save_outcome(job.id, replace(outcome, attempt=9, sha256="other")) == outcome
     assert house.answer_file(job) == before
 
 
@@ -710,7 +710,7 @@ def test_chunks_that_were_lost_with_the_store_are_made_again(house: BatchHouse) 
 
     house.batches.repair()
 
-    assert [depth.waiting for depth in house.lanes.depths()] == [CHUNKS]
+    assert [depth.waiting for depth in house.lanes.stats()] == [CHUNKS]
 
 
 def test_chunks_that_cannot_be_started_are_started_by_the_reaper(

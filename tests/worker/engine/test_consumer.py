@@ -72,7 +72,7 @@ def test_an_extra_bell_leaves_the_waiting_jobs_to_the_ordinary_one(worker: FakeW
     worker.bells.rung.clear()
 
     worker.drain(LANE, is_extra_bell=True)
-    noted = worker.lanes.depths()[0].bell_at
+    noted = worker.lanes.stats()[0].bell_at
     rung_by_second = list(worker.bells.rung)
     worker.drain(LANE)
 
@@ -144,7 +144,7 @@ def test_an_expired_job_is_dated_and_leaves_its_lane(worker: FakeWorker) -> None
     worker.drain(LANE)
 
     assert (worker.job().finished_at, worker.job().delete_at) == (NOW, NOW + RETENTION_S)
-    assert worker.lanes.depths() == []
+    assert worker.lanes.stats() == []
 
 
 def test_a_job_that_is_retried_does_not_expire(worker: FakeWorker) -> None:
@@ -185,7 +185,7 @@ def held_during_runs(worker: FakeWorker, jobs: int, took_s: Callable[[Job], floa
     held: list[int] = []
 
     def run(job: Job, work: Work, rows: bytes, report: Report) -> Result:
-        held.append(len(worker.lanes.reserved()))
+        held.append(len(worker.lanes.reservations()))
         worker.time.now += took_s(job)
         return DONE
 
@@ -230,7 +230,7 @@ def test_a_worker_learns_a_limit_for_each_lane(worker: FakeWorker) -> None:
     for _ in range(3):
         worker.submit(lane="prediction/other/1/predict")
     held: list[int] = []
-    worker.run = doing(lambda: held.append(len(worker.lanes.reserved())))
+    worker.run = doing(lambda: held.append(len(worker.lanes.reservations())))
 
     worker.drain("prediction/other/1/predict")
 
@@ -360,7 +360,7 @@ def test_a_stopping_worker_finishes_its_run_and_releases_the_jobs_it_has_not_sta
 
     assert worker.job("job_101").state is State.SUCCEEDED
     assert sorted(worker.waiting()) == [f"job_{number}" for number in range(102, 107)]
-    assert (worker.lanes.reserved(), len(worker.runs)) == ([], 1)
+    assert (worker.lanes.reservations(), len(worker.runs)) == ([], 1)
     assert worker.bells.rung == [LANE]
 
 
@@ -373,7 +373,7 @@ def test_a_run_that_returns_succeeds_with_its_result(worker: FakeWorker) -> None
     worker.drain(LANE)
 
     assert (worker.job().state, worker.result()) == (State.SUCCEEDED, {"predictions": [1]})
-    assert (worker.job().failure, worker.lanes.depths()) == (None, [])
+    assert (worker.job().failure, worker.lanes.stats()) == (None, [])
 
 
 def test_a_run_that_created_a_version_records_it_in_the_job(worker: FakeWorker) -> None:
@@ -538,7 +538,7 @@ def test_no_worker_gets_a_job_that_waits_out_its_backoff(worker: FakeWorker) -> 
     worker.drain(LANE)
     worker.drain(LANE)
 
-    assert (len(worker.runs), worker.lanes.depths()) == (1, [])
+    assert (len(worker.runs), worker.lanes.stats()) == (1, [])
 
 
 def run_until_it_ends(worker: FakeWorker) -> list[float]:
@@ -652,7 +652,7 @@ def test_a_job_canceled_while_it_is_held_and_not_started_is_not_run(worker: Fake
     worker.drain(LANE)
 
     assert [job.id for job in worker.runs] == ["job_101"]
-    assert (worker.job("job_102").state, worker.lanes.depths()) == (State.CANCELED, [])
+    assert (worker.job("job_102").state, worker.lanes.stats()) == (State.CANCELED, [])
 
 
 def test_a_job_canceled_between_read_and_claim_is_not_run(worker: FakeWorker) -> None:
@@ -670,7 +670,7 @@ def test_a_job_canceled_while_it_runs_is_canceled_and_its_result_dropped(worker:
 
     worker.drain(LANE)
 
-    assert (worker.job().state, worker.result(), worker.lanes.depths()) == (State.CANCELED, None, [])
+    assert (worker.job().state, worker.result(), worker.lanes.stats()) == (State.CANCELED, None, [])
     assert events(worker.job()) == ["accepted", "claimed", "canceling", "finished"]
     assert worker.job().delete_at == NOW + RETENTION_S
 
@@ -753,7 +753,7 @@ def test_a_run_whose_job_was_taken_over_writes_nothing(worker: FakeWorker, end: 
 
     assert [(job.state, job.attempt, job.worker) for job in taken_over] == [(State.RUNNING, 2, "worker-2")]
     assert (worker.job(), worker.result()) == (taken_over[0], None)
-    assert [held.worker for held in worker.lanes.reserved()] == ["worker-2"]
+    assert [held.worker for held in worker.lanes.reservations()] == ["worker-2"]
 
 
 def test_a_run_whose_job_was_recovered_writes_nothing(worker: FakeWorker) -> None:
@@ -885,7 +885,7 @@ def test_an_unreadable_record_does_not_block_the_rest_of_its_claim(
     worker.drain(LANE)
 
     assert [job.id for job in worker.runs] == ["job_101", "job_103", "job_104"]
-    assert [each.job_id for each in worker.lanes.reserved()] == ["job_102"]
+    assert [each.job_id for each in worker.lanes.reservations()] == ["job_102"]
 
 
 # Outages

@@ -25,7 +25,7 @@ class Held:
         self.leases = Leases(worker.lanes, LEASE_S, lambda: worker.stop_by, self.given_up.append)
         for _ in range(jobs):
             worker.submit(timeout_s=timeout_s)
-        self.reservations, _ = worker.lanes.reserve(LANE, "worker-1", jobs, answers_bell=True)
+        self.reservations, _ = worker.lanes.reserve(LANE, "worker-1", jobs, clears_notification=True)
         self.first = self.reservations[0]
         self.leases.hold(self.reservations)
         worker.beats.settle()
@@ -57,13 +57,13 @@ def test_a_beat_renews_every_lease(worker: FakeWorker) -> None:
 def test_the_first_beat_comes_by_itself(worker: FakeWorker) -> None:
     leases = Leases(worker.lanes, LEASE_S, lambda: math.inf, lambda holds: None)
     worker.submit()
-    reservations, _ = worker.lanes.reserve(LANE, "worker-1", 1, answers_bell=True)
+    reservations, _ = worker.lanes.reserve(LANE, "worker-1", 1, clears_notification=True)
     worker.silence()
 
     leases.hold(reservations)
     worker.beats.settle()
 
-    assert worker.lanes.reserved(LEASE_S) == []
+    assert worker.lanes.reservations(LEASE_S) == []
 
 
 def test_a_released_job_is_no_longer_renewed_and_counts_as_lost(worker: FakeWorker) -> None:
@@ -187,7 +187,7 @@ def test_an_outage_before_anything_was_held_does_not_count(worker: FakeWorker) -
     held.leases.release(held.first)
     worker.time.now += 1000
     worker.submit()
-    later, _ = worker.lanes.reserve(LANE, "worker-1", 1, answers_bell=True)
+    later, _ = worker.lanes.reserve(LANE, "worker-1", 1, clears_notification=True)
     held.leases.hold(later)
     worker.jobs.is_away = True
 
@@ -244,7 +244,7 @@ def test_no_job_is_taken_while_a_run_is_given_up(worker: FakeWorker) -> None:
 
     def give_up(holds: list[Hold]) -> None:
         worker.submit()
-        more, _ = worker.lanes.reserve(LANE, "worker-1", 1, answers_bell=True)
+        more, _ = worker.lanes.reserve(LANE, "worker-1", 1, clears_notification=True)
         taking = threading.Thread(target=lambda: (held.leases.hold(more), is_taken.set()), daemon=True)
         taking.start()
         was_taken.append(is_taken.wait(0.2))
@@ -390,7 +390,7 @@ def test_the_neighbors_of_a_run_that_was_given_up_wait_for_another_worker(
     neighbors = [worker.job("job_102"), worker.job("job_103")]
     assert [(job.state, job.attempt, job.lost_attempts) for job in neighbors] == [(State.QUEUED, 0, 0)] * 2
     assert worker.waiting()[-2:] == ["job_102", "job_103"]
-    assert (worker.lanes.reserved(), worker.bells.rung) == ([], [LANE])
+    assert (worker.lanes.reservations(), worker.bells.rung) == ([], [LANE])
 
 
 def test_a_cancel_that_comes_after_a_timeout_and_before_the_end_wins(worker: FakeWorker) -> None:

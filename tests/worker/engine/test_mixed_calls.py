@@ -19,7 +19,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from examples.titanic.train import TARGET, passengers
-from queuecast.client.rows import json_rows
+from queuecast.client.json_rows import json_rows
 from queuecast.domain.job import Job, JobType, ModelRef, State
 from queuecast.domain.lane import Lane
 from queuecast.domain.work import Method, PredictionWork
@@ -66,7 +66,7 @@ class Served:
         starts = list(itertools.accumulate([0, *sizes]))
         parts = [self.frame.iloc[start : start + size] for start, size in zip(starts, sizes, strict=False)]
         jobs = [self.submitted(part, index in poisoned) for index, part in enumerate(parts)]
-        while self.house.lanes.depths():
+        while self.house.lanes.stats():
             self.house.execution.drain(LANE)
         for index, (job, start, size) in enumerate(zip(jobs, starts, sizes, strict=False)):
             present = self.house.jobs.read(job.id)
@@ -105,7 +105,7 @@ def test_poison_rows_at_every_place_fail_their_own_jobs_only(served: Served) -> 
 def test_jobs_did_share_calls(served: Served) -> None:
     served.run([1] * 64, set())
     jobs = [served.submitted(served.frame.iloc[[index]], poisoned=False) for index in range(64)]
-    while served.house.lanes.depths():
+    while served.house.lanes.stats():
         served.house.execution.drain(LANE)
 
     assert max(served.house.result(job)["timings"]["batch_jobs"] for job in jobs) >= 32

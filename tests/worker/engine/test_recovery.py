@@ -13,14 +13,14 @@ LOST = Failure("worker_lost", "the process that ran the job died")
 
 
 def held(worker: FakeWorker, job_id: str = "job_1") -> Reservation:
-    (found,) = [each for each in worker.lanes.reserved() if each.job_id == job_id]
+    (found,) = [each for each in worker.lanes.reservations() if each.job_id == job_id]
     return found
 
 
 def started(worker: FakeWorker, **fields: object) -> Job:
     """A job that runs on a worker that has gone silent."""
     job = worker.submit(**fields)
-    worker.lanes.reserve(LANE, "worker-1", 1, answers_bell=True)
+    worker.lanes.reserve(LANE, "worker-1", 1, clears_notification=True)
     worker.write(lambda present: present.claimed("worker-1", worker.now), job.id)
     worker.silence(job.id)
     return job
@@ -59,7 +59,7 @@ def test_a_lost_job_names_the_silent_worker(worker: FakeWorker) -> None:
 
 def test_a_worker_that_renews_its_lease_keeps_its_job(worker: FakeWorker) -> None:
     worker.submit()
-    reservations, _ = worker.lanes.reserve(LANE, "worker-1", 1, answers_bell=True)
+    reservations, _ = worker.lanes.reserve(LANE, "worker-1", 1, clears_notification=True)
     worker.write(lambda present: present.claimed("worker-1", worker.now))
     worker.silence()
     worker.lanes.renew(reservations)
@@ -85,7 +85,7 @@ def test_the_lane_of_a_delayed_job_is_rung_for_once_the_delay_is_over(worker: Fa
 
 def test_a_job_that_was_held_but_not_started_loses_no_attempt_and_waits_again_at_once(worker: FakeWorker) -> None:
     worker.submit()
-    worker.lanes.reserve(LANE, "worker-1", 1, answers_bell=True)
+    worker.lanes.reserve(LANE, "worker-1", 1, clears_notification=True)
     worker.silence()
 
     worker.reaper().sweep()
@@ -98,7 +98,7 @@ def test_a_job_that_kills_its_workers_is_a_dead_letter_after_its_last_attempt(wo
     worker.submit(max_attempts=3)
     reaper = worker.reaper()
     for _ in range(3):
-        worker.lanes.reserve(LANE, "worker-1", 1, answers_bell=True)
+        worker.lanes.reserve(LANE, "worker-1", 1, clears_notification=True)
         worker.write(lambda present: present.claimed("worker-1", worker.now))
         worker.silence()
         reaper.sweep()
@@ -110,13 +110,13 @@ def test_a_job_that_kills_its_workers_is_a_dead_letter_after_its_last_attempt(wo
     assert (job.state, job.attempt, job.lost_attempts, job.is_dead_letter) == (State.FAILED, 3, 3, True)
     assert job.delete_at == job.finished_at + 7 * RETENTION_S  # type: ignore[operator]
     assert [letter.id for letter in worker.jobs.dead_letters(None, 10).jobs] == ["job_1"]
-    assert worker.lanes.depths() == []
+    assert worker.lanes.stats() == []
 
 
 def test_the_neighbors_of_a_lost_job_are_released_without_a_delay(worker: FakeWorker) -> None:
     started(worker)
     worker.submit()
-    worker.lanes.reserve(LANE, "worker-1", 1, answers_bell=True)
+    worker.lanes.reserve(LANE, "worker-1", 1, clears_notification=True)
     worker.silence("job_2")
 
     worker.reaper().sweep()
@@ -131,7 +131,7 @@ def test_a_canceling_job_of_a_silent_worker_is_canceled(worker: FakeWorker) -> N
     worker.reaper().sweep()
 
     assert (worker.job().state, worker.job().failure, worker.job().is_dead_letter) == (State.CANCELED, None, False)
-    assert worker.lanes.depths() == []
+    assert worker.lanes.stats() == []
 
 
 @pytest.mark.parametrize("failure", [None, LOST, Failure("timeout", "too long")], ids=["stopped", "died", "timeout"])
@@ -216,7 +216,7 @@ def test_a_job_recovered_twice_is_recovered_once(worker: FakeWorker, failure: Fa
 
 def test_a_job_that_another_worker_runs_is_not_taken_from_it(worker: FakeWorker) -> None:
     worker.submit()
-    worker.lanes.reserve(LANE, "worker-1", 1, answers_bell=True)
+    worker.lanes.reserve(LANE, "worker-1", 1, clears_notification=True)
     reservation = held(worker)
     worker.write(lambda present: present.claimed("worker-1", worker.now))
     worker.take_over()
@@ -364,7 +364,7 @@ def test_messages_do_not_pile_up_while_no_worker_runs(worker: FakeWorker) -> Non
 
 def test_a_lane_that_a_worker_attends_needs_no_bell(worker: FakeWorker) -> None:
     worker.submit()
-    worker.lanes.reserve(LANE, "worker-1", 1, answers_bell=True, attends=True)
+    worker.lanes.reserve(LANE, "worker-1", 1, clears_notification=True, stays=True)
     worker.submit()
 
     worker.reaper().sweep()
@@ -383,7 +383,7 @@ def test_a_lane_that_was_never_rung_for_is_rung_for(worker: FakeWorker) -> None:
 
 def test_a_lane_whose_jobs_are_all_held_needs_no_bell(worker: FakeWorker) -> None:
     worker.submit()
-    worker.lanes.reserve(LANE, "worker-1", 1, answers_bell=True)
+    worker.lanes.reserve(LANE, "worker-1", 1, clears_notification=True)
 
     worker.reaper().sweep()
 
@@ -419,7 +419,7 @@ def test_the_reaper_recovers_jobs_while_the_message_queue_is_away(worker: FakeWo
 def test_a_sweep_of_nothing_changes_nothing(worker: FakeWorker) -> None:
     worker.reaper().sweep()
 
-    assert (worker.lanes.depths(), worker.bells.rung) == ([], [])
+    assert (worker.lanes.stats(), worker.bells.rung) == ([], [])
 
 
 def test_a_store_that_is_away_ends_the_sweep(worker: FakeWorker) -> None:
@@ -444,7 +444,7 @@ def test_an_unreadable_record_does_not_block_the_repair_of_other_jobs(worker: Fa
     worker.jobs.__class__ = OneBadRecord
     for expires_at in (None, None, NOW, NOW):
         worker.submit(expires_at=expires_at)
-    worker.lanes.reserve(LANE, "worker-1", 2, answers_bell=True)
+    worker.lanes.reserve(LANE, "worker-1", 2, clears_notification=True)
     worker.write(lambda present: present.claimed("worker-1", worker.now), "job_2")
     worker.silence("job_1")
     worker.silence("job_2")

@@ -108,7 +108,7 @@ def test_every_job_of_a_call_has_its_own_claim_and_outcome(worker: FakeWorker, s
     jobs = [worker.job(job_id) for job_id in ids]
     assert [(job.attempt, job.worker, job.revision) for job in jobs] == [(1, "worker-1", 3)] * 3
     assert [[entry.event.value for entry in job.timeline] for job in jobs] == [["accepted", "claimed", "finished"]] * 3
-    assert worker.lanes.depths() == []
+    assert worker.lanes.stats() == []
 
 
 # Outcomes of single jobs
@@ -281,7 +281,7 @@ def die(worker: FakeWorker, shared: Shared, poison: str) -> None:
             shared.consumer.drain(LANE)
         except SystemExit:
             reaper = worker.reaper()
-            for held in worker.lanes.reserved():
+            for held in worker.lanes.reservations():
                 reaper.recover(held, Failure("worker_lost", "the process died"))
             worker.now += 60
             reaper.sweep()

@@ -34,7 +34,7 @@ class Queues:
         self.ping()
         self.names.discard(name)
 
-    def waiting(self, queues: tuple[str, ...]) -> list[int]:
+    def queue_lengths(self, queues: tuple[str, ...]) -> list[int]:
         self.ping()
         return [0, self.messages]
 

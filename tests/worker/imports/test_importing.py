@@ -16,7 +16,7 @@ from sklearn.pipeline import make_pipeline
 from queuecast.adapters.disk.models import ModelFiles
 from queuecast.adapters.disk.uploads import UploadedFiles
 from queuecast.adapters.memory.aliases import MemoryAliases
-from queuecast.client.rows import TABLE_MEDIA_TYPE
+from queuecast.client.json_rows import TABLE_MEDIA_TYPE
 from queuecast.domain.errors import JobStoppedError, UnavailableError, UnknownModelError
 from queuecast.domain.holdout import HoldoutRule
 from queuecast.domain.job import Failure, Job, JobType, ModelRef, Progress, State

@@ -104,8 +104,8 @@ class Interrupted:
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._inner, name)
-        if name == "opened":
-            return self._opened
+        if name == "locked":
+            return self._locked
         return self._killing(found) if name == self._name else found
 
     def _killing(self, call: Callable[..., Any]) -> Callable[..., Any]:
@@ -117,15 +117,15 @@ class Interrupted:
         return killing
 
     @contextmanager
-    def _opened(self, model: str) -> Iterator[Any]:
-        with self._inner.opened(model) as trail:
-            if self._name == "opened":
+    def _locked(self, model: str) -> Iterator[Any]:
+        with self._inner.locked(model) as trail:
+            if self._name == "locked":
                 raise Killed
             yield Interrupted(trail, self._name, after=self._after)
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-@pytest.mark.parametrize("step", ["unexported", "opened", "history", "append", "mark_exported"])
+@pytest.mark.parametrize("step", ["unexported", "locked", "history", "append", "mark_exported"])
 def test_the_next_export_finishes_one_that_was_killed_at_any_step(
     aliases: Any, trails: AuditFiles, export: AuditExport, tmp_path: Path, step: str, after: bool
 ) -> None:
@@ -176,8 +176,8 @@ def test_a_move_while_the_file_is_written_stays_on_the_list(aliases: Any, trails
             return moving
 
         @contextmanager
-        def _opened(self, model: str) -> Iterator[Any]:
-            with trails.opened(model) as trail:
+        def _locked(self, model: str) -> Iterator[Any]:
+            with trails.locked(model) as trail:
                 yield MovedDuringExport(trail, "append", after=True)
 
     moved(aliases, MOVES[:2])

@@ -13,10 +13,12 @@ import pytest
 import redis
 
 from deploy.embedded.redis_server import RedisServer
-from queuecast.adapters.redis import jobs as jobs_module
+from queuecast.adapters.redis import keys
 from queuecast.adapters.redis.aliases import RedisAliases
 from queuecast.adapters.redis.connection import connect
-from queuecast.adapters.redis.jobs import CHANNEL, INDEX, REPEATABLE_S, SCAN_LIMIT, RedisJobs
+from queuecast.adapters.redis.job_changes import ChangeListener
+from queuecast.adapters.redis.job_maintenance import RedisJobMaintenance
+from queuecast.adapters.redis.jobs import RedisJobs
 from queuecast.adapters.redis.lanes import RedisLanes
 from queuecast.adapters.redis.workers import RedisWorkers
 from queuecast.domain.errors import (
@@ -32,10 +34,12 @@ from queuecast.domain.errors import (
 from queuecast.domain.job import JobType, Progress, State
 from queuecast.ports.jobs import IdempotencyKey, JobFilter
 from queuecast.ports.lanes import Reservation
+from tests.conftest import require_fsync
 from tests.queuecast.adapters.disks import mount, unmount
 from tests.queuecast.adapters.store_steps import dead, ended, heard, stored
 from tests.queuecast.adapters.waits import Listener, at_once, until
 from tests.queuecast.domain.records import NOW, RETENTION_S, a_job, a_move, work_of
+from tests.redis_servers import redis_server_in
 from tests.system.proxy import Proxy
 
 pytestmark = pytest.mark.redis
@@ -51,7 +55,7 @@ CALLS: dict[str, Callable[[redis.Redis], Any]] = {
     "read_work": lambda client: RedisJobs(client).read_work("job_1"),
     "replace": lambda client: RedisJobs(client).replace(a_job(revision=2)),
     "create durably": lambda client: RedisJobs(client, durable=True).create(a_job(), WORK),
-    "repeated": lambda client: RedisJobs(client).repeated(IdempotencyKey("key-1", "print")),
+    "find_replay": lambda client: RedisJobs(client).find_replay(IdempotencyKey("key-1", "print")),
     "delete": lambda client: RedisJobs(client).delete("job_1"),
     "overdue": lambda client: RedisJobs(client).overdue(NOW),
     "page": lambda client: RedisJobs(client).page(JobFilter(), None, 10),
@@ -59,20 +63,20 @@ CALLS: dict[str, Callable[[redis.Redis], Any]] = {
     "count_dead_letters": lambda client: RedisJobs(client).count_dead_letters(NOW),
     "memory": lambda client: RedisJobs(client).memory(),
     "ping": lambda client: RedisJobs(client).ping(),
-    "lanes.reserve": lambda client: RedisLanes(client).reserve("training", "host", 1, answers_bell=True),
+    "lanes.reserve": lambda client: RedisLanes(client).reserve("training", "host", 1, clears_notification=True),
     "lanes.renew": lambda client: RedisLanes(client).renew([HELD]),
-    "lanes.give_back": lambda client: RedisLanes(client).give_back(HELD),
-    "lanes.reserved": lambda client: RedisLanes(client).reserved(),
-    "lanes.release_due": lambda client: RedisLanes(client).release_due(NOW),
-    "lanes.note_bell": lambda client: RedisLanes(client).note_bell("training"),
-    "lanes.depths": lambda client: RedisLanes(client).depths(),
-    "lanes.tidy": lambda client: RedisLanes(client).tidy(),
+    "lanes.requeue": lambda client: RedisLanes(client).requeue(HELD),
+    "lanes.reservations": lambda client: RedisLanes(client).reservations(),
+    "lanes.enqueue_due": lambda client: RedisLanes(client).enqueue_due(NOW),
+    "lanes.record_ring": lambda client: RedisLanes(client).record_ring("training"),
+    "lanes.stats": lambda client: RedisLanes(client).stats(),
+    "lanes.forget_workers": lambda client: RedisLanes(client).forget_workers(),
     "aliases.read": lambda client: RedisAliases(client).read("titanic"),
     "aliases.move": lambda client: RedisAliases(client).move("titanic", a_move(1, 1)),
     "aliases.history": lambda client: RedisAliases(client).history("titanic"),
     "workers.report": lambda client: RedisWorkers(client, lambda: NOW).report("host", ("predict",)),
     "workers.forget": lambda client: RedisWorkers(client, lambda: NOW).forget("host"),
-    "workers.waiting": lambda client: RedisWorkers(client, lambda: NOW).waiting(("predict",)),
+    "workers.queue_lengths": lambda client: RedisWorkers(client, lambda: NOW).queue_lengths(("predict",)),
     "workers.count_by_queue": lambda client: RedisWorkers(client, lambda: NOW).count_by_queue(),
 }
 
@@ -91,7 +95,7 @@ def jobs(client: redis.Redis) -> RedisJobs:
 @pytest.fixture(scope="module")
 def url_of_nobody(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Where a server was and is no more."""
-    server = RedisServer(tmp_path_factory.mktemp("gone"))
+    server = redis_server_in(tmp_path_factory.mktemp("gone"))
     server.start()
     server.kill()
     return server.url
@@ -100,7 +104,7 @@ def url_of_nobody(tmp_path_factory: pytest.TempPathFactory) -> str:
 # Races
 
 
-def test_of_writers_in_many_connections_exactly_one_wins_each_revision(redis_url: str, jobs: RedisJobs) -> None:
+def test_exactly_one_of_many_connections_writes_each_revision(redis_url: str, jobs: RedisJobs) -> None:
     started = stored(jobs).claimed("host:7", NOW)
     jobs.replace(started)
     revisions = range(3, 28)
@@ -126,7 +130,7 @@ def test_of_writers_in_many_connections_exactly_one_wins_each_revision(redis_url
     assert jobs.read(started.id).revision == written[-1]
 
 
-def test_a_listener_is_greeted_only_when_the_server_has_its_subscription(own_server: RedisServer) -> None:
+def test_a_listener_is_connected_only_when_the_server_has_its_subscription(own_server: RedisServer) -> None:
     """The waiter reads the record after the greeting; a change between the two must reach it."""
     with connect(own_server.url) as client:
         jobs = RedisJobs(client)
@@ -145,7 +149,7 @@ def test_a_listener_is_greeted_only_when_the_server_has_its_subscription(own_ser
 
 
 @pytest.mark.parametrize("end", [State.SUCCEEDED, State.CANCELED])
-def test_an_ended_job_is_kept_until_it_is_to_be_deleted(client: redis.Redis, jobs: RedisJobs, end: State) -> None:
+def test_an_ended_job_is_stored_until_its_retention_ends(client: redis.Redis, jobs: RedisJobs, end: State) -> None:
     job = stored(jobs)
     if end is State.SUCCEEDED:
         job = job.claimed("host:7", NOW)
@@ -160,7 +164,7 @@ def test_an_ended_job_is_kept_until_it_is_to_be_deleted(client: redis.Redis, job
 
 
 @pytest.mark.parametrize("state", [State.QUEUED, State.RUNNING, State.CANCELING])
-def test_a_job_that_has_not_ended_is_kept_for_ever(client: redis.Redis, jobs: RedisJobs, state: State) -> None:
+def test_a_job_that_has_not_ended_never_expires(client: redis.Redis, jobs: RedisJobs, state: State) -> None:
     job = stored(jobs)
     if state is not State.QUEUED:
         job = job.claimed("host:7", NOW)
@@ -171,7 +175,7 @@ def test_a_job_that_has_not_ended_is_kept_for_ever(client: redis.Redis, jobs: Re
     assert client.ttl(f"qc:job:{job.id}") == -1
 
 
-def test_a_job_whose_time_has_come_is_unknown_and_on_no_page(client: redis.Redis, jobs: RedisJobs) -> None:
+def test_an_expired_job_is_unknown_and_on_no_page(client: redis.Redis, jobs: RedisJobs) -> None:
     kept = stored(jobs)
     job = stored(jobs)
     server_time_s = client.time()[0]
@@ -183,7 +187,7 @@ def test_a_job_whose_time_has_come_is_unknown_and_on_no_page(client: redis.Redis
     assert jobs.page(JobFilter(), None, 10).jobs == [kept]
 
 
-def test_a_job_whose_time_has_come_is_gone_for_as_long_again_and_unknown_then(
+def test_an_expired_job_is_gone_for_as_long_as_its_retention_and_then_unknown(
     client: redis.Redis, jobs: RedisJobs
 ) -> None:
     job = stored(jobs)
@@ -213,7 +217,7 @@ def test_a_job_that_has_not_ended_has_no_tombstone(client: redis.Redis, jobs: Re
     assert client.keys("qc:gone:*") == []
 
 
-def test_a_dead_letter_whose_time_has_come_is_on_no_page(client: redis.Redis, jobs: RedisJobs) -> None:
+def test_an_expired_dead_letter_is_on_no_page(client: redis.Redis, jobs: RedisJobs) -> None:
     past, kept = stored(jobs), stored(jobs)
     for job, finished_at in ((past, client.time()[0] - 10), (kept, NOW)):
         running = job.claimed("host:7", NOW)
@@ -226,13 +230,18 @@ def test_a_dead_letter_whose_time_has_come_is_on_no_page(client: redis.Redis, jo
     assert client.zrange("qc:dead", 0, -1) == [kept.id.encode()]
 
 
-def test_a_key_is_kept_for_a_day(client: redis.Redis, jobs: RedisJobs) -> None:
+def test_a_key_is_stored_for_a_day(client: redis.Redis, jobs: RedisJobs) -> None:
     jobs.create(a_job(), WORK, b"", IdempotencyKey("key-1", "print"))
 
-    assert REPEATABLE_S - 60 < client.ttl("qc:idempotency:key-1") <= REPEATABLE_S == 24 * 3600
+    assert (
+        RedisJobs.IDEMPOTENCY_TTL_S - 60
+        < client.ttl("qc:idempotency:key-1")
+        <= RedisJobs.IDEMPOTENCY_TTL_S
+        == 24 * 3600
+    )
 
 
-def test_a_request_that_is_repeated_does_not_keep_its_key_for_longer(client: redis.Redis, jobs: RedisJobs) -> None:
+def test_a_repeated_request_does_not_extend_the_life_of_its_key(client: redis.Redis, jobs: RedisJobs) -> None:
     jobs.create(a_job(), WORK, b"", IdempotencyKey("key-1", "print"))
     client.expire("qc:idempotency:key-1", 100)
 
@@ -247,18 +256,18 @@ def test_new_jobs_prune_ended_ones_from_the_index(client: redis.Redis, jobs: Red
 
     fresh = [stored(jobs) for _ in range(6)]
 
-    assert client.zrange(INDEX, 0, -1) == [job.id.encode() for job in fresh]
+    assert client.zrange(keys.JOBS, 0, -1) == [job.id.encode() for job in fresh]
 
 
-def test_the_index_keeps_jobs_that_are_there(client: redis.Redis, jobs: RedisJobs) -> None:
+def test_existing_jobs_stay_in_the_index(client: redis.Redis, jobs: RedisJobs) -> None:
     made = [stored(jobs) for _ in range(10)]
 
-    assert client.zrange(INDEX, 0, -1) == [job.id.encode() for job in made]
+    assert client.zrange(keys.JOBS, 0, -1) == [job.id.encode() for job in made]
 
 
-def test_a_page_after_many_records_that_ended_goes_on_with_a_cursor(client: redis.Redis, jobs: RedisJobs) -> None:
+def test_a_page_over_many_expired_records_continues_with_a_cursor(client: redis.Redis, jobs: RedisJobs) -> None:
     wanted = stored(jobs, a_job(id="job_0"))
-    client.zadd(INDEX, {f"job_1{number:05}": 0 for number in range(SCAN_LIMIT + 500)})
+    client.zadd(keys.JOBS, {f"job_1{number:05}": 0 for number in range(RedisJobs.PAGE_SCAN_LIMIT + 500)})
 
     first = jobs.page(JobFilter(), None, 100)
     second = jobs.page(JobFilter(), first.next_cursor, 100)
@@ -266,9 +275,7 @@ def test_a_page_after_many_records_that_ended_goes_on_with_a_cursor(client: redi
     assert (first.jobs, first.next_cursor is None, second.jobs) == ([], False, [wanted])
 
 
-def test_a_rare_job_is_found_in_a_handful_of_round_trips_whatever_the_page_size(
-    client: redis.Redis, jobs: RedisJobs
-) -> None:
+def test_a_rare_job_is_found_in_few_round_trips_for_every_page_size(client: redis.Redis, jobs: RedisJobs) -> None:
     """One record a look made a page of one cost two round trips a job in the store."""
     stored(jobs, a_job(id="job_0", model="rare"))
     for number in range(300):
@@ -289,7 +296,7 @@ def was_listed(client: redis.Redis) -> bool:
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_every_call_says_at_once_that_the_server_is_away(url_of_nobody: str, name: str) -> None:
+def test_every_call_fails_at_once_while_the_server_is_away(url_of_nobody: str, name: str) -> None:
     began = time.monotonic()
 
     with connect(url_of_nobody) as client, pytest.raises(UnavailableError, match="Redis does not answer"):
@@ -318,7 +325,7 @@ def test_a_store_recovers_by_itself_when_the_server_is_back(own_server: RedisSer
         assert jobs.read(job.id).state is State.RUNNING
 
 
-def test_a_listener_is_told_of_the_new_connection_when_the_server_is_back(own_server: RedisServer) -> None:
+def test_a_listener_reports_its_new_connection_when_the_server_is_back(own_server: RedisServer) -> None:
     with connect(own_server.url) as client:
         jobs = RedisJobs(client)
         job = stored(jobs)
@@ -331,7 +338,7 @@ def test_a_listener_is_told_of_the_new_connection_when_the_server_is_back(own_se
         listener.stop(lambda: jobs.replace(jobs.read(job.id).claimed("host:7", NOW)))
 
 
-def test_a_listener_hears_changes_again_when_the_server_is_back(own_server: RedisServer) -> None:
+def test_a_listener_gets_changes_again_when_the_server_is_back(own_server: RedisServer) -> None:
     with connect(own_server.url) as client:
         jobs = RedisJobs(client)
         job = stored(jobs)
@@ -348,7 +355,7 @@ def test_a_listener_hears_changes_again_when_the_server_is_back(own_server: Redi
         listener.stop(lambda: jobs.replace(running.succeeded(NOW, RETENTION_S)))
 
 
-def test_a_frozen_server_is_given_up_after_seconds(own_server: RedisServer) -> None:
+def test_a_call_to_a_frozen_server_fails_within_seconds(own_server: RedisServer) -> None:
     with connect(own_server.url) as client:
         jobs = RedisJobs(client)
         jobs.ping()
@@ -368,7 +375,9 @@ def test_a_frozen_server_is_given_up_after_seconds(own_server: RedisServer) -> N
 
 
 @pytest.mark.parametrize("is_durable", [False, True])
-def test_a_full_server_takes_no_job_and_writes_nothing_of_it(own_server: RedisServer, is_durable: bool) -> None:
+def test_a_full_server_refuses_a_job_and_writes_nothing(own_server: RedisServer, is_durable: bool) -> None:
+    if is_durable:
+        require_fsync()
     with connect(own_server.url) as client:
         jobs = RedisJobs(client, durable=is_durable)
         letter = ended(jobs, RedisLanes(client), "dead letter")
@@ -385,16 +394,16 @@ def test_a_full_server_takes_no_job_and_writes_nothing_of_it(own_server: RedisSe
         assert everything(client) == before
 
 
-def test_a_full_server_still_says_which_job_a_request_led_to(own_server: RedisServer) -> None:
+def test_a_full_server_still_finds_the_job_of_a_repeated_request(own_server: RedisServer) -> None:
     with connect(own_server.url) as client:
         jobs, job, repeat = RedisJobs(client), a_job(), IdempotencyKey("key-1", "print")
         jobs.create(job, WORK, b"", repeat)
         client.config_set("maxmemory", 1)
 
-        assert (jobs.create(a_job(), WORK, b"", repeat).job_id, jobs.repeated(repeat)) == (job.id, job.id)
+        assert (jobs.create(a_job(), WORK, b"", repeat).job_id, jobs.find_replay(repeat)) == (job.id, job.id)
 
 
-def test_a_server_that_has_room_again_takes_jobs_again(own_server: RedisServer) -> None:
+def test_a_server_that_is_no_longer_full_accepts_jobs_again(own_server: RedisServer) -> None:
     with connect(own_server.url) as client:
         jobs = RedisJobs(client)
         client.config_set("maxmemory", 1)
@@ -407,7 +416,7 @@ def test_a_server_that_has_room_again_takes_jobs_again(own_server: RedisServer) 
         assert jobs.read(job.id) == job
 
 
-def test_a_server_tells_its_limit_and_what_is_used_of_it(own_server: RedisServer) -> None:
+def test_the_memory_of_a_server_and_its_limit_are_reported(own_server: RedisServer) -> None:
     with connect(own_server.url) as client:
         client.config_set("maxmemory", 2**30)
 
@@ -422,23 +431,24 @@ def test_a_server_tells_its_limit_and_what_is_used_of_it(own_server: RedisServer
 
 @pytest.fixture
 def durable(client: redis.Redis) -> RedisJobs:
+    require_fsync()
     return RedisJobs(client, max_lane_jobs=2, durable=True)
 
 
-def test_a_durable_submit_writes_and_answers_as_any_other(client: redis.Redis, durable: RedisJobs) -> None:
+def test_a_durable_submit_writes_and_answers_like_any_other(client: redis.Redis, durable: RedisJobs) -> None:
     first, second = a_job(), a_job()
 
     answers = [durable.create(job, WORK, b"[[1]]", IdempotencyKey(job.id, "print")) for job in (first, second)]
 
     assert [(answer.job_id, answer.must_ring) for answer in answers] == [(first.id, True), (second.id, False)]
     assert [durable.read(job.id) for job in (first, second)] == [first, second]
-    assert [each.job_id for each in RedisLanes(client).reserve(first.lane, "host", 5, answers_bell=True)[0]] == [
+    assert [each.job_id for each in RedisLanes(client).reserve(first.lane, "host", 5, clears_notification=True)[0]] == [
         first.id,
         second.id,
     ]
 
 
-def test_a_durable_submit_is_refused_as_any_other(durable: RedisJobs) -> None:
+def test_a_durable_submit_is_refused_like_any_other(durable: RedisJobs) -> None:
     repeat = IdempotencyKey("key-1", "print")
     durable.create(a_job(JobType.TRAINING), TRAINING, b"", repeat)
     durable.create(a_job(), WORK), durable.create(a_job(), WORK)
@@ -451,7 +461,8 @@ def test_a_durable_submit_is_refused_as_any_other(durable: RedisJobs) -> None:
         durable.create(a_job(), WORK, b"", replace(repeat, fingerprint="another"))
 
 
-def test_a_durable_job_is_there_after_the_server_was_killed(own_server: RedisServer) -> None:
+def test_a_durable_job_survives_a_killed_server(own_server: RedisServer) -> None:
+    require_fsync()
     with connect(own_server.url) as client:
         job = a_job()
         RedisJobs(client, durable=True).create(job, WORK, b"[[1]]")
@@ -459,10 +470,10 @@ def test_a_durable_job_is_there_after_the_server_was_killed(own_server: RedisSer
         own_server.start()
 
         assert RedisJobs(client).read_work(job.id) == (WORK, b"[[1]]")
-        assert [depth.waiting for depth in RedisLanes(client).depths()] == [1]
+        assert [depth.waiting for depth in RedisLanes(client).stats()] == [1]
 
 
-def test_a_server_that_does_not_write_its_log_takes_no_durable_job(own_server: RedisServer) -> None:
+def test_a_server_without_an_append_only_file_refuses_durable_jobs(own_server: RedisServer) -> None:
     with connect(own_server.url) as client:
         client.config_set("appendonly", "no")
 
@@ -470,10 +481,11 @@ def test_a_server_that_does_not_write_its_log_takes_no_durable_job(own_server: R
             RedisJobs(client, durable=True).create(a_job(), WORK)
 
 
-def test_a_server_whose_disk_is_too_slow_is_told_and_the_job_is_there_for_who_asks_again(
+def test_a_submit_fails_when_the_disk_is_too_slow_and_a_repeat_finds_the_job(
     own_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(jobs_module, "FSYNC_WAIT_MS", 50)
+    require_fsync()
+    monkeypatch.setattr(RedisJobs, "FSYNC_TIMEOUT_MS", 50)
     with connect(own_server.url) as client:
         client.config_set("appendfsync", "no")
         jobs, job, repeat = RedisJobs(client, durable=True), a_job(), IdempotencyKey("key-1", "print")
@@ -482,9 +494,9 @@ def test_a_server_whose_disk_is_too_slow_is_told_and_the_job_is_there_for_who_as
             jobs.create(job, WORK, b"", repeat)
 
         with pytest.raises(UnavailableError, match="not on Redis's disk within 50 ms"):
-            jobs.repeated(repeat)
+            jobs.find_replay(repeat)
         client.config_set("appendfsync", "always")
-        assert until(lambda: repeated_or_none(jobs, repeat)) == job.id
+        assert until(lambda: replay_or_none(jobs, repeat)) == job.id
 
 
 def test_a_server_whose_disk_is_full_refuses_submits_and_keeps_what_it_took(tmp_path: Path) -> None:
@@ -493,7 +505,7 @@ def test_a_server_whose_disk_is_full_refuses_submits_and_keeps_what_it_took(tmp_
     if not mount(folder, 4 * 2**20):
         pytest.skip("a disk of its own cannot be mounted here")
     (folder / "ballast").write_bytes(bytes(2 * 2**20))
-    server = RedisServer(folder)
+    server = redis_server_in(folder)
     server.start()
     taken: list[str] = []
     try:
@@ -521,9 +533,9 @@ def test_a_server_whose_disk_is_full_refuses_submits_and_keeps_what_it_took(tmp_
         unmount(folder)
 
 
-def repeated_or_none(jobs: RedisJobs, repeat: IdempotencyKey) -> str | None:
+def replay_or_none(jobs: RedisJobs, repeat: IdempotencyKey) -> str | None:
     try:
-        return jobs.repeated(repeat)
+        return jobs.find_replay(repeat)
     except UnavailableError:
         return None
 
@@ -544,29 +556,29 @@ def answers(jobs: RedisJobs) -> bool:
 # Tidying
 
 
-def test_ids_of_records_that_are_gone_are_forgotten(client: redis.Redis, jobs: RedisJobs) -> None:
+def test_ids_without_a_record_are_removed_from_the_index(client: redis.Redis, jobs: RedisJobs) -> None:
     past, kept = stored(jobs), stored(jobs)
     client.delete(f"qc:job:{past.id}")
     client.zadd("qc:dead", {past.id: NOW - 1, kept.id: NOW + 1})
 
-    jobs.tidy(NOW)
+    RedisJobMaintenance(client).drop_past_retention(NOW)
 
     assert client.zrange("qc:jobs", 0, -1) == [kept.id.encode()]
     assert client.zrange("qc:dead", 0, -1) == [kept.id.encode()]
 
 
-def test_ids_behind_many_that_live_long_are_forgotten_too(
+def test_ids_behind_many_long_lived_jobs_are_removed_too(
     client: redis.Redis, jobs: RedisJobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(jobs_module, "TIDY_BATCH", 3)
-    monkeypatch.setattr(jobs_module, "TIDY_BATCHES", 2)
-    monkeypatch.setattr(jobs_module, "MOST_TIDY_BATCHES", 3)
+    monkeypatch.setattr(RedisJobMaintenance, "IDS_PER_STEP", 3)
+    monkeypatch.setattr(RedisJobMaintenance, "STEPS", 2)
+    monkeypatch.setattr(RedisJobMaintenance, "MAX_STEPS", 3)
     kept = [stored(jobs).id for _ in range(7)]
     client.zadd("qc:jobs", {f"job_z{number}": 0 for number in range(20)})
 
-    counts = []
+    maintenance, counts = RedisJobMaintenance(client), []
     for _ in range(6):
-        jobs.tidy(NOW)
+        maintenance.drop_past_retention(NOW)
         counts.append(client.zcard("qc:jobs"))
 
     assert counts[0] == 27
@@ -578,16 +590,16 @@ def test_one_message_may_name_several_jobs(own_server: RedisServer) -> None:
         listener = Listener(heard(RedisJobs(client)))
         listener.next()
 
-        client.publish(CHANNEL, "job_1 job_2 job_3")
+        client.publish(keys.CHANGES, "job_1 job_2 job_3")
 
         assert [listener.next() for _ in range(3)] == ["job_1", "job_2", "job_3"]
-        listener.stop(lambda: client.publish(CHANNEL, "job_4"))
+        listener.stop(lambda: client.publish(keys.CHANGES, "job_4"))
 
 
-def test_a_listener_leaves_a_connection_whose_other_end_is_gone_without_a_word(
+def test_a_listener_replaces_a_connection_whose_server_vanished(
     own_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(jobs_module, "SILENCE_S", 0.2)
+    monkeypatch.setattr(ChangeListener, "SILENCE_S", 0.2)
     proxy = Proxy(own_server.port)
     url = own_server.url.replace(f":{own_server.port}", f":{proxy.port}")
     with connect(url) as client, connect(own_server.url) as direct:
@@ -596,28 +608,28 @@ def test_a_listener_leaves_a_connection_whose_other_end_is_gone_without_a_word(
         proxy.swallow()
 
         assert listener.next() == ""
-        direct.publish(CHANNEL, "job_1")
+        direct.publish(keys.CHANGES, "job_1")
         assert listener.next() == "job_1"
-        listener.stop(lambda: direct.publish(CHANNEL, "job_2"))
+        listener.stop(lambda: direct.publish(keys.CHANGES, "job_2"))
     proxy.close()
 
 
-def test_a_listener_that_hears_nothing_for_long_keeps_its_connection(
+def test_a_listener_without_messages_keeps_its_connection(
     own_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(jobs_module, "SILENCE_S", 0.05)
+    monkeypatch.setattr(ChangeListener, "SILENCE_S", 0.05)
     with connect(own_server.url) as client:
         listener = Listener(heard(RedisJobs(client)))
         assert listener.next() == ""
 
         with pytest.raises(queue.Empty):
             listener.next(deadline_s=0.5)
-        client.publish(CHANNEL, "job_1")
+        client.publish(keys.CHANGES, "job_1")
         assert listener.next() == "job_1"
-        listener.stop(lambda: client.publish(CHANNEL, "job_2"))
+        listener.stop(lambda: client.publish(keys.CHANGES, "job_2"))
 
 
-def test_more_threads_than_connections_wait_for_one(own_server: RedisServer) -> None:
+def test_a_thread_waits_for_a_free_connection(own_server: RedisServer) -> None:
     with connect(own_server.url, max_connections=2) as client:
         jobs = RedisJobs(client)
 

@@ -7,8 +7,9 @@ import redis
 
 from queuecast.adapters.celery.doorbell import CeleryDoorbell
 from queuecast.adapters.celery.settings import lists_of
+from queuecast.adapters.redis import keys
 from queuecast.adapters.redis.connection import connect
-from queuecast.adapters.redis.workers import HEARD_OF_S, KEY, RedisWorkers
+from queuecast.adapters.redis.workers import WORKER_GONE_S, RedisWorkers
 from queuecast.domain.job import JobType
 from tests.queuecast.domain.records import a_job
 
@@ -41,7 +42,7 @@ def workers(client: redis.Redis, watch: Watch) -> RedisWorkers:
     return RedisWorkers(client, watch)
 
 
-def test_nobody_reported_means_no_queue_is_served(workers: RedisWorkers) -> None:
+def test_no_queue_has_workers_before_a_report(workers: RedisWorkers) -> None:
     assert workers.count_by_queue() == {}
 
 
@@ -52,14 +53,14 @@ def test_a_worker_counts_in_each_of_its_queues(workers: RedisWorkers) -> None:
     assert workers.count_by_queue() == {"predict": 2, "train": 1}
 
 
-def test_a_worker_that_reports_again_counts_once_and_by_its_last_word(workers: RedisWorkers) -> None:
+def test_a_worker_that_reports_again_counts_once_with_its_last_report(workers: RedisWorkers) -> None:
     workers.report("a", ("predict",))
     workers.report("a", ("train",))
 
     assert workers.count_by_queue() == {"train": 1}
 
 
-def test_a_worker_that_said_goodbye_is_gone(workers: RedisWorkers) -> None:
+def test_a_forgotten_worker_is_not_counted(workers: RedisWorkers) -> None:
     workers.report("a", ("predict",))
 
     workers.forget("a")
@@ -68,8 +69,8 @@ def test_a_worker_that_said_goodbye_is_gone(workers: RedisWorkers) -> None:
     assert workers.count_by_queue() == {}
 
 
-@pytest.mark.parametrize(("silence_s", "count"), [(HEARD_OF_S, 1), (HEARD_OF_S + 0.1, 0)])
-def test_a_silent_worker_is_left_out_after_a_while(
+@pytest.mark.parametrize(("silence_s", "count"), [(WORKER_GONE_S, 1), (WORKER_GONE_S + 0.1, 0)])
+def test_a_silent_worker_is_not_counted_after_a_while(
     workers: RedisWorkers, watch: Watch, silence_s: float, count: int
 ) -> None:
     workers.report("a", ("predict",))
@@ -79,19 +80,19 @@ def test_a_silent_worker_is_left_out_after_a_while(
     assert workers.count_by_queue().get("predict", 0) == count
 
 
-def test_a_long_silent_worker_leaves_nothing_in_redis(client: redis.Redis, workers: RedisWorkers, watch: Watch) -> None:
+def test_a_silent_worker_is_removed_from_redis(client: redis.Redis, workers: RedisWorkers, watch: Watch) -> None:
     workers.report("dead", ("predict",))
-    watch.seconds += HEARD_OF_S + 1
+    watch.seconds += WORKER_GONE_S + 1
     workers.report("alive", ("predict",))
 
     workers.count_by_queue()
 
-    assert client.hkeys(KEY) == [b"alive"]
+    assert client.hkeys(keys.WORKERS) == [b"alive"]
 
 
-def test_a_worker_that_speaks_again_is_back(workers: RedisWorkers, watch: Watch) -> None:
+def test_a_silent_worker_that_reports_again_is_counted(workers: RedisWorkers, watch: Watch) -> None:
     workers.report("a", ("predict",))
-    watch.seconds += HEARD_OF_S + 1
+    watch.seconds += WORKER_GONE_S + 1
     workers.count_by_queue()
 
     workers.report("a", ("predict",))
@@ -99,11 +100,11 @@ def test_a_worker_that_speaks_again_is_back(workers: RedisWorkers, watch: Watch)
     assert workers.count_by_queue() == {"predict": 1}
 
 
-def test_what_waits_is_what_was_rung(redis_url: str, workers: RedisWorkers) -> None:
+def test_the_queue_lengths_count_the_rings(redis_url: str, workers: RedisWorkers) -> None:
     bells = CeleryDoorbell(redis_url)
     for kind in (JobType.PREDICTION, JobType.PREDICTION, JobType.TRAINING):
         bells.ring(a_job(kind).lane)
 
     both = [*lists_of("predict"), *lists_of("train")]
-    assert workers.waiting(both) == [0, 0, 2, 0, 0, 0, 0, 1, 0, 0]
-    assert workers.waiting([]) == []
+    assert workers.queue_lengths(both) == [0, 0, 2, 0, 0, 0, 0, 1, 0, 0]
+    assert workers.queue_lengths([]) == []

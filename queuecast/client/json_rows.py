@@ -1,6 +1,6 @@
-"""Rows that a data scientist holds, as the JSON that the gateway takes.
+"""Turns DataFrames, arrays and lists into the JSON rows that the gateway takes.
 
-pandas and numpy are known by the shape of their objects only, so that the client needs neither.
+Recognizes pandas and numpy objects by their attributes, so that the client needs neither library.
 """
 
 import json
@@ -10,10 +10,10 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any
 
-MAX_EXAMPLE_ROWS = 500  # a frame's dtypes say what its columns are; these rows are for trying the estimator
+MAX_EXAMPLE_ROWS = 500  # the worker tries the estimator on them; the types of the columns come from the dtypes
 TABLE_MEDIA_TYPE = "application/vnd.queuecast.table+json"
 
-# What str(dtype) may be for a column that JSON can carry and the worker can rebuild.
+# The dtypes, as str(dtype), of columns that JSON can hold and the worker can rebuild.
 _SENDABLE_DTYPE = re.compile(
     r"u?int(8|16|32|64)|U?Int(8|16|32|64)|float(16|32|64)|Float(32|64)"
     r"|bool|boolean|str|string|object|category|[<>=]U\d+"
@@ -25,8 +25,8 @@ Scalar = str | int | float | bool | None
 def json_rows(rows: Any) -> list[dict[str, Scalar]] | list[list[Scalar]]:
     """Rows to predict: a DataFrame, a 2-D array, or a list of dicts or lists. NaN, NaT and NA become null.
 
-    A DataFrame whose column names are not all strings is sent as lists, as scikit-learn sees no names there.
-    Raises ValueError with the row and column of a value that JSON cannot carry, TypeError for what is no rows.
+    A DataFrame whose column names are not all strings is sent as lists, because scikit-learn ignores such names.
+    Raises ValueError with the row and column of a value that JSON cannot hold, and TypeError for other objects.
     """
     if isinstance(rows, Mapping | str | bytes):
         raise TypeError(f"rows is a {type(rows).__name__}, expected a list of rows; for one row write [row]")
@@ -39,16 +39,16 @@ def json_rows(rows: Any) -> list[dict[str, Scalar]] | list[list[Scalar]]:
 
 
 def json_lines(array: Any) -> Iterator[bytes]:
-    """The rows of a 2-D array as NDJSON, one at a time: as Python's numbers a large array would not fit in memory."""
+    """The rows of a 2-D array as NDJSON, one at a time: as Python numbers, a large array would not fit in memory."""
     for index, row in enumerate(_as_array(array)):
         yield json.dumps(_list_row(row, index)).encode() + b"\n"
 
 
 def example_table(x: Any) -> dict[str, Any]:
-    """The first rows a model was fitted on, with their dtypes: the JSON table of TABLE_MEDIA_TYPE.
+    """The first rows that a model was fitted on, with their dtypes, as the JSON of TABLE_MEDIA_TYPE.
 
     x: (n_rows, n_features), a DataFrame, a 2-D array, a sparse matrix or a list of lists.
-    Raises ValueError with column and dtype when a column cannot be sent (datetime64, timedelta, complex).
+    Raises ValueError with column and dtype if a column cannot be sent (datetime64, timedelta, complex).
     """
     if _is_frame(x) and _has_string_names(x):
         head = x.head(MAX_EXAMPLE_ROWS)
@@ -69,7 +69,7 @@ def example_table(x: Any) -> dict[str, Any]:
 
 
 def target_names(y: Any) -> list[str] | None:
-    """The column or columns that `y` would have in a training file; None without a `y` (clustering, PCA)."""
+    """The names of the columns that `y` has in a training file. None without a `y` (clustering, PCA)."""
     if y is None:
         return None
     if _is_frame(y):
@@ -101,7 +101,7 @@ def _frame_columns(frame: Any) -> tuple[list[str], list[list[Scalar]]]:
     names = list(frame.columns)
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise ValueError(f"column {twice[0]!r} is there twice; a row can hold it only once")
+        raise ValueError(f"the column {twice[0]!r} occurs more than once; a row holds one value per name")
     columns = [
         [_plain(value, name, index) for index, value in enumerate(column.tolist())] for name, column in frame.items()
     ]
@@ -113,7 +113,7 @@ def _as_array(x: Any, limit: int | None = None) -> Any:
     if _is_frame(x):
         x = x.to_numpy()
     elif hasattr(x, "toarray"):
-        x = x.tocsr()[:limit].toarray()  # cut while sparse: a text corpus made dense would not fit in memory
+        x = x.tocsr()[:limit].toarray()  # limited while sparse: a dense text corpus would not fit in memory
     if x.ndim != 2:
         shown = "x".join(str(length) for length in x.shape)
         raise ValueError(
@@ -152,12 +152,12 @@ def _plain(value: Any, column: str, row: int) -> Scalar:
     if isinstance(value, float) and not math.isfinite(value):
         if math.isnan(value):
             return None
-        raise ValueError(f"row {row}, column {column!r}: {value} cannot be sent, JSON knows finite numbers only")
+        raise ValueError(f"row {row}, column {column!r}: {value} cannot be sent; JSON has finite numbers only")
     if isinstance(value, str | int | float):
         return value
     raise ValueError(
         f"row {row}, column {column!r}: a {type(value).__name__} cannot be sent, "
-        "expected a number, a string, true, false or nothing"
+        "expected a number, a string, a boolean or None"
     )
 
 
@@ -172,7 +172,7 @@ def _column(name: str, dtype: Any) -> dict[str, Any]:
 
 
 def _common_dtype(values: list[Scalar]) -> str:
-    """The dtype that numpy would give a list of lists, without numpy."""
+    """The dtype that numpy gives to a list of lists."""
     kinds = {type(value) for value in values}
     if kinds <= {bool}:
         return "bool"

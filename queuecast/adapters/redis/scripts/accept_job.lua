@@ -1,0 +1,40 @@
+-- Writes a new job and puts it in its lane, or refuses it. Answers {reason of a refusal or '', detail, must ring}.
+-- needs lane.lua
+
+-- Without allow-oom: the first write takes memory, so a Redis that is full refuses it and nothing is written.
+local id, revision, state, record, work, rows, n_rows, lane, max_lane_jobs, training, idempotency_key, fingerprint,
+  idempotency_ttl_s, letter, expires_at, alias_model, alias, version = unpack(ARGV)
+
+local earlier_key = IDEMPOTENCY .. idempotency_key
+if idempotency_key ~= '' then
+  local earlier = redis.call('HMGET', earlier_key, 'job', 'fingerprint')
+  if earlier[1] then return {earlier[2] == fingerprint and 'repeated' or 'reused', earlier[1], 0} end
+end
+if training ~= '' then
+  local holder = redis.call('GET', TRAINING .. training)
+  if holder then return {'training', holder, 0} end
+end
+if alias_model ~= '' then
+  local present = redis.call('HGET', ALIASES .. alias_model, 'alias:' .. alias)
+  if present ~= version then return {'moved', present or 'none', 0} end
+end
+local length = redis.call('XLEN', LANE .. lane)
+if length >= tonumber(max_lane_jobs) then return {'full', tostring(length), 0} end
+if letter ~= '' and not redis.call('ZSCORE', DEAD, letter) then return {'letter', letter, 0} end
+
+local must_ring = enter(id, lane, n_rows, #rows, 'revision', revision, 'state', state, 'record', record,
+  'work', work, 'rows', rows, 'n_rows', n_rows)
+if training ~= '' then redis.call('SET', TRAINING .. training, id) end
+if idempotency_key ~= '' then
+  redis.call('HSET', earlier_key, 'job', id, 'fingerprint', fingerprint)
+  redis.call('EXPIRE', earlier_key, idempotency_ttl_s)
+end
+if letter ~= '' then redis.call('ZREM', DEAD, letter) end
+if expires_at ~= '' then redis.call('ZADD', EXPIRING, expires_at, id) end
+-- Records expire by their own TTL, and the index does not notice: each submit removes up to two ids of expired ones.
+for _, old in ipairs(redis.call('ZRANGE', JOBS, 0, 1)) do
+  if redis.call('EXISTS', JOB .. old) == 1 then break end
+  redis.call('ZREM', JOBS, old)
+end
+redis.call('ZADD', JOBS, 0, id)
+return {'', id, must_ring}

@@ -1,0 +1,436 @@
+"""What the code before an upgrade accepted, the code after it finishes: today's processes on a recorded state.
+
+Each archive in `tests/upgrade/states` is loaded into an empty Redis and data folder of its own. A gateway reads it;
+then workers start, with only the messages of the recorded state to wake them; then a reaper, which repairs. The state
+is used from outside alone, by the HTTP API, the command line and the file formats. `record.py` says how to add one.
+"""
+
+import csv
+import io
+import json
+import math
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+import redis
+
+from queuecast import Client
+from tests.system.conftest import START_WAIT_S, Stack, wait_for
+from tests.upgrade import samples, state
+
+pytestmark = [pytest.mark.redis, pytest.mark.xdist_group("upgrade")]
+RECORDED = sorted(state.STATES.glob("*.tar.gz"))
+assert RECORDED, f"there is no recorded state in {state.STATES}"
+SETTINGS = {"lease_s": 3}
+FINAL_STATES = {"succeeded", "failed", "canceled", "expired"}
+WAITED = ("high", "normal", "low", "pinned", "late", "training", "import", "bulk_queued", "bulk_of_rows")
+"""Jobs that no worker had taken."""
+REPAIRED = ("held", "canceling", "delayed", "unrung", "bulk_running")
+"""Jobs that need the reaper."""
+EMPTIED = ("lane", "lanes", "bells", "entered", "taken", "delayed", "expiring", "training", "batches", "audit", "dead")
+"""Families of keys that have nothing in them when every job has ended and every dead letter was replayed."""
+MOMENTARY = {"reaper", "wake", "lingering", "attended"}
+"""Families that are there at some moments only, so perhaps not in a recorded state."""
+KEPT = "kept-part"
+"""Written over the ids in the parts of chunks that were done, to see whether a chunk is run again."""
+
+
+@dataclass
+class Upgraded:
+    """A recorded state under today's processes."""
+
+    recorded: state.State
+    stack: Stack
+    pages: dict[str, Any]
+    """What today's gateway answered before a worker ran."""
+    second_training: int
+    """The status that it answered to a training of the model whose training was queued."""
+    woken: dict[str, str] = field(default_factory=dict)
+    """The states of the jobs that waited, at the end of the time without a reaper."""
+
+    def fact(self, name: str) -> dict[str, Any]:
+        if name not in self.recorded.facts["jobs"]:
+            pytest.skip(f"the state of {self.recorded.about['version']} has no job {name!r}")
+        found: dict[str, Any] = self.recorded.facts["jobs"][name]
+        return found
+
+    def get(self, path: str) -> httpx2.Response:
+        return httpx2.get(f"{self.stack.url}{path}", timeout=30)
+
+    def post(self, path: str, **options: Any) -> httpx2.Response:
+        return httpx2.post(f"{self.stack.url}{path}", timeout=30, **options)
+
+    def job(self, name: str) -> dict[str, Any]:
+        found: dict[str, Any] = self.get(f"/v1/jobs/{self.fact(name)['id']}").json()
+        return found
+
+    def wait(self, names: tuple[str, ...], timeout_s: float) -> None:
+        """Waits for the ends of those jobs. A job that does not end fails the tests about it, and no others."""
+        known = [name for name in names if name in self.recorded.facts["jobs"]]
+        with suppress(AssertionError):
+            wait_for(lambda: all(self.job(name)["state"] in FINAL_STATES for name in known), "the ends", timeout_s)
+
+    def recorded_page(self, path: str) -> Any:
+        return self.recorded.facts["pages"][path]["body"]
+
+
+@pytest.fixture(scope="module", params=RECORDED, ids=lambda path: path.name)
+def upgraded(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, repository: Path
+) -> Iterator[Upgraded]:
+    recorded = state.load(request.param)
+    stack = Stack(tmp_path_factory.mktemp("upgrade"), repository)
+    state.write_folder(_with_marked_parts(recorded), stack.folder / "data")
+    stack.redis.start()
+    try:
+        state.fill_redis(stack.redis.url, recorded)
+        stack.start_api()
+        pages = state.read_pages(stack.url, recorded.facts["pages"])
+        result = Upgraded(recorded, stack, pages, train_again(recorded, stack).status_code)
+        queuecast("admin", "verify-audit", stack=stack)
+        stack.start_worker("worker1", **SETTINGS)
+        stack.start_worker("trainer", "train", **SETTINGS)
+        wait_for(lambda: stack.workers() == {"predict": 1, "train": 1}, "a worker and a trainer", START_WAIT_S)
+        result.wait(WAITED, 60)
+        result.woken = {name: result.job(name)["state"] for name in WAITED if name in recorded.facts["jobs"]}
+        stack.start_reaper(**SETTINGS)
+        result.wait(REPAIRED, 60)
+        yield result
+    finally:
+        stack.stop()
+        stack.redis.stop()
+
+
+def _with_marked_parts(recorded: state.State) -> dict[str, bytes]:
+    batch = recorded.facts["jobs"]["bulk_running"]
+    parts = {f"batches/{batch['id']}/parts/{part}" for part in batch["parts"]}
+    assert parts <= recorded.data.keys()
+    return {
+        name: content.replace(b"basket-", KEPT.encode() + b"-") if name in parts else content
+        for name, content in recorded.data.items()
+    }
+
+
+def train_again(recorded: state.State, stack: Stack) -> httpx2.Response:
+    body = {"file_id": recorded.facts["files"]["training"], "target": samples.TARGET, "promote": "never"}
+    return httpx2.post(f"{stack.url}/v1/models/{samples.SPECIES}/trainings", json=body, timeout=30)
+
+
+def queuecast(*words: str, stack: Stack, **environ: str) -> str:
+    """Runs the command, which must succeed, and returns what it printed."""
+    code = "from queuecast.cli.main import main; main()"
+    ended = subprocess.run(
+        [sys.executable, "-c", code, *words],
+        env={**stack.environ(), **environ},
+        cwd=stack.folder,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout
+
+
+def lost_in(found: Any, recorded: Any, at: str = "") -> list[str]:
+    """The places in which something of `recorded` is missing or other in `found`, which may have more fields."""
+    if isinstance(recorded, dict) and isinstance(found, dict):
+        fields = [(found.get(name, "no field"), value, f"{at}/{name}") for name, value in recorded.items()]
+        return [place for each in fields for place in lost_in(*each)]
+    if isinstance(recorded, list) and isinstance(found, list) and len(found) == len(recorded):
+        pairs = zip(found, recorded, strict=True)
+        return [place for number, pair in enumerate(pairs) for place in lost_in(*pair, f"{at}/{number}")]
+    return [] if found == recorded else [f"{at}: {found!r}, was {recorded!r}"]
+
+
+def is_close(found: Any, expected: Any) -> bool:
+    """Labels identical, numbers to nine digits, to any depth of lists."""
+    if isinstance(expected, list):
+        return isinstance(found, list) and len(found) == len(expected) and all(map(is_close, found, expected))
+    if isinstance(expected, float):
+        return math.isclose(float(found), expected, rel_tol=1e-9, abs_tol=1e-15)
+    return str(found) == str(expected)  # a CSV file has words only
+
+
+def rows_of(content: str, output_format: str) -> list[list[Any]]:
+    if output_format == "csv":
+        return [list(row) for row in csv.reader(io.StringIO(content))][1:]
+    records = json.loads(content) if output_format == "json" else map(json.loads, content.splitlines())
+    return [list(record.values()) for record in records]
+
+
+def test_the_gateway_reads_everything_as_it_was(upgraded: Upgraded) -> None:
+    assert len(upgraded.pages) > 30
+    assert lost_in(upgraded.pages, upgraded.recorded.facts["pages"]) == []
+
+
+def test_the_command_line_lists_the_recorded_jobs(upgraded: Upgraded) -> None:
+    listed = json.loads(queuecast("jobs", "--limit", "200", "--json", stack=upgraded.stack))
+
+    recorded = {job["id"] for job in upgraded.recorded_page("/v1/jobs?limit=200")["data"]}
+    assert recorded <= {job["id"] for job in listed}
+
+
+def test_every_lane_holds_what_it_held(upgraded: Upgraded) -> None:
+    lanes = {lane["lane"]: (lane["waiting"], lane["reserved"]) for lane in upgraded.pages["/v1/queues"]["body"]["data"]}
+
+    recorded = upgraded.recorded_page("/v1/queues")["data"]
+    assert lanes == {lane["lane"]: (lane["waiting"], lane["reserved"]) for lane in recorded}
+    assert sum(lane["reserved"] for lane in recorded) == 3  # two predictions and a chunk
+
+
+@pytest.mark.parametrize("name", WAITED)
+def test_a_message_of_the_code_before_wakes_a_worker(upgraded: Upgraded, name: str) -> None:
+    assert upgraded.woken[name] == upgraded.fact(name)["state"]
+
+
+def test_a_model_whose_training_is_queued_takes_no_second_one(upgraded: Upgraded) -> None:
+    assert upgraded.fact("training")
+    assert upgraded.second_training == 409
+
+
+@pytest.mark.parametrize("name", [*WAITED, *REPAIRED])
+def test_a_job_that_was_not_over_ends_as_it_must(upgraded: Upgraded, name: str) -> None:
+    fact, job = upgraded.fact(name), upgraded.job(name)
+
+    assert (job["state"], job.get("error")) == (fact["state"], None)
+    assert job["lost_attempts"] == fact.get("lost_attempts", 0)
+    assert [moment["event"] for moment in job["timeline"]].count("finished") == 1
+
+
+@pytest.mark.parametrize("name", ["answered", "high", "normal", "low", "pinned", "held", "delayed", "unrung"])
+def test_a_prediction_is_what_the_estimator_answers(upgraded: Upgraded, name: str) -> None:
+    fact = upgraded.fact(name)
+
+    result = upgraded.get(f"/v1/jobs/{fact['id']}/result").json()
+
+    answers = result["probabilities" if fact["method"] == "predict_proba" else "predictions"]
+    assert is_close(answers, fact["answers"]), answers
+
+
+@pytest.mark.parametrize("name", ["bulk", "bulk_queued", "bulk_of_rows", "bulk_running"])
+def test_a_batch_has_every_row_once_and_in_order(upgraded: Upgraded, name: str) -> None:
+    fact = upgraded.fact(name)
+
+    result = upgraded.get(f"/v1/jobs/{fact['id']}/result")
+    errors = upgraded.get(f"/v1/jobs/{fact['id']}/errors")
+
+    rows = rows_of(result.text.replace(KEPT, "basket"), fact["format"])
+    assert is_close(rows, fact["rows"]), result.text
+    assert [json.loads(line)["row"] for line in errors.text.splitlines()] == fact["bad_rows"]
+
+
+def test_the_chunks_that_were_done_are_not_run_again(upgraded: Upgraded) -> None:
+    fact = upgraded.fact("bulk_running")
+    done = {int(part.partition("-")[2]) + 1 for part in fact["parts"]}  # a chunk is one row there
+
+    rows = rows_of(upgraded.get(f"/v1/jobs/{fact['id']}/result").text, fact["format"])
+
+    kept = {int(number) for number, basket, *_ in rows if basket.startswith(KEPT)}
+    assert kept == done - set(fact["bad_rows"])
+    assert 0 < len(kept) < len(rows) - 2
+
+
+@pytest.mark.parametrize("name", ["held", "bulk_running"])
+def test_a_run_goes_on_in_the_timeline_that_it_began(upgraded: Upgraded, name: str) -> None:
+    jobs = upgraded.recorded_page("/v1/jobs?limit=200")["data"]
+    (before,) = (job["timeline"] for job in jobs if job["id"] == upgraded.fact(name)["id"])
+
+    after = upgraded.job(name)["timeline"]
+
+    assert len(before) > 1
+    assert after[: len(before)] == before
+    assert after[-1]["detail"] == "succeeded"
+
+
+def test_a_queued_retraining_makes_version_3_of_its_model(upgraded: Upgraded) -> None:
+    job = upgraded.job("training")
+    versions = upgraded.get(f"/v1/models/{samples.SPECIES}/versions").json()["data"]
+    (made,) = (version for version in versions if version["version"] == 3)
+
+    assert (job["result"]["version"], job["result"]["promoted"]) == (3, True)
+    assert job["metadata"] == {"season": "fall"}
+    assert (made["job_id"], made["lineage"]["parent_version"]) == (job["id"], 2)
+    assert (made["metrics"]["metric"], made["metrics"]["champion_version"]) == ("accuracy", 2)
+    assert made["metrics"]["challenger"] >= made["metrics"]["champion"]
+
+
+def test_a_queued_import_makes_a_model_with_a_champion(upgraded: Upgraded) -> None:
+    assert upgraded.job("import")["result"]["version"] == 1
+    assert upgraded.get("/v1/models/newcomer").json()["champion"] == 1
+
+
+@pytest.mark.parametrize("model", [samples.SPECIES, samples.TOPICS])
+def test_the_history_of_a_model_goes_on_where_it_was(upgraded: Upgraded, model: str) -> None:
+    before = upgraded.recorded_page(f"/v1/models/{model}/history")["data"]
+
+    after = upgraded.get(f"/v1/models/{model}/history").json()["data"]
+
+    assert len(before) >= 3
+    assert after[: len(before)] == before
+    assert [move["generation"] for move in after] == list(range(1, len(after) + 1))
+
+
+def test_the_audit_trail_holds_and_takes_the_move_that_was_not_in_it(upgraded: Upgraded) -> None:
+    trail = upgraded.stack.folder / "data/models" / samples.SPECIES / "aliases.jsonl"
+    before = upgraded.recorded.data[f"models/{samples.SPECIES}/aliases.jsonl"]
+    moves = upgraded.recorded_page(f"/v1/models/{samples.SPECIES}/history")["data"]
+
+    wait_for(lambda: trail.read_bytes().count(b"\n") >= len(moves), "the last move in the audit file", 15)
+
+    assert before.count(b"\n") == len(moves) - 1
+    assert trail.read_bytes().startswith(before)
+    queuecast("admin", "verify-audit", stack=upgraded.stack)
+
+
+def test_the_same_idempotency_key_leads_to_the_same_job(upgraded: Upgraded) -> None:
+    repeat = upgraded.recorded.facts["repeat"]
+    headers = {"Content-Type": "application/json", "Idempotency-Key": repeat["key"]}
+
+    answer = upgraded.post(repeat["path"], content=repeat["body"].encode(), headers=headers)
+    other = upgraded.post(repeat["path"], content=repeat["body"].encode() + b" ", headers=headers)
+
+    assert (answer.status_code, answer.json()["id"]) == (202, upgraded.fact(repeat["job"])["id"])
+    assert answer.headers["Idempotency-Replayed"] == "true"
+    assert other.status_code == 422
+
+
+def test_a_dead_letter_is_replayed_and_answered(upgraded: Upgraded) -> None:
+    fact = upgraded.fact("letter")
+    listed = [job["id"] for job in upgraded.recorded_page("/v1/dead-letters")["data"]]
+
+    with Client(upgraded.stack.url) as client:
+        replayed = client.replay(fact["id"])
+        result = replayed.result(30)
+
+    assert listed == [fact["id"]]
+    assert replayed.body["retry_of"] == fact["id"]
+    assert is_close(result["predictions"], fact["answers"])
+    assert upgraded.get("/v1/dead-letters").json()["data"] == []
+
+
+def test_a_canceled_job_is_run_again(upgraded: Upgraded) -> None:
+    fact = upgraded.fact("withdrawn")
+
+    with Client(upgraded.stack.url) as client:
+        result = client.job(fact["id"]).retry().result(30)
+
+    assert is_close(result["predictions"], fact["answers"])
+
+
+def test_an_ended_job_can_be_deleted(upgraded: Upgraded) -> None:
+    path = f"/v1/jobs/{upgraded.fact('refused')['id']}"
+
+    answer = httpx2.delete(f"{upgraded.stack.url}{path}", timeout=30)
+
+    assert answer.status_code == 204
+    assert upgraded.get(path).status_code == 410
+
+
+def test_a_new_retraining_goes_on_from_the_recorded_versions(upgraded: Upgraded) -> None:
+    assert upgraded.job("training")["state"] == "succeeded"
+
+    answer = train_again(upgraded.recorded, upgraded.stack)
+    with Client(upgraded.stack.url) as client:
+        result = client.job(answer.json()["id"]).result(30)
+
+    assert (result["version"], result["champion"]["version"]) == (4, 3)
+
+
+def test_the_parts_of_batches_are_removed_when_they_are_joined(upgraded: Upgraded) -> None:
+    batches = upgraded.stack.folder / "data/batches"
+    names = [upgraded.fact(name)["id"] for name in ("bulk", "bulk_running")]
+
+    wait_for(lambda: not any((batches / name / "parts").exists() for name in names), "the end of the parts", 15)
+
+
+def test_no_job_and_no_message_is_left_waiting(upgraded: Upgraded) -> None:
+    def left() -> list[str]:
+        names = keys_of(upgraded.stack)
+        return [key for key in names if key.startswith(("predict", "train")) or families_of({key}) & set(EMPTIED)]
+
+    deadline = time.monotonic() + 60
+    while left() and time.monotonic() < deadline:
+        time.sleep(0.1)
+
+    assert left() == []
+
+
+def test_redis_has_the_same_families_of_keys_on_both_sides(upgraded: Upgraded) -> None:
+    before = families_of({command[1].decode() for command in upgraded.recorded.commands})
+
+    after = families_of(keys_of(upgraded.stack))
+
+    assert after - MOMENTARY - before == set()
+    assert before - MOMENTARY - after <= {*EMPTIED, "workers"}
+
+
+def keys_of(stack: Stack) -> set[str]:
+    with redis.Redis.from_url(stack.redis.url, decode_responses=True) as client:
+        return set(client.keys("*"))
+
+
+def families_of(keys: set[str]) -> set[str]:
+    """`job` for `qc:job:{id}`."""
+    return {key.split(":")[1] for key in keys if key.startswith("qc:")}
+
+
+def test_no_process_logged_an_exception(upgraded: Upgraded) -> None:
+    for name in ("api", "worker1", "trainer", "reaper"):
+        assert "Traceback" not in upgraded.stack.log(name), name
+
+
+@pytest.mark.parametrize(
+    ("pattern", "fields"),
+    [
+        ("models/*/*/manifest.json", {"model", "version", "sha256", "job_id", "signature", "environment"}),
+        ("models/*/*/golden.json", {"rows", "outputs"}),
+        ("batches/*/plan.json", {"number", "n_rows", "cuts"}),
+        ("batches/*/outcome.json", {"attempt", "rows", "errors", "format", "sha256"}),
+        ("files/*/about.json", {"id", "name", "media_type", "sha256"}),
+    ],
+)
+def test_files_of_both_sides_have_the_same_fields(upgraded: Upgraded, pattern: str, fields: set[str]) -> None:
+    """So the code before can go on where the code after stopped, when an upgrade is undone."""
+    data = upgraded.stack.folder / "data"
+    before = {name for name in upgraded.recorded.data if Path(name).match(pattern)}
+    after = {str(path.relative_to(data)) for path in data.glob(pattern)}
+
+    known = [set(json.loads(upgraded.recorded.data[name])) for name in before]
+    found = [set(json.loads((data / name).read_bytes())) for name in after]
+
+    assert known
+    assert all(fields <= known[0] <= each for each in (*known, *found))
+
+
+def test_a_backup_by_the_code_before_is_restored_by_the_code_after(
+    upgraded: Upgraded, tmp_path: Path, repository: Path
+) -> None:
+    backup, jobs = tmp_path / "backup", upgraded.recorded.facts["jobs"]
+    backup.write_bytes(upgraded.recorded.backup)
+    ended = [name for name in ("answered", "refused", "letter", "withdrawn", "bulk") if name in jobs]
+    paths = [f"/v1/jobs/{jobs[name]['id']}" for name in ended] + [f"/v1/models/{samples.SPECIES}/history"]
+    stack = Stack(tmp_path / "restored", repository)
+    state.write_folder(upgraded.recorded.data, stack.folder / "data")
+    stack.redis.start()
+    try:
+        queuecast("admin", "restore", str(backup), stack=stack)
+        queuecast("admin", "verify-audit", stack=stack)
+        stack.start_api()
+        pages = state.read_pages(stack.url, [*paths, "/v1/jobs?state=queued&limit=200"])
+    finally:
+        stack.stop()
+        stack.redis.stop()
+
+    queued = pages.pop("/v1/jobs?state=queued&limit=200")["body"]["data"]
+    to_be_run = {jobs[name]["id"] for name in (*WAITED, "held", "delayed", "unrung") if name in jobs}
+    assert lost_in(pages, {path: upgraded.recorded.facts["pages"][path] for path in paths}) == []
+    assert {job["id"] for job in queued} == to_be_run
