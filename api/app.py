@@ -131,4 +131,4 @@ def create_app(parts: Dependencies) -> Flask:
 
 def _unexpected(error: Exception) -> Response:
     log.exception("request_crashed", path=request.path, request_id=request.environ.get(REQUEST_ID))
-    return problem_response("internal_error", "Something went wrong", 500, f"{type(error).__name__}; it is in the log")
+    return problem_response("internal_error", "Internal Server Error", 500, f"{type(error).__name__}; it is in the log")

@@ -1,7 +1,5 @@
 """Errors -> problem documents (RFC 9457). The only module that maps an error to an HTTP status."""
 
-from dataclasses import asdict
-
 import msgspec
 from flask import Response, current_app, has_request_context, request
 from werkzeug.exceptions import HTTPException, NotFound
@@ -13,44 +11,56 @@ from queuecast.domain import errors
 from queuecast.domain.job import Failure
 
 PROBLEM_TYPE = "urn:queuecast:problem:"
-
-
-STATUSES: dict[type[errors.QueuecastError], tuple[int, str]] = {
-    errors.MalformedError: (400, "The body cannot be read"),
-    errors.InvalidInputError: (422, "The input does not fit"),
-    errors.TooLargeError: (413, "The body is too large"),
-    errors.UnsupportedMediaError: (415, "This kind of body is not taken here"),
-    errors.NotAcceptableError: (406, "Not to be had in that form"),
-    errors.LengthRequiredError: (411, "The body has no length"),
-    errors.UnknownJobError: (404, "No such job"),
-    errors.GoneJobError: (410, "The job is gone"),
-    errors.GoneResultError: (410, "The result is gone"),
-    errors.UnknownModelError: (404, "No such model"),
-    errors.UnknownVersionError: (404, "No such version"),
-    errors.UnknownAliasError: (404, "No such alias"),
-    errors.UnknownFileError: (404, "No such file"),
-    errors.IllegalMoveError: (409, "The job's state does not allow this"),
-    errors.StaleWriteError: (409, "Somebody else changed it first"),
-    errors.AliasMovedError: (409, "The alias was moved meanwhile"),
-    errors.ConflictError: (409, "Not possible now"),
-    errors.PreconditionFailedError: (412, "Changed meanwhile"),
-    errors.PreconditionRequiredError: (428, "If-Match is required"),
-    errors.KeyReusedError: (422, "The key was used for another request"),
-    errors.UnavailableError: (503, "Not available now"),
-    errors.StoreFullError: (503, "Redis has little memory left"),
-    errors.LaneFullError: (503, "Too many jobs wait"),
-    errors.FilesFullError: (503, "No room for more files"),
-    errors.WaitersFullError: (503, "Too many requests are waiting"),
+STATUSES: dict[type[errors.QueuecastError], int] = {
+    errors.MalformedError: 400,
+    errors.InvalidInputError: 422,
+    errors.TooLargeError: 413,
+    errors.UnsupportedMediaError: 415,
+    errors.NotAcceptableError: 406,
+    errors.LengthRequiredError: 411,
+    errors.UnknownJobError: 404,
+    errors.GoneJobError: 410,
+    errors.GoneResultError: 410,
+    errors.UnknownModelError: 404,
+    errors.UnknownVersionError: 404,
+    errors.UnknownAliasError: 404,
+    errors.UnknownFileError: 404,
+    errors.IllegalMoveError: 409,
+    errors.StaleWriteError: 409,
+    errors.AliasMovedError: 409,
+    errors.ConflictError: 409,
+    errors.PreconditionFailedError: 412,
+    errors.PreconditionRequiredError: 428,
+    errors.KeyReusedError: 422,
+    errors.UnavailableError: 503,
+    errors.StoreFullError: 503,
+    errors.LaneFullError: 503,
+    errors.FilesFullError: 503,
+    errors.WaitersFullError: 503,
 }
-
-
+# The reason phrases of RFC 9110 and RFC 6585; http.HTTPStatus has older ones before Python 3.13.
+TITLES = {
+    400: "Bad Request",
+    404: "Not Found",
+    406: "Not Acceptable",
+    409: "Conflict",
+    410: "Gone",
+    411: "Length Required",
+    412: "Precondition Failed",
+    413: "Content Too Large",
+    415: "Unsupported Media Type",
+    422: "Unprocessable Content",
+    428: "Precondition Required",
+    500: "Internal Server Error",
+    503: "Service Unavailable",
+}
 FAILURE_TITLES = {
     "timeout": "The run took too long",
     "worker_lost": "The worker was lost",
     "untrusted_types": "The model is not trusted",
     "model_refused": "The model was refused",
-    "expired": "Not started in time",
-    "canceled": "Canceled",
+    "expired": "The job was not started before its deadline",
+    "canceled": "The job was canceled",
     "result_too_large": "The result is too large",
     "disk_full": "The disk is full",
 }
@@ -62,32 +72,34 @@ def error_response(error: errors.QueuecastError) -> Response:
 
 
 def error_problem(error: errors.QueuecastError) -> responses.Problem:
-    """The same, where an answer has begun already."""
+    """For a stream, whose status has been sent."""
     status, title = _status(error)
     return problem(error.code, title, status, error.detail, error.findings)
 
 
 def _status(error: errors.QueuecastError) -> tuple[int, str]:
-    return STATUSES.get(type(error), (500, "Something went wrong"))
+    status = STATUSES.get(type(error), 500)
+    return status, TITLES[status]
 
 
 def http_error_response(error: HTTPException) -> Response:
-    """Flask's own refusals (no such route, method not allowed, body cut short) in the same form."""
+    """The errors of Flask itself: no such route, method not allowed, truncated body."""
     status = error.code or 500
     code = (error.name or "error").lower().replace(" ", "_")
-    detail = _nothing_there(request.path) if isinstance(error, NotFound) else error.description or ""
+    detail = _not_found_detail(request.path) if isinstance(error, NotFound) else error.description or ""
     response = problem_response(code, error.name or "Error", status, detail)
     if status in (405, 416):
-        kept = ("Allow", "Content-Range")
-        response.headers.update({key: value for key, value in error.get_headers() if key in kept})
+        response.headers.update(
+            {name: value for name, value in error.get_headers() if name in ("Allow", "Content-Range")}
+        )
     return response
 
 
-def _nothing_there(path: str) -> str:
-    without = path.rstrip("/")
-    is_slash_to_blame = without not in ("", path) and current_app.url_map.bind("").test(without, request.method)
-    hint = "without the slash at its end there is" if is_slash_to_blame else "/docs shows what there is"
-    return f"there is nothing at {path[:80]!r}; {hint}"
+def _not_found_detail(path: str) -> str:
+    stripped = path.rstrip("/")
+    has_extra_slash = stripped not in ("", path) and current_app.url_map.bind("").test(stripped, request.method)
+    hint = "remove the slash at its end" if has_extra_slash else "/docs lists the paths"
+    return f"no such path: {path[:80]!r}; {hint}"
 
 
 def problem_response(
@@ -108,12 +120,25 @@ def problem(
         detail=detail,
         code=code,
         instance=request.path if has_request_context() else None,
-        errors=[responses.ProblemError(**asdict(finding)) for finding in findings],
+        errors=[_problem_error(finding) for finding in findings],
         request_id=request.environ.get(REQUEST_ID) if has_request_context() else None,
     )
 
 
+def _problem_error(finding: errors.Finding) -> responses.ProblemError:
+    return responses.ProblemError(
+        pointer=finding.pointer,
+        code=finding.code,
+        detail=finding.detail,
+        found=finding.found,
+        expected=finding.expected,
+        column=finding.column,
+        columns=list(finding.columns),
+        expected_columns=list(finding.expected_columns),
+    )
+
+
 def failure_problem(failure: Failure) -> responses.Problem:
-    """Why a job failed, as the problem document that its result's URL answers."""
+    """Why a job failed, as the problem document that the URL of its result returns."""
     title = FAILURE_TITLES.get(failure.code, "The job failed")
     return problem(failure.code, title, 409, failure.detail, failure.findings)

@@ -1,6 +1,7 @@
-"""`/v1/files`: uploads, written to the file store as they arrive and hashed on the way, never held in memory."""
+"""Streams uploads to the file store, which hashes them. No upload is held in memory."""
 
 import base64
+from dataclasses import replace
 from typing import IO, Any
 
 import msgspec
@@ -8,7 +9,7 @@ from flask import Request, g, request
 from werkzeug.exceptions import ClientDisconnected
 
 from api.http.decoding import require_length, require_uncompressed
-from api.http.validation_errors import misfit_words
+from api.http.validation_errors import body_error, malformed_body
 from queuecast.domain.errors import Finding, InvalidInputError, MalformedError, UnsupportedMediaError
 from queuecast.ports.files import FileStore, IncomingFile, StoredFile
 
@@ -17,7 +18,7 @@ MULTIPART = "multipart/form-data"
 
 
 class StreamingRequest(Request):
-    """Puts the file parts of a form into the file store instead of a temporary folder, which may be small."""
+    """Writes the files of a form to the file store instead of a temporary folder, which may be small."""
 
     def _get_file_stream(
         self,
@@ -32,7 +33,7 @@ class StreamingRequest(Request):
 
 
 class Uploads:
-    """The files of the present request. What is not kept by its end is dropped (`end` sees to it)."""
+    """The files of the current request. `end` drops those that were not stored."""
 
     def __init__(self, files: FileStore, max_upload_bytes: int) -> None:
         self._files = files
@@ -46,24 +47,24 @@ class Uploads:
             incoming.drop()
 
     def form(self) -> dict[str, Any]:
-        """The parts of a form: files as FileStorage, fields as text. Raises MalformedError for one cut short."""
+        """The parts of a form: files as FileStorage, fields as text. Raises MalformedError for a truncated form."""
         require_uncompressed()
         length = require_length(request.content_length, self._max_upload_bytes)
         if request.mimetype != MULTIPART:
-            raise UnsupportedMediaError(f"Content-Type is {request.mimetype or 'missing'}; expected {MULTIPART}")
+            raise UnsupportedMediaError(f"Content-Type is {request.mimetype or 'missing'}, expected {MULTIPART}")
         self._begin()
         try:
             return {**request.form.to_dict(), **request.files.to_dict()}
         except ClientDisconnected as error:
-            raise _cut_short(length) from error
+            raise _truncated(length) from error
 
     def keep(self, part: Any) -> StoredFile:
-        """part: a FileStorage of the present form."""
-        incoming = next(each for each in g.incoming if each.stream is part.stream)
-        return self._kept(incoming, part.filename or "", part.mimetype, part.headers.get("Content-Digest", ""))
+        """Stores a file of the form. part: its FileStorage."""
+        incoming = next(incoming for incoming in g.incoming if incoming.stream is part.stream)
+        return self._store(incoming, part.filename or "", part.mimetype, part.headers.get("Content-Digest", ""))
 
     def raw(self) -> StoredFile:
-        """A body that is the file itself."""
+        """Stores the body, which is the file itself."""
         require_uncompressed()
         length = require_length(request.content_length, self._max_upload_bytes)
         self._begin()
@@ -73,12 +74,12 @@ class Uploads:
             while chunk := request.stream.read(CHUNK_BYTES):
                 incoming.stream.write(chunk)
         except ClientDisconnected as error:
-            raise _cut_short(length) from error
+            raise _truncated(length) from error
         digest = request.headers.get("Content-Digest", "")
-        return self._kept(incoming, request.args.get("name", ""), request.mimetype, digest)
+        return self._store(incoming, request.args.get("name", ""), request.mimetype, digest)
 
-    def _kept(self, incoming: IncomingFile, name: str, media_type: str, digest: str) -> StoredFile:
-        """digest: the Content-Digest of the body or part that the file is; a form's own covers the whole form."""
+    def _store(self, incoming: IncomingFile, name: str, media_type: str, digest: str) -> StoredFile:
+        """digest: the Content-Digest of the body or of the form's part, not of the whole form."""
         stored = incoming.keep(name, media_type)
         g.incoming.remove(incoming)
         try:
@@ -89,12 +90,12 @@ class Uploads:
         return stored
 
 
-def _cut_short(length: int) -> MalformedError:
+def _truncated(length: int) -> MalformedError:
     return MalformedError(f"the upload was cut short: fewer than {length} bytes arrived")
 
 
 def _require_digest(stored: StoredFile, digest: str) -> None:
-    """Checks `Content-Digest` (RFC 9530) where it has a sha-256; other algorithms are not looked at."""
+    """Checks the sha-256 of `Content-Digest` (RFC 9530); other algorithms are ignored."""
     for part in digest.split(","):
         algorithm, _, value = part.strip().partition("=")
         if algorithm.lower() != "sha-256":
@@ -108,9 +109,14 @@ def _require_digest(stored: StoredFile, digest: str) -> None:
 
 def decode_form_field(kind: type[Any], text: str, name: str) -> Any:
     """A form field that holds JSON. Raises InvalidInputError with a pointer to the field."""
+    data = text.encode("utf-8", "replace")
     try:
-        return msgspec.json.decode(text, type=kind)
-    except msgspec.MsgspecError as error:
-        words = misfit_words(error, kind, text.encode()) if isinstance(error, msgspec.ValidationError) else error
-        detail = f"the field {name!r} does not fit: {words}"
-        raise InvalidInputError(detail, (Finding(f"/{name}", "invalid", detail),)) from None
+        return msgspec.json.decode(data, type=kind)
+    except msgspec.ValidationError as error:
+        (finding,) = body_error(error, kind, data).findings
+        place = f"{finding.pointer}: " if finding.pointer else ""
+        detail = f"the field {name!r} does not fit: {place}{finding.detail}"
+        raise InvalidInputError(detail, (replace(finding, pointer=f"/{name}", detail=detail),)) from None
+    except msgspec.DecodeError as error:
+        detail = malformed_body(error, data, f"the field {name!r}").detail
+        raise InvalidInputError(detail, (Finding(f"/{name}", "malformed", detail),)) from None

@@ -1,25 +1,29 @@
-"""Bytes -> a checked request, or a refusal that points at what is wrong. Nothing is queued before this is through.
+"""Checks the rows of a request against a model's signature before anything is queued.
 
-Rows are checked by a decoder compiled from the signature, in one pass. Only when that says no are they parsed again
-and walked by `Signature.findings`, which knows all the places and the words.
+A decoder that is compiled from the signature checks the rows in one pass. Rows that it refuses are parsed again and
+checked by `Signature.findings`, which finds every mismatch and describes it.
 """
 
 import json
-import math
 from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 import msgspec
 
-from api.http.validation_errors import misfit, unreadable
-from queuecast.domain.errors import (
-    Finding,
-    InvalidInputError,
-    MalformedError,
+from api.http.validation_errors import ROWS_HINT, malformed_body, parse_leniently
+from queuecast.domain.errors import Finding, InvalidInputError, MalformedError, mismatch
+from queuecast.domain.signature import (
+    INT64_MAX,
+    INT64_MIN,
+    Column,
+    ColumnType,
+    Layout,
+    Signature,
+    column_findings,
+    escaped,
+    shown,
 )
-from queuecast.domain.signature import INT64_MAX, INT64_MIN, Column, ColumnType, Layout, Signature
 
-MAX_DIGITS = 400  # a float has at most 309 before its point
 _TYPES: dict[ColumnType, Any] = {
     ColumnType.NUMBER: float,
     ColumnType.INTEGER: Annotated[int, msgspec.Meta(ge=INT64_MIN, le=INT64_MAX)],
@@ -28,76 +32,97 @@ _TYPES: dict[ColumnType, Any] = {
 }
 
 
+class _Row(dict[str, Any]):
+    """A JSON object that remembers repeated names."""
+
+    def __init__(self, pairs: list[tuple[str, Any]]) -> None:
+        super().__init__(pairs)
+        self.pairs = pairs
+
+
 def require_rows(signature: Signature, rows: bytes, max_rows: int) -> tuple[int, bytes]:
-    """How many rows there are, all of them fit for the signature, and their JSON. rows: the JSON text of `inputs`.
+    """Returns the number of rows and their JSON. rows: the JSON text of `inputs`.
 
-    It is theirs as it came, but for `3.0` where a column takes whole numbers: the estimator gets 3, as from a file.
+    The JSON is returned unchanged, except that `3.0` becomes `3` in integer columns, as it would from a file.
 
-    Raises InvalidInputError with a finding for each of the first misfits.
+    Raises InvalidInputError with a finding for each of the first mismatches, or MalformedError.
     """
-    decoder, is_compiled = _row_check(signature)
+    decoder, checks_values = _row_decoder(signature)
     try:
         count = len(decoder.decode(rows))
     except msgspec.ValidationError as error:
-        mended = _mended(signature, rows, error)
-        return require_rows(signature, mended, max_rows)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:  # `inputs` was passed over unread before
-        raise unreadable(error, rows, "inputs") from None
+        return require_rows(signature, _with_whole_numbers(signature, rows, error), max_rows)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:  # `inputs` is decoded here for the first time
+        raise malformed_body(error, rows, "inputs") from None
     except RecursionError:
         raise MalformedError("the rows are nested too deeply") from None
-    if not is_compiled:
+    if not checks_values:
         findings = signature.findings(_parsed(rows))
         if findings:
-            raise _misfit(findings)
+            raise _refusal(findings)
         rows = signature.with_whole_numbers(rows) or rows
     if count == 0:
-        finding = Finding("/inputs", "empty", "found an empty list, expected at least one row")
-        raise InvalidInputError("there are no rows", (finding,))
-    if count > max_rows:
-        detail = (
-            f"found {count} rows, expected at most {max_rows} in one prediction; more belong in a batch job "
-            "(POST /v1/models/{model}/batches)"
+        raise InvalidInputError(
+            "there are no rows", (mismatch("/inputs", "empty", "an empty list", "at least one row"),)
         )
-        raise InvalidInputError(detail, (Finding("/inputs", "too_many_rows", detail),))
+    if count > max_rows:
+        expected = f"at most {max_rows} in one prediction"
+        finding = mismatch("/inputs", "too_many_rows", f"{count} rows", expected)
+        hint = "; submit more rows as a batch job (POST /v1/models/{model}/batches)"
+        raise InvalidInputError(finding.detail + hint, (finding,))
     return count, rows
 
 
-def _mended(signature: Signature, rows: bytes, error: msgspec.ValidationError) -> bytes:
-    """Rows that the decoder refused and the rule takes. Raises InvalidInputError for all others."""
+def _with_whole_numbers(signature: Signature, rows: bytes, error: msgspec.ValidationError) -> bytes:
+    """Rows that only the decoder refuses, because of `3.0` in an integer column. Raises InvalidInputError otherwise."""
     parsed = _parsed(rows)
-    findings = signature.findings(parsed) if isinstance(parsed, list) else ()
+    if not isinstance(parsed, list):
+        finding = mismatch("/inputs", "wrong_type", shown(parsed), "a list of rows")
+        raise InvalidInputError(f"{finding.detail}; {ROWS_HINT}", (finding,))
+    findings = signature.findings(parsed)
     if findings:
-        raise _misfit(findings)
-    # The rule knows that 3.0 is 3. Beyond that both say the same of every row (a test holds them to it), but for a
-    # column that is there twice.
-    mended = signature.with_whole_numbers(rows) if isinstance(parsed, list) else None
-    if mended is None:
-        raise misfit(error, within="/inputs") from None
-    return mended
+        raise _refusal(findings)
+    # Otherwise the decoder and `findings` agree on every row (tested), except on one that repeats a column.
+    changed = signature.with_whole_numbers(rows)
+    if changed is None:
+        finding = _repeated_column(signature, parsed) or Finding("/inputs", "invalid", str(error))
+        raise _refusal((finding,))
+    return changed
 
 
-def _misfit(findings: tuple[Finding, ...]) -> InvalidInputError:
+def _repeated_column(signature: Signature, rows: list[Any]) -> Finding | None:
+    """The first value that does not fit its column and is hidden by a later one of the same name."""
+    columns = {column.name: column for column in signature.columns}
+    for index, row in enumerate(rows):
+        for name, value in row.pairs if isinstance(row, _Row) else ():
+            if name in columns:
+                finding = next(column_findings(columns[name], value, f"/inputs/{index}/{escaped(name)}"), None)
+                if finding is not None:
+                    return finding
+    return None
+
+
+def _refusal(findings: tuple[Finding, ...]) -> InvalidInputError:
     more = "" if len(findings) == 1 else f" (and {len(findings) - 1} more)"
     return InvalidInputError(f"{findings[0].pointer}: {findings[0].detail}{more}", findings)
 
 
 def _parsed(rows: bytes) -> Any:
-    """The rows for the walk that finds every misfit: numbers that are too long to hold become infinite."""
     try:
-        return json.loads(rows, parse_int=lambda digits: int(digits) if len(digits) < MAX_DIGITS else math.inf)
+        return parse_leniently(rows, object_pairs_hook=_Row)
     except (ValueError, RecursionError) as error:
         raise MalformedError(f"the rows are not JSON in UTF-8, or nested too deeply: {error}") from None
 
 
 @lru_cache(maxsize=256)
-def _row_check(signature: Signature) -> tuple[msgspec.json.Decoder[list[Any]], bool]:
-    """What reads the rows, and whether it checks them too."""
+def _row_decoder(signature: Signature) -> tuple[msgspec.json.Decoder[list[Any]], bool]:
+    """The decoder, and whether it also checks the values."""
     if not _is_compilable(signature):
         return msgspec.json.Decoder(list[Any]), False
     types = [_type_of(column) for column in signature.columns]
     row: Any = tuple[*types]  # type: ignore[valid-type]
     if signature.layout is Layout.FRAME:
-        # Field names must be identifiers; the column names travel as their JSON names.
+        # A struct's field names must be identifiers; the column names are their names in JSON.
         fields = [
             (f"c{index}", kind, msgspec.field(name=column.name))
             for index, (column, kind) in enumerate(zip(signature.columns, types, strict=True))
@@ -107,7 +132,7 @@ def _row_check(signature: Signature) -> tuple[msgspec.json.Decoder[list[Any]], b
 
 
 def _is_compilable(signature: Signature) -> bool:
-    """msgspec takes no field whose name JSON must escape, and no choice of nothing: those are walked."""
+    """msgspec takes no field name that JSON must escape, and no empty choice."""
     return all(
         json.dumps(column.name, ensure_ascii=False) == f'"{column.name}"' and column.categories != ()
         for column in signature.columns

@@ -13,7 +13,7 @@ from api.schemas.headers import SubmitHeaders
 from api.schemas.requests import TrainingRequest
 from api.schemas.responses import JobBody, Problem
 from api.services.submission import Submission, SubmitOptions, Submitted
-from api.services.table_headers import csv_header, feature_findings, first_keys, misfit
+from api.services.table_headers import csv_header, feature_findings, first_keys, misfit, missing_column
 from queuecast.domain.batch import FileFormat, training_format
 from queuecast.domain.errors import Finding, InvalidInputError, UnknownFileError
 from queuecast.domain.model import CHAMPION, Manifest
@@ -75,12 +75,12 @@ def _require_columns(header: list[str] | None, manifest: Manifest, target: tuple
         header = [*names, *target]
     for name in target:
         if name not in header:
-            findings.append(Finding("/target", "missing_column", f"the file has no column {name!r}"))
+            findings.append(missing_column("/target", name))
         elif name in names:
             findings.append(Finding("/target", "is_feature", f"{name!r} is a column that the model takes"))
     findings += feature_findings(header, manifest.signature, target)
     if findings:
-        raise misfit(findings, header)
+        raise misfit(findings, header, manifest.signature)
 
 
 def _header(path: Path, stored: StoredFile) -> list[str] | None:

@@ -21,10 +21,17 @@ class BatchResultBody(Struct):
     timings: dict[str, float]
 
 
-class ProblemError(Struct):
+class ProblemError(Struct, omit_defaults=True):
+    """One thing wrong at one place. `detail` is a sentence; the fields after it are its facts, where they are known."""
+
     pointer: str
     code: str
     detail: str
+    found: str | None = None
+    expected: str | None = None
+    column: str | None = None
+    columns: list[str] = []
+    expected_columns: list[str] = []
 
 
 class Problem(Struct, omit_defaults=True):

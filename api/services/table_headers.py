@@ -8,17 +8,19 @@ import codecs
 import csv
 import io
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
 import msgspec
 
-from queuecast.domain.errors import Finding, InvalidInputError
+from queuecast.domain.errors import Finding, InvalidInputError, shortened
 from queuecast.domain.signature import Layout, Signature
 from queuecast.domain.tables import doubled, other_separator
 
 MAX_HEAD_CHARS = 1024 * 1024  # of a file of any size; beyond that the workers find out
 TRIED_LINES = 100
+MAX_COLUMNS = 40  # named in a refusal
 
 
 def csv_header(path: Path) -> list[str]:
@@ -76,17 +78,27 @@ def feature_findings(names: Sequence[str], signature: Signature, others: Sequenc
         detail = (
             f"the file has {found} feature columns, expected {expected} (the model was fitted without column names)"
         )
-        return [] if found == expected else [Finding("/file_id", "wrong_length", detail)]
-    return [Finding("/file_id", "missing_column", f"the file has no column {name!r}") for name in missing]
+        finding = Finding("/file_id", "wrong_length", detail, f"{found} feature columns", str(expected))
+        return [] if found == expected else [finding]
+    return [missing_column("/file_id", name) for name in missing]
 
 
-def misfit(findings: Sequence[Finding], names: Sequence[str]) -> InvalidInputError:
-    """names: what the file has instead."""
-    detail = f"{findings[0].detail}; it has {', '.join(names[:40])}"
+def missing_column(pointer: str, name: str) -> Finding:
+    return Finding(pointer, "missing_column", f"the file has no column {name!r}", column=name)
+
+
+def misfit(findings: Sequence[Finding], names: Sequence[str], signature: Signature) -> InvalidInputError:
+    """names: the columns that the file has. The first finding has them, and those of the model, as lists."""
+    detail = f"{findings[0].detail}; it has {', '.join(names[:MAX_COLUMNS])}"
     separator = other_separator(names)
     if separator is not None:
         detail += f": columns are separated by commas, not by {separator!r}"
-    return InvalidInputError(detail, tuple(findings))
+    first = replace(
+        findings[0],
+        columns=tuple(shortened(name) for name in names[:MAX_COLUMNS]),
+        expected_columns=tuple(column.name for column in signature.columns[:MAX_COLUMNS]),
+    )
+    return InvalidInputError(detail, (first, *findings[1:]))
 
 
 def _refusal(code: str, detail: str) -> InvalidInputError:

@@ -22,11 +22,24 @@ def raised(error: BaseException) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing wrong at one place. `pointer` is a JSON Pointer (RFC 6901) into what was sent."""
+    """One thing wrong at one place. `pointer` is a JSON Pointer (RFC 6901) into the request.
+
+    `detail` is for people; a program reads the facts from the fields after it, where they are known.
+    """
 
     pointer: str
     code: str
     detail: str
+    found: str | None = None
+    expected: str | None = None
+    column: str | None = None
+    columns: tuple[str, ...] = ()
+    """Of a table that lacks a column: the columns that it has and those that it needs, the first of each."""
+    expected_columns: tuple[str, ...] = ()
+
+
+def mismatch(pointer: str, code: str, found: str, expected: str, column: str | None = None) -> Finding:
+    return Finding(pointer, code, f"found {found}, expected {expected}", found, expected, column)
 
 
 class QueuecastError(Exception):

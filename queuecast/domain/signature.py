@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from queuecast.domain.errors import Finding, shortened
+from queuecast.domain.errors import Finding, mismatch, shortened
 from queuecast.domain.work import Method
 
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
@@ -70,30 +70,31 @@ class Signature:
 
     def _object_findings(self, row: Any, at: str) -> Iterator[Finding]:
         if not isinstance(row, dict):
-            expected = f"expected an object with the columns {', '.join(c.name for c in self.columns)}"
-            yield Finding(at, "wrong_type", f"found {_shown(row)}, {expected}")
+            expected = f"an object with the columns {', '.join(c.name for c in self.columns)}"
+            yield mismatch(at, "wrong_type", shown(row), expected)
             return
         known = {column.name for column in self.columns}
         for name in row:
             if name not in known:
                 yield Finding(
-                    f"{at}/{_escaped(name)}",
+                    f"{at}/{escaped(name)}",
                     "unknown_column",
                     f"unknown column {name!r}, expected one of " + ", ".join(sorted(known)),
+                    column=shortened(_encodable(name)),
                 )
         for column in self.columns:
-            place = f"{at}/{_escaped(column.name)}"
+            place = f"{at}/{escaped(column.name)}"
             if column.name not in row:
-                yield Finding(place, "missing_column", f"column {column.name!r} is missing")
+                yield Finding(place, "missing_column", f"column {column.name!r} is missing", column=column.name)
             else:
                 yield from column_findings(column, row[column.name], place)
 
     def _list_findings(self, row: Any, at: str) -> Iterator[Finding]:
         width = len(self.columns)
         if not isinstance(row, list):
-            yield Finding(at, "wrong_type", f"found {_shown(row)}, expected a list of {width} values")
+            yield mismatch(at, "wrong_type", shown(row), f"a list of {width} values")
         elif len(row) != width:
-            yield Finding(at, "wrong_length", f"found {len(row)} values, expected {width}")
+            yield mismatch(at, "wrong_length", f"{len(row)} values", str(width))
         else:
             for index, (column, value) in enumerate(zip(self.columns, row, strict=True)):
                 yield from column_findings(column, value, f"{at}/{index}")
@@ -153,11 +154,11 @@ def column_findings(column: Column, value: Any, at: str) -> Iterator[Finding]:
         value = whole(value)
     if value is None:
         if not column.nullable:
-            yield Finding(at, "null", f"found null, expected {wanted(column)}")
+            yield mismatch(at, "null", "null", wanted(column), column.name)
     elif not _has_type(column.type, value):
-        yield Finding(at, "wrong_type", f"found {_shown(value)}, expected {wanted(column)}")
+        yield mismatch(at, "wrong_type", shown(value), wanted(column), column.name)
     elif column.categories is not None and value not in column.categories:
-        yield Finding(at, "unknown_category", f"found {_shown(value)}, expected {wanted(column)}")
+        yield mismatch(at, "unknown_category", shown(value), wanted(column), column.name)
 
 
 def _has_type(kind: ColumnType, value: Any) -> bool:
@@ -182,8 +183,8 @@ def _is_finite(value: float) -> bool:
 def wanted(column: Column) -> str:
     """What a value of the column may be, in words."""
     if column.categories is not None:
-        shown = ", ".join(_shown(value) for value in column.categories[:10])
-        words = f"one of {shown}" + (", ..." if len(column.categories) > 10 else "")
+        choices = ", ".join(shown(value) for value in column.categories[:10])
+        words = f"one of {choices}" + (", ..." if len(column.categories) > 10 else "")
     else:
         words = {
             ColumnType.NUMBER: "a finite number",
@@ -194,13 +195,14 @@ def wanted(column: Column) -> str:
     return words + (" or null" if column.nullable else "")
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
+    """A JSON value in a sentence, shortened."""
     if isinstance(value, dict):
         return "an object"
     if isinstance(value, list):
         return "a list"
     kind = {str: "string ", bool: "", int: "number ", float: "number "}.get(type(value), "")
-    return kind + shortened(json.dumps(value, ensure_ascii=False))
+    return kind + shortened(_encodable(json.dumps(value, ensure_ascii=False)))
 
 
 def _column_schema(column: Column) -> dict[str, Any]:
@@ -217,5 +219,11 @@ def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return row
 
 
-def _escaped(name: str) -> str:
-    return name.replace("~", "~0").replace("/", "~1")
+def escaped(name: str) -> str:
+    """A token of a JSON Pointer (RFC 6901, section 3)."""
+    return _encodable(name).replace("~", "~0").replace("/", "~1")
+
+
+def _encodable(text: str) -> str:
+    """JSON may hold half of a surrogate pair, which UTF-8 cannot."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()

@@ -97,21 +97,24 @@ TOLD = {
     "enum": (body()[:-1] + b', "method": "predictt"}', "found 'predictt', expected one of predict, predict_proba, dec"),
     "unknown field": (
         body()[:-1] + b', "methd": "predict"}',
-        "found an unknown field 'methd', expected no others than",
+        "found an unknown field 'methd', expected only inputs, method, version",
     ),
-    "one row for a list": (b'{"inputs": {"age": 1}}', 'expected a list of rows; rows belong into a list: {"inputs": ['),
-    "a row by itself": (b'{"age": 1, "sex": "male"}', 'rows belong into a list: {"inputs": [{...}]}'),
-    "a list by itself": (b'[{"age": 1}]', 'rows belong into a list: {"inputs": [{...}]}'),
-    "nothing in it": (b"{}", 'rows belong into a list: {"inputs": [{...}]}'),
+    "one row for a list": (b'{"inputs": {"age": 1}}', 'expected a list of rows; rows belong in a list: {"inputs": ['),
+    "a row by itself": (b'{"age": 1, "sex": "male"}', 'rows belong in a list: {"inputs": [{...}]}'),
+    "a list by itself": (b'[{"age": 1}]', 'rows belong in a list: {"inputs": [{...}]}'),
+    "nothing in it": (b"{}", 'rows belong in a list: {"inputs": [{...}]}'),
     "a quoted version": (body()[:-1] + b', "version": "1"}', "send version 1 as a number, without quotes"),
     "no version": (body()[:-1] + b', "version": "7"}', "no alias '7'; it has champion"),
-    "NaN": (with_value("age", "NaN"), "has NaN near byte 20, which JSON has not; send null for a missing value"),
+    "NaN": (
+        with_value("age", "NaN"),
+        "has NaN near byte 20; JSON has no such number, so send null for a missing value",
+    ),
     "nan": (with_value("age", "nan"), "has nan near byte"),
     "Infinity": (with_value("age", "-Infinity"), "has -Infinity near byte"),
     "empty": (b"", "the body is empty, expected JSON"),
     "blank": (b" \n", "the body is empty, expected JSON"),
-    "a row that is no JSON further on": (b'{"age": 1, "sex": nan', "found an unknown field 'age'"),
-    "a row that is no text further on": (b'{"age": 1, "sex\xff": 1}', "found an unknown field 'age'"),
+    "a row that is no JSON further on": (b'{"age": 1, "sex": nan', "unknown field `age`"),
+    "a row that is no text further on": (b'{"age": 1, "sex\xff": 1}', "unknown field `age`"),
     "a word in quotes": (b'{"inputs": ["nan" x', "is not JSON in UTF-8"),
 }
 
@@ -131,8 +134,8 @@ def test_the_same_is_said_of_every_other_request(http: FlaskClient) -> None:
     )
 
     assert batch.startswith("found an unknown field 'age'")
-    assert batch.endswith('rows belong into a list: {"inputs": [{...}]}')
-    assert training.startswith("found an unknown field 'fil_id', expected no others than file_id, target, params")
+    assert batch.endswith('rows belong in a list: {"inputs": [{...}]}')
+    assert training.startswith("found an unknown field 'fil_id', expected only file_id, target, params")
     assert listing == "found 'done', expected one of queued, running, canceling, canceled, expired, succeeded, failed"
 
 

@@ -149,13 +149,13 @@ def test_a_repeated_column_whose_first_value_does_not_fit_is_pointed_at(
 @pytest.mark.parametrize(
     ("path", "hint"),
     [
-        ("/", "there is nothing at '/'; /docs shows what there is"),
-        ("/v1/modles", "/docs shows what there is"),
-        ("/v1/modles/", "/docs shows what there is"),
-        ("/v1/models/", "there is nothing at '/v1/models/'; without the slash at its end there is"),
-        ("/v1/models/titanic/", "without the slash at its end there is"),
-        ("/v1/jobs/", "without the slash at its end there is"),
-        ("/ü" + "x" * 1000, "/docs shows what there is"),
+        ("/", "no such path: '/'; /docs lists the paths"),
+        ("/v1/modles", "/docs lists the paths"),
+        ("/v1/modles/", "/docs lists the paths"),
+        ("/v1/models/", "no such path: '/v1/models/'; remove the slash at its end"),
+        ("/v1/models/titanic/", "remove the slash at its end"),
+        ("/v1/jobs/", "remove the slash at its end"),
+        ("/ü" + "x" * 1000, "/docs lists the paths"),
     ],
 )
 def test_a_path_that_leads_nowhere_says_where_to_look(http: FlaskClient, path: str, hint: str) -> None:
