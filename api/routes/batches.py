@@ -19,7 +19,7 @@ from api.schemas.requests import BatchRequest
 from api.schemas.responses import JobBody, Problem
 from api.services.inline_rows import store_rows
 from api.services.submission import Submission, SubmitOptions, Submitted, require_method
-from api.services.table_headers import csv_header, feature_findings, misfit, missing_column
+from api.services.table_headers import columns_refused, csv_header, feature_findings, missing_column_at
 from api.services.uploads import delete_files, discard_unless_accepted
 from queuecast.domain.batch import FileFormat, OutputFormat, file_format
 from queuecast.domain.errors import (
@@ -131,9 +131,9 @@ def _require_columns(header: list[str], manifest: Manifest, id_column: str | Non
     """Raises InvalidInputError for a file that every worker would refuse."""
     findings = feature_findings(header, manifest.signature, () if id_column is None else (id_column,))
     if id_column is not None and id_column not in header:
-        findings.append(missing_column("/id_column", id_column))
+        findings.append(missing_column_at("/id_column", id_column))
     if findings:
-        raise misfit(findings, header, manifest.signature)
+        raise columns_refused(findings, header, manifest.signature)
 
 
 class BatchResults:

@@ -13,7 +13,7 @@ from api.schemas.headers import SubmitHeaders
 from api.schemas.requests import TrainingRequest
 from api.schemas.responses import JobBody, Problem
 from api.services.submission import Submission, SubmitOptions, Submitted
-from api.services.table_headers import csv_header, feature_findings, first_keys, misfit, missing_column
+from api.services.table_headers import columns_refused, csv_header, feature_findings, missing_column_at, ndjson_keys
 from queuecast.domain.batch import FileFormat, training_format
 from queuecast.domain.errors import Finding, InvalidInputError, UnknownFileError
 from queuecast.domain.model import CHAMPION, Manifest
@@ -75,12 +75,12 @@ def _require_columns(header: list[str] | None, manifest: Manifest, target: tuple
         header = [*names, *target]
     for name in target:
         if name not in header:
-            findings.append(missing_column("/target", name))
+            findings.append(missing_column_at("/target", name))
         elif name in names:
             findings.append(Finding("/target", "is_feature", f"{name!r} is a column that the model takes"))
     findings += feature_findings(header, manifest.signature, target)
     if findings:
-        raise misfit(findings, header, manifest.signature)
+        raise columns_refused(findings, header, manifest.signature)
 
 
 def _header(path: Path, stored: StoredFile) -> list[str] | None:
@@ -88,4 +88,4 @@ def _header(path: Path, stored: StoredFile) -> list[str] | None:
     fmt = training_format(stored.name, stored.media_type)
     if fmt is FileFormat.PARQUET:
         return None
-    return first_keys(path) if fmt is FileFormat.NDJSON else csv_header(path)
+    return ndjson_keys(path) if fmt is FileFormat.NDJSON else csv_header(path)

@@ -22,10 +22,11 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from queuecast.domain.batch import OutputFormat
+from queuecast.tables.json_values import is_field_name
 from worker.files import atomic_write
 from worker.models.output_columns import answer_columns
 from worker.tables.id_values import in_json
-from worker.tables.ndjson_reader import in_words, is_field_name
+from worker.tables.ndjson_reader import in_words
 from worker.tables.reader import Part
 from worker.tables.record_scanner import first_record
 from worker.tables.rows import BadRow

@@ -16,8 +16,9 @@ from queuecast.ports.batches import BatchFiles, ChunkProgressStore
 from queuecast.ports.clock import Clock
 from queuecast.ports.files import FileStore
 from worker.engine.contracts import Report
+from worker.tables.file_columns import require_columns
 from worker.tables.reader import read_cut
-from worker.tables.splitting import require_columns, split_file
+from worker.tables.splitting import split_file
 
 CHUNK_S = 0.3  # long beside what a claim costs, short beside how long a prediction may have to wait for it
 MIN_ROWS = 256  # below that a call of a pipeline costs as much for fewer rows

@@ -16,15 +16,15 @@ from queuecast.domain.chunking import FileRange
 from queuecast.domain.errors import InvalidInputError
 from queuecast.domain.signature import Signature
 from worker.tables.columns import checked
+from worker.tables.file_columns import column_names, find_columns
 from worker.tables.rows import BadRow, Rows
-from worker.tables.splitting import header, source_names
 from worker.tables.text_cells import values_of
 
 
 def read_csv_rows(path: Path, signature: Signature, cut: FileRange, others: Sequence[str] = ()) -> Rows:
     """others: columns that are wanted as the text they are, null where empty."""
-    names = header(path, FileFormat.CSV)
-    sources = source_names(names, signature, others)
+    names = column_names(path, FileFormat.CSV)
+    sources = find_columns(names, signature, others)
     with path.open("rb") as file:
         file.seek(cut.start)
         data = file.read(cut.end - cut.start)

@@ -368,8 +368,10 @@ def test_a_refusal_of_a_file_says_what_it_has(gateway: ScriptedGateway, tmp_path
     assert result.stderr.endswith("the file has no column 'c', and 2 more; it has a, b\n")
 
 
-@pytest.mark.parametrize("names", ["a;b;c", "a\tb"])
-def test_a_table_without_commas_is_told_to_have_them(gateway: ScriptedGateway, tmp_path: Path, names: str) -> None:
+@pytest.mark.parametrize(("names", "separator"), [("a;b;c", ";"), ("a\tb", "\t")])
+def test_a_table_without_commas_is_told_to_have_them(
+    gateway: ScriptedGateway, tmp_path: Path, names: str, separator: str
+) -> None:
     (tmp_path / "rows.csv").write_text(f"{names}\n1\n")
     missing = {"pointer": "/file_id", "detail": "the file has no column 'age'", "columns": [names]}
     refusal = problem(422, "The input does not fit", detail="other words", errors=[missing])
@@ -380,8 +382,9 @@ def test_a_table_without_commas_is_told_to_have_them(gateway: ScriptedGateway, t
     trained = run(gateway, "train", "titanic", str(tmp_path / "rows.csv"), "--target", "a")
     predicted = run(gateway, "predict", "titanic", str(tmp_path / "rows.csv"))
 
-    assert trained.stderr.endswith(" as its only column; separate columns with commas\n")
-    assert predicted.stderr == f"Error: the file has {names!r} as its only column; separate columns with commas\n"
+    hint = f"as its only column; separate columns with commas, not with {separator!r}\n"
+    assert trained.stderr.endswith(hint)
+    assert predicted.stderr == f"Error: the file has {names!r} {hint}"
 
 
 def test_a_detail_that_only_repeats_the_findings_is_not_shown(gateway: ScriptedGateway) -> None:

@@ -9,8 +9,8 @@ from queuecast.client.csv import parsed_csv_rows
 from queuecast.domain.batch import FileFormat
 from queuecast.domain.errors import InvalidInputError
 from queuecast.domain.signature import Column, ColumnType, Layout, Signature
-from queuecast.domain.tables import MISSING_WORDS
 from queuecast.domain.work import Method
+from queuecast.tables.cells import MISSING_WORDS
 from worker.models.frames import frame_of
 from worker.tables.reader import read_cut
 from worker.tables.splitting import split_file

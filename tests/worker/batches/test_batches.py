@@ -198,7 +198,7 @@ def test_names_of_a_megabyte_are_told_by_their_first_letters(house: BatchHouse) 
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"x,z\n1,2\n", "lacks the column 'y'"),
+        (b"x,z\n1,2\n", "the file has no column 'y'"),
         (b"x,y\n", "no rows"),
         (b"", "empty"),
     ],

@@ -15,8 +15,9 @@ from queuecast.domain.errors import InvalidInputError
 from queuecast.domain.signature import Column, ColumnType, Layout, Signature
 from queuecast.domain.work import Method
 from worker.batches.part_files import join_parts, write_part
+from worker.tables.file_columns import require_columns
 from worker.tables.reader import read_cut
-from worker.tables.splitting import require_columns, split_file
+from worker.tables.splitting import split_file
 
 PARQUET = FileFormat.PARQUET
 SIGNATURE = Signature(Layout.FRAME, (Column("x", ColumnType.NUMBER, False, "float64"),), (Method.PREDICT,))

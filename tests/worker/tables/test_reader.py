@@ -19,12 +19,12 @@ from hypothesis import strategies as st
 from queuecast.domain.batch import FileFormat, OutputFormat
 from queuecast.domain.errors import InvalidInputError
 from queuecast.domain.signature import INT64_MAX, INT64_MIN, Column, ColumnType, Layout, Signature
-from queuecast.domain.tables import MISSING_WORDS
 from queuecast.domain.work import Method
+from queuecast.tables.cells import MISSING_WORDS
 from worker.batches.part_files import join_parts, write_part
 from worker.models.frames import frame_of
 from worker.tables import parquet_reader
-from worker.tables.parquet_files import opened
+from worker.tables.parquet_files import open_parquet
 from worker.tables.reader import BadRow, Part, read_cut, read_rows
 from worker.tables.splitting import FileRange, split_file
 
@@ -632,9 +632,9 @@ def test_a_file_of_many_row_groups_is_opened_once_for_its_cuts(tmp_path: Path, m
 
     def noted(path: Path) -> Any:
         opens.append(path)
-        return opened(path)
+        return open_parquet(path)
 
-    monkeypatch.setattr(parquet_reader, "opened", noted)
+    monkeypatch.setattr(parquet_reader, "open_parquet", noted)
 
     for cut in found:
         read_cut(path, PARQUET, signature, cut)
