@@ -1,6 +1,6 @@
 """queuecast turns a trained scikit-learn model into an asynchronous service.
 
-`Client` talks to a running gateway; `holdout` splits rows as its retraining will.
+`Client` connects to a running gateway. `holdout` splits rows as a retraining will split them.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ __all__ = ["Client", "__version__", "holdout"]
 
 
 def __getattr__(name: str) -> Any:
-    # Lazy, because the gateway and the workers import this package without the client's HTTP library.
+    # Lazy, because the images of the gateway and the workers do not have the client's HTTP library.
     if name == "Client":
         from queuecast.client import Client  # noqa: PLC0415
 

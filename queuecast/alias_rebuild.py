@@ -1,4 +1,4 @@
-"""Aliases from the audit files back into Redis, and what file and Redis say of one another."""
+"""Rebuilds the aliases in Redis from the audit files, and compares the two."""
 
 from dataclasses import dataclass
 
@@ -10,69 +10,70 @@ from queuecast.ports.models import ModelRegistry
 
 
 @dataclass(frozen=True, slots=True)
-class Rebuilt:
-    """restored: how many moves Redis has now and had not. dropped: those that Redis had and the file has not."""
+class Rebuild:
+    """restored: the number of moves that were added to Redis. dropped: the moves that were only in Redis."""
 
     aliases: Aliases
     restored: int
     dropped: list[AliasMove]
 
 
-def rebuild(model: str, trails: AuditTrails, aliases: AliasStore, models: ModelRegistry, *, force: bool) -> Rebuilt:
-    """Makes Redis say what the audit file says; safe to call twice.
+def rebuild(model: str, trails: AuditTrails, aliases: AliasStore, models: ModelRegistry, *, force: bool) -> Rebuild:
+    """Makes the aliases and the history in Redis equal to the audit file. Safe to call twice.
 
-    Raises UnknownModelError without a trail, DamagedFileError, UnknownVersionError when an alias would point at
-    nothing, and ConflictError when Redis has moves that the file has not, unless `force` gives them up.
+    Raises UnknownModelError without a trail, DamagedFileError, UnknownVersionError if an alias would point at a
+    missing version, and ConflictError if Redis has moves that the file lacks, unless `force` discards them.
     """
     _require_trail(model, trails)
-    with trails.locked(model) as trail:  # no export meanwhile
+    with trails.locked(model) as trail:  # the reaper must not export at the same time
         rebuilt = aliases_after(trail.moves)
         _require_versions(model, rebuilt, models)
         present, stored = aliases.read(model), aliases.history(model)
-        same = moves_in_common(trail.moves, stored)
-        dropped = stored[same:]
+        in_common = moves_in_common(trail.moves, stored)
+        dropped = stored[in_common:]
         if dropped and not force:
             first = f"{dropped[0].alias} to version {dropped[0].version}"
             raise ConflictError(
                 f"Redis is at generation {present.generation}, the audit file at {rebuilt.generation}; "
-                f"Redis alone has {counted(len(dropped), 'move')}, the first {first}; "
-                "--force gives up what Redis alone has"
+                f"{counted(len(dropped), 'move')} {'is' if len(dropped) == 1 else 'are'} only in Redis, "
+                f"the first one {first}; --force discards the moves that are only in Redis"
             )
         if present != rebuilt or stored != trail.moves:
             aliases.rebuild(model, trail.moves, present.generation)
-        return Rebuilt(rebuilt, len(trail.moves) - same, dropped)
+        return Rebuild(rebuilt, len(trail.moves) - in_common, dropped)
 
 
-def agreement(model: str, trails: AuditTrails, aliases: UnexportedMoves) -> str:
-    """What Redis says to a model's audit file, in words. Raises ForkedTrailError when one has lost moves.
+def compare_with_redis(model: str, trails: AuditTrails, aliases: UnexportedMoves) -> str:
+    """Compares a model's audit file with Redis, in words. Raises ForkedTrailError if one of them has lost moves.
 
-    Only this finds last lines that were cut off: Redis knows more, and the model is not on the list to be exported.
+    Only this comparison detects lines that were cut off at the end of the file: Redis has more moves, and the model
+    is not on the list of models to export.
     """
     _require_trail(model, trails)
-    with trails.locked(model) as trail:  # an export in between would look like a loss
+    with trails.locked(model) as trail:  # an export in between would look like lost moves
         stored = aliases.history(model)
         is_listed = model in aliases.unexported()
         filed = len(trail.moves)
     new = moves_beyond(trail.moves, stored)
     if new and not is_listed:
-        raise ForkedTrailError(f"Redis has {counted(len(new), 'move')} more: the audit file has lost its end")
-    return f"Redis has {len(new)} more, which the reaper appends" if new else f"Redis has the same {filed}"
+        raise ForkedTrailError(f"Redis has {counted(len(new), 'move')} more: the end of the audit file is missing")
+    return f"Redis has {len(new)} more, which the reaper will append" if new else f"Redis has the same {filed}"
 
 
 def counted(count: int, noun: str) -> str:
-    """As people write it: 1 move, 2 moves."""
+    """The count with its noun: 1 move, 2 moves."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def _require_trail(model: str, trails: AuditTrails) -> None:
     if model not in trails.models():
-        raise UnknownModelError(f"there is no audit trail of {model} in the file store")
+        raise UnknownModelError(f"the file store has no audit trail of {model}")
 
 
 def _require_versions(model: str, aliases: Aliases, models: ModelRegistry) -> None:
-    there = models.versions(model)
+    present = models.versions(model)
     for alias, version in aliases.versions.items():
-        if version not in there:
+        if version not in present:
             raise UnknownVersionError(
-                f"{alias} would be version {version}, which is not in the file store; bring its folder back first"
+                f"{alias} would be version {version}, which is not in the file store; restore its folder first"
             )

@@ -1,4 +1,4 @@
-"""Every setting: its unit, its default and the reason for it. Nothing else reads the environment.
+"""Every setting with its unit, its default and the reason for the default. Only this module reads the environment.
 
 `docs/configuration.md` has a row for each (a test compares them).
 """
@@ -14,7 +14,7 @@ DURABILITIES = ("everysec", "fsync")
 
 
 class SettingError(ValueError):
-    """A setting that cannot be meant: says its name, what was found and what was expected."""
+    """An invalid setting. The message has its name, its value and the expected values."""
 
 
 def setting(default: Any, reason: str, *, minimum: int | None = None) -> Any:
@@ -26,37 +26,41 @@ class Settings:
     redis_url: str = setting("redis://127.0.0.1:6379/0", "jobs, aliases and the queue live in one Redis")
     redis_password_file: str = setting("", "a password in a file stays out of `docker inspect`")
     redis_server: str = setting("", "`make run` starts the bundled Valkey, which the tests run on")
-    data_dir: Path = setting(Path("data"), "models, uploaded files and the embedded Redis's log of writes")
-    api_host: str = setting("127.0.0.1", "the gateway has no accounts: who reaches the port may use it")
+    data_dir: Path = setting(Path("data"), "models, uploaded files and the embedded Redis's append-only file")
+    api_host: str = setting("127.0.0.1", "the gateway has no accounts: every client that reaches the port may use it")
     api_port: int = setting(8000, "where the gateway listens", minimum=1)
-    api_threads: int = setting(576, "one thread a request; 432 waits and event streams may hold one each", minimum=2)
+    api_threads: int = setting(576, "one thread per request; 432 of them for waits and event streams", minimum=2)
     flower_port: int = setting(5555, "Flower's own default", minimum=1)
     max_body_bytes: int = setting(8 * 2**20, "10,000 rows of 800 bytes of JSON", minimum=1024)
-    max_upload_bytes: int = setting(4 * 2**30, "a file of many million rows; it is read in pieces", minimum=1024)
-    max_rows: int = setting(10_000, "rows in one prediction; a worker answers nobody else meanwhile", minimum=1)
+    max_upload_bytes: int = setting(4 * 2**30, "a file of many million rows; it is read in parts", minimum=1024)
+    max_rows: int = setting(10_000, "rows in one prediction, which keeps a worker from other jobs", minimum=1)
     max_files_bytes: int = setting(10 * 2**30, "all uploaded files together; the disk is shared", minimum=1024)
-    max_lane_jobs: int = setting(10_000, "jobs that wait for one model version and method", minimum=1)
-    max_result_bytes: int = setting(32 * 2**20, "a result is held in Redis; 10,000 rows of 100 classes", minimum=1024)
-    retention_s: int = setting(24 * 3600, "how long an ended job and its result can be asked for", minimum=1)
-    file_retention_s: int = setting(7 * 24 * 3600, "an uploaded file that no job used so long is removed", minimum=60)
-    durability: str = setting("everysec", "`fsync`: a 202 waits until the job is on Redis's disk")
-    lease_s: int = setting(30, "how long a worker may be silent; compiled code can hold up its heartbeat", minimum=2)
-    max_attempts: int = setting(3, "runs that may end with their worker before the job is a dead letter", minimum=1)
-    shutdown_grace_s: int = setting(20, "a stopping worker finishes what it can so long, then hands back", minimum=1)
-    worker_concurrency: int = setting(1, "processes a worker; scale by adding workers", minimum=1)
-    model_threads: int = setting(0, "0: predictions 1, a fit the CPU quota; pools on shared cores stall", minimum=0)
-    model_cache_mb: int = setting(512, "loaded models a process; half of a worker container's memory", minimum=1)
-    prediction_timeout_s: int = setting(300, "a prediction that runs longer is ended and fails", minimum=1)
-    training_timeout_s: int = setting(7200, "a training or import that runs longer is ended and fails", minimum=1)
-    batch_timeout_s: int = setting(24 * 3600, "a batch that takes longer, waits included, fails", minimum=1)
-    batch_chunk_rows: int = setting(65_536, "rows of one chunk at most; a worker holds them in memory", minimum=1)
-    health_file: str = setting("", "a worker touches it while it consumes; a container's health check reads its age")
+    max_lane_jobs: int = setting(10_000, "jobs waiting for one model version and method", minimum=1)
+    max_result_bytes: int = setting(32 * 2**20, "results are stored in Redis; 10,000 rows of 100 classes", minimum=1024)
+    retention_s: int = setting(24 * 3600, "how long an ended job and its result can be read", minimum=1)
+    file_retention_s: int = setting(7 * 24 * 3600, "an uploaded file unused for this long is removed", minimum=60)
+    durability: str = setting("everysec", "`fsync`: a 202 means that the job is on Redis's disk")
+    lease_s: int = setting(30, "how long a worker may be silent; compiled code can delay its heartbeat", minimum=2)
+    max_attempts: int = setting(3, "runs that may die with their worker before the job is a dead letter", minimum=1)
+    shutdown_grace_s: int = setting(
+        20, "how long a stopping worker may keep running jobs before it hands them back", minimum=1
+    )
+    worker_concurrency: int = setting(1, "processes per worker; scale by adding workers", minimum=1)
+    model_threads: int = setting(
+        0, "0: 1 for predictions, the CPU quota for fits; pools on shared cores stall", minimum=0
+    )
+    model_cache_mb: int = setting(512, "loaded models per process; half of a worker container's memory", minimum=1)
+    prediction_timeout_s: int = setting(300, "a prediction that runs longer is stopped and fails", minimum=1)
+    training_timeout_s: int = setting(7200, "a training or import that runs longer is stopped and fails", minimum=1)
+    batch_timeout_s: int = setting(24 * 3600, "a batch that takes longer fails; waiting counts", minimum=1)
+    batch_chunk_rows: int = setting(65_536, "maximum rows of one chunk, which a worker holds in memory", minimum=1)
+    health_file: str = setting("", "a worker touches it while it consumes; the container's health check reads its age")
     log_level: str = setting("INFO", "DEBUG, INFO, WARNING or ERROR")
-    redis_maxmemory_mb: int = setting(512, "a laptop keeps its memory; a full embedded Redis refuses jobs", minimum=16)
+    redis_maxmemory_mb: int = setting(512, "saves a laptop's memory; a full embedded Redis refuses jobs", minimum=16)
 
     @property
     def redis_url_with_password(self) -> str:
-        """The URL with the password from `redis_password_file` put in, unless it has one already."""
+        """The URL with the password from `redis_password_file`, if that is set."""
         if not self.redis_password_file:
             return self.redis_url
         parts = urlsplit(self.redis_url)

@@ -13,7 +13,6 @@ from api.http.validation_errors import body_error, malformed_body
 from queuecast.domain.errors import Finding, InvalidInputError, MalformedError, UnsupportedMediaError
 from queuecast.ports.files import FileStore, IncomingFile, StoredFile
 
-CHUNK_BYTES = 256 * 1024
 MULTIPART = "multipart/form-data"
 
 
@@ -71,7 +70,7 @@ class Uploads:
         incoming = self._files.receive()
         g.incoming.append(incoming)
         try:
-            while chunk := request.stream.read(CHUNK_BYTES):
+            while chunk := request.stream.read(256 * 1024):
                 incoming.stream.write(chunk)
         except ClientDisconnected as error:
             raise _truncated(length) from error

@@ -25,7 +25,6 @@ from queuecast.domain.model import Manifest, require_name
 from queuecast.domain.timeline import accepted_at
 from queuecast.domain.work import BatchWork, ImportWork, Method, PredictionWork, TrainingWork, Work, batch_of_rows
 from queuecast.job_updates import update_job
-from queuecast.job_updates import update_job
 from queuecast.ports.aliases import AliasStore
 from queuecast.ports.clock import Clock
 from queuecast.ports.doorbell import Doorbell

@@ -1,4 +1,4 @@
-"""`python -m queuecast.cli`, the same as the `queuecast` command."""
+"""Runs the `queuecast` command as `python -m queuecast.cli`."""
 
 from queuecast.cli.main import main
 

@@ -1,42 +1,42 @@
-"""Rows for one prediction, from where a person has them: a file, or a pipe."""
+"""Reads the rows of one prediction from a file or from standard input."""
 
 import sys
 from pathlib import Path
 from typing import Any
 
-from queuecast.cli import rendering
+from queuecast.cli.rendering import note
 from queuecast.client import ApiError, Client
 from queuecast.client.csv import is_ndjson, parsed_csv_rows, parsed_json_rows, parsed_ndjson_rows
 from queuecast.client.uploads import PARQUET_START
 
 USE_OUTPUT = "-o answers.csv predicts a file of any size"
-MAX_PRINTED_BYTES = 64 * 2**20  # eight times the JSON that a gateway takes for one prediction, and all of it in memory
 
 
 def read_rows(client: Client, source: str, model: str, version: int | str | None) -> list[Any]:
     """The rows of a CSV, JSON or NDJSON file, or of standard input (`-`).
 
-    Raises ValueError for what is no rows, and for a file that one prediction would not take.
+    Raises ValueError for other content, and for a file that is too large for one prediction.
     """
     name = "standard input" if source == "-" else source
     suffix = "" if source == "-" else Path(source).suffix.lower()
     if suffix == ".parquet":
         raise ValueError(f"{name} is a Parquet file, expected CSV, JSON or NDJSON; {USE_OUTPUT}")
-    if source != "-" and Path(source).stat().st_size > MAX_PRINTED_BYTES:
-        raise ValueError(f"{name} is not for one prediction; {USE_OUTPUT}")
-    text = _text(name, sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes())
+    # The file is read into memory, and 64 MiB is eight times the JSON that a gateway takes for one prediction.
+    if source != "-" and Path(source).stat().st_size > 64 * 2**20:
+        raise ValueError(f"{name} is too large for one prediction; {USE_OUTPUT}")
+    text = _decode(name, sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes())
     is_json = suffix == ".json" or (source == "-" and text.lstrip()[:1] in ("[", "{"))
     if suffix in (".ndjson", ".jsonl") or (source == "-" and is_json and is_ndjson(text)):
         return parsed_ndjson_rows(text)
     if is_json:
         return parsed_json_rows(text)
     inputs, notes = parsed_csv_rows(text, _schema(client, model, version))
-    for each in notes:
-        rendering.note(f"note: {each}")
+    for line in notes:
+        note(f"note: {line}")
     return inputs
 
 
-def _text(name: str, content: bytes) -> str:
+def _decode(name: str, content: bytes) -> str:
     if content.startswith(PARQUET_START):
         raise ValueError(f"{name} holds Parquet, expected CSV, JSON or NDJSON; -o answers.csv predicts rows.parquet")
     try:
@@ -51,5 +51,5 @@ def _schema(client: Client, model: str, version: int | str | None) -> dict[str, 
         return client.schema(model, number)
     except ApiError as error:
         if error.status == 404:
-            return None  # the prediction itself says best what there is not
+            return None  # the response to the prediction has the better explanation
         raise

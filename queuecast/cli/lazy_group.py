@@ -1,4 +1,4 @@
-"""A group of commands that is imported when it is called, so that the others do not carry what only it needs."""
+"""A group of commands whose module is imported only when the group is used."""
 
 import importlib
 from typing import Any, cast
@@ -7,12 +7,12 @@ import click
 
 
 class LazyGroup(click.Group):
-    """Stands for the group `main` of `module`. needs: a sentence for a machine on which that cannot be imported."""
+    """Forwards to the group `main` of `module`. hint: advice for a machine where the import fails."""
 
-    def __init__(self, *args: Any, module: str, needs: str, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, module: str, hint: str, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._module = module
-        self._needs = needs
+        self._hint = hint
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return self._group().list_commands(ctx)
@@ -21,10 +21,10 @@ class LazyGroup(click.Group):
         return self._group().get_command(ctx, cmd_name)
 
     def invoke(self, ctx: click.Context) -> Any:
-        return self._group().invoke(ctx)  # which has its own answers to errors
+        return self._group().invoke(ctx)  # the group handles its errors itself
 
     def _group(self) -> click.Group:
         try:
             return cast(click.Group, importlib.import_module(self._module).main)
         except ModuleNotFoundError as error:
-            raise click.ClickException(f"the package {error.name} is not installed; {self._needs}") from None
+            raise click.ClickException(f"the package {error.name} is not installed; {self._hint}") from None

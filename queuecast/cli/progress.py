@@ -1,41 +1,83 @@
-"""How far a batch is, on stderr: a bar in a terminal, and where a log is kept a line now and then."""
+"""Progress of a job on stderr: a bar in a terminal, and for a batch now and then a line in a log."""
 
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Column
 
+from queuecast.cli.job_tables import progress_text
 from queuecast.cli.rendering import duration_text, note, size_text, stderr_console
 from queuecast.client.job import JobHandle
 
-LINE_EVERY_S = 10.0
 Show = Callable[[str, int, int | None, str], None]
-"""Called with what is done, how much of it, of how much in all (None: not known), and what is counted."""
+"""Called with a stage, the amount done, the total (None: unknown) and the unit."""
 
 
-class Pace:
-    """Speed and time left in one stage, from its first sight on."""
+@contextmanager
+def job_progress(job: JobHandle) -> Iterator[Callable[[JobHandle], None] | None]:
+    """Shows a bar with state, stage and progress while the block runs; yields the callback for changes of the job.
+
+    Yields None outside a terminal, so that the caller need not ask for every change.
+    """
+    console = stderr_console()
+    if not console.is_terminal:
+        yield None
+        return
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=16),
+        TextColumn("{task.fields[count]}", markup=False),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("", total=None, count="")
+
+        def show(job: JobHandle) -> None:
+            progress = job.body.get("progress") or {}
+            bar.update(
+                task,
+                description=_stage_text(job),
+                completed=progress.get("done", 0),
+                total=progress.get("total"),
+                count=progress_text(job.body),
+            )
+            bar.refresh()  # the next tick may come after a short job has ended
+
+        show(job)
+        yield show
+
+
+def _stage_text(job: JobHandle) -> str:
+    progress = job.body.get("progress") or {}
+    stage = f", {progress['stage']}" if progress.get("stage") else ""
+    rows = f" ({progress['rows']} rows)" if progress.get("rows") is not None else ""
+    return f"{job.body['type']} {job.state}{stage}{rows}"
+
+
+class StageSpeed:
+    """Measures speed and time left within one stage, from the first report of that stage."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._stage = ""
-        self._began, self._first = 0.0, 0
+        self._first_at, self._first_done = 0.0, 0
 
-    def told(self, stage: str, done: int, total: int | None) -> tuple[float, float | None]:
-        """Units a second, 0 while it cannot be said; and the seconds that are left."""
+    def measure(self, stage: str, done: int, total: int | None) -> tuple[float, float | None]:
+        """Units per second, 0 while unknown; and the seconds left, None while unknown."""
         now = self._clock()
-        if stage != self._stage or done < self._first:
-            self._stage, self._began, self._first = stage, now, done
-        passed = now - self._began
-        speed = (done - self._first) / passed if passed > 0 else 0.0
+        if stage != self._stage or done < self._first_done:
+            self._stage, self._first_at, self._first_done = stage, now, done
+        elapsed_s = now - self._first_at
+        speed = (done - self._first_done) / elapsed_s if elapsed_s > 0 else 0.0
         return speed, (total - done) / speed if speed and total is not None else None
 
 
-class BulkProgress:
-    """Turns what uploads, jobs and downloads tell into one line. Give its methods as their callbacks."""
+class BatchProgress:
+    """Callbacks for the upload, the job and the download of a batch, which all report to one line."""
 
     def __init__(self, show: Show) -> None:
         self._show = show
@@ -47,70 +89,70 @@ class BulkProgress:
         self._show("download", done, total, "bytes")
 
     def job(self, job: JobHandle) -> None:
-        now = job.body.get("progress")
-        # Between its chunks and their joining a batch waits for a worker: that is not its beginning.
-        if job.state not in ("running", "queued") or not now:
+        progress = job.body.get("progress")
+        # A batch is queued again before its parts are joined, and has progress then.
+        if job.state not in ("running", "queued") or not progress:
             self._show(job.state, 0, None, "")
             return
-        bad = f", {now['errors']:,} bad" if now.get("errors") else ""
-        self._show(f"{now.get('stage') or job.state}{bad}", now["done"], now["total"], now["unit"])
+        bad = f", {progress['errors']:,} bad" if progress.get("errors") else ""
+        self._show(f"{progress.get('stage') or job.state}{bad}", progress["done"], progress["total"], progress["unit"])
 
 
 @contextmanager
-def bulk_progress(clock: Callable[[], float] = time.monotonic) -> Iterator[BulkProgress]:
+def batch_progress(clock: Callable[[], float] = time.monotonic) -> Iterator[BatchProgress]:
     console = stderr_console()
-    pace = Pace(clock)
+    speed = StageSpeed(clock)
     if not console.is_terminal:
-        yield BulkProgress(_lines(pace, clock))
+        yield BatchProgress(_print_lines(speed, clock))
         return
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=12),
-        TextColumn("{task.fields[told]}", markup=False, table_column=Column(no_wrap=True)),
+        TextColumn("{task.fields[count]}", markup=False, table_column=Column(no_wrap=True)),
     )
     with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("", total=None, told="")
+        task = bar.add_task("", total=None, count="")
 
         def show(stage: str, done: int, total: int | None, unit: str) -> None:
-            told = _told(pace, stage, done, total, unit)
+            count = _count_text(speed, stage, done, total, unit)
+            # A new stage is drawn at once, because the next tick may come after a short stage has ended.
             is_new = bar.tasks[task].description != stage
-            # Not first at the next tick: a short stage would be over without having been seen.
-            bar.update(task, description=stage, completed=done, total=total, told=told, refresh=is_new)
+            bar.update(task, description=stage, completed=done, total=total, count=count, refresh=is_new)
 
-        yield BulkProgress(show)
+        yield BatchProgress(show)
 
 
-def _lines(pace: Pace, clock: Callable[[], float]) -> Show:
-    """A line every LINE_EVERY_S: a batch of seconds tells its end only."""
+def _print_lines(speed: StageSpeed, clock: Callable[[], float]) -> Show:
+    """Prints a line every 10 s, and so none for a short batch."""
     last = clock()
 
     def show(stage: str, done: int, total: int | None, unit: str) -> None:
         nonlocal last
-        told = _told(pace, stage, done, total, unit)
-        if clock() - last >= LINE_EVERY_S:
+        count = _count_text(speed, stage, done, total, unit)
+        if clock() - last >= 10:
             last = clock()
-            note(f"{stage} {told}".rstrip())
+            note(f"{stage} {count}".rstrip())
 
     return show
 
 
-def _told(pace: Pace, stage: str, done: int, total: int | None, unit: str) -> str:
-    speed, left_s = pace.told(stage.partition(",")[0], done, total)
+def _count_text(speed: StageSpeed, stage: str, done: int, total: int | None, unit: str) -> str:
+    per_second, left_s = speed.measure(stage.partition(",")[0], done, total)
     if total is None:
         return ""
     if unit == "bytes":
-        told = f"{size_text(done)} of {size_text(total)}"
-        pace_text = f"{size_text(int(speed))}/s"
+        count = f"{size_text(done)} of {size_text(total)}"
+        speed_text = f"{size_text(int(per_second))}/s"
     else:
-        told = f"{done:,}/{total:,} {unit}"
-        pace_text = f"{speed:,.0f}/s"
-    if not speed:
-        return told
-    left = "" if left_s is None or done >= total else f"  {_whole_text(left_s)} left"
-    return f"{told}  {pace_text}{left}"
+        count = f"{done:,}/{total:,} {unit}"
+        speed_text = f"{per_second:,.0f}/s"
+    if not per_second:
+        return count
+    left = "" if left_s is None or done >= total else f"  {_left_text(left_s)} left"
+    return f"{count}  {speed_text}{left}"
 
 
-def _whole_text(seconds: float) -> str:
-    """Time that is left, which nobody knows to the tenth of a second."""
+def _left_text(seconds: float) -> str:
+    """An estimate, so without tenths of a second."""
     return f"{max(1, round(seconds))} s" if seconds < 60 else duration_text(timedelta(seconds=seconds))

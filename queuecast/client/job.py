@@ -18,8 +18,6 @@ from queuecast.client.transport import MAX_WAIT_S, TOO_MANY_WAITERS, Body, Trans
 from queuecast.client.uploads import ProgressCallback
 from queuecast.domain.job import FINAL_STATES, State
 
-MAX_OUTAGE_S = 60.0  # how long a wait retries while the gateway restarts; the job itself is safe in the queue
-
 
 class JobFailed(Exception):  # noqa: N818 - names a fact, as the standard library's errors do
     """The job ended as failed, canceled or expired. `problem` says why, `body` is the job."""
@@ -82,7 +80,8 @@ class JobHandle:
             wait_s = int(min(MAX_WAIT_S, left_s))
             revision = self.body["revision"]
             polled_at = time.monotonic()
-            self._poll(wait_s, min(MAX_OUTAGE_S, max(0.1, left_s)), for_any_change=on_change is not None)
+            # Polls for up to a minute while the gateway restarts; the job itself is safe in the queue.
+            self._poll(wait_s, min(60.0, max(0.1, left_s)), for_any_change=on_change is not None)
             has_waited = 0 < wait_s <= time.monotonic() - polled_at
             if self.body["revision"] != revision:
                 if on_change is not None:

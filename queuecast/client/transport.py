@@ -183,7 +183,7 @@ def _with_retries(
 
 
 def _retry_rule(*, is_idempotent: bool, retry_for_s: float) -> Callable[[Exception], bool | float]:
-    """Tells stamina what to do after an error: False to give up, True for its own backoff, or the seconds to pause.
+    """Decides for stamina after an error: False to give up, True for its own backoff, or the seconds to pause.
 
     is_idempotent: whether the request has the same effect if it arrives twice.
     """

@@ -11,17 +11,17 @@ class AliasStore(Protocol):
         """A model without aliases has generation 0."""
 
     def move(self, model: str, move: AliasMove, run: Job | None = None) -> None:
-        """Sets the alias and appends to the history at once, if `move.generation` is the present one plus one.
+        """Sets the alias and appends to the history in one step, if `move.generation` is the present one plus one.
 
-        run: the job on whose behalf, as it was claimed. Raises PreconditionFailedError when somebody else moved an
-        alias first, JobStoppedError when that run does not own its job any more.
+        run: the claimed job that moves the alias. Raises PreconditionFailedError when an alias was moved in between,
+        and JobStoppedError when this run no longer owns its job.
         """
 
     def history(self, model: str) -> list[AliasMove]:
         """Oldest first."""
 
     def rebuild(self, model: str, moves: list[AliasMove], expected: int) -> None:
-        """Replaces aliases and history by what `moves` (all there ever were, oldest first) say.
+        """Replaces the aliases and the history of a model by those of `moves`, its whole history, oldest first.
 
         Raises PreconditionFailedError unless the generation is `expected`.
         """

@@ -1,4 +1,4 @@
-"""The audit trail of alias moves outside of Redis."""
+"""The audit trail of alias moves in files."""
 
 from contextlib import AbstractContextManager
 from typing import Protocol
@@ -7,20 +7,20 @@ from queuecast.domain.model import AliasMove
 
 
 class UnexportedMoves(Protocol):
-    """The store of aliases, as the export of its moves to files sees it."""
+    """The alias store, as the export to audit files needs it."""
 
     def unexported(self) -> list[str]:
-        """Models with moves that may be in no file yet. One round trip."""
+        """Models with moves that may not be in a file yet. One round trip."""
 
     def history(self, model: str) -> list[AliasMove]:
         """Oldest first."""
 
     def mark_exported(self, model: str, count: int) -> bool:
-        """Takes the model off that list; False, and nothing happens, when it has another number of moves by now."""
+        """Removes the model from that list; False, without an effect, when it no longer has `count` moves."""
 
 
 class OpenTrail(Protocol):
-    """A model's audit file while nobody else writes to it."""
+    """A model's audit file, locked against other writers."""
 
     moves: list[AliasMove]
 
@@ -29,12 +29,12 @@ class OpenTrail(Protocol):
 
 
 class AuditTrails(Protocol):
-    """A model's alias moves outside of Redis, so that they outlive it."""
+    """The alias moves of models outside of Redis, so that they survive it."""
 
     def models(self) -> list[str]: ...
 
     def read(self, model: str) -> list[AliasMove]:
-        """Oldest first; none for a model without a trail. Raises DamagedFileError."""
+        """Oldest first; empty for a model without a trail. Raises DamagedFileError."""
 
     def locked(self, model: str) -> AbstractContextManager[OpenTrail]:
-        """Waits until it is alone. Raises DamagedFileError."""
+        """Waits until no other process has the trail open. Raises DamagedFileError."""

@@ -1,4 +1,4 @@
-"""The clock that rules and use cases are given."""
+"""The clock that is passed to rules and use cases."""
 
 from collections.abc import Callable
 

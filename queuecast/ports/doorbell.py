@@ -6,11 +6,12 @@ from typing import Protocol
 class Doorbell(Protocol):
     """Wakes a worker. The message carries a lane's name, never a job.
 
-    It is a hint: what waits in a lane is in its record, and the reaper rings for a lane that waits in silence.
+    The message is only a hint: the lane itself holds the waiting jobs, and the reaper rings again for a lane whose
+    message was lost.
     """
 
     def ring(self, lane: str, *, is_urgent: bool = False) -> bool:
-        """Whether the message was handed over; one that was not is logged, and nobody needs to see to it.
+        """True when the message was sent. A failure is logged, and the caller need not handle it.
 
-        is_urgent: it goes before all that waits, whatever the lane's priority, and beside the lane's other bell.
+        is_urgent: the message goes before all others, whatever the priority of the lane.
         """

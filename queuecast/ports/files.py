@@ -16,7 +16,7 @@ class StoredFile:
 
 
 class IncomingFile(Protocol):
-    """A file on its way in. Until `keep` it is invisible; `drop` leaves nothing behind and may come twice."""
+    """A file that is being received. It is invisible until `keep`; `drop` deletes it and may be called twice."""
 
     stream: IO[bytes]
 
@@ -27,16 +27,16 @@ class IncomingFile(Protocol):
 
 class FileStore(Protocol):
     def receive(self) -> IncomingFile:
-        """Raises FilesFullError when the files take as much room as they may."""
+        """Raises FilesFullError when all files together have reached their limit."""
 
     def stat(self, file_id: str) -> StoredFile:
         """Raises UnknownFileError."""
 
     def path(self, file_id: str) -> Path:
-        """Where the bytes are; asking counts as a use of the file. Raises UnknownFileError."""
+        """The path of the content. Counts as a use of the file. Raises UnknownFileError."""
 
     def delete(self, file_id: str) -> None:
         """Raises UnknownFileError."""
 
     def size_bytes(self) -> int:
-        """Of all files together."""
+        """The size of all files together."""

@@ -1,4 +1,4 @@
-"""What the use cases need of the world, as Protocols. Adapters fill them; one test suite holds each to its word."""
+"""The store of job records."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from queuecast.domain.work import Work
 
 @dataclass(frozen=True, slots=True)
 class JobFilter:
-    """Which jobs a listing wants; None wants all."""
+    """The jobs to list. None matches every job."""
 
     type: JobType | None = None
     state: State | None = None
@@ -30,7 +30,7 @@ class JobFilter:
 
 @dataclass(frozen=True, slots=True)
 class JobPage:
-    """Newest first. A page may be shorter than asked for, even empty, while `next_cursor` says there is more."""
+    """Newest first. A page may be shorter than asked for, even empty, while `next_cursor` says that there are more."""
 
     jobs: list[Job]
     next_cursor: str | None
@@ -38,7 +38,7 @@ class JobPage:
 
 @dataclass(frozen=True, slots=True)
 class IdempotencyKey:
-    """What makes a submit repeatable: the caller's Idempotency-Key, and a digest of what was asked for."""
+    """The caller's Idempotency-Key and a digest of the request: a repeated submit finds the first one's job."""
 
     key: str
     fingerprint: str
@@ -46,7 +46,7 @@ class IdempotencyKey:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """Which job a submit led to (an earlier one for a repeat), and whether a bell must be rung for its lane."""
+    """The job of a submit, an earlier one for a replay, and whether the caller must ring for its lane."""
 
     job_id: str
     must_ring: bool
@@ -54,7 +54,7 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """The next revision of a job; the rest is as in `JobStore.replace`."""
+    """The next revision of a job. `result` and `entry` are those of `JobStore.replace`."""
 
     job: Job
     result: bytes | None
@@ -62,17 +62,17 @@ class Write:
 
 
 class Change(NamedTuple):
-    """A job's record was replaced. is_end: by one that will not be replaced any more."""
+    """A job's record was replaced. is_end: the job has ended."""
 
     job_id: str
     is_end: bool
 
 
 class JobStore(Protocol):
-    """The job records: the one truth about jobs. Every call raises UnavailableError when the store is away.
+    """The job records, the only source of truth about jobs. Every call raises UnavailableError when the store is away.
 
-    A job that is queued is in its lane, or in the list of those that wait out a delay; one that ended is in neither.
-    The store sees to that with every write, at once with it.
+    A queued job is in its lane, or in the list of delayed jobs; an ended job is in neither. Each write keeps this true
+    in the same step.
     """
 
     def create(
@@ -80,21 +80,20 @@ class JobStore(Protocol):
         job: Job,
         work: Work,
         rows: bytes = b"",
-        repeat: IdempotencyKey | None = None,
+        idempotency_key: IdempotencyKey | None = None,
         replayed_letter: str | None = None,
         *,
         checks_alias: bool = False,
     ) -> Accepted:
-        """Writes record, work and rows, and puts the job in its lane, all at once.
+        """Writes record, work and rows, and puts the job in its lane, in one step.
 
-        replayed_letter: the dead letter that this job replays; it is taken off the list. checks_alias: raises
-        AliasMovedError unless the job's alias names its version. Raises LaneFullError, StoreFullError,
-        KeyReusedError, and ConflictError when the model has a live training already or the letter was
-        replayed before.
+        replayed_letter: the dead letter that this job replays; it leaves the list of dead letters. checks_alias: raises
+        AliasMovedError unless the job's alias names its version. Raises LaneFullError, StoreFullError, KeyReusedError,
+        and ConflictError when the model already has a live training or the letter was replayed before.
         """
 
-    def find_replay(self, repeat: IdempotencyKey) -> str | None:
-        """The id of the job that this very request led to before. Raises KeyReusedError for another request."""
+    def find_replay(self, idempotency_key: IdempotencyKey) -> str | None:
+        """The id of the job that the same request led to before. Raises KeyReusedError for a different request."""
 
     def read(self, job_id: str) -> Job:
         """Raises UnknownJobError, or GoneJobError for a while after the job's retention."""
@@ -103,46 +102,46 @@ class JobStore(Protocol):
         """The result is JSON. Raises UnknownJobError or GoneJobError."""
 
     def read_many_with_results(self, job_ids: list[str]) -> list[tuple[Job, bytes | None] | None]:
-        """Jobs with their results in one round trip; None for one without a record."""
+        """Jobs with their results in one round trip; None for a job without a record."""
 
     def read_work(self, job_id: str) -> tuple[Work, bytes]:
-        """The work and the rows of a prediction; kept until the job succeeds. Raises UnknownJobError."""
+        """The work and the rows of a prediction, which are stored until the job succeeds. Raises UnknownJobError."""
 
     def replace_all(self, writes: list[Write]) -> list[bool | None]:
-        """Each as `replace` would, in few round trips; None for one that was refused, for whatever reason.
+        """Like `replace` for each of them, in few round trips; None for a write that was refused for any reason.
 
-        What was written when it raises UnavailableError is not known.
+        Some of them may be written when it raises UnavailableError.
         """
 
     def replace(self, job: Job, result: bytes | None = None, entry: str | None = None) -> bool:
-        """Writes `job` where its revision - 1 is stored, moves it between the lanes, tells the listeners of `changes`.
+        """Writes `job` if the stored revision is the one before, moves it between the lanes, and notifies `changes`.
 
-        entry: of the reservation that the writer acts on. True when the job's lane must be rung for. Raises
-        StaleWriteError when another revision is there, JobStoppedError when the job is not in its lane under that
-        entry, UnknownJobError or GoneJobError when there is none.
+        entry: the reservation under which the caller holds the job. True when the caller must ring for the job's lane.
+        Raises StaleWriteError for another stored revision, JobStoppedError when the job is not in its lane under that
+        entry, and UnknownJobError or GoneJobError for a job without a record.
         """
 
     def delete(self, job_id: str) -> None:
         """Purges an ended job. Raises UnknownJobError, GoneJobError, or IllegalMoveError for one that has not ended."""
 
     def overdue(self, now: float) -> list[str]:
-        """Ids of some jobs whose start deadline has passed and that were not started."""
+        """The ids of some jobs that were not started before their start deadline."""
 
     def page(self, wanted: JobFilter, cursor: str | None, limit: int) -> JobPage: ...
 
     def dead_letters(self, cursor: str | None, limit: int) -> JobPage:
-        """Failed jobs whose attempts were used up, newest first."""
+        """Failed jobs that used up their attempts, newest first."""
 
     def count_dead_letters(self, now: float) -> int:
-        """Those that are kept beyond `now`."""
+        """Without those that are past their retention."""
 
     def changes(self) -> Iterator[list[Change]]:
-        """Jobs whose record was replaced, as it happens, until closed: those that one message names together.
+        """Yields changes as they happen, those of one message together, until closed.
 
-        One with an empty id when it (re)connects: changes before that may have been missed.
+        Yields one with an empty id whenever it has (re)connected: changes before that may have been missed.
         """
 
     def memory(self) -> tuple[int, int]:
-        """Bytes that the store uses, and may use; 0 for no limit."""
+        """The bytes that the store uses, and its limit; 0 for no limit."""
 
     def ping(self) -> None: ...

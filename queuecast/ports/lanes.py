@@ -9,33 +9,33 @@ from queuecast.domain.work import Work
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """A job that was taken from its lane by one worker. `entry` is new each time that the job is queued."""
+    """A job that one worker took from its lane. `entry` is new each time the job is queued."""
 
     lane: str
     entry: str
     job_id: str
     worker: str
     snapshot: tuple[Job, Work, bytes] | None = field(default=None, compare=False, repr=False)
-    """The job with its work and rows, as it was when it was taken; None when it was not read, or has none."""
+    """The job, its work and its rows when it was taken; None when they were not read or could not be decoded."""
 
 
 @dataclass(frozen=True, slots=True)
 class LaneStats:
-    """How a lane stands. Times are the store's."""
+    """The counts of a lane. Times are by the store's clock."""
 
     lane: str
     waiting: int
     reserved: int
     oldest_at: float | None
     bell_at: float | None
-    """When it was last rung for, or when the worker that attends it last claimed; None when nobody is on the way."""
+    """When the lane was last rung for, or its attending worker last claimed; None when no worker is on its way."""
 
 
 @dataclass(frozen=True, slots=True)
 class LanePosition:
-    """Where a job stands in its lane: position 1 is taken next or just now, None is not in it. taken: from it so far.
+    """position: 1 for the job that is taken next, None for one that is not in the lane.
 
-    `taken` counts on while the lane has jobs; it starts at 0 again when it was empty.
+    taken: how many jobs the lane has lost so far. It starts at 0 again whenever the lane is empty.
     """
 
     position: int | None
@@ -43,41 +43,45 @@ class LanePosition:
 
 
 class Lanes(Protocol):
-    """Where jobs wait. What a worker reserved stays on the list of what it holds until the job leaves the lane.
+    """Where jobs wait. A reserved job stays in the lane, in its worker's name, until it ends or is queued again.
 
-    Every call raises UnavailableError when the store is away.
+    A worker attends a lane from a `reserve` with `stays` on until it detaches. While it does, jobs that enter the lane
+    need no bell. Every call raises UnavailableError when the store is away.
     """
 
     def reserve(
         self, lane: str, worker: str, rows: int, *, clears_notification: bool, stays: bool = False
     ) -> tuple[list[Reservation], bool]:
-        """The oldest jobs that wait, and whether more are left that a bell must be rung for.
+        """Reserves the oldest waiting jobs: at least one, and as many as have `rows` rows and `MAX_BYTES_PER_CLAIM`.
 
-        As many as have `rows` rows and `MAX_BYTES_PER_CLAIM` together, and one at least. attends: the worker is back in
-        a moment, so no bell is needed for jobs that come meanwhile; until it leaves, or does not say so again. Others
-        find nothing there for a moment, unless half of the rows or bytes waits that they may take, or more.
+        The second value tells whether the caller must ring for the jobs that are still waiting. clears_notification:
+        the worker came because of a bell, which the lane then forgets. stays: the worker attends the lane. For a moment
+        other workers get nothing from it, unless at least half a claim is waiting.
         """
 
     def wait_for_job(self, lane: str, worker: str, timeout_s: float) -> bool:
-        """Waits for the next job of a lane that the worker attends; False when none came, or another attends it."""
+        """Blocks until a job enters the lane; False after the timeout, or when the worker does not attend the lane."""
 
     def detach(self, lane: str, worker: str) -> bool:
-        """The worker attends the lane no longer; True when jobs wait, nobody else attends, and a bell must be rung."""
+        """Ends the worker's attendance. True when jobs are waiting and the caller must ring for them."""
 
     def renew(self, reservations: list[Reservation]) -> list[State | None]:
-        """Keeps the leases and says how each job stands; None for one that this worker holds no longer."""
+        """Renews the leases and returns the state of each job; None for one that its worker no longer holds."""
 
     def requeue(self, reservation: Reservation) -> bool:
-        """To the end of the lane, if it is held as reserved; True when a bell must be rung."""
+        """Moves a job that has not started to the end of its lane, if it is still held under this reservation.
+
+        True when the caller must ring.
+        """
 
     def reservations(self, silent_s: float = 0.0) -> list[Reservation]:
-        """What is held by any worker and was not renewed for so long."""
+        """The reservations of all workers that were not renewed for at least `silent_s`."""
 
     def enqueue_due(self, now: float) -> list[str]:
-        """Puts the jobs whose delay is over into their lanes; names the lanes that a bell must be rung for."""
+        """Puts jobs whose delay is over into their lanes. Returns the lanes that the caller must ring for."""
 
     def record_ring(self, lane: str) -> None:
-        """Notes that a bell is rung now, if the lane has a job in it."""
+        """Records that the lane is rung for now, if it has a job."""
 
     def stats(self) -> list[LaneStats]:
         """Every lane with a job in it."""
@@ -85,4 +89,4 @@ class Lanes(Protocol):
     def position(self, lane: str, job_id: str) -> LanePosition: ...
 
     def forget_workers(self, silent_s: float = 3600.0) -> None:
-        """Forgets workers that hold nothing and were not heard of for so long."""
+        """Removes workers that hold nothing and were silent for longer than `silent_s`."""

@@ -6,18 +6,16 @@ from queuecast.domain.model import Manifest
 
 
 class ModelRegistry(Protocol):
-    """Immutable versions."""
-
     def publish(self, manifest: Manifest, files: dict[str, bytes]) -> Manifest:
-        """Writes a version under the next free number and returns the manifest that carries it.
+        """Writes a version under the next free number and returns the manifest with that number.
 
-        The version is visible whole or not at all. `manifest.version` is ignored. A job makes one version, however
-        often it is run: where it has made one, that one's manifest is returned and nothing is written. Raises
-        UnavailableError (code `disk_full`) when there is no room.
+        Readers see the whole version or nothing. `manifest.version` is ignored. A job publishes once, however often it
+        runs: a later call returns the manifest of its version and writes nothing. Raises UnavailableError (code
+        `disk_full`) when the disk is full.
         """
 
     def made_by(self, model: str, job_id: str) -> Manifest | None:
-        """The version that a job made."""
+        """The version that a job published."""
 
     def models(self) -> list[str]: ...
 
@@ -28,4 +26,4 @@ class ModelRegistry(Protocol):
         """Raises UnknownModelError or UnknownVersionError."""
 
     def file(self, model: str, version: int, name: str) -> bytes:
-        """One of the files beside the manifest, for example `model.skops`. Raises UnknownVersionError."""
+        """A file of the version, for example `model.skops`. Raises UnknownVersionError."""

@@ -5,16 +5,16 @@ from typing import Protocol
 
 
 class WorkerList(Protocol):
-    """Which workers there are, by their own word."""
+    """The running workers, as they report themselves."""
 
     def report(self, name: str, queues: tuple[str, ...]) -> None:
-        """The worker is there now and takes from these queues."""
+        """The worker is running and consumes these queues."""
 
     def forget(self, name: str) -> None:
-        """A worker that stops says so; one that dies is left out after a while."""
+        """Removes a worker that stops. A dead worker drops off the list after a while."""
 
     def queue_lengths(self, queues: Sequence[str]) -> list[int]:
-        """How many messages wait in each of these lists."""
+        """The number of messages in each of these Redis lists."""
 
     def count_by_queue(self) -> dict[str, int]:
-        """Workers heard of lately."""
+        """The number of workers that consume each queue."""

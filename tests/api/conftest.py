@@ -1,4 +1,4 @@
-"""The gateway on in-memory stores and real folders, with one model version that was published by hand."""
+"""The gateway on in-memory stores and real folders, with one model version published directly."""
 
 import itertools
 from dataclasses import replace
@@ -41,7 +41,7 @@ COLUMNS = (
 
 
 class Clock:
-    """Time that moves when a test says so."""
+    """Time that only a test moves."""
 
     def __init__(self) -> None:
         self.now = 1_700_000_000.0
@@ -56,7 +56,7 @@ class Workers:
 
 
 class Gateway:
-    """All that a test may want to look at."""
+    """The application and its stores, which a test may inspect."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -87,7 +87,7 @@ class Gateway:
         return self.app()
 
     def app(self, **other: Any) -> Flask:
-        """The application; `other` replaces parts, for example a store that is away."""
+        """The application; `other` replaces parts, for example by an unreachable store."""
         jobs, bells = other.get("jobs", self.jobs), other.get("bells", self.bells)
         aliases = other.get("aliases", self.aliases)
         jobs.alias_of = self.jobs.alias_of = lambda model, alias: self.aliases.read(model).versions.get(alias)
@@ -107,7 +107,7 @@ class Gateway:
         return create_app(parts)
 
     def publish(self, model: str = "titanic", **changes: Any) -> Manifest:
-        """A version as a worker would publish it; the first one becomes champion."""
+        """Publishes a version as a worker does; the first one becomes champion."""
         signature = Signature(Layout.FRAME, COLUMNS, (Method.PREDICT, Method.PREDICT_PROBA), (ROW,))
         manifest = Manifest(
             model=model,
@@ -131,7 +131,7 @@ class Gateway:
         return published
 
     def recorded(self) -> list[str]:
-        """Ids of all jobs in the store."""
+        """The ids of all jobs in the store."""
         from queuecast.ports.jobs import JobFilter  # noqa: PLC0415
 
         return [job.id for job in self.jobs.page(JobFilter(), None, 1000).jobs]
@@ -142,8 +142,8 @@ class Gateway:
         )
 
 
-class AwayBells:
-    """A queue that cannot be reached."""
+class UnreachableDoorbell:
+    """A doorbell that never rings."""
 
     def ring(self, lane: str, *, is_urgent: bool = False) -> bool:
         return False
@@ -153,18 +153,18 @@ def away(*_: Any, **__: Any) -> Any:
     raise UnavailableError("Redis does not answer")
 
 
-class AwayJobs(MemoryJobs):
-    """A store that cannot be reached."""
+class UnreachableJobs(MemoryJobs):
+    """A store that does not answer."""
 
     create = find_replay = read = read_with_result = read_work = page = replace = delete = dead_letters = away
     read_many_with_results = count_dead_letters = memory = ping = away
 
 
-class AwayLanes(MemoryLanes):
+class UnreachableLanes(MemoryLanes):
     stats = away
 
 
-class AwayAliases(MemoryAliases):
+class UnreachableAliases(MemoryAliases):
     read = move = history = away
 
 

@@ -1,4 +1,4 @@
-"""Jobs brought to where a test wants them, by the moves that workers and the reaper make."""
+"""Brings jobs to a state, by the moves that workers and the reaper make."""
 
 from flask.testing import FlaskClient
 
@@ -6,7 +6,7 @@ from queuecast.domain.job import Failure, Job, State
 from tests.api.conftest import PREDICTIONS, ROW, Gateway
 
 RETENTION_S = 3600.0
-NO_WORKER = Failure("worker_lost", "worker host:7 was not heard of for 30 s")
+NO_WORKER = Failure("worker_lost", "worker host:7 sent no heartbeat for 30 s")
 
 
 def submitted(http: FlaskClient, **more: object) -> str:
@@ -30,7 +30,7 @@ def failed(gateway: Gateway, job_id: str) -> None:
 
 
 def lost(gateway: Gateway, job_id: str) -> Job:
-    """One run of the job ended with its worker; the last one makes it a dead letter."""
+    """Ends one run of the job with its worker; after the last run the job is a dead letter."""
     job = claimed(gateway, job_id).lost(NO_WORKER, gateway.clock(), 0.5, 7 * RETENTION_S)
     gateway.jobs.replace(job)
     return job

@@ -1,9 +1,10 @@
-"""A real HTTP server on the loopback that answers as it is told and keeps what it was asked."""
+"""A real HTTP server on the loopback that sends scripted answers and records the requests."""
 
 import json
 import threading
 from collections import defaultdict
 from dataclasses import dataclass, field
+from email import message_from_bytes
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
@@ -17,11 +18,11 @@ class Answer:
     breaks: bool = False
     """Close the connection without an answer."""
     cut_after: int | None = None
-    """Close the connection after so many bytes of the body, of which all were announced."""
+    """Close the connection after this many bytes of the body. Content-Length is that of the whole body."""
 
 
 @dataclass
-class Asked:
+class Request:
     method: str
     path: str
     query: dict[str, str]
@@ -31,6 +32,18 @@ class Asked:
     @property
     def json(self) -> Any:
         return json.loads(self.body)
+
+
+def parts_of(request: Request) -> dict[str, tuple[str, bytes]]:
+    """The parts of a form: name -> (content type, bytes)."""
+    head = f"Content-Type: {request.headers['content-type']}\r\n\r\n".encode()
+    return {
+        str(part.get_param("name", header="content-disposition")): (
+            part.get_content_type(),
+            bytes(part.get_payload(decode=True)),
+        )
+        for part in message_from_bytes(head + request.body).get_payload()
+    }
 
 
 def problem(status: int, title: str, **more: Any) -> Answer:
@@ -55,10 +68,10 @@ def job(state: str = "queued", **more: Any) -> dict[str, Any]:
 
 
 class ScriptedGateway:
-    """`on("GET /v1/models", a, b)` answers a, then b, then b again; what is not scripted is a 404."""
+    """`on("GET /v1/models", a, b)` answers a, then b every time. A call without a script is answered with 404."""
 
     def __init__(self) -> None:
-        self.asked: list[Asked] = []
+        self.requests: list[Request] = []
         self._scripts: dict[str, list[Answer]] = defaultdict(list)
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
@@ -73,14 +86,14 @@ class ScriptedGateway:
         self._server.server_close()
 
     def on(self, call: str, *answers: Any) -> None:
-        self._scripts[call] = [each if isinstance(each, Answer) else Answer(each) for each in answers]
+        self._scripts[call] = [answer if isinstance(answer, Answer) else Answer(answer) for answer in answers]
 
-    def asked_for(self, call: str) -> list[Asked]:
-        return [each for each in self.asked if f"{each.method} {each.path}" == call]
+    def requests_to(self, call: str) -> list[Request]:
+        return [request for request in self.requests if f"{request.method} {request.path}" == call]
 
-    def only(self, call: str) -> Asked:
-        (asked,) = self.asked_for(call)
-        return asked
+    def only_request(self, call: str) -> Request:
+        (request,) = self.requests_to(call)
+        return request
 
     def _next(self, call: str) -> Answer:
         script = self._scripts[call]
@@ -99,7 +112,7 @@ class ScriptedGateway:
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
                 query = {name: values[0] for name, values in parse_qs(parts.query).items()}
                 headers = {name.lower(): value for name, value in self.headers.items()}
-                gateway.asked.append(Asked(self.command, parts.path, query, headers, body))
+                gateway.requests.append(Request(self.command, parts.path, query, headers, body))
                 answer = gateway._next(f"{self.command} {parts.path}")
                 if answer.breaks:
                     self.close_connection = True

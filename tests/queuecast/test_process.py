@@ -14,7 +14,7 @@ STATE = "print(gc.get_freeze_count() > 0, gc.get_threshold()[0], len(os.sched_ge
 PIN = """
 import os, sys
 from queuecast.process import pin_to_one_core
-pin_to_one_core()
+pin_to_one_core(sys.argv[1])
 print(*os.sched_getaffinity(0), flush=True)
 sys.stdin.read()
 """
@@ -45,11 +45,12 @@ def test_the_served_gateway_is_frozen_and_pinned_and_collects_rarely(repository:
 @NEEDS_TWO_CORES
 def test_processes_are_pinned_to_different_cores_until_all_are_taken_and_give_them_back(repository: Path) -> None:
     environ = os.environ | {"PYTHONPATH": str(repository)}
+    group = f"test-{os.getpid()}"  # gateways of other tests have reservations too
     pinned: list[subprocess.Popen[str]] = []
 
     def pin() -> int:
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-        process = subprocess.Popen([sys.executable, "-c", PIN], text=True, env=environ, **pipes)
+        process = subprocess.Popen([sys.executable, "-c", PIN, group], text=True, env=environ, **pipes)
         pinned.append(process)
         assert process.stdout is not None
         return int(process.stdout.readline())

@@ -81,23 +81,23 @@ class LaneConsumer:
         calls: list[ModelCall] = []
         while reserved := visit.claim():
             began = time.monotonic()
-            made = self._run_claim(reserved, visit.deadline)
+            made = self._run_claim(reserved, visit)
             visit.finish_claim(sum(call.rows for call in made), time.monotonic() - began)
             calls += made
             if not made or self._leases.is_shutting_down() or not visit.has_time_left():
                 break
         return calls
 
-    def _run_claim(self, reserved: list[Reservation], deadline: float) -> list[ModelCall]:
+    def _run_claim(self, reserved: list[Reservation], visit: LaneVisit) -> list[ModelCall]:
         self._leases.hold(reserved)
         calls: list[ModelCall] = []
         try:
-            shared, single = self._split(reserved)
+            shared, single = self._split(reserved, visit.lane.type)
             if shared:
                 calls.append(self._shared_runs.run(shared))
             for index, reservation in enumerate(single):
                 is_first = index == 0 and not shared  # it runs however late the claim was, or the lane would starve
-                if self._leases.is_shutting_down() or (not is_first and time.monotonic() >= deadline):
+                if self._leases.is_shutting_down() or (not is_first and time.monotonic() >= visit.deadline):
                     self._writer.release(reservation)
                 elif (job := self._claims.claim_or_skip(reservation)) is not None:
                     calls.append(self._single_runs.run(reservation, job))
@@ -107,9 +107,9 @@ class LaneConsumer:
                 self._leases.release(reservation)
         return calls
 
-    def _split(self, reserved: list[Reservation]) -> tuple[list[ClaimedJob], list[Reservation]]:
+    def _split(self, reserved: list[Reservation], job_type: JobType) -> tuple[list[ClaimedJob], list[Reservation]]:
         """The jobs that can share a call, as the reservation read them, and the ones that run alone."""
-        if Lane.parse(reserved[0].lane).type not in self._shared_types or self._leases.is_shutting_down():
+        if job_type not in self._shared_types or self._leases.is_shutting_down():
             return [], reserved
         shared, single = [], []
         for reservation in reserved:

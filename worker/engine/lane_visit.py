@@ -74,7 +74,7 @@ class LaneVisit:
         self._lanes = lanes
         self._doorbell = doorbell
         self._worker = worker
-        self._lane = lane
+        self.lane = lane
         self._name = str(lane)
         self._clears_bell = clears_bell
         self._is_detached = False
@@ -110,8 +110,8 @@ class LaneVisit:
 
     def finish_claim(self, rows: int, took_s: float) -> None:
         """Learns from a claim that ran `rows` rows."""
-        is_quick = took_s < BUDGET.quick_claim_s and self._lane.type is not JobType.CHUNK  # chunks are for all workers
-        self.pace = Pace(self._lane.next_limit(self.pace.limit, rows, took_s), is_quick)
+        is_quick = took_s < BUDGET.quick_claim_s and self.lane.type is not JobType.CHUNK  # chunks are for all workers
+        self.pace = Pace(self.lane.next_limit(self.pace.limit, rows, took_s), is_quick)
         self._clears_bell = False
 
     def has_time_left(self) -> bool:
@@ -129,7 +129,7 @@ class LaneVisit:
 
     def _is_needed_elsewhere(self) -> bool:
         return any(
-            stats.waiting and stats.lane != self._name and self._lane.shares_workers_with(Lane.parse(stats.lane))
+            stats.waiting and stats.lane != self._name and self.lane.shares_workers_with(Lane.parse(stats.lane))
             for stats in self._lanes.stats()
         )
 

@@ -1,6 +1,6 @@
-"""Celery as the doorbell: names of tasks, which queue a lane's bell goes to, and the producer.
+"""Celery as the doorbell: the names of the tasks, the queue for a lane's message, and the producer.
 
-Delivery by Celery on Redis is a hint; the job record is the truth.
+Celery on Redis may lose or repeat a message. That is safe, because a message is only a hint.
 """
 
 from celery import Celery
@@ -32,7 +32,7 @@ class CeleryDoorbell:
     def __init__(self, redis_url: str) -> None:
         self._app = Celery("queuecast", set_as_current=False)
         self._app.conf.update(celery_settings(redis_url))
-        # One more try at once, for a connection that has gone stale; kombu's default tries for 6 s.
+        # One retry at once, for a stale connection. By default kombu tries for 6 s.
         self._app.conf.broker_transport_options |= {"max_retries": 1, "interval_start": 0, "interval_max": 0.2}
 
     def ring(self, lane: str, *, is_urgent: bool = False) -> bool:

@@ -1,7 +1,7 @@
-"""What Celery's producer, its workers and Flower agree on: queues, their lists, and settings.
+"""The queues and settings that Celery's producer, its workers and Flower share.
 
-The settings are the ones that lost nothing under faults: early acknowledgement, no prefetch, no result backend,
-no hidden retries, short socket timeouts. Needs nothing that Flower's image has not.
+No job was lost with these settings in any fault test: early acknowledgement, no prefetch, no result backend, no hidden
+retries, short socket timeouts. Imports only packages of Flower's image.
 """
 
 from typing import Any
@@ -10,14 +10,14 @@ from kombu import Exchange, Queue
 
 PREDICT_QUEUE = "predict"
 TRAIN_QUEUE = "train"
-# On Redis 0 goes first: a list each, which a worker looks into in this order. The first is for bells that were passed
-# by others for too long, the others are one for each urgency.
+# On Redis each priority is a list of its own, and a worker polls them in this order. The first is for messages that
+# more urgent ones have overtaken for too long, then one follows for each urgency.
 PRIORITY_STEPS = (0, 2, 4, 6, 8)
 OVERDUE = PRIORITY_STEPS[0]
 
 
 def celery_settings(redis_url: str) -> dict[str, Any]:
-    """What the producer and the workers must agree on, and how either behaves when Redis does not answer."""
+    """The settings that the producer and the workers must share, and how both behave while Redis is away."""
     return {
         "broker_url": redis_url,
         "result_backend": None,
@@ -29,20 +29,20 @@ def celery_settings(redis_url: str) -> dict[str, Any]:
         "event_serializer": "json",
         "task_queues": [_queue(PREDICT_QUEUE), _queue(TRAIN_QUEUE)],
         "task_default_queue": PREDICT_QUEUE,
-        "task_create_missing_queues": False,  # a typo fails loudly instead of filling a queue nobody reads
+        "task_create_missing_queues": False,  # a typo fails at once instead of filling a queue without a worker
         "task_send_sent_event": True,  # Flower
-        "task_publish_retry": False,  # the caller decides: a retried publish leaves two messages
-        "broker_pool_acquire_timeout": 2.0,  # the default waits for ever
+        "task_publish_retry": False,  # a retried publish can send the message twice; the caller decides
+        "broker_pool_acquire_timeout": 2.0,  # the default waits forever
         "broker_connection_timeout": 3.0,
         "broker_connection_retry_on_startup": True,
-        "broker_connection_max_retries": None,  # the default gives up after 100 and the worker exits
+        "broker_connection_max_retries": None,  # by default a worker exits after 100 attempts
         "broker_transport_options": {
-            # Messages are acknowledged before they run. What a worker left that died in between is rung again soon,
-            # which is harmless, instead of lying there for an hour.
+            # Messages are acknowledged before their task runs. When a worker dies in between, Redis delivers the
+            # message again after this time; the default is an hour.
             "visibility_timeout": 30,
             "unacked_restore_interval": 5,
             "unacked_restore_throttle": 1,
-            "socket_timeout": 10,  # without it a half-open connection blocks for ever
+            "socket_timeout": 10,  # without it a half-open connection blocks forever
             "socket_connect_timeout": 3,
             "socket_keepalive": True,
             "health_check_interval": 10,
@@ -53,10 +53,10 @@ def celery_settings(redis_url: str) -> dict[str, Any]:
 
 
 def lists_of(queue: str) -> list[str]:
-    """The Redis lists in which a queue's messages wait: the overdue, and then one an urgency."""
+    """The Redis lists of a queue's messages: the overdue ones, then one list for each urgency."""
     return [queue, *(f"{queue}\x06\x16{step}" for step in PRIORITY_STEPS[1:])]
 
 
 def _queue(name: str) -> Queue:
-    # Without an exchange of its own a queue is bound to the default one, and every message lands in all queues.
+    # Without its own exchange a queue is bound to the default one, and every message goes to all queues.
     return Queue(name, Exchange(name), routing_key=name)

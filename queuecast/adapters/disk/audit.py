@@ -1,12 +1,11 @@
-"""The audit trail of a model's aliases in a file: `{root}/{model}/aliases.jsonl`, a line a move, only ever appended to.
+"""The audit trail of a model's aliases: `{root}/{model}/aliases.jsonl`, one line for each move, append-only.
 
-A line is the move, then `prev`, the sha256 of the line before (of the model's name in the first line), then `sha256`,
-that of all that stands before it in this line. So a line that was edited, taken out, put in, moved, or that comes from
-another model's file is found. Not found: last lines that were cut off at a line's end (compare with Redis, as
-`queuecast admin verify-audit` does), and a trail that somebody wrote anew from some line on, hashes and all: nothing
-is signed, so it shows accidents and careless hands, not a careful forger who may write to the folder.
+A line is the move, then `prev`, the sha256 of the previous line (for the first line: of the model's name), then
+`sha256`, the digest of the line up to there. The chain shows lines that were edited, removed, inserted, reordered or
+copied from another model. It does not show missing lines at the end (`queuecast admin verify-audit` compares with
+Redis for that), and nothing is signed: a forger with write access can compute all hashes again.
 
-Writers take turns by flock(2) on the file. It is never renamed, so all lock the same one.
+Writers lock the file with flock(2). It is never renamed, so all of them lock the same file.
 """
 
 import fcntl
@@ -20,6 +19,7 @@ from typing import Any
 
 import msgspec
 
+from queuecast.adapters.disk.folders import sync_folder
 from queuecast.domain.errors import DamagedFileError
 from queuecast.domain.model import AliasMove, require_name
 
@@ -43,7 +43,7 @@ class AuditFiles:
     @contextmanager
     def locked(self, model: str) -> Iterator["Trail"]:
         path = self._path(model)
-        # Closing the descriptor gives the lock back, and so does the end of the process, whatever ends it.
+        # The lock ends when the descriptor is closed, also when the process is killed.
         descriptor = _descriptor(path)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -57,13 +57,13 @@ class AuditFiles:
 
 
 class Trail:
-    """The moves of one file, and where the next one goes. Checked from the first line to the last when it is read."""
+    """The moves of one file. Reading it checks every line."""
 
     def __init__(self, path: Path, model: str) -> None:
         self._path = path
         content = path.read_bytes()
         self.moves, self._last_hash = checked_moves(content, model, str(path))
-        # What a crash left of a line has no end; it was never reported as written, so it comes again.
+        # A line without an end is from a crash during an append; its move will be exported again.
         self._whole_bytes = content.rfind(b"\n") + 1
 
     def append(self, moves: list[AliasMove]) -> None:
@@ -84,24 +84,24 @@ class Trail:
 
 
 def checked_moves(content: bytes, model: str, name: str) -> tuple[list[AliasMove], str]:
-    """The moves and the last line's hash. What it proves stands above.
+    """The moves and the hash of the last line. Raises DamagedFileError for the first line that does not fit.
 
-    Bytes after the last line's end are left out: a crash in the middle of an append leaves such. name: for the words of
-    DamagedFileError, which says the first line that does not fit.
+    Bytes after the end of the last line are ignored: a crash during an append leaves such. name: of the file, for the
+    error.
     """
     moves: list[AliasMove] = []
     last_hash = hashlib.sha256(model.encode()).hexdigest()
     for number, line in enumerate(content.split(b"\n")[:-1], 1):
-        found = _LINE.fullmatch(line)
-        if found is None or hashlib.sha256(found[1]).hexdigest() != found[3].decode():
+        match = _LINE.fullmatch(line)
+        if match is None or hashlib.sha256(match[1]).hexdigest() != match[3].decode():
             raise DamagedFileError(f"{name}, line {number}: not as it was written")
-        if found[2].decode() != last_hash:
+        if match[2].decode() != last_hash:
             raise DamagedFileError(f"{name}, line {number}: does not follow the line before: one is missing or moved")
         move = msgspec.json.decode(line, type=AliasMove)
         if move.generation != number:
             raise DamagedFileError(f"{name}, line {number}: has generation {move.generation}, expected {number}")
         moves.append(move)
-        last_hash = found[3].decode()
+        last_hash = match[3].decode()
     return moves, last_hash
 
 
@@ -113,15 +113,13 @@ def _line(move: AliasMove, prev: str) -> tuple[bytes, str]:
 
 
 def _descriptor(path: Path) -> int:
-    """The file opened for its lock: for reading if it is there, so that a folder that is read-only can be looked at."""
+    """Opens the file for locking: read-only if it exists, so that `verify-audit` works on a read-only folder."""
     try:
         return os.open(path, os.O_RDONLY)
     except FileNotFoundError:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDONLY | os.O_CREAT, 0o644)
-        # A file is lost in a power cut if its folder does not know it, however well it was synced itself.
-        for folder in (path.parent, path.parent.parent):
-            opened = os.open(folder, os.O_RDONLY)
-            os.fsync(opened)
-            os.close(opened)
+        # After a power cut a synced file can still be missing from its folder, unless the folder is synced too.
+        sync_folder(path.parent)
+        sync_folder(path.parent.parent)
         return descriptor

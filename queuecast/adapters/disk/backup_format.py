@@ -1,6 +1,6 @@
-"""A backup as a file of JSON lines: a header, a record for each key, and a trailer with their sha256.
+"""A backup as a file of JSON lines: a header, a record for each key, and a trailer with a checksum.
 
-It is written beside and renamed when it is whole and on the disk. A reader checks the trailer before it believes any.
+The file is written under a temporary name and renamed when it is complete and on the disk.
 """
 
 import hashlib
@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from queuecast.adapters.disk.folders import sync_folder
 from queuecast.domain.errors import DamagedFileError
 
 FORMAT = "queuecast-backup"
@@ -27,9 +28,9 @@ Value = str | Binary
 
 
 class Record(msgspec.Struct, omit_defaults=True):
-    """One key. values: in the order of the command that writes them: field, value, ... or score, member, ...
+    """One key. values: the arguments of the command that writes them: field, value, ... or score, member, ...
 
-    A large set or sorted set is spread over several records.
+    A large set or sorted set is split into several records.
     """
 
     key: Value
@@ -45,7 +46,7 @@ class Header(msgspec.Struct):
 
 
 class Trailer(msgspec.Struct):
-    """records: lines between the first and this one. sha256: of all lines before this one."""
+    """records: the number of lines between the header and this one. sha256: of all lines before this one."""
 
     records: int
     counts: dict[str, int]
@@ -57,8 +58,8 @@ _record = msgspec.json.Decoder(Record)
 
 
 def write_backup(path: Path, at: float, records: Iterable[Record], counts: dict[str, int]) -> Trailer:
-    """Replaces `path` when all is written. counts: read at the end, so the giver of records may count on the way."""
-    descriptor, beside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # for its owner's eyes only
+    """Replaces `path` once all is written. counts: read after the last record, so the iterator may update it."""
+    descriptor, draft = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # readable by its owner only
     try:
         with os.fdopen(descriptor, "wb") as file:
             digest, count = hashlib.sha256(), 0
@@ -74,18 +75,16 @@ def write_backup(path: Path, at: float, records: Iterable[Record], counts: dict[
             file.write(_encoder.encode(trailer) + b"\n")
             file.flush()
             os.fsync(file.fileno())
-        Path(beside).rename(path)
+        Path(draft).rename(path)
     except BaseException:
-        Path(beside).unlink(missing_ok=True)
+        Path(draft).unlink(missing_ok=True)
         raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    os.fsync(folder)
-    os.close(folder)
+    sync_folder(path.parent)
     return trailer
 
 
 def checked_backup(path: Path) -> tuple[Header, Trailer]:
-    """Reads the whole file once. Raises DamagedFileError, and OSError for a file that cannot be read."""
+    """Reads the whole file and checks its checksum. Raises DamagedFileError, and OSError for an unreadable file."""
     digest, count, last = hashlib.sha256(), -2, b""
     with path.open("rb") as file:
         first = file.readline(4096)
@@ -100,12 +99,12 @@ def checked_backup(path: Path) -> tuple[Header, Trailer]:
     except (msgspec.MsgspecError, UnicodeDecodeError):
         raise DamagedFileError(f"{path} has no last line with a checksum: the backup was cut short") from None
     if trailer.sha256 != digest.hexdigest() or trailer.records != count or not last.endswith(b"\n"):
-        raise DamagedFileError(f"{path} is damaged: it is not what its last line says ({trailer.records} records)")
+        raise DamagedFileError(f"{path} is damaged: its last line describes other content ({trailer.records} records)")
     return header, trailer
 
 
 def backup_records(path: Path) -> Iterator[Record]:
-    """The records of a file that was checked."""
+    """The records of a file that `checked_backup` has checked."""
     with path.open("rb") as file:
         file.readline()
         last = file.readline()

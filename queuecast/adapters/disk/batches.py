@@ -1,7 +1,7 @@
 """Batches as folders: `{root}/{job id}/` with `plan.json`, `parts/`, then `result-{attempt}.{ext}` and `outcome.json`.
 
-Plan and outcome are written once: of two runs that write one, the first wins and the other goes on with that one. A
-part is named by its plan and index and has the same bytes whoever writes it.
+Plan and outcome are written once: when two runs write one, both continue with the first. A part is named by its plan
+and index, and every run writes the same bytes to it.
 """
 
 import os
@@ -30,13 +30,13 @@ class BatchFolders:
         return _read(self._folder(batch_id) / "plan.json", Plan)
 
     def save_plan(self, batch_id: str, plan: Plan) -> Plan:
-        return self._kept(batch_id, "plan.json", plan)
+        return self._save_once(batch_id, "plan.json", plan)
 
     def outcome(self, batch_id: str) -> BatchOutcome | None:
         return _read(self._folder(batch_id) / "outcome.json", BatchOutcome)
 
     def save_outcome(self, batch_id: str, outcome: BatchOutcome) -> BatchOutcome:
-        return self._kept(batch_id, "outcome.json", outcome)
+        return self._save_once(batch_id, "outcome.json", outcome)
 
     def part(self, batch_id: str, plan: int, index: int) -> Path:
         return self._folder(batch_id) / "parts" / f"{plan}-{index}"
@@ -51,53 +51,56 @@ class BatchFolders:
         return self._folder(batch_id) / f"errors-{attempt}.ndjson"
 
     def link_part(self, batch_id: str, plan: int, source_id: str, source_plan: int, index: int) -> bool:
-        """Takes over a part of another batch, if it is there. Safe to call again."""
-        mine = self.part(batch_id, plan, index), self.bad_rows(batch_id, plan, index)
-        theirs = self.part(source_id, source_plan, index), self.bad_rows(source_id, source_plan, index)
-        mine[0].parent.mkdir(parents=True, exist_ok=True)
-        # Bad rows first: where the part is, its bad rows are.
-        for own, source in ((mine[1], theirs[1]), (mine[0], theirs[0])):
+        """Reuses a part of another batch, if it exists. Safe to call again."""
+        part = self.part(batch_id, plan, index)
+        part.parent.mkdir(parents=True, exist_ok=True)
+        links = (
+            # Bad rows first: a part that exists must have its bad rows.
+            (self.bad_rows(source_id, source_plan, index), self.bad_rows(batch_id, plan, index)),
+            (self.part(source_id, source_plan, index), part),
+        )
+        for source, target in links:
             with suppress(FileExistsError, FileNotFoundError):
-                os.link(source, own)  # parts are never written again, so both batches may have the one file
-        return mine[0].exists()
+                os.link(source, target)  # parts never change, so both batches can share one file
+        return part.exists()
 
     def delete_parts(self, batch_id: str) -> None:
         shutil.rmtree(self._folder(batch_id) / "parts", ignore_errors=True)
 
     def sweep(self, is_past: Callable[..., bool], before: float) -> list[str]:
-        """Removes the folders that `is_past(id, is_old=...)` says may go; old: nobody wrote to it since `before`.
+        """Removes the folders for which `is_past(id, is_old=...)` is true. Returns the ids of their batches.
 
-        Returns whose they were.
+        is_old: the folder was not written to since `before`.
         """
-        past = []
+        removed = []
         for folder in self._root.iterdir() if self._root.is_dir() else ():
             if not ID_RULE.fullmatch(folder.name):
                 continue
             with suppress(FileNotFoundError):
                 if is_past(folder.name, is_old=folder.stat().st_mtime < before):
                     shutil.rmtree(folder, ignore_errors=True)
-                    past.append(folder.name)
-        return past
+                    removed.append(folder.name)
+        return removed
 
-    def _kept(self, batch_id: str, name: str, content: T) -> T:
+    def _save_once(self, batch_id: str, name: str, content: T) -> T:
         folder = self._folder(batch_id)
         (folder / "parts").mkdir(parents=True, exist_ok=True)
-        descriptor, beside = tempfile.mkstemp(prefix=".", dir=folder)
+        descriptor, draft = tempfile.mkstemp(prefix=".", dir=folder)
         try:
             with os.fdopen(descriptor, "wb") as file:
                 file.write(msgspec.json.encode(content))
                 file.flush()
                 os.fsync(file.fileno())
-            Path(beside).chmod(0o644)
-            with suppress(FileExistsError):  # somebody else's is there; a link does not replace it
-                os.link(beside, folder / name)
+            Path(draft).chmod(0o644)
+            with suppress(FileExistsError):  # another run was first; a link does not replace its file
+                os.link(draft, folder / name)
         finally:
-            Path(beside).unlink()
+            Path(draft).unlink()
         return _read(folder / name, type(content)) or content
 
     def _folder(self, batch_id: str) -> Path:
         if not ID_RULE.fullmatch(batch_id):
-            raise ValueError(f"{batch_id[:80]!r} is no job's id")
+            raise ValueError(f"{batch_id[:80]!r} is not the id of a job")
         return self._root / batch_id
 
 

@@ -1,7 +1,7 @@
-"""Where the Redis of `make run` is: it gets another port and password at every start, so its URL is in a file.
+"""The URL of the Redis that `make run` starts, in a file: port and password are new at every start.
 
-Written by `deploy.embedded`, read by `queuecast.cli.admin`. The file is there while the server runs; only its owner may
-read it, for the password is in it.
+`deploy.embedded` writes the file and `queuecast.cli.admin` reads it. It exists while the server runs, and only its
+owner may read it, because it contains the password.
 """
 
 from pathlib import Path
@@ -26,7 +26,7 @@ def forget_url(folder: Path) -> None:
 
 
 def published_url(folder: Path) -> str | None:
-    """None where no server runs; one that was killed leaves a URL at which nothing answers."""
+    """None when no server runs. A server that was killed leaves a URL where nothing answers."""
     try:
         return (folder / URL_FILE).read_text().strip()
     except FileNotFoundError:

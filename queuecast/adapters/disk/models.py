@@ -1,9 +1,8 @@
-"""Model versions as folders: `{root}/{model}/{version}/` with `manifest.json`, `model.skops` and what else there is.
+"""Model versions as folders: `{root}/{model}/{version}/` with `manifest.json`, `model.skops` and other files.
 
-A version is written beside (`.incoming-*`), fsynced and renamed. Renaming onto a folder that has something in it
-fails, which is what makes two publishers take two numbers without a lock (rename(2)). It also makes a job publish once:
-numbers have no gaps, so of two runs of one job the later renamer either meets a folder and looks again, or saw the
-earlier one's when it looked for the next number.
+A version is written to `.incoming-*`, fsynced and renamed. Renaming to a folder that is not empty fails (rename(2)), so
+two publishers get two numbers without a lock. It also makes a job publish only once: numbers have no gaps, so the later
+of two runs either saw the earlier run's version when it chose its number, or fails to rename and checks again.
 """
 
 import errno
@@ -18,6 +17,7 @@ from pathlib import Path
 
 import msgspec
 
+from queuecast.adapters.disk.folders import sync_folder
 from queuecast.domain.errors import UnavailableError, UnknownModelError, UnknownVersionError
 from queuecast.domain.model import NAME_RULE, Manifest
 
@@ -29,7 +29,7 @@ NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 class ModelFiles:
     def __init__(self, root: Path) -> None:
         self._root = root
-        # A version never changes, so a manifest that was read once is true for ever.
+        # A version never changes, so its manifest can be cached forever.
         self._cached = lru_cache(maxsize=1024)(self._read_manifest)
 
     def publish(self, manifest: Manifest, files: dict[str, bytes]) -> Manifest:
@@ -62,14 +62,14 @@ class ModelFiles:
             version = max(numbers, default=0) + 1
             numbered = replace(manifest, version=version)
             _write(incoming / MANIFEST, msgspec.json.format(msgspec.json.encode(numbered)))
-            _sync_folder(incoming)
+            sync_folder(incoming)
             try:
                 incoming.rename(home / str(version))
             except OSError as error:
                 if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                     raise
             else:
-                _sync_folder(home)
+                sync_folder(home)
                 return numbered
 
     def made_by(self, model: str, job_id: str) -> Manifest | None:
@@ -77,14 +77,14 @@ class ModelFiles:
 
     def _made_by(self, model: str, numbers: list[int], job_id: str) -> Manifest | None:
         for version in sorted(numbers, reverse=True):
-            with suppress(UnknownVersionError):  # a folder that somebody made by hand has no manifest
+            with suppress(UnknownVersionError):  # a folder that was made by hand may have no manifest
                 manifest = self.manifest(model, version)
                 if manifest.job_id == job_id:
                     return manifest
         return None
 
     def sweep(self) -> None:
-        """Removes what publishers left that died."""
+        """Removes the unfinished versions of publishers that died."""
         for home in self._root.iterdir() if self._root.is_dir() else ():
             remove_abandoned(home)
 
@@ -127,14 +127,14 @@ def _numbers(home: Path) -> list[int]:
 
 
 def remove_abandoned(folder: Path) -> None:
-    """Removes folders that were to be renamed or removed, and that nobody wrote to for an hour."""
+    """Removes unfinished and half-deleted folders that were not written to for an hour."""
     for entry in folder.iterdir() if folder.is_dir() else ():
         if entry.name.startswith((".incoming-", ".deleted-")) and time.time() - _written_at(entry) > ABANDONED_S:
             shutil.rmtree(entry, ignore_errors=True)
 
 
 def _written_at(folder: Path) -> float:
-    """When something in it was last written; now, if it goes away meanwhile."""
+    """When something in the folder was last written; now, if it disappears during the check."""
     try:
         return max(path.stat().st_mtime for path in (folder, *folder.iterdir()))
     except FileNotFoundError:
@@ -146,11 +146,3 @@ def _write(path: Path, content: bytes) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -1,4 +1,4 @@
-"""Uploaded files as folders: `{root}/{id}/content` and `about.json`. Hashed while they are written, never after."""
+"""Uploaded files as folders: `{root}/{id}/content` and `about.json`. A file is hashed while it is written."""
 
 import errno
 import hashlib
@@ -20,14 +20,14 @@ from queuecast.domain.errors import FilesFullError, UnknownFileError
 from queuecast.ports.clock import Clock
 from queuecast.ports.files import StoredFile
 
-# A prediction worker has the files read-only; the gateway has noted the use when it took the batch.
-NOT_OURS_TO_TOUCH = {errno.EROFS, errno.EPERM, errno.EACCES}
+# A prediction worker mounts the files read-only; the gateway touched the file when it accepted the batch.
+READ_ONLY_ERRORS = {errno.EROFS, errno.EPERM, errno.EACCES}
 ID_RULE = re.compile(r"file_[0-9a-f-]{36}")
 
 
 class UploadedFiles:
     def __init__(self, root: Path, new_id: Callable[[str], str], clock: Clock, max_bytes: int = sys.maxsize) -> None:
-        """max_bytes: of all files together; those that arrive at the same time may exceed it by themselves."""
+        """max_bytes: of all files together. Uploads in progress at the same time can exceed it."""
         self._root = root
         self._new_id = new_id
         self._clock = clock
@@ -37,7 +37,7 @@ class UploadedFiles:
         taken = self.size_bytes()
         if taken >= self._max_bytes:
             raise FilesFullError(f"the uploaded files have {taken} bytes, expected fewer than {self._max_bytes}")
-        with _full_disk_told():
+        with _disk_full_as_files_full():
             self._root.mkdir(parents=True, exist_ok=True)
             folder = Path(tempfile.mkdtemp(prefix=".incoming-", dir=self._root))
             folder.chmod(0o755)
@@ -46,7 +46,7 @@ class UploadedFiles:
     def stat(self, file_id: str) -> StoredFile:
         try:
             about = (self._folder(file_id) / "about.json").read_bytes()
-        except FileNotFoundError:  # deleted since the look whether it is there
+        except FileNotFoundError:  # deleted after the check
             raise _unknown(file_id) from None
         return msgspec.json.decode(about, type=StoredFile)
 
@@ -57,34 +57,34 @@ class UploadedFiles:
         except FileNotFoundError:
             raise _unknown(file_id) from None
         except OSError as error:
-            if error.errno not in NOT_OURS_TO_TOUCH:
+            if error.errno not in READ_ONLY_ERRORS:
                 raise
         return folder / "content"
 
     def size_bytes(self) -> int:
-        """Of all files, those that are on their way in among them."""
+        """The size of all files, including unfinished uploads."""
         size_bytes = 0
         for folder in self._root.iterdir() if self._root.is_dir() else ():
-            with suppress(FileNotFoundError, NotADirectoryError):  # files come and go meanwhile
+            with suppress(FileNotFoundError, NotADirectoryError):  # an upload ended or was deleted during the walk
                 size_bytes += (folder / "content").stat().st_size
         return size_bytes
 
     def sweep(self, before: float) -> None:
-        """Removes files that nobody used since `before`, and what uploads left that died."""
+        """Removes files that were not used since `before`, and unfinished uploads of gateways that died."""
         for folder in self._root.iterdir() if self._root.is_dir() else ():
-            with suppress(FileNotFoundError, UnknownFileError):  # somebody else deletes it
+            with suppress(FileNotFoundError, UnknownFileError):  # another process deletes it
                 if ID_RULE.fullmatch(folder.name) and folder.stat().st_mtime < before:
                     self.delete(folder.name)
         remove_abandoned(self._root)
 
     def delete(self, file_id: str) -> None:
-        # Renamed first: of two that delete it at once, one does, and nobody reads half of it.
-        gone = self._root / f".deleted-{self._new_id('file')}"
+        # Renamed first: only one of two processes can delete it, and no reader sees half a file.
+        deleted = self._root / f".deleted-{self._new_id('file')}"
         try:
-            self._folder(file_id).rename(gone)
+            self._folder(file_id).rename(deleted)
         except FileNotFoundError:
             raise _unknown(file_id) from None
-        shutil.rmtree(gone, ignore_errors=True)  # a sweep may be at it too; what is left, the next one takes
+        shutil.rmtree(deleted, ignore_errors=True)  # the next sweep removes the rest, if this fails
 
     def _folder(self, file_id: str) -> Path:
         folder = self._root / file_id
@@ -94,7 +94,7 @@ class UploadedFiles:
 
 
 @contextmanager
-def _full_disk_told() -> Iterator[None]:
+def _disk_full_as_files_full() -> Iterator[None]:
     try:
         yield
     except OSError as error:
@@ -108,7 +108,7 @@ def _unknown(file_id: str) -> UnknownFileError:
 
 
 class HashedFile(FileIO):
-    """A file that knows the sha256 of what was written to it."""
+    """A file that hashes the bytes written to it."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path, "w+")
@@ -119,8 +119,8 @@ class HashedFile(FileIO):
         self.sha256.update(data)
         self.size_bytes += len(data)
         view = memoryview(data)
-        with _full_disk_told():
-            while view:  # a raw file may write less than it was given
+        with _disk_full_as_files_full():
+            while view:  # a raw file may write only some of the bytes
                 view = view[super().write(view) :]
         return len(data)
 
@@ -143,7 +143,7 @@ class Incoming:
             sha256=self._file.sha256.hexdigest(),
             created_at=self._clock(),
         )
-        with _full_disk_told():
+        with _disk_full_as_files_full():
             self._file.close()
             (self._folder / "about.json").write_bytes(msgspec.json.encode(stored))
             self._folder.rename(self._root / stored.id)

@@ -36,7 +36,7 @@ class CommandBatcher:
     MAX_COMMANDS = 128
     """In one batch. A larger one makes its first thread wait without need."""
     IDLE_S = 0.05
-    """A connection used more recently than this is taken to be open; to check it is a system call."""
+    """A connection is checked only after it was idle for this long: the check is a system call."""
 
     def __init__(self, client: redis.Redis) -> None:
         self._redis = client

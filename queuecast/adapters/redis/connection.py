@@ -22,8 +22,8 @@ def connect(
 
     max_connections: a thread that finds all of them busy waits for one. By default redis-py would refuse it, and a
     gateway has more threads than it needs connections. durable: the server must have the commands that
-    `RedisJobs(durable=True)` uses. on_unsuitable: see `ConnectionCheck`. While the server is one that queuecast cannot
-    use, every call raises UnsuitableServerError, which is a RedisError.
+    `RedisJobs(durable=True)` uses. on_unsuitable: see `ConnectionCheck`. While queuecast cannot use the server, every
+    call raises UnsuitableServerError, which is a RedisError.
     """
     pool = redis.BlockingConnectionPool.from_url(
         url,

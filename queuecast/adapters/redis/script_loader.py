@@ -1,7 +1,7 @@
 """The Lua scripts in `scripts/`, as Redis gets them, and their arguments by name.
 
-Redis has no include, and a script cannot import `keys`. So a script gets its keys as Lua locals in front, and those
-that say `-- needs lane.lua` the functions of that file. A first line `#!lua flags=...` stays first.
+Redis has no include, and a script cannot import `keys`. So a script gets its keys as Lua locals in front, and scripts
+that say `-- needs lane.lua` get the functions of that file too. A first line `#!lua flags=...` stays first.
 
 A script names its arguments in `local a, b = unpack(ARGV, 1, 2)`, or those of each of many items in
 `local a, b = unpack(ARGV, at, at + 1)`. Python passes them by these names, so the two cannot drift apart.
@@ -55,7 +55,7 @@ def words(values: Iterable[str]) -> str:
 
 @cache
 def source(name: str) -> str:
-    """The text of `scripts/{name}.lua` with what it needs in front."""
+    """The text of `scripts/{name}.lua` with its keys and functions in front."""
     script = (FOLDER / f"{name}.lua").read_text()
     shebang, script = script.split("\n", 1) if script.startswith("#!") else ("", script)
     text = "".join((FOLDER / needed).read_text() for needed in _NEEDS.findall(script)) + script

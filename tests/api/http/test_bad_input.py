@@ -1,4 +1,4 @@
-"""Each kind of bad input: its problem document, and nothing recorded, rung or stored."""
+"""Every kind of bad input gets its problem document, and nothing is recorded, rung or stored."""
 
 import json
 from typing import Any
@@ -22,7 +22,7 @@ def body(**changes: Any) -> bytes:
 
 
 def with_value(column: str, text: str) -> bytes:
-    """A body in which one value is JSON text that `json.dumps` would not write."""
+    """A body with a value that `json.dumps` would not write."""
     return body(**{column: "@"}).replace(b'"@"', text.encode())
 
 
@@ -40,7 +40,7 @@ UNREADABLE = {
     "deep nesting": b'{"inputs": [{}], "metadata": {"a": ' + b"[" * 50_000 + b"]" * 50_000 + b"}}",
     "deep rows": b'{"inputs": ' + b"[" * 50_000 + b"]" * 50_000 + b"}",
 }
-MISFITS = {
+MISMATCHES = {
     "top-level list": (b"[]", ""),
     "top-level number": (b"3", ""),
     "inputs missing": (b"{}", ""),
@@ -71,7 +71,7 @@ MISFITS = {
 
 
 @pytest.mark.parametrize("data", UNREADABLE.values(), ids=UNREADABLE)
-def test_what_is_not_json_in_utf_8_is_a_400_and_leaves_nothing(
+def test_a_body_that_is_not_json_in_utf_8_is_a_400_and_leaves_nothing(
     gateway: Gateway, http: FlaskClient, data: bytes
 ) -> None:
     answer = http.post(PREDICTIONS, data=data, headers=JSON, environ_overrides={"CONTENT_LENGTH": str(len(data))})
@@ -81,8 +81,8 @@ def test_what_is_not_json_in_utf_8_is_a_400_and_leaves_nothing(
     assert (gateway.recorded(), gateway.bells.rung) == ([], [])
 
 
-@pytest.mark.parametrize(("data", "pointer"), MISFITS.values(), ids=MISFITS)
-def test_what_does_not_fit_is_a_422_that_points_at_it_and_leaves_nothing(
+@pytest.mark.parametrize(("data", "pointer"), MISMATCHES.values(), ids=MISMATCHES)
+def test_a_body_that_does_not_fit_is_a_422_with_a_pointer_and_leaves_nothing(
     gateway: Gateway, http: FlaskClient, data: bytes, pointer: str
 ) -> None:
     answer = http.post(PREDICTIONS, data=data, headers=JSON)
@@ -93,7 +93,7 @@ def test_what_does_not_fit_is_a_422_that_points_at_it_and_leaves_nothing(
     assert (gateway.recorded(), gateway.bells.rung) == ([], [])
 
 
-TOLD = {
+REFUSALS = {
     "enum": (body()[:-1] + b', "method": "predictt"}', "found 'predictt', expected one of predict, predict_proba, dec"),
     "unknown field": (
         body()[:-1] + b', "methd": "predict"}',
@@ -119,14 +119,14 @@ TOLD = {
 }
 
 
-@pytest.mark.parametrize(("data", "words"), TOLD.values(), ids=TOLD)
-def test_a_refusal_says_what_to_send_instead(http: FlaskClient, data: bytes, words: str) -> None:
+@pytest.mark.parametrize(("data", "words"), REFUSALS.values(), ids=REFUSALS)
+def test_a_refusal_names_the_fix(http: FlaskClient, data: bytes, words: str) -> None:
     answer = http.post(PREDICTIONS, data=data, headers=JSON, environ_overrides={"CONTENT_LENGTH": str(len(data))})
 
     assert words in answer.json["detail"]
 
 
-def test_the_same_is_said_of_every_other_request(http: FlaskClient) -> None:
+def test_every_other_request_is_refused_in_the_same_words(http: FlaskClient) -> None:
     batch, training, listing = (
         http.post("/v1/models/titanic/batches", json={"age": 1}).json["detail"],
         http.post("/v1/models/titanic/trainings", json={"fil_id": "x"}).json["detail"],
@@ -150,7 +150,7 @@ def test_one_row_more_than_the_limit_points_to_batches(gateway: Gateway, http: F
     assert len(gateway.recorded()) == 1
 
 
-def test_all_misfits_of_a_request_are_told_up_to_twenty(http: FlaskClient) -> None:
+def test_a_refusal_lists_the_first_twenty_mismatches(http: FlaskClient) -> None:
     answer = http.post(PREDICTIONS, json={"inputs": [ROW | {"age": "x"}] * 30})
 
     assert [error["pointer"] for error in answer.json["errors"]] == [f"/inputs/{index}/age" for index in range(20)]
@@ -164,7 +164,7 @@ def test_all_misfits_of_a_request_are_told_up_to_twenty(http: FlaskClient) -> No
         (JSON | {"Content-Encoding": "gzip"}, 415, "unsupported_media_type"),
     ],
 )
-def test_a_body_of_another_kind_is_refused(
+def test_a_body_of_another_media_type_is_refused(
     gateway: Gateway, http: FlaskClient, headers: dict[str, str], status: int, code: str
 ) -> None:
     answer = http.post(PREDICTIONS, data=body(), headers=headers)
@@ -173,7 +173,7 @@ def test_a_body_of_another_kind_is_refused(
     assert gateway.recorded() == []
 
 
-def test_an_oversized_body_is_refused_unread(gateway: Gateway, http: FlaskClient) -> None:
+def test_a_body_over_the_limit_is_refused_unread(gateway: Gateway, http: FlaskClient) -> None:
     answer = http.post(PREDICTIONS, data=b"[" * 200_001, headers=JSON)
 
     assert (answer.status_code, answer.json["code"]) == (413, "too_large")
@@ -188,12 +188,14 @@ def test_a_body_without_a_length_is_refused(http: FlaskClient) -> None:
     assert (answer.status_code, answer.json["code"]) == (411, "length_required")
 
 
-def test_of_a_repeated_column_every_value_must_fit_and_the_last_counts(gateway: Gateway, http: FlaskClient) -> None:
+def test_every_value_of_a_repeated_column_must_fit_and_the_last_one_is_used(
+    gateway: Gateway, http: FlaskClient
+) -> None:
     twice = body(age=1).replace(b'"age": 1', b'"age": 5, "age": 1')
-    misfit_first = body(age=1).replace(b'"age": 1', b'"age": "x", "age": 1')
+    mismatch_first = body(age=1).replace(b'"age": 1', b'"age": "x", "age": 1')
 
     accepted = http.post(PREDICTIONS, data=twice, headers=JSON)
-    refused = http.post(PREDICTIONS, data=misfit_first, headers=JSON)
+    refused = http.post(PREDICTIONS, data=mismatch_first, headers=JSON)
 
     assert json.loads(gateway.jobs.read_work(accepted.json["id"])[1])[0]["age"] == 1
     assert refused.status_code == 422
@@ -227,7 +229,7 @@ def test_an_unknown_version_or_alias_is_a_404(http: FlaskClient, version: int | 
     ("text", "whole"),
     [("3.0", 3), ("-0.0", 0), ("3e0", 3), ("9007199254740992.0", 2**53), ("9223372036854775807", 2**63 - 1)],
 )
-def test_a_whole_number_may_be_written_with_a_point_and_is_one_for_the_worker(
+def test_a_whole_number_written_with_a_point_reaches_the_worker_as_an_integer(
     gateway: Gateway, http: FlaskClient, text: str, whole: int
 ) -> None:
     answer = http.post(PREDICTIONS, data=with_value("sibsp", text), headers=JSON)
@@ -237,19 +239,19 @@ def test_a_whole_number_may_be_written_with_a_point_and_is_one_for_the_worker(
 
 
 @pytest.mark.parametrize("text", ["3.5", "9007199254740994.0", "1e300", "1e999"])
-def test_a_number_that_is_not_whole_or_not_exact_is_pointed_at(http: FlaskClient, text: str) -> None:
+def test_a_number_that_is_not_whole_or_not_exact_is_refused_with_a_pointer(http: FlaskClient, text: str) -> None:
     answer = http.post(PREDICTIONS, data=with_value("sibsp", text), headers=JSON)
 
     assert (answer.status_code, answer.json["errors"][0]["pointer"]) == (422, "/inputs/0/sibsp")
 
 
-def test_beside_a_whole_number_with_a_point_every_value_of_a_repeated_column_must_fit(http: FlaskClient) -> None:
+def test_every_value_of_a_repeated_column_must_fit_next_to_a_whole_number_with_a_point(http: FlaskClient) -> None:
     rows = json.dumps({"inputs": [ROW | {"sibsp": 1.0}, ROW]}).replace('"age"', '"age": "x", "age"')
 
     assert http.post(PREDICTIONS, data=rows, headers=JSON).status_code == 422
 
 
-def test_the_rows_of_a_batch_are_written_with_whole_numbers(gateway: Gateway, http: FlaskClient) -> None:
+def test_the_rows_of_a_batch_are_stored_with_integers(gateway: Gateway, http: FlaskClient) -> None:
     answer = http.post("/v1/models/titanic/batches", json={"inputs": [ROW | {"sibsp": 1.0}, ROW | {"age": 1.0}]})
 
     stored = gateway.files.path(gateway.jobs.read_work(answer.json["id"])[0].file_id)  # type: ignore[union-attr]
@@ -286,7 +288,7 @@ ROWS = st.lists(
 
 @given(rows=ROWS)
 @settings(max_examples=400, deadline=None)
-def test_the_compiled_check_and_the_rule_say_the_same_of_every_row(rows: list[Any]) -> None:
+def test_the_compiled_check_and_the_signature_accept_the_same_rows(rows: list[Any]) -> None:
     signature = Signature(Layout.FRAME, COLUMNS, (Method.PREDICT,))
 
     try:
@@ -300,7 +302,7 @@ def test_the_compiled_check_and_the_rule_say_the_same_of_every_row(rows: list[An
 
 @given(rows=st.lists(st.lists(VALUES, max_size=3) | VALUES, min_size=1, max_size=4))
 @settings(max_examples=200, deadline=None)
-def test_the_same_holds_for_rows_that_are_lists(rows: list[Any]) -> None:
+def test_the_compiled_check_and_the_signature_accept_the_same_rows_that_are_lists(rows: list[Any]) -> None:
     columns = (Column("x0", ColumnType.NUMBER, True, "float64"), Column("x1", ColumnType.NUMBER, True, "float64"))
     signature = Signature(Layout.ARRAY, columns, (Method.PREDICT,))
 

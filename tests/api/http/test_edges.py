@@ -1,4 +1,4 @@
-"""Odd corners: names, lengths and depths that are legal one by one and that nobody sends on purpose."""
+"""Edge cases: names, lengths and depths that are legal and unusual."""
 
 import io
 import json
@@ -18,7 +18,7 @@ from api.http.request_headers import preferred_wait_s
 from queuecast.domain.job import Failure, Job, State
 from queuecast.domain.signature import Column, ColumnType, Layout, Signature
 from queuecast.domain.work import Method
-from tests.api.conftest import PREDICTIONS, ROW, AwayBells, Gateway
+from tests.api.conftest import PREDICTIONS, ROW, Gateway, UnreachableDoorbell
 
 JSON = {"Content-Type": "application/json"}
 
@@ -52,16 +52,16 @@ def test_a_column_may_have_any_name(gateway: Gateway, http: FlaskClient, name: s
     gateway.publish("odd", signature=number(name))
 
     fits = http.post("/v1/models/odd/predictions", json={"inputs": [{name: 1}]})
-    misfit = http.post("/v1/models/odd/predictions", json={"inputs": [{name: "x"}]})
+    mismatched = http.post("/v1/models/odd/predictions", json={"inputs": [{name: "x"}]})
 
     escaped = name.replace("~", "~0").replace("/", "~1")
-    assert (fits.status_code, misfit.status_code) == (202, 422)
-    assert [error["pointer"] for error in misfit.json["errors"]] == [f"/inputs/0/{escaped}"]
+    assert (fits.status_code, mismatched.status_code) == (202, 422)
+    assert [error["pointer"] for error in mismatched.json["errors"]] == [f"/inputs/0/{escaped}"]
 
 
 @pytest.mark.parametrize("name", ["petal.length", "a/b", "a[0]", "~"])
 @pytest.mark.parametrize("text", ["1e999", "9" * 5000])
-def test_a_number_out_of_range_is_pointed_at_in_a_column_of_any_name(
+def test_a_number_out_of_range_has_a_pointer_in_a_column_of_any_name(
     gateway: Gateway, http: FlaskClient, name: str, text: str
 ) -> None:
     gateway.publish("odd", signature=number(name))
@@ -78,7 +78,7 @@ def test_a_number_out_of_range_is_pointed_at_in_a_column_of_any_name(
 
 @pytest.mark.parametrize("digits", [309, 310, 400, 4299, 4300, 4301, 5000])
 @pytest.mark.parametrize("column", ["age", "sibsp"])
-def test_a_whole_number_of_any_length_is_pointed_at(http: FlaskClient, column: str, digits: int) -> None:
+def test_an_integer_of_any_length_that_does_not_fit_has_a_pointer(http: FlaskClient, column: str, digits: int) -> None:
     data = json.dumps({"inputs": [ROW | {column: "@"}]}).replace('"@"', "9" * digits)
 
     answer = http.post(PREDICTIONS, data=data, headers=JSON)
@@ -86,7 +86,7 @@ def test_a_whole_number_of_any_length_is_pointed_at(http: FlaskClient, column: s
     assert (answer.status_code, [error["pointer"] for error in answer.json["errors"]]) == (422, [f"/inputs/0/{column}"])
 
 
-def test_a_category_column_that_was_empty_in_every_example_takes_null_only(gateway: Gateway, http: FlaskClient) -> None:
+def test_a_category_column_without_categories_accepts_only_null(gateway: Gateway, http: FlaskClient) -> None:
     column = Column("deck", ColumnType.STRING, nullable=True, dtype="category", categories=())
     gateway.publish("odd", signature=of_one(column))
 
@@ -108,7 +108,7 @@ def test_a_category_column_that_was_empty_in_every_example_takes_null_only(gatew
         (ColumnType.STRING, ("1", ""), "", [1, "x", None]),
     ],
 )
-def test_categories_of_every_kind_are_held_to(
+def test_only_values_of_the_categories_are_accepted(
     gateway: Gateway, http: FlaskClient, kind: ColumnType, categories: tuple[Any, ...], good: Any, bad: list[Any]
 ) -> None:
     gateway.publish("odd", signature=of_one(Column("a", kind, nullable=False, dtype="category", categories=categories)))
@@ -123,9 +123,7 @@ def test_categories_of_every_kind_are_held_to(
 @pytest.mark.parametrize(
     "row", [b'{"zz": "fem\xffle"}', b'{"fem\xffle": 1}', b'{"sex": 1, "zz": "\xed\xa0\x80"}', b'["fem\xffle"]']
 )
-def test_bytes_that_are_not_utf_8_are_a_400_or_422_wherever_in_the_rows(
-    gateway: Gateway, http: FlaskClient, row: bytes
-) -> None:
+def test_invalid_utf_8_anywhere_in_the_rows_is_a_400_or_422(gateway: Gateway, http: FlaskClient, row: bytes) -> None:
     answer = http.post(PREDICTIONS, data=b'{"inputs": [' + row + b"]}", headers=JSON)
 
     assert (answer.status_code in (400, 422), answer.mimetype) == (True, "application/problem+json")
@@ -133,7 +131,7 @@ def test_bytes_that_are_not_utf_8_are_a_400_or_422_wherever_in_the_rows(
 
 
 @pytest.mark.parametrize(("first", "pointers"), [('"x"', ["/inputs/0/age"]), ("1e999", ["/inputs/0/age"])])
-def test_a_repeated_column_whose_first_value_does_not_fit_is_pointed_at(
+def test_the_first_value_of_a_repeated_column_is_refused_with_a_pointer(
     http: FlaskClient, first: str, pointers: list[str]
 ) -> None:
     data = json.dumps({"inputs": [ROW]}).replace('"age":', f'"age": {first}, "age":')
@@ -158,7 +156,7 @@ def test_a_repeated_column_whose_first_value_does_not_fit_is_pointed_at(
         ("/ü" + "x" * 1000, "/docs lists the paths"),
     ],
 )
-def test_a_path_that_leads_nowhere_says_where_to_look(http: FlaskClient, path: str, hint: str) -> None:
+def test_an_unknown_path_gets_a_hint(http: FlaskClient, path: str, hint: str) -> None:
     answer = http.get(path)
 
     assert (answer.status_code, answer.json["code"]) == (404, "not_found")
@@ -169,11 +167,11 @@ def test_a_path_that_leads_nowhere_says_where_to_look(http: FlaskClient, path: s
 
 
 def test_metadata_of_any_depth_is_accepted_or_refused(gateway: Gateway, http: FlaskClient) -> None:
-    """One level below the deepest that can be read, it could not be written again, and the answer was a 500."""
+    """One level above the decoder's limit it could not be encoded, and the answer was a 500."""
 
     def sent(depth: int) -> TestResponse:
         data = json.dumps({"inputs": [ROW], "metadata": {"a": "@"}}).encode().replace(b'"@"', nested(depth))
-        with capture_logs():  # to draw a trace a thousand calls deep takes a minute
+        with capture_logs():  # rendering a traceback of a thousand calls takes a minute
             return http.post(PREDICTIONS, data=data, headers=JSON)
 
     deepest = bisect(range(50_000), True, key=lambda depth: sent(depth).status_code != 202)
@@ -188,10 +186,8 @@ def test_metadata_of_any_depth_is_accepted_or_refused(gateway: Gateway, http: Fl
 
 
 @pytest.mark.parametrize("depth", [10, 100, 500, 900, 940])
-def test_metadata_that_was_accepted_can_be_read_from_deep_within_a_worker(
-    gateway: Gateway, http: FlaskClient, depth: int
-) -> None:
-    """A task may have many more calls below it than a view, and calls and nesting share one limit."""
+def test_accepted_metadata_can_be_read_deep_in_a_call_stack(gateway: Gateway, http: FlaskClient, depth: int) -> None:
+    """A task runs deeper in the call stack than a view, and calls and nesting share one limit."""
     data = json.dumps({"inputs": [ROW], "metadata": {"a": "@"}}).encode().replace(b'"@"', nested(depth))
     answer = http.post(PREDICTIONS, data=data, headers=JSON)
 
@@ -218,7 +214,7 @@ def test_metadata_of_a_push_that_is_nested_too_deeply_is_refused(gateway: Gatewa
 
 
 @pytest.mark.parametrize("tag", ["9" * 5000, '"' + "9" * 5000 + '"', '""', "", '"-1"', '"1.0"', "\u00b2", '"1", "2"'])
-def test_an_if_match_that_is_no_etag_of_ours_is_refused(http: FlaskClient, tag: str) -> None:
+def test_an_if_match_that_is_not_an_etag_of_the_gateway_is_refused(http: FlaskClient, tag: str) -> None:
     headers = {"If-Match": tag}
 
     answer = http.put("/v1/models/titanic/aliases/blue", json={"version": 1}, headers=headers)
@@ -227,7 +223,7 @@ def test_an_if_match_that_is_no_etag_of_ours_is_refused(http: FlaskClient, tag: 
 
 
 @pytest.mark.parametrize("version", ["0", "00", "9" * 30, "9" * 5000, "-1", "1.0", "latest", "%31%00"])
-def test_a_version_in_the_path_that_is_not_there_is_a_404(http: FlaskClient, version: str) -> None:
+def test_an_unknown_version_in_the_path_is_a_404(http: FlaskClient, version: str) -> None:
     answers = [http.get(f"/v1/models/titanic/versions/{version}{rest}").status_code for rest in ("", "/schema")]
 
     assert answers == [404, 404]
@@ -247,16 +243,14 @@ def test_a_version_in_the_path_that_is_not_there_is_a_404(http: FlaskClient, ver
         "9" * 5000,
     ],
 )
-def test_no_moment_in_a_query_is_a_500(http: FlaskClient, moment: str) -> None:
+def test_no_time_in_a_query_causes_a_500(http: FlaskClient, moment: str) -> None:
     assert http.get(f"/v1/jobs?created_after={moment}").status_code in (200, 422)
 
 
 @pytest.mark.parametrize(
     ("length", "status"), [("-1", {400, 411, 413}), ("many", {400, 411}), ("", {400, 411}), ("1000", {400})]
 )
-def test_a_length_that_is_not_the_bodys_is_refused(
-    gateway: Gateway, http: FlaskClient, length: str, status: set[int]
-) -> None:
+def test_a_wrong_content_length_is_refused(gateway: Gateway, http: FlaskClient, length: str, status: set[int]) -> None:
     data = json.dumps({"inputs": [ROW]}).encode()
     environ = {"CONTENT_LENGTH": length, "wsgi.input": io.BytesIO(data), "wsgi.input_terminated": True}
 
@@ -278,7 +272,7 @@ def test_any_other_request_id_is_echoed(http: FlaskClient, given: str) -> None:
     assert http.get("/livez", headers={"X-Request-ID": given}).headers["X-Request-ID"] == given
 
 
-def test_a_trace_is_echoed_and_the_head_of_an_answer_has_its_length(http: FlaskClient) -> None:
+def test_traceparent_is_echoed_and_head_answers_with_the_length(http: FlaskClient) -> None:
     whole = http.get("/livez", headers={"traceparent": "00-a-b-01"})
     head = http.head("/livez")
 
@@ -286,13 +280,13 @@ def test_a_trace_is_echoed_and_the_head_of_an_answer_has_its_length(http: FlaskC
     assert (head.data, head.headers["Content-Length"]) == (b"", str(len(whole.data)))
 
 
-def test_a_redirect_leads_to_the_host_that_was_asked(http: FlaskClient) -> None:
+def test_a_redirect_leads_to_the_host_of_the_request(http: FlaskClient) -> None:
     answer = http.get("/v1//jobs?limit=1", headers={"Host": "gateway.example:99"})
 
     assert answer.headers["Location"] == "http://gateway.example:99/v1/jobs?limit=1"
 
 
-def test_a_value_out_of_range_in_the_metadata_is_pointed_at_a_place_that_is_there(http: FlaskClient) -> None:
+def test_a_value_out_of_range_in_the_metadata_gets_a_pointer_that_exists(http: FlaskClient) -> None:
     data = b'{"inputs": [{}], "metadata": {"a": 1e999}}'
 
     (error,) = http.post(PREDICTIONS, data=data, headers=JSON).json["errors"]
@@ -300,7 +294,7 @@ def test_a_value_out_of_range_in_the_metadata_is_pointed_at_a_place_that_is_ther
     assert error["pointer"] in ("/metadata", "/metadata/a")
 
 
-def test_a_compressed_upload_is_refused_as_every_other_body_is(gateway: Gateway, http: FlaskClient) -> None:
+def test_a_compressed_upload_is_refused_like_every_other_body(gateway: Gateway, http: FlaskClient) -> None:
     headers = {"Content-Type": "text/csv", "Content-Encoding": "gzip"}
 
     answer = http.post("/v1/files", data=b"\x1f\x8b", headers=headers)
@@ -335,12 +329,12 @@ def test_a_compressed_upload_is_refused_as_every_other_body_is(gateway: Gateway,
         ("waiting=5", None),
     ],
 )
-def test_a_preference_is_read_or_left_aside(prefer: str, seconds: float | None) -> None:
+def test_a_valid_preference_is_applied_and_an_invalid_one_ignored(prefer: str, seconds: float | None) -> None:
     assert preferred_wait_s(prefer) == seconds
 
 
 @pytest.mark.parametrize("state", [State.CANCELED, State.FAILED, State.SUCCEEDED])
-def test_every_waiter_of_a_job_is_woken_by_its_end(gateway: Gateway, http: FlaskClient, state: State) -> None:
+def test_the_end_of_a_job_wakes_every_waiter(gateway: Gateway, http: FlaskClient, state: State) -> None:
     running, app = claimed(gateway, http), gateway.app()
     answers: list[TestResponse] = []
     threads = [threading.Thread(target=lambda: answers.append(waited(app, running.id))) for _ in range(2)]
@@ -365,18 +359,18 @@ def waited(app: Flask, job_id: str) -> TestResponse:
     return app.test_client().get(f"/v1/jobs/{job_id}", headers={"Prefer": "wait=20"})
 
 
-def test_an_unknown_job_is_not_waited_for_and_holds_no_place(http: FlaskClient) -> None:
+def test_a_wait_for_an_unknown_job_ends_at_once_and_takes_no_slot(http: FlaskClient) -> None:
     answers = [http.get("/v1/jobs/job_x", headers={"Prefer": "wait=20"}).status_code for _ in range(5)]
 
     assert answers == [404] * 5
 
 
-# Half done
+# Partly done
 
 
-def test_a_training_that_could_not_be_rung_for_is_accepted_and_keeps_a_second_one_out(gateway: Gateway) -> None:
+def test_a_training_is_accepted_and_excludes_a_second_one_while_the_doorbell_is_unreachable(gateway: Gateway) -> None:
     rows = ",".join([*ROW, "survived"]).encode() + b"\n29.5,female,1,false,,1\n"
-    away, there = gateway.app(bells=AwayBells()).test_client(), gateway.app().test_client()
+    away, there = gateway.app(bells=UnreachableDoorbell()).test_client(), gateway.app().test_client()
     file_id = there.post("/v1/files", data=rows, headers={"Content-Type": "text/csv"}).json["id"]
     request = {"file_id": file_id, "target": "survived"}
 
@@ -385,10 +379,10 @@ def test_a_training_that_could_not_be_rung_for_is_accepted_and_keeps_a_second_on
     assert answers == [202, 409]
 
 
-def test_a_push_that_could_not_be_rung_for_is_accepted_with_its_files(gateway: Gateway) -> None:
+def test_a_push_is_accepted_with_its_files_while_the_doorbell_is_unreachable(gateway: Gateway) -> None:
     from tests.api.routes.test_models import push  # noqa: PLC0415 - the form of a push is written down there
 
-    answer = push(gateway.app(bells=AwayBells()).test_client())
+    answer = push(gateway.app(bells=UnreachableDoorbell()).test_client())
 
     assert (answer.status_code, gateway.recorded()) == (202, [answer.json["id"]])
     assert len(gateway.stored_files()) == 2
@@ -397,7 +391,7 @@ def test_a_push_that_could_not_be_rung_for_is_accepted_with_its_files(gateway: G
 # The document
 
 
-def test_the_openapi_document_is_valid_by_the_schema_of_openapi_itself(tmp_path: Path) -> None:
+def test_the_openapi_document_is_valid_openapi(tmp_path: Path) -> None:
     gateway = Gateway(tmp_path)
     gateway.publish()
 

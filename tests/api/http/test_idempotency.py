@@ -1,4 +1,4 @@
-"""The same Idempotency-Key and request again lead to the same job, whatever has become of the model meanwhile."""
+"""A repeated request with the same Idempotency-Key returns the same job, whatever has happened to the model since."""
 
 import io
 import threading
@@ -47,7 +47,7 @@ def is_replay_of(answer: TestResponse, first: TestResponse) -> bool:
 # Predictions
 
 
-def test_the_same_request_again_leads_to_the_same_job_and_says_so(gateway: Gateway, http: FlaskClient) -> None:
+def test_a_repeated_request_returns_the_same_job_and_says_so(gateway: Gateway, http: FlaskClient) -> None:
     first, second, third = [predict(http) for _ in range(3)]
 
     assert "Idempotency-Replayed" not in first.headers
@@ -56,14 +56,14 @@ def test_the_same_request_again_leads_to_the_same_job_and_says_so(gateway: Gatew
     assert gateway.recorded() == [first.json["id"]]
 
 
-def test_without_a_key_the_same_request_is_another_job(gateway: Gateway, http: FlaskClient) -> None:
+def test_a_repeated_request_without_a_key_creates_another_job(gateway: Gateway, http: FlaskClient) -> None:
     answers = [http.post(PREDICTIONS, json=BODY) for _ in range(2)]
 
     assert len({answer.json["id"] for answer in answers}) == len(gateway.recorded()) == 2
     assert all("Idempotency-Replayed" not in answer.headers for answer in answers)
 
 
-def test_another_key_is_another_job(gateway: Gateway, http: FlaskClient) -> None:
+def test_another_key_creates_another_job(gateway: Gateway, http: FlaskClient) -> None:
     predict(http)
 
     assert "Idempotency-Replayed" not in predict(http, key="order-18").headers
@@ -79,7 +79,7 @@ def test_another_key_is_another_job(gateway: Gateway, http: FlaskClient) -> None
     ],
     ids=["rows", "metadata", "model"],
 )
-def test_a_key_that_came_with_another_request_is_refused_and_names_its_job(
+def test_a_key_reused_for_another_request_is_refused_with_the_id_of_its_job(
     gateway: Gateway, http: FlaskClient, path: str, body: Any
 ) -> None:
     gateway.publish("ship")
@@ -92,14 +92,14 @@ def test_a_key_that_came_with_another_request_is_refused_and_names_its_job(
     assert gateway.recorded() == [first.json["id"]]
 
 
-def test_a_replay_answers_with_the_job_as_it_is_now(gateway: Gateway, http: FlaskClient) -> None:
+def test_a_replay_returns_the_current_state_of_the_job(gateway: Gateway, http: FlaskClient) -> None:
     first = predict(http)
     claimed(gateway, first.json["id"])
 
     assert predict(http).json["state"] == "running"
 
 
-def test_a_replay_that_waits_is_answered_with_the_result(gateway: Gateway, http: FlaskClient) -> None:
+def test_a_replay_that_waits_returns_the_result(gateway: Gateway, http: FlaskClient) -> None:
     ended(gateway, predict(http).json["id"])
 
     answer = http.post(PREDICTIONS, json=BODY, headers=KEY | {"Prefer": "wait=20"})
@@ -108,7 +108,7 @@ def test_a_replay_that_waits_is_answered_with_the_result(gateway: Gateway, http:
     assert answer.json["result"] == {"predictions": [0]}
 
 
-def test_a_wait_is_no_part_of_the_request(http: FlaskClient) -> None:
+def test_prefer_wait_is_not_part_of_the_fingerprint(http: FlaskClient) -> None:
     first = predict(http)
 
     answer = http.post(PREDICTIONS, json=BODY, headers=KEY | {"Prefer": "wait=0"})
@@ -116,7 +116,7 @@ def test_a_wait_is_no_part_of_the_request(http: FlaskClient) -> None:
     assert is_replay_of(answer, first)
 
 
-def test_a_replay_leads_to_the_same_job_when_the_champion_has_moved(gateway: Gateway, http: FlaskClient) -> None:
+def test_a_replay_returns_the_same_job_after_the_champion_has_moved(gateway: Gateway, http: FlaskClient) -> None:
     first = predict(http)
     gateway.publish(sha256="1" * 64)
     http.put("/v1/models/titanic/aliases/champion", json={"version": 2}, headers={"If-Match": "*"})
@@ -127,9 +127,7 @@ def test_a_replay_leads_to_the_same_job_when_the_champion_has_moved(gateway: Gat
     assert again.json["model"]["version"] == 1
 
 
-def test_a_replay_leads_to_the_same_job_when_its_rows_would_not_fit_any_more(
-    gateway: Gateway, http: FlaskClient
-) -> None:
+def test_a_replay_returns_the_same_job_when_its_rows_no_longer_fit(gateway: Gateway, http: FlaskClient) -> None:
     first = predict(http)
     column = Column("height", ColumnType.NUMBER, nullable=False, dtype="float64")
     gateway.publish(signature=Signature(Layout.FRAME, (column,), (Method.TRANSFORM,)))
@@ -148,7 +146,7 @@ def test_a_refusal_leaves_the_key_free(gateway: Gateway, http: FlaskClient) -> N
     assert "Idempotency-Replayed" not in answer.headers
 
 
-def test_a_full_lane_leaves_the_key_free_and_does_not_hold_replays_back(gateway: Gateway) -> None:
+def test_a_full_lane_leaves_the_key_free_and_does_not_block_replays(gateway: Gateway) -> None:
     http = gateway.limited(max_lane_jobs=1).test_client()
     first = predict(http)
     full = predict(http, key="order-18")
@@ -161,7 +159,7 @@ def test_a_full_lane_leaves_the_key_free_and_does_not_hold_replays_back(gateway:
     assert (later.status_code, "Idempotency-Replayed" in later.headers) == (202, False)
 
 
-def test_a_replay_of_a_job_that_is_gone_says_so(http: FlaskClient) -> None:
+def test_a_replay_of_a_deleted_job_is_a_410(http: FlaskClient) -> None:
     job_id = predict(http).json["id"]
     http.post(f"/v1/jobs/{job_id}/cancel")
     http.delete(f"/v1/jobs/{job_id}")
@@ -174,7 +172,7 @@ def test_a_replay_of_a_job_that_is_gone_says_so(http: FlaskClient) -> None:
 @pytest.mark.parametrize(
     "key", ["", "x" * 256, "caf\u00e9", "a\tb", "a\x7fb"], ids=["empty", "long", "latin", "tab", "delete"]
 )
-def test_a_key_that_cannot_be_one_is_refused(gateway: Gateway, http: FlaskClient, key: str) -> None:
+def test_an_invalid_key_is_refused(gateway: Gateway, http: FlaskClient, key: str) -> None:
     answer = predict(http, key=key)
 
     assert (answer.status_code, answer.json["code"]) == (422, "invalid_input")
@@ -183,7 +181,7 @@ def test_a_key_that_cannot_be_one_is_refused(gateway: Gateway, http: FlaskClient
 
 
 @pytest.mark.parametrize("key", ["x", "x" * 255, "8e03978e-40d5-43dd-bc93-6894a57f9324", '"quoted"', "a b"])
-def test_any_other_key_is_taken(http: FlaskClient, key: str) -> None:
+def test_every_other_key_is_accepted(http: FlaskClient, key: str) -> None:
     first = predict(http, key=key)
 
     assert is_replay_of(predict(http, key=key), first)
@@ -207,7 +205,7 @@ def at_once(app: Flask, send: Any, times: int = 8) -> list[TestResponse]:
 
 
 @pytest.mark.parametrize("send", [predict, push], ids=["predictions", "pushes"])
-def test_of_many_equal_requests_at_once_one_makes_the_job(gateway: Gateway, send: Any) -> None:
+def test_concurrent_equal_requests_create_one_job(gateway: Gateway, send: Any) -> None:
     answers = at_once(gateway.app(), send)
 
     assert [answer.status_code for answer in answers] == [202] * 8
@@ -219,7 +217,7 @@ def test_of_many_equal_requests_at_once_one_makes_the_job(gateway: Gateway, send
 # Trainings
 
 
-def test_a_training_that_is_sent_again_while_it_runs_is_no_second_one(gateway: Gateway, http: FlaskClient) -> None:
+def test_a_repeated_training_request_creates_no_second_training(gateway: Gateway, http: FlaskClient) -> None:
     body = {"file_id": upload(http), "target": "survived"}
     first = http.post(TRAININGS, json=body, headers=KEY)
 
@@ -232,7 +230,7 @@ def test_a_training_that_is_sent_again_while_it_runs_is_no_second_one(gateway: G
     assert (second.status_code, second.json["code"]) == (409, "conflict")
 
 
-def test_a_training_is_replayed_when_its_file_is_gone(http: FlaskClient) -> None:
+def test_a_training_is_replayed_after_its_file_was_deleted(http: FlaskClient) -> None:
     body = {"file_id": upload(http), "target": "survived"}
     first = http.post(TRAININGS, json=body, headers=KEY)
     http.delete(f"/v1/files/{body['file_id']}")
@@ -243,9 +241,7 @@ def test_a_training_is_replayed_when_its_file_is_gone(http: FlaskClient) -> None
 # Pushes
 
 
-def test_a_push_that_is_sent_again_leads_to_the_same_job_and_leaves_no_files(
-    gateway: Gateway, http: FlaskClient
-) -> None:
+def test_a_repeated_push_returns_the_same_job_and_leaves_no_files(gateway: Gateway, http: FlaskClient) -> None:
     first = push(http)
     files = gateway.stored_files()
 
@@ -265,7 +261,7 @@ def test_a_push_that_is_sent_again_leads_to_the_same_job_and_leaves_no_files(
     ],
     ids=lambda other: next(iter(other)),
 )
-def test_a_key_that_came_with_another_push_is_refused_and_leaves_no_files(
+def test_a_key_reused_for_another_push_is_refused_and_leaves_no_files(
     gateway: Gateway, http: FlaskClient, other: dict[str, Any]
 ) -> None:
     push(http)
@@ -277,13 +273,13 @@ def test_a_key_that_came_with_another_push_is_refused_and_leaves_no_files(
     assert gateway.stored_files() == files
 
 
-def test_the_form_of_a_push_may_be_written_otherwise(http: FlaskClient) -> None:
+def test_the_fingerprint_of_a_push_ignores_the_formatting_of_its_metadata(http: FlaskClient) -> None:
     first = push(http)
 
     assert is_replay_of(push(http, metadata='{ "description":"a", "target": null}'), first)
 
 
-def test_a_push_with_a_key_that_cannot_be_one_leaves_no_files(gateway: Gateway, http: FlaskClient) -> None:
+def test_a_push_with_an_invalid_key_leaves_no_files(gateway: Gateway, http: FlaskClient) -> None:
     form = {"model": (io.BytesIO(SKOPS_LIKE), "m.skops"), "example": (io.BytesIO(b"age\n1\n"), "e.csv", "text/csv")}
 
     answer = http.post("/v1/models/ship/versions", data=form, headers={"Idempotency-Key": "x" * 256})

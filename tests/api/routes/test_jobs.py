@@ -79,7 +79,7 @@ def test_a_job_tells_its_life_from_its_acceptance_to_its_end(gateway: Gateway, h
         for event, second, attempt, worker, told in [
             ("accepted", 0, 0, None, ""),
             ("claimed", 1, 1, "host:7", ""),
-            ("lost", 1, 1, "host:7", "worker host:7 was not heard of for 30 s"),
+            ("lost", 1, 1, "host:7", "worker host:7 sent no heartbeat for 30 s"),
             ("retried", 1, 1, None, "after 0.5 s"),
             ("claimed", 2, 2, "host:7", ""),
             ("finished", 2, 2, "host:7", "succeeded"),

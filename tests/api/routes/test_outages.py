@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from tests.api.conftest import PREDICTIONS, ROW, AwayAliases, AwayJobs, AwayLanes, Gateway
+from tests.api.conftest import PREDICTIONS, ROW, Gateway, UnreachableAliases, UnreachableJobs, UnreachableLanes
 from tests.api.routes.test_models import SKOPS_LIKE
 
 TRAININGS = "/v1/models/titanic/trainings"
@@ -65,7 +65,7 @@ def sent(http: FlaskClient, method: str, path: str) -> Any:
 
 @pytest.fixture
 def away(gateway: Gateway) -> FlaskClient:
-    parts = {"jobs": AwayJobs(), "lanes": AwayLanes(gateway.jobs), "aliases": AwayAliases()}
+    parts = {"jobs": UnreachableJobs(), "lanes": UnreachableLanes(gateway.jobs), "aliases": UnreachableAliases()}
     return gateway.app(**parts).test_client()
 
 
@@ -113,7 +113,7 @@ def test_the_gateway_lives_while_the_store_is_away(away: FlaskClient) -> None:
 
 def test_a_store_that_goes_away_after_the_acceptance_does_not_take_it_back(gateway: Gateway) -> None:
     class Leaving(type(gateway.jobs)):  # type: ignore[misc]
-        read_with_result = AwayJobs.read_with_result
+        read_with_result = UnreachableJobs.read_with_result
 
     http = gateway.app(jobs=Leaving()).test_client()
 

@@ -11,7 +11,7 @@ from queuecast.domain.errors import UnknownJobError
 from queuecast.domain.model import AliasMove
 from queuecast.domain.signature import Layout, Signature
 from queuecast.domain.work import Method
-from tests.api.conftest import COLUMNS, PREDICTIONS, ROW, AwayBells, Gateway
+from tests.api.conftest import COLUMNS, PREDICTIONS, ROW, Gateway, UnreachableDoorbell
 
 TRAINING_FILE = ",".join([*ROW, "survived"]).encode() + b"\n29.5,female,1,false,,1\n"
 
@@ -121,7 +121,7 @@ def test_a_burst_for_one_version_and_method_is_rung_for_once(gateway: Gateway, h
 
 
 def test_a_job_that_cannot_be_rung_for_is_accepted_because_the_reaper_rings(gateway: Gateway) -> None:
-    answer = gateway.app(bells=AwayBells()).test_client().post(PREDICTIONS, json={"inputs": [ROW]})
+    answer = gateway.app(bells=UnreachableDoorbell()).test_client().post(PREDICTIONS, json={"inputs": [ROW]})
 
     assert (answer.status_code, gateway.recorded()) == (202, [answer.json["id"]])
 

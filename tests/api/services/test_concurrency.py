@@ -1,4 +1,4 @@
-"""A few at a time, in the order in which they came."""
+"""A few requests at a time, first come, first served."""
 
 import io
 import json
@@ -14,7 +14,7 @@ from tests.queuecast.adapters.waits import until
 
 
 class Crowd:
-    """Threads that go through one after the other and stay until they are let go."""
+    """Threads that each acquire a slot and keep it until `end`."""
 
     def __init__(self, gate: FairLimiter) -> None:
         self.entered: list[int] = []
@@ -38,7 +38,7 @@ class Crowd:
             thread.join(20)
 
 
-def test_no_more_are_inside_than_may_and_who_waits_comes_in_first(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_slots_are_limited_and_handed_out_in_order_of_arrival(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(FairLimiter, "max_wait_s", 20.0)
     gate = FairLimiter(1)
     crowd = Crowd(gate)
@@ -52,7 +52,7 @@ def test_no_more_are_inside_than_may_and_who_waits_comes_in_first(monkeypatch: p
     assert crowd.entered == [0, 1, 2, 3, 4, 5]
 
 
-def test_who_has_waited_long_works_beside_the_others_and_takes_no_place(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_thread_that_waited_too_long_runs_without_a_slot(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(FairLimiter, "max_wait_s", 0.01)
     gate = FairLimiter(1)
     crowd = Crowd(gate)
@@ -64,7 +64,7 @@ def test_who_has_waited_long_works_beside_the_others_and_takes_no_place(monkeypa
     assert (gate._free, list(gate._queue)) == (1, [])
 
 
-def test_who_is_parked_lets_another_in(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_released_slot_goes_to_another_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(FairLimiter, "max_wait_s", 20.0)
     gate = FairLimiter(1)
     crowd = Crowd(gate)
@@ -77,7 +77,7 @@ def test_who_is_parked_lets_another_in(monkeypatch: pytest.MonkeyPatch) -> None:
     assert gate._free == 1
 
 
-def test_who_is_outside_already_has_no_place_to_give_away() -> None:
+def test_a_thread_without_a_slot_releases_none() -> None:
     gate = FairLimiter(1)
 
     with gate.released():
@@ -86,7 +86,7 @@ def test_who_is_outside_already_has_no_place_to_give_away() -> None:
     assert gate._free == 1
 
 
-def test_requests_that_wait_do_not_keep_others_out(gateway: Gateway) -> None:
+def test_waiting_requests_do_not_block_others(gateway: Gateway) -> None:
     app = gateway.limited(max_waiters=60)
     job_id = app.test_client().post(PREDICTIONS, json={"inputs": [ROW]}).json["id"]
     wait = {"Prefer": "wait=20"}
@@ -109,7 +109,7 @@ def test_requests_that_wait_do_not_keep_others_out(gateway: Gateway) -> None:
 
 
 class SlowBody(io.BytesIO):
-    """Comes when `is_sent`."""
+    """Blocks until `is_sent`."""
 
     def __init__(self, body: bytes, readers: list[int], is_sent: threading.Event) -> None:
         super().__init__(body)
@@ -122,10 +122,8 @@ class SlowBody(io.BytesIO):
         return super().read(size)
 
 
-def test_who_sends_a_small_body_slowly_keeps_nobody_from_his_turn(
-    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Sixteen of them made every request of everybody a second slower."""
+def test_slow_senders_of_small_bodies_do_not_block_others(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sixteen of them made every other request a second slower."""
     monkeypatch.setattr(FairLimiter, "max_wait_s", 20.0)
     app, is_sent = gateway.app(), threading.Event()
     readers: list[int] = []

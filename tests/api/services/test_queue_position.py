@@ -1,4 +1,4 @@
-"""Where a queued job stands and when it will start."""
+"""The position of a queued job, and the estimate of its start."""
 
 import pytest
 from flask.testing import FlaskClient
@@ -16,14 +16,14 @@ def take(gateway: Gateway, count: int) -> None:
         gateway.jobs.replace(gateway.jobs.read(each.job_id).claimed("host:7", gateway.clock()))
 
 
-def test_a_queued_job_tells_how_many_are_taken_before_it(gateway: Gateway, http: FlaskClient) -> None:
+def test_a_queued_job_has_its_position_in_the_lane(gateway: Gateway, http: FlaskClient) -> None:
     first, second = submitted(http), submitted(http)
 
     assert http.get(f"/v1/jobs/{first}").json["queue"] == {"position": 1, "estimated_start_at": None}
     assert http.get(f"/v1/jobs/{second}").json["queue"] == {"position": 2, "estimated_start_at": None}
 
 
-def test_a_job_that_runs_or_has_ended_has_no_place(gateway: Gateway, http: FlaskClient) -> None:
+def test_a_running_or_ended_job_has_no_position(gateway: Gateway, http: FlaskClient) -> None:
     job_id = submitted(http)
     running = claimed(gateway, job_id)
     while_it_runs = http.get(f"/v1/jobs/{job_id}").json["queue"]
@@ -32,7 +32,7 @@ def test_a_job_that_runs_or_has_ended_has_no_place(gateway: Gateway, http: Flask
     assert (while_it_runs, http.get(f"/v1/jobs/{job_id}").json["queue"]) == (None, None)
 
 
-def test_the_start_is_estimated_by_how_fast_the_lane_was_taken_from(gateway: Gateway, http: FlaskClient) -> None:
+def test_the_start_is_estimated_from_the_rate_of_the_lane(gateway: Gateway, http: FlaskClient) -> None:
     ids = [submitted(http) for _ in range(50)]
     http.get(f"/v1/jobs/{ids[-1]}")
     take(gateway, 20)
@@ -47,7 +47,7 @@ def test_the_start_is_estimated_by_how_fast_the_lane_was_taken_from(gateway: Gat
     assert http.get(f"/v1/jobs/{ids[21]}").headers["Retry-After"] == "1"
 
 
-def test_nobody_is_told_to_come_back_later_than_in_a_minute(gateway: Gateway, http: FlaskClient) -> None:
+def test_retry_after_is_a_minute_at_most(gateway: Gateway, http: FlaskClient) -> None:
     ids = [submitted(http) for _ in range(50)]
     http.get(f"/v1/jobs/{ids[-1]}")
     take(gateway, 1)
@@ -56,7 +56,7 @@ def test_nobody_is_told_to_come_back_later_than_in_a_minute(gateway: Gateway, ht
     assert http.get(f"/v1/jobs/{ids[-1]}").headers["Retry-After"] == "60"
 
 
-def test_a_job_that_waits_out_a_delay_has_no_place_and_is_worth_asking_for_afterwards(
+def test_a_delayed_job_has_no_position_and_a_retry_after_at_the_end_of_its_delay(
     gateway: Gateway, http: FlaskClient
 ) -> None:
     job_id = submitted(http)
@@ -71,7 +71,7 @@ def test_a_job_that_waits_out_a_delay_has_no_place_and_is_worth_asking_for_after
     assert answer.headers["Retry-After"] == "7"
 
 
-def test_lists_and_submits_do_not_look_for_the_place(gateway: Gateway, http: FlaskClient) -> None:
+def test_lists_and_submits_leave_the_position_out(gateway: Gateway, http: FlaskClient) -> None:
     job_id = submitted(http)
 
     assert http.get("/v1/jobs").json["data"][0]["queue"] is None
@@ -79,10 +79,10 @@ def test_lists_and_submits_do_not_look_for_the_place(gateway: Gateway, http: Fla
 
 
 @pytest.mark.parametrize(
-    ("looks", "jobs_per_s"),
+    ("samples", "jobs_per_s"),
     [
         ([(0, 0)], None),
-        ([(0, 0), (0.5, 10)], None),  # too soon: a claim takes many at once
+        ([(0, 0), (0.5, 10)], None),  # too soon: a claim takes many jobs at once
         ([(0, 0), (1, 10)], 10.0),
         ([(0, 0), (10, 0)], 0.0),
         ([(0, 100), (10, 3)], None),  # the lane was empty in between
@@ -90,15 +90,15 @@ def test_lists_and_submits_do_not_look_for_the_place(gateway: Gateway, http: Fla
         ([(0, 0), (10, 100), (10.5, 500)], 10.0),
     ],
 )
-def test_a_rate_is_known_from_the_second_look_on(looks: list[tuple[float, int]], jobs_per_s: float | None) -> None:
+def test_a_rate_is_known_from_the_second_sample_on(samples: list[tuple[float, int]], jobs_per_s: float | None) -> None:
     rates = StartRateEstimator()
 
-    found = [rates.note(LANE, taken, now) for now, taken in looks]
+    found = [rates.note(LANE, taken, now) for now, taken in samples]
 
     assert found[-1] == jobs_per_s
 
 
-def test_a_rate_follows_the_workers_that_are_added_within_a_minute() -> None:
+def test_a_rate_follows_added_workers_within_a_minute() -> None:
     rates = StartRateEstimator()
     found = [rates.note(LANE, 10 * second, second) for second in range(60)]
     found += [rates.note(LANE, 600 + 40 * second, 60 + second) for second in range(60)]
@@ -108,7 +108,7 @@ def test_a_rate_follows_the_workers_that_are_added_within_a_minute() -> None:
     assert found[119] is not None and 34 < found[119] < 40
 
 
-def test_lanes_that_nobody_asks_for_any_more_are_forgotten() -> None:
+def test_lanes_without_recent_samples_are_forgotten() -> None:
     rates = StartRateEstimator()
     for number in range(1000):
         rates.note(f"prediction/titanic/{number}/predict", 0, float(number))

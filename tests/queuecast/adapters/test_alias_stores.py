@@ -24,7 +24,7 @@ def test_a_model_without_aliases_has_no_history(aliases: AliasStore) -> None:
     assert aliases.history("titanic") == []
 
 
-def test_each_move_counts_the_generation_on(aliases: AliasStore) -> None:
+def test_each_move_increments_the_generation(aliases: AliasStore) -> None:
     aliases.move("titanic", a_move(1, 1))
     aliases.move("titanic", a_move(2, 2, "challenger"))
     aliases.move("titanic", a_move(3, 2))
@@ -32,7 +32,7 @@ def test_each_move_counts_the_generation_on(aliases: AliasStore) -> None:
     assert aliases.read("titanic") == Aliases(3, {"champion": 2, "challenger": 2})
 
 
-def test_the_history_has_every_move_as_it_was_written_oldest_first(aliases: AliasStore) -> None:
+def test_the_history_lists_every_move_unchanged_oldest_first(aliases: AliasStore) -> None:
     moves = [
         a_move(1, 1, action="import", job_id="job_1"),
         a_move(2, 2, previous=1, reason="Zoë says so"),
@@ -70,7 +70,7 @@ def test_an_alias_may_have_the_name_of_the_counter(aliases: AliasStore) -> None:
     assert aliases.read("titanic") == Aliases(1, {"generation": 7})
 
 
-def test_of_two_moves_that_saw_the_same_one_wins(aliases: AliasStore) -> None:
+def test_only_one_of_two_moves_from_the_same_generation_succeeds(aliases: AliasStore) -> None:
     rivals = [a_move(1, version) for version in range(1, 9)]
 
     answers = at_once([moving(aliases, move) for move in rivals])
@@ -80,7 +80,7 @@ def test_of_two_moves_that_saw_the_same_one_wins(aliases: AliasStore) -> None:
     assert sum(isinstance(answer, PreconditionFailedError) for answer in answers) == 7
 
 
-def test_under_a_race_every_entry_follows_the_one_before(aliases: AliasStore) -> None:
+def test_concurrent_moves_leave_a_history_without_gaps(aliases: AliasStore) -> None:
     def promoting() -> None:
         for _ in range(20):
             present = aliases.read("titanic")
@@ -97,7 +97,7 @@ def test_under_a_race_every_entry_follows_the_one_before(aliases: AliasStore) ->
     assert aliases.read("titanic") == Aliases(len(history), {"champion": history[-1].version})
 
 
-def test_a_model_that_moved_is_listed_until_its_moves_are_filed(aliases: Any) -> None:
+def test_a_model_is_listed_as_unexported_until_its_moves_are_in_the_file(aliases: Any) -> None:
     aliases.move("wine", a_move(1, 1))
     aliases.move("titanic", a_move(1, 1))
     aliases.move("titanic", a_move(2, 2))
@@ -108,7 +108,7 @@ def test_a_model_that_moved_is_listed_until_its_moves_are_filed(aliases: Any) ->
 
 
 @pytest.mark.parametrize("count", [0, 1, 3])
-def test_a_model_stays_listed_when_it_has_another_number_of_moves(aliases: Any, count: int) -> None:
+def test_a_model_stays_unexported_when_its_number_of_moves_differs(aliases: Any, count: int) -> None:
     aliases.move("titanic", a_move(1, 1))
     aliases.move("titanic", a_move(2, 2))
 
@@ -116,7 +116,7 @@ def test_a_model_stays_listed_when_it_has_another_number_of_moves(aliases: Any, 
     assert aliases.unexported() == ["titanic"]
 
 
-def test_a_refused_move_lists_nothing(aliases: Any) -> None:
+def test_a_refused_move_does_not_mark_the_model_as_unexported(aliases: Any) -> None:
     with pytest.raises(PreconditionFailedError):
         aliases.move("titanic", a_move(2, 1))
 
@@ -133,7 +133,7 @@ def test_a_rebuild_replaces_aliases_generation_and_history(aliases: AliasStore) 
     assert aliases.history("titanic") == moves
 
 
-def test_after_a_rebuild_moves_go_on(aliases: AliasStore) -> None:
+def test_aliases_can_move_after_a_rebuild(aliases: AliasStore) -> None:
     aliases.rebuild("titanic", [a_move(1, 1), a_move(2, 2)], 0)
 
     aliases.move("titanic", a_move(3, 1))
@@ -141,7 +141,7 @@ def test_after_a_rebuild_moves_go_on(aliases: AliasStore) -> None:
     assert aliases.read("titanic") == Aliases(3, {"champion": 1})
 
 
-def test_a_rebuild_that_saw_another_generation_is_refused_and_changes_nothing(aliases: AliasStore) -> None:
+def test_a_rebuild_from_another_generation_is_refused_and_changes_nothing(aliases: AliasStore) -> None:
     aliases.move("titanic", a_move(1, 1))
 
     with pytest.raises(PreconditionFailedError, match="at generation 1, not at 0"):
@@ -164,7 +164,7 @@ def refused(aliases: AliasStore, run: Job) -> None:
     assert (aliases.read("titanic"), aliases.history("titanic")) == (Aliases(0, {}), [])
 
 
-def test_a_run_that_owns_its_job_moves_an_alias(jobs: JobStore, lanes: Lanes, aliases: AliasStore) -> None:
+def test_a_run_that_owns_its_job_can_move_an_alias(jobs: JobStore, lanes: Lanes, aliases: AliasStore) -> None:
     run = a_training(jobs, lanes)
     move = a_move(1, 1, action="promote", job_id=run.id)
 
@@ -174,7 +174,7 @@ def test_a_run_that_owns_its_job_moves_an_alias(jobs: JobStore, lanes: Lanes, al
 
 
 @pytest.mark.parametrize("how", ["asked to stop", "lost", "given back", "succeeded"])
-def test_a_run_that_does_not_own_its_job_any_more_moves_nothing(
+def test_a_run_that_lost_its_job_cannot_move_an_alias(
     jobs: JobStore, lanes: Lanes, aliases: AliasStore, how: str
 ) -> None:
     run = a_training(jobs, lanes)
@@ -190,7 +190,7 @@ def test_a_run_that_does_not_own_its_job_any_more_moves_nothing(
 
 
 @pytest.mark.parametrize("end", ENDS)
-def test_a_job_that_has_ended_and_was_deleted_moves_nothing(
+def test_the_run_of_a_deleted_job_cannot_move_an_alias(
     jobs: JobStore, lanes: Lanes, aliases: AliasStore, end: str
 ) -> None:
     last = ended(jobs, lanes, end)
@@ -199,7 +199,7 @@ def test_a_job_that_has_ended_and_was_deleted_moves_nothing(
     refused(aliases, last)
 
 
-def test_a_run_whose_job_was_started_again_moves_nothing(jobs: JobStore, lanes: Lanes, aliases: AliasStore) -> None:
+def test_a_run_whose_job_has_restarted_cannot_move_an_alias(jobs: JobStore, lanes: Lanes, aliases: AliasStore) -> None:
     first = a_training(jobs, lanes)
     jobs.replace(first.handed_back(NOW, RETENTION_S))
     (held,) = taken(lanes, lane=first.lane, worker="host:8")
@@ -211,11 +211,11 @@ def test_a_run_whose_job_was_started_again_moves_nothing(jobs: JobStore, lanes: 
     assert (second.attempt, aliases.read("titanic").versions) == (2, {"champion": 1})
 
 
-def test_a_job_that_only_waits_moves_nothing(jobs: JobStore, aliases: AliasStore) -> None:
+def test_a_queued_job_cannot_move_an_alias(jobs: JobStore, aliases: AliasStore) -> None:
     refused(aliases, stored(jobs).claimed(WORKER, NOW))
 
 
-def test_progress_of_a_run_does_not_cost_it_its_job(jobs: JobStore, lanes: Lanes, aliases: AliasStore) -> None:
+def test_a_run_can_move_an_alias_after_a_progress_report(jobs: JobStore, lanes: Lanes, aliases: AliasStore) -> None:
     """The fence is the attempt and not the revision: that moves with every report."""
     run = a_training(jobs, lanes)
     jobs.replace(run.progressed(Progress(1, 2, "stages")))
@@ -225,7 +225,7 @@ def test_progress_of_a_run_does_not_cost_it_its_job(jobs: JobStore, lanes: Lanes
     assert aliases.read("titanic").versions == {"champion": 1}
 
 
-def test_a_run_that_owns_its_job_and_saw_an_old_generation_is_told_that(
+def test_a_run_that_owns_its_job_gets_a_failed_precondition_for_an_old_generation(
     jobs: JobStore, lanes: Lanes, aliases: AliasStore
 ) -> None:
     run = a_training(jobs, lanes)

@@ -58,13 +58,13 @@ def a_chunk(index: int, batch_id: str = BATCH) -> tuple[Job, ChunkWork]:
     return job, ChunkWork(A_BATCH, PLAN, FileRange(index, 100 * index + 1, 100, 0, 1))
 
 
-def test_a_board_that_nobody_marked_is_empty(boards: ChunkProgressStore) -> None:
+def test_a_new_plan_has_no_progress(boards: ChunkProgressStore) -> None:
     assert boards.done(BATCH, PLAN) == {}
     assert boards.totals(BATCH, PLAN) == ChunkTotals(0, 0, 0)
     assert not boards.is_done(BATCH, PLAN, 0)
 
 
-def test_marks_add_up(boards: ChunkProgressStore) -> None:
+def test_finished_chunks_add_up(boards: ChunkProgressStore) -> None:
     boards.record_done(BATCH, PLAN, 3, 100, 2)
 
     assert boards.record_done(BATCH, PLAN, 0, 40, 0) == ChunkTotals(2, 140, 2) == boards.totals(BATCH, PLAN)
@@ -72,13 +72,13 @@ def test_marks_add_up(boards: ChunkProgressStore) -> None:
     assert [boards.is_done(BATCH, PLAN, index) for index in (0, 1, 3)] == [True, False, True]
 
 
-def test_a_second_mark_of_a_chunk_counts_nothing(boards: ChunkProgressStore) -> None:
+def test_recording_a_chunk_again_changes_nothing(boards: ChunkProgressStore) -> None:
     boards.record_done(BATCH, PLAN, 3, 100, 2)
 
     assert boards.record_done(BATCH, PLAN, 3, 100, 2) == ChunkTotals(1, 100, 2)
 
 
-def test_a_mark_that_is_taken_back_is_not_counted_any_more_and_may_be_set_again(boards: ChunkProgressStore) -> None:
+def test_an_undone_chunk_is_not_counted_and_can_be_recorded_again(boards: ChunkProgressStore) -> None:
     boards.record_done(BATCH, PLAN, 3, 100, 2)
     boards.record_done(BATCH, PLAN, 4, 50, 1)
 
@@ -90,13 +90,13 @@ def test_a_mark_that_is_taken_back_is_not_counted_any_more_and_may_be_set_again(
 
 
 @pytest.mark.parametrize("other", [("job_2", PLAN), (BATCH, 2)])
-def test_another_batch_or_plan_has_a_board_of_its_own(boards: ChunkProgressStore, other: tuple[str, int]) -> None:
+def test_each_plan_of_each_batch_has_its_own_progress(boards: ChunkProgressStore, other: tuple[str, int]) -> None:
     boards.record_done(BATCH, PLAN, 0, 100, 0)
 
     assert boards.totals(*other) == ChunkTotals(0, 0, 0)
 
 
-def test_a_batch_is_live_from_its_opening_to_its_closing(boards: ChunkProgressStore) -> None:
+def test_a_batch_is_live_from_open_to_close(boards: ChunkProgressStore) -> None:
     boards.open(BATCH, PLAN)
     boards.open(BATCH, PLAN)
     boards.open("job_2", 4)
@@ -106,7 +106,7 @@ def test_a_batch_is_live_from_its_opening_to_its_closing(boards: ChunkProgressSt
     assert boards.live() == {"job_2": 4}
 
 
-def test_the_board_of_a_closed_batch_can_be_read_by_a_retry(boards: ChunkProgressStore) -> None:
+def test_a_retry_can_read_the_progress_of_a_closed_batch(boards: ChunkProgressStore) -> None:
     boards.record_done(BATCH, PLAN, 0, 100, 0)
 
     boards.close(BATCH, PLAN, NOW + RETENTION_S)
@@ -114,7 +114,7 @@ def test_the_board_of_a_closed_batch_can_be_read_by_a_retry(boards: ChunkProgres
     assert boards.done(BATCH, PLAN) == {0: (100, 0)}
 
 
-def test_chunks_wait_in_their_lane_in_order_and_one_ring_is_asked_for(place: Place) -> None:
+def test_chunks_enter_their_lane_in_order_and_need_one_ring(place: Place) -> None:
     must_ring = place.boards.add([a_chunk(index) for index in range(3)])
 
     held = taken(place.lanes, 10**9, lane=str(Lane.of_chunks(BATCH)))
@@ -123,7 +123,7 @@ def test_chunks_wait_in_their_lane_in_order_and_one_ring_is_asked_for(place: Pla
     assert place.jobs.read_work(held[1].job_id) == (a_chunk(1)[1], b"")
 
 
-def test_more_chunks_than_go_into_one_call_all_wait(place: Place) -> None:
+def test_more_chunks_than_fit_into_one_call_all_enter_the_lane(place: Place) -> None:
     count = 2 * RedisChunkProgress.MAX_CHUNKS_PER_CALL + 1
 
     assert place.boards.add([a_chunk(index) for index in range(count)])
@@ -131,7 +131,7 @@ def test_more_chunks_than_go_into_one_call_all_wait(place: Place) -> None:
     assert [depth.waiting for depth in place.lanes.stats()] == [count]
 
 
-def test_chunks_that_are_there_already_are_not_made_again(place: Place) -> None:
+def test_existing_chunks_are_not_added_again(place: Place) -> None:
     place.boards.add([a_chunk(0), a_chunk(1)])
     (held,) = taken(place.lanes, lane=str(Lane.of_chunks(BATCH)))
     place.jobs.replace(place.jobs.read(held.job_id).claimed("host:7", NOW), entry=held.entry)
@@ -143,7 +143,7 @@ def test_chunks_that_are_there_already_are_not_made_again(place: Place) -> None:
     assert place.jobs.read(held.job_id).attempt == 1
 
 
-def test_a_chunk_that_has_ended_can_be_made_again(place: Place) -> None:
+def test_an_ended_chunk_can_be_added_again(place: Place) -> None:
     place.boards.add([a_chunk(0)])
     (held,) = taken(place.lanes, lane=str(Lane.of_chunks(BATCH)))
     running = place.jobs.read(held.job_id).claimed("host:7", NOW)
@@ -156,7 +156,7 @@ def test_a_chunk_that_has_ended_can_be_made_again(place: Place) -> None:
     assert [each.job_id for each in taken(place.lanes, lane=str(Lane.of_chunks(BATCH)))] == [held.job_id]
 
 
-def test_the_chunks_that_there_are_can_be_looked_at(place: Place) -> None:
+def test_chunks_are_read_by_id_and_missing_ones_left_out(place: Place) -> None:
     place.boards.add([a_chunk(0)])
 
     ids = [a_chunk(index)[0].id for index in range(2)]
@@ -165,7 +165,7 @@ def test_the_chunks_that_there_are_can_be_looked_at(place: Place) -> None:
     assert place.boards.chunks([]) == {}
 
 
-def test_chunks_are_in_no_listing(place: Place) -> None:
+def test_chunks_are_not_listed(place: Place) -> None:
     job = stored(place.jobs)
 
     place.boards.add([a_chunk(0)])
@@ -173,7 +173,7 @@ def test_chunks_are_in_no_listing(place: Place) -> None:
     assert [each.id for each in place.jobs.page(JobFilter(), None, 10).jobs] == [job.id]
 
 
-def test_a_batch_that_is_fanned_out_leaves_its_lane_and_comes_back_when_it_is_gathered(place: Place) -> None:
+def test_a_fanned_out_batch_leaves_its_lane_and_returns_to_join(place: Place) -> None:
     batch = a_job(JobType.BATCH)
     stored(place.jobs, batch)
     (held,) = taken(place.lanes, lane="batch")
@@ -191,7 +191,7 @@ def test_a_batch_that_is_fanned_out_leaves_its_lane_and_comes_back_when_it_is_ga
     assert [each.job_id for each in taken(place.lanes, lane="batch")] == [batch.id]
 
 
-def test_a_batch_that_is_canceled_while_it_is_fanned_out_is_in_no_lane(place: Place) -> None:
+def test_a_batch_canceled_while_fanned_out_is_in_no_lane(place: Place) -> None:
     batch = a_job(JobType.BATCH)
     stored(place.jobs, batch)
     (held,) = taken(place.lanes, lane="batch")
@@ -207,7 +207,7 @@ def test_a_batch_that_is_canceled_while_it_is_fanned_out_is_in_no_lane(place: Pl
 
 
 @pytest.mark.redis
-def test_boards_end_by_themselves(redis_url: str) -> None:
+def test_progress_expires(redis_url: str) -> None:
     with connect(redis_url) as client:
         boards = RedisChunkProgress(client)
         boards.open(BATCH, PLAN)
@@ -220,7 +220,7 @@ def test_boards_end_by_themselves(redis_url: str) -> None:
 
 
 @pytest.mark.redis
-def test_a_restore_leaves_a_batch_that_is_fanned_out_as_it_is(redis_url: str) -> None:
+def test_a_restore_does_not_change_a_fanned_out_batch(redis_url: str) -> None:
     with connect(redis_url) as client:
         jobs = RedisJobs(client)
         running = stored(jobs, a_job(JobType.BATCH)).claimed("host:7", NOW)
@@ -233,7 +233,7 @@ def test_a_restore_leaves_a_batch_that_is_fanned_out_as_it_is(redis_url: str) ->
 
 
 @pytest.mark.redis
-def test_a_server_that_is_away_is_said_to_be_away() -> None:
+def test_calls_raise_unavailable_while_the_server_is_away() -> None:
     boards = RedisChunkProgress(redis.Redis(port=1, socket_connect_timeout=1))
 
     for call in (boards.live, lambda: boards.record_done(BATCH, PLAN, 0, 1, 0), lambda: boards.add([a_chunk(0)])):

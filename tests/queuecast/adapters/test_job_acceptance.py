@@ -55,19 +55,19 @@ def refused(jobs: JobStore, kind: type[QueuecastError], job: Job, repeat: Idempo
 # Once a key
 
 
-def test_an_accepted_job_is_told_by_its_id(jobs: JobStore) -> None:
+def test_a_submit_returns_the_id_of_the_accepted_job(jobs: JobStore) -> None:
     job = a_job()
 
     assert create(jobs, job).job_id == job.id
 
 
-def test_a_key_that_never_came_led_to_no_job(jobs: JobStore) -> None:
+def test_an_unused_key_has_no_job(jobs: JobStore) -> None:
     stored(jobs)
 
     assert jobs.find_replay(REPEAT) is None
 
 
-def test_the_same_request_again_leads_to_the_same_job_and_writes_nothing(jobs: JobStore, lanes: Lanes) -> None:
+def test_a_repeated_request_returns_the_same_job_and_writes_nothing(jobs: JobStore, lanes: Lanes) -> None:
     first, second = a_job(), a_job()
     create(jobs, first, REPEAT)
 
@@ -77,7 +77,7 @@ def test_the_same_request_again_leads_to_the_same_job_and_writes_nothing(jobs: J
     assert [depth.waiting for depth in lanes.stats()] == [1]
 
 
-def test_the_key_with_another_request_is_refused_and_names_the_job(jobs: JobStore) -> None:
+def test_a_key_reused_for_another_request_is_refused_with_the_first_job(jobs: JobStore) -> None:
     first = a_job()
     create(jobs, first, REPEAT)
     other = replace(REPEAT, fingerprint="something else")
@@ -87,7 +87,7 @@ def test_the_key_with_another_request_is_refused_and_names_the_job(jobs: JobStor
         jobs.find_replay(other)
 
 
-def test_another_key_leads_to_another_job_for_the_same_request(jobs: JobStore) -> None:
+def test_the_same_request_with_another_key_is_another_job(jobs: JobStore) -> None:
     first, second = a_job(), a_job()
 
     create(jobs, first, REPEAT)
@@ -96,7 +96,7 @@ def test_another_key_leads_to_another_job_for_the_same_request(jobs: JobStore) -
     assert walked(jobs, JobFilter(), 10) == [second.id, first.id]
 
 
-def test_of_the_same_request_many_times_at_once_one_job_comes_and_one_bell(jobs: JobStore) -> None:
+def test_concurrent_repeats_create_one_job_and_need_one_ring(jobs: JobStore) -> None:
     rivals = [a_job() for _ in range(8)]
 
     answers = at_once([lambda job=job: create(jobs, job, REPEAT) for job in rivals])  # type: ignore[misc]
@@ -106,7 +106,7 @@ def test_of_the_same_request_many_times_at_once_one_job_comes_and_one_bell(jobs:
 
 
 @pytest.mark.parametrize("end", ["succeeded", "dead letter"])
-def test_a_key_leads_to_its_job_after_the_end_too(jobs: JobStore, lanes: Lanes, end: str) -> None:
+def test_a_key_still_leads_to_its_job_after_the_job_has_ended(jobs: JobStore, lanes: Lanes, end: str) -> None:
     job = a_job()
     create(jobs, job, REPEAT)
     (held,) = taken(lanes)
@@ -116,7 +116,7 @@ def test_a_key_leads_to_its_job_after_the_end_too(jobs: JobStore, lanes: Lanes, 
     assert create(jobs, a_job(), REPEAT).job_id == job.id
 
 
-def test_a_refused_request_does_not_use_up_its_key(make_store: MakeStore) -> None:
+def test_a_refused_request_can_be_repeated_with_its_key(make_store: MakeStore) -> None:
     jobs = make_store(1).jobs
     blocking = stored(jobs)
     refused(jobs, LaneFullError, a_job(), REPEAT)
@@ -126,7 +126,7 @@ def test_a_refused_request_does_not_use_up_its_key(make_store: MakeStore) -> Non
     assert create(jobs, later, REPEAT).job_id == later.id
 
 
-def test_a_request_that_was_taken_is_repeated_though_its_lane_is_full_now(make_store: MakeStore) -> None:
+def test_a_repeated_request_gets_its_job_although_the_lane_is_full_now(make_store: MakeStore) -> None:
     jobs = make_store(1).jobs
     first = a_job()
     create(jobs, first, REPEAT)
@@ -134,7 +134,7 @@ def test_a_request_that_was_taken_is_repeated_though_its_lane_is_full_now(make_s
     assert create(jobs, a_job(), REPEAT).job_id == first.id
 
 
-def test_a_training_that_was_taken_is_repeated_though_the_model_is_in_training_now(jobs: JobStore) -> None:
+def test_a_repeated_training_gets_its_job_although_the_model_is_in_training(jobs: JobStore) -> None:
     first = a_job(JobType.TRAINING)
     create(jobs, first, REPEAT)
 
@@ -145,7 +145,7 @@ def test_a_training_that_was_taken_is_repeated_though_the_model_is_in_training_n
 
 
 @pytest.mark.parametrize("limit", [1, 3])
-def test_a_lane_takes_as_many_jobs_as_its_limit_and_not_one_more(make_store: MakeStore, limit: int) -> None:
+def test_a_lane_accepts_jobs_up_to_its_limit(make_store: MakeStore, limit: int) -> None:
     jobs = make_store(limit).jobs
     kept = [stored(jobs).id for _ in range(limit)]
 
@@ -155,14 +155,14 @@ def test_a_lane_takes_as_many_jobs_as_its_limit_and_not_one_more(make_store: Mak
     assert walked(jobs, JobFilter(), 10) == kept[::-1]
 
 
-def test_a_full_lane_is_in_nobody_elses_way(make_store: MakeStore) -> None:
+def test_a_full_lane_does_not_affect_other_lanes(make_store: MakeStore) -> None:
     jobs = make_store(1).jobs
     stored(jobs)
 
     assert stored(jobs, a_job(version=2)).lane != LANE
 
 
-def test_a_lane_is_full_while_its_jobs_run(make_store: MakeStore) -> None:
+def test_running_jobs_count_towards_the_limit_of_a_lane(make_store: MakeStore) -> None:
     store = make_store(1)
     started(store.jobs, store.lanes)
 
@@ -170,14 +170,14 @@ def test_a_lane_is_full_while_its_jobs_run(make_store: MakeStore) -> None:
 
 
 @pytest.mark.parametrize("end", ENDS)
-def test_a_job_that_ends_makes_room(make_store: MakeStore, end: str) -> None:
+def test_an_ended_job_makes_room_in_its_lane(make_store: MakeStore, end: str) -> None:
     store = make_store(1)
     ended(store.jobs, store.lanes, end)
 
     assert stored(store.jobs)
 
 
-def test_a_job_that_comes_back_finds_room_in_a_full_lane(make_store: MakeStore) -> None:
+def test_a_delayed_job_enters_a_full_lane(make_store: MakeStore) -> None:
     """What was accepted is run: a limit is for new jobs."""
     store = make_store(1)
     held, running = started(store.jobs, store.lanes)
@@ -189,7 +189,7 @@ def test_a_job_that_comes_back_finds_room_in_a_full_lane(make_store: MakeStore) 
     assert [each.job_id for each in taken(store.lanes, 5)] == [other.id, running.id]
 
 
-def test_of_jobs_at_once_as_many_come_in_as_there_is_room_for(make_store: MakeStore) -> None:
+def test_concurrent_submits_do_not_exceed_the_limit_of_a_lane(make_store: MakeStore) -> None:
     jobs = make_store(3).jobs
 
     answers = at_once([lambda: create(jobs, a_job())] * 8)
@@ -201,7 +201,7 @@ def test_of_jobs_at_once_as_many_come_in_as_there_is_room_for(make_store: MakeSt
 # One training a model
 
 
-def test_a_second_training_of_a_model_is_refused_and_leaves_nothing(jobs: JobStore) -> None:
+def test_a_second_training_of_a_model_is_refused_and_writes_nothing(jobs: JobStore) -> None:
     first = stored(jobs, a_job(JobType.TRAINING))
 
     told = refused(jobs, ConflictError, a_job(JobType.TRAINING))
@@ -236,7 +236,7 @@ def test_a_training_may_follow_one_that_has_ended(jobs: JobStore, lanes: Lanes, 
     assert jobs.read(second.id) == second
 
 
-def test_the_training_after_one_that_has_ended_is_in_the_way_of_a_third(jobs: JobStore, lanes: Lanes) -> None:
+def test_a_training_after_an_ended_one_blocks_a_third(jobs: JobStore, lanes: Lanes) -> None:
     first = ended(jobs, lanes, "failed", a_job(JobType.TRAINING))
     stored(jobs, a_job(JobType.TRAINING))
     jobs.delete(first.id)
@@ -245,7 +245,7 @@ def test_the_training_after_one_that_has_ended_is_in_the_way_of_a_third(jobs: Jo
 
 
 @pytest.mark.parametrize("other", [a_job(JobType.TRAINING, model="other"), a_job(), a_job(JobType.IMPORT)])
-def test_a_training_is_in_nobody_elses_way(jobs: JobStore, other: Job) -> None:
+def test_a_training_blocks_no_other_job(jobs: JobStore, other: Job) -> None:
     stored(jobs, a_job(JobType.TRAINING))
 
     create(jobs, other)
@@ -253,7 +253,7 @@ def test_a_training_is_in_nobody_elses_way(jobs: JobStore, other: Job) -> None:
     assert jobs.read(other.id) == other
 
 
-def test_of_trainings_at_once_exactly_one_is_taken(jobs: JobStore) -> None:
+def test_exactly_one_of_concurrent_trainings_is_accepted(jobs: JobStore) -> None:
     rivals = [a_job(JobType.TRAINING) for _ in range(8)]
 
     answers = at_once([lambda job=job: jobs.create(job, TRAINING) for job in rivals])  # type: ignore[misc]
@@ -290,25 +290,21 @@ def walked_letters(jobs: JobStore, limit: int) -> list[Job]:
 
 
 @pytest.mark.parametrize("end", ENDS)
-def test_a_job_whose_attempts_were_used_up_is_a_dead_letter_and_no_other_is(
-    jobs: JobStore, lanes: Lanes, end: str
-) -> None:
+def test_only_a_job_without_attempts_left_is_a_dead_letter(jobs: JobStore, lanes: Lanes, end: str) -> None:
     last = ended(jobs, lanes, end)
 
     assert jobs.dead_letters(None, 10).jobs == ([last] if end == "dead letter" else [])
 
 
 @pytest.mark.parametrize("limit", [1, 2, 4, 5, 6])
-def test_the_pages_of_dead_letters_together_have_each_once_newest_first(
-    jobs: JobStore, lanes: Lanes, limit: int
-) -> None:
+def test_the_pages_of_dead_letters_list_each_once_newest_first(jobs: JobStore, lanes: Lanes, limit: int) -> None:
     made = letters(jobs, lanes, 5)
 
     assert walked_letters(jobs, limit) == made[::-1]
 
 
 @pytest.mark.parametrize(("limit", "has_more"), [(1, True), (2, False), (3, False)])
-def test_a_page_of_dead_letters_says_whether_there_are_more(
+def test_a_page_of_dead_letters_has_a_cursor_when_there_are_more(
     jobs: JobStore, lanes: Lanes, limit: int, has_more: bool
 ) -> None:
     letters(jobs, lanes, 2)
@@ -316,7 +312,7 @@ def test_a_page_of_dead_letters_says_whether_there_are_more(
     assert (jobs.dead_letters(None, limit).next_cursor is not None) is has_more
 
 
-def test_dead_letters_are_counted_until_they_are_past_their_time(jobs: JobStore, lanes: Lanes) -> None:
+def test_dead_letters_are_counted_until_their_retention_ends(jobs: JobStore, lanes: Lanes) -> None:
     made = letters(jobs, lanes, 3)
     ends = [letter.delete_at or 0.0 for letter in made]
 
@@ -349,7 +345,7 @@ def test_a_replayed_dead_letter_leaves_the_list_and_stays_readable(jobs: JobStor
     assert [held.job_id for held in taken(lanes, 5)] == [again.id]
 
 
-def test_a_dead_letter_is_replayed_once(jobs: JobStore, lanes: Lanes) -> None:
+def test_a_dead_letter_can_be_replayed_only_once(jobs: JobStore, lanes: Lanes) -> None:
     (letter,) = letters(jobs, lanes, 1)
     create(jobs, retried(letter), letter=letter.id)
     second = retried(letter)
@@ -361,7 +357,7 @@ def test_a_dead_letter_is_replayed_once(jobs: JobStore, lanes: Lanes) -> None:
         jobs.read(second.id)
 
 
-def test_of_replays_at_once_exactly_one_is_taken(jobs: JobStore, lanes: Lanes) -> None:
+def test_exactly_one_of_concurrent_replays_is_accepted(jobs: JobStore, lanes: Lanes) -> None:
     (letter,) = letters(jobs, lanes, 1)
 
     answers = at_once([lambda: create(jobs, retried(letter), letter=letter.id)] * 8)
@@ -372,14 +368,14 @@ def test_of_replays_at_once_exactly_one_is_taken(jobs: JobStore, lanes: Lanes) -
 
 
 @pytest.mark.parametrize("end", [end for end in ENDS if end != "dead letter"])
-def test_a_job_that_is_no_dead_letter_cannot_be_replayed(jobs: JobStore, lanes: Lanes, end: str) -> None:
+def test_only_a_dead_letter_can_be_replayed(jobs: JobStore, lanes: Lanes, end: str) -> None:
     last = ended(jobs, lanes, end)
 
     with pytest.raises(ConflictError):
         create(jobs, a_job(), letter=last.id)
 
 
-def test_a_replay_that_finds_no_room_leaves_the_letter_on_the_list(make_store: MakeStore) -> None:
+def test_a_replay_refused_by_a_full_lane_leaves_the_letter_on_the_list(make_store: MakeStore) -> None:
     store = make_store(1)
     (letter,) = letters(store.jobs, store.lanes, 1)
     stored(store.jobs)
@@ -390,7 +386,7 @@ def test_a_replay_that_finds_no_room_leaves_the_letter_on_the_list(make_store: M
     assert store.jobs.dead_letters(None, 10).jobs == [letter]
 
 
-def test_the_replay_of_a_dead_letter_can_become_one_itself(jobs: JobStore, lanes: Lanes) -> None:
+def test_a_replayed_job_can_become_a_dead_letter_again(jobs: JobStore, lanes: Lanes) -> None:
     (letter,) = letters(jobs, lanes, 1)
     again = retried(letter)
     create(jobs, again, letter=letter.id)
@@ -403,7 +399,7 @@ def test_the_replay_of_a_dead_letter_can_become_one_itself(jobs: JobStore, lanes
     assert found == [(again.id, letter.id, WORKER)]
 
 
-def test_a_job_is_queued_when_it_is_accepted(jobs: JobStore, lanes: Lanes) -> None:
+def test_an_accepted_job_is_queued(jobs: JobStore, lanes: Lanes) -> None:
     job = stored(jobs)
 
     assert jobs.read(job.id).state is State.QUEUED
@@ -433,7 +429,7 @@ def test_a_job_is_accepted_for_the_version_that_its_alias_names(store: Store) ->
 
 
 @pytest.mark.parametrize("was_moved", [True, False])
-def test_a_job_is_not_accepted_for_a_version_that_its_alias_does_not_name(store: Store, was_moved: bool) -> None:
+def test_a_job_is_refused_when_its_alias_names_another_version(store: Store, was_moved: bool) -> None:
     if was_moved:
         point(store, 3)
         point(store, 4)
@@ -446,7 +442,7 @@ def test_a_job_is_not_accepted_for_a_version_that_its_alias_does_not_name(store:
     assert store.lanes.stats() == []
 
 
-def test_who_does_not_ask_for_it_is_accepted_whatever_the_alias_names(store: Store) -> None:
+def test_a_job_is_accepted_without_a_check_of_its_alias(store: Store) -> None:
     point(store, 4)
 
     job = aliased(3)
@@ -455,7 +451,7 @@ def test_who_does_not_ask_for_it_is_accepted_whatever_the_alias_names(store: Sto
     assert store.jobs.read(job.id).model.version == 3
 
 
-def test_a_repeated_request_is_answered_with_its_job_though_the_alias_was_moved(store: Store) -> None:
+def test_a_repeated_request_gets_its_job_although_the_alias_moved(store: Store) -> None:
     point(store, 3)
     first = store.jobs.create(aliased(3), PREDICTION, b"", REPEAT, checks_alias=True)
     point(store, 4)

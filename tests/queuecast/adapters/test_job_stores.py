@@ -56,7 +56,7 @@ def test_the_work_is_read_as_it_was_written(jobs: JobStore, kind: JobType) -> No
     assert jobs.read_work(job.id) == (work_of(kind), b"")
 
 
-def test_a_job_that_succeeded_has_no_work_to_be_read_again(jobs: JobStore) -> None:
+def test_the_work_of_a_succeeded_job_is_unknown(jobs: JobStore) -> None:
     job = stored(jobs)
     run_to_success(jobs, job, RESULT)
 
@@ -65,7 +65,7 @@ def test_a_job_that_succeeded_has_no_work_to_be_read_again(jobs: JobStore) -> No
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 130])
-def test_several_jobs_are_written_as_each_alone_would_be(jobs: JobStore, lanes: Lanes, count: int) -> None:
+def test_several_jobs_are_written_like_each_alone(jobs: JobStore, lanes: Lanes, count: int) -> None:
     made = [stored(jobs) for _ in range(count)]
     held = taken(lanes, 1000)
     running = [job.claimed("host:7", NOW) for job in made]
@@ -79,7 +79,7 @@ def test_several_jobs_are_written_as_each_alone_would_be(jobs: JobStore, lanes: 
     assert lanes.stats() == []
 
 
-def test_a_write_that_is_refused_takes_none_of_the_others_with_it(jobs: JobStore, lanes: Lanes) -> None:
+def test_a_refused_write_does_not_affect_the_other_writes(jobs: JobStore, lanes: Lanes) -> None:
     stale, gone, taken_over, good = made = [stored(jobs) for _ in range(4)]
     held = {each.job_id: each.entry for each in taken(lanes, 10)}
     jobs.replace(stale.claimed("host:8", NOW))
@@ -94,14 +94,14 @@ def test_a_write_that_is_refused_takes_none_of_the_others_with_it(jobs: JobStore
     assert [jobs.read(job.id).worker for job in (stale, taken_over, good)] == ["host:8", None, "host:7"]
 
 
-def test_a_job_that_is_written_back_into_an_empty_lane_must_be_rung_for(jobs: JobStore, lanes: Lanes) -> None:
+def test_a_job_requeued_into_an_empty_lane_needs_a_ring(jobs: JobStore, lanes: Lanes) -> None:
     held, running = started(jobs, lanes)
 
     assert jobs.replace_all([Write(running.handed_back(NOW, RETENTION_S), None, held.entry)]) == [True]
 
 
 @pytest.mark.parametrize("rows", [b"[[1]]", '[{"sex":"Zoë"}]'.encode(), bytes(range(256)), b"x" * 2_000_000])
-def test_the_rows_come_back_byte_by_byte(jobs: JobStore, rows: bytes) -> None:
+def test_the_rows_are_read_byte_for_byte(jobs: JobStore, rows: bytes) -> None:
     job = a_job()
 
     jobs.create(job, PREDICTION, rows)
@@ -109,7 +109,7 @@ def test_the_rows_come_back_byte_by_byte(jobs: JobStore, rows: bytes) -> None:
     assert jobs.read_work(job.id)[1] == rows
 
 
-def test_an_ended_job_is_read_with_all_that_the_run_wrote(jobs: JobStore) -> None:
+def test_an_ended_job_keeps_everything_that_its_run_wrote(jobs: JobStore) -> None:
     running = stored(jobs).claimed("host:7", NOW)
     jobs.replace(running)
     reported = running.progressed(Progress(2, 5, "stages", "fit", 800))
@@ -122,7 +122,7 @@ def test_an_ended_job_is_read_with_all_that_the_run_wrote(jobs: JobStore) -> Non
 
 
 @pytest.mark.parametrize("job_id", ["job_unknown", "", "..", "*", "job_\x00", "qc:jobs", "x" * 10_000, "ü"])
-def test_an_id_that_no_job_has_is_unknown(jobs: JobStore, job_id: str) -> None:
+def test_an_id_without_a_job_is_unknown(jobs: JobStore, job_id: str) -> None:
     stored(jobs)
 
     with pytest.raises(UnknownJobError):
@@ -140,13 +140,13 @@ def test_a_job_has_no_result_before_its_end(jobs: JobStore) -> None:
     assert jobs.read_with_result(job.id)[1] is None
 
 
-def test_the_result_comes_with_the_end(jobs: JobStore) -> None:
+def test_the_result_is_written_with_the_end(jobs: JobStore) -> None:
     last = run_to_success(jobs, stored(jobs), RESULT)
 
     assert jobs.read_with_result(last.id) == (last, RESULT)
 
 
-def test_several_jobs_are_read_with_their_results_in_the_order_asked_for(jobs: JobStore) -> None:
+def test_several_jobs_are_read_with_their_results_in_the_given_order(jobs: JobStore) -> None:
     waits, ran, gone = stored(jobs), stored(jobs), stored(jobs)
     last = run_to_success(jobs, ran, RESULT)
     run_to_success(jobs, gone, RESULT)
@@ -157,7 +157,7 @@ def test_several_jobs_are_read_with_their_results_in_the_order_asked_for(jobs: J
     assert found == [(last, RESULT), None, None, (waits, None), (last, RESULT)]
 
 
-def test_the_work_is_gone_after_success(jobs: JobStore) -> None:
+def test_the_work_is_deleted_after_success(jobs: JobStore) -> None:
     last = run_to_success(jobs, stored(jobs))
 
     with pytest.raises(UnknownJobError):
@@ -165,7 +165,7 @@ def test_the_work_is_gone_after_success(jobs: JobStore) -> None:
 
 
 @pytest.mark.parametrize("end", [end for end in ENDS if end != "succeeded"])
-def test_the_work_stays_after_any_other_end_so_that_it_can_be_retried(jobs: JobStore, lanes: Lanes, end: str) -> None:
+def test_the_work_stays_after_any_other_end_for_a_retry(jobs: JobStore, lanes: Lanes, end: str) -> None:
     last = ended(jobs, lanes, end)
 
     assert jobs.read_work(last.id) == (PREDICTION, b"[[1]]")
@@ -189,7 +189,7 @@ def test_the_work_stays_while_the_job_runs(jobs: JobStore) -> None:
 
 
 @pytest.mark.parametrize("ahead", [-1, 0, 2, 5])
-def test_a_write_of_any_but_the_next_revision_is_stale_and_changes_nothing(jobs: JobStore, ahead: int) -> None:
+def test_a_write_of_any_other_than_the_next_revision_is_stale_and_changes_nothing(jobs: JobStore, ahead: int) -> None:
     stored_job = stored(jobs, a_job(revision=4))
 
     with pytest.raises(StaleWriteError, match=f"job {stored_job.id} is at revision 4, not at {4 + ahead - 1}"):
@@ -206,12 +206,12 @@ def test_the_same_move_cannot_be_written_twice(jobs: JobStore) -> None:
         jobs.replace(claimed)
 
 
-def test_a_job_that_is_not_there_cannot_be_replaced(jobs: JobStore) -> None:
+def test_an_unknown_job_cannot_be_replaced(jobs: JobStore) -> None:
     with pytest.raises(UnknownJobError):
         jobs.replace(a_job().claimed("host:7", NOW))
 
 
-def test_of_claims_at_once_exactly_one_wins(jobs: JobStore) -> None:
+def test_exactly_one_of_concurrent_claims_wins(jobs: JobStore) -> None:
     job = stored(jobs)
     claims = [job.claimed(f"host:{number}", NOW) for number in range(8)]
 
@@ -232,7 +232,7 @@ def test_a_worker_that_holds_the_job_may_write(jobs: JobStore, lanes: Lanes) -> 
 
 
 @pytest.mark.parametrize("entry", ["0-1", "99999999999999-7", "nonsense"])
-def test_an_entry_that_the_job_does_not_have_writes_nothing(jobs: JobStore, lanes: Lanes, entry: str) -> None:
+def test_a_write_under_another_entry_is_refused(jobs: JobStore, lanes: Lanes, entry: str) -> None:
     _, running = started(jobs, lanes)
 
     with pytest.raises(JobStoppedError, match=f"job {running.id} was taken from this worker"):
@@ -241,7 +241,7 @@ def test_an_entry_that_the_job_does_not_have_writes_nothing(jobs: JobStore, lane
     assert jobs.read_with_result(running.id) == (running, None)
 
 
-def test_the_entry_of_another_job_writes_nothing(jobs: JobStore, lanes: Lanes) -> None:
+def test_a_write_under_the_entry_of_another_job_is_refused(jobs: JobStore, lanes: Lanes) -> None:
     job, _ = stored(jobs), stored(jobs)
     _, other = taken(lanes, 2)
 
@@ -251,7 +251,7 @@ def test_the_entry_of_another_job_writes_nothing(jobs: JobStore, lanes: Lanes) -
     assert jobs.read(job.id) == job
 
 
-def test_whoever_lost_the_job_hears_that_before_that_the_record_has_moved(jobs: JobStore, lanes: Lanes) -> None:
+def test_a_lost_job_is_reported_before_a_stale_revision(jobs: JobStore, lanes: Lanes) -> None:
     """A stale write is tried again; one that lost its job must not be."""
     held, running = started(jobs, lanes)
     jobs.replace(running.handed_back(NOW, RETENTION_S), entry=held.entry)
@@ -276,9 +276,7 @@ def test_nothing_is_written_after_the_end(jobs: JobStore, lanes: Lanes, end: str
 
 
 @pytest.mark.parametrize("end", ENDS)
-def test_an_ended_job_that_is_deleted_is_gone_and_told_from_one_that_never_was(
-    jobs: JobStore, lanes: Lanes, end: str
-) -> None:
+def test_a_deleted_job_is_gone_and_not_unknown(jobs: JobStore, lanes: Lanes, end: str) -> None:
     last, kept = ended(jobs, lanes, end), stored(jobs)
 
     jobs.delete(last.id)
@@ -290,7 +288,7 @@ def test_an_ended_job_that_is_deleted_is_gone_and_told_from_one_that_never_was(
     assert jobs.dead_letters(None, 10).jobs == []
 
 
-def test_a_job_that_is_gone_cannot_be_written(jobs: JobStore, lanes: Lanes) -> None:
+def test_a_gone_job_cannot_be_written(jobs: JobStore, lanes: Lanes) -> None:
     last = ended(jobs, lanes, "failed")
     jobs.delete(last.id)
 
@@ -299,7 +297,7 @@ def test_a_job_that_is_gone_cannot_be_written(jobs: JobStore, lanes: Lanes) -> N
 
 
 @pytest.mark.parametrize("state", [State.QUEUED, State.RUNNING, State.CANCELING])
-def test_a_job_that_has_not_ended_is_not_deleted(jobs: JobStore, state: State) -> None:
+def test_a_job_that_has_not_ended_cannot_be_deleted(jobs: JobStore, state: State) -> None:
     job = stored(jobs)
     if state is not State.QUEUED:
         job = job.claimed("host:7", NOW)
@@ -315,14 +313,14 @@ def test_a_job_that_has_not_ended_is_not_deleted(jobs: JobStore, state: State) -
 
 
 @pytest.mark.parametrize("job_id", ["job_unknown", "", "*"])
-def test_what_never_was_cannot_be_deleted(jobs: JobStore, job_id: str) -> None:
+def test_an_unknown_job_cannot_be_deleted(jobs: JobStore, job_id: str) -> None:
     with pytest.raises(UnknownJobError) as caught:
         jobs.delete(job_id)
 
     assert not isinstance(caught.value, GoneJobError)
 
 
-def test_a_job_is_deleted_once(jobs: JobStore, lanes: Lanes) -> None:
+def test_a_job_can_be_deleted_only_once(jobs: JobStore, lanes: Lanes) -> None:
     last = ended(jobs, lanes, "failed")
 
     answers = at_once([lambda: jobs.delete(last.id)] * 8)
@@ -334,7 +332,7 @@ def test_a_job_is_deleted_once(jobs: JobStore, lanes: Lanes) -> None:
 # Start deadlines
 
 
-def test_a_job_is_overdue_from_its_start_deadline_on(jobs: JobStore) -> None:
+def test_a_job_is_overdue_from_its_start_deadline(jobs: JobStore) -> None:
     job = stored(jobs, a_job(expires_at=NOW + 10.5))
     stored(jobs)  # has none
 
@@ -344,14 +342,14 @@ def test_a_job_is_overdue_from_its_start_deadline_on(jobs: JobStore) -> None:
 
 
 @pytest.mark.parametrize("end", ENDS)
-def test_a_job_that_has_ended_is_not_overdue(jobs: JobStore, lanes: Lanes, end: str) -> None:
+def test_an_ended_job_is_not_overdue(jobs: JobStore, lanes: Lanes, end: str) -> None:
     ended(jobs, lanes, end, a_job(expires_at=NOW + 1))
 
     assert jobs.overdue(NOW + 2) == []
 
 
 @pytest.mark.parametrize("move", ["running", "canceling", "given back", "lost"])
-def test_a_job_that_was_started_once_is_not_overdue(jobs: JobStore, lanes: Lanes, move: str) -> None:
+def test_a_job_that_has_started_is_not_overdue(jobs: JobStore, lanes: Lanes, move: str) -> None:
     held, running = started(jobs, lanes, a_job(expires_at=NOW + 1))
     moves = {
         "canceling": lambda: running.cancel_requested(NOW, RETENTION_S),
@@ -364,7 +362,7 @@ def test_a_job_that_was_started_once_is_not_overdue(jobs: JobStore, lanes: Lanes
     assert jobs.overdue(NOW + 2) == []
 
 
-def test_a_job_that_was_reserved_and_not_started_is_still_overdue(jobs: JobStore, lanes: Lanes) -> None:
+def test_a_reserved_job_that_has_not_started_is_overdue(jobs: JobStore, lanes: Lanes) -> None:
     job = stored(jobs, a_job(expires_at=NOW + 1))
     (held,) = taken(lanes)
     lanes.requeue(held)
@@ -412,26 +410,26 @@ FILTERS: list[tuple[JobFilter, list[int]]] = [
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 6, 7, 8, 200])
 @pytest.mark.parametrize(("wanted", "expected"), FILTERS, ids=[str(expected) for _, expected in FILTERS])
-def test_the_pages_together_have_every_wanted_job_once_newest_first(
+def test_the_pages_list_every_matching_job_once_newest_first(
     jobs: JobStore, seven: list[Job], wanted: JobFilter, expected: list[int], limit: int
 ) -> None:
     assert walked(jobs, wanted, limit) == [f"job_{number}" for number in expected]
 
 
-def test_a_page_that_is_full_says_where_to_go_on(jobs: JobStore, seven: list[Job]) -> None:
+def test_a_full_page_has_a_cursor(jobs: JobStore, seven: list[Job]) -> None:
     page = jobs.page(JobFilter(), None, 3)
 
     assert ([job.id for job in page.jobs], page.next_cursor) == (["job_7", "job_6", "job_5"], "job_5")
 
 
-def test_a_cursor_of_a_job_that_is_gone_still_tells_the_place(jobs: JobStore, seven: list[Job]) -> None:
+def test_the_cursor_of_a_deleted_job_stays_valid(jobs: JobStore, seven: list[Job]) -> None:
     run_to_success(jobs, seven[4])
     jobs.delete("job_5")
 
     assert [job.id for job in jobs.page(JobFilter(), "job_5", 3).jobs] == ["job_4", "job_3", "job_2"]
 
 
-def test_jobs_that_come_in_between_two_pages_do_not_move_the_second(jobs: JobStore, seven: list[Job]) -> None:
+def test_jobs_accepted_between_two_pages_do_not_shift_the_second(jobs: JobStore, seven: list[Job]) -> None:
     first = jobs.page(JobFilter(), None, 3)
     stored(jobs, a_job(id="job_8"))
 
@@ -440,13 +438,13 @@ def test_jobs_that_come_in_between_two_pages_do_not_move_the_second(jobs: JobSto
     assert [job.id for job in second.jobs] == ["job_4", "job_3", "job_2"]
 
 
-def test_nothing_has_one_empty_page(jobs: JobStore) -> None:
+def test_an_empty_store_has_one_empty_page(jobs: JobStore) -> None:
     page = jobs.page(JobFilter(), None, 10)
 
     assert (page.jobs, page.next_cursor) == ([], None)
 
 
-def test_a_listing_shows_jobs_as_they_are_now(jobs: JobStore, seven: list[Job]) -> None:
+def test_a_listing_shows_the_current_state_of_jobs(jobs: JobStore, seven: list[Job]) -> None:
     listed = jobs.page(JobFilter(), None, 10).jobs
 
     assert listed == [jobs.read(job.id) for job in reversed(seven)]
@@ -477,7 +475,7 @@ def listen(jobs: JobStore) -> Iterator[Callable[[], Listener]]:
         listener.stop(lambda job=job: jobs.replace(job.claimed("host:7", NOW)))  # type: ignore[misc]
 
 
-def test_a_listener_hears_of_each_replaced_job(jobs: JobStore, listen: Callable[[], Listener]) -> None:
+def test_a_listener_gets_each_replaced_job(jobs: JobStore, listen: Callable[[], Listener]) -> None:
     job, listener = stored(jobs), listen()
 
     run_to_success(jobs, job)
@@ -485,7 +483,7 @@ def test_a_listener_hears_of_each_replaced_job(jobs: JobStore, listen: Callable[
     assert [listener.next(), listener.next()] == [job.id, job.id]
 
 
-def test_every_listener_hears_of_every_change(jobs: JobStore, listen: Callable[[], Listener]) -> None:
+def test_every_listener_gets_every_change(jobs: JobStore, listen: Callable[[], Listener]) -> None:
     job, listeners = stored(jobs), [listen(), listen(), listen()]
 
     jobs.replace(job.claimed("host:7", NOW))
@@ -493,7 +491,7 @@ def test_every_listener_hears_of_every_change(jobs: JobStore, listen: Callable[[
     assert [listener.next() for listener in listeners] == [job.id] * 3
 
 
-def test_what_was_heard_of_can_be_read(jobs: JobStore, listen: Callable[[], Listener]) -> None:
+def test_a_change_can_be_read_once_it_is_announced(jobs: JobStore, listen: Callable[[], Listener]) -> None:
     job, listener = stored(jobs), listen()
 
     jobs.replace(job.claimed("host:7", NOW))
@@ -501,7 +499,7 @@ def test_what_was_heard_of_can_be_read(jobs: JobStore, listen: Callable[[], List
     assert jobs.read(listener.next()).state is State.RUNNING
 
 
-def test_a_refused_write_is_not_heard_of(jobs: JobStore, listen: Callable[[], Listener]) -> None:
+def test_a_refused_write_is_not_announced(jobs: JobStore, listen: Callable[[], Listener]) -> None:
     job, marker, listener = stored(jobs), stored(jobs), listen()
 
     with pytest.raises(StaleWriteError):
@@ -511,18 +509,18 @@ def test_a_refused_write_is_not_heard_of(jobs: JobStore, listen: Callable[[], Li
     assert listener.next() == marker.id
 
 
-def test_a_store_that_is_there_answers_a_ping(jobs: JobStore) -> None:
+def test_a_running_store_answers_a_ping(jobs: JobStore) -> None:
     jobs.ping()
 
 
-def test_a_store_tells_how_much_memory_it_uses_and_may_use(jobs: JobStore) -> None:
+def test_a_store_reports_its_memory_and_its_limit(jobs: JobStore) -> None:
     used, most = jobs.memory()
 
     assert used >= 0
     assert most == 0  # no limit is set for tests
 
 
-def test_listeners_hear_of_every_job_that_was_written_together(jobs: JobStore, listen: Callable[[], Listener]) -> None:
+def test_listeners_get_every_job_of_one_write(jobs: JobStore, listen: Callable[[], Listener]) -> None:
     made = [stored(jobs) for _ in range(3)]
     listener = listen()
 

@@ -49,7 +49,7 @@ def lose(jobs: JobStore, held: Reservation, running: Job, delay_s: float) -> Job
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 4, 16])
-def test_the_oldest_jobs_are_taken_first_and_no_more_than_asked_for(jobs: JobStore, lanes: Lanes, limit: int) -> None:
+def test_the_oldest_jobs_are_reserved_first_up_to_the_limit(jobs: JobStore, lanes: Lanes, limit: int) -> None:
     made = [stored(jobs).id for _ in range(3)]
 
     assert ids(taken(lanes, limit)) == made[:limit]
@@ -58,7 +58,7 @@ def test_the_oldest_jobs_are_taken_first_and_no_more_than_asked_for(jobs: JobSto
 @pytest.mark.parametrize(
     ("rows", "expected"), [(1, 1), (2, 1), (5, 1), (6, 2), (7, 3), (8, 3), (16, 3), (17, 4), (1024, 5)]
 )
-def test_a_claim_is_bounded_in_rows_and_takes_one_job_at_least(
+def test_a_claim_is_limited_in_rows_and_has_at_least_one_job(
     jobs: JobStore, lanes: Lanes, rows: int, expected: int
 ) -> None:
     made = [sized(jobs, n_rows) for n_rows in (2, 4, 1, 10, 1)]
@@ -66,20 +66,20 @@ def test_a_claim_is_bounded_in_rows_and_takes_one_job_at_least(
     assert ids(taken(lanes, rows)) == made[:expected]
 
 
-def test_a_claim_is_bounded_in_bytes_and_takes_one_job_at_least(jobs: JobStore, lanes: Lanes) -> None:
+def test_a_claim_is_limited_in_bytes_and_has_at_least_one_job(jobs: JobStore, lanes: Lanes) -> None:
     half, most = MAX_BYTES_PER_CLAIM // 2, MAX_BYTES_PER_CLAIM
     made = [sized(jobs, 1, n_bytes) for n_bytes in (half, half, 1, most + 1, 1)]
 
     assert [ids(taken(lanes, 100)) for _ in range(4)] == [made[:2], made[2:3], made[3:4], made[4:]]
 
 
-def test_what_is_taken_comes_with_its_job_its_work_and_its_rows(jobs: JobStore, lanes: Lanes) -> None:
+def test_a_reservation_has_the_job_its_work_and_its_rows(jobs: JobStore, lanes: Lanes) -> None:
     made = [submit(jobs).job_id for _ in range(2)]
 
     assert [each.snapshot for each in taken(lanes, 5)] == [(jobs.read(each), *jobs.read_work(each)) for each in made]
 
 
-def test_what_a_claim_left_has_a_bell(jobs: JobStore, lanes: Lanes) -> None:
+def test_jobs_left_by_a_claim_need_a_ring(jobs: JobStore, lanes: Lanes) -> None:
     for n_rows in (2, 4):
         sized(jobs, n_rows)
 
@@ -90,14 +90,14 @@ def attend(lanes: Lanes, rows: int = 1) -> bool:
     return lanes.reserve(LANE, WORKER, rows, clears_notification=True, stays=True)[1]
 
 
-def test_jobs_that_come_while_a_worker_attends_the_lane_need_no_bell(jobs: JobStore, lanes: Lanes) -> None:
+def test_jobs_that_enter_an_attended_lane_need_no_ring(jobs: JobStore, lanes: Lanes) -> None:
     submit(jobs)
     attend(lanes)
 
     assert not submit(jobs).must_ring
 
 
-def test_a_worker_that_leaves_while_jobs_wait_rings_for_another_once(jobs: JobStore, lanes: Lanes) -> None:
+def test_a_worker_that_detaches_from_waiting_jobs_must_ring_once(jobs: JobStore, lanes: Lanes) -> None:
     submit(jobs)
     attend(lanes)
     submit(jobs)
@@ -105,7 +105,7 @@ def test_a_worker_that_leaves_while_jobs_wait_rings_for_another_once(jobs: JobSt
     assert [lanes.detach(LANE, WORKER), lanes.detach(LANE, WORKER), submit(jobs).must_ring] == [True, False, False]
 
 
-def test_a_worker_that_leaves_a_lane_in_which_nothing_waits_rings_for_nobody(jobs: JobStore, lanes: Lanes) -> None:
+def test_a_worker_that_detaches_from_an_empty_lane_need_not_ring(jobs: JobStore, lanes: Lanes) -> None:
     submit(jobs)
     attend(lanes)
 
@@ -113,7 +113,7 @@ def test_a_worker_that_leaves_a_lane_in_which_nothing_waits_rings_for_nobody(job
     assert submit(jobs).must_ring
 
 
-def test_a_worker_that_does_not_say_so_again_attends_no_longer(jobs: JobStore, lanes: Lanes) -> None:
+def test_a_claim_without_stays_ends_the_attendance(jobs: JobStore, lanes: Lanes) -> None:
     submit(jobs)
     attend(lanes)
     taken(lanes)
@@ -121,14 +121,14 @@ def test_a_worker_that_does_not_say_so_again_attends_no_longer(jobs: JobStore, l
     assert submit(jobs).must_ring
 
 
-def test_a_backlog_that_one_claim_does_not_take_needs_another_worker(jobs: JobStore, lanes: Lanes) -> None:
+def test_a_backlog_larger_than_one_claim_needs_a_ring_for_another_worker(jobs: JobStore, lanes: Lanes) -> None:
     for _ in range(3):
         submit(jobs)
 
     assert [attend(lanes), attend(lanes)] == [True, True]
 
 
-def test_while_a_worker_attends_the_lane_another_finds_nothing_there(jobs: JobStore, lanes: Lanes) -> None:
+def test_another_worker_gets_nothing_from_an_attended_lane(jobs: JobStore, lanes: Lanes) -> None:
     submit(jobs)
     attend(lanes)
     job = stored(jobs)
@@ -140,7 +140,7 @@ def test_while_a_worker_attends_the_lane_another_finds_nothing_there(jobs: JobSt
 @pytest.mark.parametrize(
     ("n_jobs", "n_rows", "n_bytes"), [(8, 1, 1), (2, 4, 1), (1, 8, 1), (1, 1, MAX_BYTES_PER_CLAIM // 2)]
 )
-def test_a_backlog_is_shared_with_whoever_attends_the_lane(
+def test_another_worker_gets_a_backlog_of_half_a_claim_from_an_attended_lane(
     jobs: JobStore, lanes: Lanes, n_jobs: int, n_rows: int, n_bytes: int
 ) -> None:
     """Of half a claim or more, in rows or in bytes: a few jobs of many rows are work enough for two."""
@@ -151,9 +151,7 @@ def test_a_backlog_is_shared_with_whoever_attends_the_lane(
     assert ids(lanes.reserve(LANE, "host:8", 16, clears_notification=True)[0]) == backlog
 
 
-def test_a_worker_that_attended_and_was_not_heard_of_for_a_moment_keeps_nobody_out(
-    jobs: JobStore, lanes: Lanes
-) -> None:
+def test_an_attending_worker_that_was_silent_for_a_moment_does_not_block_others(jobs: JobStore, lanes: Lanes) -> None:
     submit(jobs)
     attend(lanes)
     job = stored(jobs)
@@ -163,7 +161,7 @@ def test_a_worker_that_attended_and_was_not_heard_of_for_a_moment_keeps_nobody_o
     assert found == [job.id]
 
 
-def test_a_lane_whose_worker_may_be_gone_can_be_rung_for(jobs: JobStore, lanes: Lanes) -> None:
+def test_a_lane_can_be_rung_for_when_its_attending_worker_is_silent(jobs: JobStore, lanes: Lanes) -> None:
     """The reaper notes a bell for a lane that waits with none: whoever attended it did not come back in time."""
     submit(jobs)
     attend(lanes)
@@ -178,7 +176,7 @@ def test_a_lane_whose_worker_may_be_gone_can_be_rung_for(jobs: JobStore, lanes: 
     assert submit(jobs).must_ring
 
 
-def test_a_lane_that_was_emptied_is_attended_until_the_worker_leaves(jobs: JobStore, lanes: Lanes) -> None:
+def test_an_emptied_lane_stays_attended_until_the_worker_detaches(jobs: JobStore, lanes: Lanes) -> None:
     stored(jobs)
     ((held,), _) = lanes.reserve(LANE, WORKER, 1, clears_notification=True, stays=True)
     jobs.replace(claimed(jobs, held).succeeded(NOW, RETENTION_S), entry=held.entry)
@@ -187,7 +185,7 @@ def test_a_lane_that_was_emptied_is_attended_until_the_worker_leaves(jobs: JobSt
     assert lanes.detach(LANE, WORKER)
 
 
-def test_who_does_not_attend_the_lane_cannot_leave_it(jobs: JobStore, lanes: Lanes) -> None:
+def test_only_the_attending_worker_can_detach(jobs: JobStore, lanes: Lanes) -> None:
     submit(jobs)
     attend(lanes)
     submit(jobs)
@@ -196,7 +194,7 @@ def test_who_does_not_attend_the_lane_cannot_leave_it(jobs: JobStore, lanes: Lan
     assert not submit(jobs).must_ring
 
 
-def test_a_worker_that_lingers_hears_of_what_waits(jobs: JobStore, lanes: Lanes) -> None:
+def test_an_attending_worker_gets_a_job_that_is_waiting_already(jobs: JobStore, lanes: Lanes) -> None:
     submit(jobs)
     attend(lanes)
     submit(jobs)
@@ -204,7 +202,7 @@ def test_a_worker_that_lingers_hears_of_what_waits(jobs: JobStore, lanes: Lanes)
     assert lanes.wait_for_job(LANE, WORKER, 5.0)
 
 
-def test_a_worker_that_lingers_in_vain_does_so_no_longer_than_it_said(jobs: JobStore, lanes: Lanes) -> None:
+def test_waiting_for_a_job_ends_after_the_timeout(jobs: JobStore, lanes: Lanes) -> None:
     submit(jobs)
     attend(lanes)
     began = time.monotonic()
@@ -213,7 +211,7 @@ def test_a_worker_that_lingers_in_vain_does_so_no_longer_than_it_said(jobs: JobS
     assert time.monotonic() - began < 5
 
 
-def test_who_does_not_attend_the_lane_does_not_linger(jobs: JobStore, lanes: Lanes) -> None:
+def test_only_the_attending_worker_waits_for_a_job(jobs: JobStore, lanes: Lanes) -> None:
     submit(jobs)
     attend(lanes)
     submit(jobs)
@@ -223,7 +221,7 @@ def test_who_does_not_attend_the_lane_does_not_linger(jobs: JobStore, lanes: Lan
     assert time.monotonic() - began < 4
 
 
-def test_a_job_knows_how_many_are_before_it(jobs: JobStore, lanes: Lanes) -> None:
+def test_the_position_of_a_job_counts_the_jobs_before_it(jobs: JobStore, lanes: Lanes) -> None:
     made = [stored(jobs).id for _ in range(5)]
 
     assert [lanes.position(LANE, job_id) for job_id in made] == [LanePosition(place, 0) for place in range(1, 6)]
@@ -232,7 +230,7 @@ def test_a_job_knows_how_many_are_before_it(jobs: JobStore, lanes: Lanes) -> Non
     assert lanes.position(LANE, made[-1]).taken == 2
 
 
-def test_a_job_that_was_given_back_waits_behind_the_others(jobs: JobStore, lanes: Lanes) -> None:
+def test_a_requeued_job_is_behind_the_others(jobs: JobStore, lanes: Lanes) -> None:
     first, second = (stored(jobs).id for _ in range(2))
     (held,) = taken(lanes)
     lanes.requeue(held)
@@ -249,18 +247,18 @@ def test_a_job_moves_up_when_one_before_it_is_canceled(jobs: JobStore, lanes: La
 
 
 @pytest.mark.parametrize("job_id", ["", "job_unknown"])
-def test_a_job_that_is_not_there_stands_nowhere(lanes: Lanes, job_id: str) -> None:
+def test_an_unknown_job_has_no_position(lanes: Lanes, job_id: str) -> None:
     assert lanes.position(LANE, job_id) == LanePosition(None, 0)
 
 
-def test_a_lane_that_was_empty_counts_anew(jobs: JobStore, lanes: Lanes) -> None:
+def test_the_count_of_taken_jobs_starts_again_after_the_lane_was_empty(jobs: JobStore, lanes: Lanes) -> None:
     held, running = started(jobs, lanes)
     jobs.replace(running.succeeded(NOW, RETENTION_S), entry=held.entry)
 
     assert lanes.position(LANE, stored(jobs).id) == LanePosition(1, 0)
 
 
-def test_a_reservation_says_lane_worker_and_job_and_has_an_entry_of_its_own(jobs: JobStore, lanes: Lanes) -> None:
+def test_a_reservation_has_its_lane_worker_and_job_and_a_unique_entry(jobs: JobStore, lanes: Lanes) -> None:
     made = [stored(jobs).id for _ in range(3)]
 
     held = taken(lanes, 3, "host:9")
@@ -270,18 +268,18 @@ def test_a_reservation_says_lane_worker_and_job_and_has_an_entry_of_its_own(jobs
 
 
 @pytest.mark.parametrize("lane", [LANE, OTHER, "nonsense", "", "training"])
-def test_a_lane_in_which_nothing_waits_gives_nothing_and_needs_no_bell(lanes: Lanes, lane: str) -> None:
+def test_an_empty_lane_gives_nothing_and_needs_no_ring(lanes: Lanes, lane: str) -> None:
     assert lanes.reserve(lane, WORKER, 5, clears_notification=True) == ([], False)
 
 
-def test_what_was_reserved_is_not_reserved_again(jobs: JobStore, lanes: Lanes) -> None:
+def test_a_reserved_job_is_not_reserved_again(jobs: JobStore, lanes: Lanes) -> None:
     stored(jobs)
     taken(lanes)
 
     assert taken(lanes, 5, "host:8") == []
 
 
-def test_jobs_of_other_lanes_are_left_where_they_are(jobs: JobStore, lanes: Lanes) -> None:
+def test_only_jobs_of_the_given_lane_are_reserved(jobs: JobStore, lanes: Lanes) -> None:
     here, there = stored(jobs), stored(jobs, a_job(version=2))
 
     assert (ids(taken(lanes, 5)), ids(taken(lanes, 5, lane=OTHER))) == ([here.id], [there.id])
@@ -294,7 +292,7 @@ def test_a_job_of_every_kind_waits_in_its_lane(jobs: JobStore, lanes: Lanes, kin
     assert ids(taken(lanes, lane=job.lane)) == [job.id]
 
 
-def test_of_workers_at_once_each_takes_others(jobs: JobStore, lanes: Lanes) -> None:
+def test_concurrent_workers_reserve_different_jobs(jobs: JobStore, lanes: Lanes) -> None:
     made = [stored(jobs).id for _ in range(60)]
 
     def taking(worker: str) -> list[str]:
@@ -312,23 +310,23 @@ def test_of_workers_at_once_each_takes_others(jobs: JobStore, lanes: Lanes) -> N
 # Bells
 
 
-def test_a_bell_is_due_for_the_first_job_and_for_no_other_until_it_was_answered(jobs: JobStore, lanes: Lanes) -> None:
+def test_only_the_first_job_needs_a_ring_until_a_worker_has_come(jobs: JobStore, lanes: Lanes) -> None:
     assert [submit(jobs).must_ring for _ in range(4)] == [True, False, False, False]
 
 
-def test_each_lane_has_a_bell_of_its_own(jobs: JobStore, lanes: Lanes) -> None:
+def test_each_lane_needs_its_own_ring(jobs: JobStore, lanes: Lanes) -> None:
     submit(jobs)
 
     assert submit(jobs, a_job(version=2)).must_ring
 
 
-def test_of_submits_at_once_one_must_ring(jobs: JobStore, lanes: Lanes) -> None:
+def test_exactly_one_of_concurrent_submits_must_ring(jobs: JobStore, lanes: Lanes) -> None:
     answers = at_once([lambda: submit(jobs).must_ring] * 16)
 
     assert sorted(answers, key=str) == [False] * 15 + [True]
 
 
-def test_the_first_job_after_an_answered_bell_must_ring(jobs: JobStore, lanes: Lanes) -> None:
+def test_the_first_job_after_a_worker_has_come_needs_a_ring(jobs: JobStore, lanes: Lanes) -> None:
     submit(jobs)
     taken(lanes, 5)
 
@@ -336,16 +334,14 @@ def test_the_first_job_after_an_answered_bell_must_ring(jobs: JobStore, lanes: L
 
 
 @pytest.mark.parametrize(("limit", "must_ring"), [(1, True), (2, True), (3, False), (4, False)])
-def test_whoever_answers_a_bell_and_leaves_jobs_must_ring_for_them(
-    jobs: JobStore, lanes: Lanes, limit: int, must_ring: bool
-) -> None:
+def test_a_worker_that_leaves_jobs_waiting_must_ring(jobs: JobStore, lanes: Lanes, limit: int, must_ring: bool) -> None:
     for _ in range(3):
         submit(jobs)
 
     assert lanes.reserve(LANE, WORKER, limit, clears_notification=True)[1] is must_ring
 
 
-def test_whoever_takes_more_on_the_same_bell_need_not_ring_again_for_what_is_left(jobs: JobStore, lanes: Lanes) -> None:
+def test_a_second_claim_after_the_same_bell_need_not_ring_again(jobs: JobStore, lanes: Lanes) -> None:
     for _ in range(4):
         submit(jobs)
     lanes.reserve(LANE, WORKER, 1, clears_notification=True)
@@ -355,7 +351,7 @@ def test_whoever_takes_more_on_the_same_bell_need_not_ring_again_for_what_is_lef
     assert found == [False, False, False]
 
 
-def test_taking_without_a_bell_leaves_the_bell_that_is_on_its_way(jobs: JobStore, lanes: Lanes) -> None:
+def test_a_claim_without_a_bell_does_not_clear_the_bell(jobs: JobStore, lanes: Lanes) -> None:
     submit(jobs)
 
     lanes.reserve(LANE, WORKER, 5, clears_notification=False)
@@ -363,7 +359,7 @@ def test_taking_without_a_bell_leaves_the_bell_that_is_on_its_way(jobs: JobStore
     assert not submit(jobs).must_ring
 
 
-def test_while_jobs_wait_a_bell_is_noted_whoever_takes_and_submits_at_once(jobs: JobStore, lanes: Lanes) -> None:
+def test_a_lane_with_waiting_jobs_has_a_bell_under_concurrent_claims_and_submits(jobs: JobStore, lanes: Lanes) -> None:
     def submitting() -> int:
         return sum(submit(jobs).must_ring for _ in range(20))
 
@@ -376,7 +372,7 @@ def test_while_jobs_wait_a_bell_is_noted_whoever_takes_and_submits_at_once(jobs:
     assert (found.waiting + found.reserved, found.bell_at is not None) == (40, True)
 
 
-def test_a_bell_that_is_rung_again_is_noted(jobs: JobStore, lanes: Lanes) -> None:
+def test_a_repeated_ring_is_recorded(jobs: JobStore, lanes: Lanes) -> None:
     submit(jobs)
     first = depth(lanes).bell_at
     assert first is not None
@@ -388,7 +384,7 @@ def test_a_bell_that_is_rung_again_is_noted(jobs: JobStore, lanes: Lanes) -> Non
     assert until(later)
 
 
-def test_a_bell_for_a_lane_that_emptied_meanwhile_is_not_noted(jobs: JobStore, lanes: Lanes) -> None:
+def test_a_ring_for_an_empty_lane_is_not_recorded(jobs: JobStore, lanes: Lanes) -> None:
     """The next job there would think that somebody had rung for it, and wait until the bell counts as lost."""
     lanes.record_ring(LANE)
 
@@ -398,7 +394,7 @@ def test_a_bell_for_a_lane_that_emptied_meanwhile_is_not_noted(jobs: JobStore, l
 # Leases
 
 
-def test_renewing_says_how_each_job_stands_in_order(jobs: JobStore, lanes: Lanes) -> None:
+def test_renewing_returns_the_state_of_each_job_in_order(jobs: JobStore, lanes: Lanes) -> None:
     for _ in range(4):
         stored(jobs)
     queued, running, canceling, done = taken(lanes, 4)
@@ -411,12 +407,12 @@ def test_renewing_says_how_each_job_stands_in_order(jobs: JobStore, lanes: Lanes
     assert states == [None, State.CANCELING, State.RUNNING, State.QUEUED]
 
 
-def test_renewing_nothing_says_nothing(lanes: Lanes) -> None:
+def test_renewing_nothing_returns_nothing(lanes: Lanes) -> None:
     assert lanes.renew([]) == []
 
 
 @pytest.mark.parametrize("how", ["succeeded", "canceled", "lost", "given back by its run", "given back", "deleted"])
-def test_what_was_taken_away_is_held_no_longer(jobs: JobStore, lanes: Lanes, how: str) -> None:
+def test_a_job_that_left_its_worker_is_not_renewed(jobs: JobStore, lanes: Lanes, how: str) -> None:
     job = stored(jobs)
     (held,) = taken(lanes)
     if how == "given back":
@@ -437,7 +433,7 @@ def test_what_was_taken_away_is_held_no_longer(jobs: JobStore, lanes: Lanes, how
     assert lanes.renew([held]) == [None]
 
 
-def test_what_another_worker_holds_now_is_held_no_longer_by_the_first(jobs: JobStore, lanes: Lanes) -> None:
+def test_a_job_that_another_worker_holds_is_not_renewed_for_the_first(jobs: JobStore, lanes: Lanes) -> None:
     held, running = started(jobs, lanes)
     jobs.replace(running.handed_back(NOW, RETENTION_S), entry=held.entry)
     (again,) = taken(lanes, worker="host:8")
@@ -447,7 +443,7 @@ def test_what_another_worker_holds_now_is_held_no_longer_by_the_first(jobs: JobS
     assert lanes.reservations() == [again]
 
 
-def test_all_that_is_reserved_is_listed_however_much_it_is(jobs: JobStore, lanes: Lanes) -> None:
+def test_more_than_a_thousand_reservations_are_listed(jobs: JobStore, lanes: Lanes) -> None:
     """A worker that ends gives back what is listed, and one claim alone may hold a thousand."""
     for worker in ("host:1", "host:2"):
         for _ in range(600):
@@ -459,14 +455,14 @@ def test_all_that_is_reserved_is_listed_however_much_it_is(jobs: JobStore, lanes
     assert len({each.entry for each in held}) == len(held) == 1200
 
 
-def test_everything_that_is_reserved_is_listed_with_who_holds_it(jobs: JobStore, lanes: Lanes) -> None:
+def test_every_reservation_is_listed_with_its_worker(jobs: JobStore, lanes: Lanes) -> None:
     stored(jobs), stored(jobs), stored(jobs), stored(jobs, a_job(version=2))
     held = [*taken(lanes, 1, "a:1"), *taken(lanes, 1, "b:2"), *taken(lanes, 1, "b:2", OTHER)]
 
     assert sorted(lanes.reservations(), key=str) == sorted(held, key=str)
 
 
-def test_only_what_was_silent_for_so_long_is_listed_as_silent(jobs: JobStore, lanes: Lanes) -> None:
+def test_only_reservations_silent_for_long_enough_are_listed(jobs: JobStore, lanes: Lanes) -> None:
     silent_s = 0.4
     stored(jobs), stored(jobs)
     first, second = taken(lanes, 2)
@@ -478,7 +474,7 @@ def test_only_what_was_silent_for_so_long_is_listed_as_silent(jobs: JobStore, la
     assert lanes.reservations(silent_s) == [second]
 
 
-def test_a_lease_that_is_renewed_again_and_again_does_not_run_out(jobs: JobStore, lanes: Lanes) -> None:
+def test_a_renewed_lease_does_not_expire(jobs: JobStore, lanes: Lanes) -> None:
     silent_s = 0.4
     stored(jobs), stored(jobs)
     kept, silent = taken(lanes, 2)
@@ -495,7 +491,7 @@ def test_a_lease_that_is_renewed_again_and_again_does_not_run_out(jobs: JobStore
 # Giving back
 
 
-def test_what_is_given_back_goes_to_the_end_of_its_lane(jobs: JobStore, lanes: Lanes) -> None:
+def test_a_requeued_job_goes_to_the_end_of_its_lane(jobs: JobStore, lanes: Lanes) -> None:
     first, second = stored(jobs), stored(jobs)
     (held,) = taken(lanes)
 
@@ -504,7 +500,7 @@ def test_what_is_given_back_goes_to_the_end_of_its_lane(jobs: JobStore, lanes: L
     assert ids(taken(lanes, 5)) == [second.id, first.id]
 
 
-def test_what_is_given_back_has_another_entry(jobs: JobStore, lanes: Lanes) -> None:
+def test_a_requeued_job_has_a_new_entry(jobs: JobStore, lanes: Lanes) -> None:
     stored(jobs)
     (held,) = taken(lanes)
     lanes.requeue(held)
@@ -514,14 +510,14 @@ def test_what_is_given_back_has_another_entry(jobs: JobStore, lanes: Lanes) -> N
     assert again.entry != held.entry
 
 
-def test_giving_back_must_ring_when_nobody_else_did(jobs: JobStore, lanes: Lanes) -> None:
+def test_the_first_requeued_job_needs_a_ring(jobs: JobStore, lanes: Lanes) -> None:
     stored(jobs), stored(jobs)
     first, second = taken(lanes, 2)
 
     assert [lanes.requeue(first), lanes.requeue(second)] == [True, False]
 
 
-def test_what_was_given_back_once_is_not_given_back_again(jobs: JobStore, lanes: Lanes) -> None:
+def test_a_reservation_can_be_requeued_only_once(jobs: JobStore, lanes: Lanes) -> None:
     stored(jobs)
     (held,) = taken(lanes)
     lanes.requeue(held)
@@ -530,7 +526,7 @@ def test_what_was_given_back_once_is_not_given_back_again(jobs: JobStore, lanes:
     assert len(taken(lanes, 5)) == 1
 
 
-def test_of_many_that_give_back_at_once_one_does(jobs: JobStore, lanes: Lanes) -> None:
+def test_exactly_one_of_concurrent_requeues_succeeds(jobs: JobStore, lanes: Lanes) -> None:
     stored(jobs)
     (held,) = taken(lanes)
 
@@ -540,7 +536,7 @@ def test_of_many_that_give_back_at_once_one_does(jobs: JobStore, lanes: Lanes) -
     assert depth(lanes).waiting == 1
 
 
-def test_a_job_that_runs_is_not_given_back_without_its_record(jobs: JobStore, lanes: Lanes) -> None:
+def test_a_running_job_is_not_requeued(jobs: JobStore, lanes: Lanes) -> None:
     held, running = started(jobs, lanes)
 
     assert not lanes.requeue(held)
@@ -549,7 +545,7 @@ def test_a_job_that_runs_is_not_given_back_without_its_record(jobs: JobStore, la
 
 
 @pytest.mark.parametrize("how", ["canceled", "expired", "deleted"])
-def test_a_job_that_ended_meanwhile_is_not_given_back(jobs: JobStore, lanes: Lanes, how: str) -> None:
+def test_an_ended_job_is_not_requeued(jobs: JobStore, lanes: Lanes, how: str) -> None:
     job = stored(jobs)
     (held,) = taken(lanes)
     move = job.expired if how == "expired" else job.cancel_requested
@@ -561,7 +557,7 @@ def test_a_job_that_ended_meanwhile_is_not_given_back(jobs: JobStore, lanes: Lan
     assert (lanes.stats(), lanes.reservations()) == ([], [])
 
 
-def test_a_job_that_its_run_gives_back_waits_at_the_end_at_once(jobs: JobStore, lanes: Lanes) -> None:
+def test_a_job_handed_back_by_its_run_goes_to_the_end_of_its_lane(jobs: JobStore, lanes: Lanes) -> None:
     first, second = stored(jobs), stored(jobs)
     (held,) = taken(lanes)
     running = claimed(jobs, held)
@@ -571,14 +567,14 @@ def test_a_job_that_its_run_gives_back_waits_at_the_end_at_once(jobs: JobStore, 
     assert ids(taken(lanes, 5)) == [second.id, first.id]
 
 
-def test_a_run_that_gives_its_job_back_must_ring_when_nobody_else_did(jobs: JobStore, lanes: Lanes) -> None:
+def test_a_run_that_hands_back_the_only_job_must_ring(jobs: JobStore, lanes: Lanes) -> None:
     held, running = started(jobs, lanes)
 
     assert jobs.replace(running.handed_back(NOW, RETENTION_S), entry=held.entry)
 
 
 @pytest.mark.parametrize("end", ["succeeded", "failed", "progress"])
-def test_a_write_that_queues_nothing_needs_no_bell(jobs: JobStore, lanes: Lanes, end: str) -> None:
+def test_a_write_that_queues_nothing_needs_no_ring(jobs: JobStore, lanes: Lanes, end: str) -> None:
     held, running = started(jobs, lanes)
     moves = {
         "succeeded": lambda: running.succeeded(NOW, RETENTION_S),
@@ -593,7 +589,7 @@ def test_a_write_that_queues_nothing_needs_no_bell(jobs: JobStore, lanes: Lanes,
 
 
 @pytest.mark.parametrize("how", ["given back", "lost", "lost and released", "taken by another", "run by another"])
-def test_the_old_entry_can_write_nothing(jobs: JobStore, lanes: Lanes, how: str) -> None:
+def test_a_write_under_an_old_entry_is_refused(jobs: JobStore, lanes: Lanes, how: str) -> None:
     held, running = started(jobs, lanes)
     if how.startswith("lost"):
         lose(jobs, held, running, 5.0)
@@ -614,7 +610,7 @@ def test_the_old_entry_can_write_nothing(jobs: JobStore, lanes: Lanes, how: str)
     assert jobs.read_with_result(running.id) == (before, None)
 
 
-def test_the_new_entry_can_write(jobs: JobStore, lanes: Lanes) -> None:
+def test_a_write_under_the_new_entry_succeeds(jobs: JobStore, lanes: Lanes) -> None:
     held, running = started(jobs, lanes)
     jobs.replace(running.handed_back(NOW, RETENTION_S), entry=held.entry)
     (again,) = taken(lanes, worker="host:8")
@@ -625,7 +621,7 @@ def test_the_new_entry_can_write(jobs: JobStore, lanes: Lanes) -> None:
     assert jobs.read_with_result(running.id) == (last, RESULT)
 
 
-def test_of_the_runs_end_and_the_reaper_at_once_one_writes(jobs: JobStore, lanes: Lanes) -> None:
+def test_either_the_run_or_the_reaper_writes_but_not_both(jobs: JobStore, lanes: Lanes) -> None:
     for _ in range(10):
         held, running = started(jobs, lanes)
         done = running.succeeded(NOW, RETENTION_S)
@@ -645,7 +641,7 @@ def test_of_the_runs_end_and_the_reaper_at_once_one_writes(jobs: JobStore, lanes
 # Delays
 
 
-def test_a_lost_job_waits_out_its_delay_outside_of_its_lane(jobs: JobStore, lanes: Lanes) -> None:
+def test_a_lost_job_is_not_in_its_lane_during_its_delay(jobs: JobStore, lanes: Lanes) -> None:
     held, running = started(jobs, lanes)
 
     waiting = lose(jobs, held, running, 5.0)
@@ -653,14 +649,16 @@ def test_a_lost_job_waits_out_its_delay_outside_of_its_lane(jobs: JobStore, lane
     assert (lanes.stats(), taken(lanes), jobs.read(running.id)) == ([], [], waiting)
 
 
-def test_a_loss_needs_no_bell_before_its_delay_is_over(jobs: JobStore, lanes: Lanes) -> None:
+def test_a_lost_job_needs_no_ring_before_its_delay_is_over(jobs: JobStore, lanes: Lanes) -> None:
     held, running = started(jobs, lanes)
 
     assert not jobs.replace(running.lost(LOSS, NOW, 5.0, RETENTION_S), entry=held.entry)
 
 
 @pytest.mark.parametrize(("beyond_s", "is_due"), [(-0.001, False), (0.0, True), (0.001, True)])
-def test_a_delay_is_over_at_its_end_and_not_before(jobs: JobStore, lanes: Lanes, beyond_s: float, is_due: bool) -> None:
+def test_a_job_is_enqueued_when_its_delay_ends_and_not_before(
+    jobs: JobStore, lanes: Lanes, beyond_s: float, is_due: bool
+) -> None:
     held, running = started(jobs, lanes)
     lose(jobs, held, running, 5.5)
 
@@ -670,7 +668,7 @@ def test_a_delay_is_over_at_its_end_and_not_before(jobs: JobStore, lanes: Lanes,
     assert ids(taken(lanes)) == ([running.id] if is_due else [])
 
 
-def test_a_job_is_released_once(jobs: JobStore, lanes: Lanes) -> None:
+def test_a_delayed_job_is_enqueued_only_once(jobs: JobStore, lanes: Lanes) -> None:
     held, running = started(jobs, lanes)
     lose(jobs, held, running, 1.0)
 
@@ -689,7 +687,7 @@ def lost_with_delays(jobs: JobStore, lanes: Lanes, delays_s: list[float], versio
     return made
 
 
-def test_released_jobs_wait_in_the_order_in_which_their_delays_end(jobs: JobStore, lanes: Lanes) -> None:
+def test_delayed_jobs_are_enqueued_in_the_order_of_their_delays(jobs: JobStore, lanes: Lanes) -> None:
     third, first, second = lost_with_delays(jobs, lanes, [3.0, 1.0, 2.0])
 
     lanes.enqueue_due(NOW + 10)
@@ -697,7 +695,7 @@ def test_released_jobs_wait_in_the_order_in_which_their_delays_end(jobs: JobStor
     assert ids(taken(lanes, 5)) == [first, second, third]
 
 
-def test_each_lane_is_named_once_and_only_when_no_bell_is_on_its_way(jobs: JobStore, lanes: Lanes) -> None:
+def test_each_lane_without_a_bell_is_returned_once(jobs: JobStore, lanes: Lanes) -> None:
     lost_with_delays(jobs, lanes, [1.0, 1.0, 2.0])
     lost_with_delays(jobs, lanes, [1.0], version=2)
     lost_with_delays(jobs, lanes, [1.0], version=3)
@@ -706,7 +704,7 @@ def test_each_lane_is_named_once_and_only_when_no_bell_is_on_its_way(jobs: JobSt
     assert sorted(lanes.enqueue_due(NOW + 5)) == [LANE, OTHER]
 
 
-def test_a_job_that_is_canceled_while_it_waits_out_its_delay_does_not_come_back(jobs: JobStore, lanes: Lanes) -> None:
+def test_a_job_canceled_during_its_delay_is_not_enqueued(jobs: JobStore, lanes: Lanes) -> None:
     held, running = started(jobs, lanes)
     waiting = lose(jobs, held, running, 5.0)
     jobs.replace(waiting.cancel_requested(NOW, RETENTION_S))
@@ -714,7 +712,7 @@ def test_a_job_that_is_canceled_while_it_waits_out_its_delay_does_not_come_back(
     assert (lanes.enqueue_due(NOW + 10), lanes.stats()) == ([], [])
 
 
-def test_a_released_job_runs_again_with_the_next_number(jobs: JobStore, lanes: Lanes) -> None:
+def test_a_delayed_job_runs_again_as_the_next_attempt(jobs: JobStore, lanes: Lanes) -> None:
     held, running = started(jobs, lanes)
     lose(jobs, held, running, 5.0)
     lanes.enqueue_due(NOW + 5)
@@ -730,20 +728,20 @@ def test_a_released_job_runs_again_with_the_next_number(jobs: JobStore, lanes: L
 
 
 @pytest.mark.parametrize("end", ENDS)
-def test_an_ended_job_is_in_no_lane_and_held_by_nobody(jobs: JobStore, lanes: Lanes, end: str) -> None:
+def test_an_ended_job_is_in_no_lane_and_no_worker_holds_it(jobs: JobStore, lanes: Lanes, end: str) -> None:
     ended(jobs, lanes, end)
 
     assert (lanes.stats(), lanes.reservations(), taken(lanes), lanes.enqueue_due(NOW + 1e6)) == ([], [], [], [])
 
 
 @pytest.mark.parametrize("end", ENDS)
-def test_the_first_job_in_a_lane_that_emptied_must_ring(jobs: JobStore, lanes: Lanes, end: str) -> None:
+def test_the_first_job_of_an_emptied_lane_needs_a_ring(jobs: JobStore, lanes: Lanes, end: str) -> None:
     ended(jobs, lanes, end)
 
     assert submit(jobs).must_ring
 
 
-def test_the_end_of_one_job_leaves_the_others(jobs: JobStore, lanes: Lanes) -> None:
+def test_the_end_of_a_job_does_not_affect_the_others(jobs: JobStore, lanes: Lanes) -> None:
     first, second, third = stored(jobs), stored(jobs), stored(jobs)
     (held,) = taken(lanes)
 
@@ -757,7 +755,7 @@ def test_the_end_of_one_job_leaves_the_others(jobs: JobStore, lanes: Lanes) -> N
 # How lanes stand
 
 
-def test_every_lane_with_a_job_is_listed_by_name_with_its_counts(jobs: JobStore, lanes: Lanes) -> None:
+def test_every_lane_with_a_job_is_listed_in_order_with_its_counts(jobs: JobStore, lanes: Lanes) -> None:
     for _ in range(3):
         stored(jobs)
     stored(jobs, a_job(version=2)), stored(jobs, a_job(JobType.TRAINING))
@@ -769,7 +767,7 @@ def test_every_lane_with_a_job_is_listed_by_name_with_its_counts(jobs: JobStore,
     assert found == [(LANE, 1, 2), (OTHER, 0, 1), ("training", 1, 0)]
 
 
-def test_the_age_of_a_lane_is_that_of_the_oldest_job_that_nobody_took(jobs: JobStore, lanes: Lanes) -> None:
+def test_the_age_of_a_lane_is_that_of_its_oldest_waiting_job(jobs: JobStore, lanes: Lanes) -> None:
     stored(jobs)
     first = depth(lanes).oldest_at
     assert first is not None
@@ -783,14 +781,14 @@ def test_the_age_of_a_lane_is_that_of_the_oldest_job_that_nobody_took(jobs: JobS
     assert first < second <= time.time() + 0.001
 
 
-def test_a_lane_whose_jobs_are_all_taken_has_no_oldest(jobs: JobStore, lanes: Lanes) -> None:
+def test_a_lane_without_waiting_jobs_has_no_age(jobs: JobStore, lanes: Lanes) -> None:
     stored(jobs)
     taken(lanes)
 
     assert (depth(lanes).waiting, depth(lanes).oldest_at) == (0, None)
 
 
-def test_a_lane_tells_when_it_was_last_rung_for(jobs: JobStore, lanes: Lanes) -> None:
+def test_the_stats_have_the_time_of_the_last_ring(jobs: JobStore, lanes: Lanes) -> None:
     before = time.time()
     stored(jobs), stored(jobs)
 
@@ -802,7 +800,7 @@ def test_a_lane_tells_when_it_was_last_rung_for(jobs: JobStore, lanes: Lanes) ->
     assert depth(lanes).bell_at is None
 
 
-def test_the_depths_add_up_while_jobs_come_and_go(jobs: JobStore, lanes: Lanes) -> None:
+def test_the_stats_add_up_while_jobs_come_and_go(jobs: JobStore, lanes: Lanes) -> None:
     """What was held at one look and how many there were at the next made fewer than none when jobs ended between."""
 
     def working(worker: str) -> None:
@@ -822,7 +820,7 @@ def test_the_depths_add_up_while_jobs_come_and_go(jobs: JobStore, lanes: Lanes) 
     assert (answers[:2], answers[2] <= {True}) == ([None, None], True), answers  # type: ignore[operator]
 
 
-def test_tidying_takes_nothing_from_anybody(jobs: JobStore, lanes: Lanes) -> None:
+def test_forgetting_workers_takes_no_reservation_away(jobs: JobStore, lanes: Lanes) -> None:
     for _ in range(3):
         stored(jobs)
     held = taken(lanes, 2)

@@ -1,10 +1,11 @@
-"""`queuecast admin` as an operator has it: what is printed, what is refused, and what is there afterwards."""
+"""`queuecast admin` as an operator runs it: its output, its refusals, and the state of Redis afterwards."""
 
 import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -41,7 +42,7 @@ def aliases(client: redis.Redis) -> RedisAliases:
 
 @pytest.fixture
 def filed(aliases: RedisAliases, tmp_path: Path) -> AuditExport:
-    """Two models with two versions each, and the moves of the one in its audit file."""
+    """Two models with two versions each, and the exported audit trail of titanic."""
     models = ModelFiles(tmp_path / "models")
     for number, name in enumerate(("titanic", "wine", "titanic", "wine")):
         models.publish(a_manifest(name, job_id=f"job_{number}"), {})
@@ -76,10 +77,10 @@ class TestWiring:
         assert shown.exit_code == 0
         assert f"admin {name}" in shown.output
 
-    def test_a_wrong_call_is_exit_code_2(self, admin: Admin) -> None:
+    def test_a_usage_error_exits_with_code_2(self, admin: Admin) -> None:
         assert [admin(*words).exit_code for words in (("backup",), ("restore",), ("nothing",))] == [2, 2, 2]
 
-    def test_it_is_a_program_of_its_own_without_rich_and_the_clients_http(self, repository: Path) -> None:
+    def test_the_module_runs_without_rich_and_the_clients_http_library(self, repository: Path) -> None:
         code = (
             "import sys, runpy\n"
             "for name in ('rich', 'httpx2', 'stamina', 'flask', 'sklearn', 'pandas'): sys.modules[name] = None\n"
@@ -92,7 +93,7 @@ class TestWiring:
         assert (ended.returncode, "rebuild-aliases" in ended.stdout) == (0, True), ended.stderr
 
     @pytest.mark.parametrize("words", [["admin", "verify-audit"], ["admin", "--help"]])
-    def test_where_redis_is_not_installed_one_line_says_what_to_do(self, repository: Path, words: list[str]) -> None:
+    def test_without_redis_py_one_line_says_how_to_install_it(self, repository: Path, words: list[str]) -> None:
         ended = _cli_without_redis(repository, words)
 
         assert ended.returncode == 1
@@ -101,13 +102,13 @@ class TestWiring:
             "python -m queuecast.cli.admin where the workers run"
         ]
 
-    def test_where_redis_is_not_installed_the_other_commands_are_as_ever(self, repository: Path) -> None:
+    def test_without_redis_py_the_other_commands_still_work(self, repository: Path) -> None:
         ended = _cli_without_redis(repository, ["--help"])
 
         assert (ended.returncode, ended.stderr) == (0, "")
         assert "admin " in ended.stdout
 
-    def test_an_image_has_all_that_the_operators_commands_load(self, repository: Path) -> None:
+    def test_an_image_contains_every_module_that_the_operators_commands_import(self, repository: Path) -> None:
         code = (
             "import sys, queuecast.cli.admin\n"
             "print(*(m.__file__ for n, m in sys.modules.items() if n[:9] == 'queuecast'))"
@@ -115,12 +116,25 @@ class TestWiring:
         ended = subprocess.run(
             [sys.executable, "-c", code], cwd=repository, capture_output=True, text=True, timeout=60, check=True
         )
-        left_out = (repository / ".dockerignore").read_text().split()
 
         loaded = [Path(path).relative_to(repository).as_posix() for path in ended.stdout.split()]
 
         assert "queuecast/adapters/redis/backup.py" in loaded
-        assert [path for path in loaded if path in left_out] == []
+        assert "queuecast/cli/errors.py" in loaded
+        assert [path for path in loaded if not is_in_an_image(repository, path)] == []
+        assert not is_in_an_image(repository, "queuecast/cli/main.py")
+        assert not is_in_an_image(repository, "queuecast/client/client.py")
+
+
+def is_in_an_image(repository: Path, path: str) -> bool:
+    """Reads .dockerignore as Docker does: the last pattern that matches the path or a folder of it decides."""
+    names = {path, *map(str, Path(path).parents)}
+    is_in = True
+    for line in (repository / ".dockerignore").read_text().splitlines():
+        pattern = line.strip().removeprefix("!")
+        if pattern and not pattern.startswith("#") and any(fnmatch(name, pattern) for name in names):
+            is_in = line.startswith("!")
+    return is_in
 
 
 def _cli_without_redis(repository: Path, words: list[str]) -> subprocess.CompletedProcess[str]:
@@ -132,7 +146,9 @@ def _cli_without_redis(repository: Path, words: list[str]) -> subprocess.Complet
 
 @pytest.mark.redis
 class TestBackupAndRestore:
-    def test_a_backup_is_summed_up_and_comes_back(self, admin: Admin, client: redis.Redis, tmp_path: Path) -> None:
+    def test_a_backup_prints_a_summary_and_can_be_restored(
+        self, admin: Admin, client: redis.Redis, tmp_path: Path
+    ) -> None:
         jobs, aliases = RedisJobs(client), RedisAliases(client)
         made = [a_job() for _ in range(3)]
         for job in made:
@@ -147,11 +163,13 @@ class TestBackupAndRestore:
 
         assert saved.output.startswith(f"{file}: 3 jobs, aliases of 1 model, ")
         assert saved.output.endswith(f", {file.stat().st_size} bytes\n")
-        assert ", 3 of them jobs; 0 were there already, 0 are past their time; to be run: 2 jobs" in restored.output
+        assert ", 3 of them jobs; 0 already present, 0 expired; 2 jobs to run" in restored.output
         assert [jobs.read(job.id).is_final for job in made] == [True, False, False]
         assert (aliases.read("titanic"), aliases.history("titanic")) == (Aliases(1, {"champion": 1}), MOVES[:1])
 
-    def test_a_redis_that_is_not_empty_takes_force(self, admin: Admin, client: redis.Redis, tmp_path: Path) -> None:
+    def test_a_restore_into_a_redis_that_is_not_empty_needs_force(
+        self, admin: Admin, client: redis.Redis, tmp_path: Path
+    ) -> None:
         file = str(tmp_path / "backup.jsonl")
         client.hset("qc:job:job_1", "state", "failed")
         admin("backup", file)
@@ -162,7 +180,7 @@ class TestBackupAndRestore:
         assert refused.output.splitlines() == [
             "Error: this Redis is not empty: it has qc:job:job_1; --force adds only keys that are missing"
         ]
-        assert "1 were there already" in forced.output
+        assert "1 already present" in forced.output
 
     def test_a_damaged_backup_is_refused_and_nothing_is_written(
         self, admin: Admin, client: redis.Redis, tmp_path: Path
@@ -180,18 +198,18 @@ class TestBackupAndRestore:
         assert "is damaged" in refused.output
         assert client.dbsize() == 0
 
-    def test_progress_is_told_on_the_way(
+    def test_a_long_backup_reports_its_progress(
         self, admin: Admin, client: redis.Redis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         import queuecast.cli.admin  # noqa: PLC0415
 
-        monkeypatch.setattr(queuecast.cli.admin, "NOTED_EVERY_S", 0.0)
+        monkeypatch.setattr(queuecast.cli.admin, "PROGRESS_EVERY_S", 0.0)
         client.hset("qc:job:job_1", "state", "failed")
 
         assert "1 record written ..." in admin("backup", str(tmp_path / "b")).stderr
 
     @pytest.mark.parametrize(
-        ("words", "told"),
+        ("words", "error"),
         [
             (["restore", "{tmp}/none.jsonl"], "{tmp}/none.jsonl: No such file or directory"),
             (["restore", "{tmp}"], "{tmp}: Is a directory"),
@@ -199,12 +217,14 @@ class TestBackupAndRestore:
             (["backup", "{tmp}"], "Is a directory"),
         ],
     )
-    def test_a_file_that_cannot_be_is_one_line(self, admin: Admin, tmp_path: Path, words: list[str], told: str) -> None:
+    def test_a_file_that_cannot_be_opened_is_a_one_line_error(
+        self, admin: Admin, tmp_path: Path, words: list[str], error: str
+    ) -> None:
         refused = admin(*[word.format(tmp=tmp_path) for word in words])
 
         assert refused.exit_code == 1
         assert len(refused.output.splitlines()) == 1
-        assert told.format(tmp=tmp_path) in refused.output
+        assert error.format(tmp=tmp_path) in refused.output
         assert not [path for path in tmp_path.iterdir() if path.is_file()]
 
     def test_the_embedded_redis_of_make_run_is_found(self, admin: Admin, tmp_path: Path) -> None:
@@ -233,29 +253,32 @@ def test_a_redis_that_is_too_old_is_named_with_what_is_expected(admin: Admin, tm
 
 @pytest.mark.redis
 @pytest.mark.parametrize(
-    ("environ", "told"),
+    ("environ", "error"),
     [
         ({"QUEUECAST_REDIS_URL": "redis://:secret@127.0.0.1:1/0"}, "Redis does not answer at 127.0.0.1:1 "),
         ({"QUEUECAST_REDIS_URL": "http://127.0.0.1"}, "Redis URL must specify one of the following schemes"),
         ({"QUEUECAST_REDIS_PASSWORD_FILE": "/none"}, "QUEUECAST_REDIS_PASSWORD_FILE"),
-        ({"QUEUECAST_DATA_DIR": "/none"}, "no folder /none/models; QUEUECAST_DATA_DIR says where the file store is"),
+        (
+            {"QUEUECAST_DATA_DIR": "/none"},
+            "no folder /none/models; set QUEUECAST_DATA_DIR to the folder",
+        ),
         ({"QUEUECAST_API_PORT": "x"}, "QUEUECAST_API_PORT is 'x', expected a whole number"),
     ],
 )
-def test_what_is_not_there_is_said_in_one_line(
-    admin: Admin, filed: AuditExport, environ: dict[str, str], told: str
+def test_a_wrong_setting_is_a_one_line_error(
+    admin: Admin, filed: AuditExport, environ: dict[str, str], error: str
 ) -> None:
     refused = admin("rebuild-aliases", **environ)
 
     assert refused.exit_code == 1
     assert len(refused.output.splitlines()) == 1
-    assert told in refused.output
+    assert error in refused.output
     assert "secret" not in refused.output
 
 
 @pytest.mark.redis
 class TestRebuildAliases:
-    def test_a_lost_redis_gets_everything_back(
+    def test_a_rebuild_restores_aliases_and_history_of_a_lost_redis(
         self, admin: Admin, filed: AuditExport, aliases: RedisAliases, client: redis.Redis
     ) -> None:
         client.flushall()
@@ -270,7 +293,7 @@ class TestRebuildAliases:
             MOVES,
         )
 
-    def test_a_redis_that_lost_its_last_moves_gets_them_back(
+    def test_a_rebuild_restores_the_last_moves_that_redis_lost(
         self, admin: Admin, filed: AuditExport, aliases: RedisAliases, client: redis.Redis
     ) -> None:
         client.flushall()
@@ -279,14 +302,14 @@ class TestRebuildAliases:
         assert admin("rebuild-aliases").output.startswith("titanic: 2 moves restored, generation 3")
         assert aliases.history("titanic") == MOVES
 
-    def test_where_nothing_is_lost_there_is_nothing_to_do(
+    def test_a_rebuild_without_losses_changes_nothing(
         self, admin: Admin, filed: AuditExport, aliases: RedisAliases
     ) -> None:
         done = admin("rebuild-aliases")
 
         assert (done.exit_code, done.output[:22]) == (0, "titanic: nothing to do")
 
-    def test_moves_that_only_redis_has_are_given_up_by_force_alone(
+    def test_moves_that_are_only_in_redis_are_discarded_with_force_only(
         self, admin: Admin, filed: AuditExport, aliases: RedisAliases
     ) -> None:
         aliases.move("titanic", a_move(4, 1))
@@ -297,14 +320,14 @@ class TestRebuildAliases:
 
         assert refused.exit_code == 1
         assert refused.output == (
-            "Error: titanic: Redis is at generation 4, the audit file at 3; Redis alone has 1 move, "
-            "the first champion to version 1; --force gives up what Redis alone has\n"
+            "Error: titanic: Redis is at generation 4, the audit file at 3; 1 move is only in Redis, "
+            "the first one champion to version 1; --force discards the moves that are only in Redis\n"
         )
         assert still == Aliases(4, {"champion": 1, "challenger": 2})
-        assert forced.output.startswith("titanic: 0 moves restored, 1 given up, generation 3")
+        assert forced.output.startswith("titanic: 0 moves restored, 1 discarded, generation 3")
         assert aliases.history("titanic") == MOVES
 
-    def test_a_redis_that_went_its_own_way_since_is_not_mixed_in(
+    def test_a_redis_whose_history_diverged_is_replaced_with_force_and_never_merged(
         self, admin: Admin, filed: AuditExport, aliases: RedisAliases, client: redis.Redis
     ) -> None:
         client.flushall()
@@ -318,7 +341,7 @@ class TestRebuildAliases:
         assert aliases.history("titanic") == MOVES
         assert filed.export() == 0
 
-    def test_an_alias_that_would_point_at_nothing_is_refused(
+    def test_an_alias_to_a_missing_version_is_refused(
         self, admin: Admin, aliases: RedisAliases, filed: AuditExport, client: redis.Redis
     ) -> None:
         aliases.move("wine", a_move(1, 3))
@@ -329,12 +352,12 @@ class TestRebuildAliases:
 
         assert done.exit_code == 1
         assert done.stderr == (
-            "Error: wine: champion would be version 3, which is not in the file store; bring its folder back first\n"
+            "Error: wine: champion would be version 3, which is not in the file store; restore its folder first\n"
         )
         assert aliases.read("wine") == Aliases()
         assert aliases.read("titanic").generation == 3
 
-    def test_a_trail_that_was_edited_is_refused(
+    def test_an_edited_trail_is_refused(
         self, admin: Admin, filed: AuditExport, aliases: RedisAliases, client: redis.Redis, tmp_path: Path
     ) -> None:
         client.flushall()
@@ -353,37 +376,44 @@ class TestRebuildAliases:
 
         assert (refused.exit_code, refused.output) == (
             1,
-            f"Error: {model}: there is no audit trail of {model} in the file store\n",
+            f"Error: {model}: the file store has no audit trail of {model}\n",
         )
 
 
 @pytest.mark.redis
 class TestVerifyAudit:
-    def test_a_whole_trail_holds_and_redis_agrees(self, admin: Admin, filed: AuditExport) -> None:
+    def test_an_intact_trail_agrees_with_redis(self, admin: Admin, filed: AuditExport) -> None:
         done = admin("verify-audit")
 
-        assert (done.exit_code, done.output) == (0, "titanic: 3 moves, the chain holds, Redis has the same 3\n")
+        assert (done.exit_code, done.output) == (
+            0,
+            "titanic: 3 moves, the hash chain is intact, Redis has the same 3\n",
+        )
 
-    def test_moves_on_their_way_are_no_loss(self, admin: Admin, filed: AuditExport, aliases: RedisAliases) -> None:
+    def test_moves_that_are_not_exported_yet_are_no_loss(
+        self, admin: Admin, filed: AuditExport, aliases: RedisAliases
+    ) -> None:
         aliases.move("titanic", a_move(4, 1))
 
         done = admin("verify-audit")
 
         assert (done.exit_code, done.output) == (
             0,
-            "titanic: 3 moves, the chain holds, Redis has 1 more, which the reaper appends\n",
+            "titanic: 3 moves, the hash chain is intact, Redis has 1 more, which the reaper will append\n",
         )
 
-    def test_last_lines_that_were_cut_off_are_found(self, admin: Admin, filed: AuditExport, tmp_path: Path) -> None:
+    def test_lines_cut_off_at_the_end_of_a_trail_are_detected(
+        self, admin: Admin, filed: AuditExport, tmp_path: Path
+    ) -> None:
         path = tmp_path / "models/titanic" / FILE
         path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:-1]))
 
         refused = admin("verify-audit")
 
         assert refused.exit_code == 1
-        assert "Redis has 1 move more: the audit file has lost its end" in refused.output
+        assert "Redis has 1 move more: the end of the audit file is missing" in refused.output
 
-    def test_a_redis_that_was_lost_is_found(self, admin: Admin, filed: AuditExport, client: redis.Redis) -> None:
+    def test_a_lost_redis_is_detected(self, admin: Admin, filed: AuditExport, client: redis.Redis) -> None:
         client.flushall()
 
         refused = admin("verify-audit")
@@ -391,7 +421,7 @@ class TestVerifyAudit:
         assert refused.exit_code == 1
         assert "the audit file has 3 moves and Redis 0, of which the first 0 agree" in refused.output
 
-    def test_an_edited_trail_does_not_hide_the_others(
+    def test_an_edited_trail_does_not_stop_the_check_of_the_others(
         self, admin: Admin, filed: AuditExport, aliases: RedisAliases, tmp_path: Path
     ) -> None:
         aliases.move("wine", a_move(1, 1))
@@ -403,18 +433,18 @@ class TestVerifyAudit:
 
         assert refused.exit_code == 1
         assert "line 2: not as it was written" in refused.stderr
-        assert refused.stdout == "wine: 1 move, the chain holds, Redis has the same 1\n"
+        assert refused.stdout == "wine: 1 move, the hash chain is intact, Redis has the same 1\n"
 
-    def test_without_redis_the_chains_are_checked_all_the_same(self, admin: Admin, filed: AuditExport) -> None:
+    def test_the_hash_chains_are_checked_without_redis_too(self, admin: Admin, filed: AuditExport) -> None:
         done = admin("verify-audit", QUEUECAST_REDIS_URL="redis://127.0.0.1:1/0")
 
-        assert (done.exit_code, done.stdout) == (0, "titanic: 3 moves, the chain holds\n")
-        assert "so last lines that were cut off would not be seen" in done.stderr
+        assert (done.exit_code, done.stdout) == (0, "titanic: 3 moves, the hash chain is intact\n")
+        assert "lines cut off at the end of a trail go undetected" in done.stderr
 
 
 @pytest.mark.redis
-def test_a_backup_taken_while_jobs_come_has_no_torn_record(admin: Admin, redis_url: str, tmp_path: Path) -> None:
-    """Another process writes as fast as it can; every record in the backup is one that was written whole."""
+def test_a_backup_during_writes_has_no_torn_record(admin: Admin, redis_url: str, tmp_path: Path) -> None:
+    """Another process writes as fast as it can. Every record in the backup is complete."""
     file, code = tmp_path / "b.jsonl", (
         "import os\nfrom queuecast.adapters.redis.connection import connect\n"
         "from queuecast.adapters.redis.jobs import RedisJobs\n"

@@ -44,13 +44,13 @@ def rows_file(folder: Path, name: str = "rows.csv", content: bytes = b"age\n29\n
 # Uploading and submitting
 
 
-def test_a_batch_names_the_uploaded_file_and_leaves_the_rest_to_the_gateway(
+def test_a_batch_names_the_uploaded_file_and_leaves_out_options_that_are_not_set(
     client: Client, accepting: ScriptedGateway, tmp_path: Path
 ) -> None:
     handle = client.predict_file("titanic", rows_file(tmp_path))
 
-    assert (handle.id, accepting.only(FILES).body) == ("job_1", b"age\n29\n")
-    assert accepting.only(BATCHES).json == {
+    assert (handle.id, accepting.only_request(FILES).body) == ("job_1", b"age\n29\n")
+    assert accepting.only_request(BATCHES).json == {
         "file_id": "file_1",
         "method": "predict",
         "output_format": "csv",
@@ -58,10 +58,8 @@ def test_a_batch_names_the_uploaded_file_and_leaves_the_rest_to_the_gateway(
     }
 
 
-def test_everything_that_can_be_said_of_a_batch_is_sent(
-    client: Client, accepting: ScriptedGateway, tmp_path: Path
-) -> None:
-    said = {
+def test_every_option_of_a_batch_is_sent(client: Client, accepting: ScriptedGateway, tmp_path: Path) -> None:
+    options = {
         "method": "predict_proba",
         "version": "challenger",
         "output_format": "parquet",
@@ -71,9 +69,9 @@ def test_everything_that_can_be_said_of_a_batch_is_sent(
         "priority": "low",
     }
 
-    client.predict_file("titanic", rows_file(tmp_path), **said)
+    client.predict_file("titanic", rows_file(tmp_path), **options)
 
-    assert accepting.only(BATCHES).json == {"file_id": "file_1"} | said
+    assert accepting.only_request(BATCHES).json == {"file_id": "file_1"} | options
 
 
 @pytest.mark.parametrize(
@@ -86,54 +84,52 @@ def test_everything_that_can_be_said_of_a_batch_is_sent(
         ("rows.parquet", "application/vnd.apache.parquet"),
     ],
 )
-def test_a_file_goes_as_what_its_name_says(
+def test_the_suffix_of_a_file_sets_its_media_type(
     client: Client, accepting: ScriptedGateway, tmp_path: Path, name: str, media_type: str
 ) -> None:
     client.upload(rows_file(tmp_path, name))
 
-    asked = accepting.only(FILES)
-    assert (asked.headers["content-type"], asked.query) == (media_type, {"name": name})
+    request = accepting.only_request(FILES)
+    assert (request.headers["content-type"], request.query) == (media_type, {"name": name})
 
 
 @pytest.mark.parametrize(
     ("name", "words"), [("rows.xlsx", r"\.csv, .ndjson, .jsonl or .parquet$"), ("r.json", "one ob")]
 )
-def test_a_file_that_is_no_table_is_refused_before_anything_is_sent(
+def test_another_kind_of_file_is_refused_before_anything_is_sent(
     client: Client, accepting: ScriptedGateway, tmp_path: Path, name: str, words: str
 ) -> None:
     with pytest.raises(ValueError, match=words):
         client.predict_file("titanic", rows_file(tmp_path, name))
 
-    assert accepting.asked == []
+    assert accepting.requests == []
 
 
-def test_a_frame_goes_with_its_types_and_tells_empty_from_missing(client: Client, accepting: ScriptedGateway) -> None:
+def test_a_frame_is_sent_as_parquet_with_types_and_empty_strings(client: Client, accepting: ScriptedGateway) -> None:
     frame = pd.DataFrame({"age": [29.5, np.nan], "cabin": ["", None], "sibsp": np.array([1, 0], dtype="int8")})
 
     client.predict_file("titanic", frame)
 
-    asked = accepting.only(FILES)
-    arrived = pd.read_parquet(io.BytesIO(asked.body))
-    assert asked.headers["content-type"] == "application/vnd.apache.parquet"
+    request = accepting.only_request(FILES)
+    arrived = pd.read_parquet(io.BytesIO(request.body))
+    assert request.headers["content-type"] == "application/vnd.apache.parquet"
     assert arrived["cabin"].isna().tolist() == [False, True]
     assert arrived["sibsp"].dtype == "int8"
 
 
-def test_a_frame_that_parquet_cannot_hold_goes_as_csv(client: Client, accepting: ScriptedGateway) -> None:
+def test_a_frame_that_parquet_cannot_hold_is_sent_as_csv(client: Client, accepting: ScriptedGateway) -> None:
     client.predict_file("titanic", pd.DataFrame({"cabin": [1, "C22", None]}))
 
-    asked = accepting.only(FILES)
-    assert (asked.headers["content-type"], asked.body) == ("text/csv", b'cabin\n1\nC22\n""\n')
+    request = accepting.only_request(FILES)
+    assert (request.headers["content-type"], request.body) == ("text/csv", b'cabin\n1\nC22\n""\n')
 
 
 @pytest.mark.parametrize("make", [np.array, lambda rows: csr_matrix(np.array(rows))], ids=["dense", "sparse"])
-def test_an_array_goes_as_lists_for_a_model_without_column_names(
-    client: Client, accepting: ScriptedGateway, make: Any
-) -> None:
+def test_an_array_is_sent_as_lists(client: Client, accepting: ScriptedGateway, make: Any) -> None:
     client.predict_file("titanic", make([[29.5, np.nan], [0.1, 0]]))
 
-    asked = accepting.only(FILES)
-    assert (asked.headers["content-type"], asked.body) == ("application/x-ndjson", b"[29.5, null]\n[0.1, 0.0]\n")
+    request = accepting.only_request(FILES)
+    assert (request.headers["content-type"], request.body) == ("application/x-ndjson", b"[29.5, null]\n[0.1, 0.0]\n")
 
 
 @pytest.mark.parametrize(
@@ -144,18 +140,16 @@ def test_an_array_goes_as_lists_for_a_model_without_column_names(
         ([[1.5]], TypeError, "source is a list, expected a file's path, a DataFrame or a 2-D array"),
     ],
 )
-def test_what_is_no_table_is_refused_before_anything_is_sent(
+def test_another_kind_of_object_is_refused_before_anything_is_sent(
     client: Client, accepting: ScriptedGateway, source: Any, error: type[Exception], words: str
 ) -> None:
     with pytest.raises(error, match=words):
         client.predict_file("titanic", source)
 
-    assert accepting.asked == []
+    assert accepting.requests == []
 
 
-def test_whoever_watches_an_upload_sees_it_to_its_end(
-    client: Client, accepting: ScriptedGateway, tmp_path: Path
-) -> None:
+def test_an_upload_reports_its_progress_to_the_end(client: Client, accepting: ScriptedGateway, tmp_path: Path) -> None:
     seen: list[tuple[int, int]] = []
     content = b"age\n" + b"29\n" * 100_000
 
@@ -163,32 +157,32 @@ def test_whoever_watches_an_upload_sees_it_to_its_end(
         "titanic", rows_file(tmp_path, content=content), on_upload=lambda done, total: seen.append((done, total))
     )
 
-    asked = accepting.only(FILES)
-    assert (asked.body, asked.headers["content-length"]) == (content, str(len(content)))
+    request = accepting.only_request(FILES)
+    assert (request.body, request.headers["content-length"]) == (content, str(len(content)))
     assert len(seen) > 3
     assert seen == sorted(seen)
     assert seen[-1] == (len(content), len(content))
 
 
-def test_an_upload_over_a_broken_connection_is_sent_again_whole(
+def test_an_upload_over_a_broken_connection_is_retried_from_its_start(
     client: Client, accepting: ScriptedGateway, tmp_path: Path
 ) -> None:
     accepting.on(FILES, Answer(breaks=True), Answer({"id": "file_1"}, 201))
 
     client.predict_file("titanic", rows_file(tmp_path), on_upload=lambda done, total: None)
 
-    assert [asked.body for asked in accepting.asked_for(FILES)] == [b"age\n29\n"] * 2
+    assert [request.body for request in accepting.requests_to(FILES)] == [b"age\n29\n"] * 2
 
 
-def test_a_batch_over_a_broken_connection_is_sent_again_with_the_same_key(
+def test_a_batch_over_a_broken_connection_is_retried_with_the_same_key(
     client: Client, accepting: ScriptedGateway, tmp_path: Path
 ) -> None:
     accepting.on(BATCHES, Answer(breaks=True), Answer(job(type="batch"), 202))
 
     client.predict_file("titanic", rows_file(tmp_path))
 
-    asked = accepting.asked_for(BATCHES)
-    assert (len(asked), len({each.headers["idempotency-key"] for each in asked})) == (2, 1)
+    requests = accepting.requests_to(BATCHES)
+    assert (len(requests), len({request.headers["idempotency-key"] for request in requests})) == (2, 1)
 
 
 @pytest.mark.parametrize(
@@ -201,7 +195,7 @@ def test_a_batch_over_a_broken_connection_is_sent_again_with_the_same_key(
     ],
     ids=["rows", "bytes"],
 )
-def test_more_rows_than_a_prediction_takes_are_pointed_to_predict_file(
+def test_too_many_rows_for_a_prediction_point_to_predict_file(
     client: Client, gateway: ScriptedGateway, refusal: Answer
 ) -> None:
     gateway.on("POST /v1/models/titanic/predictions", refusal)
@@ -210,12 +204,12 @@ def test_more_rows_than_a_prediction_takes_are_pointed_to_predict_file(
         client.predict("titanic", [[1]])
 
 
-def test_a_priority_goes_with_a_prediction(client: Client, gateway: ScriptedGateway) -> None:
+def test_the_priority_of_a_prediction_is_sent(client: Client, gateway: ScriptedGateway) -> None:
     gateway.on("POST /v1/models/titanic/predictions", Answer(job(), 202))
 
     client.predict("titanic", [[1]], priority="high")
 
-    assert gateway.asked[0].json == {"inputs": [[1]], "method": "predict", "priority": "high"}
+    assert gateway.requests[0].json == {"inputs": [[1]], "method": "predict", "priority": "high"}
 
 
 # The result
@@ -235,9 +229,7 @@ def test_a_download_waits_for_the_batch_and_writes_its_file(
     assert [path.name for path in tmp_path.iterdir()] == ["out.csv"]
 
 
-def test_a_download_goes_on_where_the_connection_broke(
-    client: Client, accepting: ScriptedGateway, tmp_path: Path
-) -> None:
+def test_a_broken_download_is_resumed(client: Client, accepting: ScriptedGateway, tmp_path: Path) -> None:
     accepting.on(
         RESULT,
         Answer(PREDICTED, cut_after=10_000),
@@ -247,12 +239,12 @@ def test_a_download_goes_on_where_the_connection_broke(
 
     client.job("job_1").download(tmp_path / "out.csv")
 
-    ranges = [asked.headers.get("range") for asked in accepting.asked_for(RESULT)]
+    ranges = [request.headers.get("range") for request in accepting.requests_to(RESULT)]
     assert (tmp_path / "out.csv").read_bytes() == PREDICTED
     assert ranges == [None, "bytes=10000-", "bytes=30000-"]
 
 
-def test_a_gateway_that_sends_all_of_it_again_is_taken_at_its_word(
+def test_a_gateway_that_ignores_the_range_sends_the_whole_file(
     client: Client, accepting: ScriptedGateway, tmp_path: Path
 ) -> None:
     accepting.on(RESULT, Answer(PREDICTED, cut_after=10_000), Answer(PREDICTED))
@@ -262,7 +254,7 @@ def test_a_gateway_that_sends_all_of_it_again_is_taken_at_its_word(
     assert (tmp_path / "out.csv").read_bytes() == PREDICTED
 
 
-def test_a_download_that_was_given_up_is_taken_up_by_the_next(
+def test_a_second_call_resumes_a_download_that_was_given_up(
     client: Client, accepting: ScriptedGateway, tmp_path: Path
 ) -> None:
     accepting.on(RESULT, Answer(PREDICTED, cut_after=10_000), Answer(PREDICTED[10_000:], 206, cut_after=0))
@@ -274,11 +266,11 @@ def test_a_download_that_was_given_up_is_taken_up_by_the_next(
     client.job("job_1").download(tmp_path / "out.csv")
 
     assert (tmp_path / "out.csv").read_bytes() == PREDICTED
-    assert accepting.asked_for(RESULT)[-1].headers["range"] == "bytes=10000-"
+    assert accepting.requests_to(RESULT)[-1].headers["range"] == "bytes=10000-"
 
 
 @pytest.mark.parametrize("arrived", [PREDICTED[:-1] + b"x", PREDICTED + b"more"], ids=["other bytes", "too many"])
-def test_a_file_that_arrived_other_than_it_is_is_not_written(
+def test_a_download_with_other_bytes_is_not_written(
     client: Client, accepting: ScriptedGateway, tmp_path: Path, arrived: bytes
 ) -> None:
     accepting.on(RESULT, Answer(arrived))
@@ -289,7 +281,7 @@ def test_a_file_that_arrived_other_than_it_is_is_not_written(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_result_of_no_bytes_is_an_empty_file(client: Client, accepting: ScriptedGateway, tmp_path: Path) -> None:
+def test_an_empty_result_is_an_empty_file(client: Client, accepting: ScriptedGateway, tmp_path: Path) -> None:
     accepting.on(JOB, ended(b""))
 
     client.job("job_1").download(tmp_path / "out.csv")
@@ -297,7 +289,7 @@ def test_a_result_of_no_bytes_is_an_empty_file(client: Client, accepting: Script
     assert (tmp_path / "out.csv").read_bytes() == b""
 
 
-def test_a_file_that_was_there_is_replaced_only_by_a_whole_one(
+def test_an_existing_file_is_replaced_only_by_a_complete_one(
     client: Client, accepting: ScriptedGateway, tmp_path: Path
 ) -> None:
     (tmp_path / "out.csv").write_text("yesterday's")
@@ -310,7 +302,7 @@ def test_a_file_that_was_there_is_replaced_only_by_a_whole_one(
 
 
 @pytest.mark.parametrize("found_format", ["csv", "json"])
-def test_a_batch_that_was_seen_without_its_result_is_looked_at_again(
+def test_a_batch_from_a_list_is_read_again_for_its_result(
     client: Client, accepting: ScriptedGateway, tmp_path: Path, found_format: str
 ) -> None:
     content = PREDICTED if found_format == "csv" else b'[{"row":1,"prediction":"lived"}]'
@@ -327,9 +319,7 @@ def test_a_batch_that_was_seen_without_its_result_is_looked_at_again(
     assert handle.result() == whole["result"]
 
 
-def test_a_batch_that_failed_has_nothing_to_download(
-    client: Client, accepting: ScriptedGateway, tmp_path: Path
-) -> None:
+def test_a_failed_batch_has_nothing_to_download(client: Client, accepting: ScriptedGateway, tmp_path: Path) -> None:
     accepting.on(JOB, job("failed", type="batch", error={"title": "The job failed", "code": "invalid_input"}))
 
     with pytest.raises(JobFailed):
@@ -351,7 +341,7 @@ BAD = [{"row": row, "column": "age", "code": "wrong_type", "detail": f"found 'é
 BAD_LINES = "".join(json.dumps(each, ensure_ascii=False) + "\n" for each in BAD).encode()
 
 
-def test_the_bad_rows_are_told_one_by_one(client: Client, accepting: ScriptedGateway) -> None:
+def test_the_bad_rows_are_iterated_one_by_one(client: Client, accepting: ScriptedGateway) -> None:
     accepting.on(ERRORS, Answer(BAD_LINES))
 
     assert list(client.job("job_1").errors()) == BAD
@@ -366,7 +356,7 @@ def test_the_bad_rows_can_be_written_to_a_file(client: Client, accepting: Script
     assert (count, [json.loads(line) for line in lines]) == (2, BAD)
 
 
-def test_a_bad_row_may_hold_any_line_break_but_a_newline(
+def test_a_bad_row_may_contain_any_line_break_except_a_newline(
     client: Client, accepting: ScriptedGateway, tmp_path: Path
 ) -> None:
     bad = [{"row": 1, "column": "age", "code": "wrong_type", "detail": "found 'a\u2028b\u0085c'"}, BAD[0]]
@@ -379,7 +369,7 @@ def test_a_bad_row_may_hold_any_line_break_but_a_newline(
     assert (count, (tmp_path / "errors.ndjson").read_bytes()) == (2, sent + b"\n")
 
 
-def test_bad_rows_over_a_broken_connection_leave_no_half_file(
+def test_bad_rows_over_a_broken_connection_leave_no_partial_file(
     client: Client, accepting: ScriptedGateway, tmp_path: Path
 ) -> None:
     accepting.on(ERRORS, Answer(BAD_LINES, cut_after=len(BAD_LINES) - 5))

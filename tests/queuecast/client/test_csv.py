@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from queuecast.client.csv import parsed_csv_rows
+from queuecast.client.csv import csv_head, parsed_csv_rows
 from queuecast.domain.batch import FileFormat
 from queuecast.domain.errors import InvalidInputError
 from queuecast.domain.signature import Column, ColumnType, Layout, Signature
@@ -54,7 +54,7 @@ def worker_rows(folder: Path, text: str, signature: Signature) -> Any:
 
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("kind", COLUMNS)
-def test_a_cell_is_the_same_to_both(tmp_path: Path, kind: str, cell: str) -> None:
+def test_client_and_worker_read_a_cell_alike(tmp_path: Path, kind: str, cell: str) -> None:
     signature = Signature(Layout.FRAME, (COLUMNS[kind],), (Method.PREDICT,))
     text = f'x0\n"{cell}"\n'
 
@@ -67,7 +67,7 @@ def test_a_cell_is_the_same_to_both(tmp_path: Path, kind: str, cell: str) -> Non
 
 
 @pytest.mark.parametrize("header", ["0,1", "x1,x0", "x1,other,x0", "a,b", "1.5,2.5", "a,b,c", "x0"])
-def test_a_header_is_the_same_to_both(tmp_path: Path, header: str) -> None:
+def test_client_and_worker_read_a_header_alike(tmp_path: Path, header: str) -> None:
     columns = tuple(Column(f"x{index}", ColumnType.NUMBER, nullable=True, dtype="float64") for index in range(2))
     signature = Signature(Layout.ARRAY, columns, (Method.PREDICT,))
     text = f"{header}\n{','.join(str(at) for at in range(header.count(',') + 1))}\n"
@@ -79,3 +79,33 @@ def test_a_header_is_the_same_to_both(tmp_path: Path, header: str) -> None:
             parsed_csv_rows(text, signature.json_schema())
     else:
         assert parsed_csv_rows(text, signature.json_schema())[0] == read
+
+
+def test_the_head_of_a_csv_file_counts_records_and_not_lines(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_bytes(b'name,age\r\n"two\nlines \xe9",1\r\n' + b"x,2\r\n" * 60_000)
+
+    assert csv_head(path) == b'name,age\r\n"two\nlines \xe9",1\r\n' + b"x,2\r\n" * 49_999
+
+
+def test_the_head_of_a_csv_file_may_end_its_lines_with_carriage_returns(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_bytes(b"name,age\r" + b"x,2\r" * 60_000)
+
+    assert csv_head(path) == b"name,age\r" + b"x,2\r" * 50_000
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"PAR1\x15\x04", r"rows.csv is a Parquet file, expected CSV: pandas.read_parquet\("),
+        (b'name\n"' + b"x" * 200_000, "line 2 of .*rows.csv cannot be read as CSV: field larger"),
+        ("\ufeffgrün,age,grün\n1,2,3\n".encode(), "the column 'grün' is in the file more than once"),
+    ],
+    ids=["parquet", "endless", "twice"],
+)
+def test_an_example_that_is_not_a_csv_file_is_refused(tmp_path: Path, content: bytes, words: str) -> None:
+    (tmp_path / "rows.csv").write_bytes(content)
+
+    with pytest.raises(ValueError, match=words):
+        csv_head(tmp_path / "rows.csv")

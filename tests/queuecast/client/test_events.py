@@ -32,7 +32,7 @@ RUNNING = event("status", job("running", revision=2), 2)
 COMPLETED = event("completed", job("succeeded", revision=5), 5)
 
 
-def test_events_are_told_with_their_jobs_until_the_end(client: Client, gateway: ScriptedGateway) -> None:
+def test_events_come_with_their_jobs_up_to_the_end(client: Client, gateway: ScriptedGateway) -> None:
     fitting = job("running", revision=3, progress={"done": 2, "total": 8})
     gateway.on(JOB, job())
     gateway.on(EVENTS, stream(RUNNING, event("progress", fitting, 3), COMPLETED))
@@ -53,19 +53,17 @@ def test_events_are_told_with_their_jobs_until_the_end(client: Client, gateway: 
     ],
     ids=["closed", "cut", "redis away"],
 )
-def test_a_stream_that_breaks_is_taken_up_where_it_was(
-    client: Client, gateway: ScriptedGateway, broken: Answer
-) -> None:
+def test_a_broken_stream_is_resumed(client: Client, gateway: ScriptedGateway, broken: Answer) -> None:
     gateway.on(JOB, job())
     gateway.on(EVENTS, broken, Answer(breaks=True), stream(COMPLETED))
 
     seen = [name for name, _ in client.job("job_1").events()]
 
     assert seen == ["status", "completed"]
-    assert [asked.headers.get("last-event-id") for asked in gateway.asked_for(EVENTS)] == [None, "2", "2"]
+    assert [request.headers.get("last-event-id") for request in gateway.requests_to(EVENTS)] == [None, "2", "2"]
 
 
-def test_an_end_that_was_seen_before_the_connection_broke_is_the_end(client: Client, gateway: ScriptedGateway) -> None:
+def test_a_stream_without_further_events_ends(client: Client, gateway: ScriptedGateway) -> None:
     gateway.on(JOB, job())
     gateway.on(EVENTS, stream(RUNNING), Answer(b"", status=204))
 
@@ -82,7 +80,7 @@ def test_an_end_that_was_seen_before_the_connection_broke_is_the_end(client: Cli
     ],
     ids=["deleted", "unknown", "too many", "a stranger"],
 )
-def test_what_will_not_pass_is_raised(client: Client, gateway: ScriptedGateway, answer: Answer, status: int) -> None:
+def test_a_permanent_error_is_raised(client: Client, gateway: ScriptedGateway, answer: Answer, status: int) -> None:
     gateway.on(JOB, job())
     gateway.on(EVENTS, answer)
 
@@ -90,23 +88,23 @@ def test_what_will_not_pass_is_raised(client: Client, gateway: ScriptedGateway, 
         list(client.job("job_1").events())
 
     assert refused.value.status == status
-    assert len(gateway.asked_for(EVENTS)) == 1
+    assert len(gateway.requests_to(EVENTS)) == 1
 
 
-def test_who_shows_progress_waits_for_any_change(client: Client, gateway: ScriptedGateway) -> None:
+def test_a_wait_with_on_change_waits_for_any_change(client: Client, gateway: ScriptedGateway) -> None:
     gateway.on(JOB, job(), job("running", revision=2), Answer(b"", status=304), job("succeeded", revision=3))
     states: list[str] = []
 
     client.job("job_1").wait(on_change=lambda changed: states.append(changed.state))
 
     assert states == ["queued", "running", "succeeded"]
-    assert [asked.headers.get("if-none-match") for asked in gateway.asked] == [None, 'W/"1"', 'W/"2"', 'W/"2"']
-    assert {asked.headers.get("prefer") for asked in gateway.asked[1:]} == {"wait=30"}
+    assert [request.headers.get("if-none-match") for request in gateway.requests] == [None, 'W/"1"', 'W/"2"', 'W/"2"']
+    assert {request.headers.get("prefer") for request in gateway.requests[1:]} == {"wait=30"}
 
 
-def test_who_shows_nothing_waits_for_the_end(client: Client, gateway: ScriptedGateway) -> None:
+def test_a_wait_without_on_change_waits_for_the_end(client: Client, gateway: ScriptedGateway) -> None:
     gateway.on(JOB, job(), job("succeeded", revision=2))
 
     client.job("job_1").wait()
 
-    assert "if-none-match" not in gateway.asked[-1].headers
+    assert "if-none-match" not in gateway.requests[-1].headers

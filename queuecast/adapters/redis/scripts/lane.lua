@@ -1,4 +1,4 @@
--- How a job enters and leaves a lane, and what a lane holds. In front of every script that needs it.
+-- How jobs enter and leave a lane. The loader puts this file in front of the scripts that need it.
 
 local function now_ms()
   local time = redis.call('TIME')

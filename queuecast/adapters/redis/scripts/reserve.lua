@@ -1,6 +1,5 @@
 #!lua flags=allow-oom
--- Gives a worker the oldest jobs of a lane, with what they need. Answers {{entry, job id, {record, work, rows}} of
--- each, must ring}.
+-- Reserves the oldest jobs of a lane for a worker. Answers {{{entry, job id, {record, work, rows}}, ...}, must ring}.
 -- needs lane.lua
 local lane, worker, max_rows, clears_notification, max_bytes, stays, attended_ms = unpack(ARGV)
 

@@ -42,7 +42,7 @@ def envelope(client: redis.Redis, queue: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("priority", Priority)
-def test_a_bell_waits_among_those_of_its_priority(redis_url: str, client: redis.Redis, priority: Priority) -> None:
+def test_a_message_waits_in_the_list_of_its_priority(redis_url: str, client: redis.Redis, priority: Priority) -> None:
     lane = str(Lane.of_job(JobType.PREDICTION, ModelRef("titanic", 3), PredictionWork(Method.PREDICT, 1), priority))
 
     CeleryDoorbell(redis_url).ring(lane)
@@ -52,7 +52,7 @@ def test_a_bell_waits_among_those_of_its_priority(redis_url: str, client: redis.
     assert (overdue, others) == (0, [int(index == rank) for index in range(4)])
 
 
-def test_an_urgent_bell_goes_before_those_of_every_priority(redis_url: str, client: redis.Redis) -> None:
+def test_an_urgent_message_goes_before_every_priority(redis_url: str, client: redis.Redis) -> None:
     bells = CeleryDoorbell(redis_url)
     bells.ring(f"{LANE}/high")
     bells.ring(f"{LANE}/low", is_urgent=True)
@@ -93,7 +93,7 @@ def test_the_message_names_the_task_and_has_the_lanes_name_as_its_only_argument(
     assert (message["headers"]["task"], arguments(message)) == (TASKS[kind], [[LANES[kind]], {}])
 
 
-def test_every_ring_is_a_task_of_its_own(redis_url: str, client: redis.Redis) -> None:
+def test_every_ring_has_a_new_task_id(redis_url: str, client: redis.Redis) -> None:
     """One that had the id of an earlier one would inherit its revocation."""
     bells = CeleryDoorbell(redis_url)
 
@@ -103,7 +103,7 @@ def test_every_ring_is_a_task_of_its_own(redis_url: str, client: redis.Redis) ->
     assert len({envelope(client, "predict")["headers"]["id"] for _ in range(3)}) == 3
 
 
-def test_messages_are_taken_in_the_order_of_the_rings(redis_url: str, client: redis.Redis) -> None:
+def test_messages_are_consumed_in_the_order_of_the_rings(redis_url: str, client: redis.Redis) -> None:
     bells, rung = CeleryDoorbell(redis_url), [a_job(version=version).lane for version in range(1, 6)]
 
     for lane in rung:
@@ -113,14 +113,14 @@ def test_messages_are_taken_in_the_order_of_the_rings(redis_url: str, client: re
 
 
 @pytest.mark.parametrize("lane", ["", "nonsense", "predictions/titanic/1/predict"])
-def test_what_is_no_lane_is_not_rung_for(redis_url: str, client: redis.Redis, lane: str) -> None:
+def test_a_name_that_is_not_a_lane_is_not_rung_for(redis_url: str, client: redis.Redis, lane: str) -> None:
     with pytest.raises(ValueError, match="is not a valid JobType"):
         CeleryDoorbell(redis_url).ring(lane)
 
     assert lengths(client) == {}
 
 
-def test_rings_from_many_threads_are_neither_lost_nor_doubled(redis_url: str, client: redis.Redis) -> None:
+def test_rings_from_many_threads_are_neither_lost_nor_repeated(redis_url: str, client: redis.Redis) -> None:
     bells = CeleryDoorbell(redis_url)
 
     answers = at_once([lambda: [bells.ring(LANE) for _ in range(10)]] * 16)
@@ -128,7 +128,7 @@ def test_rings_from_many_threads_are_neither_lost_nor_doubled(redis_url: str, cl
     assert (answers, lengths(client)) == ([[True] * 10] * 16, {"predict": 160})
 
 
-def test_with_no_server_a_ring_fails_within_seconds() -> None:
+def test_a_ring_without_a_server_fails_within_seconds() -> None:
     bells = CeleryDoorbell(f"redis://127.0.0.1:{free_port()}/0")
     began = time.monotonic()
 
@@ -138,7 +138,7 @@ def test_with_no_server_a_ring_fails_within_seconds() -> None:
     assert time.monotonic() - began < 5
 
 
-def test_with_a_wrong_password_a_ring_fails_within_seconds(redis_server: RedisServer) -> None:
+def test_a_ring_with_a_wrong_password_fails_within_seconds(redis_server: RedisServer) -> None:
     bells = CeleryDoorbell(f"redis://:wrong@127.0.0.1:{redis_server.port}/0")
     began = time.monotonic()
 
@@ -148,7 +148,7 @@ def test_with_a_wrong_password_a_ring_fails_within_seconds(redis_server: RedisSe
     assert time.monotonic() - began < 5
 
 
-def test_bells_recover_by_themselves_and_ring_once_a_call(own_server: RedisServer) -> None:
+def test_a_doorbell_recovers_by_itself_and_sends_one_message_per_ring(own_server: RedisServer) -> None:
     bells = CeleryDoorbell(own_server.url)
     bells.ring(LANE)
     own_server.kill()
@@ -162,7 +162,7 @@ def test_bells_recover_by_themselves_and_ring_once_a_call(own_server: RedisServe
         assert lengths(client) == {"predict": 2}
 
 
-def test_a_full_server_takes_no_ring(own_server: RedisServer) -> None:
+def test_a_ring_fails_when_the_server_is_full(own_server: RedisServer) -> None:
     bells = CeleryDoorbell(own_server.url)
     bells.ring(LANE)
     with redis.Redis.from_url(own_server.url) as client:

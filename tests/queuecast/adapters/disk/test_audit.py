@@ -60,7 +60,7 @@ def test_a_move_is_one_line_of_json(trails: AuditFiles, tmp_path: Path) -> None:
     assert [line["prev"] for line in lines[1:]] == [line["sha256"] for line in lines[:-1]]
 
 
-def test_what_was_appended_is_known_to_who_appended_it(trails: AuditFiles) -> None:
+def test_an_open_trail_contains_the_appended_moves(trails: AuditFiles) -> None:
     with trails.locked("titanic") as trail:
         trail.append(MOVES[:2])
         trail.append(MOVES[2:])
@@ -69,7 +69,7 @@ def test_what_was_appended_is_known_to_who_appended_it(trails: AuditFiles) -> No
     assert trails.read("titanic") == MOVES
 
 
-def test_the_registry_does_not_take_the_trail_for_a_version(trails: AuditFiles, tmp_path: Path) -> None:
+def test_the_registry_does_not_list_the_trail_as_a_version(trails: AuditFiles, tmp_path: Path) -> None:
     models = ModelFiles(tmp_path)
     append(trails, MOVES)
 
@@ -78,7 +78,7 @@ def test_the_registry_does_not_take_the_trail_for_a_version(trails: AuditFiles, 
     assert (models.models(), models.versions("titanic")) == (["titanic"], [1])
 
 
-def test_half_a_last_line_is_no_move_and_the_next_append_takes_it_away(trails: AuditFiles, tmp_path: Path) -> None:
+def test_half_a_last_line_is_ignored_and_removed_by_the_next_append(trails: AuditFiles, tmp_path: Path) -> None:
     path = written(trails, tmp_path)
     whole = path.read_bytes()
     last_line = whole.rindex(b"\n", 0, -1) + 1
@@ -104,7 +104,7 @@ def test_half_a_last_line_is_no_move_and_the_next_append_takes_it_away(trails: A
         pytest.param(lambda lines: [lines[0][:-2] + b"0}", *lines[1:]], 1, id="own-hash-edited"),
     ],
 )
-def test_a_touched_line_is_named(
+def test_an_edited_line_is_reported_with_its_number(
     trails: AuditFiles, tmp_path: Path, touch: Callable[[list[bytes]], list[bytes]], line: int
 ) -> None:
     path = written(trails, tmp_path)
@@ -114,7 +114,7 @@ def test_a_touched_line_is_named(
         trails.read("titanic")
 
 
-def test_every_single_changed_byte_of_a_whole_line_is_found(trails: AuditFiles, tmp_path: Path) -> None:
+def test_every_changed_byte_of_a_complete_line_is_detected(trails: AuditFiles, tmp_path: Path) -> None:
     path = written(trails, tmp_path)
     whole = path.read_bytes()
 
@@ -124,7 +124,7 @@ def test_every_single_changed_byte_of_a_whole_line_is_found(trails: AuditFiles, 
             trails.read("titanic")
 
 
-def test_the_trail_of_another_model_is_found_out(trails: AuditFiles, tmp_path: Path) -> None:
+def test_the_trail_of_another_model_is_detected(trails: AuditFiles, tmp_path: Path) -> None:
     path = written(trails, tmp_path)
     (tmp_path / "wine").mkdir()
     (tmp_path / "wine" / FILE).write_bytes(path.read_bytes())
@@ -133,16 +133,14 @@ def test_the_trail_of_another_model_is_found_out(trails: AuditFiles, tmp_path: P
         trails.read("wine")
 
 
-def test_last_lines_that_were_cut_off_at_a_lines_end_are_not_found_by_the_file_alone(
-    trails: AuditFiles, tmp_path: Path
-) -> None:
+def test_missing_lines_at_the_end_are_not_detected_by_the_file_alone(trails: AuditFiles, tmp_path: Path) -> None:
     path = written(trails, tmp_path)
     path.write_bytes(b"\n".join(path.read_bytes().split(b"\n")[:2]) + b"\n")
 
     assert trails.read("titanic") == MOVES[:2]
 
 
-def test_a_damaged_trail_is_not_appended_to(trails: AuditFiles, tmp_path: Path) -> None:
+def test_a_damaged_trail_cannot_be_appended_to(trails: AuditFiles, tmp_path: Path) -> None:
     path = written(trails, tmp_path)
     damaged = path.read_bytes().replace(b"Zo", b"Jo")
     path.write_bytes(damaged)
@@ -164,7 +162,7 @@ def test_writers_take_turns(trails: AuditFiles) -> None:
     assert [move.generation for move in trails.read("titanic")] == list(range(1, 41))
 
 
-def test_a_writer_that_failed_gives_the_lock_back(trails: AuditFiles) -> None:
+def test_a_failed_writer_releases_the_lock(trails: AuditFiles) -> None:
     with pytest.raises(ZeroDivisionError), trails.locked("titanic"):
         raise ZeroDivisionError
 
@@ -176,6 +174,6 @@ def test_a_writer_that_failed_gives_the_lock_back(trails: AuditFiles) -> None:
 
 
 @pytest.mark.parametrize("model", ["../titanic", "a/b", "", ".", "Titanic"])
-def test_a_name_cannot_lead_out_of_the_folder(trails: AuditFiles, model: str) -> None:
+def test_a_name_cannot_leave_the_folder(trails: AuditFiles, model: str) -> None:
     with pytest.raises(InvalidInputError):
         trails.read(model)

@@ -60,7 +60,7 @@ def processes() -> Iterator[ProcessPoolExecutor]:
         a_manifest(classes=["no", "yes"], description="Zoë: first", metrics={"accuracy": 0.1 + 0.2}),
     ],
 )
-def test_a_manifest_is_read_as_it_was_published(models: ModelFiles, tmp_path: Path, manifest: Manifest) -> None:
+def test_a_manifest_is_read_unchanged(models: ModelFiles, tmp_path: Path, manifest: Manifest) -> None:
     published = models.publish(manifest, FILES)
 
     assert published == replace(manifest, version=1)
@@ -74,7 +74,7 @@ def test_the_examples_of_a_signature_are_kept(models: ModelFiles, tmp_path: Path
     assert list(read.example) == list(a_manifest().signature.example)
 
 
-def test_the_files_of_a_version_are_read_byte_by_byte(models: ModelFiles) -> None:
+def test_the_files_of_a_version_are_read_byte_for_byte(models: ModelFiles) -> None:
     models.publish(a_manifest(), {"model.skops": bytes(range(256)), "empty.json": b""})
 
     assert models.file("titanic", 1, "model.skops") == bytes(range(256))
@@ -97,7 +97,7 @@ def test_the_number_in_a_manifest_to_publish_is_ignored(models: ModelFiles) -> N
     assert models.publish(a_manifest(version=77), FILES).version == 1
 
 
-def test_versions_count_on_and_leave_earlier_ones_as_they_were(models: ModelFiles) -> None:
+def test_a_new_version_does_not_change_earlier_ones(models: ModelFiles) -> None:
     first = models.publish(of_a_new_job(), {"model.skops": b"first"})
     second = models.publish(of_a_new_job(), {"model.skops": b"second"})
 
@@ -105,14 +105,14 @@ def test_versions_count_on_and_leave_earlier_ones_as_they_were(models: ModelFile
     assert [models.file("titanic", version, "model.skops") for version in (1, 2)] == [b"first", b"second"]
 
 
-def test_a_number_is_never_given_again_while_a_later_one_is_there(models: ModelFiles, tmp_path: Path) -> None:
+def test_a_number_is_not_reused_while_a_later_version_exists(models: ModelFiles, tmp_path: Path) -> None:
     (tmp_path / "titanic" / "1").mkdir(parents=True)
     (tmp_path / "titanic" / "4").mkdir()
 
     assert models.publish(a_manifest(), FILES).version == 5
 
 
-def test_another_user_may_read_what_was_published(models: ModelFiles, tmp_path: Path) -> None:
+def test_another_user_can_read_a_published_version(models: ModelFiles, tmp_path: Path) -> None:
     """The gateway and the workers may run as different users on one volume."""
     models.publish(a_manifest(), FILES)
 
@@ -120,14 +120,14 @@ def test_another_user_may_read_what_was_published(models: ModelFiles, tmp_path: 
 
 
 @pytest.mark.parametrize("files", [{"no/such/folder": b""}, {"model.skops": b"good", "bad": "not bytes"}])
-def test_a_publication_that_fails_leaves_nothing(models: ModelFiles, tmp_path: Path, files: dict[str, bytes]) -> None:
+def test_a_failed_publication_leaves_nothing(models: ModelFiles, tmp_path: Path, files: dict[str, bytes]) -> None:
     with pytest.raises((OSError, TypeError)):
         models.publish(a_manifest(), files)
 
     assert (models.models(), all_paths(tmp_path)) == ([], ["titanic"])
 
 
-def test_a_publication_that_fails_leaves_the_versions_before(models: ModelFiles, tmp_path: Path) -> None:
+def test_a_failed_publication_does_not_affect_earlier_versions(models: ModelFiles, tmp_path: Path) -> None:
     models.publish(a_manifest(), FILES)
     before = all_paths(tmp_path)
 
@@ -137,7 +137,7 @@ def test_a_publication_that_fails_leaves_the_versions_before(models: ModelFiles,
     assert all_paths(tmp_path) == before
 
 
-def test_what_a_killed_publisher_left_is_no_version(models: ModelFiles, tmp_path: Path) -> None:
+def test_the_unfinished_folder_of_a_killed_publisher_is_no_version(models: ModelFiles, tmp_path: Path) -> None:
     models.publish(a_manifest(), FILES)
     left = tmp_path / "titanic" / ".incoming-abc"
     left.mkdir()
@@ -146,7 +146,7 @@ def test_what_a_killed_publisher_left_is_no_version(models: ModelFiles, tmp_path
     assert (models.versions("titanic"), models.publish(of_a_new_job(), FILES).version) == ([1], 2)
 
 
-def test_a_name_whose_only_publication_failed_is_no_model(models: ModelFiles) -> None:
+def test_a_model_whose_only_publication_failed_is_unknown(models: ModelFiles) -> None:
     with pytest.raises(OSError):
         models.publish(a_manifest(), {"no/such/folder": b""})
 
@@ -161,7 +161,7 @@ def publishing(models: ModelFiles, count: int) -> Callable[[], list[int]]:
     return lambda: [models.publish(of_a_new_job(), FILES).version for _ in range(count)]
 
 
-def test_publishers_in_threads_take_different_numbers(models: ModelFiles, tmp_path: Path) -> None:
+def test_publishers_in_threads_get_different_numbers(models: ModelFiles, tmp_path: Path) -> None:
     answers = at_once([publishing(models, 5)] * 8)
 
     taken = sorted(version for versions in answers if isinstance(versions, list) for version in versions)
@@ -169,7 +169,7 @@ def test_publishers_in_threads_take_different_numbers(models: ModelFiles, tmp_pa
     assert not list(tmp_path.glob("*/.incoming-*"))
 
 
-def test_publishers_in_processes_take_different_numbers_and_keep_their_own_words(
+def test_publishers_in_processes_get_different_numbers_and_keep_their_content(
     processes: ProcessPoolExecutor, tmp_path: Path
 ) -> None:
     job_ids = [[f"job_{publisher}_{number}" for number in range(10)] for publisher in range(3)]
@@ -182,7 +182,7 @@ def test_publishers_in_processes_take_different_numbers_and_keep_their_own_words
         assert [models.manifest("titanic", version).job_id for version in versions] == mine
 
 
-def test_a_reader_sees_whole_versions_only(tmp_path: Path) -> None:
+def test_a_reader_never_sees_half_a_version(tmp_path: Path) -> None:
     writer, seen = ModelFiles(tmp_path), []
 
     def read_along() -> None:
@@ -203,7 +203,7 @@ def test_a_reader_sees_whole_versions_only(tmp_path: Path) -> None:
 # Once a job
 
 
-def test_a_job_that_is_run_twice_makes_one_version(models: ModelFiles, tmp_path: Path) -> None:
+def test_a_job_that_runs_twice_publishes_one_version(models: ModelFiles, tmp_path: Path) -> None:
     first = models.publish(a_manifest(job_id="job_7"), {"model.skops": b"first"})
     before = all_paths(tmp_path)
 
@@ -213,7 +213,7 @@ def test_a_job_that_is_run_twice_makes_one_version(models: ModelFiles, tmp_path:
     assert models.file("titanic", 1, "model.skops") == b"first"
 
 
-def test_a_job_finds_its_version_though_others_followed(models: ModelFiles) -> None:
+def test_a_job_finds_its_version_after_later_ones_were_published(models: ModelFiles) -> None:
     first = models.publish(a_manifest(job_id="job_7"), FILES)
     models.publish(of_a_new_job(), FILES)
 
@@ -221,7 +221,7 @@ def test_a_job_finds_its_version_though_others_followed(models: ModelFiles) -> N
     assert models.versions("titanic") == [1, 2]
 
 
-def test_runs_of_one_job_in_threads_make_one_version(models: ModelFiles, tmp_path: Path) -> None:
+def test_concurrent_runs_of_one_job_publish_one_version(models: ModelFiles, tmp_path: Path) -> None:
     for number in range(10):
         manifest = a_manifest(f"model-{number}", job_id="job_7")
 
@@ -231,7 +231,7 @@ def test_runs_of_one_job_in_threads_make_one_version(models: ModelFiles, tmp_pat
     assert not list(tmp_path.glob("*/.incoming-*"))
 
 
-def test_runs_of_the_same_jobs_in_processes_make_one_version_each(
+def test_runs_of_the_same_jobs_in_processes_publish_one_version_each(
     processes: ProcessPoolExecutor, tmp_path: Path
 ) -> None:
     job_ids = [f"job_{number}" for number in range(10)]
@@ -242,14 +242,14 @@ def test_runs_of_the_same_jobs_in_processes_make_one_version_each(
     assert ModelFiles(tmp_path).versions("titanic") == list(range(1, 11))
 
 
-def test_the_version_that_a_job_made_can_be_asked_for(models: ModelFiles, tmp_path: Path) -> None:
+def test_the_version_of_a_job_can_be_read(models: ModelFiles, tmp_path: Path) -> None:
     made = [models.publish(a_manifest(job_id=f"job_{number}"), FILES) for number in range(3)]
 
     assert [ModelFiles(tmp_path).made_by("titanic", f"job_{number}") for number in range(3)] == made
 
 
 @pytest.mark.parametrize(("model", "job_id"), [("titanic", "job_9"), ("wine", "job_1"), ("titanic", "")])
-def test_a_job_that_made_no_version_of_the_model_has_none(models: ModelFiles, model: str, job_id: str) -> None:
+def test_a_job_without_a_version_of_the_model_has_none(models: ModelFiles, model: str, job_id: str) -> None:
     models.publish(a_manifest(job_id="job_1"), FILES)
 
     assert models.made_by(model, job_id) is None
@@ -272,7 +272,7 @@ def aged(path: Path, age_s: float) -> Path:
 
 
 @pytest.mark.parametrize(("age_s", "stays"), [(0, True), (ABANDONED_S - 60, True), (ABANDONED_S + 1, False)])
-def test_what_a_publisher_left_is_swept_away_after_an_hour(
+def test_an_unfinished_version_is_removed_after_an_hour(
     models: ModelFiles, tmp_path: Path, age_s: float, stays: bool
 ) -> None:
     abandoned = left(tmp_path / "titanic" / ".incoming-abc", age_s)
@@ -282,7 +282,7 @@ def test_what_a_publisher_left_is_swept_away_after_an_hour(
     assert abandoned.exists() is stays
 
 
-def test_what_is_still_written_to_is_not_swept_away(models: ModelFiles, tmp_path: Path) -> None:
+def test_an_unfinished_version_that_is_still_written_is_not_removed(models: ModelFiles, tmp_path: Path) -> None:
     """A folder's own time stands still while a file in it grows."""
     incoming = left(tmp_path / "titanic" / ".incoming-abc", 2 * ABANDONED_S)
     aged(incoming / "model.skops", 0)
@@ -292,7 +292,7 @@ def test_what_is_still_written_to_is_not_swept_away(models: ModelFiles, tmp_path
     assert incoming.exists()
 
 
-def test_a_version_is_never_swept_away(models: ModelFiles, tmp_path: Path) -> None:
+def test_a_published_version_is_never_swept(models: ModelFiles, tmp_path: Path) -> None:
     models.publish(a_manifest(), FILES)
     for path in (tmp_path / "titanic" / "1").iterdir():
         aged(path, 9 * ABANDONED_S)
@@ -303,13 +303,13 @@ def test_a_version_is_never_swept_away(models: ModelFiles, tmp_path: Path) -> No
     assert models.file("titanic", 1, "model.skops") == b"bytes"
 
 
-def test_before_the_first_push_there_is_nothing_to_sweep(tmp_path: Path) -> None:
+def test_a_sweep_before_the_first_push_does_nothing(tmp_path: Path) -> None:
     ModelFiles(tmp_path / "not there").sweep()
 
     assert not (tmp_path / "not there").exists()
 
 
-def test_a_disk_without_room_is_told_and_leaves_nothing(models: ModelFiles, tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_and_leaves_nothing(models: ModelFiles, tmp_path: Path) -> None:
     with pytest.raises(UnavailableError, match="no room left") as caught:
         models.publish(a_manifest(), {"model.skops": b"bytes", "/dev/full": b"bytes"})
 
@@ -319,7 +319,7 @@ def test_a_disk_without_room_is_told_and_leaves_nothing(models: ModelFiles, tmp_
     assert (models.models(), all_paths(tmp_path)) == ([], ["titanic"])
 
 
-def test_a_disk_that_is_full_to_the_last_byte_takes_no_version(small_disk: Path) -> None:
+def test_a_disk_without_free_bytes_takes_no_version(small_disk: Path) -> None:
     models = ModelFiles(small_disk)
     models.publish(a_manifest(), FILES)
     before = all_paths(small_disk)
@@ -330,7 +330,7 @@ def test_a_disk_that_is_full_to_the_last_byte_takes_no_version(small_disk: Path)
     assert (caught.value.code, all_paths(small_disk)) == ("disk_full", before)
 
 
-def test_a_disk_that_can_hold_no_further_file_takes_no_version(small_disk: Path) -> None:
+def test_a_disk_without_free_inodes_takes_no_version(small_disk: Path) -> None:
     models = ModelFiles(small_disk)
     with use_up_names(small_disk), pytest.raises(UnavailableError) as caught:
         models.publish(a_manifest(), FILES)
@@ -349,11 +349,11 @@ def test_models_are_listed_by_name(models: ModelFiles) -> None:
     assert models.models() == ["a-b", "titanic", "wine"]
 
 
-def test_before_the_first_push_there_are_no_models(tmp_path: Path) -> None:
+def test_there_are_no_models_before_the_first_push(tmp_path: Path) -> None:
     assert ModelFiles(tmp_path / "not" / "there").models() == []
 
 
-def test_an_unknown_model_is_told_with_those_that_are_there(models: ModelFiles) -> None:
+def test_the_error_for_an_unknown_model_lists_the_models(models: ModelFiles) -> None:
     models.publish(a_manifest("wine"), FILES)
     models.publish(a_manifest("titanic"), FILES)
 
@@ -363,7 +363,7 @@ def test_an_unknown_model_is_told_with_those_that_are_there(models: ModelFiles) 
     assert caught.value.detail == "no model 'titanik'; there are titanic, wine"
 
 
-def test_an_unknown_model_is_told_when_there_is_none(models: ModelFiles) -> None:
+def test_the_error_for_an_unknown_model_says_when_there_are_none(models: ModelFiles) -> None:
     with pytest.raises(UnknownModelError) as caught:
         models.versions("titanic")
 
@@ -371,7 +371,7 @@ def test_an_unknown_model_is_told_when_there_is_none(models: ModelFiles) -> None
 
 
 @pytest.mark.parametrize("version", [0, -1, 3, 10**30])
-def test_an_unknown_version_is_told_with_the_latest(models: ModelFiles, version: int) -> None:
+def test_the_error_for_an_unknown_version_names_the_latest(models: ModelFiles, version: int) -> None:
     models.publish(of_a_new_job(), FILES)
     models.publish(of_a_new_job(), FILES)
 
@@ -381,7 +381,7 @@ def test_an_unknown_version_is_told_with_the_latest(models: ModelFiles, version:
     assert caught.value.detail == f"model titanic has no version {version}; its latest is 2"
 
 
-def test_a_file_that_a_version_lacks_is_told(models: ModelFiles) -> None:
+def test_the_error_for_a_missing_file_names_the_version(models: ModelFiles) -> None:
     models.publish(a_manifest(), FILES)
 
     with pytest.raises(UnknownVersionError, match=r"model titanic version 1 has no reference\.json"):
@@ -392,7 +392,7 @@ def test_a_file_that_a_version_lacks_is_told(models: ModelFiles) -> None:
     "name",
     ["..", ".", "", "a/b", "../titanic", "/etc", "titanic/1", "titanic/../titanic", "Titanic", "\x00", "a" * 300],
 )
-def test_a_name_that_could_be_a_path_is_an_unknown_model(models: ModelFiles, tmp_path: Path, name: str) -> None:
+def test_a_name_that_is_a_path_is_an_unknown_model(models: ModelFiles, tmp_path: Path, name: str) -> None:
     ModelFiles(tmp_path.parent).publish(a_manifest(), FILES)
     models.publish(a_manifest(), FILES)
 
@@ -404,7 +404,7 @@ def test_a_name_that_could_be_a_path_is_an_unknown_model(models: ModelFiles, tmp
         models.file(name, 1, "model.skops")
 
 
-def test_a_version_that_appears_after_it_was_asked_for_is_found(models: ModelFiles, tmp_path: Path) -> None:
+def test_a_version_published_after_it_was_asked_for_is_found(models: ModelFiles, tmp_path: Path) -> None:
     models.publish(a_manifest(), FILES)
     with pytest.raises(UnknownVersionError):
         models.manifest("titanic", 2)

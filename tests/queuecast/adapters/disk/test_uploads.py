@@ -37,7 +37,7 @@ def received(files: UploadedFiles, *chunks: bytes) -> StoredFile:
     [[], [b""], [b"a"], [b"a,b\n", b"1,2\n"], [bytes(range(256)) * 5000, b"end"], [b"x"] * 1000],
     ids=["nothing", "empty", "one byte", "two", "large", "many"],
 )
-def test_a_kept_file_has_the_bytes_their_number_and_their_sha256(files: UploadedFiles, chunks: list[bytes]) -> None:
+def test_a_stored_file_has_its_bytes_its_size_and_its_sha256(files: UploadedFiles, chunks: list[bytes]) -> None:
     stored = received(files, *chunks)
 
     whole = b"".join(chunks)
@@ -46,13 +46,13 @@ def test_a_kept_file_has_the_bytes_their_number_and_their_sha256(files: Uploaded
 
 
 @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
-def test_any_kind_of_bytes_can_be_written(files: UploadedFiles, kind: type) -> None:
+def test_any_bytes_like_object_can_be_written(files: UploadedFiles, kind: type) -> None:
     stored = received(files, kind(b"a,b\n"), kind(b"1,2\n"))
 
     assert (files.path(stored.id).read_bytes(), stored.size_bytes) == (b"a,b\n1,2\n", 8)
 
 
-def test_what_is_known_of_a_file_can_be_asked_for(files: UploadedFiles) -> None:
+def test_the_metadata_of_a_file_can_be_read(files: UploadedFiles) -> None:
     stored = received(files, b"a")
 
     assert files.stat(stored.id) == stored
@@ -60,14 +60,14 @@ def test_what_is_known_of_a_file_can_be_asked_for(files: UploadedFiles) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "../../etc/passwd", "a/b", "Zoë.csv", "x" * 1000, "\x00"])
-def test_a_files_own_name_is_kept_and_never_used_as_a_path(files: UploadedFiles, tmp_path: Path, name: str) -> None:
+def test_the_name_of_a_file_is_stored_and_never_used_as_a_path(files: UploadedFiles, tmp_path: Path, name: str) -> None:
     stored = files.receive().keep(name, "text/csv")
 
     assert files.stat(stored.id).name == name
     assert [path.name for path in tmp_path.iterdir()] == [stored.id]
 
 
-def test_a_file_is_invisible_until_it_is_kept(files: UploadedFiles, tmp_path: Path) -> None:
+def test_a_file_is_invisible_until_it_is_stored(files: UploadedFiles, tmp_path: Path) -> None:
     incoming = files.receive()
     incoming.stream.write(b"half")
     (name,) = [path.name for path in tmp_path.iterdir()]
@@ -87,7 +87,7 @@ def test_dropping_leaves_nothing(files: UploadedFiles, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_dropping_what_was_kept_does_not_take_it_away(files: UploadedFiles) -> None:
+def test_dropping_a_stored_file_does_not_delete_it(files: UploadedFiles) -> None:
     incoming = files.receive()
     incoming.stream.write(b"a")
     stored = incoming.keep("rows.csv", "text/csv")
@@ -97,7 +97,7 @@ def test_dropping_what_was_kept_does_not_take_it_away(files: UploadedFiles) -> N
     assert files.path(stored.id).read_bytes() == b"a"
 
 
-def test_uploads_at_once_do_not_mix(files: UploadedFiles) -> None:
+def test_concurrent_uploads_do_not_mix(files: UploadedFiles) -> None:
     def uploading(number: int) -> tuple[bytes, bytes]:
         text = str(number).encode() * 1000
         return text, files.path(received(files, text[:500], text[500:]).id).read_bytes()
@@ -117,7 +117,7 @@ def test_a_deleted_file_is_gone(files: UploadedFiles, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_file_is_deleted_once(files: UploadedFiles) -> None:
+def test_a_file_can_be_deleted_only_once(files: UploadedFiles) -> None:
     stored = received(files, b"a")
     files.delete(stored.id)
 
@@ -125,7 +125,7 @@ def test_a_file_is_deleted_once(files: UploadedFiles) -> None:
         files.delete(stored.id)
 
 
-def test_a_file_that_is_deleted_meanwhile_is_unknown_and_deleted_once(files: UploadedFiles, tmp_path: Path) -> None:
+def test_a_file_that_another_request_deletes_is_unknown_and_deleted_once(files: UploadedFiles, tmp_path: Path) -> None:
     """Between the look whether it is there and the look into it, another request may have taken it away."""
     for _ in range(50):
         file_id = received(files, b"a").id
@@ -162,7 +162,7 @@ def test_a_file_that_is_deleted_meanwhile_is_unknown_and_deleted_once(files: Upl
         "x" * 5000,
     ],
 )
-def test_an_id_that_no_file_has_is_unknown(files: UploadedFiles, tmp_path: Path, file_id: str) -> None:
+def test_an_id_without_a_file_is_unknown(files: UploadedFiles, tmp_path: Path, file_id: str) -> None:
     (tmp_path / ".incoming-x").mkdir()
 
     for ask in (files.stat, files.path, files.delete):
@@ -170,7 +170,7 @@ def test_an_id_that_no_file_has_is_unknown(files: UploadedFiles, tmp_path: Path,
             ask(file_id)
 
 
-def test_files_outside_the_folder_stay_out_of_reach(tmp_path: Path) -> None:
+def test_files_outside_the_folder_cannot_be_reached(tmp_path: Path) -> None:
     outside = tmp_path / ("file_" + "a" * 36)
     outside.mkdir()
     files = UploadedFiles(tmp_path / "files", new_id, lambda: NOW)
@@ -181,7 +181,7 @@ def test_files_outside_the_folder_stay_out_of_reach(tmp_path: Path) -> None:
     assert outside.is_dir()
 
 
-def test_an_unknown_id_is_asked_for_before_any_upload(tmp_path: Path) -> None:
+def test_an_id_is_unknown_before_any_upload(tmp_path: Path) -> None:
     with pytest.raises(UnknownFileError):
         UploadedFiles(tmp_path / "not there", new_id, lambda: NOW).stat("file_" + "a" * 36)
 
@@ -190,7 +190,7 @@ def test_an_unknown_id_is_asked_for_before_any_upload(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("taken_bytes", "is_taken"), [(9, True), (10, False), (11, False)])
-def test_an_upload_is_begun_while_the_files_together_are_below_the_bound(
+def test_an_upload_can_start_while_all_files_are_below_the_limit(
     tmp_path: Path, taken_bytes: int, is_taken: bool
 ) -> None:
     files = UploadedFiles(tmp_path, new_id, lambda: NOW, max_bytes=10)
@@ -223,7 +223,7 @@ def test_a_refused_upload_leaves_nothing(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == [stored.id]
 
 
-def test_the_size_counts_what_is_kept_and_what_is_on_its_way_in(files: UploadedFiles) -> None:
+def test_the_size_counts_stored_files_and_unfinished_uploads(files: UploadedFiles) -> None:
     received(files, b"x" * 5)
     incoming = files.receive()
     incoming.stream.write(b"y" * 3)
@@ -233,11 +233,11 @@ def test_the_size_counts_what_is_kept_and_what_is_on_its_way_in(files: UploadedF
     assert (before, files.size_bytes()) == (8, 5)
 
 
-def test_before_the_first_upload_nothing_is_taken(tmp_path: Path) -> None:
+def test_the_size_is_zero_before_the_first_upload(tmp_path: Path) -> None:
     assert UploadedFiles(tmp_path / "not there", new_id, lambda: NOW).size_bytes() == 0
 
 
-def test_the_size_can_be_asked_for_while_files_come_and_go(files: UploadedFiles) -> None:
+def test_the_size_can_be_read_while_files_come_and_go(files: UploadedFiles) -> None:
     """A file that was there at the first look and away at the second made every upload at that moment fail."""
 
     def coming_and_going() -> None:
@@ -261,9 +261,7 @@ def aged(path: Path, age_s: float) -> Path:
 
 
 @pytest.mark.parametrize(("age_s", "stays"), [(50, True), (150, False)])
-def test_a_file_that_was_not_used_for_long_is_swept_away(
-    files: UploadedFiles, tmp_path: Path, age_s: float, stays: bool
-) -> None:
+def test_an_unused_file_is_removed(files: UploadedFiles, tmp_path: Path, age_s: float, stays: bool) -> None:
     stored = received(files, b"x")
     aged(tmp_path / stored.id, age_s)
 
@@ -272,7 +270,7 @@ def test_a_file_that_was_not_used_for_long_is_swept_away(
     assert (tmp_path / stored.id).exists() is stays
 
 
-def test_a_use_keeps_a_file(files: UploadedFiles, tmp_path: Path) -> None:
+def test_a_used_file_is_not_removed(files: UploadedFiles, tmp_path: Path) -> None:
     used, unused = received(files, b"x"), received(files, b"y")
     for stored in (used, unused):
         aged(tmp_path / stored.id, 150)
@@ -283,7 +281,7 @@ def test_a_use_keeps_a_file(files: UploadedFiles, tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == [used.id]
 
 
-def test_asking_about_a_file_is_no_use_of_it(files: UploadedFiles, tmp_path: Path) -> None:
+def test_reading_the_metadata_of_a_file_is_not_a_use(files: UploadedFiles, tmp_path: Path) -> None:
     stored = received(files, b"x")
     aged(tmp_path / stored.id, 150)
 
@@ -295,7 +293,7 @@ def test_asking_about_a_file_is_no_use_of_it(files: UploadedFiles, tmp_path: Pat
 
 @pytest.mark.parametrize("name", [".incoming-abc", ".deleted-abc"])
 @pytest.mark.parametrize(("age_s", "stays"), [(0, True), (ABANDONED_S - 60, True), (ABANDONED_S + 1, False)])
-def test_what_died_on_its_way_in_or_out_is_swept_away_after_an_hour(
+def test_unfinished_uploads_and_deletions_are_removed_after_an_hour(
     files: UploadedFiles, tmp_path: Path, name: str, age_s: float, stays: bool
 ) -> None:
     folder = tmp_path / name
@@ -309,7 +307,7 @@ def test_what_died_on_its_way_in_or_out_is_swept_away_after_an_hour(
     assert folder.exists() is stays
 
 
-def test_an_upload_that_goes_on_for_hours_is_not_swept_away(files: UploadedFiles, tmp_path: Path) -> None:
+def test_an_upload_that_takes_hours_is_not_removed(files: UploadedFiles, tmp_path: Path) -> None:
     incoming = files.receive()
     (folder,) = tmp_path.iterdir()
     aged(folder, 2 * ABANDONED_S)
@@ -320,7 +318,7 @@ def test_an_upload_that_goes_on_for_hours_is_not_swept_away(files: UploadedFiles
     assert incoming.keep("rows.csv", "text/csv").size_bytes == 13
 
 
-def test_nothing_else_in_the_folder_is_swept_away(files: UploadedFiles, tmp_path: Path) -> None:
+def test_other_files_in_the_folder_are_not_removed(files: UploadedFiles, tmp_path: Path) -> None:
     other = tmp_path / "lost+found"
     other.mkdir()
     aged(other, 9 * ABANDONED_S)
@@ -330,13 +328,13 @@ def test_nothing_else_in_the_folder_is_swept_away(files: UploadedFiles, tmp_path
     assert other.exists()
 
 
-def test_before_the_first_upload_there_is_nothing_to_sweep(tmp_path: Path) -> None:
+def test_a_sweep_before_the_first_upload_does_nothing(tmp_path: Path) -> None:
     UploadedFiles(tmp_path / "not there", new_id, lambda: NOW).sweep(time.time())
 
     assert not (tmp_path / "not there").exists()
 
 
-def test_sweeps_uses_and_deletes_at_once_know_a_file_or_do_not(files: UploadedFiles, tmp_path: Path) -> None:
+def test_concurrent_sweeps_uses_and_deletes_find_a_file_or_not(files: UploadedFiles, tmp_path: Path) -> None:
     """Between the look whether it is there and the next look at it, another process may have taken it away."""
     for _ in range(40):
         file_id = received(files, b"a").id
@@ -360,7 +358,7 @@ def test_sweeps_uses_and_deletes_at_once_know_a_file_or_do_not(files: UploadedFi
 # A full disk
 
 
-def test_a_write_to_a_full_disk_is_told() -> None:
+def test_a_write_to_a_full_disk_is_reported() -> None:
     with pytest.raises(FilesFullError, match="the disk of the uploaded files is full") as caught:
         HashedFile(Path("/dev/full")).write(b"x")
 
@@ -368,7 +366,7 @@ def test_a_write_to_a_full_disk_is_told() -> None:
     assert caught.value.__cause__.errno == errno.ENOSPC
 
 
-def test_an_upload_that_fills_the_disk_is_told_and_leaves_nothing(small_disk: Path) -> None:
+def test_an_upload_that_fills_the_disk_is_refused_and_leaves_nothing(small_disk: Path) -> None:
     files = UploadedFiles(small_disk, new_id, lambda: NOW)
     kept = received(files, b"a")
     incoming = files.receive()
@@ -382,7 +380,7 @@ def test_an_upload_that_fills_the_disk_is_told_and_leaves_nothing(small_disk: Pa
     assert received(files, b"b").size_bytes == 1
 
 
-def test_a_disk_that_is_full_when_an_upload_is_kept_is_told(small_disk: Path) -> None:
+def test_an_upload_is_refused_when_its_metadata_does_not_fit_on_the_disk(small_disk: Path) -> None:
     """The bytes were written, and the last block was taken by somebody else before what is known of them was."""
     files = UploadedFiles(small_disk, new_id, lambda: NOW)
     incoming = files.receive()
@@ -395,7 +393,7 @@ def test_a_disk_that_is_full_when_an_upload_is_kept_is_told(small_disk: Path) ->
     assert list(small_disk.iterdir()) == []
 
 
-def test_a_disk_that_can_hold_no_further_file_is_told_when_an_upload_begins(small_disk: Path) -> None:
+def test_an_upload_is_refused_at_its_start_without_free_inodes(small_disk: Path) -> None:
     files = UploadedFiles(small_disk, new_id, lambda: NOW)
 
     with use_up_names(small_disk), pytest.raises(FilesFullError, match="is full"):

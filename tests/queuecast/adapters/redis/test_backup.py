@@ -12,11 +12,10 @@ import redis
 
 from deploy.embedded.redis_server import RedisServer
 from queuecast.adapters.disk.backup_format import Record, backup_records, checked_backup, write_backup
-from queuecast.adapters.redis.backup import Dump
+from queuecast.adapters.redis.backup import Dump, Restored, require_empty, restore
 from queuecast.adapters.redis.connection import connect
 from queuecast.adapters.redis.job_maintenance import RedisJobMaintenance
 from queuecast.adapters.redis.jobs import RedisJobs
-from queuecast.adapters.redis.restore import Restored, require_empty, restore
 from queuecast.domain.errors import ConflictError, DamagedFileError, UnavailableError
 from queuecast.domain.job import JobType, State
 from tests.queuecast.domain.records import a_job, work_of
@@ -90,7 +89,7 @@ def test_every_type_comes_back_byte_for_byte_with_its_expiry(client: redis.Redis
     assert (done.jobs, done.present, done.expired) == (2, 0, 0)
 
 
-def test_every_line_but_binary_values_can_be_read_by_people(client: redis.Redis, file: Path) -> None:
+def test_every_line_is_readable_json_except_for_binary_values(client: redis.Redis, file: Path) -> None:
     client.hset("qc:aliases:titanic", mapping={"generation": 2})
     client.set("qc:bytes", b"\xff")
     backed_up(client, file)
@@ -105,7 +104,7 @@ def test_every_line_but_binary_values_can_be_read_by_people(client: redis.Redis,
     assert lines[-1]["counts"] == {"jobs": 0, "models": 1, "keys": 2}
 
 
-def test_what_is_made_anew_and_what_is_not_ours_is_left_out(client: redis.Redis, file: Path) -> None:
+def test_derived_keys_and_foreign_keys_are_skipped(client: redis.Redis, file: Path) -> None:
     client.xadd("qc:lane:titanic", {"job": "job_1"})
     for key in ("qc:lanes", "qc:delayed", "qc:reaper", "qc:workers", "qc:bells", "predict", "other:qc:job:1"):
         client.set(key, "x")
@@ -116,7 +115,7 @@ def test_what_is_made_anew_and_what_is_not_ours_is_left_out(client: redis.Redis,
     assert [record.key for record in backup_records(file)] == ["qc:lane-of-mine"]
 
 
-def test_a_type_that_cannot_be_carried_is_named(client: redis.Redis, file: Path) -> None:
+def test_an_unsupported_type_is_reported(client: redis.Redis, file: Path) -> None:
     client.xadd("qc:stream", {"a": "b"})
 
     assert backed_up(client, file).unsupported == ["qc:stream (stream)"]
@@ -132,7 +131,7 @@ def test_indexes_are_read_after_the_records(client: redis.Redis, file: Path) -> 
     assert is_index == sorted(is_index)
 
 
-def test_records_of_many_megabytes_come_back(client: redis.Redis, file: Path) -> None:
+def test_records_of_many_megabytes_are_restored(client: redis.Redis, file: Path) -> None:
     for number in range(5):
         client.hset(f"qc:job:job_{number}", "rows", os.urandom(3 * 2**20))
     before = contents(client)
@@ -143,7 +142,7 @@ def test_records_of_many_megabytes_come_back(client: redis.Redis, file: Path) ->
     assert contents(client) == before
 
 
-def test_what_has_expired_meanwhile_is_left_out(client: redis.Redis, file: Path) -> None:
+def test_expired_records_are_not_restored(client: redis.Redis, file: Path) -> None:
     records = [
         Record("qc:job:old", "hash", ["state", "failed"], expires_ms=int(time.time() * 1000) - 1),
         Record("qc:job:new", "hash", ["state", "failed"], expires_ms=4_000_000_000_000),
@@ -168,7 +167,7 @@ def test_a_redis_with_jobs_or_aliases_is_not_empty(client: redis.Redis) -> None:
         client.delete(key)
 
 
-def test_what_is_there_stays_and_indexes_are_joined(client: redis.Redis, file: Path) -> None:
+def test_existing_keys_stay_and_indexes_are_merged(client: redis.Redis, file: Path) -> None:
     client.hset("qc:job:job_1", mapping={"state": "running", "entry": "1-1"})
     client.hset("qc:job:job_2", "state", "queued")
     client.rpush("qc:alias-history:titanic", "move 1")
@@ -191,7 +190,7 @@ def test_what_is_there_stays_and_indexes_are_joined(client: redis.Redis, file: P
     assert (done.added, done.present, done.jobs) == (2, 2, 1)
 
 
-def test_a_restore_that_was_interrupted_is_done_again(client: redis.Redis, file: Path) -> None:
+def test_an_interrupted_restore_can_be_repeated(client: redis.Redis, file: Path) -> None:
     fill(client)
     before = contents(client)
     backed_up(client, file)
@@ -204,7 +203,7 @@ def test_a_restore_that_was_interrupted_is_done_again(client: redis.Redis, file:
     assert contents(client) == before
 
 
-def test_jobs_that_have_not_ended_are_counted_to_be_run(client: redis.Redis, file: Path) -> None:
+def test_jobs_that_have_not_ended_are_requeued_and_counted(client: redis.Redis, file: Path) -> None:
     jobs = RedisJobs(client)
     made = [a_job() for _ in range(3)]
     for job in made:
@@ -223,7 +222,7 @@ def test_jobs_that_have_not_ended_are_counted_to_be_run(client: redis.Redis, fil
 
 
 @pytest.mark.parametrize(("state", "stays"), [("running", True), ("queued", True), ("failed", False), (None, False)])
-def test_a_training_that_ended_while_the_backup_was_written_leaves_no_lock(
+def test_a_training_that_ended_during_the_backup_leaves_no_lock(
     client: redis.Redis, file: Path, state: str | None, *, stays: bool
 ) -> None:
     """The lock is read at one moment and the job at another; the model could never be trained again."""
@@ -263,9 +262,7 @@ def test_a_damaged_file_is_refused(client: redis.Redis, file: Path, damage: Any)
         checked_backup(file)
 
 
-def test_a_backup_that_fails_leaves_the_older_one_and_nothing_else(
-    client: redis.Redis, file: Path, own_server: RedisServer
-) -> None:
+def test_a_failed_backup_leaves_only_the_older_one(client: redis.Redis, file: Path, own_server: RedisServer) -> None:
     client.set("qc:a", "1")
     backed_up(client, file)
     older = file.read_bytes()
@@ -279,13 +276,13 @@ def test_a_backup_that_fails_leaves_the_older_one_and_nothing_else(
     assert [path.name for path in file.parent.iterdir() if path.is_file()] == [file.name]
 
 
-def test_a_backup_is_for_its_owners_eyes_only(client: redis.Redis, file: Path) -> None:
+def test_only_its_owner_can_read_a_backup(client: redis.Redis, file: Path) -> None:
     backed_up(client, file)
 
     assert file.stat().st_mode & 0o777 == 0o600
 
 
-def test_an_operators_redis_without_dangerous_commands_is_enough(client: redis.Redis, file: Path) -> None:
+def test_a_backup_needs_no_dangerous_commands(client: redis.Redis, file: Path) -> None:
     """The rights that deploy/compose/make_secrets.py gives."""
     fill(client)
     before = contents(client)

@@ -46,7 +46,7 @@ def test_two_processes_with_different_clocks_agree(ahead: HourAhead) -> None:
     assert RedisClock(ahead)() == pytest.approx(RedisClock(ahead)(), abs=CLOSE_S)
 
 
-def test_between_two_questions_the_clock_never_goes_back(ahead: HourAhead) -> None:
+def test_the_clock_never_goes_back_between_two_requests(ahead: HourAhead) -> None:
     clock = RedisClock(ahead)
 
     ticks = [clock() for _ in range(2_000)]
@@ -54,7 +54,7 @@ def test_between_two_questions_the_clock_never_goes_back(ahead: HourAhead) -> No
     assert all(earlier <= later for earlier, later in pairwise(ticks))
 
 
-def test_the_server_is_not_asked_at_every_look(ahead: HourAhead) -> None:
+def test_the_server_is_not_asked_at_every_call(ahead: HourAhead) -> None:
     clock = RedisClock(ahead)
     before = questions(ahead)
 
@@ -75,7 +75,7 @@ def test_after_a_while_the_server_is_asked_again(ahead: HourAhead, monkeypatch: 
     assert questions(ahead) - before == 3
 
 
-def test_threads_that_look_at_once_see_the_same_time(ahead: HourAhead) -> None:
+def test_concurrent_threads_read_the_same_time(ahead: HourAhead) -> None:
     clock = RedisClock(ahead)
     clock()
 
@@ -84,7 +84,7 @@ def test_threads_that_look_at_once_see_the_same_time(ahead: HourAhead) -> None:
     assert all(answer == pytest.approx(time.time() + HOUR_S, abs=CLOSE_S) for answer in answers), answers
 
 
-def test_threads_that_look_at_once_at_the_start_all_see_the_time_of_redis(ahead: HourAhead) -> None:
+def test_concurrent_first_calls_all_get_the_time_of_redis(ahead: HourAhead) -> None:
     """Those that did not ask themselves went by this machine's clock."""
     for _ in range(10):
         answers = at_once([RedisClock(ahead)] * 8)
@@ -92,9 +92,7 @@ def test_threads_that_look_at_once_at_the_start_all_see_the_time_of_redis(ahead:
         assert all(answer == pytest.approx(time.time() + HOUR_S, abs=CLOSE_S) for answer in answers), answers
 
 
-def test_a_first_question_that_went_unanswered_is_asked_again_soon(
-    ahead: HourAhead, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_unanswered_first_request_is_soon_repeated(ahead: HourAhead, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = RedisClock(ahead)
     with monkeypatch.context() as meanwhile:
         meanwhile.setattr(HourAhead, "time", lambda self, **given: ahead.execute_command("NOTHING"))
@@ -103,7 +101,7 @@ def test_a_first_question_that_went_unanswered_is_asked_again_soon(
     until(lambda: clock() > time.time() + HOUR_S - CLOSE_S, deadline_s=RedisClock.ASK_EVERY_S - 1)
 
 
-def test_while_redis_is_away_the_last_answer_counts_on(
+def test_the_clock_continues_from_the_last_answer_while_redis_is_away(
     own_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with HourAhead.from_url(own_server.url) as client:
@@ -118,7 +116,9 @@ def test_while_redis_is_away_the_last_answer_counts_on(
     assert ticks[-1] == pytest.approx(time.time() + HOUR_S, abs=CLOSE_S)
 
 
-def test_when_redis_is_back_its_clock_counts_again(own_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_clock_of_redis_is_used_again_when_it_is_back(
+    own_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(RedisClock, "RETRY_EVERY_S", 0.0)
     own_server.kill()
     with HourAhead.from_url(own_server.url) as client:
@@ -129,6 +129,6 @@ def test_when_redis_is_back_its_clock_counts_again(own_server: RedisServer, monk
         assert clock() - without == pytest.approx(HOUR_S, abs=15)
 
 
-def test_before_redis_ever_answered_this_machines_clock_counts() -> None:
+def test_the_clock_of_this_machine_is_used_until_redis_answers() -> None:
     with connect(f"redis://127.0.0.1:{free_port()}/0") as client:
         assert RedisClock(client)() == pytest.approx(time.time(), abs=CLOSE_S)

@@ -22,14 +22,14 @@ def together(own_server: RedisServer) -> CommandBatcher:
     return CommandBatcher(connect(own_server.url))
 
 
-def test_a_command_alone_is_answered(together: CommandBatcher) -> None:
+def test_a_single_command_is_answered(together: CommandBatcher) -> None:
     together.call("HSET", "h", "a", "1")
 
     assert together.call("HMGET", "h", "a", "b") == [b"1", None]
 
 
 @pytest.mark.parametrize("threads", [2, 64, 3 * CommandBatcher.MAX_COMMANDS])
-def test_each_of_many_threads_gets_the_answer_to_its_own_command(together: CommandBatcher, threads: int) -> None:
+def test_each_thread_gets_the_answer_to_its_own_command(together: CommandBatcher, threads: int) -> None:
     def ask(number: int) -> list[bytes]:
         return [together.call("ECHO", f"{number}-{again}") for again in range(5)]
 
@@ -38,7 +38,7 @@ def test_each_of_many_threads_gets_the_answer_to_its_own_command(together: Comma
     assert found == [[f"{number}-{again}".encode() for again in range(5)] for number in range(threads)]
 
 
-def test_a_command_that_redis_refuses_is_an_error_of_its_own_thread(together: CommandBatcher) -> None:
+def test_a_refused_command_is_an_error_only_in_its_own_thread(together: CommandBatcher) -> None:
     together.call("SET", "text", "x")
 
     found = at_once([lambda: together.call("ECHO", "a"), lambda: together.call("INCR", "text")] * 20)
@@ -56,7 +56,7 @@ def test_a_script_that_redis_has_forgotten_is_loaded_again(own_server: RedisServ
     assert at_once([lambda: batcher.run(script, ["job_1"])] * 20) == [[[None, None]]] * 20
 
 
-def test_a_connection_that_breaks_is_told_to_everybody_and_the_next_command_goes_through(
+def test_a_broken_connection_is_an_error_in_every_thread_and_the_next_command_succeeds(
     own_server: RedisServer, together: CommandBatcher
 ) -> None:
     own_server.kill()
@@ -67,7 +67,7 @@ def test_a_connection_that_breaks_is_told_to_everybody_and_the_next_command_goes
     assert together.call("ECHO", "back") == b"back"
 
 
-def test_a_connection_that_was_closed_while_nobody_used_it_is_replaced(
+def test_a_connection_closed_while_idle_is_replaced(
     own_server: RedisServer, together: CommandBatcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(CommandBatcher, "IDLE_S", 0.0)
@@ -77,7 +77,7 @@ def test_a_connection_that_was_closed_while_nobody_used_it_is_replaced(
     assert together.call("ECHO", "x") == b"x"
 
 
-def test_who_comes_while_redis_does_not_answer_waits_and_is_answered(
+def test_commands_issued_while_redis_does_not_answer_are_answered_later(
     own_server: RedisServer, together: CommandBatcher
 ) -> None:
     together.call("PING")
@@ -94,7 +94,7 @@ def test_who_comes_while_redis_does_not_answer_waits_and_is_answered(
     assert answers == [b"x"] * 20
 
 
-def test_many_that_came_and_went_leave_the_connections_to_others(own_server: RedisServer) -> None:
+def test_a_deleted_batcher_releases_its_connection(own_server: RedisServer) -> None:
     client = connect(own_server.url, max_connections=2)
 
     for number in range(10):
@@ -103,7 +103,7 @@ def test_many_that_came_and_went_leave_the_connections_to_others(own_server: Red
     assert client.ping()
 
 
-def test_an_interrupted_sender_keeps_nobody_waiting_and_leaves_no_answer_behind(
+def test_an_interrupted_sender_leaves_no_thread_waiting_and_no_unread_answer(
     own_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     together = CommandBatcher(connect(own_server.url))

@@ -104,7 +104,7 @@ def url_of_nobody(tmp_path_factory: pytest.TempPathFactory) -> str:
 # Races
 
 
-def test_of_writers_in_many_connections_exactly_one_wins_each_revision(redis_url: str, jobs: RedisJobs) -> None:
+def test_exactly_one_of_many_connections_writes_each_revision(redis_url: str, jobs: RedisJobs) -> None:
     started = stored(jobs).claimed("host:7", NOW)
     jobs.replace(started)
     revisions = range(3, 28)
@@ -130,7 +130,7 @@ def test_of_writers_in_many_connections_exactly_one_wins_each_revision(redis_url
     assert jobs.read(started.id).revision == written[-1]
 
 
-def test_a_listener_is_greeted_only_when_the_server_has_its_subscription(own_server: RedisServer) -> None:
+def test_a_listener_is_connected_only_when_the_server_has_its_subscription(own_server: RedisServer) -> None:
     """The waiter reads the record after the greeting; a change between the two must reach it."""
     with connect(own_server.url) as client:
         jobs = RedisJobs(client)
@@ -149,7 +149,7 @@ def test_a_listener_is_greeted_only_when_the_server_has_its_subscription(own_ser
 
 
 @pytest.mark.parametrize("end", [State.SUCCEEDED, State.CANCELED])
-def test_an_ended_job_is_kept_until_it_is_to_be_deleted(client: redis.Redis, jobs: RedisJobs, end: State) -> None:
+def test_an_ended_job_is_stored_until_its_retention_ends(client: redis.Redis, jobs: RedisJobs, end: State) -> None:
     job = stored(jobs)
     if end is State.SUCCEEDED:
         job = job.claimed("host:7", NOW)
@@ -164,7 +164,7 @@ def test_an_ended_job_is_kept_until_it_is_to_be_deleted(client: redis.Redis, job
 
 
 @pytest.mark.parametrize("state", [State.QUEUED, State.RUNNING, State.CANCELING])
-def test_a_job_that_has_not_ended_is_kept_for_ever(client: redis.Redis, jobs: RedisJobs, state: State) -> None:
+def test_a_job_that_has_not_ended_never_expires(client: redis.Redis, jobs: RedisJobs, state: State) -> None:
     job = stored(jobs)
     if state is not State.QUEUED:
         job = job.claimed("host:7", NOW)
@@ -175,7 +175,7 @@ def test_a_job_that_has_not_ended_is_kept_for_ever(client: redis.Redis, jobs: Re
     assert client.ttl(f"qc:job:{job.id}") == -1
 
 
-def test_a_job_whose_time_has_come_is_unknown_and_on_no_page(client: redis.Redis, jobs: RedisJobs) -> None:
+def test_an_expired_job_is_unknown_and_on_no_page(client: redis.Redis, jobs: RedisJobs) -> None:
     kept = stored(jobs)
     job = stored(jobs)
     server_time_s = client.time()[0]
@@ -187,7 +187,7 @@ def test_a_job_whose_time_has_come_is_unknown_and_on_no_page(client: redis.Redis
     assert jobs.page(JobFilter(), None, 10).jobs == [kept]
 
 
-def test_a_job_whose_time_has_come_is_gone_for_as_long_again_and_unknown_then(
+def test_an_expired_job_is_gone_for_as_long_as_its_retention_and_then_unknown(
     client: redis.Redis, jobs: RedisJobs
 ) -> None:
     job = stored(jobs)
@@ -217,7 +217,7 @@ def test_a_job_that_has_not_ended_has_no_tombstone(client: redis.Redis, jobs: Re
     assert client.keys("qc:gone:*") == []
 
 
-def test_a_dead_letter_whose_time_has_come_is_on_no_page(client: redis.Redis, jobs: RedisJobs) -> None:
+def test_an_expired_dead_letter_is_on_no_page(client: redis.Redis, jobs: RedisJobs) -> None:
     past, kept = stored(jobs), stored(jobs)
     for job, finished_at in ((past, client.time()[0] - 10), (kept, NOW)):
         running = job.claimed("host:7", NOW)
@@ -230,7 +230,7 @@ def test_a_dead_letter_whose_time_has_come_is_on_no_page(client: redis.Redis, jo
     assert client.zrange("qc:dead", 0, -1) == [kept.id.encode()]
 
 
-def test_a_key_is_kept_for_a_day(client: redis.Redis, jobs: RedisJobs) -> None:
+def test_a_key_is_stored_for_a_day(client: redis.Redis, jobs: RedisJobs) -> None:
     jobs.create(a_job(), WORK, b"", IdempotencyKey("key-1", "print"))
 
     assert (
@@ -241,7 +241,7 @@ def test_a_key_is_kept_for_a_day(client: redis.Redis, jobs: RedisJobs) -> None:
     )
 
 
-def test_a_request_that_is_repeated_does_not_keep_its_key_for_longer(client: redis.Redis, jobs: RedisJobs) -> None:
+def test_a_repeated_request_does_not_extend_the_life_of_its_key(client: redis.Redis, jobs: RedisJobs) -> None:
     jobs.create(a_job(), WORK, b"", IdempotencyKey("key-1", "print"))
     client.expire("qc:idempotency:key-1", 100)
 
@@ -259,13 +259,13 @@ def test_new_jobs_prune_ended_ones_from_the_index(client: redis.Redis, jobs: Red
     assert client.zrange(keys.JOBS, 0, -1) == [job.id.encode() for job in fresh]
 
 
-def test_the_index_keeps_jobs_that_are_there(client: redis.Redis, jobs: RedisJobs) -> None:
+def test_existing_jobs_stay_in_the_index(client: redis.Redis, jobs: RedisJobs) -> None:
     made = [stored(jobs) for _ in range(10)]
 
     assert client.zrange(keys.JOBS, 0, -1) == [job.id.encode() for job in made]
 
 
-def test_a_page_after_many_records_that_ended_goes_on_with_a_cursor(client: redis.Redis, jobs: RedisJobs) -> None:
+def test_a_page_over_many_expired_records_continues_with_a_cursor(client: redis.Redis, jobs: RedisJobs) -> None:
     wanted = stored(jobs, a_job(id="job_0"))
     client.zadd(keys.JOBS, {f"job_1{number:05}": 0 for number in range(RedisJobs.PAGE_SCAN_LIMIT + 500)})
 
@@ -275,9 +275,7 @@ def test_a_page_after_many_records_that_ended_goes_on_with_a_cursor(client: redi
     assert (first.jobs, first.next_cursor is None, second.jobs) == ([], False, [wanted])
 
 
-def test_a_rare_job_is_found_in_a_handful_of_round_trips_whatever_the_page_size(
-    client: redis.Redis, jobs: RedisJobs
-) -> None:
+def test_a_rare_job_is_found_in_few_round_trips_for_every_page_size(client: redis.Redis, jobs: RedisJobs) -> None:
     """One record a look made a page of one cost two round trips a job in the store."""
     stored(jobs, a_job(id="job_0", model="rare"))
     for number in range(300):
@@ -298,7 +296,7 @@ def was_listed(client: redis.Redis) -> bool:
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_every_call_says_at_once_that_the_server_is_away(url_of_nobody: str, name: str) -> None:
+def test_every_call_fails_at_once_while_the_server_is_away(url_of_nobody: str, name: str) -> None:
     began = time.monotonic()
 
     with connect(url_of_nobody) as client, pytest.raises(UnavailableError, match="Redis does not answer"):
@@ -327,7 +325,7 @@ def test_a_store_recovers_by_itself_when_the_server_is_back(own_server: RedisSer
         assert jobs.read(job.id).state is State.RUNNING
 
 
-def test_a_listener_is_told_of_the_new_connection_when_the_server_is_back(own_server: RedisServer) -> None:
+def test_a_listener_reports_its_new_connection_when_the_server_is_back(own_server: RedisServer) -> None:
     with connect(own_server.url) as client:
         jobs = RedisJobs(client)
         job = stored(jobs)
@@ -340,7 +338,7 @@ def test_a_listener_is_told_of_the_new_connection_when_the_server_is_back(own_se
         listener.stop(lambda: jobs.replace(jobs.read(job.id).claimed("host:7", NOW)))
 
 
-def test_a_listener_hears_changes_again_when_the_server_is_back(own_server: RedisServer) -> None:
+def test_a_listener_gets_changes_again_when_the_server_is_back(own_server: RedisServer) -> None:
     with connect(own_server.url) as client:
         jobs = RedisJobs(client)
         job = stored(jobs)
@@ -357,7 +355,7 @@ def test_a_listener_hears_changes_again_when_the_server_is_back(own_server: Redi
         listener.stop(lambda: jobs.replace(running.succeeded(NOW, RETENTION_S)))
 
 
-def test_a_frozen_server_is_given_up_after_seconds(own_server: RedisServer) -> None:
+def test_a_call_to_a_frozen_server_fails_within_seconds(own_server: RedisServer) -> None:
     with connect(own_server.url) as client:
         jobs = RedisJobs(client)
         jobs.ping()
@@ -377,7 +375,7 @@ def test_a_frozen_server_is_given_up_after_seconds(own_server: RedisServer) -> N
 
 
 @pytest.mark.parametrize("is_durable", [False, True])
-def test_a_full_server_takes_no_job_and_writes_nothing_of_it(own_server: RedisServer, is_durable: bool) -> None:
+def test_a_full_server_refuses_a_job_and_writes_nothing(own_server: RedisServer, is_durable: bool) -> None:
     if is_durable:
         require_fsync()
     with connect(own_server.url) as client:
@@ -396,7 +394,7 @@ def test_a_full_server_takes_no_job_and_writes_nothing_of_it(own_server: RedisSe
         assert everything(client) == before
 
 
-def test_a_full_server_still_says_which_job_a_request_led_to(own_server: RedisServer) -> None:
+def test_a_full_server_still_finds_the_job_of_a_repeated_request(own_server: RedisServer) -> None:
     with connect(own_server.url) as client:
         jobs, job, repeat = RedisJobs(client), a_job(), IdempotencyKey("key-1", "print")
         jobs.create(job, WORK, b"", repeat)
@@ -405,7 +403,7 @@ def test_a_full_server_still_says_which_job_a_request_led_to(own_server: RedisSe
         assert (jobs.create(a_job(), WORK, b"", repeat).job_id, jobs.find_replay(repeat)) == (job.id, job.id)
 
 
-def test_a_server_that_has_room_again_takes_jobs_again(own_server: RedisServer) -> None:
+def test_a_server_that_is_no_longer_full_accepts_jobs_again(own_server: RedisServer) -> None:
     with connect(own_server.url) as client:
         jobs = RedisJobs(client)
         client.config_set("maxmemory", 1)
@@ -418,7 +416,7 @@ def test_a_server_that_has_room_again_takes_jobs_again(own_server: RedisServer) 
         assert jobs.read(job.id) == job
 
 
-def test_a_server_tells_its_limit_and_what_is_used_of_it(own_server: RedisServer) -> None:
+def test_the_memory_of_a_server_and_its_limit_are_reported(own_server: RedisServer) -> None:
     with connect(own_server.url) as client:
         client.config_set("maxmemory", 2**30)
 
@@ -437,7 +435,7 @@ def durable(client: redis.Redis) -> RedisJobs:
     return RedisJobs(client, max_lane_jobs=2, durable=True)
 
 
-def test_a_durable_submit_writes_and_answers_as_any_other(client: redis.Redis, durable: RedisJobs) -> None:
+def test_a_durable_submit_writes_and_answers_like_any_other(client: redis.Redis, durable: RedisJobs) -> None:
     first, second = a_job(), a_job()
 
     answers = [durable.create(job, WORK, b"[[1]]", IdempotencyKey(job.id, "print")) for job in (first, second)]
@@ -450,7 +448,7 @@ def test_a_durable_submit_writes_and_answers_as_any_other(client: redis.Redis, d
     ]
 
 
-def test_a_durable_submit_is_refused_as_any_other(durable: RedisJobs) -> None:
+def test_a_durable_submit_is_refused_like_any_other(durable: RedisJobs) -> None:
     repeat = IdempotencyKey("key-1", "print")
     durable.create(a_job(JobType.TRAINING), TRAINING, b"", repeat)
     durable.create(a_job(), WORK), durable.create(a_job(), WORK)
@@ -463,7 +461,7 @@ def test_a_durable_submit_is_refused_as_any_other(durable: RedisJobs) -> None:
         durable.create(a_job(), WORK, b"", replace(repeat, fingerprint="another"))
 
 
-def test_a_durable_job_is_there_after_the_server_was_killed(own_server: RedisServer) -> None:
+def test_a_durable_job_survives_a_killed_server(own_server: RedisServer) -> None:
     require_fsync()
     with connect(own_server.url) as client:
         job = a_job()
@@ -475,7 +473,7 @@ def test_a_durable_job_is_there_after_the_server_was_killed(own_server: RedisSer
         assert [depth.waiting for depth in RedisLanes(client).stats()] == [1]
 
 
-def test_a_server_that_does_not_write_its_log_takes_no_durable_job(own_server: RedisServer) -> None:
+def test_a_server_without_an_append_only_file_refuses_durable_jobs(own_server: RedisServer) -> None:
     with connect(own_server.url) as client:
         client.config_set("appendonly", "no")
 
@@ -483,7 +481,7 @@ def test_a_server_that_does_not_write_its_log_takes_no_durable_job(own_server: R
             RedisJobs(client, durable=True).create(a_job(), WORK)
 
 
-def test_a_server_whose_disk_is_too_slow_is_told_and_the_job_is_there_for_who_asks_again(
+def test_a_submit_fails_when_the_disk_is_too_slow_and_a_repeat_finds_the_job(
     own_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     require_fsync()
@@ -558,7 +556,7 @@ def answers(jobs: RedisJobs) -> bool:
 # Tidying
 
 
-def test_ids_of_records_that_are_gone_are_forgotten(client: redis.Redis, jobs: RedisJobs) -> None:
+def test_ids_without_a_record_are_removed_from_the_index(client: redis.Redis, jobs: RedisJobs) -> None:
     past, kept = stored(jobs), stored(jobs)
     client.delete(f"qc:job:{past.id}")
     client.zadd("qc:dead", {past.id: NOW - 1, kept.id: NOW + 1})
@@ -569,7 +567,7 @@ def test_ids_of_records_that_are_gone_are_forgotten(client: redis.Redis, jobs: R
     assert client.zrange("qc:dead", 0, -1) == [kept.id.encode()]
 
 
-def test_ids_behind_many_that_live_long_are_forgotten_too(
+def test_ids_behind_many_long_lived_jobs_are_removed_too(
     client: redis.Redis, jobs: RedisJobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(RedisJobMaintenance, "IDS_PER_STEP", 3)
@@ -598,7 +596,7 @@ def test_one_message_may_name_several_jobs(own_server: RedisServer) -> None:
         listener.stop(lambda: client.publish(keys.CHANGES, "job_4"))
 
 
-def test_a_listener_leaves_a_connection_whose_other_end_is_gone_without_a_word(
+def test_a_listener_replaces_a_connection_whose_server_vanished(
     own_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ChangeListener, "SILENCE_S", 0.2)
@@ -616,7 +614,7 @@ def test_a_listener_leaves_a_connection_whose_other_end_is_gone_without_a_word(
     proxy.close()
 
 
-def test_a_listener_that_hears_nothing_for_long_keeps_its_connection(
+def test_a_listener_without_messages_keeps_its_connection(
     own_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ChangeListener, "SILENCE_S", 0.05)
@@ -631,7 +629,7 @@ def test_a_listener_that_hears_nothing_for_long_keeps_its_connection(
         listener.stop(lambda: client.publish(keys.CHANGES, "job_2"))
 
 
-def test_more_threads_than_connections_wait_for_one(own_server: RedisServer) -> None:
+def test_a_thread_waits_for_a_free_connection(own_server: RedisServer) -> None:
     with connect(own_server.url, max_connections=2) as client:
         jobs = RedisJobs(client)
 

@@ -49,7 +49,7 @@ def consumers(client: redis.Redis) -> list[bytes]:
 
 
 @pytest.mark.parametrize("end", ENDS)
-def test_a_lane_that_emptied_leaves_no_key_no_name_and_no_bell(
+def test_an_emptied_lane_leaves_no_key_no_name_and_no_bell(
     client: redis.Redis, jobs: RedisJobs, lanes: RedisLanes, end: str
 ) -> None:
     ended(jobs, lanes, end, a_job(expires_at=NOW + 1))
@@ -58,7 +58,7 @@ def test_a_lane_that_emptied_leaves_no_key_no_name_and_no_bell(
 
 
 @pytest.mark.parametrize("end", ENDS)
-def test_an_ended_job_leaves_its_record_its_tombstone_and_its_place_in_the_index(
+def test_an_ended_job_leaves_only_its_record_its_tombstone_and_its_id_in_the_index(
     client: redis.Redis, jobs: RedisJobs, lanes: RedisLanes, end: str
 ) -> None:
     job = ended(jobs, lanes, end)
@@ -68,7 +68,7 @@ def test_an_ended_job_leaves_its_record_its_tombstone_and_its_place_in_the_index
     assert {key.decode() for key in client.scan_iter()} == expected
 
 
-def test_a_job_that_waits_out_a_delay_is_in_no_lane(client: redis.Redis, jobs: RedisJobs, lanes: RedisLanes) -> None:
+def test_a_delayed_job_is_in_no_lane(client: redis.Redis, jobs: RedisJobs, lanes: RedisLanes) -> None:
     held, running = started(jobs, lanes)
 
     jobs.replace(running.lost(LOSS, NOW, 5.0, RETENTION_S), entry=held.entry)
@@ -77,7 +77,7 @@ def test_a_job_that_waits_out_a_delay_is_in_no_lane(client: redis.Redis, jobs: R
     assert client.zrange("qc:delayed", 0, -1, withscores=True) == [(running.id.encode(), NOW + 5)]
 
 
-def test_a_lane_has_a_key_and_a_name_as_long_as_a_job_is_in_it(
+def test_a_lane_has_a_key_and_a_name_while_it_has_a_job(
     client: redis.Redis, jobs: RedisJobs, lanes: RedisLanes
 ) -> None:
     first, second = stored(jobs), stored(jobs)
@@ -92,9 +92,7 @@ def test_a_lane_has_a_key_and_a_name_as_long_as_a_job_is_in_it(
     assert jobs.read(first.id).state is State.SUCCEEDED
 
 
-def test_no_entry_has_the_id_of_an_earlier_one_however_quickly_the_lane_empties_and_fills(
-    jobs: RedisJobs, lanes: RedisLanes
-) -> None:
+def test_an_entry_id_is_never_reused_when_a_lane_empties_and_fills_quickly(jobs: RedisJobs, lanes: RedisLanes) -> None:
     """A stream that is made anew begins its count anew: within a millisecond the same id came again."""
     stored(jobs)
     seen = []
@@ -106,7 +104,7 @@ def test_no_entry_has_the_id_of_an_earlier_one_however_quickly_the_lane_empties_
     assert len(set(seen)) == 200
 
 
-def test_jobs_come_in_though_the_servers_clock_was_set_back(
+def test_jobs_enter_a_lane_after_the_clock_of_the_server_was_set_back(
     client: redis.Redis, jobs: RedisJobs, lanes: RedisLanes
 ) -> None:
     first = stored(jobs)
@@ -120,7 +118,7 @@ def test_jobs_come_in_though_the_servers_clock_was_set_back(
 # Workers that are gone
 
 
-def test_a_worker_that_holds_nothing_and_is_silent_is_forgotten(
+def test_a_silent_worker_that_holds_nothing_is_forgotten(
     client: redis.Redis, jobs: RedisJobs, lanes: RedisLanes
 ) -> None:
     first, _ = stored(jobs), stored(jobs)
@@ -136,7 +134,7 @@ def test_a_worker_that_holds_nothing_and_is_silent_is_forgotten(
     assert until(is_forgotten)
 
 
-def test_a_worker_that_was_heard_of_is_remembered(client: redis.Redis, jobs: RedisJobs, lanes: RedisLanes) -> None:
+def test_a_worker_that_claimed_lately_is_not_forgotten(client: redis.Redis, jobs: RedisJobs, lanes: RedisLanes) -> None:
     first, _ = stored(jobs), stored(jobs)
     taken(lanes, worker="idle")
     jobs.replace(first.cancel_requested(NOW, RETENTION_S))
@@ -149,7 +147,7 @@ def test_a_worker_that_was_heard_of_is_remembered(client: redis.Redis, jobs: Red
 # No memory left
 
 
-def test_what_was_accepted_is_run_to_its_end_when_memory_is_used_up(own_server: RedisServer) -> None:
+def test_an_accepted_job_runs_to_its_end_when_memory_is_used_up(own_server: RedisServer) -> None:
     with connect(own_server.url) as client:
         jobs, lanes = RedisJobs(client), RedisLanes(client)
         made = [stored(jobs).id for _ in range(4)]
@@ -183,7 +181,7 @@ def test_an_ended_job_can_be_deleted_when_memory_is_used_up(own_server: RedisSer
 
 
 @pytest.mark.parametrize("field", ["record", "work"])
-def test_a_job_that_cannot_be_read_is_taken_with_the_others(
+def test_a_job_that_cannot_be_decoded_is_reserved_with_the_others(
     client: redis.Redis, jobs: RedisJobs, lanes: RedisLanes, field: str
 ) -> None:
     first, broken, last = (stored(jobs) for _ in range(3))
@@ -195,9 +193,7 @@ def test_a_job_that_cannot_be_read_is_taken_with_the_others(
     assert [each.snapshot is None for each in reserved] == [False, True, False]
 
 
-def test_a_worker_that_lingers_is_woken_by_the_next_job(
-    client: redis.Redis, jobs: RedisJobs, lanes: RedisLanes
-) -> None:
+def test_a_waiting_worker_is_woken_by_the_next_job(client: redis.Redis, jobs: RedisJobs, lanes: RedisLanes) -> None:
     stored(jobs)
     lanes.reserve(LANE, "host:7", 1, clears_notification=True, stays=True)
     with ThreadPoolExecutor(1) as pool:
@@ -210,7 +206,7 @@ def test_a_worker_that_lingers_is_woken_by_the_next_job(
     assert client.keys("qc:wake:*") == []
 
 
-def test_what_a_worker_that_died_attended_is_forgotten(client: redis.Redis, jobs: RedisJobs, lanes: RedisLanes) -> None:
+def test_the_attendance_of_a_dead_worker_is_forgotten(client: redis.Redis, jobs: RedisJobs, lanes: RedisLanes) -> None:
     stored(jobs)
     lanes.reserve(LANE, "host:7", 1, clears_notification=True, stays=True)
     lanes.wait_for_job(LANE, "host:7", 0.01)

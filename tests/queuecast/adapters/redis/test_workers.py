@@ -42,7 +42,7 @@ def workers(client: redis.Redis, watch: Watch) -> RedisWorkers:
     return RedisWorkers(client, watch)
 
 
-def test_nobody_reported_means_no_queue_is_served(workers: RedisWorkers) -> None:
+def test_no_queue_has_workers_before_a_report(workers: RedisWorkers) -> None:
     assert workers.count_by_queue() == {}
 
 
@@ -53,14 +53,14 @@ def test_a_worker_counts_in_each_of_its_queues(workers: RedisWorkers) -> None:
     assert workers.count_by_queue() == {"predict": 2, "train": 1}
 
 
-def test_a_worker_that_reports_again_counts_once_and_by_its_last_word(workers: RedisWorkers) -> None:
+def test_a_worker_that_reports_again_counts_once_with_its_last_report(workers: RedisWorkers) -> None:
     workers.report("a", ("predict",))
     workers.report("a", ("train",))
 
     assert workers.count_by_queue() == {"train": 1}
 
 
-def test_a_worker_that_said_goodbye_is_gone(workers: RedisWorkers) -> None:
+def test_a_forgotten_worker_is_not_counted(workers: RedisWorkers) -> None:
     workers.report("a", ("predict",))
 
     workers.forget("a")
@@ -70,7 +70,7 @@ def test_a_worker_that_said_goodbye_is_gone(workers: RedisWorkers) -> None:
 
 
 @pytest.mark.parametrize(("silence_s", "count"), [(WORKER_GONE_S, 1), (WORKER_GONE_S + 0.1, 0)])
-def test_a_silent_worker_is_left_out_after_a_while(
+def test_a_silent_worker_is_not_counted_after_a_while(
     workers: RedisWorkers, watch: Watch, silence_s: float, count: int
 ) -> None:
     workers.report("a", ("predict",))
@@ -80,7 +80,7 @@ def test_a_silent_worker_is_left_out_after_a_while(
     assert workers.count_by_queue().get("predict", 0) == count
 
 
-def test_a_long_silent_worker_leaves_nothing_in_redis(client: redis.Redis, workers: RedisWorkers, watch: Watch) -> None:
+def test_a_silent_worker_is_removed_from_redis(client: redis.Redis, workers: RedisWorkers, watch: Watch) -> None:
     workers.report("dead", ("predict",))
     watch.seconds += WORKER_GONE_S + 1
     workers.report("alive", ("predict",))
@@ -90,7 +90,7 @@ def test_a_long_silent_worker_leaves_nothing_in_redis(client: redis.Redis, worke
     assert client.hkeys(keys.WORKERS) == [b"alive"]
 
 
-def test_a_worker_that_speaks_again_is_back(workers: RedisWorkers, watch: Watch) -> None:
+def test_a_silent_worker_that_reports_again_is_counted(workers: RedisWorkers, watch: Watch) -> None:
     workers.report("a", ("predict",))
     watch.seconds += WORKER_GONE_S + 1
     workers.count_by_queue()
@@ -100,7 +100,7 @@ def test_a_worker_that_speaks_again_is_back(workers: RedisWorkers, watch: Watch)
     assert workers.count_by_queue() == {"predict": 1}
 
 
-def test_what_waits_is_what_was_rung(redis_url: str, workers: RedisWorkers) -> None:
+def test_the_queue_lengths_count_the_rings(redis_url: str, workers: RedisWorkers) -> None:
     bells = CeleryDoorbell(redis_url)
     for kind in (JobType.PREDICTION, JobType.PREDICTION, JobType.TRAINING):
         bells.ring(a_job(kind).lane)

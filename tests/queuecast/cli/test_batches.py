@@ -1,4 +1,4 @@
-"""`queuecast predict ... -o`: a file in, a file out, and everything that is said on the way."""
+"""`queuecast predict ... -o`: a file in, a file out, and the texts on stderr."""
 
 import contextlib
 import hashlib
@@ -18,7 +18,7 @@ from rich.text import Text
 from queuecast.cli import progress
 from queuecast.cli.main import main
 from queuecast.client import Client
-from tests.queuecast.cli.test_main import seen_in_a_terminal
+from tests.queuecast.cli.command_line import seen_in_a_terminal
 from tests.queuecast.scripted_gateway import Answer, ScriptedGateway, job, problem
 
 FILES = "POST /v1/files"
@@ -94,8 +94,8 @@ def test_a_file_is_uploaded_predicted_and_written(batches: ScriptedGateway, rows
 
     assert result.exit_code == 0, result.stderr
     assert (tmp_path / "out.csv").read_bytes() == ANSWERS
-    assert batches.only(FILES).body == rows.read_bytes()
-    assert batches.only(BATCHES).json == {
+    assert batches.only_request(FILES).body == rows.read_bytes()
+    assert batches.only_request(BATCHES).json == {
         "file_id": "file_1",
         "method": "predict",
         "output_format": "csv",
@@ -103,7 +103,7 @@ def test_a_file_is_uploaded_predicted_and_written(batches: ScriptedGateway, rows
     }
 
 
-def test_what_it_came_to_is_told_on_stderr_and_nothing_on_stdout(
+def test_the_summary_goes_to_stderr_and_stdout_stays_empty(
     batches: ScriptedGateway, rows: Path, tmp_path: Path
 ) -> None:
     result = run(batches, "predict", "titanic", rows, "-o", tmp_path / "out.csv")
@@ -122,7 +122,7 @@ def test_every_option_of_a_batch_is_sent(batches: ScriptedGateway, rows: Path, t
     result = run(batches, "predict", "titanic", rows, "-o", tmp_path / "out.parquet", *options)
 
     assert result.exit_code == 0, result.stderr
-    assert batches.only(BATCHES).json == {
+    assert batches.only_request(BATCHES).json == {
         "file_id": "file_1",
         "method": "predict_proba",
         "version": 2,
@@ -134,15 +134,15 @@ def test_every_option_of_a_batch_is_sent(batches: ScriptedGateway, rows: Path, t
 
 
 @pytest.mark.parametrize(
-    ("name", "asked"),
+    ("name", "expected"),
     [("a.csv", "csv"), ("a.ndjson", "ndjson"), ("a.JSONL", "ndjson"), ("a.json", "json"), ("a.parquet", "parquet")],
 )
-def test_the_name_of_the_output_says_its_format(
-    batches: ScriptedGateway, rows: Path, tmp_path: Path, name: str, asked: str
+def test_the_suffix_of_the_output_sets_its_format(
+    batches: ScriptedGateway, rows: Path, tmp_path: Path, name: str, expected: str
 ) -> None:
     run(batches, "predict", "titanic", rows, "-o", tmp_path / name, "--no-wait")
 
-    assert batches.only(BATCHES).json["output_format"] == asked
+    assert batches.only_request(BATCHES).json["output_format"] == expected
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_the_name_of_the_output_says_its_format(
             "out.xlsx names no output format, expected a file name in .csv, .ndjson, .jso",
         ),
         ("rows.csv", "nowhere/out.csv", "cannot be written: there is no folder"),
-        ("rows.csv", "rows.csv", "rows.csv is what is read; write to another file"),
+        ("rows.csv", "rows.csv", "rows.csv is the input; write to another file"),
         (
             "rows.xlsx",
             "out.csv",
@@ -162,14 +162,14 @@ def test_the_name_of_the_output_says_its_format(
         ),
     ],
 )
-def test_a_file_that_cannot_be_meant_is_refused_before_anything_is_sent(
+def test_a_wrong_file_name_is_refused_before_anything_is_sent(
     batches: ScriptedGateway, rows: Path, tmp_path: Path, source: str, output: str, words: str
 ) -> None:
     (tmp_path / "rows.xlsx").write_bytes(b"PK")
 
     result = run(batches, "predict", "titanic", tmp_path / source, "-o", tmp_path / output)
 
-    assert (result.exit_code, batches.asked) == (1, [])
+    assert (result.exit_code, batches.requests) == (1, [])
     assert words in result.stderr
 
 
@@ -182,17 +182,17 @@ def test_a_file_that_cannot_be_meant_is_refused_before_anything_is_sent(
         (b"PAR1....", "application/vnd.apache.parquet"),
     ],
 )
-def test_what_comes_through_a_pipe_is_known_by_its_first_bytes(
+def test_the_format_of_standard_input_is_recognized_by_its_first_bytes(
     batches: ScriptedGateway, tmp_path: Path, piped: bytes, media_type: str
 ) -> None:
     result = run(batches, "predict", "titanic", "-", "-o", tmp_path / "out.csv", stdin=piped)
 
     assert result.exit_code == 0, result.stderr
-    asked = batches.only(FILES)
-    assert (asked.body, asked.headers["content-type"]) == (piped, media_type)
+    request = batches.only_request(FILES)
+    assert (request.body, request.headers["content-type"]) == (piped, media_type)
 
 
-def test_bad_rows_are_told_with_the_first_of_them_and_are_no_error(
+def test_bad_rows_are_counted_the_first_is_shown_and_the_exit_code_is_0(
     batches: ScriptedGateway, rows: Path, tmp_path: Path
 ) -> None:
     batches.on(JOB, ended(errors=1))
@@ -202,12 +202,12 @@ def test_bad_rows_are_told_with_the_first_of_them_and_are_no_error(
     assert result.exit_code == 0
     assert result.stderr.splitlines()[-3:] == [
         f"{tmp_path}/out.csv: 2,999 answers, {len(ANSWERS)} B; predicted in 2.0 s, 1,500 rows/s",
-        "1 row was bad and has no answer; queuecast jobs wait job_1 --errors errors.ndjson fetches them",
-        "the first: row 2, column age: found 'x', expected a number",
+        "1 row was bad and has no answer; to download them: queuecast jobs wait job_1 --errors errors.ndjson",
+        "the first bad row: row 2, column age: found 'x', expected a number",
     ]
 
 
-def test_bad_rows_are_written_where_they_were_asked_for(batches: ScriptedGateway, rows: Path, tmp_path: Path) -> None:
+def test_bad_rows_are_written_to_the_errors_file(batches: ScriptedGateway, rows: Path, tmp_path: Path) -> None:
     batches.on(JOB, ended(errors=1))
 
     result = run(batches, "predict", "titanic", rows, "-o", tmp_path / "out.csv", "--errors", tmp_path / "bad.ndjson")
@@ -216,7 +216,7 @@ def test_bad_rows_are_written_where_they_were_asked_for(batches: ScriptedGateway
     assert [json.loads(line) for line in (tmp_path / "bad.ndjson").read_text().splitlines()] == [BAD]
 
 
-def test_a_batch_that_failed_is_an_error_of_one_line_and_writes_nothing(
+def test_a_failed_batch_is_a_one_line_error_and_writes_nothing(
     batches: ScriptedGateway, rows: Path, tmp_path: Path
 ) -> None:
     batches.on(JOB, FAILED)
@@ -228,21 +228,23 @@ def test_a_batch_that_failed_is_an_error_of_one_line_and_writes_nothing(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["rows.csv"]
 
 
-def test_json_prints_the_ended_job_beside_the_file(batches: ScriptedGateway, rows: Path, tmp_path: Path) -> None:
+def test_json_prints_the_finished_job_in_addition_to_the_file(
+    batches: ScriptedGateway, rows: Path, tmp_path: Path
+) -> None:
     result = run(batches, "predict", "titanic", rows, "-o", tmp_path / "out.csv", "--json")
 
     assert json.loads(result.stdout) == ended()
     assert (tmp_path / "out.csv").exists()
 
 
-def test_a_batch_need_not_be_waited_for(batches: ScriptedGateway, rows: Path, tmp_path: Path) -> None:
+def test_no_wait_prints_the_id_of_the_batch(batches: ScriptedGateway, rows: Path, tmp_path: Path) -> None:
     result = run(batches, "predict", "titanic", rows, "-o", tmp_path / "out.csv", "--no-wait")
 
     assert result.stdout == "job_1\n"
-    assert batches.asked_for(JOB) == []
+    assert batches.requests_to(JOB) == []
 
 
-def test_a_batch_of_before_is_fetched_by_waiting_for_it(batches: ScriptedGateway, tmp_path: Path) -> None:
+def test_jobs_wait_downloads_the_files_of_an_earlier_batch(batches: ScriptedGateway, tmp_path: Path) -> None:
     result = run(batches, "jobs", "wait", "job_1", "-o", tmp_path / "out.csv", "--errors", tmp_path / "bad.ndjson")
 
     assert result.exit_code == 0, result.stderr
@@ -250,7 +252,7 @@ def test_a_batch_of_before_is_fetched_by_waiting_for_it(batches: ScriptedGateway
     assert (tmp_path / "bad.ndjson").exists()
 
 
-def test_the_bad_rows_of_a_batch_that_failed_can_be_fetched(batches: ScriptedGateway, tmp_path: Path) -> None:
+def test_the_bad_rows_of_a_failed_batch_can_be_downloaded(batches: ScriptedGateway, tmp_path: Path) -> None:
     batches.on(JOB, FAILED)
 
     result = run(batches, "jobs", "wait", "job_1", "--errors", tmp_path / "bad.ndjson")
@@ -259,7 +261,7 @@ def test_the_bad_rows_of_a_batch_that_failed_can_be_fetched(batches: ScriptedGat
     assert json.loads((tmp_path / "bad.ndjson").read_text()) == BAD
 
 
-def test_answers_in_another_format_than_the_name_says_are_not_written(batches: ScriptedGateway, tmp_path: Path) -> None:
+def test_answers_in_another_format_than_the_suffix_are_not_written(batches: ScriptedGateway, tmp_path: Path) -> None:
     result = run(batches, "jobs", "wait", "job_1", "-o", tmp_path / "out.ndjson")
 
     assert result.exit_code == 1
@@ -268,7 +270,7 @@ def test_answers_in_another_format_than_the_name_says_are_not_written(batches: S
 
 
 @pytest.mark.parametrize("command", [["jobs", "wait", "job_1"], ["retry", "job_1"]])
-def test_a_job_that_writes_no_file_is_not_asked_for_one(
+def test_output_options_are_refused_for_a_job_that_writes_no_file(
     gateway: ScriptedGateway, tmp_path: Path, command: list[str]
 ) -> None:
     gateway.on(JOB, job("failed"))
@@ -276,11 +278,11 @@ def test_a_job_that_writes_no_file_is_not_asked_for_one(
     result = run(gateway, *command, "-o", tmp_path / "out.csv")
 
     assert result.exit_code == 1
-    assert "job_1 is a prediction; -o and --errors fetch the files of a batch" in result.stderr
-    assert [asked.method for asked in gateway.asked] == ["GET"]
+    assert "job_1 is a prediction; -o and --errors download the files of a batch" in result.stderr
+    assert [request.method for request in gateway.requests] == ["GET"]
 
 
-def test_a_batch_that_is_retried_can_be_fetched_at_once(batches: ScriptedGateway, tmp_path: Path) -> None:
+def test_a_retried_batch_can_be_downloaded_at_once(batches: ScriptedGateway, tmp_path: Path) -> None:
     batches.on("GET /v1/jobs/job_0", job("canceled", id="job_0", type="batch"))
     batches.on("POST /v1/jobs/job_0/retry", Answer(job(type="batch", retry_of="job_0"), 202))
 
@@ -291,18 +293,20 @@ def test_a_batch_that_is_retried_can_be_fetched_at_once(batches: ScriptedGateway
 
 
 @pytest.mark.parametrize("command", [["jobs", "wait", "job_1"], ["job", "job_1"]])
-def test_a_batch_says_how_to_fetch_what_it_wrote(batches: ScriptedGateway, command: list[str]) -> None:
+def test_a_finished_batch_shows_the_command_that_downloads_its_files(
+    batches: ScriptedGateway, command: list[str]
+) -> None:
     batches.on(JOB, ended(errors=12))
 
     lines = run(batches, *command).stdout.splitlines()
 
     assert lines[-2:] == [
         f"3,000 rows, 12 of them bad: {len(ANSWERS)} B of csv",
-        "queuecast jobs wait job_1 -o answers.csv --errors errors.ndjson fetches them",
+        "to download them: queuecast jobs wait job_1 -o answers.csv --errors errors.ndjson",
     ]
 
 
-def test_a_batch_took_as_long_as_from_its_first_run_on(batches: ScriptedGateway) -> None:
+def test_the_duration_of_a_batch_counts_from_its_first_run(batches: ScriptedGateway) -> None:
     facts = [line.split() for line in run(batches, "job", "job_1").stdout.splitlines()]
 
     assert ["took", "2.0", "s"] in facts
@@ -318,7 +322,7 @@ def test_a_batch_took_as_long_as_from_its_first_run_on(batches: ScriptedGateway)
         problem(413, "Too large", code="too_large"),
     ],
 )
-def test_too_many_rows_for_a_prediction_are_pointed_to_the_option(
+def test_too_many_rows_for_a_prediction_point_to_the_output_option(
     gateway: ScriptedGateway, rows: Path, refusal: Answer
 ) -> None:
     gateway.on("POST /v1/models/titanic/predictions", refusal)
@@ -331,7 +335,7 @@ def test_too_many_rows_for_a_prediction_are_pointed_to_the_option(
 
 
 @pytest.mark.parametrize("name", ["rows.parquet", "large.csv"])
-def test_a_file_that_is_not_for_printing_is_not_read_into_memory(
+def test_a_file_that_is_too_large_to_print_is_not_read_into_memory(
     gateway: ScriptedGateway, tmp_path: Path, name: str
 ) -> None:
     with (tmp_path / name).open("wb") as file:
@@ -339,17 +343,17 @@ def test_a_file_that_is_not_for_printing_is_not_read_into_memory(
 
     result = run(gateway, "predict", "titanic", tmp_path / name)
 
-    assert (result.exit_code, gateway.asked) == (1, [])
+    assert (result.exit_code, gateway.requests) == (1, [])
     assert "-o answers.csv predicts a file of any size" in result.stderr
 
 
-def test_rows_of_ndjson_are_printed_as_those_of_json(gateway: ScriptedGateway, tmp_path: Path) -> None:
+def test_an_ndjson_file_is_one_prediction_without_the_output_option(gateway: ScriptedGateway, tmp_path: Path) -> None:
     (tmp_path / "rows.ndjson").write_text('{"age": 29}\n\n{"age": null}\n')
     gateway.on("POST /v1/models/titanic/predictions", Answer(job(), 202))
 
     run(gateway, "predict", "titanic", tmp_path / "rows.ndjson", "--no-wait", "--priority", "high")
 
-    sent = gateway.asked[0].json
+    sent = gateway.requests[0].json
     assert (sent["inputs"], sent["priority"]) == ([{"age": 29}, {"age": None}], "high")
 
 
@@ -377,13 +381,13 @@ def test_a_terminal_shows_rows_speed_and_stages_within_its_width(
     assert "3,000 answers" in shown[-1] or "3,000 answers" in shown[-2]
 
 
-def test_where_nobody_looks_a_line_is_written_now_and_then(
+def test_outside_a_terminal_a_line_is_printed_now_and_then(
     batches: ScriptedGateway, capsys: pytest.CaptureFixture[str]
 ) -> None:
     at = iter(range(0, 10_000, 2))  # every look at the clock is 2 s later
     bodies = [running(done) for done in range(0, 500_000, 100_000)]
     batches.on(JOB, *bodies)
-    with Client(batches.url) as client, progress.bulk_progress(lambda: float(next(at))) as shown:
+    with Client(batches.url) as client, progress.batch_progress(lambda: float(next(at))) as shown:
         handle = client.job("job_1")
         for _ in bodies[1:]:
             shown.job(handle.refresh())
@@ -396,9 +400,9 @@ def test_where_nobody_looks_a_line_is_written_now_and_then(
     assert "/s  " in lines[-1]
 
 
-def test_a_batch_that_waits_to_be_joined_does_not_look_like_one_that_begins(batches: ScriptedGateway) -> None:
-    told: list[tuple[str, int, int | None, str]] = []
-    shown = progress.BulkProgress(lambda *seen: told.append(seen))
+def test_a_batch_that_waits_to_be_joined_keeps_its_progress(batches: ScriptedGateway) -> None:
+    reports: list[tuple[str, int, int | None, str]] = []
+    shown = progress.BatchProgress(lambda *report: reports.append(report))
     bodies = [job("queued", type="batch", progress=None), running(900), running(900) | {"state": "queued"}]
     batches.on(JOB, *bodies)
     with Client(batches.url) as client:
@@ -406,18 +410,18 @@ def test_a_batch_that_waits_to_be_joined_does_not_look_like_one_that_begins(batc
         for index in range(len(bodies)):
             shown.job(handle.refresh() if index else handle)
 
-    assert told == [("queued", 0, None, ""), *[("predict", 900, 1_000_000, "rows")] * 2]
+    assert reports == [("queued", 0, None, ""), *[("predict", 900, 1_000_000, "rows")] * 2]
 
 
-def test_speed_and_time_left_are_those_of_the_stage() -> None:
+def test_speed_and_time_left_are_measured_within_a_stage() -> None:
     now = [0.0]
-    pace = progress.Pace(lambda: now[0])
-    told = []
+    speed = progress.StageSpeed(lambda: now[0])
+    measured = []
     for at, stage, done in ((0.0, "upload", 0), (10.0, "predict", 100), (12.0, "predict", 300), (20.0, "join", 0)):
         now[0] = at
-        told.append(pace.told(stage, done, 1100))
+        measured.append(speed.measure(stage, done, 1100))
 
-    assert told == [(0.0, None), (0.0, None), (100.0, 8.0), (0.0, None)]
+    assert measured == [(0.0, None), (0.0, None), (100.0, 8.0), (0.0, None)]
 
 
 def interrupted(gateway: ScriptedGateway, call: str, *arguments: str) -> tuple[int, str]:
@@ -425,39 +429,42 @@ def interrupted(gateway: ScriptedGateway, call: str, *arguments: str) -> tuple[i
     command = [sys.executable, "-m", "queuecast.cli", "--url", gateway.url, *arguments]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=dict(os.environ)) as waiting:
         deadline = time.monotonic() + 30
-        while not gateway.asked_for(call) and time.monotonic() < deadline:
+        while not gateway.requests_to(call) and time.monotonic() < deadline:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 waiting.wait(0.05)
         waiting.send_signal(signal.SIGINT)
-        _, told = waiting.communicate(timeout=30)
-    return waiting.returncode, told
+        _, stderr = waiting.communicate(timeout=30)
+    return waiting.returncode, stderr
 
 
-def test_an_interrupt_stops_the_waiting_and_says_how_to_go_on(
+def test_an_interrupt_stops_the_wait_and_shows_the_command_that_resumes_it(
     batches: ScriptedGateway, rows: Path, tmp_path: Path
 ) -> None:
     batches.on(JOB, running(10))
 
-    code, told = interrupted(batches, JOB, "predict", "titanic", str(rows), "-o", str(tmp_path / "my out.csv"))
+    code, stderr = interrupted(batches, JOB, "predict", "titanic", str(rows), "-o", str(tmp_path / "my out.csv"))
 
     assert code == 130
-    assert told.splitlines()[-1] == f"job_1 goes on; queuecast jobs wait job_1 -o '{tmp_path}/my out.csv'"
-    assert not any(asked.path.endswith("cancel") for asked in batches.asked)
+    assert (
+        stderr.splitlines()[-1]
+        == f"job_1 continues; to wait for it again: queuecast jobs wait job_1 -o '{tmp_path}/my out.csv'"
+    )
+    assert not any(request.path.endswith("cancel") for request in batches.requests)
 
 
-def test_an_interrupt_before_the_batch_is_accepted_has_the_same_code(
+def test_an_interrupt_before_the_batch_is_accepted_has_the_same_exit_code(
     batches: ScriptedGateway, rows: Path, tmp_path: Path
 ) -> None:
     full = problem(503, "No room for more files")
     full.headers["Retry-After"] = "20"
     batches.on(FILES, full)
 
-    code, told = interrupted(batches, FILES, "predict", "titanic", str(rows), "-o", str(tmp_path / "out.csv"))
+    code, stderr = interrupted(batches, FILES, "predict", "titanic", str(rows), "-o", str(tmp_path / "out.csv"))
 
-    assert (code, told.splitlines()[-1]) == (130, "interrupted")
+    assert (code, stderr.splitlines()[-1]) == (130, "interrupted")
 
 
-def test_a_gateway_that_is_lost_while_a_batch_is_waited_for_leaves_word_how_to_go_on(
+def test_a_gateway_lost_during_the_wait_shows_the_command_that_resumes_it(
     batches: ScriptedGateway, rows: Path, tmp_path: Path
 ) -> None:
     batches.on(RESULT, Answer(breaks=True))
@@ -469,7 +476,7 @@ def test_a_gateway_that_is_lost_while_a_batch_is_waited_for_leaves_word_how_to_g
 
 
 @pytest.mark.parametrize("options", [[], ["-o", "some.csv"]])
-def test_a_batch_that_was_canceled_names_its_retry(batches: ScriptedGateway, options: list[str]) -> None:
+def test_a_canceled_batch_shows_the_command_that_retries_it(batches: ScriptedGateway, options: list[str]) -> None:
     batches.on(JOB, job("canceled", type="batch"))
 
     result = run(batches, "jobs", "wait", "job_1", *options)
@@ -477,7 +484,7 @@ def test_a_batch_that_was_canceled_names_its_retry(batches: ScriptedGateway, opt
     output = " ".join(options or ["-o", "answers.csv"])
     assert (result.exit_code, result.stderr.splitlines()) == (
         1,
-        [f"queuecast retry job_1 {output} runs what is missing", "Error: job_1 canceled"],
+        [f"to run the missing part: queuecast retry job_1 {output}", "Error: job_1 canceled"],
     )
 
 
@@ -490,5 +497,5 @@ def test_a_batch_without_a_single_answer_is_an_error(
     result = run(batches, "jobs", "wait", "job_1", *(["-o", tmp_path / "out.csv"] if has_output else []))
 
     assert result.exit_code == 1
-    assert result.stderr.splitlines()[-1] == "Error: job_1 has no answers: all its rows were bad (3,000)"
+    assert result.stderr.splitlines()[-1] == "Error: job_1 has no answers: all 3,000 rows were bad"
     assert (tmp_path / "out.csv").exists() == has_output

@@ -1,0 +1,118 @@
+"""The commands for jobs: list, show, wait, cancel, retry, queues and dead letters."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from queuecast.cli.batches import OutputFiles, output_options
+from queuecast.cli.job_output import finish_job, json_option, no_wait_option, show_document
+from queuecast.cli.job_tables import show_dead_letters, show_job, show_jobs, show_queues, show_result
+from queuecast.cli.rendering import say
+from queuecast.client import Client
+from queuecast.domain.job import JobType, State
+
+LISTED_TYPES = [kind.value for kind in JobType if kind is not JobType.CHUNK]
+
+
+@click.group(invoke_without_command=True)
+@click.option("--state", type=click.Choice([state.value for state in State]), help="Only jobs in this state.")
+@click.option("--type", "kind", type=click.Choice(LISTED_TYPES), help="Only jobs of this type.")
+@click.option("--model", help="Only jobs of this model.")
+@click.option("--limit", default=20, show_default=True, type=click.IntRange(1), help="Maximum number, newest first.")
+@json_option
+@click.pass_context
+def jobs(
+    ctx: click.Context, *, state: str | None, kind: str | None, model: str | None, limit: int, as_json: bool
+) -> None:
+    """List, show, wait for and cancel jobs."""
+    if ctx.invoked_subcommand is None:
+        bodies = [job.body for job in ctx.obj.jobs(state=state, type=kind, model=model, limit=limit)]
+        show_document(bodies, lambda: show_jobs(bodies, datetime.now(UTC)), as_json=as_json)
+
+
+@jobs.command()
+@click.argument("job_id", metavar="ID")
+@json_option
+@click.pass_obj
+def show(client: Client, *, job_id: str, as_json: bool) -> None:
+    """Show a job with its history and its result or error."""
+    job = client.job(job_id)
+    show_document(job.body, lambda: show_job(job.body, datetime.now(UTC)), as_json=as_json)
+    if job.state == State.SUCCEEDED and not as_json:
+        say("")
+        show_result(job.body, job.result())
+
+
+@jobs.command()
+@click.argument("job_id", metavar="ID")
+@output_options
+@json_option
+@click.pass_obj
+def wait(client: Client, *, job_id: str, output: Path | None, errors: Path | None, as_json: bool) -> None:
+    """Wait for a job and print its result.
+
+    -o and --errors download the files of a batch.
+    """
+    files = OutputFiles(output, errors)
+    files.require_writable()
+    job = client.job(job_id)
+    files.require_batch(job)
+    finish_job(job, files, no_wait=False, as_json=as_json)
+
+
+@jobs.command()
+@click.argument("job_id", metavar="ID")
+@json_option
+@click.pass_obj
+def cancel(client: Client, *, job_id: str, as_json: bool) -> None:
+    """Cancel a job.
+
+    A queued job is canceled at once, a running job as soon as its worker stops it.
+    """
+    job = client.job(job_id).cancel()
+    show_document(job.body, lambda: say(f"{job.id} {job.state}"), as_json=as_json)
+
+
+@click.command()
+@click.argument("job_id", metavar="ID")
+@output_options
+@no_wait_option
+@json_option
+@click.pass_obj
+def retry(
+    client: Client, *, job_id: str, output: Path | None, errors: Path | None, no_wait: bool, as_json: bool
+) -> None:
+    """Run a job's work again, as a new job.
+
+    The job must have failed, expired or been canceled. The new job runs on the same model version. For a batch, it
+    runs only the missing part.
+    """
+    files = OutputFiles(output, errors)
+    files.require_writable()
+    job = client.job(job_id)
+    files.require_batch(job)
+    finish_job(job.retry(), files, no_wait=no_wait, as_json=as_json)
+
+
+@click.command()
+@json_option
+@click.pass_obj
+def queues(client: Client, *, as_json: bool) -> None:
+    """Show waiting jobs and the use of all limits."""
+    document = client.queues()
+    show_document(document, lambda: show_queues(document), as_json=as_json)
+
+
+@click.command("dead-letters")
+@click.option("--replay", metavar="ID", help="Run this job's work again, as a new job, and remove it from the list.")
+@no_wait_option
+@json_option
+@click.pass_obj
+def dead_letters(client: Client, *, replay: str | None, no_wait: bool, as_json: bool) -> None:
+    """List the jobs whose attempts were used up, or replay one."""
+    if replay is not None:
+        finish_job(client.replay(replay), no_wait=no_wait, as_json=as_json)
+        return
+    bodies = [job.body for job in client.dead_letters()]
+    show_document(bodies, lambda: show_dead_letters(bodies, datetime.now(UTC)), as_json=as_json)

@@ -1,0 +1,147 @@
+"""The commands for models: push, train, list, promote and roll back."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from queuecast.cli.job_output import finish_job, json_option, no_wait_option, show_document
+from queuecast.cli.model_tables import show_aliases, show_models, show_versions
+from queuecast.client import Client
+from queuecast.domain.holdout import HoldoutRule
+from queuecast.domain.work import Promote
+
+PYTHON_WORDS = {"True": True, "False": False, "None": None}
+EXISTING_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+reason_option = click.option("--reason", default="", help="The reason, for the model's history.")
+
+
+@click.command()
+@click.argument("name")
+@click.argument("file", type=EXISTING_FILE)
+@click.option(
+    "--example",
+    required=True,
+    type=EXISTING_FILE,
+    help="CSV file with the rows that the model was fitted on, best all of them; at most 50,000 are sent.",
+)
+@click.option("--target", multiple=True, metavar="COLUMN", help="The column that the model predicts; may repeat.")
+@click.option("--holdout", is_flag=True, help="The model was fitted without the rows that queuecast.holdout holds out.")
+@click.option("--description", help="A sentence to store with the version.")
+@no_wait_option
+@json_option
+@click.pass_obj
+def push(
+    client: Client,
+    *,
+    name: str,
+    file: Path,
+    example: Path,
+    target: Sequence[str],
+    holdout: bool,
+    description: str | None,
+    no_wait: bool,
+    as_json: bool,
+) -> None:
+    """Push a skops FILE as a new version of a model."""
+    rule = HoldoutRule() if holdout else None
+    job = client.push_file(name, file, example, target, rule, description=description)
+    finish_job(job, no_wait=no_wait, as_json=as_json)
+
+
+def _parse_params(ctx: click.Context, param: click.Parameter, pairs: Sequence[str]) -> dict[str, Any]:
+    """Parses name=value pairs. A value is JSON, or Python's True, False or None, or else a string."""
+    params: dict[str, Any] = {}
+    for pair in pairs:
+        name, equals, text = pair.partition("=")
+        if not (name and equals):
+            raise click.BadParameter(f"{pair!r}, expected name=value", ctx, param)
+        try:
+            params[name] = PYTHON_WORDS[text] if text in PYTHON_WORDS else msgspec.json.decode(text)
+        except msgspec.DecodeError:
+            params[name] = text
+    return params
+
+
+@click.command()
+@click.argument("model")
+@click.argument("file", type=EXISTING_FILE)
+@click.option("--target", multiple=True, required=True, metavar="COLUMN", help="The column to learn; may repeat.")
+@click.option(
+    "--param",
+    "params",
+    multiple=True,
+    metavar="NAME=VALUE",
+    callback=_parse_params,
+    help="A parameter for the estimator's set_params; may repeat.",
+)
+@click.option(
+    "--promote",
+    default="auto",
+    type=click.Choice([policy.value for policy in Promote]),
+    show_default=True,
+    help="When to promote the new version: if it is not worse (auto), by hand (manual), or never.",
+)
+@no_wait_option
+@json_option
+@click.pass_obj
+def train(
+    client: Client,
+    *,
+    model: str,
+    file: Path,
+    target: Sequence[str],
+    params: dict[str, Any],
+    promote: str,
+    no_wait: bool,
+    as_json: bool,
+) -> None:
+    """Retrain the champion of MODEL on a file, and compare.
+
+    FILE is CSV, NDJSON or Parquet. The new version is fitted with the champion's estimator, and both are scored on
+    the same held-out rows of FILE.
+    """
+    job = client.train(model, file, target[0] if len(target) == 1 else list(target), params, promote)
+    finish_job(job, no_wait=no_wait, as_json=as_json)
+
+
+@click.command()
+@click.argument("name", required=False)
+@json_option
+@click.pass_obj
+def models(client: Client, *, name: str | None, as_json: bool) -> None:
+    """List models, or a model's versions and scores."""
+    if name is None:
+        bodies = client.models()
+        show_document(bodies, lambda: show_models(bodies), as_json=as_json)
+    else:
+        aliases, manifests = client.model(name)["aliases"], client.versions(name)
+        show_document(manifests, lambda: show_versions(manifests, aliases, datetime.now(UTC)), as_json=as_json)
+
+
+@click.command()
+@click.argument("model")
+@click.argument("version", type=int)
+@click.option("--alias", default="champion", show_default=True, help="The alias to move.")
+@reason_option
+@json_option
+@click.pass_obj
+def promote(client: Client, *, model: str, version: int, alias: str, reason: str, as_json: bool) -> None:
+    """Make VERSION the champion of MODEL."""
+    body = client.promote(model, version, alias, reason)
+    show_document(body, lambda: show_aliases(body), as_json=as_json)
+
+
+@click.command()
+@click.argument("model")
+@reason_option
+@json_option
+@click.pass_obj
+def rollback(client: Client, *, model: str, reason: str, as_json: bool) -> None:
+    """Make the previous champion of MODEL the champion again."""
+    body = client.rollback(model, reason)
+    show_document(body, lambda: show_aliases(body), as_json=as_json)

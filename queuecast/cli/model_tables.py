@@ -1,0 +1,83 @@
+"""Prints models and versions, and the results of the jobs that create versions."""
+
+import re
+from datetime import datetime
+
+from rich.text import Text
+
+from queuecast.cli.rendering import duration_text, new_table, say, short_text, size_text, stdout_console
+from queuecast.client.transport import Body
+
+
+def show_models(models: list[Body]) -> None:
+    table = new_table("MODEL", "CHAMPION", "VERSIONS", "LATEST", "OTHER ALIASES")
+    for model in models:
+        others = {alias: version for alias, version in model["aliases"].items() if alias != "champion"}
+        table.add_row(
+            model["name"],
+            short_text(model["champion"]),
+            str(model["versions"]),
+            short_text(model["latest"]),
+            ", ".join(f"{alias} {version}" for alias, version in sorted(others.items())),
+        )
+    stdout_console().print(table if models else "no models; push one with queuecast push")
+
+
+def show_versions(manifests: list[Body], aliases: dict[str, int], now: datetime) -> None:
+    table = new_table("VERSION", "ALIASES", "SCORE", "SOURCE", "SIZE", "AGE")
+    table.add_column("ESTIMATOR")  # the only column that shrinks in a narrow terminal
+    for manifest in manifests:
+        version = manifest["version"]
+        names = sorted(alias for alias, to in aliases.items() if to == version)
+        is_champion = "champion" in names
+        table.add_row(
+            str(version),
+            Text(", ".join(names), style="bold green" if is_champion else ""),
+            _score_text(manifest.get("metrics") or {}),
+            manifest["source"],
+            size_text(manifest["size_bytes"]),
+            duration_text(now - datetime.fromisoformat(manifest["created_at"])),
+            Text(_estimator_text(manifest["estimator"]), no_wrap=True, overflow="ellipsis"),
+        )
+    stdout_console().print(table)
+
+
+def show_aliases(model: Body) -> None:
+    aliases = ", ".join(f"{alias} is version {version}" for alias, version in sorted(model["aliases"].items()))
+    say(f"{model['name']}: {aliases or 'no aliases'}")
+
+
+def show_import(result: Body) -> None:
+    name, version = result["model"], result["version"]
+    as_champion = " as champion" if result["promoted"] else ""
+    say(f"Imported {name} version {version}{as_champion} (methods: {', '.join(result.get('methods', []))})")
+    if not result["promoted"]:
+        say(f"The champion is unchanged. To promote this version: queuecast promote {name} {version}")
+
+
+def show_training(result: Body) -> None:
+    table = new_table("", "VERSION")
+    table.add_column((result.get("metric") or "score").upper(), justify="right")
+    for role in ("champion", "challenger"):
+        table.add_row(role, str(result[role]["version"]), short_text(result[role]["score"]))
+    stdout_console().print(table)
+    rows, verdict = result["rows"], result["verdict"].replace("_", " ")
+    say(f"Fitted on {rows['train']} rows, compared on {rows['holdout']} held-out rows: {verdict}")
+    name, version = result["model"], result["version"]
+    if result["promoted"]:
+        say(f"Promoted {name} version {version} to champion")
+    else:
+        say(f"Did not promote {name} version {version}: {result['reason']}")
+
+
+def _score_text(metrics: Body) -> str:
+    """A version's own score on the holdout rows of its training. An imported version has none."""
+    if metrics.get("challenger") is None:
+        return "-"
+    return f"{metrics.get('metric') or 'score'} {short_text(metrics['challenger'])}"
+
+
+def _estimator_text(text: str) -> str:
+    """The estimator as scikit-learn prints it. A pipeline is shortened to the first and the last class name."""
+    names = re.findall(r"\b[A-Z]\w*(?=\()", text)
+    return text if len(names) < 2 else f"{names[0]} ... {names[-1]}"

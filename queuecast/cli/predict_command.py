@@ -1,0 +1,78 @@
+"""The command `queuecast predict`: rows to print, or a file of any size as a batch."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from queuecast.cli.batches import OutputFiles, output_options, submit
+from queuecast.cli.inputs import USE_OUTPUT, read_rows
+from queuecast.cli.job_output import finish_job, json_option, no_wait_option
+from queuecast.client import ApiError, Client, TooManyRows
+from queuecast.client.csv import parsed_json_rows
+from queuecast.client.uploads import output_format_of
+from queuecast.domain.work import Method
+
+
+@click.command()
+@click.argument("model")
+@click.argument("rows", required=False, type=click.Path(exists=True, dir_okay=False, allow_dash=True))
+@click.option(
+    "--row", "single_rows", multiple=True, metavar="JSON", help="One row, such as '{\"age\": 29}'; may repeat."
+)
+@click.option("--method", default="predict", type=click.Choice([method.value for method in Method]), show_default=True)
+@click.option("--version", metavar="NUMBER|ALIAS", help="Version number or alias (default: champion).")
+@click.option("--priority", type=click.Choice(["low", "normal", "high"]), help="Priority in the queue.")
+@output_options
+@click.option("--id", "id_column", metavar="COLUMN", help="With -o: a column of ROWS to copy to the answers.")
+@click.option(
+    "--on-error",
+    type=click.Choice(["skip", "fail"]),
+    help="With -o: leave bad rows out and report them (skip, the default), or fail at the first one.",
+)
+@no_wait_option
+@json_option
+@click.pass_obj
+def predict(
+    client: Client,
+    *,
+    model: str,
+    rows: str | None,
+    single_rows: Sequence[str],
+    method: str,
+    version: str | None,
+    priority: str | None,
+    output: Path | None,
+    errors: Path | None,
+    id_column: str | None,
+    on_error: str | None,
+    no_wait: bool,
+    as_json: bool,
+) -> None:
+    """Predict the rows of a file.
+
+    ROWS is a CSV, JSON or NDJSON file, or - for standard input, and the answers are printed. With -o, ROWS is a CSV,
+    NDJSON or Parquet file of any size that all workers share, and the answers are written to a file.
+    """
+    if (rows is None) == (not single_rows):
+        raise click.UsageError("give either ROWS (a file, or - for standard input) or --row")
+    wanted_version = int(version) if version is not None and version.isdecimal() else version
+    options: dict[str, Any] = {"method": method, "version": wanted_version, "priority": priority}
+    if output is not None and rows is not None:
+        files = OutputFiles(output, errors)
+        files.require_writable(rows)
+        options |= {"output_format": output_format_of(output), "on_error": on_error or "skip", "id_column": id_column}
+        job = submit(client, model, rows, **options)
+        finish_job(job, files, no_wait=no_wait, as_json=as_json)
+        return
+    if output or errors or id_column or on_error:
+        raise click.UsageError("-o, --errors, --id and --on-error belong together: ROWS -o FILE")
+    inputs = read_rows(client, rows, model, wanted_version) if rows else parsed_json_rows(f"[{','.join(single_rows)}]")
+    # Most predictions end within 2 s: the first response has their result, and no progress is shown.
+    wait_s = 0 if no_wait else 2
+    try:
+        job = client.predict(model, inputs, wait_s=wait_s, **options)
+    except TooManyRows as error:
+        raise click.ClickException(f"{ApiError.__str__(error)}; {USE_OUTPUT}") from error
+    finish_job(job, no_wait=no_wait, as_json=as_json)

@@ -1,0 +1,170 @@
+"""`queuecast push`, `train`, `models`, `promote` and `rollback`."""
+
+import json
+from email import message_from_bytes
+from pathlib import Path
+from typing import Any
+
+from click.testing import Result
+
+from tests.queuecast.cli.command_line import (
+    JOB,
+    MODEL,
+    TRAINED,
+    lines,
+    manifest,
+    run,
+)
+from tests.queuecast.scripted_gateway import Answer, ScriptedGateway, job
+
+# push and train
+
+
+def pushed(gateway: ScriptedGateway, tmp_path: Path, *options: str, promoted: bool = True) -> Result:
+    outcome = {"model": "titanic", "version": 1, "promoted": promoted, "methods": ["predict", "predict_proba"]}
+    gateway.on("POST /v1/models/titanic/versions", Answer(job(type="import"), 202))
+    gateway.on(JOB, job("succeeded", revision=2, type="import", result=outcome))
+    (tmp_path / "m.skops").write_bytes(b"PK\x03\x04 model")
+    (tmp_path / "rows.csv").write_text("age\n29\n")
+    files = [str(tmp_path / "m.skops"), "--example", str(tmp_path / "rows.csv")]
+    return run(gateway, "push", "titanic", *files, *options)
+
+
+def test_push_waits_for_the_import_and_prints_its_outcome(gateway: ScriptedGateway, tmp_path: Path) -> None:
+    result = pushed(gateway, tmp_path)
+
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout == "Imported titanic version 1 as champion (methods: predict, predict_proba)\n"
+
+
+def test_a_push_that_was_not_promoted_shows_the_promote_command(gateway: ScriptedGateway, tmp_path: Path) -> None:
+    assert "queuecast promote titanic 1" in pushed(gateway, tmp_path, promoted=False).stdout
+
+
+def test_push_sends_targets_split_and_description(gateway: ScriptedGateway, tmp_path: Path) -> None:
+    pushed(gateway, tmp_path, "--target", "survived", "--holdout", "--description", "first")
+
+    request = gateway.only_request("POST /v1/models/titanic/versions")
+    form = message_from_bytes(f"Content-Type: {request.headers['content-type']}\r\n\r\n".encode() + request.body)
+    fields = {part.get_param("name", header="content-disposition"): part for part in form.get_payload()}
+    assert json.loads(fields["metadata"].get_payload()) == {
+        "target": ["survived"],
+        "holdout": {"method": "rowhash-v1", "fraction": 0.2, "columns": []},
+        "description": "first",
+    }
+
+
+def test_push_refuses_a_pickle_with_the_command_that_converts_it(gateway: ScriptedGateway, tmp_path: Path) -> None:
+    (tmp_path / "m.joblib").write_bytes(b"\x80\x04")
+    (tmp_path / "rows.csv").write_text("age\n29\n")
+
+    result = run(gateway, "push", "t", str(tmp_path / "m.joblib"), "--example", str(tmp_path / "rows.csv"))
+
+    assert result.exit_code == 1
+    assert "sio.dump(joblib.load(" in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+    assert gateway.requests == []
+
+
+def trained(gateway: ScriptedGateway, tmp_path: Path, *options: str, **outcome: Any) -> Result:
+    gateway.on("POST /v1/files", Answer({"id": "file_1"}, 201))
+    gateway.on("POST /v1/models/titanic/trainings", Answer(job(type="training"), 202))
+    gateway.on(JOB, job("succeeded", revision=2, type="training", result=TRAINED | outcome))
+    (tmp_path / "titanic.csv").write_text("age,survived\n29,1\n")
+    return run(gateway, "train", "titanic", str(tmp_path / "titanic.csv"), "--target", "survived", *options)
+
+
+def test_train_shows_both_scores_and_the_verdict(gateway: ScriptedGateway, tmp_path: Path) -> None:
+    result = trained(gateway, tmp_path)
+
+    assert lines(result.stdout)[:3] == [
+        ["VERSION", "ACCURACY"],
+        ["champion", "3", "0.8125"],
+        ["challenger", "4", "0.8343"],
+    ]
+    assert "Fitted on 713 rows, compared on 178 held-out rows: better" in result.stdout
+    assert "Promoted titanic version 4 to champion" in result.stdout
+
+
+def test_a_training_that_was_not_promoted_says_why(gateway: ScriptedGateway, tmp_path: Path) -> None:
+    result = trained(gateway, tmp_path, verdict="worse", promoted=False, reason="0.79 against 0.81, worse")
+
+    assert result.exit_code == 0
+    assert "Did not promote titanic version 4: 0.79 against 0.81, worse" in result.stdout
+
+
+def test_parameters_are_json_python_constants_or_strings(gateway: ScriptedGateway, tmp_path: Path) -> None:
+    given = ["C=0.5", "model__fit_intercept=True", "solver=lbfgs", "n_jobs=None", "layers=[5, 2]", "x=a=b", "y=NaN"]
+
+    trained(gateway, tmp_path, *(word for pair in given for word in ("--param", pair)), "--promote", "never")
+
+    request = gateway.only_request("POST /v1/models/titanic/trainings").json
+    assert request["params"] == {
+        "C": 0.5,
+        "model__fit_intercept": True,
+        "solver": "lbfgs",
+        "n_jobs": None,
+        "layers": [5, 2],
+        "x": "a=b",
+        "y": "NaN",
+    }
+    assert (request["target"], request["promote"]) == ("survived", "never")
+
+
+# models
+
+
+def test_models_shows_champions_and_other_aliases(gateway: ScriptedGateway) -> None:
+    gateway.on("GET /v1/models", {"data": [MODEL], "next_cursor": None})
+
+    result = run(gateway, "models")
+
+    assert lines(result.stdout)[1] == ["titanic", "3", "4", "4", "challenger", "4"]
+
+
+def test_versions_are_listed_with_scores_and_aliases(gateway: ScriptedGateway) -> None:
+    metrics = {"metric": "accuracy", "challenger": 0.8343, "champion": 0.8125}
+    gateway.on("GET /v1/models/titanic", MODEL)
+    gateway.on(
+        "GET /v1/models/titanic/versions",
+        {"data": [manifest(4, source="training", metrics=metrics), manifest(3)], "next_cursor": None},
+    )
+
+    result = run(gateway, "models", "titanic")
+
+    rows = lines(result.stdout)
+    assert rows[1][:7] == ["4", "challenger", "accuracy", "0.8343", "training", "20", "KiB"]
+    assert rows[2][:5] == ["3", "champion", "-", "push", "20"]
+
+
+def test_a_pipeline_is_shortened_to_its_first_and_last_class(gateway: ScriptedGateway) -> None:
+    pipeline = "Pipeline(steps=[('scaler', StandardScaler()), ('model', LogisticRegression(C=0.1))])"
+    gateway.on("GET /v1/models/titanic", MODEL)
+    gateway.on(
+        "GET /v1/models/titanic/versions",
+        {"data": [manifest(2, estimator=pipeline), manifest(1, estimator="SVC(C=2)")], "next_cursor": None},
+    )
+
+    result = run(gateway, "models", "titanic")
+
+    assert [row[-1] for row in lines(result.stdout)] == ["ESTIMATOR", "LogisticRegression", "SVC(C=2)"]
+    assert "Pipeline ... LogisticRegression" in result.stdout
+
+
+def test_promote_moves_the_given_alias(gateway: ScriptedGateway) -> None:
+    gateway.on("GET /v1/models/titanic", Answer(MODEL, headers={"ETag": '"7"'}))
+    gateway.on("PUT /v1/models/titanic/aliases/shadow", MODEL | {"aliases": {"champion": 3, "shadow": 2}})
+
+    result = run(gateway, "promote", "titanic", "2", "--alias", "shadow", "--reason", "try it")
+
+    assert result.stdout == "titanic: champion is version 3, shadow is version 2\n"
+    assert gateway.only_request("PUT /v1/models/titanic/aliases/shadow").json == {"version": 2, "reason": "try it"}
+
+
+def test_rollback_prints_the_new_champion(gateway: ScriptedGateway) -> None:
+    gateway.on("POST /v1/models/titanic/rollback", MODEL | {"aliases": {"champion": 2}})
+
+    result = run(gateway, "rollback", "titanic", "--reason", "worse on Sundays")
+
+    assert result.stdout == "titanic: champion is version 2\n"
+    assert gateway.only_request("POST /v1/models/titanic/rollback").json == {"reason": "worse on Sundays"}
