@@ -25,7 +25,7 @@ from queuecast.domain.signature import (
     column_findings,
 )
 from queuecast.tables.json_values import NOT_JSON, VALUE_TYPES, is_field_name, parse_leniently
-from worker.tables.columns import ARROW_TYPES, checked
+from worker.tables.columns import ARROW_TYPES, check_column
 from worker.tables.file_columns import find_keys
 from worker.tables.rows import BadRow, Rows
 
@@ -46,7 +46,7 @@ def read_ndjson_rows(path: Path, signature: Signature, cut: FileRange, others: S
     columns = []
     for index, column in enumerate(signature.columns):
         values = pa.array(list(map(attrgetter(f"f{index}"), rows)), ARROW_TYPES[column.type])
-        columns.append(checked(column, values, None, values))
+        columns.append(check_column(column, values, None, values))
     numbers = np.arange(cut.first_row, cut.first_row + cut.n_rows, dtype=np.int64)
     if broken:
         numbers = np.delete(numbers, [bad.row - cut.first_row for bad in broken])
@@ -196,7 +196,7 @@ def _plain(raws: list[str | None]) -> list[Any]:
     return plain
 
 
-def in_words(values: Any) -> Any:
+def json_as_text(values: Any) -> Any:
     """What `_loose_array` has as JSON as the text of it, a string without its quotes; any other array as it is."""
     if not isinstance(values.type, pa.JsonType):
         return values

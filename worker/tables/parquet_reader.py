@@ -15,9 +15,9 @@ import pyarrow.types as kinds
 from queuecast.domain.chunking import FileRange
 from queuecast.domain.errors import InvalidInputError, shortened
 from queuecast.domain.signature import INT64_MAX, INT64_MIN, ColumnType, Signature
-from worker.tables.columns import ARROW_TYPES, checked
+from worker.tables.columns import ARROW_TYPES, check_column
 from worker.tables.file_columns import find_columns, require_unique
-from worker.tables.id_values import as_id
+from worker.tables.id_values import to_id_values
 from worker.tables.parquet_files import is_readable, not_parquet, open_parquet, value_type, wrong_column_type
 from worker.tables.rows import BadRow, Rows
 
@@ -43,10 +43,10 @@ def read_parquet_rows(path: Path, signature: Signature, cut: FileRange, others: 
         numbers = np.delete(numbers, at)
         found = {name: values.take(pa.array(numbers - cut.first_row)) for name, values in found.items()}
     columns = [
-        checked(column, *_values_of(column.type, found[source]))
+        check_column(column, *_values_of(column.type, found[source]))
         for column, source in zip(signature.columns, sources, strict=True)
     ]
-    return Rows(columns, {name: as_id(found[name]) for name in others}, numbers, bad)
+    return Rows(columns, {name: to_id_values(found[name]) for name in others}, numbers, bad)
 
 
 def _no_text(found: dict[str, Any], numbers: Any, others: Sequence[str]) -> list[BadRow]:

@@ -21,25 +21,25 @@ _SPELLINGS, _BOOLEANS = pa.array(_USUAL_SPELLINGS.keys()), pa.array(_USUAL_SPELL
 _NUMBER_RULE = r"^-?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 
 
-def values_of(kind: ColumnType, text: Any) -> tuple[Any, Any]:
+def parse_cells(kind: ColumnType, text: Any) -> tuple[Any, Any]:
     """text: a string array, null where empty. Returns the values (null where there is none) and a mask of cells that
     hold something of another kind; None when there are none."""
     if kind is ColumnType.STRING:
-        return without_missing_words(text), None
+        return null_missing_words(text), None
     if kind is ColumnType.BOOLEAN:
         return _truths(text)
     fast = _fast_numbers if kind is ColumnType.NUMBER else _fast_integers
     values = fast(text)
     if values is not None:
         return values, None
-    text = without_missing_words(text)
+    text = null_missing_words(text)
     values = fast(text)
     if values is not None:
         return values, None
     return _numbers(text) if kind is ColumnType.NUMBER else _integers(text)
 
 
-def without_missing_words(text: Any) -> Any:
+def null_missing_words(text: Any) -> Any:
     is_word = pc.is_in(text, value_set=_MISSING)
     return pc.if_else(is_word, None, text) if pc.any(is_word).as_py() else text
 
@@ -100,7 +100,7 @@ def _truths(text: Any) -> tuple[Any, Any]:
     values = _BOOLEANS.take(pc.index_in(text, value_set=_SPELLINGS))
     if values.null_count == text.null_count:
         return values, None
-    text = without_missing_words(text)
+    text = null_missing_words(text)
     found, is_set = _filled(values)
     odd = np.flatnonzero(~is_set & _is_valid(text))
     for at, cell in zip(odd.tolist(), text.take(pa.array(odd)).to_pylist(), strict=True):

@@ -569,8 +569,8 @@ def test_a_retry_runs_only_the_chunks_that_are_missing(
     house.rewritten(job, lambda present: present.cancel_requested(house.clock(), RETENTION_S))
     house.settle()
     ran = []
-    original = chunk_runner.read_cut
-    monkeypatch.setattr(chunk_runner, "read_cut", lambda *args: ran.append(args[3].index) or original(*args))
+    original = chunk_runner.read_range
+    monkeypatch.setattr(chunk_runner, "read_range", lambda *args: ran.append(args[3].index) or original(*args))
 
     again = retried(house, job, work)
 
