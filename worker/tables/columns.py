@@ -40,7 +40,7 @@ class CheckedColumn:
         return f"found {shortened(repr(self.found[row].as_py()))}, expected {expected}"
 
 
-def checked(column: Column, values: Any, is_wrong: Any, found: Any) -> CheckedColumn:
+def check_column(column: Column, values: Any, is_wrong: Any, found: Any) -> CheckedColumn:
     """values: an array of the column's kind. is_wrong: mask of the rows whose value is of another kind, or None.
     found: what stands in the file."""
     faults: dict[str, Any] = {}
@@ -81,14 +81,14 @@ def _out_of_range(column: Column, values: Any) -> Any:
     return is_out if is_out.any() else None
 
 
-def frame_from(signature: Signature, columns: list[Any]) -> Any:
+def build_frame(signature: Signature, columns: list[Any]) -> Any:
     """What `worker.models.frames.frame_of` makes of the same rows.
 
     columns: one checked array a column, without faults.
     """
     pairs = list(zip(signature.columns, columns, strict=True))
     if signature.layout is Layout.FRAME:
-        made = {column.name: series_of(column, values) for column, values in pairs}
+        made = {column.name: build_column(column, values) for column, values in pairs}
         return pd.DataFrame(made, columns=[column.name for column in signature.columns])
     dtype = signature.columns[0].dtype if signature.columns else "float64"
     n_rows = len(columns[0]) if columns else 0
@@ -96,18 +96,18 @@ def frame_from(signature: Signature, columns: list[Any]) -> Any:
         return np.array([values.to_pylist() for values in columns], dtype=dtype).T.reshape(n_rows, len(columns)).copy()
     array = np.empty((n_rows, len(columns)), dtype=dtype)
     for index, (column, values) in enumerate(pairs):
-        array[:, index] = series_of(column, values)
+        array[:, index] = build_column(column, values)
     return array
 
 
-def series_of(column: Column, values: Any) -> Any:
+def build_column(column: Column, values: Any) -> Any:
     """One column as `worker.models.frames.column_of` makes it of the same values."""
     if column.dtype == "category":
         return _categorical(column, values)
     if column.dtype == "object":
-        return pd.Series(objects(values), dtype=object)
+        return pd.Series(python_objects(values), dtype=object)
     if column.dtype == "str":
-        return pd.array(objects(values), dtype="str")
+        return pd.array(python_objects(values), dtype="str")
     if column.dtype in NUMPY_NAMES:
         return values.to_numpy(zero_copy_only=False).astype(column.dtype)
     if column.type in (ColumnType.INTEGER, ColumnType.NUMBER, ColumnType.BOOLEAN) and column.dtype[0] in "IUFb":
@@ -121,7 +121,7 @@ def _categorical(column: Column, values: Any) -> Any:
     return pd.Categorical.from_codes(pc.fill_null(places, -1).to_numpy(zero_copy_only=False), dtype=dtype)
 
 
-def objects(values: Any) -> Any:
+def python_objects(values: Any) -> Any:
     """With NaN for missing. A word that is there a thousand times becomes one Python object: less memory, and faster
     comparisons."""
     coded = values.dictionary_encode()

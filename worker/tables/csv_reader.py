@@ -15,16 +15,16 @@ from queuecast.domain.batch import FileFormat
 from queuecast.domain.chunking import FileRange
 from queuecast.domain.errors import InvalidInputError
 from queuecast.domain.signature import Signature
-from worker.tables.columns import checked
+from worker.tables.columns import check_column
+from worker.tables.file_columns import column_names, find_columns
 from worker.tables.rows import BadRow, Rows
-from worker.tables.splitting import header, source_names
-from worker.tables.text_cells import values_of
+from worker.tables.text_cells import parse_cells
 
 
 def read_csv_rows(path: Path, signature: Signature, cut: FileRange, others: Sequence[str] = ()) -> Rows:
     """others: columns that are wanted as the text they are, null where empty."""
-    names = header(path, FileFormat.CSV)
-    sources = source_names(names, signature, others)
+    names = column_names(path, FileFormat.CSV)
+    sources = find_columns(names, signature, others)
     with path.open("rb") as file:
         file.seek(cut.start)
         data = file.read(cut.end - cut.start)
@@ -32,8 +32,8 @@ def read_csv_rows(path: Path, signature: Signature, cut: FileRange, others: Sequ
     columns = []
     for column, source in zip(signature.columns, sources, strict=True):
         text = table[source]
-        values, is_wrong = values_of(column.type, text)
-        columns.append(checked(column, values, is_wrong, text))
+        values, is_wrong = parse_cells(column.type, text)
+        columns.append(check_column(column, values, is_wrong, text))
     numbers = np.arange(cut.first_row, cut.first_row + cut.n_rows, dtype=np.int64)
     if broken:
         numbers = np.delete(numbers, [bad.row - cut.first_row for bad in broken])

@@ -20,7 +20,7 @@ def can_be_id(kind: Any) -> bool:
     return not (is_bytes or kinds.is_fixed_size_binary(kind) or kinds.is_nested(kind))
 
 
-def as_id(values: Any) -> Any:
+def to_id_values(values: Any) -> Any:
     """UUIDs as text, and what else is an extension as what it is stored as."""
     if _is_uuid(values.type):
         texts = [None if value is None else str(UUID(bytes=value)) for value in values.storage.to_pylist()]
@@ -28,7 +28,7 @@ def as_id(values: Any) -> Any:
     return values.storage if isinstance(values.type, pa.BaseExtensionType) else values
 
 
-def in_json(values: Any) -> list[Any]:
+def to_json_values(values: Any) -> list[Any]:
     """values: a chunked array. Times are written as ISO 8601 has them: Python's reach to the year 9999, and to
     microseconds."""
     kind = values.type

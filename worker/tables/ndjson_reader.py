@@ -5,12 +5,11 @@ string stays a string whatever it says. Keys that the signature does not name ar
 """
 
 import json
-import math
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 from operator import attrgetter
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -21,32 +20,24 @@ from queuecast.domain.signature import (
     INT64_MAX,
     INT64_MIN,
     Column,
-    ColumnType,
     Layout,
     Signature,
     column_findings,
 )
-from worker.tables.columns import ARROW_TYPES, checked
+from queuecast.tables.json_values import NOT_JSON, VALUE_TYPES, is_field_name, parse_leniently
+from worker.tables.columns import ARROW_TYPES, check_column
+from worker.tables.file_columns import find_keys
 from worker.tables.rows import BadRow, Rows
-from worker.tables.splitting import line_keys
 
-MAX_DIGITS = 400  # a float has at most 309 before its point
 _NEWLINE, _RETURN = 10, 13
 _BLOCK_BYTES = 2**18
-_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-_TYPES: dict[ColumnType, Any] = {
-    ColumnType.NUMBER: float,
-    ColumnType.INTEGER: Annotated[int, msgspec.Meta(ge=INT64_MIN, le=INT64_MAX)],
-    ColumnType.STRING: str,
-    ColumnType.BOOLEAN: bool,
-}
 _NULL = msgspec.Raw(b"null")
 _raw_rows = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 def read_ndjson_rows(path: Path, signature: Signature, cut: FileRange, others: Sequence[str] = ()) -> Rows:
     """others: keys that are wanted as they are (`_loose_array`)."""
-    sources = tuple(line_keys(path, signature, others))
+    sources = tuple(find_keys(path, signature, others))
     unnamed = tuple(name for name in others if name not in sources)
     with path.open("rb") as file:
         file.seek(cut.start)
@@ -55,7 +46,7 @@ def read_ndjson_rows(path: Path, signature: Signature, cut: FileRange, others: S
     columns = []
     for index, column in enumerate(signature.columns):
         values = pa.array(list(map(attrgetter(f"f{index}"), rows)), ARROW_TYPES[column.type])
-        columns.append(checked(column, values, None, values))
+        columns.append(check_column(column, values, None, values))
     numbers = np.arange(cut.first_row, cut.first_row + cut.n_rows, dtype=np.int64)
     if broken:
         numbers = np.delete(numbers, [bad.row - cut.first_row for bad in broken])
@@ -74,7 +65,7 @@ def _decoder(
     signature: Signature, sources: tuple[str, ...], unnamed: tuple[str, ...], *, is_list: bool
 ) -> msgspec.json.Decoder[Any]:
     fields: list[Any] = [
-        (f"f{index}", _TYPES[column.type] | None if column.nullable else _TYPES[column.type])
+        (f"f{index}", VALUE_TYPES[column.type] | None if column.nullable else VALUE_TYPES[column.type])
         for index, column in enumerate(signature.columns)
     ]
     fields += [(f"o{index}", Any, None) for index in range(len(unnamed))]
@@ -85,11 +76,6 @@ def _decoder(
         renamed |= {f"o{index}": name for index, name in enumerate(unnamed)}
         row = msgspec.defstruct("Row", fields, rename=renamed, gc=False)
     return msgspec.json.Decoder(row)
-
-
-def is_field_name(name: str) -> bool:
-    """msgspec takes no field whose name JSON must escape."""
-    return json.dumps(name, ensure_ascii=False) == f'"{name}"'
 
 
 def _decoded(
@@ -103,7 +89,7 @@ def _decoded(
             rows = decoder.decode_lines(data)
             if len(rows) == cut.n_rows:
                 return rows, [], data
-        except _UNREADABLE:
+        except NOT_JSON:
             pass
     rows, broken, good = [], [], []
     lines = [line for line in data.split(b"\n") if line not in (b"", b"\r")]
@@ -119,9 +105,9 @@ def _decoded(
                 fitting = mended[1:-1] if mended else line
                 rows.append(decoder.decode(_as_list(fitting, sources, unnamed) if is_escaped else fitting))
                 good.append(line)
-            except (*_UNREADABLE, KeyError):
+            except (*NOT_JSON, KeyError):
                 broken.append(misfit)
-        except _UNREADABLE as error:
+        except NOT_JSON as error:
             broken.append(BadRow(number, None, "malformed", f"the line is not JSON in UTF-8: {error}"))
     return rows, broken, b"\n".join(good)
 
@@ -155,7 +141,7 @@ def _as_list(line: bytes, sources: tuple[str, ...], unnamed: tuple[str, ...]) ->
 def _misfit(signature: Signature, sources: tuple[str, ...], line: bytes, number: int, error: str) -> BadRow:
     """The first thing that is wrong with a row that the decoder refused, in the words of a prediction's refusal."""
     try:
-        row = json.loads(line, parse_int=lambda digits: int(digits) if len(digits) < MAX_DIGITS else math.inf)
+        row = parse_leniently(line)
     except (ValueError, RecursionError) as broken:
         return BadRow(number, None, "malformed", f"the line is not JSON in UTF-8: {broken}")
     wanted: list[tuple[Column, Any]] = []
@@ -210,7 +196,7 @@ def _plain(raws: list[str | None]) -> list[Any]:
     return plain
 
 
-def in_words(values: Any) -> Any:
+def json_as_text(values: Any) -> Any:
     """What `_loose_array` has as JSON as the text of it, a string without its quotes; any other array as it is."""
     if not isinstance(values.type, pa.JsonType):
         return values

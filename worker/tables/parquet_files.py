@@ -18,19 +18,19 @@ MAX_ROW_GROUP_BYTES = 2**30
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[pq.ParquetFile]:
+def open_parquet(path: Path) -> Iterator[pq.ParquetFile]:
     """Raises InvalidInputError for what is no Parquet file."""
     try:
         parquet = pq.ParquetFile(path)
     except (pa.ArrowException, OSError) as error:
         if isinstance(error, FileNotFoundError):
             raise
-        raise broken(error) from None
+        raise not_parquet(error) from None
     with parquet:
         try:
             yield parquet
         except pa.ArrowException as error:
-            raise broken(error) from None
+            raise not_parquet(error) from None
 
 
 def row_groups(parquet: pq.ParquetFile) -> Iterator[tuple[int, int]]:
@@ -52,11 +52,11 @@ def row_groups(parquet: pq.ParquetFile) -> Iterator[tuple[int, int]]:
 
 def require_types(path: Path, sources: dict[str, Column], id_column: str | None) -> None:
     """sources: the file's column -> what it is read as. Raises InvalidInputError for a type that cannot be."""
-    with opened(path) as parquet:
+    with open_parquet(path) as parquet:
         schema = parquet.schema_arrow
     for name, column in sources.items():
         if not is_readable(schema.field(name).type, column.type):
-            raise unreadable(name, schema.field(name).type, column.type)
+            raise wrong_column_type(name, schema.field(name).type, column.type)
     if id_column is not None:
         kind = value_type(schema.field(id_column).type)
         if not can_be_id(kind):
@@ -65,11 +65,11 @@ def require_types(path: Path, sources: dict[str, Column], id_column: str | None)
             )
 
 
-def broken(error: Exception) -> InvalidInputError:
+def not_parquet(error: Exception) -> InvalidInputError:
     return InvalidInputError(f"the file cannot be read as Parquet: {error}")
 
 
-def unreadable(name: str, kind: Any, wanted: ColumnType) -> InvalidInputError:
+def wrong_column_type(name: str, kind: Any, wanted: ColumnType) -> InvalidInputError:
     return InvalidInputError(f"column {name!r} of the file holds {kind}, expected {wanted}")
 
 

@@ -15,11 +15,11 @@ import pyarrow.types as kinds
 from queuecast.domain.chunking import FileRange
 from queuecast.domain.errors import InvalidInputError, shortened
 from queuecast.domain.signature import INT64_MAX, INT64_MIN, ColumnType, Signature
-from worker.tables.columns import ARROW_TYPES, checked
-from worker.tables.id_values import as_id
-from worker.tables.parquet_files import broken, is_readable, opened, unreadable, value_type
+from worker.tables.columns import ARROW_TYPES, check_column
+from worker.tables.file_columns import find_columns, require_unique
+from worker.tables.id_values import to_id_values
+from worker.tables.parquet_files import is_readable, not_parquet, open_parquet, value_type, wrong_column_type
 from worker.tables.rows import BadRow, Rows
-from worker.tables.splitting import require_once, source_names
 
 MAX_CUT_BYTES = 2**27
 """Of the wanted columns as they are held. A word that is in a file once, and repeated there in two bytes, is not."""
@@ -29,12 +29,12 @@ _BATCH_ROWS = 2**11  # what is too much is noticed after each
 def read_parquet_rows(path: Path, signature: Signature, cut: FileRange, others: Sequence[str] = ()) -> Rows:
     """others: columns that are wanted with the values that they have."""
     with _reading(path) as reading:
-        require_once(reading.names)
-        sources = source_names(reading.names, signature, others)
+        require_unique(reading.names)
+        sources = find_columns(reading.names, signature, others)
         table = reading.taken(cut, list(dict.fromkeys([*sources, *others])))
     for column, source in zip(signature.columns, sources, strict=True):
         if not is_readable(table[source].type, column.type):
-            raise unreadable(source, table[source].type, column.type)
+            raise wrong_column_type(source, table[source].type, column.type)
     found = {name: _plain(table[name]) for name in table.column_names}
     numbers = np.arange(cut.first_row, cut.first_row + cut.n_rows, dtype=np.int64)
     bad = _no_text(found, numbers, others)
@@ -43,10 +43,10 @@ def read_parquet_rows(path: Path, signature: Signature, cut: FileRange, others: 
         numbers = np.delete(numbers, at)
         found = {name: values.take(pa.array(numbers - cut.first_row)) for name, values in found.items()}
     columns = [
-        checked(column, *_values_of(column.type, found[source]))
+        check_column(column, *_values_of(column.type, found[source]))
         for column, source in zip(signature.columns, sources, strict=True)
     ]
-    return Rows(columns, {name: as_id(found[name]) for name in others}, numbers, bad)
+    return Rows(columns, {name: to_id_values(found[name]) for name in others}, numbers, bad)
 
 
 def _no_text(found: dict[str, Any], numbers: Any, others: Sequence[str]) -> list[BadRow]:
@@ -78,7 +78,7 @@ def _reading(path: Path) -> Iterator["_Reading"]:
     except BaseException as error:
         kept.close()
         if isinstance(error, pa.ArrowException):
-            raise broken(error) from None
+            raise not_parquet(error) from None
         raise
     _kept.reading = kept
 
@@ -88,7 +88,7 @@ class _Reading:
 
     def __init__(self, key: Any, path: Path) -> None:
         self.key = key
-        self._opened = opened(path)
+        self._opened = open_parquet(path)
         self._parquet = self._opened.__enter__()
         self.names = list(self._parquet.schema_arrow.names)
         metadata = self._parquet.metadata

@@ -14,13 +14,13 @@ import pyarrow as pa
 from queuecast.domain.batch import FileFormat
 from queuecast.domain.chunking import FileRange
 from queuecast.domain.signature import Signature
-from worker.tables.columns import frame_from
+from worker.tables.columns import build_frame
 from worker.tables.csv_reader import read_csv_rows
 from worker.tables.ndjson_reader import read_ndjson_rows
 from worker.tables.parquet_reader import read_parquet_rows
 from worker.tables.rows import BadRow, Rows
 
-__all__ = ["BadRow", "Part", "read_cut", "read_rows"]
+__all__ = ["BadRow", "Part", "read_range", "read_rows"]
 
 _READERS: dict[FileFormat, Callable[[Path, Signature, FileRange, Sequence[str]], Rows]] = {
     FileFormat.CSV: read_csv_rows,
@@ -41,21 +41,21 @@ class Part:
     n_rows: int
 
 
-def read_cut(path: Path, fmt: FileFormat, signature: Signature, cut: FileRange, id_column: str | None = None) -> Part:
+def read_range(path: Path, fmt: FileFormat, signature: Signature, cut: FileRange, id_column: str | None = None) -> Part:
     """Raises InvalidInputError for a file that lacks a column, or is not the one that was cut."""
     rows = read_rows(path, fmt, signature, cut, [] if id_column is None else [id_column])
     arrays = [column.values for column in rows.columns]
     numbers = rows.row_numbers
-    ids = None if id_column is None else rows.others[id_column]
+    ids = None if id_column is None else rows.extra[id_column]
     is_bad = _is_bad(rows)
-    bad = rows.broken
+    bad = rows.unreadable
     if is_bad is not None:
         bad = sorted([*bad, *_reasons(rows, is_bad)], key=lambda each: each.row)
         is_good = pa.array(~is_bad)
         arrays = [values.filter(is_good) for values in arrays]
         numbers = numbers[~is_bad]
         ids = ids.filter(is_good) if ids is not None else None
-    return Part(frame_from(signature, arrays), numbers, ids, bad, cut.n_rows)
+    return Part(build_frame(signature, arrays), numbers, ids, bad, cut.n_rows)
 
 
 def read_rows(path: Path, fmt: FileFormat, signature: Signature, cut: FileRange, others: Sequence[str] = ()) -> Rows:

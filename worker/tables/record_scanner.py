@@ -159,3 +159,11 @@ def first_record(path: Path) -> tuple[int, int]:
                 return int(ends.offsets[first - 1]) if first else begin, int(ends.offsets[first])
             begin = int(ends.offsets[-1])
     return begin, begin
+
+
+def header_range(path: Path) -> tuple[int, int]:
+    """Where the header of a CSV file begins and ends. Raises InvalidInputError for a file without a record."""
+    start, end = first_record(path)
+    if start == end:
+        raise InvalidInputError("the file is empty")
+    return start, end

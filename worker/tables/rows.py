@@ -25,6 +25,6 @@ class Rows:
     """
 
     columns: list[CheckedColumn]
-    others: dict[str, Any]
+    extra: dict[str, Any]
     row_numbers: Any
-    broken: list[BadRow]
+    unreadable: list[BadRow]

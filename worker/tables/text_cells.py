@@ -11,33 +11,35 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from queuecast.domain.signature import EXACT_FLOAT, INT64_MAX, INT64_MIN, ColumnType
-from queuecast.domain.tables import MISSING_WORDS, number_in, truth_in, whole_number_in
+from queuecast.tables.cells import BOOLEAN_WORDS, MISSING_WORDS, parse_boolean, parse_integer, parse_number
 
 _MISSING = pa.array(MISSING_WORDS)
-_TRUTH_WORDS = pa.array(["true", "True", "TRUE", "1", "false", "False", "FALSE", "0"])
-_TRUTHS = pa.array([True, True, True, True, False, False, False, False])
+_USUAL_SPELLINGS = {
+    spelling: value for word, value in BOOLEAN_WORDS.items() for spelling in (word, word.capitalize(), word.upper())
+}
+_SPELLINGS, _BOOLEANS = pa.array(_USUAL_SPELLINGS.keys()), pa.array(_USUAL_SPELLINGS.values())
 _NUMBER_RULE = r"^-?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 
 
-def values_of(kind: ColumnType, text: Any) -> tuple[Any, Any]:
+def parse_cells(kind: ColumnType, text: Any) -> tuple[Any, Any]:
     """text: a string array, null where empty. Returns the values (null where there is none) and a mask of cells that
     hold something of another kind; None when there are none."""
     if kind is ColumnType.STRING:
-        return without_missing_words(text), None
+        return null_missing_words(text), None
     if kind is ColumnType.BOOLEAN:
         return _truths(text)
     fast = _fast_numbers if kind is ColumnType.NUMBER else _fast_integers
     values = fast(text)
     if values is not None:
         return values, None
-    text = without_missing_words(text)
+    text = null_missing_words(text)
     values = fast(text)
     if values is not None:
         return values, None
     return _numbers(text) if kind is ColumnType.NUMBER else _integers(text)
 
 
-def without_missing_words(text: Any) -> Any:
+def null_missing_words(text: Any) -> Any:
     is_word = pc.is_in(text, value_set=_MISSING)
     return pc.if_else(is_word, None, text) if pc.any(is_word).as_py() else text
 
@@ -74,7 +76,7 @@ def _numbers(text: Any) -> tuple[Any, Any]:
     is_set &= np.isfinite(values)
     odd = np.flatnonzero(~is_set & _is_valid(text))
     for at, cell in zip(odd.tolist(), text.take(pa.array(odd)).to_pylist(), strict=True):
-        number = number_in(cell)
+        number = parse_number(cell)
         if number is not None:
             values[at], is_set[at] = number, True
     return pa.array(values, mask=~is_set), ~is_set & _is_valid(text)
@@ -88,21 +90,21 @@ def _integers(text: Any) -> tuple[Any, Any]:
     values = np.where(is_set, floats, 0.0).astype("int64")
     odd = np.flatnonzero(~is_set & _is_valid(text))
     for at, cell in zip(odd.tolist(), text.take(pa.array(odd)).to_pylist(), strict=True):
-        whole = whole_number_in(cell)
+        whole = parse_integer(cell)
         if whole is not None and INT64_MIN <= whole <= INT64_MAX:
             values[at], is_set[at] = whole, True
     return pa.array(values, mask=~is_set), ~is_set & _is_valid(text)
 
 
 def _truths(text: Any) -> tuple[Any, Any]:
-    values = _TRUTHS.take(pc.index_in(text, value_set=_TRUTH_WORDS))
+    values = _BOOLEANS.take(pc.index_in(text, value_set=_SPELLINGS))
     if values.null_count == text.null_count:
         return values, None
-    text = without_missing_words(text)
+    text = null_missing_words(text)
     found, is_set = _filled(values)
     odd = np.flatnonzero(~is_set & _is_valid(text))
     for at, cell in zip(odd.tolist(), text.take(pa.array(odd)).to_pylist(), strict=True):
-        truth = truth_in(cell)
+        truth = parse_boolean(cell)
         if truth is not None:
             found[at], is_set[at] = truth, True
     return pa.array(found, mask=~is_set), ~is_set & _is_valid(text)

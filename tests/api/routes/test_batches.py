@@ -194,8 +194,8 @@ def test_a_csv_file_that_a_worker_reads_is_taken(http: FlaskClient, content: byt
         (CSV.replace(b"who", b"sex"), "the column 'sex' is in the file more than once"),
         (CSV.replace(b"who", b'"who"x'), "the file is not CSV in UTF-8: ',' expected after '\"'"),
         (CSV.replace(b"who", b'"who'), "the file is not CSV in UTF-8: unexpected end of data"),
-        (CSV.replace(b",", b";"), "columns are separated by commas, not by ';'"),
-        (CSV.replace(b",", b"\t"), r"columns are separated by commas, not by '\t'"),
+        (CSV.replace(b",", b";"), "separate columns with commas, not with ';'"),
+        (CSV.replace(b",", b"\t"), r"separate columns with commas, not with '\t'"),
     ],
 )
 def test_a_csv_file_that_every_worker_would_refuse_is_refused_before_it_is_queued(

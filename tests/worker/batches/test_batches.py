@@ -20,7 +20,7 @@ from sklearn.tree import DecisionTreeClassifier
 from queuecast.adapters.ids import new_id
 from queuecast.domain.batch import OnError, OutputFormat
 from queuecast.domain.chunking import chunk_id
-from queuecast.domain.errors import MAX_RAISED_TEXT, UnavailableError
+from queuecast.domain.errors import UnavailableError
 from queuecast.domain.job import Failure, Job, State
 from queuecast.domain.lane import Lane
 from queuecast.domain.work import BatchWork, Method
@@ -198,7 +198,7 @@ def test_names_of_a_megabyte_are_told_by_their_first_letters(house: BatchHouse) 
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"x,z\n1,2\n", "lacks the column 'y'"),
+        (b"x,z\n1,2\n", "the file has no column 'y'"),
         (b"x,y\n", "no rows"),
         (b"", "empty"),
     ],
@@ -312,7 +312,7 @@ def test_a_row_on_which_the_estimator_raises_a_megabyte_is_told_with_its_first_w
 
     skipped = house.ended_batch(work_of(house))
 
-    assert [len(each["detail"]) for each in bad_rows(house, skipped)] == [MAX_RAISED_TEXT] * 2
+    assert [len(each["detail"]) for each in bad_rows(house, skipped)] == [500] * 2
 
 
 # Several outputs
@@ -569,8 +569,8 @@ def test_a_retry_runs_only_the_chunks_that_are_missing(
     house.rewritten(job, lambda present: present.cancel_requested(house.clock(), RETENTION_S))
     house.settle()
     ran = []
-    original = chunk_runner.read_cut
-    monkeypatch.setattr(chunk_runner, "read_cut", lambda *args: ran.append(args[3].index) or original(*args))
+    original = chunk_runner.read_range
+    monkeypatch.setattr(chunk_runner, "read_range", lambda *args: ran.append(args[3].index) or original(*args))
 
     again = retried(house, job, work)
 
