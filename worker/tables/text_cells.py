@@ -1,7 +1,7 @@
-"""Cells of text -> values of a column's kind, a column at a time: pyarrow where it can, Python for the odd cells.
+"""Parses the text cells of a column into values of its type.
 
-A cell is read as Python reads it (`float`, `int`), and pyarrow's own reading is kept to what means the same. What
-counts as missing is pandas's list, as in the notebook before.
+`queuecast.tables.cells` has the rules. pyarrow parses the cells that it reads by the same rules, a column at a time;
+Python parses the few others one by one.
 """
 
 from typing import Any
@@ -22,12 +22,12 @@ _NUMBER_RULE = r"^-?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 
 
 def parse_cells(kind: ColumnType, text: Any) -> tuple[Any, Any]:
-    """text: a string array, null where empty. Returns the values (null where there is none) and a mask of cells that
-    hold something of another kind; None when there are none."""
+    """text: a string array, null where empty. Returns the values, null where missing or wrong, and a mask of the cells
+    of another type, or None without such a cell."""
     if kind is ColumnType.STRING:
         return null_missing_words(text), None
     if kind is ColumnType.BOOLEAN:
-        return _truths(text)
+        return _booleans(text)
     fast = _fast_numbers if kind is ColumnType.NUMBER else _fast_integers
     values = fast(text)
     if values is not None:
@@ -49,7 +49,7 @@ def _fast_numbers(text: Any) -> Any:
         values = pc.cast(text, pa.float64())
     except pa.ArrowInvalid:
         return None
-    # pyarrow reads "inf" and any spelling of "nan", and 1e400 as infinite.
+    # pyarrow also reads "inf", any spelling of "nan", and 1e400 as infinity.
     return values if pc.all(pc.is_finite(values)).as_py() is not False else None
 
 
@@ -63,10 +63,10 @@ def _fast_integers(text: Any) -> Any:
 
 
 def _has_hexadecimal(text: Any) -> bool:
-    """pyarrow reads 0x1F as 31; Python's `int`, and pandas, do not."""
-    characters = text.buffers()[2]
-    held = b"" if characters is None else characters.to_pybytes()  # searched as one: a regex over cells takes 5 times
-    return b"x" in held or b"X" in held
+    """pyarrow reads 0x1F as 31; Python's `int` and pandas do not."""
+    buffer = text.buffers()[2]
+    characters = b"" if buffer is None else buffer.to_pybytes()  # a regex over the cells takes five times as long
+    return b"x" in characters or b"X" in characters
 
 
 def _numbers(text: Any) -> tuple[Any, Any]:
@@ -74,8 +74,8 @@ def _numbers(text: Any) -> tuple[Any, Any]:
     plain = pc.cast(pc.if_else(is_plain, text, None), pa.float64())
     values, is_set = _filled(plain)
     is_set &= np.isfinite(values)
-    odd = np.flatnonzero(~is_set & _is_valid(text))
-    for at, cell in zip(odd.tolist(), text.take(pa.array(odd)).to_pylist(), strict=True):
+    unparsed = np.flatnonzero(~is_set & _is_valid(text))
+    for at, cell in zip(unparsed.tolist(), text.take(pa.array(unparsed)).to_pylist(), strict=True):
         number = parse_number(cell)
         if number is not None:
             values[at], is_set[at] = number, True
@@ -83,35 +83,35 @@ def _numbers(text: Any) -> tuple[Any, Any]:
 
 
 def _integers(text: Any) -> tuple[Any, Any]:
-    """Whole numbers may be written with a point, as pandas writes a column of them that has holes."""
+    """Integers may be written with a decimal point, as pandas writes an integer column with missing values."""
     numbers, _ = _numbers(text)
     floats, is_number = _filled(numbers)
     is_set = is_number & (floats == np.floor(floats)) & (np.abs(floats) < EXACT_FLOAT)
     values = np.where(is_set, floats, 0.0).astype("int64")
-    odd = np.flatnonzero(~is_set & _is_valid(text))
-    for at, cell in zip(odd.tolist(), text.take(pa.array(odd)).to_pylist(), strict=True):
-        whole = parse_integer(cell)
-        if whole is not None and INT64_MIN <= whole <= INT64_MAX:
-            values[at], is_set[at] = whole, True
+    unparsed = np.flatnonzero(~is_set & _is_valid(text))
+    for at, cell in zip(unparsed.tolist(), text.take(pa.array(unparsed)).to_pylist(), strict=True):
+        integer = parse_integer(cell)
+        if integer is not None and INT64_MIN <= integer <= INT64_MAX:
+            values[at], is_set[at] = integer, True
     return pa.array(values, mask=~is_set), ~is_set & _is_valid(text)
 
 
-def _truths(text: Any) -> tuple[Any, Any]:
+def _booleans(text: Any) -> tuple[Any, Any]:
     values = _BOOLEANS.take(pc.index_in(text, value_set=_SPELLINGS))
     if values.null_count == text.null_count:
         return values, None
     text = null_missing_words(text)
-    found, is_set = _filled(values)
-    odd = np.flatnonzero(~is_set & _is_valid(text))
-    for at, cell in zip(odd.tolist(), text.take(pa.array(odd)).to_pylist(), strict=True):
-        truth = parse_boolean(cell)
-        if truth is not None:
-            found[at], is_set[at] = truth, True
-    return pa.array(found, mask=~is_set), ~is_set & _is_valid(text)
+    booleans, is_set = _filled(values)
+    unparsed = np.flatnonzero(~is_set & _is_valid(text))
+    for at, cell in zip(unparsed.tolist(), text.take(pa.array(unparsed)).to_pylist(), strict=True):
+        value = parse_boolean(cell)
+        if value is not None:
+            booleans[at], is_set[at] = value, True
+    return pa.array(booleans, mask=~is_set), ~is_set & _is_valid(text)
 
 
 def _filled(values: Any) -> tuple[Any, Any]:
-    """A writable numpy array with zeros for nulls, and where the others are."""
+    """A writable numpy array with zeros for nulls, and a mask of the values that are not null."""
     filled = pc.fill_null(values, False if pa.types.is_boolean(values.type) else 0)
     return filled.to_numpy(zero_copy_only=False).copy(), _is_valid(values)
 
