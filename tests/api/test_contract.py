@@ -30,5 +30,5 @@ CHECKS = [
 
 @schema.parametrize()
 @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
-def test_answers_are_as_described(case: schemathesis.Case) -> None:
+def test_responses_match_the_document(case: schemathesis.Case) -> None:
     case.call_and_validate(checks=CHECKS)
