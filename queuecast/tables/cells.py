@@ -1,4 +1,4 @@
-"""What a cell of text means: a worker reads a column of a file by these rules, the client a row before sending it."""
+"""The meaning of a text cell, for a worker that reads a column and for the client that reads a row."""
 
 import math
 from decimal import Decimal

@@ -3,9 +3,8 @@
 Every good row is written, in the order of the input: `row`, the id column if there is one, the answers. Floats are
 written with the fewest digits that read back to the same number.
 
-A word in a CSV file that a spreadsheet would take for a formula (it begins with = + - @, a tab or a carriage return)
-gets a ' before it, as OWASP advises ("CSV Injection"); one that is a number does not. The other formats hold every
-word as it is.
+A word in a CSV file that a spreadsheet would read as a formula (it begins with = + - @, a tab or a carriage return)
+gets a ' in front, as OWASP advises ("CSV Injection"). A number does not. The other formats hold every word unchanged.
 """
 
 import shutil

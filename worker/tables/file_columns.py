@@ -27,7 +27,7 @@ from worker.tables.record_scanner import MAX_RECORD_BYTES, header_range
 
 
 def column_names(path: Path, fmt: FileFormat) -> list[str]:
-    """The names of the columns. Of NDJSON those of the first object, and none where its rows are lists.
+    """The names of the columns. For NDJSON, those of the first object; none if its rows are lists.
 
     Raises InvalidInputError for a file without a header, and for a name that occurs twice.
     """

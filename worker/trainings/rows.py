@@ -62,7 +62,7 @@ def read_training_rows(
         texts = [_target_text(rows.extra[name], fmt, name) for name in work.target]
         _note(found, rows, dict(zip(work.target, texts, strict=True)), needs_numbers=needs_numbers)
         if found:
-            continue  # what else is wrong is worth knowing, the values are not
+            continue  # later findings are useful, later values are not
         for chunks, checked_column in zip(features, rows.columns, strict=True):
             chunks.append(_held(checked_column.column, checked_column.values))
         for chunks, text in zip(targets, texts, strict=True):
