@@ -153,7 +153,7 @@ def test_a_person_who_moves_the_champion_during_a_training_wins(titanic: House) 
     result = titanic.training.run(job, work, report).value
 
     assert (result["version"], result["promoted"], titanic.champion()) == (3, False, 2)
-    assert "moved meanwhile" in result["reason"]
+    assert "moved in between" in result["reason"]
 
 
 def test_a_challenger_set_during_a_training_does_not_stop_its_promotion(titanic: House) -> None:
