@@ -1,6 +1,6 @@
 """Parses CSV, JSON and NDJSON text into the JSON rows that a model takes, and reads the head of a CSV file.
 
-A CSV cell has no type: the model's schema gives it one, and `queuecast.domain.tables` its meaning, so that a row gets
+A CSV cell has no type: the model's schema gives it one, and `queuecast.tables.cells` its meaning, so that a row gets
 the same answer as in a batch. For the same reason lines and records end where the worker ends them, and not at all
 the characters that `str.splitlines` knows.
 """
@@ -15,7 +15,8 @@ from typing import Any
 import msgspec
 
 from queuecast.client.uploads import PARQUET_START
-from queuecast.domain.tables import MISSING_WORDS, doubled, number_in, other_separator, truth_in, whole_number_in
+from queuecast.tables.cells import MISSING_WORDS, parse_boolean, parse_integer, parse_number
+from queuecast.tables.column_names import duplicate_name, named_or_in_order, separator_hint, wrong_count
 
 MAX_CSV_ROWS = 50_000  # an example's columns are what its rows show: a fraction or a gap may come late
 
@@ -73,8 +74,9 @@ def parsed_csv_rows(text: str, schema: dict[str, Any] | None) -> tuple[list[Any]
         types = [_types(column) for column in schema["prefixItems"]]
         return [[_value(row[at], kinds) for at, kinds in zip(places, types, strict=True)] for row in rows], notes
     columns = schema.get("properties", {})
-    if other_separator(header) is not None and header[0] not in columns:
-        raise ValueError(f"the file has {header[0]!r} as its only column; separate columns with commas")
+    hint = separator_hint(header)
+    if hint and header[0] not in columns:
+        raise ValueError(f"the file has {header[0]!r} as its only column{hint}")
     known = [(at, name, _types(columns[name])) for at, name in enumerate(header) if name in columns]
     dropped = [name for name in header if name not in columns]
     return [{name: _value(row[at], kinds) for at, name, kinds in known} for row in rows], _left_out(dropped)
@@ -105,9 +107,9 @@ def csv_head(path: Path) -> bytes:
 
 def require_each_once(names: list[str]) -> None:
     """Raises ValueError for a column whose values another one would hide."""
-    twice = doubled(names)
-    if twice is not None:
-        raise ValueError(twice)
+    duplicate = duplicate_name(names)
+    if duplicate is not None:
+        raise ValueError(duplicate.detail)
 
 
 def _kept(source: Iterable[str], lines: list[str]) -> Iterator[str]:
@@ -117,17 +119,16 @@ def _kept(source: Iterable[str], lines: list[str]) -> Iterator[str]:
 
 
 def _list_places(header: list[str], columns: list[Any]) -> tuple[list[int], list[str]]:
-    """Where each column of a model without names stands in the file: `worker.tables.splitting` has the rule."""
+    """Where each column of a model without names stands in the file: `source_columns` has the rule for a worker."""
     wanted = [f"x{index}" for index in range(len(columns))]
-    if set(wanted) <= set(header):
+    sources = named_or_in_order(header, wanted)
+    mismatch = wrong_count(sources, wanted)
+    if mismatch is not None:
+        raise ValueError(mismatch.detail)
+    if sources == wanted:
         return [header.index(name) for name in wanted], _left_out([name for name in header if name not in wanted])
-    if len(header) != len(wanted):
-        raise ValueError(
-            f"the file has {len(header)} columns, expected {len(wanted)} (the model was fitted without column names), "
-            f"or the names {', '.join(wanted)}"
-        )
     is_counted = header == [str(index) for index in range(len(header))]  # pandas writes an array's columns so
-    is_row = not is_counted and all(number_in(cell) is not None for cell in header)
+    is_row = not is_counted and all(parse_number(cell) is not None for cell in header)
     return list(range(len(header))), [f"the first line was taken for names: {','.join(header)}"] if is_row else []
 
 
@@ -162,9 +163,9 @@ def _value(cell: str, types: set[str]) -> Any:
     if cell == "" or cell in MISSING_WORDS:
         return None
     if "boolean" in types:
-        value: Any = truth_in(cell)
+        value: Any = parse_boolean(cell)
     elif "string" in types:
         value = cell
     else:
-        value = whole_number_in(cell) if "integer" in types else number_in(cell)
+        value = parse_integer(cell) if "integer" in types else parse_number(cell)
     return cell if value is None else value

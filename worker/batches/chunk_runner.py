@@ -36,7 +36,7 @@ from worker.files import disk_full_as_unavailable
 from worker.models.frames import frame_of
 from worker.models.inference import require_count
 from worker.models.loading import EstimatorCache
-from worker.tables.reader import BadRow, Part, read_cut
+from worker.tables.reader import BadRow, Part, read_range
 
 log = get_logger()
 
@@ -88,7 +88,7 @@ class ChunkRunner:
         estimator = self._estimators.of(manifest)
         asked, index = work.batch, work.cut.index
         path = self._files.path(asked.file_id)
-        part = read_cut(path, asked.file_format, manifest.signature, work.cut, asked.id_column)
+        part = read_range(path, asked.file_format, manifest.signature, work.cut, asked.id_column)
         if asked.on_error is OnError.FAIL and part.bad:
             raise _refused(part.bad)
         good, columns = answers_of(estimator, manifest, asked, part)

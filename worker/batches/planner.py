@@ -16,8 +16,9 @@ from queuecast.ports.batches import BatchFiles, ChunkProgressStore
 from queuecast.ports.clock import Clock
 from queuecast.ports.files import FileStore
 from worker.engine.contracts import Report
-from worker.tables.reader import read_cut
-from worker.tables.splitting import require_columns, split_file
+from worker.tables.file_columns import require_columns
+from worker.tables.reader import read_range
+from worker.tables.splitting import split_file
 
 CHUNK_S = 0.3  # long beside what a claim costs, short beside how long a prediction may have to wait for it
 MIN_ROWS = 256  # below that a call of a pipeline costs as much for fewer rows
@@ -42,7 +43,7 @@ class BatchPlanner:
     def plan(self, job: Job, work: BatchWork, manifest: Manifest, estimator: Any, report: Report) -> Plan:
         """Makes the batch's plan. Raises InvalidInputError for a file that cannot be cut or lacks a column."""
         began = time.perf_counter()
-        queue_ms = round(((job.started_at or self._clock()) - job.created_at) * 1000, 3)
+        queue_ms = job.queued_ms(self._clock())
         resumed = self._resumed(job, work)
         if resumed is not None:
             n_rows, found = resumed.n_rows, resumed.cuts
@@ -70,7 +71,7 @@ class BatchPlanner:
     def _rows_a_chunk(self, path: Path, work: BatchWork, manifest: Manifest, estimator: Any) -> int:
         """By the time that the model needs for the first rows. One that raises on them gets chunks of a fixed size."""
         first = next(split_file(path, work.file_format, SAMPLE_ROWS, MAX_CHUNK_BYTES))
-        part = read_cut(path, work.file_format, manifest.signature, first, work.id_column)
+        part = read_range(path, work.file_format, manifest.signature, first, work.id_column)
         rows_a_chunk = UNTIMED_ROWS
         # An estimator raises what it likes; the chunks will find out on which rows.
         with suppress(Exception):

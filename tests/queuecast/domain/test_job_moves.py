@@ -273,3 +273,15 @@ def test_a_refusal_becomes_a_failure_with_its_code_words_and_places() -> None:
     failure = failure_of(InvalidInputError("the file does not fit", places, code="bad_file"))
 
     assert failure == Failure("bad_file", "the file does not fit", places)
+
+
+@pytest.mark.parametrize(
+    ("started_after_s", "expected"),
+    [(1.5, 1500.0), (0.0, 0.0), (-0.000_083, 0.0)],
+    ids=["waited", "at once", "claimed by a clock that is a little behind"],
+)
+def test_a_job_has_never_waited_for_less_than_nothing(started_after_s: float, expected: float) -> None:
+    claimed = a_job().accepted().claimed("host:1", NOW + started_after_s)
+
+    assert claimed.queued_ms(NOW + 60) == expected
+    assert a_job().accepted().queued_ms(NOW + started_after_s) == expected

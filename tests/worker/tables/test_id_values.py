@@ -15,8 +15,9 @@ from queuecast.domain.errors import InvalidInputError
 from queuecast.domain.signature import Column, ColumnType, Layout, Signature
 from queuecast.domain.work import Method
 from worker.batches.part_files import join_parts, write_part
-from worker.tables.reader import read_cut
-from worker.tables.splitting import require_columns, split_file
+from worker.tables.file_columns import require_columns
+from worker.tables.reader import read_range
+from worker.tables.splitting import split_file
 
 PARQUET = FileFormat.PARQUET
 SIGNATURE = Signature(Layout.FRAME, (Column("x", ColumnType.NUMBER, False, "float64"),), (Method.PREDICT,))
@@ -38,7 +39,7 @@ def _written(folder: Path, ids: Any, output_format: OutputFormat) -> Path:
     path = _file(folder, ids)
     require_columns(path, PARQUET, SIGNATURE, "id")
     (cut,) = split_file(path, PARQUET, 100, 10**6)
-    part = read_cut(path, PARQUET, SIGNATURE, cut, "id")
+    part = read_range(path, PARQUET, SIGNATURE, cut, "id")
     write_part(folder / "part", output_format, part, {"prediction": np.zeros(len(ids))}, "id")
     join_parts([folder / "part"], folder / "answers", output_format)
     return folder / "answers"

@@ -19,13 +19,13 @@ from hypothesis import strategies as st
 from queuecast.domain.batch import FileFormat, OutputFormat
 from queuecast.domain.errors import InvalidInputError
 from queuecast.domain.signature import INT64_MAX, INT64_MIN, Column, ColumnType, Layout, Signature
-from queuecast.domain.tables import MISSING_WORDS
 from queuecast.domain.work import Method
+from queuecast.tables.cells import MISSING_WORDS
 from worker.batches.part_files import join_parts, write_part
 from worker.models.frames import frame_of
 from worker.tables import parquet_reader
-from worker.tables.parquet_files import opened
-from worker.tables.reader import BadRow, Part, read_cut, read_rows
+from worker.tables.parquet_files import open_parquet
+from worker.tables.reader import BadRow, Part, read_range, read_rows
 from worker.tables.splitting import FileRange, split_file
 
 CSV, NDJSON, PARQUET = FileFormat.CSV, FileFormat.NDJSON, FileFormat.PARQUET
@@ -121,7 +121,7 @@ def _written(folder: Path, fmt: FileFormat, data: bytes) -> Path:
 def _parts(
     path: Path, fmt: FileFormat, signature: Signature, max_rows: int, max_bytes: int, id_column: str | None = None
 ) -> list[Part]:
-    return [read_cut(path, fmt, signature, cut, id_column) for cut in split_file(path, fmt, max_rows, max_bytes)]
+    return [read_range(path, fmt, signature, cut, id_column) for cut in split_file(path, fmt, max_rows, max_bytes)]
 
 
 def _assert_same(found: Any, expected: Any) -> None:
@@ -176,10 +176,10 @@ def test_the_rows_of_any_text_are_counted_alike_by_who_cuts_and_who_reads(
     except InvalidInputError:
         return  # no rows, or a quote that is never closed
 
-    parts = [read_cut(path, CSV, signature, cut) for cut in found]  # raises where the counts differ
+    parts = [read_range(path, CSV, signature, cut) for cut in found]  # raises where the counts differ
 
     numbers = [n for part in parts for n in [*part.row_numbers.tolist(), *(bad.row for bad in part.bad)]]
-    whole = read_cut(path, CSV, signature, FileRange(0, 1, len(numbers), found[0].start, found[-1].end))
+    whole = read_range(path, CSV, signature, FileRange(0, 1, len(numbers), found[0].start, found[-1].end))
     assert sorted(numbers) == list(range(1, len(numbers) + 1))
     assert [bad for part in parts for bad in part.bad] == whole.bad
     assert [cell for part in parts for cell in part.frame["a"].fillna("-")] == whole.frame["a"].fillna("-").tolist()
@@ -386,7 +386,7 @@ def test_a_cut_of_another_file_is_refused(tmp_path: Path) -> None:
     path = _written(tmp_path, CSV, b"age,sibsp,alone,deck\n1,1,1,A\n1,1,1,A\n")
 
     with pytest.raises(InvalidInputError, match="hold 1 rows, expected 2"):
-        read_cut(path, CSV, MIXED, FileRange(0, 1, 2, 21, 29))
+        read_range(path, CSV, MIXED, FileRange(0, 1, 2, 21, 29))
 
 
 BYTES = pa.array([b"A", b"B", b"caf\xe9", None], pa.binary())
@@ -608,7 +608,9 @@ def test_cuts_of_a_parquet_file_may_be_read_in_any_order(tmp_path: Path, group_r
     path = _written(tmp_path, PARQUET, _parquet(rows, group_rows, signature))
     found = list(split_file(path, PARQUET, max_rows, 10**6))
 
-    read = {cut.index: read_cut(path, PARQUET, signature, cut).frame["n"].tolist() for cut in found[::2] + found[::-1]}
+    read = {
+        cut.index: read_range(path, PARQUET, signature, cut).frame["n"].tolist() for cut in found[::2] + found[::-1]
+    }
 
     assert [n for cut in found for n in read[cut.index]] == list(range(100))
 
@@ -621,7 +623,7 @@ def test_a_parquet_file_that_takes_anothers_place_is_read_anew(tmp_path: Path) -
     path.unlink()
     _written(tmp_path, PARQUET, _parquet([{"n": -n} for n in range(10)], None, signature))
 
-    assert read_cut(path, PARQUET, signature, second).frame["n"].tolist() == [-5, -6, -7, -8, -9]
+    assert read_range(path, PARQUET, signature, second).frame["n"].tolist() == [-5, -6, -7, -8, -9]
 
 
 def test_a_file_of_many_row_groups_is_opened_once_for_its_cuts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -632,12 +634,12 @@ def test_a_file_of_many_row_groups_is_opened_once_for_its_cuts(tmp_path: Path, m
 
     def noted(path: Path) -> Any:
         opens.append(path)
-        return opened(path)
+        return open_parquet(path)
 
-    monkeypatch.setattr(parquet_reader, "opened", noted)
+    monkeypatch.setattr(parquet_reader, "open_parquet", noted)
 
     for cut in found:
-        read_cut(path, PARQUET, signature, cut)
+        read_range(path, PARQUET, signature, cut)
 
     assert opens == [path]
 
@@ -654,10 +656,10 @@ def test_a_word_that_is_repeated_for_next_to_nothing_does_not_fill_the_memory(
     before = pa.total_allocated_bytes()
 
     with pytest.raises(InvalidInputError, match=r"rows 1 to 65,536 of the file unfold to more than 134217728 bytes"):
-        read_cut(path, PARQUET, signature, cut, "id")
+        read_range(path, PARQUET, signature, cut, "id")
 
     assert pa.total_allocated_bytes() - before < 2**20
-    assert read_cut(path, PARQUET, signature, cut).n_rows == 2**16  # nobody wants the words
+    assert read_range(path, PARQUET, signature, cut).n_rows == 2**16  # nobody wants the words
 
 
 def test_repeated_words_of_a_usual_length_are_no_matter(tmp_path: Path) -> None:

@@ -15,11 +15,9 @@ from hypothesis import strategies as st
 from queuecast.domain.batch import FileFormat
 from queuecast.domain.chunking import FileRange
 from queuecast.domain.errors import InvalidInputError
-from queuecast.domain.signature import Column, ColumnType, Layout, Signature
-from queuecast.domain.work import Method
 from worker.tables import record_scanner
-from worker.tables.record_scanner import RecordScanner, first_record
-from worker.tables.splitting import header, require_columns, split_file
+from worker.tables.record_scanner import RecordScanner
+from worker.tables.splitting import split_file
 
 CSV, NDJSON, PARQUET = FileFormat.CSV, FileFormat.NDJSON, FileFormat.PARQUET
 
@@ -228,100 +226,3 @@ def test_a_row_group_that_unfolds_to_too_much_is_refused(tmp_path: Path, monkeyp
 
     with pytest.raises(InvalidInputError, match="row group 0 of the file has"):
         list(split_file(path, PARQUET, 10, 10**6))
-
-
-# The columns
-
-TWO = Signature(
-    Layout.FRAME,
-    (
-        Column("age", ColumnType.NUMBER, nullable=True, dtype="float64"),
-        Column("sex", ColumnType.STRING, nullable=False, dtype="str"),
-    ),
-    (Method.PREDICT,),
-)
-ARRAY = Signature(
-    Layout.ARRAY,
-    tuple(Column(f"x{index}", ColumnType.NUMBER, nullable=False, dtype="float64") for index in range(2)),
-    (Method.PREDICT,),
-)
-
-
-def test_the_header_is_read_past_a_byte_order_mark_quotes_and_blank_lines(tmp_path: Path) -> None:
-    path = _written(tmp_path, b'\xef\xbb\xbf\r\n"a ""b""\nc",d,\r\n1,2,3\r\n')
-
-    assert header(path, CSV) == ['a "b"\nc', "d", ""]
-    assert first_record(path) == (5, 21)
-
-
-def test_the_columns_of_ndjson_are_those_of_its_first_object(tmp_path: Path) -> None:
-    assert header(_written(tmp_path, b'broken\n{"b": 1, "a": [2]}\n{"c": 3}\n'), NDJSON) == ["b", "a"]
-
-
-@pytest.mark.parametrize(("fmt", "data"), [(CSV, b"age,sex,age\n1,f,2\n"), (CSV, b"sex,,age,\nf,,1,\n")])
-def test_a_name_that_is_there_twice_is_refused(tmp_path: Path, fmt: FileFormat, data: bytes) -> None:
-    with pytest.raises(InvalidInputError, match="is in the file more than once"):
-        require_columns(_written(tmp_path, data), fmt, TWO)
-
-
-@pytest.mark.parametrize(
-    ("fmt", "data"), [(CSV, b"name,age\nx,1\n"), (NDJSON, b'{"name": "x", "age": 1}\n')], ids=["csv", "ndjson"]
-)
-def test_a_column_that_is_not_there_is_named_beside_those_that_are(
-    tmp_path: Path, fmt: FileFormat, data: bytes
-) -> None:
-    with pytest.raises(InvalidInputError, match="the file lacks the column 'sex'; it has name, age"):
-        require_columns(_written(tmp_path, data), fmt, TWO)
-
-
-def test_an_id_column_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InvalidInputError, match="lacks the column 'ticket'"):
-        require_columns(_written(tmp_path, b"age,sex\n1,f\n"), CSV, TWO, "ticket")
-
-
-def test_columns_that_the_model_does_not_take_are_ignored(tmp_path: Path) -> None:
-    require_columns(_written(tmp_path, b"extra,sex,age\n,f,1\n"), CSV, TWO, "extra")
-
-
-@pytest.mark.parametrize("names", [b"x1,x0,id", b"height,width,id"], ids=["known", "in_order"])
-def test_a_model_without_names_takes_its_own_names_or_the_order(tmp_path: Path, names: bytes) -> None:
-    require_columns(_written(tmp_path, names + b"\n1,2,3\n"), CSV, ARRAY, "id")
-
-
-@pytest.mark.parametrize(
-    "data",
-    [b'{"age": 1}\n{"age": 1, "sex": "f", "ticket": 7}\n', b'{"ticket": 1, "age": 1}\n\n{"sex": "f"}\n'],
-    ids=["second", "spread"],
-)
-def test_a_column_that_only_the_first_line_lacks_is_in_the_file(tmp_path: Path, data: bytes) -> None:
-    require_columns(_written(tmp_path, data), NDJSON, TWO, "ticket")
-
-
-@pytest.mark.parametrize("at", [99, 100])
-def test_a_column_that_none_of_the_first_hundred_lines_has_is_not_in_the_file(tmp_path: Path, at: int) -> None:
-    lines = [b'{"age": 1, "sex": "f"}'] * at + [b'{"age": 1, "sex": "f", "ticket": 7}']
-    path = _written(tmp_path, b"\n".join(lines))
-
-    if at < 100:
-        require_columns(path, NDJSON, TWO, "ticket")
-    else:
-        with pytest.raises(InvalidInputError, match="lacks the column 'ticket'; it has age, sex"):
-            require_columns(path, NDJSON, TWO, "ticket")
-
-
-def test_rows_that_are_lists_have_no_id_column(tmp_path: Path) -> None:
-    with pytest.raises(InvalidInputError, match="lists without names, so there is no column 'id'"):
-        require_columns(_written(tmp_path, b"[1, 2]\n"), NDJSON, ARRAY, "id")
-
-
-def test_a_model_without_names_refuses_another_number_of_columns(tmp_path: Path) -> None:
-    with pytest.raises(InvalidInputError, match=r"has 3 feature columns, expected 2 .* or the names x0, x1"):
-        require_columns(_written(tmp_path, b"height,width,depth\n1,2,3\n"), CSV, ARRAY)
-
-
-def test_a_parquet_column_of_a_type_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "rows.parquet"
-    pq.write_table(pa.table({"age": ["old"], "sex": ["f"]}), path)
-
-    with pytest.raises(InvalidInputError, match="column 'age' of the file holds string, expected number"):
-        require_columns(path, PARQUET, TWO)
