@@ -1,4 +1,4 @@
-"""What a cell of text means: a worker reads a column of a file by these rules, the client a row before sending it."""
+"""The meaning of a text cell: a worker reads the columns of a file by these rules, the client the rows it sends."""
 
 import math
 from decimal import Decimal

@@ -15,7 +15,7 @@ VALUE_TYPES: dict[ColumnType, Any] = {
     ColumnType.BOOLEAN: bool,
 }
 NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-"""What msgspec raises for bytes that are not JSON in UTF-8, or are nested too deeply."""
+"""The errors of msgspec for bytes that are not JSON in UTF-8, or are nested too deeply."""
 
 
 def is_field_name(name: str) -> bool:
