@@ -2,7 +2,8 @@
 
 import time
 
-from api.app import Dependencies, Limits, create_app
+from api.app import create_app
+from api.dependencies import Dependencies, Limits
 from api.services.submission import JobDefaults, Submission
 from queuecast.adapters.celery.doorbell import CeleryDoorbell
 from queuecast.adapters.disk.batches import BatchFolders
@@ -72,6 +73,7 @@ app = create_app(
             max_lane_jobs=settings.max_lane_jobs,
             max_result_bytes=settings.max_result_bytes,
             max_files_bytes=settings.max_files_bytes,
+            max_timeouts_s=_defaults.timeouts_s,
         ),
     )
 )

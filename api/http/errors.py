@@ -2,10 +2,11 @@
 
 import msgspec
 from flask import Response, current_app, has_request_context, request
+from msgspec import UNSET, UnsetType
 from werkzeug.exceptions import HTTPException, NotFound
 
 from api.http.middleware import REQUEST_ID
-from api.schemas import responses
+from api.schemas.problems import Problem, ProblemError
 from api.services.queue_position import RETRY_AFTER_S
 from queuecast.domain import errors
 from queuecast.domain.job import Failure
@@ -71,7 +72,7 @@ def error_response(error: errors.QueuecastError) -> Response:
     return problem_response(error.code, title, status, error.detail, error.findings)
 
 
-def error_problem(error: errors.QueuecastError) -> responses.Problem:
+def error_problem(error: errors.QueuecastError) -> Problem:
     """For a stream, whose status has been sent."""
     status, title = _status(error)
     return problem(error.code, title, status, error.detail, error.findings)
@@ -110,35 +111,37 @@ def problem_response(
     return Response(msgspec.json.encode(body), status, headers, mimetype="application/problem+json")
 
 
-def problem(
-    code: str, title: str, status: int, detail: str, findings: tuple[errors.Finding, ...] = ()
-) -> responses.Problem:
-    return responses.Problem(
+def problem(code: str, title: str, status: int, detail: str, findings: tuple[errors.Finding, ...] = ()) -> Problem:
+    return Problem(
         type=PROBLEM_TYPE + code,
         title=title,
         status=status,
         detail=detail,
         code=code,
-        instance=request.path if has_request_context() else None,
+        instance=request.path if has_request_context() else UNSET,
         errors=[_problem_error(finding) for finding in findings],
-        request_id=request.environ.get(REQUEST_ID) if has_request_context() else None,
+        request_id=request.environ.get(REQUEST_ID, UNSET) if has_request_context() else UNSET,
     )
 
 
-def _problem_error(finding: errors.Finding) -> responses.ProblemError:
-    return responses.ProblemError(
+def _problem_error(finding: errors.Finding) -> ProblemError:
+    return ProblemError(
         pointer=finding.pointer,
         code=finding.code,
         detail=finding.detail,
-        found=finding.found,
-        expected=finding.expected,
-        column=finding.column,
+        found=_or_unset(finding.found),
+        expected=_or_unset(finding.expected),
+        column=_or_unset(finding.column),
         columns=list(finding.columns),
         expected_columns=list(finding.expected_columns),
     )
 
 
-def failure_problem(failure: Failure) -> responses.Problem:
+def _or_unset(fact: str | None) -> str | UnsetType:
+    return UNSET if fact is None else fact
+
+
+def failure_problem(failure: Failure) -> Problem:
     """Why a job failed, as the problem document that the URL of its result returns."""
     title = FAILURE_TITLES.get(failure.code, "The job failed")
     return problem(failure.code, title, 409, failure.detail, failure.findings)

@@ -3,15 +3,16 @@
 from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 from flask import Response
 
 from api.http.errors import failure_problem
 from api.http.json_response import JsonResponse
-from api.schemas import responses
+from api.schemas import jobs, responses
 from api.services.queue_position import RETRY_AFTER_S, QueuePosition
+from queuecast.domain.errors import UnknownJobError
 from queuecast.domain.job import Job, Progress
 from queuecast.domain.model import CHAMPION, Aliases, AliasMove, Manifest
 from queuecast.domain.timeline import TimelineEntry
@@ -43,15 +44,18 @@ def accepted(
     return json_response(job_body(job, position=position), 202, headers)
 
 
-def job_body(job: Job, result: bytes | None = None, position: QueuePosition | None = None) -> responses.JobBody:
+def job_body(job: Job, result: bytes | None = None, position: QueuePosition | None = None) -> jobs.AnyJob:
+    """Raises UnknownJobError for a chunk, which is a part of a batch and no job of a caller."""
+    kind = jobs.JOB_KINDS.get(job.type)
+    if kind is None:
+        raise UnknownJobError(f"there is no job {job.id}")
     url = f"/v1/jobs/{job.id}"
     model = job.model
-    return responses.JobBody(
+    return kind(
         id=job.id,
-        type=job.type,
         state=job.state,
         revision=job.revision,
-        model=responses.ModelRefBody(model.name, model.version, model.alias, model.sha256),
+        model=jobs.ModelRef(model.name, model.version, model.alias, model.sha256),
         created_at=timestamp(job.created_at),
         queued_at=timestamp(job.queued_at or job.created_at),
         started_at=_optional(job.started_at),
@@ -68,34 +72,32 @@ def job_body(job: Job, result: bytes | None = None, position: QueuePosition | No
         progress=None if job.progress is None else _progress_body(job.progress),
         queue=None if position is None else _queue_body(position),
         metadata=job.metadata,
-        urls=responses.JobUrls(url, f"{url}/result", f"{url}/errors", f"{url}/events", f"{url}/cancel", f"{url}/retry"),
+        urls=jobs.JobUrls(url, f"{url}/result", f"{url}/errors", f"{url}/events", f"{url}/cancel", f"{url}/retry"),
         worker=job.worker,
         timeline=[_timeline_body(entry) for entry in job.timeline],
-        result=msgspec.UNSET if result is None else msgspec.Raw(result),
+        result=msgspec.UNSET if result is None else cast("Any", msgspec.Raw(result)),
         error=msgspec.UNSET if job.failure is None else failure_problem(job.failure),
     )
 
 
-def _queue_body(position: QueuePosition) -> responses.QueueBody:
-    return responses.QueueBody(position.position, _optional(position.estimated_start_at))
+def _queue_body(position: QueuePosition) -> jobs.QueuePlace:
+    return jobs.QueuePlace(position.position, _optional(position.estimated_start_at))
 
 
-def _progress_body(progress: Progress) -> responses.ProgressBody:
-    return responses.ProgressBody(
-        progress.done, progress.total, progress.unit, progress.stage, progress.rows, progress.errors
-    )
+def _progress_body(progress: Progress) -> jobs.Progress:
+    return jobs.Progress(progress.done, progress.total, progress.unit, progress.stage, progress.rows, progress.errors)
 
 
-def _timeline_body(entry: TimelineEntry) -> responses.MomentBody:
-    return responses.MomentBody(entry.event, timestamp(entry.at), entry.attempt, entry.worker, entry.detail)
+def _timeline_body(entry: TimelineEntry) -> jobs.TimelineEntry:
+    return jobs.TimelineEntry(entry.event, timestamp(entry.at), entry.attempt, entry.worker, entry.detail)
 
 
-def file_body(stored: StoredFile) -> responses.FileBody:
-    return responses.FileBody(**asdict(stored) | {"created_at": timestamp(stored.created_at)})
+def file_body(stored: StoredFile) -> responses.FileInfo:
+    return responses.FileInfo(**asdict(stored) | {"created_at": timestamp(stored.created_at)})
 
 
-def model_body(name: str, aliases: Aliases, versions: list[int]) -> responses.ModelBody:
-    return responses.ModelBody(
+def model_body(name: str, aliases: Aliases, versions: list[int]) -> responses.Model:
+    return responses.Model(
         name=name,
         champion=aliases.versions.get(CHAMPION),
         aliases=aliases.versions,
@@ -105,14 +107,14 @@ def model_body(name: str, aliases: Aliases, versions: list[int]) -> responses.Mo
     )
 
 
-def manifest_body(manifest: Manifest, aliases: Aliases) -> responses.ManifestBody:
+def manifest_body(manifest: Manifest, aliases: Aliases) -> responses.Manifest:
     names = sorted(alias for alias, version in aliases.versions.items() if version == manifest.version)
     fields = msgspec.to_builtins(manifest) | {"created_at": timestamp(manifest.created_at), "aliases": names}
-    return responses.ManifestBody(**fields)
+    return responses.Manifest(**fields)
 
 
-def move_body(move: AliasMove) -> responses.AliasMoveBody:
-    return responses.AliasMoveBody(**asdict(move) | {"at": timestamp(move.at)})
+def move_body(move: AliasMove) -> responses.AliasMove:
+    return responses.AliasMove(**asdict(move) | {"at": timestamp(move.at)})
 
 
 def etag(generation: int) -> str:

@@ -1,32 +1,39 @@
 """`/livez` and `/readyz`: whether the process runs, and whether it can do its work now."""
 
-from flask import Blueprint
-
-from api.documents import Documents
+from api.dependencies import Dependencies
 from api.http.json_response import JsonResponse
 from api.http.rendering import json_response
-from api.schemas.responses import LiveBody, Problem, ReadyBody
-from queuecast.ports.jobs import JobStore
-from queuecast.ports.workers import WorkerList
+from api.openapi.operations import json_answer, operation
+from api.schemas.responses import Live, Ready
+from queuecast.domain.errors import UnavailableError
 
 
-def health_blueprint(jobs: JobStore, workers: WorkerList, documents: Documents) -> Blueprint:
-    blueprint = Blueprint("health", __name__)
+class HealthRoutes:
+    """Probes for orchestrators and load balancers."""
 
-    @blueprint.get("/livez")
-    @documents.route(tag="health", answers={200: LiveBody})
-    def live() -> JsonResponse:
-        """Whether the gateway runs"""
-        return json_response(LiveBody("ok"))
+    def __init__(self, dependencies: Dependencies) -> None:
+        self._jobs = dependencies.jobs
+        self._workers = dependencies.workers
 
-    @blueprint.get("/readyz")
-    @documents.route(tag="health", answers={200: ReadyBody, 503: Problem})
-    def ready() -> JsonResponse:
+    @operation("GET", "/livez", "health_live", answers={200: json_answer("It runs.", Live)})
+    def live(self) -> JsonResponse:
+        """Whether the gateway runs
+
+        Asks neither Redis nor a worker.
+        """
+        return json_response(Live("ok"))
+
+    @operation(
+        "GET",
+        "/readyz",
+        "health_ready",
+        answers={200: json_answer("Jobs can be accepted.", Ready)},
+        refusals=(UnavailableError,),
+    )
+    def ready(self) -> JsonResponse:
         """Whether jobs can be accepted
 
-        The gateway and Redis decide; workers are only reported, for a queue without workers still accepts.
+        This depends on the gateway and on Redis. Workers are only counted: without any, jobs are still accepted.
         """
-        jobs.ping()
-        return json_response(ReadyBody("ready", "ok", workers.count_by_queue()))
-
-    return blueprint
+        self._jobs.ping()
+        return json_response(Ready("ready", "ok", self._workers.count_by_queue()))

@@ -1,20 +1,25 @@
 """`/v1/jobs/{id}/events`: a job's changes as server-sent events (the WHATWG HTML standard, section 9.2).
 
-A stream holds a thread and a waiter's place for as long as it lasts. The server closes it when its client has gone,
-which it notices by the next write: at a change, or at the comment that is sent when there was none.
+A stream holds a thread and counts as a waiter until it ends. The gateway notices that the client is gone when it writes
+next: at a change of the job, or at the comment that is sent when there was none.
 """
 
 from collections.abc import Iterator
 
 import msgspec
-from flask import Response
+from flask import Response, request
 
+from api.dependencies import Dependencies
 from api.http.errors import error_problem
 from api.http.rendering import empty_response, job_body
+from api.openapi import error_groups, response_parts
+from api.openapi.operations import Answer, operation
+from api.schemas.headers import EventHeaders
+from api.schemas.jobs import JobEvent
 from api.services.concurrency import FairLimiter
-from api.services.job_watcher import JobWatcher, Watch, next_poll_s
+from api.services.job_watcher import Watch, next_poll_s
 from api.services.queue_position import QueuePositions
-from queuecast.domain.errors import QueuecastError
+from queuecast.domain.errors import QueuecastError, WaitersFullError
 from queuecast.domain.job import Job
 
 HEADERS = {
@@ -25,35 +30,66 @@ RECONNECT = b"retry: 1000\n\n"  # ms; the default of browsers is several seconds
 HEARTBEAT = b":\n\n"
 
 
-def event_stream(waiting: JobWatcher, positions: QueuePositions, job_id: str, last_event_id: str) -> Response:
-    """200 with the stream, or 204 when the client has seen the end: a browser asks again until it hears that.
+class JobEventRoutes:
+    """Follow a job's changes."""
 
-    Raises WaitersFullError, UnknownJobError, GoneJobError or UnavailableError.
-    """
-    watch = waiting.watch(job_id)
-    try:
-        job, _ = watch.read()
-    except BaseException:
-        watch.close()
-        raise
-    is_seen = last_event_id == str(job.revision)
-    if job.is_final and is_seen:
-        watch.close()
-        return empty_response(204)
-    stream = _Stream(watch, waiting.limiter, positions, job, is_seen=is_seen)
-    return Response(stream, mimetype="text/event-stream", headers=HEADERS)
+    def __init__(self, dependencies: Dependencies) -> None:
+        self._watcher = dependencies.watcher
+        self._positions = dependencies.positions
+
+    @operation(
+        "GET",
+        "/v1/jobs/<job_id>/events",
+        "jobs_events",
+        parameters=(EventHeaders,),
+        answers={
+            200: Answer(
+                "The events. The first block has only `retry`, the time to wait before reconnecting.",
+                {"text/event-stream": ({"type": "string", "description": "The stream as text."}, JobEvent)},
+                (response_parts.NO_STORE,),
+            ),
+            204: Answer("The last event was received; there will be no other."),
+        },
+        refusals=(*error_groups.FINDING_A_JOB, WaitersFullError),
+    )
+    def events(self, job_id: str) -> Response:
+        """Follow a job
+
+        Server-sent events: first the job as it is now, then one event for each change, until the job has ended. The
+        `id` of an event is the job's revision. With `Last-Event-ID` the event with that id is not sent again, and 204
+        means that there will be no other.
+        """
+        return self._stream(job_id, request.headers.get("Last-Event-ID", ""))
+
+    def _stream(self, job_id: str, last_event_id: str) -> Response:
+        """200 with the stream, or 204 if the client has received the last event: browsers reconnect until they get 204.
+
+        Raises WaitersFullError, UnknownJobError, GoneJobError or UnavailableError.
+        """
+        watch = self._watcher.watch(job_id)
+        try:
+            job, _ = watch.read()
+        except BaseException:
+            watch.close()
+            raise
+        is_received = last_event_id == str(job.revision)
+        if job.is_final and is_received:
+            watch.close()
+            return empty_response(204)
+        stream = _Stream(watch, self._watcher.limiter, self._positions, job, is_received=is_received)
+        return Response(stream, mimetype="text/event-stream", headers=HEADERS)
 
 
 class _Stream:
-    """The bytes of a stream. A generator alone would keep its place if it was closed before it was begun."""
+    """The bytes of a stream. A plain generator that is closed before its first step would never close the watch."""
 
     def __init__(
-        self, watch: Watch, limiter: FairLimiter, positions: QueuePositions, job: Job, *, is_seen: bool
+        self, watch: Watch, limiter: FairLimiter, positions: QueuePositions, job: Job, *, is_received: bool
     ) -> None:
         self._watch = watch
         self._limiter = limiter
         self._positions = positions
-        self._chunks = self._events(job, is_seen=is_seen)
+        self._chunks = self._events(job, is_received=is_received)
 
     def __iter__(self) -> Iterator[bytes]:
         return self
@@ -65,14 +101,14 @@ class _Stream:
     def close(self) -> None:
         self._watch.close()
 
-    def _events(self, job: Job, *, is_seen: bool) -> Iterator[bytes]:
-        told = job if is_seen else None
+    def _events(self, job: Job, *, is_received: bool) -> Iterator[bytes]:
+        sent = job if is_received else None
         yield RECONNECT
         try:
             while True:
-                if told is None or job.revision != told.revision:
-                    yield self._event(job, told)
-                    told = job
+                if sent is None or job.revision != sent.revision:
+                    yield self._event(job, sent)
+                    sent = job
                 if job.is_final:
                     return
                 if not self._watch.wait(next_poll_s()):
@@ -81,17 +117,17 @@ class _Stream:
         except QueuecastError as error:
             yield _encoded("error", None, error_problem(error))
 
-    def _event(self, job: Job, told: Job | None) -> bytes:
-        return _encoded(_name(job, told), job.revision, job_body(job, position=self._positions.of(job)))
+    def _event(self, job: Job, previous: Job | None) -> bytes:
+        return _encoded(_name(job, previous), job.revision, job_body(job, position=self._positions.of(job)))
 
 
-def _name(job: Job, told: Job | None) -> str:
+def _name(job: Job, previous: Job | None) -> str:
     if job.is_final:
         return "completed"
-    is_same_run = told is not None and (told.state, told.attempt) == (job.state, job.attempt)
+    is_same_run = previous is not None and (previous.state, previous.attempt) == (job.state, job.attempt)
     return "progress" if is_same_run else "status"
 
 
 def _encoded(name: str, revision: int | None, body: msgspec.Struct) -> bytes:
-    of_revision = b"" if revision is None else b"id: %d\n" % revision
-    return b"event: %s\n%sdata: %s\n\n" % (name.encode(), of_revision, msgspec.json.encode(body))
+    id_line = b"" if revision is None else b"id: %d\n" % revision
+    return b"event: %s\n%sdata: %s\n\n" % (name.encode(), id_line, msgspec.json.encode(body))

@@ -1,68 +1,123 @@
-"""`/v1/models/{m}/predictions`: rows in, a job out."""
+"""`/v1/models/{model}/predictions`: rows in, a job out."""
 
-from flask import Blueprint
-
-from api.documents import Documents
+from api.dependencies import Dependencies
 from api.http.decoding import current_request, json_body, require_shallow
 from api.http.idempotency import read_idempotency_key
 from api.http.json_response import JsonResponse
-from api.http.rendering import accepted
+from api.http.rendering import accepted, job_body, json_response, revision_tag
 from api.http.request_headers import preferred_wait_s
 from api.http.row_decoding import require_rows
-from api.routes.jobs import waited_response
+from api.openapi import error_groups
+from api.openapi.operations import json_answer, json_request, operation
+from api.openapi.response_parts import (
+    DELETE_JOB,
+    IDEMPOTENCY_REPLAYED,
+    JOB_TAG,
+    PREFERENCE_APPLIED,
+    READ_JOB,
+    READ_RESULT,
+    SUBMIT_HEADERS,
+    SUBMIT_LINKS,
+)
+from api.schemas import examples
 from api.schemas.headers import PredictHeaders
+from api.schemas.jobs import PredictionJob
 from api.schemas.requests import PredictionRequest
-from api.schemas.responses import JobBody, Problem
-from api.services.job_watcher import JobWatcher
-from api.services.submission import Submission, SubmitOptions, Submitted, require_method
+from api.services.job_watcher import Watch
+from api.services.submission import SubmitOptions, Submitted, require_method
+from queuecast.domain.errors import (
+    StaleWriteError,
+    UnavailableError,
+    UnknownAliasError,
+    UnknownModelError,
+    UnknownVersionError,
+    WaitersFullError,
+)
 from queuecast.domain.model import Manifest
 from queuecast.domain.work import PredictionWork
 from queuecast.ports.jobs import IdempotencyKey
 
 
-def predictions_blueprint(
-    submission: Submission, waiting: JobWatcher, documents: Documents, *, max_body_bytes: int, max_rows: int
-) -> Blueprint:
-    blueprint = Blueprint("predictions", __name__)
+class PredictionRoutes:
+    """Predict the rows of a request."""
 
-    @blueprint.post("/v1/models/<model>/predictions")
-    @documents.route(
-        tag="predictions",
-        json=PredictionRequest,
-        headers=PredictHeaders,
+    def __init__(self, dependencies: Dependencies) -> None:
+        self._submission = dependencies.submission
+        self._watcher = dependencies.watcher
+        self._max_body_bytes = dependencies.limits.max_body_bytes
+        self._max_rows = dependencies.limits.max_rows
+
+    @operation(
+        "POST",
+        "/v1/models/<model>/predictions",
+        "predictions_predict",
+        parameters=(PredictHeaders,),
+        body=json_request(PredictionRequest, examples.PREDICTION),
         answers={
-            202: JobBody,
-            200: JobBody,
-            **dict.fromkeys((400, 404, 410, 411, 413, 415, 422, 503), Problem),
+            200: json_answer(
+                "The ended job; only with `Prefer: wait=N`.",
+                PredictionJob,
+                (JOB_TAG, PREFERENCE_APPLIED, IDEMPOTENCY_REPLAYED),
+                (READ_JOB, READ_RESULT, DELETE_JOB),
+            ),
+            202: json_answer(
+                "The job is accepted.", PredictionJob, (*SUBMIT_HEADERS, PREFERENCE_APPLIED), SUBMIT_LINKS
+            ),
         },
+        refusals=(
+            *error_groups.SUBMITTING,
+            UnknownModelError,
+            UnknownVersionError,
+            UnknownAliasError,
+            StaleWriteError,
+        ),
     )
-    def predict(model: str) -> JsonResponse:
+    def predict(self, model: str) -> JsonResponse:
         """Predict rows
 
-        Answers 202 with the job at once, or with `Prefer: wait=N` (at most 30 s) 200 with the ended job.
-        The version is pinned now; the rows are checked against its signature before anything is queued.
+        Returns 202 with the job at once; with `Prefer: wait=N` (at most 30 s) 200 with the job if it ends in time. The
+        version is pinned now, and the rows are checked against its signature before the job is queued.
         """
-        body = json_body(PredictionRequest, max_body_bytes)
+        body = json_body(PredictionRequest, self._max_body_bytes)
         require_shallow(body.metadata, "/metadata")
-        asked = current_request()
-        key = read_idempotency_key(asked.get_data())
-        job_id = submission.new_job_id()
-        wait_s = preferred_wait_s(asked.environ.get("HTTP_PREFER", ""))
-        with waiting.reserve(job_id, wait_s) as watch:  # before there is a job: so its end cannot be missed
-            submitted = submission.find_replay(key) or _submitted(model, body, job_id, key)
+        request = current_request()
+        key = read_idempotency_key(request.get_data())
+        job_id = self._submission.new_job_id()
+        wait_s = preferred_wait_s(request.environ.get("HTTP_PREFER", ""))
+        with self._watcher.reserve(job_id, wait_s) as watch:  # before the job exists, so its end cannot be missed
+            submitted = self._submission.find_replay(key) or self._submit(model, body, job_id, key)
             if wait_s is None or watch is None:
                 return accepted(submitted.job, is_replay=submitted.is_replay)
-            return waited_response(waiting, watch, submitted, wait_s)
+            return self._wait(watch, submitted, wait_s)
 
-    def _submitted(model: str, body: PredictionRequest, job_id: str, key: IdempotencyKey | None) -> Submitted:
+    def _submit(self, model: str, body: PredictionRequest, job_id: str, key: IdempotencyKey | None) -> Submitted:
         rows = bytes(body.inputs)
 
-        def checked(manifest: Manifest) -> tuple[PredictionWork, bytes]:
+        def check(manifest: Manifest) -> tuple[PredictionWork, bytes]:
             require_method(manifest, body.method)
-            n_rows, fit = require_rows(manifest.signature, rows, max_rows)
-            return PredictionWork(body.method, n_rows), fit
+            n_rows, checked = require_rows(manifest.signature, rows, self._max_rows)
+            return PredictionWork(body.method, n_rows), checked
 
-        terms = SubmitOptions(body.metadata, body.expires_in_s, body.timeout_s, body.priority, job_id, key)
-        return submission.predict(model, body.version, terms, checked)
+        options = SubmitOptions(body.metadata, body.expires_in_s, body.timeout_s, body.priority, job_id, key)
+        return self._submission.predict(model, body.version, options, check)
 
-    return blueprint
+    def _wait(self, watch: Watch, submitted: Submitted, wait_s: float) -> JsonResponse:
+        """200 with the ended job, or 202 as without waiting. watch: reserved for the job that the request creates."""
+        is_replay = submitted.is_replay
+        try:
+            if submitted.job.id == watch.job_id:
+                job, result = self._watcher.wait_from_submit(watch, wait_s)
+            else:  # the job of an earlier request
+                job, result = self._watcher.wait_until_final(submitted.job.id, wait_s)
+        except (WaitersFullError, UnavailableError):
+            # The job is accepted in any case, and a preference may be ignored (RFC 7240).
+            return accepted(submitted.job, is_replay=is_replay)
+        if job.is_final:
+            headers = {"ETag": revision_tag(job)}
+            if is_replay:
+                headers["Idempotency-Replayed"] = "true"
+            response = json_response(job_body(job, result), headers=headers)
+        else:
+            response = accepted(job, is_replay=is_replay)
+        response.headers["Preference-Applied"] = f"wait={wait_s:g}"
+        return response

@@ -1,89 +1,105 @@
-"""`/v1/queues` and `/v1/dead-letters`: how the lanes and limits stand, and the jobs that nobody could run."""
+"""`/v1/queues` and `/v1/dead-letters`: the lanes, the limits, and the jobs that used up their attempts."""
 
-from collections.abc import Callable
+from flask import request
 
-from flask import Blueprint, request
-from msgspec.structs import replace
-
-from api.documents import Documents
+from api.dependencies import Dependencies
 from api.http.decoding import decode_query
 from api.http.json_response import JsonResponse
 from api.http.rendering import accepted, job_body, json_response
-from api.schemas.requests import LetterQuery
-from api.schemas.responses import JobBody, JobList, LaneBody, LimitBody, Problem, QueuesBody
-from api.services.submission import MAX_MEMORY_USE, Submission
+from api.openapi import error_groups
+from api.openapi.operations import json_answer, operation
+from api.openapi.response_parts import JOB_HEADERS, SUBMIT_LINKS
+from api.schemas.jobs import Job, JobList
+from api.schemas.requests import DeadLetterQuery
+from api.schemas.responses import LaneStatus, LimitStatus, Queues
+from api.services.submission import MAX_MEMORY_USE
+from queuecast.domain.errors import InvalidInputError, UnavailableError
 from queuecast.domain.lane import Lane
-from queuecast.ports.clock import Clock
-from queuecast.ports.files import FileStore
-from queuecast.ports.jobs import JobStore
-from queuecast.ports.lanes import Lanes
 
 
-def queues_blueprint(
-    jobs: JobStore,
-    lanes: Lanes,
-    files: FileStore,
-    submission: Submission,
-    clock: Clock,
-    documents: Documents,
-    limits: dict[str, LimitBody],
-    max_lane_jobs: int,
-    waiters: Callable[[], int],
-) -> Blueprint:
-    """limits: those that are known beforehand, and how much of each is taken where that is not asked for.
+class QueueRoutes:
+    """See the lanes and the limits, and run dead letters again."""
 
-    waiters: how many requests wait in this process now.
-    """
-    blueprint = Blueprint("queues", __name__, url_prefix="/v1")
+    def __init__(self, dependencies: Dependencies) -> None:
+        self._jobs = dependencies.jobs
+        self._lanes = dependencies.lanes
+        self._files = dependencies.files
+        self._submission = dependencies.submission
+        self._watcher = dependencies.watcher
+        self._clock = dependencies.clock
+        self._limits = dependencies.limits
 
-    @blueprint.get("/queues")
-    @documents.route(tag="queues", answers={200: QueuesBody, 503: Problem})
-    def read() -> JsonResponse:
+    @operation(
+        "GET",
+        "/v1/queues",
+        "queues_read",
+        answers={200: json_answer("The lanes and the limits.", Queues)},
+        refusals=(UnavailableError,),
+    )
+    def read(self) -> JsonResponse:
         """Read the lanes and the limits
 
-        A lane without jobs is not listed. Every limit names the code of the error that it answers with.
+        Lanes without jobs are left out. Each limit names the code of the error that a request gets once it is reached.
         """
-        now = clock()
-        found = [
-            LaneBody(
-                each.lane,
-                Lane.parse(each.lane).type,
-                each.waiting,
-                each.reserved,
-                None if each.oldest_at is None else round(max(now - each.oldest_at, 0.0), 3),
-                max_lane_jobs,
+        now = self._clock()
+        lanes = [
+            LaneStatus(
+                stats.lane,
+                Lane.parse(stats.lane).type,
+                stats.waiting,
+                stats.reserved,
+                None if stats.oldest_at is None else round(max(now - stats.oldest_at, 0.0), 3),
+                self._limits.max_lane_jobs,
             )
-            for each in lanes.stats()
+            for stats in self._lanes.stats()
         ]
-        used, most = jobs.memory()
-        longest = max((each.waiting + each.reserved for each in found), default=0)
-        standing = limits | {
-            "lane_jobs": LimitBody(longest, max_lane_jobs, "jobs", "lane_full"),
-            "redis_memory": LimitBody(used, int(most * MAX_MEMORY_USE), "bytes", "store_full"),
-            "waiters": replace(limits["waiters"], used=waiters()),
-            "files": replace(limits["files"], used=files.size_bytes()),
-        }
-        return json_response(QueuesBody(found, standing, jobs.count_dead_letters(now)))
+        longest = max((lane.waiting + lane.reserved for lane in lanes), default=0)
+        return json_response(Queues(lanes, self._limit_statuses(longest), self._jobs.count_dead_letters(now)))
 
-    @blueprint.get("/dead-letters")
-    @documents.route(tag="queues", query=LetterQuery, answers={200: JobList, 422: Problem, 503: Problem})
-    def letters() -> JsonResponse:
+    @operation(
+        "GET",
+        "/v1/dead-letters",
+        "queues_letters",
+        parameters=(DeadLetterQuery,),
+        answers={200: json_answer("A page of jobs.", JobList)},
+        refusals=(InvalidInputError, UnavailableError),
+    )
+    def dead_letters(self) -> JsonResponse:
         """List the dead letters
 
-        Jobs that failed because their attempts were used up, newest first: each may have ended its worker. They are
-        kept seven times as long as other ended jobs.
+        Jobs that failed because their attempts were used up, newest first; each of them may have ended its worker. They
+        are kept seven times as long as other ended jobs.
         """
-        query = decode_query(LetterQuery, request.args.to_dict())
-        page = jobs.dead_letters(query.cursor, query.limit)
+        query = decode_query(DeadLetterQuery, request.args.to_dict())
+        page = self._jobs.dead_letters(query.cursor, query.limit)
         return json_response(JobList([job_body(job) for job in page.jobs], page.next_cursor))
 
-    @blueprint.post("/dead-letters/<job_id>/replay")
-    @documents.route(tag="queues", answers={202: JobBody, 404: Problem, 409: Problem, 410: Problem, 503: Problem})
-    def replay(job_id: str) -> JsonResponse:
+    @operation(
+        "POST",
+        "/v1/dead-letters/<job_id>/replay",
+        "queues_replay",
+        answers={202: json_answer("The new job is accepted.", Job, JOB_HEADERS, SUBMIT_LINKS)},
+        refusals=error_groups.RUNNING_AGAIN,
+    )
+    def replay(self, job_id: str) -> JsonResponse:
         """Run a dead letter again
 
-        A new job, as by retry; the letter is taken off the list, so of two that replay it at once one does (409).
+        Creates a new job, as a retry does, and takes the dead letter off the list. If two requests replay it at the
+        same time, one of them gets 409.
         """
-        return accepted(submission.retry(job_id, is_dead_letter=True))
+        return accepted(self._submission.retry(job_id, is_dead_letter=True))
 
-    return blueprint
+    def _limit_statuses(self, longest_lane: int) -> dict[str, LimitStatus]:
+        """`used` is None for the limits of a single request or result."""
+        limits = self._limits
+        redis_used, redis_memory = self._jobs.memory()
+        return {
+            "body": LimitStatus(None, limits.max_body_bytes, "bytes", "too_large"),
+            "upload": LimitStatus(None, limits.max_upload_bytes, "bytes", "too_large"),
+            "rows": LimitStatus(None, limits.max_rows, "rows", "invalid_input"),
+            "result": LimitStatus(None, limits.max_result_bytes, "bytes", "result_too_large"),
+            "waiters": LimitStatus(self._watcher.count, limits.max_waiters, "requests", "too_many_waiters"),
+            "files": LimitStatus(self._files.size_bytes(), limits.max_files_bytes, "bytes", "files_full"),
+            "lane_jobs": LimitStatus(longest_lane, limits.max_lane_jobs, "jobs", "lane_full"),
+            "redis_memory": LimitStatus(redis_used, int(redis_memory * MAX_MEMORY_USE), "bytes", "store_full"),
+        }

@@ -1,74 +1,83 @@
-"""`/v1/models/{m}/trainings`: an uploaded file in, a retraining job out."""
+"""`/v1/models/{model}/trainings`: an uploaded file in, a retraining job out."""
 
 from pathlib import Path
 
-from flask import Blueprint, request
+from flask import request
 
-from api.documents import Documents
+from api.dependencies import Dependencies
 from api.http.decoding import json_body, require_shallow
 from api.http.idempotency import read_idempotency_key
 from api.http.json_response import JsonResponse
 from api.http.rendering import accepted
+from api.openapi import error_groups
+from api.openapi.operations import json_answer, json_request, operation
+from api.openapi.response_parts import SUBMIT_HEADERS, SUBMIT_LINKS
+from api.schemas import examples
 from api.schemas.headers import SubmitHeaders
+from api.schemas.jobs import TrainingJob
 from api.schemas.requests import TrainingRequest
-from api.schemas.responses import JobBody, Problem
-from api.services.submission import Submission, SubmitOptions, Submitted
+from api.services.submission import SubmitOptions, Submitted
 from api.services.table_headers import columns_refused, csv_header, feature_findings, missing_column_at, ndjson_keys
 from queuecast.domain.batch import FileFormat, training_format
-from queuecast.domain.errors import Finding, InvalidInputError, UnknownFileError
+from queuecast.domain.errors import (
+    ConflictError,
+    Finding,
+    InvalidInputError,
+    UnknownAliasError,
+    UnknownFileError,
+    UnknownModelError,
+)
 from queuecast.domain.model import CHAMPION, Manifest
 from queuecast.domain.work import TrainingWork
-from queuecast.ports.files import FileStore, StoredFile
+from queuecast.ports.files import StoredFile
 from queuecast.ports.jobs import IdempotencyKey
 
 
-def trainings_blueprint(
-    submission: Submission, files: FileStore, documents: Documents, *, max_body_bytes: int
-) -> Blueprint:
-    blueprint = Blueprint("trainings", __name__)
+class TrainingRoutes:
+    """Retrain the champion of a model."""
 
-    @blueprint.post("/v1/models/<model>/trainings")
-    @documents.route(
-        tag="trainings",
-        json=TrainingRequest,
-        headers=SubmitHeaders,
-        answers={202: JobBody, **dict.fromkeys((400, 404, 409, 410, 411, 413, 415, 422, 503), Problem)},
+    def __init__(self, dependencies: Dependencies) -> None:
+        self._submission = dependencies.submission
+        self._files = dependencies.files
+        self._max_body_bytes = dependencies.limits.max_body_bytes
+
+    @operation(
+        "POST",
+        "/v1/models/<model>/trainings",
+        "trainings_train",
+        parameters=(SubmitHeaders,),
+        body=json_request(TrainingRequest, examples.TRAINING),
+        answers={202: json_answer("The job is accepted.", TrainingJob, SUBMIT_HEADERS, SUBMIT_LINKS)},
+        refusals=(*error_groups.SUBMITTING, UnknownModelError, UnknownAliasError, ConflictError),
     )
-    def train(model: str) -> JsonResponse:
+    def train(self, model: str) -> JsonResponse:
         """Retrain the champion
 
-        Clones the champion, fits it on the file without the held-out rows, and scores both on those.
-        With `promote: auto` the new version becomes champion if it is not worse.
+        Clones the champion, fits it on the rows of the file that are not held out, and scores both on the held-out
+        rows. With `promote: auto` the new version becomes champion if it is not worse.
         """
-        body = json_body(TrainingRequest, max_body_bytes)
+        body = json_body(TrainingRequest, self._max_body_bytes)
         require_shallow(body.metadata, "/metadata")
         require_shallow(body.params, "/params")
         key = read_idempotency_key(request.get_data())
-        submitted = submission.find_replay(key) or _submitted(model, body, key)
+        submitted = self._submission.find_replay(key) or self._submit(model, body, key)
         return accepted(submitted.job, is_replay=submitted.is_replay)
 
-    def _submitted(model: str, body: TrainingRequest, key: IdempotencyKey | None) -> Submitted:
-        manifest, ref = submission.resolve(model, CHAMPION)
-        stored = _stored(files, body.file_id)
+    def _submit(self, model: str, body: TrainingRequest, key: IdempotencyKey | None) -> Submitted:
+        manifest, ref = self._submission.resolve(model, CHAMPION)
+        try:
+            stored = self._files.stat(body.file_id)
+        except UnknownFileError as error:
+            raise InvalidInputError(error.detail, (Finding("/file_id", error.code, error.detail),)) from None
         target = (body.target,) if isinstance(body.target, str) else tuple(body.target)
-        _require_columns(_header(files.path(stored.id), stored), manifest, target)
+        _require_columns(_header(self._files.path(stored.id), stored), manifest, target)
         work = TrainingWork(stored.id, stored.sha256, target, body.params, body.promote)
-        return submission.train(
-            ref, work, SubmitOptions(body.metadata, body.expires_in_s, body.timeout_s, idempotency_key=key)
-        )
-
-    return blueprint
-
-
-def _stored(files: FileStore, file_id: str) -> StoredFile:
-    try:
-        return files.stat(file_id)
-    except UnknownFileError as error:
-        raise InvalidInputError(error.detail, (Finding("/file_id", error.code, error.detail),)) from None
+        options = SubmitOptions(body.metadata, body.expires_in_s, body.timeout_s, idempotency_key=key)
+        return self._submission.train(ref, work, options)
 
 
 def _require_columns(header: list[str] | None, manifest: Manifest, target: tuple[str, ...]) -> None:
-    """A file without the columns is refused before anything is queued. header: None if only the worker can read it."""
+    """Raises InvalidInputError for a file without the columns. header: None if only a worker can read it."""
     findings = []
     names = [column.name for column in manifest.signature.columns]
     if header is None:
@@ -84,8 +93,8 @@ def _require_columns(header: list[str] | None, manifest: Manifest, target: tuple
 
 
 def _header(path: Path, stored: StoredFile) -> list[str] | None:
-    """The names of the columns; None for Parquet, which takes pyarrow to read."""
-    fmt = training_format(stored.name, stored.media_type)
-    if fmt is FileFormat.PARQUET:
+    """The names of the columns; None for Parquet, which only pyarrow can read."""
+    table_format = training_format(stored.name, stored.media_type)
+    if table_format is FileFormat.PARQUET:
         return None
-    return ndjson_keys(path) if fmt is FileFormat.NDJSON else csv_header(path)
+    return ndjson_keys(path) if table_format is FileFormat.NDJSON else csv_header(path)

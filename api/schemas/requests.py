@@ -1,125 +1,188 @@
-"""The JSON bodies and queries that the API accepts: they validate requests, and OpenAPI is made of them."""
+"""The JSON bodies, forms and queries that the API accepts: requests are validated by these types, and the OpenAPI
+document is made of them."""
 
 from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
+from api.schemas.fields import JOB_ID, BinaryFile, FileId, Metadata, Params, Rows
 from queuecast.domain.batch import OnError, OutputFormat
 from queuecast.domain.job import JobType, Priority, State
 from queuecast.domain.work import Method, Promote
 
-AnyJson = Annotated[Any, Meta(extra_json_schema={})]
+
+def _timeout(title: str) -> Meta:
+    """The setting of the job type bounds it, so the gateway adds the maximum to the component with this title."""
+    return Meta(
+        gt=0,
+        title=title,
+        description="Seconds that one run may take. By default, and at most, the gateway's setting for jobs like this.",
+        examples=[60],
+    )
 
 
-Rows = Annotated[
-    msgspec.Raw,
-    Meta(
-        description="Rows: objects with the model's columns, or lists for a model fitted without column names.",
-        extra_json_schema={
-            "type": "array",
-            "minItems": 1,
-            "items": {"type": ["object", "array"]},
-            "examples": [[{"age": 29, "sex": "female"}]],
-        },
-    ),
+PredictionTimeout = Annotated[float, _timeout("PredictionTimeout")]
+TrainingTimeout = Annotated[float, _timeout("TrainingTimeout")]
+BatchTimeout = Annotated[float, _timeout("BatchTimeout")]
+TIMEOUT_TITLES = {
+    JobType.PREDICTION: "PredictionTimeout",
+    JobType.TRAINING: "TrainingTimeout",
+    JobType.BATCH: "BatchTimeout",
+}
+Expiry = Annotated[
+    Annotated[float, Meta(gt=0, le=7 * 86_400, examples=[60])] | None,
+    Meta(description="Seconds within which the job must start; after them it expires."),
+]
+VersionOrAlias = Annotated[
+    int | str, Meta(description="A version number, or an alias such as `champion`.", examples=["champion", 3])
 ]
 
 
-BinaryFile = Annotated[Any, Meta(extra_json_schema={"type": "string", "format": "binary"})]
-
-
-Seconds = Annotated[float, Meta(gt=0, le=86400 * 7)]
-
-
-VersionOrAlias = Annotated[int | str, Meta(description="A version number, or an alias such as `champion`.")]
-
-
 class PredictionRequest(Struct, forbid_unknown_fields=True):
-    """Rows to predict, and how."""
+    """The rows to predict, and how."""
 
     inputs: Rows
     method: Method = Method.PREDICT
     version: VersionOrAlias = "champion"
-    metadata: dict[str, AnyJson] = msgspec.field(default_factory=dict)
-    expires_in_s: Seconds | None = None
-    timeout_s: Seconds | None = None
+    metadata: Metadata = msgspec.field(default_factory=dict)
+    expires_in_s: Expiry = None
+    timeout_s: PredictionTimeout | None = None
     priority: Priority = Priority.NORMAL
 
 
 class TrainingRequest(Struct, forbid_unknown_fields=True):
-    """A retraining of the champion on an uploaded CSV file."""
+    """A retraining of the champion on an uploaded table: CSV, NDJSON or Parquet."""
 
-    file_id: str
-    target: Annotated[str, Meta(min_length=1)] | Annotated[list[str], Meta(min_length=1)]
-    params: dict[str, AnyJson] = msgspec.field(default_factory=dict)
+    file_id: FileId
+    target: Annotated[
+        Annotated[str, Meta(min_length=1)] | Annotated[list[str], Meta(min_length=1)],
+        Meta(description="The column to learn, or several of them."),
+    ]
+    params: Params = msgspec.field(default_factory=dict)
     promote: Promote = Promote.AUTO
-    metadata: dict[str, AnyJson] = msgspec.field(default_factory=dict)
-    expires_in_s: Seconds | None = None
-    timeout_s: Seconds | None = None
+    metadata: Metadata = msgspec.field(default_factory=dict)
+    expires_in_s: Expiry = None
+    timeout_s: TrainingTimeout | None = None
 
 
-class BatchRequest(Struct, forbid_unknown_fields=True):
-    """A file of rows to predict, or rows of which there are too many for a prediction: one of the two."""
-
-    file_id: str | None = None
-    inputs: Rows = msgspec.field(default_factory=msgspec.Raw)
+class BatchOptions(Struct, forbid_unknown_fields=True, kw_only=True):
     method: Method = Method.PREDICT
     version: VersionOrAlias = "champion"
     output_format: OutputFormat = OutputFormat.CSV
     on_error: OnError = OnError.SKIP
-    id_column: Annotated[str, Meta(min_length=1, description="A column that is copied to the result")] | None = None
-    metadata: dict[str, AnyJson] = msgspec.field(default_factory=dict)
-    expires_in_s: Seconds | None = None
-    timeout_s: Seconds | None = None
+    id_column: (
+        Annotated[str, Meta(min_length=1, description="A column that is copied to the result.", examples=["pclass"])]
+        | None
+    ) = None
+    metadata: Metadata = msgspec.field(default_factory=dict)
+    expires_in_s: Expiry = None
+    timeout_s: BatchTimeout | None = None
     priority: Priority = Priority.NORMAL
 
 
-class HoldoutBody(Struct, forbid_unknown_fields=True):
-    """The split that a model was fitted with; no columns means all of its columns."""
+class BatchRequest(BatchOptions, forbid_unknown_fields=True, kw_only=True):
+    """Either batch request, as it is decoded: msgspec cannot tell two untagged types apart."""
+
+    file_id: FileId | None = None
+    inputs: Rows = msgspec.field(default_factory=msgspec.Raw)
+
+
+class BatchOfFile(BatchOptions, forbid_unknown_fields=True, kw_only=True):
+    """An uploaded file of rows to predict: CSV, NDJSON or Parquet."""
+
+    file_id: FileId
+
+
+class BatchOfRows(BatchOptions, forbid_unknown_fields=True, kw_only=True):
+    """More rows to predict than one prediction may have."""
+
+    inputs: Rows
+
+
+class Holdout(Struct, forbid_unknown_fields=True):
+    """How the rows were split that the model was fitted on. No columns means all of its columns."""
 
     method: Literal["rowhash-v1"] = "rowhash-v1"
-    fraction: Annotated[float, Meta(gt=0, lt=1)] = 0.2
+    fraction: Annotated[float, Meta(gt=0, lt=1, description="The share of rows the model was not fitted on.")] = 0.2
     columns: list[str] = []
 
 
 class PushMetadata(Struct, forbid_unknown_fields=True):
-    """What is said of a pushed model."""
+    """Facts about a pushed model that only the caller knows."""
 
-    target: list[str] | None = None
-    holdout: HoldoutBody | None = None
+    target: Annotated[list[str] | None, Meta(description="The columns that the model predicts.")] = None
+    holdout: Holdout | None = None
     description: Annotated[str, Meta(max_length=2000)] = ""
 
 
 class AliasRequest(Struct, forbid_unknown_fields=True):
+    """The version that the alias is to name, and why."""
+
     version: int
     reason: Annotated[str, Meta(max_length=500)] = ""
 
 
 class RollbackRequest(Struct, forbid_unknown_fields=True):
+    """Why the model goes back."""
+
     reason: Annotated[str, Meta(max_length=500)] = ""
 
 
-class LetterQuery(Struct, forbid_unknown_fields=True):
-    cursor: Annotated[str, Meta(pattern="^[0-9]{1,9}$")] | None = None
-    limit: Annotated[int, Meta(ge=1, le=200)] = 50
-
-
-class JobQuery(Struct, forbid_unknown_fields=True):
-    type: JobType | None = None
-    state: State | None = None
-    model: str | None = None
-    version: int | None = None
-    created_after: Annotated[str, Meta(description="RFC 3339")] | None = None
-    cursor: Annotated[str, Meta(pattern="^job_[0-9a-f-]{36}$")] | None = None
-    limit: Annotated[int, Meta(ge=1, le=200)] = 50
-
-
 class UploadForm(Struct):
+    """The file, with its name and its media type."""
+
     file: BinaryFile
 
 
 class PushForm(Struct):
-    model: BinaryFile
-    example: BinaryFile
-    metadata: Annotated[str, Meta(description="JSON, see PushMetadata")] | None = None
+    """A skops file, rows that the model was fitted on, and facts about it."""
+
+    model: Annotated[
+        Any,
+        Meta(
+            description="The file that `skops.io.dump` wrote.", extra_json_schema={"type": "string", "format": "binary"}
+        ),
+    ]
+    example: Annotated[
+        Any,
+        Meta(
+            description="Rows that the model was fitted on: CSV, or the JSON table of the Python client.",
+            extra_json_schema={"type": "string", "format": "binary"},
+        ),
+    ]
+    metadata: PushMetadata | UnsetType = UNSET
+
+
+class UploadQuery(Struct):
+    name: (
+        Annotated[
+            str,
+            Meta(
+                description="The name of a file that is sent as the body.", extra_json_schema={"examples": ["rows.csv"]}
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+
+
+Limit = Annotated[int, Meta(description="How many jobs a page has at most.", ge=1, le=200)]
+NEXT_PAGE = Meta(description="The `next_cursor` of the previous page.")
+
+
+class DeadLetterQuery(Struct, forbid_unknown_fields=True):
+    cursor: Annotated[Annotated[str, Meta(pattern="^[0-9]{1,9}$")] | None, NEXT_PAGE] = None
+    limit: Limit = 50
+
+
+class JobQuery(Struct, forbid_unknown_fields=True):
+    type: Annotated[JobType | None, Meta(description="Only jobs of this type.")] = None
+    state: Annotated[State | None, Meta(description="Only jobs in this state.")] = None
+    model: Annotated[str | None, Meta(description="Only jobs of this model.")] = None
+    version: Annotated[int | None, Meta(description="Only jobs of this version.")] = None
+    created_after: Annotated[
+        Annotated[str, Meta(extra_json_schema={"format": "date-time"})] | None,
+        Meta(description="Only jobs created after this time (RFC 3339)."),
+    ] = None
+    cursor: Annotated[Annotated[str, Meta(pattern=JOB_ID)] | None, NEXT_PAGE] = None
+    limit: Limit = 50

@@ -1,239 +1,182 @@
-"""The JSON bodies of the API, in and out, as types: they validate requests and the OpenAPI document is made of them."""
+"""The JSON bodies that the API returns for everything but jobs and problems."""
 
-import msgspec
-from msgspec import Struct
+from typing import Annotated, Literal
 
-from api.schemas.requests import AnyJson
-from queuecast.domain.job import JobType, Priority, State
-from queuecast.domain.timeline import Event
+from msgspec import Meta, Struct
+
+from api.schemas.fields import (
+    Cell,
+    Classes,
+    Count,
+    ExampleRows,
+    FileId,
+    JobId,
+    Metrics,
+    Name,
+    Params,
+    Positive,
+    Sha256,
+    Time,
+)
+from queuecast.domain.job import JobType
+from queuecast.domain.signature import ColumnType, Layout
 from queuecast.domain.work import Method
 
 
-class BatchResultBody(Struct):
-    """What a batch came to; the answers are in its file. `errors` of the `rows` have no answer."""
-
-    method: Method
-    rows: int
-    errors: int
-    file: AnyJson
-    model: AnyJson
-    chunks: int
-    timings: dict[str, float]
-
-
-class ProblemError(Struct, omit_defaults=True):
-    """One thing wrong at one place. `detail` is a sentence; the fields after it are its facts, where they are known."""
-
-    pointer: str
-    code: str
-    detail: str
-    found: str | None = None
-    expected: str | None = None
-    column: str | None = None
-    columns: list[str] = []
-    expected_columns: list[str] = []
-
-
-class Problem(Struct, omit_defaults=True):
-    """RFC 9457 problem details."""
-
-    type: str
-    title: str
-    status: int
-    detail: str
-    code: str
-    instance: str | None = None
-    errors: list[ProblemError] = []
-    request_id: str | None = None
-
-
-class ModelRefBody(Struct):
-    name: str
-    version: int | None
-    alias: str | None
-    sha256: str | None
-
-
-class ProgressBody(Struct):
-    done: int
-    total: int
-    unit: str
-    stage: str | None
-    rows: int | None
-    errors: int | None
-
-
-class QueueBody(Struct):
-    """Where a queued job stands: 1 is taken next. The estimate is by how fast the lane was taken from lately."""
-
-    position: int | None
-    estimated_start_at: str | None
-
-
-class JobUrls(Struct):
-    self: str
-    result: str
-    errors: str
-    events: str
-    cancel: str
-    retry: str
-
-
-class MomentBody(Struct):
-    """One entry of a job's timeline."""
-
-    event: Event
-    at: str
-    attempt: int
-    worker: str | None
-    detail: str
-
-
-class JobBody(Struct, omit_defaults=True):
-    """A job as it is now. Times are RFC 3339 UTC. `queue` is there where one queued job was asked for."""
-
-    id: str
-    type: JobType
-    state: State
-    revision: int
-    model: ModelRefBody
-    created_at: str
-    queued_at: str
-    started_at: str | None
-    finished_at: str | None
-    expires_at: str | None
-    delete_at: str | None
-    attempt: int
-    lost_attempts: int
-    max_attempts: int
-    timeout_s: float
-    priority: Priority
-    not_before: str | None
-    retry_of: str | None
-    progress: ProgressBody | None
-    queue: QueueBody | None
-    metadata: dict[str, AnyJson]
-    urls: JobUrls
-    worker: str | None
-    timeline: list[MomentBody]
-    result: AnyJson | msgspec.UnsetType = msgspec.UNSET
-    error: Problem | msgspec.UnsetType = msgspec.UNSET
-
-
-class JobList(Struct):
-    data: list[JobBody]
-    next_cursor: str | None
-
-
-class LaneBody(Struct):
+class LaneStatus(Struct):
     """A lane with jobs in it."""
 
     lane: str
     type: JobType
-    waiting: int
-    reserved: int
-    oldest_wait_s: float | None
-    limit: int
+    waiting: Annotated[int, Meta(description="Jobs that no worker has taken yet.", extra_json_schema={"minimum": 0})]
+    reserved: Annotated[int, Meta(description="Jobs that a worker has taken.", extra_json_schema={"minimum": 0})]
+    oldest_wait_s: Annotated[float, Meta(extra_json_schema={"minimum": 0})] | None
+    limit: Count
 
 
-class LimitBody(Struct):
-    """What is bounded, how much of it is taken, and the code of the error that says so; 0 for no bound."""
+class LimitStatus(Struct):
+    """A limit, how much of it is used, and the code of the error once it is reached; a limit of 0 is none."""
 
-    used: int | None
-    limit: int
+    used: Count | None
+    limit: Count
     unit: str
     error: str
 
 
-class QueuesBody(Struct):
-    data: list[LaneBody]
-    limits: dict[str, LimitBody]
-    dead_letters: int
+class Queues(Struct):
+    """The lanes with jobs in them, and every limit."""
+
+    data: list[LaneStatus]
+    limits: dict[str, LimitStatus]
+    dead_letters: Count
     next_cursor: str | None = None
 
 
-class FileBody(Struct):
-    id: str
+class FileInfo(Struct):
+    """An uploaded file."""
+
+    id: FileId
     name: str
     media_type: str
-    size_bytes: int
-    sha256: str
-    created_at: str
+    size_bytes: Count
+    sha256: Sha256
+    created_at: Time
 
 
-class ModelBody(Struct):
-    name: str
-    champion: int | None
-    aliases: dict[str, int]
-    generation: int
-    versions: int
-    latest: int
+class Model(Struct):
+    """A model and the versions that its aliases name. `generation` counts the moves of its aliases."""
+
+    name: Name
+    champion: Positive | None
+    aliases: dict[str, Positive]
+    generation: Count
+    versions: Annotated[int, Meta(description="How many there are.", extra_json_schema={"minimum": 1})]
+    latest: Annotated[int, Meta(description="The number of the newest version.", extra_json_schema={"minimum": 1})]
 
 
 class ModelList(Struct):
-    data: list[ModelBody]
+    """All models, by name."""
+
+    data: list[Model]
     next_cursor: str | None
 
 
-class ManifestBody(Struct):
-    """What is known of a version: see docs/04-models.md."""
+class Column(Struct):
+    """A column of a version's rows. `categories` are the only values that it takes."""
 
-    model: str
-    version: int
-    sha256: str
-    size_bytes: int
-    created_at: str
-    job_id: str
+    name: str
+    type: ColumnType
+    nullable: bool
+    dtype: str
+    categories: list[Cell] | None
+
+
+class Signature(Struct):
+    """The columns that a version takes and the methods that it has. `example`: rows in the form in which they are
+    sent."""
+
+    layout: Layout
+    columns: list[Column]
+    methods: list[Method]
+    example: ExampleRows
+
+
+class HoldoutRule(Struct):
+    """How the rows were split that a version was fitted on. No columns means all of its columns."""
+
+    method: str
+    fraction: float
+    columns: list[str]
+
+
+class Lineage(Struct):
+    """The origin of a retrained version."""
+
+    parent_version: Positive
+    file_sha256: Sha256
+    params: Params
+    train_rows: Count
+    holdout_rows: Count
+
+
+class Manifest(Struct):
+    """Everything that is known about a version. It never changes, except for `aliases`."""
+
+    model: Name
+    version: Positive
+    sha256: Sha256
+    size_bytes: Count
+    created_at: Time
+    job_id: JobId
     source: str
     estimator: str
     environment: dict[str, str]
-    signature: AnyJson
+    signature: Signature
     target: list[str]
-    classes: AnyJson
-    holdout: AnyJson
-    metrics: dict[str, AnyJson]
-    lineage: AnyJson
+    classes: Classes | None
+    holdout: HoldoutRule | None
+    metrics: Metrics
+    lineage: Lineage | None
     description: str
     aliases: list[str]
 
 
 class VersionList(Struct):
-    data: list[ManifestBody]
+    """The versions of a model, newest first."""
+
+    data: list[Manifest]
     next_cursor: str | None
 
 
-class AliasMoveBody(Struct):
-    generation: int
-    alias: str
-    version: int
-    previous: int | None
-    at: str
+class AliasMove(Struct):
+    """One move of an alias, from a model's audit trail."""
+
+    generation: Positive
+    alias: Name
+    version: Positive
+    previous: Positive | None
+    at: Time
     action: str
     reason: str
-    job_id: str | None
+    job_id: JobId | None
 
 
-class HistoryList(Struct):
-    data: list[AliasMoveBody]
+class History(Struct):
+    """The moves of a model's aliases, oldest first."""
+
+    data: list[AliasMove]
     next_cursor: str | None
 
 
-class LiveBody(Struct):
-    status: str
+class Live(Struct):
+    """The process runs."""
+
+    status: Literal["ok"]
 
 
-class ReadyBody(Struct):
-    status: str
-    redis: str
-    workers: dict[str, int]
+class Ready(Struct):
+    """Jobs can be accepted. `workers`: how many workers consume each queue."""
 
-
-class ResultBody(Struct, omit_defaults=True):
-    """A prediction's result. `probabilities` stands for `predictions` when the method was `predict_proba`."""
-
-    method: Method
-    model: AnyJson
-    timings: dict[str, float]
-    predictions: list[AnyJson] | None = None
-    probabilities: list[AnyJson] | None = None
-    classes: list[AnyJson] | None = None
+    status: Literal["ready"]
+    redis: Literal["ok"]
+    workers: dict[str, Count]

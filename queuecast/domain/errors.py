@@ -1,28 +1,24 @@
-"""Every way in which queuecast says no. Each kind is a fact with a stable `code`.
+"""Every reason for which queuecast refuses or fails. Each kind of error has a stable `code`.
 
-Owns the words; knows nothing of HTTP statuses (`api.http.rendering`) or of who logs them.
+The gateway maps the kinds to HTTP statuses in `api.http.rendering`.
 """
 
 from dataclasses import dataclass
 
-MAX_SHOWN = 60
-MAX_RAISED_TEXT = 500  # a sentence or two
 
-
-def shortened(text: str, limit: int = MAX_SHOWN) -> str:
-    """A text that somebody else wrote, such as a cell of a file, as it may be told: a record that holds it is in Redis
-    and in every listing."""
+def shortened(text: str, limit: int = 60) -> str:
+    """A foreign text, such as a cell of a file, cut for a message: job records hold it, and listings repeat it."""
     return text if len(text) <= limit else text[: limit - 3] + "..."
 
 
 def raised(error: BaseException) -> str:
-    """What was raised, in the words of who raised it, which may be a whole row or matrix."""
-    return shortened(f"{type(error).__name__}: {error}", MAX_RAISED_TEXT)
+    """The type and text of an exception. The text is cut because it may contain a whole row or matrix."""
+    return shortened(f"{type(error).__name__}: {error}", 500)
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing wrong at one place. `pointer` is a JSON Pointer (RFC 6901) into the request.
+    """One error at one place. `pointer` is a JSON Pointer (RFC 6901) into the request.
 
     `detail` is for people; a program reads the facts from the fields after it, where they are known.
     """
@@ -43,7 +39,7 @@ def mismatch(pointer: str, code: str, found: str, expected: str, column: str | N
 
 
 class QueuecastError(Exception):
-    """A refusal that can be explained: `detail` says what was found and what was expected."""
+    """An error with an explanation: `detail` gives the value found and the one expected."""
 
     code = "error"
 
@@ -56,13 +52,13 @@ class QueuecastError(Exception):
 
 
 class MalformedError(QueuecastError):
-    """The bytes cannot be read at all: not JSON, not UTF-8, cut short."""
+    """The bytes cannot be parsed: they are not JSON, not UTF-8 or truncated."""
 
     code = "malformed"
 
 
 class InvalidInputError(QueuecastError):
-    """The bytes can be read, and say something that cannot be done."""
+    """The bytes can be parsed, but the values are invalid."""
 
     code = "invalid_input"
 
@@ -76,7 +72,7 @@ class UnsupportedMediaError(QueuecastError):
 
 
 class NotAcceptableError(QueuecastError):
-    """What there is, is in no form that the caller accepts."""
+    """The resource has no representation that the caller accepts."""
 
     code = "not_acceptable"
 
@@ -90,7 +86,7 @@ class UnknownJobError(QueuecastError):
 
 
 class GoneJobError(UnknownJobError):
-    """There was such a job; its record is past its retention, or was deleted."""
+    """The job existed; its record was deleted, or its retention is over."""
 
     code = "job_gone"
 
@@ -112,7 +108,7 @@ class UnknownFileError(QueuecastError):
 
 
 class GoneResultError(QueuecastError):
-    """The record of a batch is there and its file is not: the disk was lost or restored without it."""
+    """A batch has a record but no result file: the disk was lost, or restored without it."""
 
     code = "result_gone"
 
@@ -124,25 +120,25 @@ class IllegalMoveError(QueuecastError):
 
 
 class StaleWriteError(QueuecastError):
-    """Somebody else wrote the record first; read it again and decide anew."""
+    """Another writer changed the record first; read it and decide again."""
 
     code = "stale_write"
 
 
 class AliasMovedError(QueuecastError):
-    """The alias that a job was to be accepted for names another version by now; look again."""
+    """The alias was moved to another version while the job was accepted; resolve it again."""
 
     code = "alias_moved"
 
 
 class ConflictError(QueuecastError):
-    """What was asked for is possible in principle and not now: one is already running, nothing to return to."""
+    """The request is valid but conflicts with the present state: a training runs already, or no move can be undone."""
 
     code = "conflict"
 
 
 class KeyReusedError(QueuecastError):
-    """An Idempotency-Key came a second time with another request."""
+    """An Idempotency-Key was used again with a different request."""
 
     code = "idempotency_key_reused"
 
@@ -156,60 +152,60 @@ class PreconditionRequiredError(QueuecastError):
 
 
 class UnavailableError(QueuecastError):
-    """The store or the queue does not answer. Nothing was accepted; the same request may go through later."""
+    """The store or the queue does not respond. Nothing was accepted; the same request may succeed later."""
 
     code = "unavailable"
 
 
 class StoreFullError(UnavailableError):
-    """Redis has so little memory left that it is kept for what was accepted already."""
+    """Redis is so short of memory that the rest is reserved for accepted jobs."""
 
     code = "store_full"
 
 
 class LaneFullError(QueuecastError):
-    """As many jobs wait in the lane as may."""
+    """The lane has the maximum number of waiting jobs."""
 
     code = "lane_full"
 
 
 class FilesFullError(QueuecastError):
-    """The uploaded files take as much room as they may, or the disk is full."""
+    """The uploaded files take up their maximum size, or the disk is full."""
 
     code = "files_full"
 
 
 class WaitersFullError(QueuecastError):
-    """Too many requests are parked already; the job itself is not touched."""
+    """Too many requests wait for jobs already; the job itself is not affected."""
 
     code = "too_many_waiters"
 
 
 class ModelRefusedError(QueuecastError):
-    """A model file that will not be loaded, or an estimator that cannot be served."""
+    """The model file is not safe to load, or the estimator cannot be served."""
 
     code = "model_refused"
 
 
 class RunFailedError(QueuecastError):
-    """The estimator itself raised on accepted input, or a fit could not be done."""
+    """The estimator raised an exception on valid input, or a fit failed."""
 
     code = "run_failed"
 
 
 class JobStoppedError(QueuecastError):
-    """The run no longer owns its job: canceled, or taken over. Its result must not be written."""
+    """The run no longer owns its job, which was canceled or taken over. Its result must not be written."""
 
     code = "job_stopped"
 
 
 class DamagedFileError(QueuecastError):
-    """A file that proves its own wholeness does not: it was cut, edited, or is no such file."""
+    """A file's checksum does not match: it was truncated or edited, or is a different kind of file."""
 
     code = "damaged_file"
 
 
 class ForkedTrailError(QueuecastError):
-    """The audit trail in the file has moves that the store of aliases does not know: the store was lost or changed."""
+    """The audit trail in the file has moves that Redis lacks: the aliases in Redis were lost or changed."""
 
     code = "forked_trail"

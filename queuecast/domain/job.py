@@ -136,6 +136,11 @@ class Job:
         """Whether its rows may go into one call with those of other jobs."""
         return self.type is JobType.PREDICTION and not self.runs_alone
 
+    def queued_ms(self, now: float) -> float:
+        """How long it waited for its run, or has waited. Never below 0: the clocks of two machines differ a little."""
+        started_at = now if self.started_at is None else self.started_at
+        return round(max(started_at - self.created_at, 0.0) * 1000, 3)
+
     def is_run_by(self, attempt: int) -> bool:
         """Whether run number `attempt` still owns this job (it may have been asked to stop)."""
         return self.attempt == attempt and self.state in (State.RUNNING, State.CANCELING)

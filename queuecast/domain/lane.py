@@ -81,9 +81,9 @@ class Lane:
     def next_limit(self, limit: int, rows: int, took_s: float) -> int:
         """How many rows the next claim may take, after a claim of at most `limit` rows that ran `rows` in `took_s`.
 
-        The limit doubles while claims are quick, and shrinks to what half of the allowed time is enough for after a
-        slow one: a worker that holds more than it can run soon keeps those jobs from idle workers and itself from other
-        lanes. Jobs of any other type than a prediction are claimed one by one.
+        The limit doubles while claims are quick. After a slow claim it shrinks to the rows that half of the allowed
+        time is enough for: a worker that holds more than it can run soon keeps those jobs from idle workers and itself
+        from other lanes. Jobs of any other type than a prediction are claimed one by one.
         """
         if self.type is not JobType.PREDICTION:
             return 1

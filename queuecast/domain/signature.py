@@ -208,7 +208,8 @@ def shown(value: Any) -> str:
 def _column_schema(column: Column) -> dict[str, Any]:
     kind: Any = [column.type.value, "null"] if column.nullable else column.type.value
     if column.categories is None:
-        return {"type": kind}
+        bounds = {"minimum": INT64_MIN, "maximum": INT64_MAX} if column.type is ColumnType.INTEGER else {}
+        return {"type": kind, **bounds}
     return {"type": kind, "enum": [*column.categories, *([None] if column.nullable else [])]}
 
 

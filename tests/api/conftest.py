@@ -9,7 +9,8 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from api.app import Dependencies, Limits, create_app
+from api.app import create_app
+from api.dependencies import Dependencies, Limits
 from api.services.submission import JobDefaults, Submission
 from queuecast.adapters.disk.batches import BatchFolders
 from queuecast.adapters.disk.models import ModelFiles
@@ -76,6 +77,7 @@ class Gateway:
             max_lane_jobs=10_000,
             max_result_bytes=1_000_000,
             max_files_bytes=10_000_000,
+            max_timeouts_s=RULES.timeouts_s,
         )
         self.files = UploadedFiles(folder / "files", self.new_id, self.clock, self.limits.max_files_bytes)
 

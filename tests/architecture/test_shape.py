@@ -47,10 +47,10 @@ SAME_NAME: dict[str, set[str]] = {
 }
 
 # Module-level numeric constants in 1,000 lines of queuecast, api and worker. The goal is under 3.
-MAX_CONSTANTS = 8.6
+MAX_CONSTANTS = 3.8
 
 # Groups of modules that import one another.
-CYCLES = {frozenset({"api.documents", "api.openapi"})}
+CYCLES: set[frozenset[str]] = set()
 
 
 def test_no_module_is_long_without_a_reason() -> None:

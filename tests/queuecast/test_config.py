@@ -1,4 +1,4 @@
-"""Every setting is read from its variable; one that cannot be meant names it."""
+"""Every setting is read from its variable, and an invalid value is reported with its variable."""
 
 from dataclasses import fields
 from pathlib import Path
@@ -14,7 +14,7 @@ FREE_WORDS = [name for name in WORDS if name != "durability"]
 PATHS = [field.name for field in fields(Settings) if isinstance(field.default, Path)]
 
 
-def test_nothing_set_gives_the_defaults() -> None:
+def test_an_empty_environment_gives_the_defaults() -> None:
     assert read_settings({}) == Settings()
 
 
@@ -76,7 +76,7 @@ def test_a_number_below_its_minimum_names_the_variable(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NUMBERS)
-def test_a_number_at_its_minimum_is_taken(name: str) -> None:
+def test_a_number_at_its_minimum_is_accepted(name: str) -> None:
     assert getattr(read_settings({variable(name): str(NUMBERS[name])}), name) == NUMBERS[name]
 
 
@@ -119,11 +119,11 @@ def test_the_password_in_the_file_is_put_into_the_url(tmp_path: Path, url: str, 
 
 
 @pytest.mark.parametrize("url", ["redis://redis:6379/0", "redis://:s3cret@redis:6379/0"])
-def test_without_a_file_the_url_stays_as_it_is(url: str) -> None:
+def test_the_url_is_unchanged_without_a_password_file(url: str) -> None:
     assert Settings(redis_url=url).redis_url_with_password == url
 
 
-def test_a_password_in_both_places_is_refused_and_not_told(tmp_path: Path) -> None:
+def test_a_password_in_both_places_is_refused_and_not_shown(tmp_path: Path) -> None:
     file = tmp_path / "password"
     file.write_text("s3cret")
     settings = Settings(redis_url="redis://:0ther@redis:6379/0", redis_password_file=str(file))
@@ -135,7 +135,7 @@ def test_a_password_in_both_places_is_refused_and_not_told(tmp_path: Path) -> No
     assert not any(secret in str(caught.value) for secret in ("s3cret", "0ther"))
 
 
-def test_a_password_file_that_is_not_there_names_the_variable(tmp_path: Path) -> None:
+def test_a_missing_password_file_names_the_variable(tmp_path: Path) -> None:
     settings = Settings(redis_password_file=str(tmp_path / "missing"))
 
     with pytest.raises(SettingError, match="QUEUECAST_REDIS_PASSWORD_FILE"):

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from threadpoolctl import threadpool_limits
 
-from tests.worker.fake_worker import Beats, Stage, Time
+from tests.worker.fake_worker import Beats, FakeWorker, Time
 from tests.worker.model_fixtures import House
 
 
@@ -14,14 +14,14 @@ def house(tmp_path: Path) -> House:
 
 
 @pytest.fixture
-def stage(monkeypatch: pytest.MonkeyPatch) -> Stage:
+def worker(monkeypatch: pytest.MonkeyPatch) -> FakeWorker:
     time = Time()
     beats = Beats(time)
     monkeypatch.setattr("worker.engine.consumer.time", time)
     monkeypatch.setattr("worker.engine.job_writer.time", time)
     monkeypatch.setattr("worker.engine.lane_visit.time", time)
     monkeypatch.setattr("worker.engine.leases.time", beats)
-    return Stage(time, beats)
+    return FakeWorker(time, beats)
 
 
 @pytest.fixture(scope="module", autouse=True)

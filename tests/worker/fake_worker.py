@@ -1,4 +1,4 @@
-"""A worker on in-memory stores whose runs do what a test says, in a time that stands still unless it is told."""
+"""A worker on in-memory stores. A test scripts its runs and moves its clock."""
 
 import itertools
 import json
@@ -17,7 +17,7 @@ from queuecast.ports.doorbell import Doorbell
 from queuecast.ports.jobs import Accepted, IdempotencyKey
 from queuecast.ports.lanes import Reservation
 from worker.engine.consumer import LaneConsumer
-from worker.engine.contracts import Report, Result, RunLimits, SharedRunner
+from worker.engine.contracts import ModelCall, Report, Result, RunLimits, SharedRunner
 from worker.engine.recovery import JobRecovery, RecoveryLimits
 
 NOW = 1_000.0
@@ -32,7 +32,7 @@ Run = Callable[[Job, Work, bytes, Report], Result]
 
 
 class Time:
-    """The clock of `worker.engine.consumer`: who sleeps wakes at once, and later."""
+    """The clock of the engine: a sleep returns at once and moves the clock."""
 
     def __init__(self) -> None:
         self.now = 100.0
@@ -47,7 +47,7 @@ class Time:
 
 
 class Beats:
-    """The clock of `worker.engine.leases`: its thread beats when a job is held, and then when a test says so."""
+    """The clock of `worker.engine.leases`: its thread beats at the first hold, and then whenever a test asks for it."""
 
     def __init__(self, time: Time) -> None:
         self._time = time
@@ -60,12 +60,12 @@ class Beats:
 
     def sleep(self, _seconds: float) -> None:
         if threading.current_thread() in self._of_other_tests:
-            threading.Event().wait()  # it woke too late to be put to sleep by its own
+            threading.Event().wait()  # a thread of an earlier test
         self._asleep.release()
-        self._go.acquire()  # for ever, when the test is over
+        self._go.acquire()  # blocks once the test is over
 
     def settle(self) -> None:
-        """Waits until the beat that is under way is over."""
+        """Waits until the current beat is over."""
         assert self._asleep.acquire(timeout=30), "the leases' thread did not beat"
         self._asleep.release()
 
@@ -77,16 +77,16 @@ class Beats:
 
 
 class FickleJobs(MemoryJobs):
-    """A store that goes away, loses answers, and is written by others between a worker's look and its write."""
+    """A store with outages, lost replies, and writes by other processes between a worker's read and its write."""
 
     def __init__(self) -> None:
         super().__init__()
         self.is_away = False
-        self.lost_answers = 0
-        """So many writes go through without the writer hearing of it."""
-        self.on_lost_answer: Callable[[], None] = lambda: None
+        self.lost_replies = 0
+        """How many of the next writes succeed but raise UnavailableError."""
+        self.on_lost_reply: Callable[[], None] = lambda: None
         self.writes: list[Callable[[], None]] = []
-        """What others do after the next looks at a record, once each."""
+        """Writes by other processes, one after each of the next reads."""
 
     def require_there(self) -> None:
         if self.is_away:
@@ -119,9 +119,9 @@ class FickleJobs(MemoryJobs):
     def replace(self, job: Job, result: bytes | None = None, entry: str | None = None) -> bool:
         self.require_there()
         must_ring = super().replace(job, result, entry)
-        if self.lost_answers:
-            self.lost_answers -= 1
-            self.on_lost_answer()
+        if self.lost_replies:
+            self.lost_replies -= 1
+            self.on_lost_reply()
             raise UnavailableError("the connection broke before the answer came")
         return must_ring
 
@@ -161,7 +161,7 @@ class AwayBells:
         return False
 
 
-class Stage:
+class FakeWorker:
     """One lane of predictions, and the worker that serves it."""
 
     def __init__(self, time: Time, beats: Beats) -> None:
@@ -178,21 +178,21 @@ class Stage:
         self.stop_by = math.inf
         self.ended_processes = 0
         self._numbers = itertools.count(1)
-        self.execution = self.worker("worker-1")
+        self.consumer = self.another("worker-1")
 
-    def worker(
+    def another(
         self,
         name: str,
         bells: Doorbell | None = None,
         lease_s: float = LEASE_S,
         shared: SharedRunner | None = None,
     ) -> LaneConsumer:
-        """shared: runs predictions several at a time; without it they are run one by one."""
+        """shared: runs predictions that share a call; without it each one runs alone."""
         return LaneConsumer(
             self.jobs,
             self.lanes,
             bells or self.bells,
-            {JobType.PREDICTION: self._noted},
+            {JobType.PREDICTION: self._run_scripted},
             lambda: self.now,
             jitter=lambda: 0.5,
             worker=name,
@@ -203,7 +203,7 @@ class Stage:
         )
 
     def reaper(self, lease_s: float = LEASE_S, messages_waiting: int = 0, bells: Doorbell | None = None) -> JobRecovery:
-        """messages_waiting: in the queue, besides the bells that were rung for what is overdue."""
+        """messages_waiting: in the queue, without the urgent ones."""
         return JobRecovery(
             self.jobs,
             self.lanes,
@@ -214,16 +214,19 @@ class Stage:
             jitter=lambda: 0.5,
         )
 
+    def drain(self, lane: str, *, is_extra_bell: bool = False) -> list[ModelCall]:
+        return self.consumer.drain(lane, is_extra_bell=is_extra_bell)
+
     def _end_process(self) -> None:
         self.ended_processes += 1
 
-    def _noted(self, job: Job, work: Work, rows: bytes, report: Report) -> Result:
+    def _run_scripted(self, job: Job, work: Work, rows: bytes, report: Report) -> Result:
         self.runs.append(job)
         self.seen.append((work, rows))
         return self.run(job, work, rows, report)
 
-    def submitted(self, work: Work = WORK, rows: bytes = ROWS, **fields: Any) -> Job:
-        """A job that waits in the lane, named job_1, job_2 ... in order."""
+    def submit(self, work: Work = WORK, rows: bytes = ROWS, **fields: Any) -> Job:
+        """A job that waits in the lane. The names are job_1, job_2 and so on."""
         given = {"created_at": NOW - 5, "max_attempts": 3, "lane": LANE, "timeout_s": 60.0} | fields
         job = Job(f"job_{next(self._numbers)}", JobType.PREDICTION, ModelRef("model", 3), **given).accepted()
         self.jobs.create(job, work, rows)
@@ -237,7 +240,7 @@ class Stage:
         return None if result is None else json.loads(result)
 
     def write(self, change: Callable[[Job], Job], job_id: str = "job_1") -> None:
-        """Somebody else's move."""
+        """A move by another process."""
         MemoryJobs.replace(self.jobs, change(self.job(job_id)))
 
     def cancel(self, job_id: str = "job_1") -> None:
@@ -254,20 +257,20 @@ class Stage:
         self.write(lambda present: present.claimed("worker-2", self.now), job_id)
 
     def silence(self, job_id: str = "job_1") -> None:
-        """Whoever holds the job was not heard of for longer than a lease."""
+        """The lease of the job's worker ran out."""
         for entry in self.jobs.lanes[LANE]:
             if entry.job_id == job_id:
                 entry.renewed_at = 0.0
 
     def waiting(self) -> list[str]:
-        """Ids of the jobs in the lane that nobody holds, oldest first."""
+        """Ids of the jobs in the lane that no worker holds, oldest first."""
         return [entry.job_id for entry in self.jobs.lanes.get(LANE, ()) if entry.worker is None]
 
     def warm_up(self, limit: int) -> None:
         """Lets the worker learn that claims of this lane are quick, until it takes `limit` jobs at a time."""
         for _ in range(limit - 1):  # claims of 1, 2, 4 ...
-            self.submitted()
-        self.execution.drain(LANE)
+            self.submit()
+        self.drain(LANE)
         self.runs.clear()
         self.seen.clear()
         self.bells.rung.clear()

@@ -77,11 +77,11 @@ class House:
         )
 
     def end_process(self) -> None:
-        """What would end a real worker's process."""
+        """Called where a real worker's process would end."""
         self.ended_processes += 1
 
     def clock(self) -> float:
-        """A second later at every look."""
+        """One second later at each call."""
         return next(self._seconds)
 
     def submitted(self, kind: JobType, model: ModelRef, work: Work, rows: bytes = b"") -> Job:
@@ -211,7 +211,7 @@ def with_target(features: Any, target: Any, name: str = "target") -> pd.DataFram
 
 
 def plain_outputs(estimator: Any, method: Method, rows: Any) -> Any:
-    """What the estimator answers in process, one entry a row."""
+    """The outputs of the estimator in this process, one for each row."""
     raw = getattr(estimator, method.value)(rows)
     if isinstance(raw, list):
         return np.stack(raw, axis=1)

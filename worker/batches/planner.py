@@ -43,7 +43,7 @@ class BatchPlanner:
     def plan(self, job: Job, work: BatchWork, manifest: Manifest, estimator: Any, report: Report) -> Plan:
         """Makes the batch's plan. Raises InvalidInputError for a file that cannot be cut or lacks a column."""
         began = time.perf_counter()
-        queue_ms = round(((job.started_at or self._clock()) - job.created_at) * 1000, 3)
+        queue_ms = job.queued_ms(self._clock())
         resumed = self._resumed(job, work)
         if resumed is not None:
             n_rows, found = resumed.n_rows, resumed.cuts

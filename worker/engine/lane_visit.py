@@ -37,9 +37,9 @@ class TimeBudget:
     """Every time limit of a visit. The measurements are in docs/performance.md."""
 
     slice_s: float = 0.25
-    """How long one bell keeps a worker with a lane while others have waiting jobs, so that no lane starves."""
+    """How long one bell keeps a worker with a lane while jobs wait in other lanes, so that no lane starves."""
     longest_stay_s: float = 5.0
-    """How long it stays while no other lane does. With slices alone a job in a burst cost 375 us of CPU, not 290 us:
+    """How long it stays while none wait there. With slices alone a job in a burst cost 375 us of CPU, not 290 us:
     each handover costs a bell, and the next worker has nothing of the model in its caches."""
     quick_claim_s: float = 0.05
     """A worker that finishes a claim this quickly can drain the lane alone: one large call is cheaper than two small
@@ -53,7 +53,7 @@ BUDGET = TimeBudget()
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """What a worker learned of a lane: how many rows to claim, and whether its claims are quick."""
+    """The experience of a worker with a lane: how many rows to claim, and whether its claims are quick."""
 
     limit: int = 1
     is_quick: bool = False

@@ -1,9 +1,9 @@
-"""A worker says that it is there, proves that it consumes, and ends itself when it no longer does.
+"""A worker reports itself, checks that it consumes messages, and ends itself when it no longer does.
 
-A worker that is up and takes nothing is the classic fault of queues. So its main process watches whether messages
-wait while it is free. As long as they do not, it touches its health file, whose age is the container's health check.
-When they have waited for half a minute it ends: Docker restarts no container for being unhealthy, but one that ends.
-A main loop that hangs cannot notice; for that there is the watchdog.
+A worker that is up and consumes nothing is the classic fault of a queue. So the main process checks at each heartbeat
+whether messages wait while it is idle. While none do, it touches its health file, whose age is the container's health
+check. Once they have waited for half a minute it exits, because Docker restarts a container that exits and not one that
+is unhealthy. A main loop that hangs cannot check itself; the watchdog does.
 """
 
 import time
@@ -22,11 +22,10 @@ from worker.health.watchdog import Watchdog, end_process
 
 log = get_logger()
 STALLED_AFTER_S = 30.0
-LATE_AFTER_S = 10.0  # five heartbeats
 
 
 class WorkerHeartbeat:
-    """Lives in the worker's main process and is told by Celery's signals what happens there."""
+    """Runs in the worker's main process, on Celery's signals."""
 
     def __init__(
         self,
@@ -36,7 +35,7 @@ class WorkerHeartbeat:
         end: Callable[..., None] = end_process,
         clock: Clock = time.monotonic,
     ) -> None:
-        """ping: asks Redis on a connection of its own for the watchdog; without one it asks through `workers`."""
+        """ping: pings Redis for the watchdog, on a connection of its own. The default asks through `workers`."""
         self._workers = workers
         self._health_file = Path(health_file) if health_file else None
         self._end = end
@@ -49,7 +48,7 @@ class WorkerHeartbeat:
         self._watchdog = Watchdog(ping or (lambda: workers.queue_lengths(self._queues)), end, clock)
 
     def connect(self) -> None:
-        """Listens to the worker that this process is about to become. Call it before Celery starts."""
+        """Connects to Celery's signals. Call it before Celery starts."""
         signals.worker_ready.connect(self._on_ready, weak=False)
         signals.task_received.connect(self._on_taken, weak=False)
         signals.heartbeat_sent.connect(self._on_heartbeat, weak=False)
@@ -72,16 +71,16 @@ class WorkerHeartbeat:
             return
         self._watchdog.beat()
         now = self._clock()
-        if now - self._beat_at > LATE_AFTER_S:
-            # Redis was away, or the process was paused: what waits now has waited for that, and not for this loop.
+        if now - self._beat_at > 10.0:  # five heartbeats
+            # Redis was away, or the process was paused. The waiting messages are no sign that the loop is stuck.
             self._well_at = now
         self._beat_at = now
         try:
             self._workers.report(self._name, self._queues)
             if self._is_busy() or not any(self._workers.queue_lengths(self._queues)):
                 self._well_at = self._clock()
-        except UnavailableError as error:  # the next heartbeat tries again, and the health file grows old
-            log.warning("presence_not_reported", reason=error.detail)
+        except UnavailableError as error:  # the next heartbeat tries again; until then the health file ages
+            log.warning("heartbeat_failed", reason=error.detail)
             self._well_at = self._clock()
             return
         stalled_s = self._clock() - self._well_at
@@ -91,11 +90,11 @@ class WorkerHeartbeat:
             self._health_file.touch()
 
     def _is_busy(self) -> bool:
-        """One that stops takes nothing more, and is busy until its last job has ended."""
+        """A worker that shuts down takes no more messages, and is busy until its last job has ended."""
         return len(state.reserved_requests) >= self._processes or not self._is_running()
 
     def _on_shutdown(self, **_: Any) -> None:
         try:
             self._workers.forget(self._name)
         except UnavailableError:
-            log.warning("presence_not_withdrawn")
+            log.warning("worker_not_deregistered")

@@ -1,8 +1,9 @@
-"""Ends a worker whose main loop hangs, so that its supervisor starts it again. It never does because Redis is away.
+"""Ends a worker whose main loop hangs, so that its supervisor restarts it. An outage of Redis alone never ends it.
 
-A thread, because a loop that hangs cannot look at itself. It is safe beside the main loop's forks: it sleeps and
-reads two numbers. Only when the loop has been silent for a while, which is when nothing is forked, does it take a lock:
-that of its own connection, which no child uses. It writes to the log, whose lock all share, only as the last act.
+It is a thread, because a hanging loop cannot check itself. The main loop forks, so the thread must hold no lock that a
+child could inherit: it sleeps and reads two numbers. Only when the loop has been silent for a while, and so forks
+nothing, does it take the lock of its own connection, which no child uses. It takes the log's lock, which all threads
+share, only as its last act.
 """
 
 import os
@@ -16,30 +17,27 @@ from queuecast.logs import get_logger
 from queuecast.ports.clock import Clock
 
 log = get_logger()
-LOOK_EVERY_S = 5.0
 QUIET_AFTER_S = 15.0  # seven heartbeats
-HUNG_AFTER_S = 60.0  # Celery pauses up to 30 s between its tries to connect, and finds a dead connection within 50 s
-LOG_WAIT_S = 5.0
-EXIT_CODE = 70  # EX_SOFTWARE
+HUNG_AFTER_S = 60.0  # Celery waits up to 30 s between attempts to connect, and notices a dead connection within 50 s
 
 
 def end_process(event: str, **fields: Any) -> None:
     """Logs and ends the process, whatever its main thread does.
 
-    `os._exit`, because everything gentler asks the main loop, or waits for running jobs, for threads or for Redis. The
-    kernel ends the pool's children with their parent (PR_SET_PDEATHSIG); their leases run out and the jobs run
-    elsewhere. The log gets a moment only: that nobody reads it may be what the main loop hangs in.
+    It uses `os._exit`, because any gentler way needs the main loop, or waits for running jobs, threads or Redis. The
+    kernel ends the pool's children with their parent (PR_SET_PDEATHSIG); their leases run out and other workers run the
+    jobs. The log gets a few seconds only: a log pipe that is full may be the reason why the main loop hangs.
     """
-    telling = Thread(target=log.error, args=(event,), kwargs=fields, daemon=True)
+    writing = Thread(target=log.error, args=(event,), kwargs=fields, daemon=True)
     try:
-        telling.start()
-        telling.join(LOG_WAIT_S)
+        writing.start()
+        writing.join(5.0)
     finally:
-        os._exit(EXIT_CODE)
+        os._exit(os.EX_SOFTWARE)
 
 
 class Watchdog:
-    """ping: raises UnavailableError when Redis does not answer. end: is told the event and its fields.
+    """ping: raises UnavailableError when Redis does not respond. end: takes the log event and its fields.
 
     clock: monotonic seconds.
     """
@@ -49,25 +47,25 @@ class Watchdog:
         self._end = end
         self._clock = clock
         self._is_running: Callable[[], bool] = lambda: True
-        self._beat_at = self._excused_at = self._looked_at = clock()
+        self._beat_at = self._excused_at = self._checked_at = clock()
 
     def start(self, is_running: Callable[[], bool]) -> None:
-        """is_running: False once the worker stops; then it may be silent for as long as its last job takes."""
+        """is_running: False once the worker shuts down; then the loop may be silent until the last job has ended."""
         self._is_running = is_running
         Thread(target=self._watch, name="watchdog", daemon=True).start()
 
     def beat(self) -> None:
-        """The main loop runs."""
+        """Notes that the main loop runs."""
         self._beat_at = self._clock()
 
-    def look(self) -> None:
-        """Ends the process if the main loop has been silent for long and all that time Redis has answered."""
+    def check(self) -> None:
+        """Ends the process if the main loop has been silent for long although Redis responded all that time."""
         now = self._clock()
-        if now - self._looked_at > QUIET_AFTER_S:  # this thread slept too: the whole process was paused
+        if now - self._checked_at > QUIET_AFTER_S:  # this thread did not run either: the whole process was paused
             self._excused_at = now
         if now - self._beat_at > QUIET_AFTER_S:
             self._judge()
-        self._looked_at = self._clock()
+        self._checked_at = self._clock()
 
     def _judge(self) -> None:
         try:
@@ -81,5 +79,5 @@ class Watchdog:
 
     def _watch(self) -> None:
         while True:
-            time.sleep(LOOK_EVERY_S)
-            self.look()
+            time.sleep(5.0)
+            self.check()

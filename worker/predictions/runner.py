@@ -57,9 +57,8 @@ class PredictionRunner:
         ]
 
     def _timings(self, order: ClaimedJob, answered: Answered) -> dict[str, Any]:
-        started_at = order.job.started_at or self._clock()
         return {
-            "queue_ms": round((started_at - order.job.created_at) * 1000, 3),
+            "queue_ms": order.job.queued_ms(self._clock()),
             "batch_jobs": answered.jobs,
             "batch_rows": answered.rows,
             "predict_ms": round(answered.took_ms, 3),

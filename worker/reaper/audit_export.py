@@ -1,7 +1,8 @@
-"""The audit trail follows Redis into the file store, so that aliases can be rebuilt when Redis is lost.
+"""Copies the audit trail from Redis to the file store, so that aliases can be rebuilt when Redis is lost.
 
-The order is what keeps it whole: lock the file, read Redis, append, fsync, and only then take the model off the list of
-what is to be done, if nobody moved meanwhile. Killed after any of these, the next export does what is left.
+The order of the steps keeps the trail complete: lock the file, read Redis, append, fsync, then take the model off the
+list of unexported ones unless its aliases moved again. If the process is killed after any step, the next export does
+the rest.
 """
 
 from queuecast.domain.errors import DamagedFileError, ForkedTrailError
@@ -24,11 +25,11 @@ class AuditExport:
         self._logged: dict[str, str] = {}
 
     def export(self) -> int:
-        """Appends what moved since the last time; how many moves. One round trip when nothing did."""
+        """Appends the moves since the last export and returns their number. One round trip if there are none."""
         return sum(self._export(model) for model in self._aliases.unexported())
 
     def export_all(self) -> int:
-        """The same for every model: at start-up, for moves older than the list, and to say so when Redis was lost."""
+        """The same for every model. Run at start-up, it finds moves older than the list and a Redis that was lost."""
         with_file = self._trails.models()
         known = {*self._models.models(), *with_file, *self._aliases.unexported()}
         return sum(self._export(model) for model in sorted(known) if model in with_file or self._aliases.history(model))
@@ -36,7 +37,7 @@ class AuditExport:
     def _export(self, model: str) -> int:
         try:
             with self._trails.locked(model) as trail:
-                # Read behind the lock: read before it, another exporter's lines would look like moves Redis lacks.
+                # Read after locking: otherwise the lines of another exporter look like moves that Redis lacks.
                 stored = self._aliases.history(model)
                 new = moves_beyond(trail.moves, stored)
                 if new:
@@ -49,15 +50,15 @@ class AuditExport:
             self._log_once(model, "audit_trail_damaged", error.detail)
             return 0
         except OSError as error:
-            self._log_once(model, "audit_trail_not_written", str(error))
+            self._log_once(model, "audit_trail_write_failed", str(error))
             return 0
         self._logged.pop(model, None)
         if new:
-            log.info("alias_moves_filed", model=model, moves=len(new), generation=len(stored))
+            log.info("alias_moves_exported", model=model, moves=len(new), generation=len(stored))
         return len(new)
 
     def _log_once(self, model: str, event: str, reason: str) -> None:
-        """The model stays on the list and is tried again every second; its log line would come as often."""
+        """The export is tried again every second, and would log the same line each time."""
         if self._logged.get(model) != reason:
             self._logged[model] = reason
             log.error(event, model=model, reason=reason, cure=CURE)

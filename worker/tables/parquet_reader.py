@@ -1,4 +1,4 @@
-"""Reads one range of a Parquet file. Its values have types: a string is never a number, and "NA" is a string."""
+"""Reads one range of a Parquet file. A string is never read as a number, and "NA" is a string."""
 
 import threading
 from collections.abc import Iterator, Sequence

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from api.app import CONCURRENT_REQUESTS
+from api.dependencies import CONCURRENT_REQUESTS
 from api.services.concurrency import FairLimiter
 from tests.api.conftest import PREDICTIONS, ROW, Gateway
 from tests.queuecast.adapters.waits import until

@@ -21,7 +21,7 @@ from tests.redis_servers import redis_server_in
 
 @pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.redis)])
 def make_store(request: pytest.FixtureRequest) -> Iterator[MakeStore]:
-    """Makes a store of each kind."""
+    """Makes empty stores, in memory and in Redis."""
     if request.param == "memory":
 
         def in_memory(max_lane_jobs: int) -> Store:

@@ -7,11 +7,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 DISK_BYTES = 256 * 1024
-DISK_FILES = 40  # files and folders together
+DISK_FILES = 40  # including folders
 
 
 def mount(folder: Path, size_bytes: int = DISK_BYTES) -> bool:
-    """A tmpfs of that size; False where that is not allowed."""
+    """Mounts a tmpfs of that size; False without the right to mount."""
     if os.geteuid() != 0:
         return False
     options = f"size={size_bytes},nr_inodes={DISK_FILES}"
@@ -25,7 +25,7 @@ def unmount(folder: Path) -> None:
 
 @contextmanager
 def use_up_bytes(disk: Path) -> Iterator[None]:
-    """Not a byte is free."""
+    """Leaves no free byte on the disk."""
     filler = disk / "filler"
     with filler.open("wb", buffering=0) as file, suppress(OSError):
         while True:
@@ -36,7 +36,7 @@ def use_up_bytes(disk: Path) -> Iterator[None]:
 
 @contextmanager
 def use_up_names(disk: Path) -> Iterator[None]:
-    """There is room for bytes and for no further file or folder."""
+    """Leaves free bytes, but no inode for another file or folder."""
     made: list[Path] = []
     with suppress(OSError):
         while True:

@@ -1,4 +1,4 @@
-"""The steps of a job through a store, as the gateway, a worker and the reaper take them."""
+"""The steps of a job through a store, as gateway, workers and reaper take them."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -12,14 +12,14 @@ from tests.queuecast.domain.records import NOW, RETENTION_S, a_job, work_of
 WORKER = "host:7"
 LANE = a_job().lane
 FAILURE = Failure("run_failed", "the estimator raised ValueError")
-LOSS = Failure("worker_lost", "worker host:7 was not heard of for 30 s")
+LOSS = Failure("worker_lost", "worker host:7 was silent for 30 s")
 ENDS = ("succeeded", "failed", "canceled", "stopped", "expired", "dead letter")
 """The ways in which a job can end; see `ended`."""
 
 
 @dataclass(frozen=True)
 class Store:
-    """Jobs, the lanes that they wait in, and aliases, all in one place."""
+    """Jobs, lanes and aliases of one store."""
 
     jobs: JobStore
     lanes: Lanes
@@ -37,7 +37,7 @@ def stored(jobs: JobStore, job: Job | None = None) -> Job:
 
 
 def taken(lanes: Lanes, limit: int = 1, worker: str = WORKER, lane: str = LANE) -> list[Reservation]:
-    """What a worker reserves that answers a bell."""
+    """The reservations of a worker that came because of a bell."""
     return lanes.reserve(lane, worker, limit, clears_notification=True)[0]
 
 
@@ -48,14 +48,14 @@ def claimed(jobs: JobStore, held: Reservation) -> Job:
 
 
 def started(jobs: JobStore, lanes: Lanes, job: Job | None = None) -> tuple[Reservation, Job]:
-    """A job that was alone in its lane and now runs."""
+    """A running job that was alone in its lane."""
     job = stored(jobs, job)
     (held,) = taken(lanes, lane=job.lane)
     return held, claimed(jobs, held)
 
 
 def ended(jobs: JobStore, lanes: Lanes, end: str, job: Job | None = None) -> Job:
-    """A job that was alone in its lane and came to this end."""
+    """An ended job that was alone in its lane."""
     job = job or a_job()
     if end == "canceled":
         last = stored(jobs, job).cancel_requested(NOW, RETENTION_S)
@@ -80,19 +80,19 @@ def ended(jobs: JobStore, lanes: Lanes, end: str, job: Job | None = None) -> Job
 
 
 def dead(running: Job) -> Job:
-    """The job as it is when this was its last attempt and is lost."""
+    """The job after it has lost its last attempt."""
     return replace(running, lost_attempts=running.max_attempts - 1).lost(LOSS, NOW, 0.0, RETENTION_S)
 
 
-def heard(jobs: JobStore) -> Iterator[str]:
-    """The ids of all that `changes` tells of, one by one."""
+def changed_ids(jobs: JobStore) -> Iterator[str]:
+    """The ids from `changes`, one by one."""
     for changes in jobs.changes():
         for change in changes:
             yield change.job_id
 
 
-def walked(jobs: JobStore, wanted: JobFilter, limit: int) -> list[str]:
-    """The ids on all pages, in order."""
+def listed_ids(jobs: JobStore, wanted: JobFilter, limit: int) -> list[str]:
+    """The ids of all pages, in order."""
     found, cursor = [], None
     for _ in range(100):
         page = jobs.page(wanted, cursor, limit)

@@ -1,4 +1,4 @@
-"""One suite for every AliasStore: in memory and in Redis."""
+"""One suite for every AliasStore, in memory and in Redis."""
 
 from collections.abc import Callable
 from typing import Any
@@ -150,11 +150,11 @@ def test_a_rebuild_from_another_generation_is_refused_and_changes_nothing(aliase
     assert (aliases.read("titanic"), aliases.history("titanic")) == (Aliases(1, {"champion": 1}), [a_move(1, 1)])
 
 
-# On behalf of a run
+# Moves by a run
 
 
 def a_training(jobs: JobStore, lanes: Lanes) -> Job:
-    """A training that runs."""
+    """A running training."""
     return started(jobs, lanes, a_job(JobType.TRAINING))[1]
 
 
@@ -216,7 +216,7 @@ def test_a_queued_job_cannot_move_an_alias(jobs: JobStore, aliases: AliasStore) 
 
 
 def test_a_run_can_move_an_alias_after_a_progress_report(jobs: JobStore, lanes: Lanes, aliases: AliasStore) -> None:
-    """The fence is the attempt and not the revision: that moves with every report."""
+    """The fence is the attempt and not the revision, which changes with every report."""
     run = a_training(jobs, lanes)
     jobs.replace(run.progressed(Progress(1, 2, "stages")))
 

@@ -1,4 +1,4 @@
-"""One suite for every board of batches, in memory and in Redis."""
+"""One suite for every ChunkProgressStore, in memory and in Redis."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ PROGRESS = Progress(0, 10, "rows", "predict", errors=0)
 
 @dataclass(frozen=True)
 class Place:
-    boards: ChunkProgressStore
+    progress: ChunkProgressStore
     jobs: JobStore
     lanes: Lanes
 
@@ -48,8 +48,8 @@ def place(request: pytest.FixtureRequest) -> Iterator[Place]:
 
 
 @pytest.fixture
-def boards(place: Place) -> ChunkProgressStore:
-    return place.boards
+def progress(place: Place) -> ChunkProgressStore:
+    return place.progress
 
 
 def a_chunk(index: int, batch_id: str = BATCH) -> tuple[Job, ChunkWork]:
@@ -58,64 +58,64 @@ def a_chunk(index: int, batch_id: str = BATCH) -> tuple[Job, ChunkWork]:
     return job, ChunkWork(A_BATCH, PLAN, FileRange(index, 100 * index + 1, 100, 0, 1))
 
 
-def test_a_new_plan_has_no_progress(boards: ChunkProgressStore) -> None:
-    assert boards.done(BATCH, PLAN) == {}
-    assert boards.totals(BATCH, PLAN) == ChunkTotals(0, 0, 0)
-    assert not boards.is_done(BATCH, PLAN, 0)
+def test_a_new_plan_has_no_progress(progress: ChunkProgressStore) -> None:
+    assert progress.done(BATCH, PLAN) == {}
+    assert progress.totals(BATCH, PLAN) == ChunkTotals(0, 0, 0)
+    assert not progress.is_done(BATCH, PLAN, 0)
 
 
-def test_finished_chunks_add_up(boards: ChunkProgressStore) -> None:
-    boards.record_done(BATCH, PLAN, 3, 100, 2)
+def test_finished_chunks_add_up(progress: ChunkProgressStore) -> None:
+    progress.record_done(BATCH, PLAN, 3, 100, 2)
 
-    assert boards.record_done(BATCH, PLAN, 0, 40, 0) == ChunkTotals(2, 140, 2) == boards.totals(BATCH, PLAN)
-    assert boards.done(BATCH, PLAN) == {3: (100, 2), 0: (40, 0)}
-    assert [boards.is_done(BATCH, PLAN, index) for index in (0, 1, 3)] == [True, False, True]
-
-
-def test_recording_a_chunk_again_changes_nothing(boards: ChunkProgressStore) -> None:
-    boards.record_done(BATCH, PLAN, 3, 100, 2)
-
-    assert boards.record_done(BATCH, PLAN, 3, 100, 2) == ChunkTotals(1, 100, 2)
+    assert progress.record_done(BATCH, PLAN, 0, 40, 0) == ChunkTotals(2, 140, 2) == progress.totals(BATCH, PLAN)
+    assert progress.done(BATCH, PLAN) == {3: (100, 2), 0: (40, 0)}
+    assert [progress.is_done(BATCH, PLAN, index) for index in (0, 1, 3)] == [True, False, True]
 
 
-def test_an_undone_chunk_is_not_counted_and_can_be_recorded_again(boards: ChunkProgressStore) -> None:
-    boards.record_done(BATCH, PLAN, 3, 100, 2)
-    boards.record_done(BATCH, PLAN, 4, 50, 1)
+def test_recording_a_chunk_again_changes_nothing(progress: ChunkProgressStore) -> None:
+    progress.record_done(BATCH, PLAN, 3, 100, 2)
 
-    boards.undo_done(BATCH, PLAN, 3)
-    boards.undo_done(BATCH, PLAN, 3)
+    assert progress.record_done(BATCH, PLAN, 3, 100, 2) == ChunkTotals(1, 100, 2)
 
-    assert boards.totals(BATCH, PLAN) == ChunkTotals(1, 50, 1)
-    assert boards.record_done(BATCH, PLAN, 3, 100, 0) == ChunkTotals(2, 150, 1)
+
+def test_an_undone_chunk_is_not_counted_and_can_be_recorded_again(progress: ChunkProgressStore) -> None:
+    progress.record_done(BATCH, PLAN, 3, 100, 2)
+    progress.record_done(BATCH, PLAN, 4, 50, 1)
+
+    progress.undo_done(BATCH, PLAN, 3)
+    progress.undo_done(BATCH, PLAN, 3)
+
+    assert progress.totals(BATCH, PLAN) == ChunkTotals(1, 50, 1)
+    assert progress.record_done(BATCH, PLAN, 3, 100, 0) == ChunkTotals(2, 150, 1)
 
 
 @pytest.mark.parametrize("other", [("job_2", PLAN), (BATCH, 2)])
-def test_each_plan_of_each_batch_has_its_own_progress(boards: ChunkProgressStore, other: tuple[str, int]) -> None:
-    boards.record_done(BATCH, PLAN, 0, 100, 0)
+def test_each_plan_of_each_batch_has_its_own_progress(progress: ChunkProgressStore, other: tuple[str, int]) -> None:
+    progress.record_done(BATCH, PLAN, 0, 100, 0)
 
-    assert boards.totals(*other) == ChunkTotals(0, 0, 0)
-
-
-def test_a_batch_is_live_from_open_to_close(boards: ChunkProgressStore) -> None:
-    boards.open(BATCH, PLAN)
-    boards.open(BATCH, PLAN)
-    boards.open("job_2", 4)
-
-    assert boards.live() == {BATCH: PLAN, "job_2": 4}
-    boards.close(BATCH, PLAN, NOW + RETENTION_S)
-    assert boards.live() == {"job_2": 4}
+    assert progress.totals(*other) == ChunkTotals(0, 0, 0)
 
 
-def test_a_retry_can_read_the_progress_of_a_closed_batch(boards: ChunkProgressStore) -> None:
-    boards.record_done(BATCH, PLAN, 0, 100, 0)
+def test_a_batch_is_live_from_open_to_close(progress: ChunkProgressStore) -> None:
+    progress.open(BATCH, PLAN)
+    progress.open(BATCH, PLAN)
+    progress.open("job_2", 4)
 
-    boards.close(BATCH, PLAN, NOW + RETENTION_S)
+    assert progress.live() == {BATCH: PLAN, "job_2": 4}
+    progress.close(BATCH, PLAN, NOW + RETENTION_S)
+    assert progress.live() == {"job_2": 4}
 
-    assert boards.done(BATCH, PLAN) == {0: (100, 0)}
+
+def test_a_retry_can_read_the_progress_of_a_closed_batch(progress: ChunkProgressStore) -> None:
+    progress.record_done(BATCH, PLAN, 0, 100, 0)
+
+    progress.close(BATCH, PLAN, NOW + RETENTION_S)
+
+    assert progress.done(BATCH, PLAN) == {0: (100, 0)}
 
 
 def test_chunks_enter_their_lane_in_order_and_need_one_ring(place: Place) -> None:
-    must_ring = place.boards.add([a_chunk(index) for index in range(3)])
+    must_ring = place.progress.add([a_chunk(index) for index in range(3)])
 
     held = taken(place.lanes, 10**9, lane=str(Lane.of_chunks(BATCH)))
     assert must_ring
@@ -126,17 +126,17 @@ def test_chunks_enter_their_lane_in_order_and_need_one_ring(place: Place) -> Non
 def test_more_chunks_than_fit_into_one_call_all_enter_the_lane(place: Place) -> None:
     count = 2 * RedisChunkProgress.MAX_CHUNKS_PER_CALL + 1
 
-    assert place.boards.add([a_chunk(index) for index in range(count)])
+    assert place.progress.add([a_chunk(index) for index in range(count)])
 
     assert [depth.waiting for depth in place.lanes.stats()] == [count]
 
 
 def test_existing_chunks_are_not_added_again(place: Place) -> None:
-    place.boards.add([a_chunk(0), a_chunk(1)])
+    place.progress.add([a_chunk(0), a_chunk(1)])
     (held,) = taken(place.lanes, lane=str(Lane.of_chunks(BATCH)))
     place.jobs.replace(place.jobs.read(held.job_id).claimed("host:7", NOW), entry=held.entry)
 
-    place.boards.add([a_chunk(0), a_chunk(1), a_chunk(2)])
+    place.progress.add([a_chunk(0), a_chunk(1), a_chunk(2)])
 
     (depth,) = place.lanes.stats()
     assert (depth.waiting, depth.reserved) == (2, 1)
@@ -144,31 +144,31 @@ def test_existing_chunks_are_not_added_again(place: Place) -> None:
 
 
 def test_an_ended_chunk_can_be_added_again(place: Place) -> None:
-    place.boards.add([a_chunk(0)])
+    place.progress.add([a_chunk(0)])
     (held,) = taken(place.lanes, lane=str(Lane.of_chunks(BATCH)))
     running = place.jobs.read(held.job_id).claimed("host:7", NOW)
     place.jobs.replace(running, entry=held.entry)
     place.jobs.replace(running.failed(Failure("batch_ended", "no"), NOW, RETENTION_S), entry=held.entry)
 
-    assert place.boards.add([a_chunk(0)])
+    assert place.progress.add([a_chunk(0)])
 
     assert place.jobs.read(held.job_id) == a_chunk(0)[0]
     assert [each.job_id for each in taken(place.lanes, lane=str(Lane.of_chunks(BATCH)))] == [held.job_id]
 
 
 def test_chunks_are_read_by_id_and_missing_ones_left_out(place: Place) -> None:
-    place.boards.add([a_chunk(0)])
+    place.progress.add([a_chunk(0)])
 
     ids = [a_chunk(index)[0].id for index in range(2)]
 
-    assert place.boards.chunks(ids) == {ids[0]: a_chunk(0)[0]}
-    assert place.boards.chunks([]) == {}
+    assert place.progress.chunks(ids) == {ids[0]: a_chunk(0)[0]}
+    assert place.progress.chunks([]) == {}
 
 
 def test_chunks_are_not_listed(place: Place) -> None:
     job = stored(place.jobs)
 
-    place.boards.add([a_chunk(0)])
+    place.progress.add([a_chunk(0)])
 
     assert [each.id for each in place.jobs.page(JobFilter(), None, 10).jobs] == [job.id]
 
@@ -209,11 +209,11 @@ def test_a_batch_canceled_while_fanned_out_is_in_no_lane(place: Place) -> None:
 @pytest.mark.redis
 def test_progress_expires(redis_url: str) -> None:
     with connect(redis_url) as client:
-        boards = RedisChunkProgress(client)
-        boards.open(BATCH, PLAN)
-        boards.record_done(BATCH, PLAN, 0, 1, 0)
+        progress = RedisChunkProgress(client)
+        progress.open(BATCH, PLAN)
+        progress.record_done(BATCH, PLAN, 0, 1, 0)
         unclosed_s = client.ttl(f"qc:batch:{BATCH}:{PLAN}")
-        boards.close(BATCH, PLAN, NOW)
+        progress.close(BATCH, PLAN, NOW)
 
         assert 7 * 86400 < unclosed_s <= 8 * 86400
         assert client.expiretime(f"qc:batch:{BATCH}:{PLAN}") == NOW
@@ -234,8 +234,8 @@ def test_a_restore_does_not_change_a_fanned_out_batch(redis_url: str) -> None:
 
 @pytest.mark.redis
 def test_calls_raise_unavailable_while_the_server_is_away() -> None:
-    boards = RedisChunkProgress(redis.Redis(port=1, socket_connect_timeout=1))
+    progress = RedisChunkProgress(redis.Redis(port=1, socket_connect_timeout=1))
 
-    for call in (boards.live, lambda: boards.record_done(BATCH, PLAN, 0, 1, 0), lambda: boards.add([a_chunk(0)])):
+    for call in (progress.live, lambda: progress.record_done(BATCH, PLAN, 0, 1, 0), lambda: progress.add([a_chunk(0)])):
         with pytest.raises(UnavailableError):
             call()

@@ -1,4 +1,4 @@
-"""How jobs come into every JobStore, in memory and in Redis: once a key, while there is room, one training a model."""
+"""How every JobStore accepts jobs, in memory and in Redis: keys, limits, one training per model, dead letters."""
 
 from dataclasses import replace
 
@@ -26,17 +26,17 @@ from tests.queuecast.adapters.store_steps import (
     claimed,
     dead,
     ended,
+    listed_ids,
     started,
     stored,
     taken,
-    walked,
 )
 from tests.queuecast.adapters.waits import at_once
 from tests.queuecast.domain.records import NOW, RETENTION_S, a_job, work_of
 
 PREDICTION = work_of(JobType.PREDICTION)
 TRAINING = work_of(JobType.TRAINING)
-REPEAT = IdempotencyKey("key-1", "what was asked for")
+REPEAT = IdempotencyKey("key-1", "fingerprint")
 
 
 def create(jobs: JobStore, job: Job, repeat: IdempotencyKey | None = None, letter: str | None = None) -> Accepted:
@@ -44,7 +44,7 @@ def create(jobs: JobStore, job: Job, repeat: IdempotencyKey | None = None, lette
 
 
 def refused(jobs: JobStore, kind: type[QueuecastError], job: Job, repeat: IdempotencyKey | None = None) -> str:
-    """The words of the refusal, which must leave nothing of the job."""
+    """The text of the refusal, which must write nothing of the job."""
     with pytest.raises(kind) as caught:
         create(jobs, job, repeat)
     with pytest.raises(UnknownJobError):
@@ -52,7 +52,7 @@ def refused(jobs: JobStore, kind: type[QueuecastError], job: Job, repeat: Idempo
     return caught.value.detail
 
 
-# Once a key
+# Idempotency keys
 
 
 def test_a_submit_returns_the_id_of_the_accepted_job(jobs: JobStore) -> None:
@@ -73,7 +73,7 @@ def test_a_repeated_request_returns_the_same_job_and_writes_nothing(jobs: JobSto
 
     assert create(jobs, second, REPEAT) == Accepted(first.id, must_ring=False)
     assert jobs.find_replay(REPEAT) == first.id
-    assert walked(jobs, JobFilter(), 10) == [first.id]
+    assert listed_ids(jobs, JobFilter(), 10) == [first.id]
     assert [depth.waiting for depth in lanes.stats()] == [1]
 
 
@@ -93,7 +93,7 @@ def test_the_same_request_with_another_key_is_another_job(jobs: JobStore) -> Non
     create(jobs, first, REPEAT)
     create(jobs, second, replace(REPEAT, key="key-2"))
 
-    assert walked(jobs, JobFilter(), 10) == [second.id, first.id]
+    assert listed_ids(jobs, JobFilter(), 10) == [second.id, first.id]
 
 
 def test_concurrent_repeats_create_one_job_and_need_one_ring(jobs: JobStore) -> None:
@@ -101,7 +101,7 @@ def test_concurrent_repeats_create_one_job_and_need_one_ring(jobs: JobStore) -> 
 
     answers = at_once([lambda job=job: create(jobs, job, REPEAT) for job in rivals])  # type: ignore[misc]
 
-    (winner,) = walked(jobs, JobFilter(), 10)
+    (winner,) = listed_ids(jobs, JobFilter(), 10)
     assert sorted(answers, key=str) == [Accepted(winner, False)] * 7 + [Accepted(winner, True)]
 
 
@@ -141,7 +141,7 @@ def test_a_repeated_training_gets_its_job_although_the_model_is_in_training(jobs
     assert create(jobs, a_job(JobType.TRAINING), REPEAT).job_id == first.id
 
 
-# While there is room
+# The limit of a lane
 
 
 @pytest.mark.parametrize("limit", [1, 3])
@@ -149,10 +149,10 @@ def test_a_lane_accepts_jobs_up_to_its_limit(make_store: MakeStore, limit: int) 
     jobs = make_store(limit).jobs
     kept = [stored(jobs).id for _ in range(limit)]
 
-    told = refused(jobs, LaneFullError, a_job())
+    text = refused(jobs, LaneFullError, a_job())
 
-    assert told == f"{limit} jobs wait in lane {LANE}, expected fewer than {limit}"
-    assert walked(jobs, JobFilter(), 10) == kept[::-1]
+    assert text == f"{limit} jobs wait in lane {LANE}, expected fewer than {limit}"
+    assert listed_ids(jobs, JobFilter(), 10) == kept[::-1]
 
 
 def test_a_full_lane_does_not_affect_other_lanes(make_store: MakeStore) -> None:
@@ -178,7 +178,7 @@ def test_an_ended_job_makes_room_in_its_lane(make_store: MakeStore, end: str) ->
 
 
 def test_a_delayed_job_enters_a_full_lane(make_store: MakeStore) -> None:
-    """What was accepted is run: a limit is for new jobs."""
+    """The limit is for new jobs: an accepted job always runs."""
     store = make_store(1)
     held, running = started(store.jobs, store.lanes)
     store.jobs.replace(running.lost(LOSS, NOW, 5.0, RETENTION_S), entry=held.entry)
@@ -195,19 +195,19 @@ def test_concurrent_submits_do_not_exceed_the_limit_of_a_lane(make_store: MakeSt
     answers = at_once([lambda: create(jobs, a_job())] * 8)
 
     assert sum(isinstance(answer, LaneFullError) for answer in answers) == 5
-    assert len(walked(jobs, JobFilter(), 10)) == 3
+    assert len(listed_ids(jobs, JobFilter(), 10)) == 3
 
 
-# One training a model
+# One training per model
 
 
 def test_a_second_training_of_a_model_is_refused_and_writes_nothing(jobs: JobStore) -> None:
     first = stored(jobs, a_job(JobType.TRAINING))
 
-    told = refused(jobs, ConflictError, a_job(JobType.TRAINING))
+    text = refused(jobs, ConflictError, a_job(JobType.TRAINING))
 
-    assert told == f"model titanic is in training already, in job {first.id}"
-    assert walked(jobs, JobFilter(), 10) == [first.id]
+    assert text == f"model titanic is in training already, in job {first.id}"
+    assert listed_ids(jobs, JobFilter(), 10) == [first.id]
 
 
 @pytest.mark.parametrize("state", ["queued", "running", "canceling", "waiting for another attempt", "given back"])
@@ -259,7 +259,7 @@ def test_exactly_one_of_concurrent_trainings_is_accepted(jobs: JobStore) -> None
     answers = at_once([lambda job=job: jobs.create(job, TRAINING) for job in rivals])  # type: ignore[misc]
 
     winners = [job.id for job, answer in zip(rivals, answers, strict=True) if isinstance(answer, Accepted)]
-    assert walked(jobs, JobFilter(), 10) == winners
+    assert listed_ids(jobs, JobFilter(), 10) == winners
     assert sum(isinstance(answer, ConflictError) for answer in answers) == 7
 
 
@@ -267,7 +267,7 @@ def test_exactly_one_of_concurrent_trainings_is_accepted(jobs: JobStore) -> None
 
 
 def letters(jobs: JobStore, lanes: Lanes, count: int) -> list[Job]:
-    """Dead letters, oldest first; each died a second after the one before."""
+    """Dead letters, oldest first, a second apart."""
     made = []
     for number in range(count):
         held, running = started(jobs, lanes, a_job(created_at=NOW + number))
@@ -406,7 +406,7 @@ def test_an_accepted_job_is_queued(jobs: JobStore, lanes: Lanes) -> None:
     assert [held.job_id for held in taken(lanes, 5)] == [job.id]
 
 
-# For a version that an alias names
+# Checking the alias
 
 
 def aliased(version: int) -> Job:

@@ -1,6 +1,6 @@
-"""One suite for every JobStore, in memory and in Redis: what is read, who may write, what is listed and heard of.
+"""One suite for every JobStore, in memory and in Redis: reads, writes, listings and changes.
 
-How jobs come in is in test_job_acceptance.py, where they wait in test_lanes.py.
+test_job_acceptance.py tests how jobs are accepted, and test_lanes.py where they wait.
 """
 
 from collections.abc import Callable, Iterator
@@ -19,7 +19,7 @@ from queuecast.domain.errors import (
 from queuecast.domain.job import Failure, Job, JobType, ModelRef, Progress, State
 from queuecast.ports.jobs import JobFilter, JobStore, Write
 from queuecast.ports.lanes import Lanes
-from tests.queuecast.adapters.store_steps import ENDS, claimed, ended, heard, started, stored, taken, walked
+from tests.queuecast.adapters.store_steps import ENDS, changed_ids, claimed, ended, listed_ids, started, stored, taken
 from tests.queuecast.adapters.waits import Listener, at_once
 from tests.queuecast.domain.records import NOW, RETENTION_S, a_job, work_of
 
@@ -185,7 +185,7 @@ def test_the_work_stays_while_the_job_runs(jobs: JobStore) -> None:
     assert jobs.read_work(job.id) == (PREDICTION, b"[[1]]")
 
 
-# Who may write
+# Revisions and entries
 
 
 @pytest.mark.parametrize("ahead", [-1, 0, 2, 5])
@@ -252,7 +252,7 @@ def test_a_write_under_the_entry_of_another_job_is_refused(jobs: JobStore, lanes
 
 
 def test_a_lost_job_is_reported_before_a_stale_revision(jobs: JobStore, lanes: Lanes) -> None:
-    """A stale write is tried again; one that lost its job must not be."""
+    """A worker retries a stale write, but must not retry after it has lost the job."""
     held, running = started(jobs, lanes)
     jobs.replace(running.handed_back(NOW, RETENTION_S), entry=held.entry)
 
@@ -284,7 +284,7 @@ def test_a_deleted_job_is_gone_and_not_unknown(jobs: JobStore, lanes: Lanes, end
     for ask in (jobs.read, jobs.read_with_result, jobs.read_work, jobs.delete):
         with pytest.raises(GoneJobError, match=last.id):
             ask(last.id)
-    assert walked(jobs, JobFilter(), 10) == [kept.id]
+    assert listed_ids(jobs, JobFilter(), 10) == [kept.id]
     assert jobs.dead_letters(None, 10).jobs == []
 
 
@@ -334,7 +334,7 @@ def test_a_job_can_be_deleted_only_once(jobs: JobStore, lanes: Lanes) -> None:
 
 def test_a_job_is_overdue_from_its_start_deadline(jobs: JobStore) -> None:
     job = stored(jobs, a_job(expires_at=NOW + 10.5))
-    stored(jobs)  # has none
+    stored(jobs)  # without a deadline
 
     found = [jobs.overdue(NOW + 10.5 + seconds) for seconds in (-0.001, 0, 0.001)]
 
@@ -413,7 +413,7 @@ FILTERS: list[tuple[JobFilter, list[int]]] = [
 def test_the_pages_list_every_matching_job_once_newest_first(
     jobs: JobStore, seven: list[Job], wanted: JobFilter, expected: list[int], limit: int
 ) -> None:
-    assert walked(jobs, wanted, limit) == [f"job_{number}" for number in expected]
+    assert listed_ids(jobs, wanted, limit) == [f"job_{number}" for number in expected]
 
 
 def test_a_full_page_has_a_cursor(jobs: JobStore, seven: list[Job]) -> None:
@@ -456,16 +456,16 @@ def test_an_import_without_a_version_is_listed(jobs: JobStore) -> None:
     assert jobs.page(JobFilter(model="wine"), None, 10).jobs == [job]
 
 
-# Hearing of changes
+# Changes
 
 
 @pytest.fixture
 def listen(jobs: JobStore) -> Iterator[Callable[[], Listener]]:
-    """Starts listeners that are connected."""
+    """Starts connected listeners."""
     started: list[Listener] = []
 
     def start() -> Listener:
-        started.append(Listener(heard(jobs)))
+        started.append(Listener(changed_ids(jobs)))
         assert started[-1].next() == ""
         return started[-1]
 
@@ -514,10 +514,10 @@ def test_a_running_store_answers_a_ping(jobs: JobStore) -> None:
 
 
 def test_a_store_reports_its_memory_and_its_limit(jobs: JobStore) -> None:
-    used, most = jobs.memory()
+    used, limit = jobs.memory()
 
     assert used >= 0
-    assert most == 0  # no limit is set for tests
+    assert limit == 0  # tests set no limit
 
 
 def test_listeners_get_every_job_of_one_write(jobs: JobStore, listen: Callable[[], Listener]) -> None:

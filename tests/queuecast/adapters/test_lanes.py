@@ -1,4 +1,4 @@
-"""One suite for every pair of Lanes and JobStore, in memory and in Redis: where jobs wait and who holds them."""
+"""One suite for every pair of Lanes and JobStore, in memory and in Redis: waiting jobs and their workers."""
 
 import time
 from dataclasses import replace
@@ -34,7 +34,7 @@ def sized(jobs: JobStore, n_rows: int, n_bytes: int = 1) -> str:
     return job.id
 
 
-def depth(lanes: Lanes, lane: str = LANE) -> LaneStats:
+def stats_of(lanes: Lanes, lane: str = LANE) -> LaneStats:
     (found,) = [each for each in lanes.stats() if each.lane == lane]
     return found
 
@@ -45,7 +45,7 @@ def lose(jobs: JobStore, held: Reservation, running: Job, delay_s: float) -> Job
     return waiting
 
 
-# Taking
+# Reserving
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 4, 16])
@@ -67,8 +67,8 @@ def test_a_claim_is_limited_in_rows_and_has_at_least_one_job(
 
 
 def test_a_claim_is_limited_in_bytes_and_has_at_least_one_job(jobs: JobStore, lanes: Lanes) -> None:
-    half, most = MAX_BYTES_PER_CLAIM // 2, MAX_BYTES_PER_CLAIM
-    made = [sized(jobs, 1, n_bytes) for n_bytes in (half, half, 1, most + 1, 1)]
+    half, limit = MAX_BYTES_PER_CLAIM // 2, MAX_BYTES_PER_CLAIM
+    made = [sized(jobs, 1, n_bytes) for n_bytes in (half, half, 1, limit + 1, 1)]
 
     assert [ids(taken(lanes, 100)) for _ in range(4)] == [made[:2], made[2:3], made[3:4], made[4:]]
 
@@ -143,7 +143,7 @@ def test_another_worker_gets_nothing_from_an_attended_lane(jobs: JobStore, lanes
 def test_another_worker_gets_a_backlog_of_half_a_claim_from_an_attended_lane(
     jobs: JobStore, lanes: Lanes, n_jobs: int, n_rows: int, n_bytes: int
 ) -> None:
-    """Of half a claim or more, in rows or in bytes: a few jobs of many rows are work enough for two."""
+    """A few jobs with many rows are enough work for two, so a backlog is measured in rows and bytes."""
     submit(jobs)
     attend(lanes)
     backlog = [sized(jobs, n_rows, n_bytes) for _ in range(n_jobs)]
@@ -162,16 +162,16 @@ def test_an_attending_worker_that_was_silent_for_a_moment_does_not_block_others(
 
 
 def test_a_lane_can_be_rung_for_when_its_attending_worker_is_silent(jobs: JobStore, lanes: Lanes) -> None:
-    """The reaper notes a bell for a lane that waits with none: whoever attended it did not come back in time."""
+    """The reaper rings for a lane whose attending worker did not come back in time."""
     submit(jobs)
     attend(lanes)
     submit(jobs)
-    assert depth(lanes).bell_at is not None  # somebody is on the way, with a bell or without
-    assert until(lambda: depth(lanes).bell_at is None)
+    assert stats_of(lanes).bell_at is not None  # the attending worker counts as a bell
+    assert until(lambda: stats_of(lanes).bell_at is None)
 
     lanes.record_ring(LANE)
 
-    assert depth(lanes).bell_at is not None
+    assert stats_of(lanes).bell_at is not None
     taken(lanes)
     assert submit(jobs).must_ring
 
@@ -368,24 +368,24 @@ def test_a_lane_with_waiting_jobs_has_a_bell_under_concurrent_claims_and_submits
 
     at_once([submitting, submitting, taking, taking])
 
-    found = depth(lanes)
+    found = stats_of(lanes)
     assert (found.waiting + found.reserved, found.bell_at is not None) == (40, True)
 
 
 def test_a_repeated_ring_is_recorded(jobs: JobStore, lanes: Lanes) -> None:
     submit(jobs)
-    first = depth(lanes).bell_at
+    first = stats_of(lanes).bell_at
     assert first is not None
 
     def later() -> bool:
         lanes.record_ring(LANE)
-        return (depth(lanes).bell_at or 0) > first
+        return (stats_of(lanes).bell_at or 0) > first
 
     assert until(later)
 
 
 def test_a_ring_for_an_empty_lane_is_not_recorded(jobs: JobStore, lanes: Lanes) -> None:
-    """The next job there would think that somebody had rung for it, and wait until the bell counts as lost."""
+    """Otherwise the next job would wait, without a ring, until that bell counts as lost."""
     lanes.record_ring(LANE)
 
     assert submit(jobs).must_ring
@@ -444,7 +444,7 @@ def test_a_job_that_another_worker_holds_is_not_renewed_for_the_first(jobs: JobS
 
 
 def test_more_than_a_thousand_reservations_are_listed(jobs: JobStore, lanes: Lanes) -> None:
-    """A worker that ends gives back what is listed, and one claim alone may hold a thousand."""
+    """A worker that ends requeues the listed jobs, and one claim can hold a thousand."""
     for worker in ("host:1", "host:2"):
         for _ in range(600):
             submit(jobs)
@@ -477,18 +477,18 @@ def test_only_reservations_silent_for_long_enough_are_listed(jobs: JobStore, lan
 def test_a_renewed_lease_does_not_expire(jobs: JobStore, lanes: Lanes) -> None:
     silent_s = 0.4
     stored(jobs), stored(jobs)
-    kept, silent = taken(lanes, 2)
+    renewed, silent = taken(lanes, 2)
 
     def only_the_silent_one_is_listed() -> bool:
-        lanes.renew([kept])
+        lanes.renew([renewed])
         found = lanes.reservations(silent_s)
-        assert kept not in found
+        assert renewed not in found
         return found == [silent]
 
     assert until(only_the_silent_one_is_listed)
 
 
-# Giving back
+# Requeuing
 
 
 def test_a_requeued_job_goes_to_the_end_of_its_lane(jobs: JobStore, lanes: Lanes) -> None:
@@ -533,7 +533,7 @@ def test_exactly_one_of_concurrent_requeues_succeeds(jobs: JobStore, lanes: Lane
     answers = at_once([lambda: lanes.requeue(held)] * 8)
 
     assert sorted(answers, key=str) == [False] * 7 + [True]
-    assert depth(lanes).waiting == 1
+    assert stats_of(lanes).waiting == 1
 
 
 def test_a_running_job_is_not_requeued(jobs: JobStore, lanes: Lanes) -> None:
@@ -585,7 +585,7 @@ def test_a_write_that_queues_nothing_needs_no_ring(jobs: JobStore, lanes: Lanes,
     assert not jobs.replace(moves[end](), entry=held.entry)
 
 
-# An old run
+# Old runs
 
 
 @pytest.mark.parametrize("how", ["given back", "lost", "lost and released", "taken by another", "run by another"])
@@ -675,7 +675,7 @@ def test_a_delayed_job_is_enqueued_only_once(jobs: JobStore, lanes: Lanes) -> No
     answers = at_once([lambda: lanes.enqueue_due(NOW + 1)] * 8)
 
     assert sorted(answers, key=str) == [[LANE]] + [[]] * 7
-    assert depth(lanes).waiting == 1
+    assert stats_of(lanes).waiting == 1
 
 
 def lost_with_delays(jobs: JobStore, lanes: Lanes, delays_s: list[float], version: int = 1) -> list[str]:
@@ -752,7 +752,7 @@ def test_the_end_of_a_job_does_not_affect_the_others(jobs: JobStore, lanes: Lane
     assert lanes.renew([held]) == [State.QUEUED]
 
 
-# How lanes stand
+# Stats
 
 
 def test_every_lane_with_a_job_is_listed_in_order_with_its_counts(jobs: JobStore, lanes: Lanes) -> None:
@@ -769,14 +769,14 @@ def test_every_lane_with_a_job_is_listed_in_order_with_its_counts(jobs: JobStore
 
 def test_the_age_of_a_lane_is_that_of_its_oldest_waiting_job(jobs: JobStore, lanes: Lanes) -> None:
     stored(jobs)
-    first = depth(lanes).oldest_at
+    first = stats_of(lanes).oldest_at
     assert first is not None
     until(lambda: time.time() > first + 0.002)
     stored(jobs)
 
     taken(lanes)
 
-    second = depth(lanes).oldest_at
+    second = stats_of(lanes).oldest_at
     assert second is not None
     assert first < second <= time.time() + 0.001
 
@@ -785,23 +785,23 @@ def test_a_lane_without_waiting_jobs_has_no_age(jobs: JobStore, lanes: Lanes) ->
     stored(jobs)
     taken(lanes)
 
-    assert (depth(lanes).waiting, depth(lanes).oldest_at) == (0, None)
+    assert (stats_of(lanes).waiting, stats_of(lanes).oldest_at) == (0, None)
 
 
 def test_the_stats_have_the_time_of_the_last_ring(jobs: JobStore, lanes: Lanes) -> None:
     before = time.time()
     stored(jobs), stored(jobs)
 
-    rung_at = depth(lanes).bell_at
+    rung_at = stats_of(lanes).bell_at
     lanes.reserve(LANE, WORKER, 5, clears_notification=True)
 
     assert rung_at is not None
     assert before - 0.001 <= rung_at <= time.time() + 0.001
-    assert depth(lanes).bell_at is None
+    assert stats_of(lanes).bell_at is None
 
 
 def test_the_stats_add_up_while_jobs_come_and_go(jobs: JobStore, lanes: Lanes) -> None:
-    """What was held at one look and how many there were at the next made fewer than none when jobs ended between."""
+    """Counts from two separate reads once gave a negative number when jobs ended in between."""
 
     def working(worker: str) -> None:
         for _ in range(40):
@@ -811,11 +811,11 @@ def test_the_stats_add_up_while_jobs_come_and_go(jobs: JobStore, lanes: Lanes) -
                 running = claimed(jobs, held)
                 jobs.replace(running.succeeded(NOW, RETENTION_S), RESULT, held.entry)
 
-    def looking() -> set[bool]:
+    def reading() -> set[bool]:
         found = [each for _ in range(300) for each in lanes.stats()]
         return {0 <= each.waiting <= 8 and 0 <= each.reserved <= 8 for each in found}
 
-    answers = at_once([lambda: working("a"), lambda: working("b"), looking])
+    answers = at_once([lambda: working("a"), lambda: working("b"), reading])
 
     assert (answers[:2], answers[2] <= {True}) == ([None, None], True), answers  # type: ignore[operator]
 

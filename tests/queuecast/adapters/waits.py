@@ -1,4 +1,4 @@
-"""Waiting for a state with a deadline, and threads that start together."""
+"""Waits for a state with a deadline, and threads that start at the same time."""
 
 import threading
 import time
@@ -12,7 +12,7 @@ DEADLINE_S = 10.0
 
 
 def until(question: Callable[[], T], deadline_s: float = DEADLINE_S) -> T:
-    """The first true answer; fails when there is none in time."""
+    """Returns the first true answer; fails at the deadline."""
     pause, end = threading.Event(), time.monotonic() + deadline_s
     while time.monotonic() < end:
         if answer := question():
@@ -22,7 +22,7 @@ def until(question: Callable[[], T], deadline_s: float = DEADLINE_S) -> T:
 
 
 def at_once(calls: list[Callable[[], T]]) -> list[T | Exception]:
-    """What each call returned or raised. Each has a thread of its own; none starts before all are there."""
+    """Runs the calls in threads that start at the same time. Returns the result or the exception of each."""
     barrier = threading.Barrier(len(calls))
 
     def run(call: Callable[[], T]) -> T | Exception:
@@ -37,7 +37,7 @@ def at_once(calls: list[Callable[[], T]]) -> list[T | Exception]:
 
 
 class Listener:
-    """Collects what an endless iterator yields, in a thread that ends at the first item after `stop`."""
+    """Collects the items of an endless iterator in a thread that ends at the first item after `stop`."""
 
     def __init__(self, iterator: Iterator[Any]) -> None:
         self._found: SimpleQueue[Any] = SimpleQueue()
@@ -52,11 +52,11 @@ class Listener:
             self._found.put(item)
 
     def next(self, deadline_s: float = DEADLINE_S) -> Any:
-        """The next item; fails when there is none in time."""
+        """Returns the next item; fails at the deadline."""
         return self._found.get(timeout=deadline_s)
 
     def stop(self, wake: Callable[[], object]) -> None:
-        """wake: makes the iterator yield once more."""
+        """wake: must make the iterator yield one more item."""
         self._is_stopping.set()
         wake()
         self._thread.join(DEADLINE_S)

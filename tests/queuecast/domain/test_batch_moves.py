@@ -35,7 +35,7 @@ def test_a_batch_that_is_fanned_out_runs_on_without_a_worker() -> None:
 
     assert (job.state, job.is_fanned_out, job.worker, job.attempt, job.revision) == (State.RUNNING, True, None, 1, 3)
     assert (job.progress, job.started_at) == (PROGRESS, NOW)
-    assert [moment.event for moment in job.timeline] == [Event.ACCEPTED, Event.CLAIMED, Event.FANNED_OUT]
+    assert [entry.event for entry in job.timeline] == [Event.ACCEPTED, Event.CLAIMED, Event.FANNED_OUT]
 
 
 def test_a_batch_is_fanned_out_once() -> None:

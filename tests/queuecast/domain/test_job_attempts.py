@@ -1,4 +1,4 @@
-"""Runs that end without an answer: how often they are tried again, what becomes of the last, what is kept of them."""
+"""Runs that end without an outcome: the number of retries, the end of the last one, and the timeline."""
 
 from dataclasses import replace
 
@@ -17,7 +17,7 @@ RETRYABLE = (State.FAILED, State.CANCELED, State.EXPIRED)
 
 
 @pytest.mark.parametrize("max_attempts", [1, 2, 3, 5])
-def test_a_job_is_tried_again_until_its_attempts_are_used_up(max_attempts: int) -> None:
+def test_a_job_is_retried_until_its_attempts_are_used_up(max_attempts: int) -> None:
     states = [lost_times(count, max_attempts).state for count in range(1, max_attempts + 1)]
 
     assert states == [State.QUEUED] * (max_attempts - 1) + [State.FAILED]
@@ -29,29 +29,29 @@ def test_a_dead_letter_is_a_job_whose_last_attempt_was_lost(losses: int, expecte
 
 
 def test_a_job_with_more_losses_than_attempts_is_a_dead_letter_too() -> None:
-    """A setting that was lowered meanwhile must not let a job run for ever."""
+    """A setting that was lowered must not let a job run without end."""
     running = replace(job_in(State.RUNNING), lost_attempts=7, max_attempts=3)
 
     assert (lost(running).state, lost(running).is_dead_letter) == (State.FAILED, True)
 
 
-def test_a_dead_letter_says_how_its_last_run_was_lost_and_when() -> None:
+def test_a_dead_letter_has_the_cause_and_time_of_its_last_loss() -> None:
     letter = lost_times(3, 3)
 
     assert (letter.failure, letter.worker, letter.attempt, letter.lost_attempts) == (LOSS, "host:7", 3, 3)
     assert (letter.finished_at, letter.delete_at, letter.not_before) == (LATER, LATER + RETENTION_S, None)
 
 
-def test_a_dead_letter_tells_the_loss_and_the_end() -> None:
+def test_the_timeline_of_a_dead_letter_has_its_last_loss_and_its_end() -> None:
     last = lost_times(1, 1).timeline
 
-    assert [(moment.event, moment.detail) for moment in last[-2:]] == [
+    assert [(entry.event, entry.detail) for entry in last[-2:]] == [
         (Event.LOST, LOSS.detail),
         (Event.FINISHED, "failed: worker_lost"),
     ]
 
 
-def test_a_failure_of_its_own_is_no_dead_letter_even_on_the_last_attempt() -> None:
+def test_a_failure_on_the_last_attempt_is_no_dead_letter() -> None:
     running = lost_times(2, 3).claimed("host:7", NOW)
 
     failed = running.failed(FAILURE, LATER, RETENTION_S)
@@ -59,7 +59,7 @@ def test_a_failure_of_its_own_is_no_dead_letter_even_on_the_last_attempt() -> No
     assert (failed.state, failed.is_dead_letter) == (State.FAILED, False)
 
 
-def test_a_job_that_is_tried_again_is_no_failure() -> None:
+def test_a_job_that_is_retried_has_no_failure() -> None:
     assert lost_times(1, 3).failure is None
 
 
@@ -69,7 +69,7 @@ def test_a_job_can_succeed_on_its_last_attempt() -> None:
     assert (ended.state, ended.attempt, ended.lost_attempts) == (State.SUCCEEDED, 3, 2)
 
 
-def test_the_loss_counts_each_time_and_the_delay_is_the_one_that_was_given() -> None:
+def test_each_loss_counts_and_the_delay_is_the_given_one() -> None:
     waiting = lost_times(2, 3)
 
     assert (waiting.lost_attempts, waiting.attempt, waiting.not_before) == (2, 2, LATER + DELAY_S)
@@ -85,7 +85,7 @@ def test_a_job_that_was_asked_to_stop_and_is_lost_is_canceled_and_never_a_dead_l
 # Being handed back
 
 
-def test_being_given_back_uses_up_no_attempt_however_often() -> None:
+def test_handing_a_job_back_never_uses_up_an_attempt() -> None:
     job = a_job(max_attempts=1).accepted()
 
     for _ in range(50):
@@ -94,11 +94,11 @@ def test_being_given_back_uses_up_no_attempt_however_often() -> None:
     assert (job.state, job.lost_attempts, job.attempt, job.not_before) == (State.QUEUED, 0, 50, None)
 
 
-def test_a_job_that_was_asked_to_stop_and_is_given_back_is_canceled() -> None:
+def test_a_canceling_job_that_is_handed_back_is_canceled() -> None:
     assert job_in(State.CANCELING).handed_back(LATER, RETENTION_S).state is State.CANCELED
 
 
-def test_the_run_after_one_that_was_given_back_has_a_fence_of_its_own() -> None:
+def test_the_run_after_a_handover_has_a_fence_of_its_own() -> None:
     first = job_in(State.RUNNING)
 
     second = first.handed_back(LATER, RETENTION_S).claimed("host:8", LATER)
@@ -110,7 +110,7 @@ def test_the_run_after_one_that_was_given_back_has_a_fence_of_its_own() -> None:
 
 
 def aged(claims: int) -> Job:
-    """A job that was claimed and given back so often: two moments a time."""
+    """A job that was claimed and handed back `claims` times, with two timeline entries each time."""
     job = a_job().accepted()
     for number in range(claims):
         job = job.claimed(f"host:{number}", NOW).handed_back(LATER, RETENTION_S)
@@ -122,16 +122,16 @@ def test_a_timeline_grows_to_its_bound_and_no_further(claims: int, length: int) 
     assert len(aged(claims).timeline) == length
 
 
-def test_a_full_timeline_keeps_the_first_moment_and_the_latest() -> None:
+def test_a_full_timeline_keeps_the_first_entry_and_the_latest() -> None:
     timeline = aged(200).timeline
 
     assert timeline[0].event is Event.ACCEPTED
-    assert [moment.attempt for moment in timeline[-2:]] == [200, 200]
-    # 64 in all: the first and then every one of the last 63.
-    assert [moment.attempt for moment in timeline[1:]] == [169, *(n for n in range(170, 201) for _ in range(2))]
+    assert [entry.attempt for entry in timeline[-2:]] == [200, 200]
+    # 64 in all: the first and the last 63.
+    assert [entry.attempt for entry in timeline[1:]] == [169, *(n for n in range(170, 201) for _ in range(2))]
 
 
-def test_an_end_is_told_by_a_full_timeline() -> None:
+def test_a_full_timeline_has_the_end_of_the_job() -> None:
     ended = aged(200).cancel_requested(LATER, RETENTION_S)
 
     assert (len(ended.timeline), ended.timeline[-1].event) == (MAX_EVENTS, Event.FINISHED)
@@ -141,7 +141,7 @@ def test_an_end_is_told_by_a_full_timeline() -> None:
 
 
 @pytest.mark.parametrize("state", [state for state in State if state not in RETRYABLE])
-def test_a_job_that_has_its_answer_or_may_still_get_it_is_not_retried(state: State) -> None:
+def test_a_job_that_succeeded_or_is_not_final_cannot_be_retried(state: State) -> None:
     job = job_in(state)
 
     with pytest.raises(IllegalMoveError, match=f"{job.id} is {state} and cannot be retried"):
@@ -165,7 +165,7 @@ def test_a_retry_is_a_new_job_from_the_start(state: State) -> None:
 
 
 @pytest.mark.parametrize("kind", JobType)
-def test_a_retry_asks_for_the_same_on_the_same_version_in_the_same_lane(kind: JobType) -> None:
+def test_a_retry_has_the_same_work_version_and_lane(kind: JobType) -> None:
     ended = a_job(kind, metadata={"who": "Zoë"}, timeout_s=7.5).expired(NOW, RETENTION_S)
 
     again = ended.retried_as("job_2", LATER, 3)
@@ -174,19 +174,19 @@ def test_a_retry_asks_for_the_same_on_the_same_version_in_the_same_lane(kind: Jo
     assert (again.timeout_s, again.metadata) == (7.5, {"who": "Zoë"})
 
 
-def test_a_retry_names_the_job_that_it_repeats_and_tells_so() -> None:
+def test_a_retry_names_the_job_that_it_repeats() -> None:
     ended = job_in(State.FAILED)
 
     again = ended.retried_as("job_2", LATER, 3)
 
     assert again.retry_of == ended.id
-    assert [(moment.event, moment.detail) for moment in again.timeline] == [
+    assert [(entry.event, entry.detail) for entry in again.timeline] == [
         (Event.ACCEPTED, f"retry of {ended.id}"),
     ]
 
 
 def test_a_retry_has_no_start_deadline() -> None:
-    """The old one has passed; who retries wants the answer now."""
+    """The old one has passed, and the retry is to run now."""
     ended = a_job(expires_at=NOW + 1).expired(NOW + 1, RETENTION_S)
 
     assert ended.retried_as("job_2", LATER, 3).expires_at is None

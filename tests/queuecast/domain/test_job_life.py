@@ -1,4 +1,4 @@
-"""Any moves in any order: what stays true of a job all its life."""
+"""The invariants of a job under any moves in any order."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ WORKERS = st.sampled_from(["host:1", "host:2"])
 
 
 class JobLife(RuleBasedStateMachine):
-    """One job, moved by everybody who may; refused moves change nothing."""
+    """One job under every possible move. A refused move changes nothing."""
 
     job: Job
 
@@ -27,7 +27,7 @@ class JobLife(RuleBasedStateMachine):
         self.claims = self.losses = 0
 
     def move(self, name: str, *args: Any) -> bool:
-        """True when the move was allowed and changed something."""
+        """Whether the move was allowed and changed something."""
         before = self.job
         self.now += 1
         try:
@@ -105,7 +105,7 @@ class JobLife(RuleBasedStateMachine):
         timeline = self.job.timeline
         assert timeline[0].event is Event.ACCEPTED
         assert len(timeline) <= MAX_EVENTS
-        assert [moment.at for moment in timeline] == sorted(moment.at for moment in timeline)
+        assert [entry.at for entry in timeline] == sorted(entry.at for entry in timeline)
         assert self.job.is_final is (timeline[-1].event is Event.FINISHED)
 
 

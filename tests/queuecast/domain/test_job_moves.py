@@ -1,4 +1,4 @@
-"""The table of a job's moves, whole: every move from every state."""
+"""The complete table of a job's moves: every move from every state."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -38,7 +38,7 @@ ALLOWED = {
 }
 HARMLESS = {("cancel_requested", State.CANCELING), ("cancel_requested", State.CANCELED)}
 TABLE = [(move, state) for move in MOVES for state in State]
-TOLD = {
+ENTRIES = {
     ("claimed", State.QUEUED): [(Event.CLAIMED, 1, "host:8", "")],
     ("expired", State.QUEUED): [(Event.FINISHED, 0, None, "expired")],
     ("progressed", State.RUNNING): [],
@@ -119,8 +119,8 @@ def test_a_move_adds_to_the_timeline_what_happened_when_in_which_run_and_where(m
 
     assert after.timeline[: len(before.timeline)] == before.timeline
     added = after.timeline[len(before.timeline) :]
-    assert [(moment.event, moment.attempt, moment.worker, moment.detail) for moment in added] == TOLD[move, state]
-    assert all(moment.at == LATER for moment in added)
+    assert [(entry.event, entry.attempt, entry.worker, entry.detail) for entry in added] == ENTRIES[move, state]
+    assert all(entry.at == LATER for entry in added)
 
 
 @pytest.mark.parametrize(("move", "state"), sorted(ALLOWED))
@@ -194,10 +194,10 @@ def test_a_job_is_accepted_when_it_is_made_and_waits_from_then_on() -> None:
     accepted = job.accepted()
 
     assert (accepted.state, accepted.revision, accepted.attempt, accepted.queued_at) == (State.QUEUED, 1, 0, LATER)
-    assert [(moment.event, moment.at, moment.detail) for moment in accepted.timeline] == [(Event.ACCEPTED, LATER, "")]
+    assert [(entry.event, entry.at, entry.detail) for entry in accepted.timeline] == [(Event.ACCEPTED, LATER, "")]
 
 
-def test_a_claim_notes_who_runs_the_job_and_since_when() -> None:
+def test_a_claim_notes_the_worker_and_the_start() -> None:
     claimed = a_job().claimed("host:7", LATER)
 
     assert (claimed.worker, claimed.started_at, claimed.attempt) == ("host:7", LATER, 1)
@@ -273,3 +273,15 @@ def test_a_refusal_becomes_a_failure_with_its_code_words_and_places() -> None:
     failure = failure_of(InvalidInputError("the file does not fit", places, code="bad_file"))
 
     assert failure == Failure("bad_file", "the file does not fit", places)
+
+
+@pytest.mark.parametrize(
+    ("started_after_s", "expected"),
+    [(1.5, 1500.0), (0.0, 0.0), (-0.000_083, 0.0)],
+    ids=["waited", "at once", "claimed by a clock that is a little behind"],
+)
+def test_a_job_has_never_waited_for_less_than_nothing(started_after_s: float, expected: float) -> None:
+    claimed = a_job().accepted().claimed("host:1", NOW + started_after_s)
+
+    assert claimed.queued_ms(NOW + 60) == expected
+    assert a_job().accepted().queued_ms(NOW + started_after_s) == expected

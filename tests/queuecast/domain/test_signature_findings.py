@@ -5,7 +5,7 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
-from queuecast.domain.signature import Column, ColumnType, Layout, Signature
+from queuecast.domain.signature import INT64_MAX, INT64_MIN, Column, ColumnType, Layout, Signature
 from queuecast.domain.work import Method
 from tests.queuecast.domain.records import MEASURES, PASSENGER, PASSENGERS
 
@@ -163,6 +163,10 @@ ROWS: list[tuple[Signature, Any]] = [
     (PASSENGERS, PASSENGER | {"age": "1"}),
     (PASSENGERS, PASSENGER | {"alone": 1}),
     (PASSENGERS, PASSENGER | {"pclass": 1.5}),
+    (PASSENGERS, PASSENGER | {"pclass": INT64_MIN}),
+    (PASSENGERS, PASSENGER | {"pclass": INT64_MIN - 1}),
+    (PASSENGERS, PASSENGER | {"pclass": INT64_MAX}),
+    (PASSENGERS, PASSENGER | {"pclass": INT64_MAX + 1}),
     (PASSENGERS, PASSENGER | {"port": "X"}),
     (PASSENGERS, PASSENGER | {"deck": 1}),
     (PASSENGERS, {"age": 1}),

@@ -20,7 +20,7 @@ from sklearn.tree import DecisionTreeClassifier
 from queuecast.adapters.ids import new_id
 from queuecast.domain.batch import OnError, OutputFormat
 from queuecast.domain.chunking import chunk_id
-from queuecast.domain.errors import MAX_RAISED_TEXT, UnavailableError
+from queuecast.domain.errors import UnavailableError
 from queuecast.domain.job import Failure, Job, State
 from queuecast.domain.lane import Lane
 from queuecast.domain.work import BatchWork, Method
@@ -312,7 +312,7 @@ def test_a_row_on_which_the_estimator_raises_a_megabyte_is_told_with_its_first_w
 
     skipped = house.ended_batch(work_of(house))
 
-    assert [len(each["detail"]) for each in bad_rows(house, skipped)] == [MAX_RAISED_TEXT] * 2
+    assert [len(each["detail"]) for each in bad_rows(house, skipped)] == [500] * 2
 
 
 # Several outputs

@@ -28,7 +28,7 @@ from tests.worker.model_fixtures import MODEL, House, assert_same_answers, plain
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 WORDS, NUMBERS = ["sex", "embarked"], ["pclass", "sibsp", "parch"]
-POISON = {"sex": "xenomorph"}  # a word that the encoder was told not to take: it raises, for the whole call
+POISON = {"sex": "xenomorph"}  # a word that the encoder does not know: it raises for the whole call
 ESTIMATORS = {
     "logistic": LogisticRegression(),
     "forest": RandomForestClassifier(n_estimators=10, random_state=0),

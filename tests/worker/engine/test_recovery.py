@@ -1,4 +1,4 @@
-"""The reaper gives back what silent workers held, lets jobs expire and rings for lanes, and twice is once."""
+"""The reaper recovers the jobs of silent workers, lets jobs expire and rings for lanes. Repeating it does no harm."""
 
 import threading
 
@@ -7,234 +7,234 @@ import pytest
 from queuecast.domain.errors import UnavailableError
 from queuecast.domain.job import Failure, Job, State
 from queuecast.ports.lanes import Reservation
-from tests.worker.fake_worker import LANE, NOW, RETENTION_S, AwayBells, FickleJobs, Stage
+from tests.worker.fake_worker import LANE, NOW, RETENTION_S, AwayBells, FakeWorker, FickleJobs
 
 LOST = Failure("worker_lost", "the process that ran the job died")
 
 
-def held(stage: Stage, job_id: str = "job_1") -> Reservation:
-    (found,) = [each for each in stage.lanes.reservations() if each.job_id == job_id]
+def held(worker: FakeWorker, job_id: str = "job_1") -> Reservation:
+    (found,) = [each for each in worker.lanes.reservations() if each.job_id == job_id]
     return found
 
 
-def started(stage: Stage, **fields: object) -> Job:
-    """A job that a worker runs, which is not heard of any more."""
-    job = stage.submitted(**fields)
-    stage.lanes.reserve(LANE, "worker-1", 1, clears_notification=True)
-    stage.write(lambda present: present.claimed("worker-1", stage.now), job.id)
-    stage.silence(job.id)
+def started(worker: FakeWorker, **fields: object) -> Job:
+    """A job that runs on a worker that has gone silent."""
+    job = worker.submit(**fields)
+    worker.lanes.reserve(LANE, "worker-1", 1, clears_notification=True)
+    worker.write(lambda present: present.claimed("worker-1", worker.now), job.id)
+    worker.silence(job.id)
     return job
 
 
 def events(job: Job) -> list[str]:
-    return [moment.event.value for moment in job.timeline]
+    return [entry.event.value for entry in job.timeline]
 
 
 # Silent workers
 
 
-def test_a_job_of_a_silent_worker_waits_out_a_delay_and_is_run_by_another(stage: Stage) -> None:
-    started(stage)
-    reaper = stage.reaper()
+def test_a_job_of_a_silent_worker_runs_elsewhere_after_a_delay(worker: FakeWorker) -> None:
+    started(worker)
+    reaper = worker.reaper()
 
     reaper.sweep()
-    delayed = stage.job()
-    stage.now = NOW + 0.5
+    delayed = worker.job()
+    worker.now = NOW + 0.5
     reaper.sweep()
-    stage.worker("worker-2").drain(LANE)
+    worker.another("worker-2").drain(LANE)
 
     assert (delayed.state, delayed.not_before, delayed.worker) == (State.QUEUED, NOW + 0.5, None)
-    assert (stage.job().state, stage.job().attempt, stage.job().lost_attempts) == (State.SUCCEEDED, 2, 1)
-    assert events(stage.job()) == ["accepted", "claimed", "lost", "retried", "claimed", "finished"]
+    assert (worker.job().state, worker.job().attempt, worker.job().lost_attempts) == (State.SUCCEEDED, 2, 1)
+    assert events(worker.job()) == ["accepted", "claimed", "lost", "retried", "claimed", "finished"]
 
 
-def test_a_lost_job_says_whose_silence_it_was(stage: Stage) -> None:
-    started(stage)
+def test_a_lost_job_names_the_silent_worker(worker: FakeWorker) -> None:
+    started(worker)
 
-    stage.reaper().sweep()
+    worker.reaper().sweep()
 
-    (lost,) = [moment for moment in stage.job().timeline if moment.event.value == "lost"]
+    (lost,) = [entry for entry in worker.job().timeline if entry.event.value == "lost"]
     assert (lost.worker, lost.detail) == ("worker-1", "worker worker-1 did not renew its lease for 30 s")
 
 
-def test_a_worker_that_is_heard_of_keeps_its_job(stage: Stage) -> None:
-    stage.submitted()
-    reservations, _ = stage.lanes.reserve(LANE, "worker-1", 1, clears_notification=True)
-    stage.write(lambda present: present.claimed("worker-1", stage.now))
-    stage.silence()
-    stage.lanes.renew(reservations)
+def test_a_worker_that_renews_its_lease_keeps_its_job(worker: FakeWorker) -> None:
+    worker.submit()
+    reservations, _ = worker.lanes.reserve(LANE, "worker-1", 1, clears_notification=True)
+    worker.write(lambda present: present.claimed("worker-1", worker.now))
+    worker.silence()
+    worker.lanes.renew(reservations)
 
-    stage.reaper().sweep()
+    worker.reaper().sweep()
 
-    assert (stage.job().state, held(stage).worker) == (State.RUNNING, "worker-1")
+    assert (worker.job().state, held(worker).worker) == (State.RUNNING, "worker-1")
 
 
-def test_the_lane_of_a_delayed_job_is_rung_for_when_the_delay_is_over_and_not_before(stage: Stage) -> None:
-    started(stage)
-    reaper = stage.reaper()
+def test_the_lane_of_a_delayed_job_is_rung_for_once_the_delay_is_over(worker: FakeWorker) -> None:
+    started(worker)
+    reaper = worker.reaper()
 
     reaper.sweep()
-    stage.now = NOW + 0.499
+    worker.now = NOW + 0.499
     reaper.sweep()
-    early = list(stage.bells.rung)
-    stage.now = NOW + 0.5
+    early = list(worker.bells.rung)
+    worker.now = NOW + 0.5
     reaper.sweep()
 
-    assert (early, stage.bells.rung, stage.waiting()) == ([], [LANE], ["job_1"])
+    assert (early, worker.bells.rung, worker.waiting()) == ([], [LANE], ["job_1"])
 
 
-def test_a_job_that_was_held_and_not_started_costs_no_attempt_and_waits_again_at_once(stage: Stage) -> None:
-    stage.submitted()
-    stage.lanes.reserve(LANE, "worker-1", 1, clears_notification=True)
-    stage.silence()
+def test_a_job_that_was_held_but_not_started_loses_no_attempt_and_waits_again_at_once(worker: FakeWorker) -> None:
+    worker.submit()
+    worker.lanes.reserve(LANE, "worker-1", 1, clears_notification=True)
+    worker.silence()
 
-    stage.reaper().sweep()
+    worker.reaper().sweep()
 
-    assert (stage.job().state, stage.job().attempt, stage.job().lost_attempts) == (State.QUEUED, 0, 0)
-    assert (stage.waiting(), stage.bells.rung, events(stage.job())) == (["job_1"], [LANE], ["accepted"])
+    assert (worker.job().state, worker.job().attempt, worker.job().lost_attempts) == (State.QUEUED, 0, 0)
+    assert (worker.waiting(), worker.bells.rung, events(worker.job())) == (["job_1"], [LANE], ["accepted"])
 
 
-def test_a_job_that_ends_its_workers_is_a_dead_letter_after_its_last_attempt(stage: Stage) -> None:
-    stage.submitted(max_attempts=3)
-    reaper = stage.reaper()
+def test_a_job_that_kills_its_workers_is_a_dead_letter_after_its_last_attempt(worker: FakeWorker) -> None:
+    worker.submit(max_attempts=3)
+    reaper = worker.reaper()
     for _ in range(3):
-        stage.lanes.reserve(LANE, "worker-1", 1, clears_notification=True)
-        stage.write(lambda present: present.claimed("worker-1", stage.now))
-        stage.silence()
+        worker.lanes.reserve(LANE, "worker-1", 1, clears_notification=True)
+        worker.write(lambda present: present.claimed("worker-1", worker.now))
+        worker.silence()
         reaper.sweep()
-        stage.now += 60
+        worker.now += 60
         reaper.sweep()
 
-    job = stage.job()
+    job = worker.job()
     assert job.failure == Failure("worker_lost", "worker worker-1 did not renew its lease for 30 s")
     assert (job.state, job.attempt, job.lost_attempts, job.is_dead_letter) == (State.FAILED, 3, 3, True)
     assert job.delete_at == job.finished_at + 7 * RETENTION_S  # type: ignore[operator]
-    assert [letter.id for letter in stage.jobs.dead_letters(None, 10).jobs] == ["job_1"]
-    assert stage.lanes.stats() == []
+    assert [letter.id for letter in worker.jobs.dead_letters(None, 10).jobs] == ["job_1"]
+    assert worker.lanes.stats() == []
 
 
-def test_the_neighbors_of_a_lost_job_are_given_back_without_a_delay(stage: Stage) -> None:
-    started(stage)
-    stage.submitted()
-    stage.lanes.reserve(LANE, "worker-1", 1, clears_notification=True)
-    stage.silence("job_2")
+def test_the_neighbors_of_a_lost_job_are_released_without_a_delay(worker: FakeWorker) -> None:
+    started(worker)
+    worker.submit()
+    worker.lanes.reserve(LANE, "worker-1", 1, clears_notification=True)
+    worker.silence("job_2")
 
-    stage.reaper().sweep()
+    worker.reaper().sweep()
 
-    assert (stage.waiting(), stage.job("job_2").lost_attempts) == (["job_2"], 0)
+    assert (worker.waiting(), worker.job("job_2").lost_attempts) == (["job_2"], 0)
 
 
-def test_a_canceling_job_of_a_silent_worker_is_canceled(stage: Stage) -> None:
-    started(stage)
-    stage.cancel()
+def test_a_canceling_job_of_a_silent_worker_is_canceled(worker: FakeWorker) -> None:
+    started(worker)
+    worker.cancel()
 
-    stage.reaper().sweep()
+    worker.reaper().sweep()
 
-    assert (stage.job().state, stage.job().failure, stage.job().is_dead_letter) == (State.CANCELED, None, False)
-    assert stage.lanes.stats() == []
+    assert (worker.job().state, worker.job().failure, worker.job().is_dead_letter) == (State.CANCELED, None, False)
+    assert worker.lanes.stats() == []
 
 
 @pytest.mark.parametrize("failure", [None, LOST, Failure("timeout", "too long")], ids=["stopped", "died", "timeout"])
-def test_a_canceled_job_is_kept_as_long_as_any_other_whatever_ended_its_worker(
-    stage: Stage, failure: Failure | None
+def test_a_canceled_job_has_the_normal_retention_whatever_ended_its_worker(
+    worker: FakeWorker, failure: Failure | None
 ) -> None:
-    """It was kept as long as a dead letter when its worker had died."""
-    started(stage)
-    stage.cancel()
+    """Once it was kept as long as a dead letter if its worker had died."""
+    started(worker)
+    worker.cancel()
 
-    stage.reaper().recover(held(stage), failure)
+    worker.reaper().recover(held(worker), failure)
 
-    assert (stage.job().state, stage.job().delete_at) == (State.CANCELED, stage.now + RETENTION_S)
+    assert (worker.job().state, worker.job().delete_at) == (State.CANCELED, worker.now + RETENTION_S)
 
 
-def test_a_run_that_comes_back_after_it_was_taken_for_lost_writes_nothing(stage: Stage) -> None:
+def test_a_run_that_returns_after_its_job_was_recovered_writes_nothing(worker: FakeWorker) -> None:
     def go_silent(*_: object) -> object:
-        stage.silence()
-        stage.reaper().sweep()
+        worker.silence()
+        worker.reaper().sweep()
         return original(*_)
 
-    original = stage.run
-    stage.submitted()
-    stage.run = go_silent  # type: ignore[assignment]
-    stage.execution.drain(LANE)
+    original = worker.run
+    worker.submit()
+    worker.run = go_silent  # type: ignore[assignment]
+    worker.drain(LANE)
 
-    assert (stage.job().state, stage.job().lost_attempts, stage.result()) == (State.QUEUED, 1, None)
-
-
-# What a worker's main process knows of its children
+    assert (worker.job().state, worker.job().lost_attempts, worker.result()) == (State.QUEUED, 1, None)
 
 
-def test_a_job_of_a_worker_that_stopped_is_given_back_at_once_and_lost_no_attempt(stage: Stage) -> None:
-    started(stage)
-
-    stage.reaper().recover(held(stage), None)
-
-    assert (stage.job().state, stage.job().lost_attempts, stage.job().not_before) == (State.QUEUED, 0, None)
-    assert (stage.waiting(), stage.bells.rung) == (["job_1"], [LANE])
+# Recovery by a worker's main process
 
 
-def test_a_job_whose_process_was_ended_for_its_time_is_tried_again_alone_because_it_may_have_had_company(
-    stage: Stage,
+def test_a_job_of_a_stopped_worker_is_handed_back_at_once_and_loses_no_attempt(worker: FakeWorker) -> None:
+    started(worker)
+
+    worker.reaper().recover(held(worker), None)
+
+    assert (worker.job().state, worker.job().lost_attempts, worker.job().not_before) == (State.QUEUED, 0, None)
+    assert (worker.waiting(), worker.bells.rung) == (["job_1"], [LANE])
+
+
+def test_a_job_whose_process_took_too_long_runs_again_alone(
+    worker: FakeWorker,
 ) -> None:
-    started(stage)
+    started(worker)
 
-    stage.reaper().recover(held(stage), Failure("timeout", "ended after 360 s"))
+    worker.reaper().recover(held(worker), Failure("timeout", "ended after 360 s"))
 
-    assert (stage.job().state, stage.job().lost_attempts, stage.job().runs_alone) == (State.QUEUED, 1, True)
+    assert (worker.job().state, worker.job().lost_attempts, worker.job().runs_alone) == (State.QUEUED, 1, True)
 
 
-def test_a_job_that_ran_alone_and_whose_process_was_ended_for_its_time_fails_and_is_not_tried_again(
-    stage: Stage,
+def test_a_job_that_ran_alone_and_took_too_long_fails(
+    worker: FakeWorker,
 ) -> None:
-    started(stage, runs_alone=True)
+    started(worker, runs_alone=True)
 
-    stage.reaper().recover(held(stage), Failure("timeout", "ended after 360 s"))
+    worker.reaper().recover(held(worker), Failure("timeout", "ended after 360 s"))
 
-    assert (stage.job().state, stage.job().failure) == (State.FAILED, Failure("timeout", "ended after 360 s"))
-    assert not stage.job().is_dead_letter
+    assert (worker.job().state, worker.job().failure) == (State.FAILED, Failure("timeout", "ended after 360 s"))
+    assert not worker.job().is_dead_letter
 
 
-def test_a_job_whose_process_died_is_tried_again(stage: Stage) -> None:
-    started(stage)
+def test_a_job_whose_process_died_is_retried(worker: FakeWorker) -> None:
+    started(worker)
 
-    stage.reaper().recover(held(stage), LOST)
+    worker.reaper().recover(held(worker), LOST)
 
-    assert (stage.job().state, stage.job().lost_attempts, stage.job().not_before) == (State.QUEUED, 1, NOW + 0.5)
+    assert (worker.job().state, worker.job().lost_attempts, worker.job().not_before) == (State.QUEUED, 1, NOW + 0.5)
 
 
 @pytest.mark.parametrize("failure", [None, LOST, Failure("timeout", "too long")], ids=["stopped", "died", "timeout"])
-def test_a_job_recovered_twice_is_recovered_once(stage: Stage, failure: Failure | None) -> None:
-    started(stage)
-    reservation, reaper = held(stage), stage.reaper()
+def test_a_job_recovered_twice_is_recovered_once(worker: FakeWorker, failure: Failure | None) -> None:
+    started(worker)
+    reservation, reaper = held(worker), worker.reaper()
 
     reaper.recover(reservation, failure)
-    recovered = stage.job()
+    recovered = worker.job()
     reaper.recover(reservation, LOST)
 
-    assert stage.job() == recovered
+    assert worker.job() == recovered
 
 
-def test_a_job_that_another_worker_runs_by_now_is_not_taken_from_it(stage: Stage) -> None:
-    stage.submitted()
-    stage.lanes.reserve(LANE, "worker-1", 1, clears_notification=True)
-    reservation = held(stage)
-    stage.write(lambda present: present.claimed("worker-1", stage.now))
-    stage.take_over()
+def test_a_job_that_another_worker_runs_is_not_taken_from_it(worker: FakeWorker) -> None:
+    worker.submit()
+    worker.lanes.reserve(LANE, "worker-1", 1, clears_notification=True)
+    reservation = held(worker)
+    worker.write(lambda present: present.claimed("worker-1", worker.now))
+    worker.take_over()
 
-    stage.reaper().recover(reservation, LOST)
+    worker.reaper().recover(reservation, LOST)
 
-    assert (stage.job().state, stage.job().worker, stage.job().lost_attempts) == (State.RUNNING, "worker-2", 1)
+    assert (worker.job().state, worker.job().worker, worker.job().lost_attempts) == (State.RUNNING, "worker-2", 1)
 
 
-def test_a_job_that_ended_meanwhile_is_left_as_it_is(stage: Stage) -> None:
-    started(stage)
-    reservation = held(stage)
-    stage.write(lambda present: present.succeeded(stage.now, RETENTION_S))
-    ended = stage.job()
+def test_a_job_that_has_ended_is_not_recovered(worker: FakeWorker) -> None:
+    started(worker)
+    reservation = held(worker)
+    worker.write(lambda present: present.succeeded(worker.now, RETENTION_S))
+    ended = worker.job()
 
-    stage.reaper().recover(reservation, LOST)
+    worker.reaper().recover(reservation, LOST)
 
-    assert stage.job() == ended
+    assert worker.job() == ended
 
 
 # Deadlines
@@ -249,42 +249,42 @@ def test_a_job_that_ended_meanwhile_is_left_as_it_is(stage: Stage) -> None:
         (None, State.QUEUED),
     ],
 )
-def test_a_job_that_nobody_started_in_time_expires_without_a_worker(
-    stage: Stage, expires_at: float | None, state: State
+def test_a_job_that_was_not_started_in_time_expires_without_a_worker(
+    worker: FakeWorker, expires_at: float | None, state: State
 ) -> None:
-    stage.submitted(expires_at=expires_at)
+    worker.submit(expires_at=expires_at)
 
-    stage.reaper().sweep()
+    worker.reaper().sweep()
 
-    assert stage.job().state is state
-    assert stage.waiting() == (["job_1"] if state is State.QUEUED else [])
-
-
-def test_an_expired_job_says_so_in_its_timeline(stage: Stage) -> None:
-    stage.submitted(expires_at=NOW)
-
-    stage.reaper().sweep()
-
-    assert (stage.job().timeline[-1].detail, stage.job().delete_at) == ("expired", NOW + RETENTION_S)
+    assert worker.job().state is state
+    assert worker.waiting() == (["job_1"] if state is State.QUEUED else [])
 
 
-def test_a_job_that_runs_does_not_expire(stage: Stage) -> None:
-    started(stage, expires_at=NOW + 1)
-    stage.lanes.renew([held(stage)])
-    stage.now += 10
+def test_an_expired_job_says_so_in_its_timeline(worker: FakeWorker) -> None:
+    worker.submit(expires_at=NOW)
 
-    stage.reaper().sweep()
+    worker.reaper().sweep()
 
-    assert stage.job().state is State.RUNNING
+    assert (worker.job().timeline[-1].detail, worker.job().delete_at) == ("expired", NOW + RETENTION_S)
 
 
-def test_a_job_claimed_between_the_look_and_the_expiry_is_run(stage: Stage) -> None:
-    stage.submitted(expires_at=NOW)
-    stage.jobs.writes = [lambda: stage.write(lambda present: present.claimed("worker-1", NOW - 1))]
+def test_a_job_that_runs_does_not_expire(worker: FakeWorker) -> None:
+    started(worker, expires_at=NOW + 1)
+    worker.lanes.renew([held(worker)])
+    worker.now += 10
 
-    stage.reaper().sweep()
+    worker.reaper().sweep()
 
-    assert stage.job().state is State.RUNNING
+    assert worker.job().state is State.RUNNING
+
+
+def test_a_job_claimed_between_the_read_and_the_expiry_runs(worker: FakeWorker) -> None:
+    worker.submit(expires_at=NOW)
+    worker.jobs.writes = [lambda: worker.write(lambda present: present.claimed("worker-1", NOW - 1))]
+
+    worker.reaper().sweep()
+
+    assert worker.job().state is State.RUNNING
 
 
 # Bells
@@ -302,132 +302,132 @@ def test_a_job_claimed_between_the_look_and_the_expiry_is_run(stage: Stage) -> N
         (-3600, 1, True),
     ],
 )
-def test_a_lane_that_waits_without_a_bell_is_rung_for(
-    stage: Stage, age_s: float, messages_waiting: int, is_rung: bool
+def test_a_lane_with_waiting_jobs_and_a_lost_or_late_bell_is_rung_for(
+    worker: FakeWorker, age_s: float, messages_waiting: int, is_rung: bool
 ) -> None:
-    stage.submitted()
-    stage.jobs.bells[LANE] = NOW - age_s
+    worker.submit()
+    worker.jobs.bells[LANE] = NOW - age_s
 
-    stage.reaper(messages_waiting=messages_waiting).sweep()
+    worker.reaper(messages_waiting=messages_waiting).sweep()
 
-    assert stage.bells.rung == ([LANE] if is_rung else [])
+    assert worker.bells.rung == ([LANE] if is_rung else [])
 
 
-def late(stage: Stage, *lanes: str) -> None:
-    """Jobs whose bells wait, the first lane's the longest."""
+def late(worker: FakeWorker, *lanes: str) -> None:
+    """Jobs with waiting bells, the bell of the first lane being the oldest."""
     for number, lane in enumerate(lanes):
-        stage.submitted(lane=lane)
-        stage.jobs.bells[lane] = NOW - 15 + number
+        worker.submit(lane=lane)
+        worker.jobs.bells[lane] = NOW - 15 + number
 
 
-def test_a_bell_that_was_lost_is_rung_again_as_urgently_as_before(stage: Stage) -> None:
-    stage.submitted()
-    stage.jobs.bells.clear()
+def test_a_bell_that_was_lost_is_rung_again_as_urgently_as_before(worker: FakeWorker) -> None:
+    worker.submit()
+    worker.jobs.bells.clear()
 
-    stage.reaper(messages_waiting=3).sweep()
+    worker.reaper(messages_waiting=3).sweep()
 
-    assert (stage.bells.rung, stage.bells.urgent) == ([LANE], [])
-
-
-def test_of_bells_that_others_keep_passing_the_oldest_is_rung_again_before_all_others(stage: Stage) -> None:
-    """All at once, they had passed what is urgent: with 120 batches a prediction waited for half a minute."""
-    late(stage, "prediction/b/1/predict/low", "prediction/a/1/predict/low", "prediction/c/1/predict/low")
-
-    stage.reaper(messages_waiting=3).sweep()
-    stage.reaper(messages_waiting=3).sweep()
-
-    assert stage.bells.rung == stage.bells.urgent == ["prediction/b/1/predict/low"]
+    assert (worker.bells.rung, worker.bells.urgent) == ([LANE], [])
 
 
-def test_when_it_was_answered_the_next_one_is_rung_for(stage: Stage) -> None:
-    late(stage, "prediction/b/1/predict/low", "prediction/a/1/predict/low", "prediction/c/1/predict/low")
+def test_of_starved_lanes_only_the_oldest_gets_an_urgent_bell(worker: FakeWorker) -> None:
+    """An urgent bell for all of them at once delayed urgent lanes: with 120 batches a prediction waited 30 s."""
+    late(worker, "prediction/b/1/predict/low", "prediction/a/1/predict/low", "prediction/c/1/predict/low")
+
+    worker.reaper(messages_waiting=3).sweep()
+    worker.reaper(messages_waiting=3).sweep()
+
+    assert worker.bells.rung == worker.bells.urgent == ["prediction/b/1/predict/low"]
+
+
+def test_the_next_starved_lane_gets_an_urgent_bell_once_the_last_one_was_answered(worker: FakeWorker) -> None:
+    late(worker, "prediction/b/1/predict/low", "prediction/a/1/predict/low", "prediction/c/1/predict/low")
     answered = []
 
     for _ in range(4):
-        stage.reaper(messages_waiting=3).sweep()
-        answered += stage.bells.urgent
-        stage.bells.urgent.clear()
+        worker.reaper(messages_waiting=3).sweep()
+        answered += worker.bells.urgent
+        worker.bells.urgent.clear()
 
     assert answered == [f"prediction/{model}/1/predict/low" for model in "bac"]
 
 
-def test_while_nobody_works_messages_do_not_pile_up(stage: Stage) -> None:
+def test_messages_do_not_pile_up_while_no_worker_runs(worker: FakeWorker) -> None:
     for model in "abcdef":
-        stage.submitted(lane=f"prediction/{model}/1/predict")
+        worker.submit(lane=f"prediction/{model}/1/predict")
 
     for _ in range(100):
-        stage.now += 5
-        stage.reaper(messages_waiting=6).sweep()
+        worker.now += 5
+        worker.reaper(messages_waiting=6).sweep()
 
-    assert len(stage.bells.rung) == 1
-
-
-def test_a_lane_that_a_worker_attends_needs_no_bell(stage: Stage) -> None:
-    stage.submitted()
-    stage.lanes.reserve(LANE, "worker-1", 1, clears_notification=True, stays=True)
-    stage.submitted()
-
-    stage.reaper().sweep()
-
-    assert stage.bells.rung == []
+    assert len(worker.bells.rung) == 1
 
 
-def test_a_lane_that_was_never_rung_for_is_rung_for(stage: Stage) -> None:
-    stage.submitted()
-    stage.jobs.bells.clear()
+def test_a_lane_that_a_worker_attends_needs_no_bell(worker: FakeWorker) -> None:
+    worker.submit()
+    worker.lanes.reserve(LANE, "worker-1", 1, clears_notification=True, stays=True)
+    worker.submit()
 
-    stage.reaper().sweep()
+    worker.reaper().sweep()
 
-    assert stage.bells.rung == [LANE]
-
-
-def test_a_lane_whose_jobs_are_all_held_needs_no_bell(stage: Stage) -> None:
-    stage.submitted()
-    stage.lanes.reserve(LANE, "worker-1", 1, clears_notification=True)
-
-    stage.reaper().sweep()
-
-    assert stage.bells.rung == []
+    assert worker.bells.rung == []
 
 
-def test_a_lane_that_was_rung_for_again_is_not_rung_for_at_the_next_sweep(stage: Stage) -> None:
-    stage.submitted()
-    stage.jobs.bells.clear()
-    reaper = stage.reaper()
+def test_a_lane_that_was_never_rung_for_is_rung_for(worker: FakeWorker) -> None:
+    worker.submit()
+    worker.jobs.bells.clear()
+
+    worker.reaper().sweep()
+
+    assert worker.bells.rung == [LANE]
+
+
+def test_a_lane_whose_jobs_are_all_held_needs_no_bell(worker: FakeWorker) -> None:
+    worker.submit()
+    worker.lanes.reserve(LANE, "worker-1", 1, clears_notification=True)
+
+    worker.reaper().sweep()
+
+    assert worker.bells.rung == []
+
+
+def test_a_lane_that_was_rung_for_again_is_not_rung_for_at_the_next_sweep(worker: FakeWorker) -> None:
+    worker.submit()
+    worker.jobs.bells.clear()
+    reaper = worker.reaper()
 
     reaper.sweep()
     reaper.sweep()
 
-    assert stage.bells.rung == [LANE]
+    assert worker.bells.rung == [LANE]
 
 
-def test_a_queue_that_is_away_keeps_the_reaper_from_nothing_else(stage: Stage) -> None:
-    started(stage)
-    stage.submitted(expires_at=NOW)
-    stage.submitted()
-    stage.jobs.bells.clear()
+def test_the_reaper_recovers_jobs_while_the_message_queue_is_away(worker: FakeWorker) -> None:
+    started(worker)
+    worker.submit(expires_at=NOW)
+    worker.submit()
+    worker.jobs.bells.clear()
 
-    stage.reaper(bells=AwayBells()).sweep()
+    worker.reaper(bells=AwayBells()).sweep()
 
-    assert [stage.job(f"job_{number}").state for number in (1, 2, 3)] == [State.QUEUED, State.EXPIRED, State.QUEUED]
-    assert stage.job("job_1").lost_attempts == 1
+    assert [worker.job(f"job_{number}").state for number in (1, 2, 3)] == [State.QUEUED, State.EXPIRED, State.QUEUED]
+    assert worker.job("job_1").lost_attempts == 1
 
 
 # All of it
 
 
-def test_a_sweep_of_nothing_changes_nothing(stage: Stage) -> None:
-    stage.reaper().sweep()
+def test_a_sweep_of_nothing_changes_nothing(worker: FakeWorker) -> None:
+    worker.reaper().sweep()
 
-    assert (stage.lanes.stats(), stage.bells.rung) == ([], [])
+    assert (worker.lanes.stats(), worker.bells.rung) == ([], [])
 
 
-def test_a_store_that_is_away_ends_the_sweep(stage: Stage) -> None:
-    started(stage)
-    stage.jobs.is_away = True
+def test_a_store_that_is_away_ends_the_sweep(worker: FakeWorker) -> None:
+    started(worker)
+    worker.jobs.is_away = True
 
     with pytest.raises(UnavailableError):
-        stage.reaper().sweep()
+        worker.reaper().sweep()
 
 
 class OneBadRecord(FickleJobs):
@@ -439,35 +439,35 @@ class OneBadRecord(FickleJobs):
         return super().read(job_id)
 
 
-def test_one_record_that_cannot_be_read_does_not_keep_the_others_from_being_repaired(stage: Stage) -> None:
-    """The sweep ended at it, and began with it again each time."""
-    stage.jobs.__class__ = OneBadRecord
+def test_an_unreadable_record_does_not_block_the_repair_of_other_jobs(worker: FakeWorker) -> None:
+    """Once every sweep ended at the unreadable record."""
+    worker.jobs.__class__ = OneBadRecord
     for expires_at in (None, None, NOW, NOW):
-        stage.submitted(expires_at=expires_at)
-    stage.lanes.reserve(LANE, "worker-1", 2, clears_notification=True)
-    stage.write(lambda present: present.claimed("worker-1", stage.now), "job_2")
-    stage.silence("job_1")
-    stage.silence("job_2")
+        worker.submit(expires_at=expires_at)
+    worker.lanes.reserve(LANE, "worker-1", 2, clears_notification=True)
+    worker.write(lambda present: present.claimed("worker-1", worker.now), "job_2")
+    worker.silence("job_1")
+    worker.silence("job_2")
 
-    stage.reaper().sweep()
+    worker.reaper().sweep()
 
-    states = [stage.job(f"job_{number}").state for number in (2, 3, 4)]
-    assert (states, stage.job("job_2").lost_attempts) == ([State.QUEUED, State.EXPIRED, State.EXPIRED], 1)
+    states = [worker.job(f"job_{number}").state for number in (2, 3, 4)]
+    assert (states, worker.job("job_2").lost_attempts) == ([State.QUEUED, State.EXPIRED, State.EXPIRED], 1)
 
 
-def test_two_reapers_at_once_do_each_thing_once(stage: Stage) -> None:
-    """Two lead for a moment when one of them was silent for longer than its term."""
+def test_two_reapers_at_once_do_each_thing_once(worker: FakeWorker) -> None:
+    """Two lead for a moment after one of them was silent for longer than its term."""
     for _ in range(20):
-        started(stage)
+        started(worker)
     for _ in range(20):
-        stage.submitted(expires_at=NOW)
+        worker.submit(expires_at=NOW)
     for _ in range(20):
-        stage.submitted()
+        worker.submit()
     start = threading.Barrier(4)
 
     def sweep() -> None:
         start.wait()
-        stage.reaper().sweep()
+        worker.reaper().sweep()
 
     threads = [threading.Thread(target=sweep) for _ in range(4)]
     for thread in threads:
@@ -475,24 +475,24 @@ def test_two_reapers_at_once_do_each_thing_once(stage: Stage) -> None:
     for thread in threads:
         thread.join(30)
 
-    jobs = [stage.job(f"job_{number}") for number in range(1, 61)]
+    jobs = [worker.job(f"job_{number}") for number in range(1, 61)]
     assert {events(job).count("lost") for job in jobs[:20]} == {1}
     assert {(job.lost_attempts, job.attempt) for job in jobs[:20]} == {(1, 1)}
     assert {tuple(events(job)) for job in jobs[20:40]} == {("accepted", "finished")}
-    assert len(stage.waiting()) == len(set(stage.waiting())) == 20
-    assert len(stage.jobs.delayed) == 20
+    assert len(worker.waiting()) == len(set(worker.waiting())) == 20
+    assert len(worker.jobs.delayed) == 20
 
 
-def test_two_reapers_that_release_delayed_jobs_at_once_put_each_in_its_lane_once(stage: Stage) -> None:
+def test_two_reapers_at_once_release_each_delayed_job_once(worker: FakeWorker) -> None:
     for _ in range(20):
-        started(stage)
-    stage.reaper().sweep()
-    stage.now += 60
+        started(worker)
+    worker.reaper().sweep()
+    worker.now += 60
     start = threading.Barrier(4)
 
     def sweep() -> None:
         start.wait()
-        stage.reaper().sweep()
+        worker.reaper().sweep()
 
     threads = [threading.Thread(target=sweep) for _ in range(4)]
     for thread in threads:
@@ -500,5 +500,5 @@ def test_two_reapers_that_release_delayed_jobs_at_once_put_each_in_its_lane_once
     for thread in threads:
         thread.join(30)
 
-    assert sorted(stage.waiting()) == sorted(f"job_{number}" for number in range(1, 21))
-    assert stage.bells.rung == [LANE]
+    assert sorted(worker.waiting()) == sorted(f"job_{number}" for number in range(1, 21))
+    assert worker.bells.rung == [LANE]

@@ -1,4 +1,4 @@
-"""When a worker counts as well, and when it ends itself. The messages, the clock and the end are in memory."""
+"""When a worker counts as healthy and when it ends itself. The messages, the clock and the end are in memory."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,7 +15,7 @@ from worker.health.watchdog import Watchdog
 
 
 class Queues:
-    """A WorkerList in memory, on a Redis that can go away."""
+    """A WorkerList in memory, with outages."""
 
     def __init__(self) -> None:
         self.messages = 0
@@ -43,14 +43,14 @@ class Queues:
 
 
 class Consumer:
-    """What Celery sends with `worker_ready`."""
+    """The sender of Celery's `worker_ready`."""
 
     def __init__(self, controller: Any) -> None:
         self.controller = controller
 
 
-class House:
-    """A Presence, connected to Celery's signals as in a worker, and the time that passes in it."""
+class BeatingWorker:
+    """A heartbeat that is connected to Celery's signals, and its clock."""
 
     def __init__(self, folder: Path) -> None:
         self.now = 1000.0
@@ -75,7 +75,7 @@ class House:
             self.now += 2
             signals.heartbeat_sent.send(sender=None)
 
-    def is_well(self) -> bool:
+    def is_healthy(self) -> bool:
         """The health file is touched by a heartbeat."""
         self.health_file.unlink(missing_ok=True)
         self.beat_for(2)
@@ -83,10 +83,10 @@ class House:
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
+def worker(tmp_path: Path) -> Iterator[BeatingWorker]:
     used = (signals.worker_ready, signals.task_received, signals.heartbeat_sent, signals.worker_shutdown)
     before = [list(signal.receivers or ()) for signal in used]
-    yield House(tmp_path)
+    yield BeatingWorker(tmp_path)
     for signal, receivers in zip(used, before, strict=True):
         signal.receivers = receivers
         signal.sender_receivers_cache.clear()
@@ -94,100 +94,100 @@ def house(tmp_path: Path) -> Iterator[House]:
 
 
 class Request:
-    """Something that a worker holds."""
+    """A message that a worker holds."""
 
 
-def test_a_worker_with_nothing_to_do_is_well(house: House) -> None:
-    house.beat_for(3600)
+def test_an_idle_worker_is_healthy(worker: BeatingWorker) -> None:
+    worker.beat_for(3600)
 
-    assert house.is_well()
-    assert house.ends == []
-    assert house.queues.names == {"predict@here"}
+    assert worker.is_healthy()
+    assert worker.ends == []
+    assert worker.queues.names == {"predict@here"}
 
 
-def test_a_worker_that_is_free_while_messages_wait_ends_itself_after_half_a_minute(house: House) -> None:
-    house.queues.messages = 1
+def test_an_idle_worker_ends_itself_when_messages_have_waited_for_half_a_minute(worker: BeatingWorker) -> None:
+    worker.queues.messages = 1
 
-    house.beat_for(30)
-    before = list(house.ends)
-    house.beat_for(2)
+    worker.beat_for(30)
+    before = list(worker.ends)
+    worker.beat_for(2)
 
     assert before == []
-    assert house.ends == ["worker_stalled"]
+    assert worker.ends == ["worker_stalled"]
 
 
-def test_a_stalled_worker_no_longer_touches_its_health_file(house: House) -> None:
-    house.queues.messages = 1
-    house.beat_for(32)
+def test_a_stalled_worker_no_longer_touches_its_health_file(worker: BeatingWorker) -> None:
+    worker.queues.messages = 1
+    worker.beat_for(32)
 
-    assert not house.is_well()
+    assert not worker.is_healthy()
 
 
-def test_a_worker_that_takes_messages_while_more_wait_is_well(house: House) -> None:
-    house.queues.messages = 1000
+def test_a_worker_that_takes_messages_while_more_wait_is_healthy(worker: BeatingWorker) -> None:
+    worker.queues.messages = 1000
     for _ in range(100):
-        house.beat_for(20)
+        worker.beat_for(20)
         signals.task_received.send(sender=None)
 
-    assert house.is_well()
-    assert house.ends == []
+    assert worker.is_healthy()
+    assert worker.ends == []
 
 
-def test_a_worker_that_is_busy_with_a_long_job_is_well(house: House) -> None:
-    house.queues.messages = 1000
+def test_a_worker_that_is_busy_with_a_long_job_is_healthy(worker: BeatingWorker) -> None:
+    worker.queues.messages = 1000
     held = Request()
     state.reserved_requests.add(held)
 
-    house.beat_for(7200)
+    worker.beat_for(7200)
 
-    assert house.is_well()
-    assert house.ends == []
+    assert worker.is_healthy()
+    assert worker.ends == []
 
 
-def test_a_worker_that_stops_may_leave_messages_while_its_last_job_runs(house: House) -> None:
-    house.controller.blueprint.state = bootsteps.CLOSE
-    house.queues.messages = 1000
+def test_a_stopping_worker_may_leave_messages_while_its_last_job_runs(worker: BeatingWorker) -> None:
+    worker.controller.blueprint.state = bootsteps.CLOSE
+    worker.queues.messages = 1000
 
-    house.beat_for(600)
+    worker.beat_for(600)
 
-    assert house.ends == []
+    assert worker.ends == []
 
 
 @pytest.mark.parametrize("away_s", [20, 60, 3600])
-def test_what_has_waited_while_redis_was_away_is_not_held_against_the_worker(house: House, away_s: int) -> None:
-    house.queues.messages = 1000
-    house.queues.is_away = True
-    house.beat_for(away_s)
-    was_touched = house.is_well()
-    house.queues.is_away = False
+def test_messages_that_waited_during_an_outage_do_not_end_the_worker(worker: BeatingWorker, away_s: int) -> None:
+    worker.queues.messages = 1000
+    worker.queues.is_away = True
+    worker.beat_for(away_s)
+    was_touched = worker.is_healthy()
+    worker.queues.is_away = False
 
-    house.beat_for(28)
+    worker.beat_for(28)
 
     assert not was_touched
-    assert house.ends == []
+    assert worker.ends == []
 
 
-def test_what_has_waited_while_the_process_was_paused_is_not_held_against_the_worker(house: House) -> None:
-    house.beat_for(10)
-    house.queues.messages = 1000
-    house.now += 600
+def test_messages_that_waited_while_the_process_was_paused_do_not_end_the_worker(worker: BeatingWorker) -> None:
+    worker.beat_for(10)
+    worker.queues.messages = 1000
+    worker.now += 600
 
-    house.beat_for(30)
+    worker.beat_for(30)
 
-    assert house.ends == []
+    assert worker.ends == []
 
 
-def test_a_worker_that_stopped_is_no_longer_listed(house: House) -> None:
+def test_a_worker_that_stopped_is_no_longer_listed(worker: BeatingWorker) -> None:
     signals.worker_shutdown.send(sender=None)
 
-    assert house.queues.names == set()
+    assert worker.queues.names == set()
 
 
 # The watchdog
 
 
 class Watched:
-    """A watchdog whose looks are called by the test, every five seconds of its time."""
+    """A watchdog that the test calls every five seconds of its clock."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -195,68 +195,68 @@ class Watched:
         self.ends: list[str] = []
         self.watchdog = Watchdog(self.queues.ping, lambda event, **_: self.ends.append(event), lambda: self.now)
 
-    def look_for(self, seconds: float, meanwhile: Callable[[], None] = lambda: None) -> None:
+    def check_for(self, seconds: float, on_check: Callable[[], None] = lambda: None) -> None:
         for _ in range(int(seconds / 5)):
             self.now += 5
-            meanwhile()
-            self.watchdog.look()
+            on_check()
+            self.watchdog.check()
 
 
 def test_a_loop_that_beats_is_left_alone() -> None:
     watched = Watched()
 
-    watched.look_for(3600, watched.watchdog.beat)
+    watched.check_for(3600, watched.watchdog.beat)
 
     assert watched.ends == []
 
 
-def test_a_loop_that_is_silent_for_a_minute_while_redis_answers_is_ended() -> None:
+def test_a_loop_that_is_silent_for_a_minute_while_redis_responds_is_ended() -> None:
     watched = Watched()
 
-    watched.look_for(60)
+    watched.check_for(60)
     before = list(watched.ends)
-    watched.look_for(5)
+    watched.check_for(5)
 
     assert before == []
     assert watched.ends == ["worker_hung"]
 
 
-def test_a_loop_that_is_silent_because_redis_is_away_is_left_alone_for_as_long_as_it_takes() -> None:
+def test_a_loop_that_is_silent_because_redis_is_away_is_never_ended() -> None:
     watched = Watched()
     watched.queues.is_away = True
 
-    watched.look_for(7200)
+    watched.check_for(7200)
 
     assert watched.ends == []
 
 
-def test_a_loop_has_a_minute_to_find_a_redis_that_came_back() -> None:
+def test_a_loop_has_a_minute_to_reconnect_after_an_outage() -> None:
     watched = Watched()
     watched.queues.is_away = True
-    watched.look_for(600)
+    watched.check_for(600)
     watched.queues.is_away = False
 
-    watched.look_for(60)
+    watched.check_for(60)
     before = list(watched.ends)
-    watched.look_for(5)
+    watched.check_for(5)
 
     assert before == []
     assert watched.ends == ["worker_hung"]
 
 
-def test_a_pause_of_the_whole_process_is_not_held_against_its_loop() -> None:
+def test_a_pause_of_the_whole_process_does_not_end_it() -> None:
     watched = Watched()
     watched.now += 3600
 
-    watched.look_for(60)
+    watched.check_for(60)
 
     assert watched.ends == []
 
 
-def test_a_worker_that_stops_may_be_silent() -> None:
+def test_a_stopping_worker_may_be_silent() -> None:
     watched = Watched()
     watched.watchdog.start(lambda: False)
 
-    watched.look_for(600)
+    watched.check_for(600)
 
     assert watched.ends == []

@@ -1,4 +1,4 @@
-"""The export of alias moves to files: nothing lost and nothing doubled, wherever it is killed and whoever else runs."""
+"""The export of alias moves to files loses and doubles nothing, wherever it is killed and with other exporters."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,7 +24,7 @@ MOVES = [a_move(1, 1), a_move(2, 2, previous=1), a_move(3, 2, "challenger")]
 
 
 class Killed(BaseException):
-    """What no `except Exception` catches, as with SIGKILL."""
+    """Stands for SIGKILL: no `except Exception` catches it."""
 
 
 @pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.redis)])
@@ -69,7 +69,7 @@ def test_a_second_export_has_nothing_to_do(aliases: Any, trails: AuditFiles, exp
     assert trails.read("titanic") == MOVES
 
 
-def test_only_what_is_new_is_appended(aliases: Any, trails: AuditFiles, export: AuditExport) -> None:
+def test_only_new_moves_are_appended(aliases: Any, trails: AuditFiles, export: AuditExport) -> None:
     moved(aliases, MOVES[:2])
     export.export()
     moved(aliases, MOVES[2:])
@@ -78,7 +78,7 @@ def test_only_what_is_new_is_appended(aliases: Any, trails: AuditFiles, export: 
     assert trails.read("titanic") == MOVES
 
 
-def test_at_start_up_moves_from_before_there_was_a_list_are_filed(
+def test_the_first_export_finds_moves_older_than_the_list(
     aliases: Any, trails: AuditFiles, export: AuditExport, tmp_path: Path
 ) -> None:
     ModelFiles(tmp_path).publish(a_manifest(), {})
@@ -126,7 +126,7 @@ class Interrupted:
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("step", ["unexported", "locked", "history", "append", "mark_exported"])
-def test_killed_at_any_step_the_next_export_does_what_is_left(
+def test_the_next_export_finishes_one_that_was_killed_at_any_step(
     aliases: Any, trails: AuditFiles, export: AuditExport, tmp_path: Path, step: str, after: bool
 ) -> None:
     moved(aliases, MOVES[:1])
@@ -144,7 +144,7 @@ def test_killed_at_any_step_the_next_export_does_what_is_left(
     assert aliases.unexported() == []
 
 
-def test_killed_in_the_middle_of_a_line_the_next_export_mends_it(
+def test_the_next_export_repairs_a_line_that_was_cut(
     aliases: Any, trails: AuditFiles, export: AuditExport, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     moved(aliases, MOVES)
@@ -167,7 +167,7 @@ def test_killed_in_the_middle_of_a_line_the_next_export_mends_it(
 
 
 def test_a_move_while_the_file_is_written_stays_on_the_list(aliases: Any, trails: AuditFiles, tmp_path: Path) -> None:
-    class MovedMeanwhile(Interrupted):
+    class MovedDuringExport(Interrupted):
         def _killing(self, call: Callable[..., Any]) -> Callable[..., Any]:
             def moving(*args: Any) -> Any:
                 call(*args)
@@ -178,16 +178,16 @@ def test_a_move_while_the_file_is_written_stays_on_the_list(aliases: Any, trails
         @contextmanager
         def _locked(self, model: str) -> Iterator[Any]:
             with trails.locked(model) as trail:
-                yield MovedMeanwhile(trail, "append", after=True)
+                yield MovedDuringExport(trail, "append", after=True)
 
     moved(aliases, MOVES[:2])
-    AuditExport(aliases, MovedMeanwhile(trails, "append", after=True), ModelFiles(tmp_path)).export()
+    AuditExport(aliases, MovedDuringExport(trails, "append", after=True), ModelFiles(tmp_path)).export()
 
     assert trails.read("titanic") == MOVES[:2]
     assert aliases.unexported() == ["titanic"]
 
 
-def test_two_exporters_at_once_and_movers_lose_and_double_nothing(
+def test_concurrent_exporters_and_moves_lose_and_double_nothing(
     aliases: Any, trails: AuditFiles, tmp_path: Path
 ) -> None:
     def mover() -> None:
@@ -206,7 +206,7 @@ def test_two_exporters_at_once_and_movers_lose_and_double_nothing(
     assert len(trails.read("titanic")) == 60
 
 
-def test_when_redis_was_lost_the_file_stays_as_it_is_and_it_is_said_once(
+def test_a_lost_redis_leaves_the_file_and_is_logged_once(
     aliases: Any, trails: AuditFiles, export: AuditExport, tmp_path: Path
 ) -> None:
     moved(aliases, MOVES)
@@ -227,7 +227,7 @@ def test_when_redis_was_lost_the_file_stays_as_it_is_and_it_is_said_once(
     assert fresh.unexported() == ["titanic"]
 
 
-def test_an_empty_redis_beside_a_trail_is_noticed_at_start_up(
+def test_an_empty_redis_with_a_trail_is_noticed_at_start_up(
     aliases: Any, trails: AuditFiles, export: AuditExport, tmp_path: Path
 ) -> None:
     moved(aliases, MOVES)
@@ -239,7 +239,7 @@ def test_an_empty_redis_beside_a_trail_is_noticed_at_start_up(
     assert [line["event"] for line in logged] == ["audit_trail_forked"]
 
 
-def test_one_models_damaged_file_does_not_keep_the_others_waiting(
+def test_a_damaged_file_does_not_block_the_export_of_other_models(
     aliases: Any, trails: AuditFiles, export: AuditExport, tmp_path: Path
 ) -> None:
     moved(aliases, MOVES, "a")
@@ -254,7 +254,7 @@ def test_one_models_damaged_file_does_not_keep_the_others_waiting(
     assert [line["event"] for line in logged if line["log_level"] == "error"] == ["audit_trail_damaged"]
 
 
-def test_a_folder_that_cannot_be_written_is_logged_and_tried_again(
+def test_a_read_only_folder_is_logged_and_tried_again(
     aliases: Any, trails: AuditFiles, export: AuditExport, tmp_path: Path
 ) -> None:
     moved(aliases, MOVES)
@@ -264,12 +264,12 @@ def test_a_folder_that_cannot_be_written_is_logged_and_tried_again(
         assert export.export() == 0
     (tmp_path / "titanic").unlink()
 
-    assert [line["event"] for line in logged] == ["audit_trail_not_written"]
+    assert [line["event"] for line in logged] == ["audit_trail_write_failed"]
     assert export.export() == 3
 
 
 @pytest.mark.redis
-def test_without_redis_the_export_says_so() -> None:
+def test_an_export_without_redis_raises() -> None:
     with connect("redis://127.0.0.1:1/0") as client:
         nowhere = AuditExport(RedisAliases(client), AuditFiles(Path("nowhere")), ModelFiles(Path("nowhere")))
 

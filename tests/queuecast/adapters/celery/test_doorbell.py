@@ -1,4 +1,4 @@
-"""A ring is one message in one queue, and the message holds a lane's name and nothing else."""
+"""A ring is one message in one queue, and the message contains only the name of a lane."""
 
 import base64
 import json
@@ -63,7 +63,7 @@ def test_an_urgent_message_goes_before_every_priority(redis_url: str, client: re
 
 @pytest.mark.parametrize("kind", JobType)
 def test_a_ring_puts_one_message_into_one_queue(redis_url: str, client: redis.Redis, kind: JobType) -> None:
-    """Queues without an exchange of their own shared the default one, and each got every message."""
+    """Without their own exchanges the queues shared the default one, and each got every message."""
     CeleryDoorbell(redis_url).ring(LANES[kind])
 
     assert lengths(client) == {QUEUES[kind]: 1}
@@ -79,7 +79,7 @@ def test_queues_stay_apart_when_both_have_been_rung(redis_url: str, client: redi
 
 
 def arguments(message: dict[str, Any]) -> Any:
-    """The positional and the named ones."""
+    """Positional and named."""
     return json.loads(base64.b64decode(message["body"]))[:2]
 
 
@@ -94,7 +94,7 @@ def test_the_message_names_the_task_and_has_the_lanes_name_as_its_only_argument(
 
 
 def test_every_ring_has_a_new_task_id(redis_url: str, client: redis.Redis) -> None:
-    """One that had the id of an earlier one would inherit its revocation."""
+    """A task with the id of an earlier one would inherit its revocation."""
     bells = CeleryDoorbell(redis_url)
 
     for _ in range(3):
@@ -132,9 +132,9 @@ def test_a_ring_without_a_server_fails_within_seconds() -> None:
     bells = CeleryDoorbell(f"redis://127.0.0.1:{free_port()}/0")
     began = time.monotonic()
 
-    was_handed_over = bells.ring(LANE)
+    was_sent = bells.ring(LANE)
 
-    assert not was_handed_over
+    assert not was_sent
     assert time.monotonic() - began < 5
 
 
@@ -142,9 +142,9 @@ def test_a_ring_with_a_wrong_password_fails_within_seconds(redis_server: RedisSe
     bells = CeleryDoorbell(f"redis://:wrong@127.0.0.1:{redis_server.port}/0")
     began = time.monotonic()
 
-    was_handed_over = bells.ring(LANE)
+    was_sent = bells.ring(LANE)
 
-    assert not was_handed_over
+    assert not was_sent
     assert time.monotonic() - began < 5
 
 
@@ -152,12 +152,12 @@ def test_a_doorbell_recovers_by_itself_and_sends_one_message_per_ring(own_server
     bells = CeleryDoorbell(own_server.url)
     bells.ring(LANE)
     own_server.kill()
-    was_handed_over_meanwhile = bells.ring(LANE)
+    was_sent_while_down = bells.ring(LANE)
     own_server.start()
 
     until(lambda: bells.ring(LANE))
 
-    assert not was_handed_over_meanwhile
+    assert not was_sent_while_down
     with redis.Redis.from_url(own_server.url) as client:
         assert lengths(client) == {"predict": 2}
 
@@ -168,7 +168,7 @@ def test_a_ring_fails_when_the_server_is_full(own_server: RedisServer) -> None:
     with redis.Redis.from_url(own_server.url) as client:
         client.config_set("maxmemory", 1)
 
-        was_handed_over = bells.ring(LANE)
+        was_sent = bells.ring(LANE)
 
-        assert not was_handed_over
+        assert not was_sent
         assert lengths(client) == {"predict": 1}

@@ -1,4 +1,4 @@
-"""The audit trail in files: whole after a crash, and telling when somebody touched it."""
+"""The audit trail in files survives a crash and shows edits."""
 
 import json
 import threading
@@ -118,7 +118,7 @@ def test_every_changed_byte_of_a_complete_line_is_detected(trails: AuditFiles, t
     path = written(trails, tmp_path)
     whole = path.read_bytes()
 
-    for at, byte in enumerate(whole[:-1]):  # without the last line's end the line is half a line
+    for at, byte in enumerate(whole[:-1]):  # without its end the last line is incomplete and ignored
         path.write_bytes(whole[:at] + bytes([byte ^ 1]) + whole[at + 1 :])
         with pytest.raises(DamagedFileError):
             trails.read("titanic")

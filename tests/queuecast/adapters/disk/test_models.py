@@ -1,4 +1,4 @@
-"""Versions as folders: visible whole or not at all, never changed, each number once."""
+"""Versions as folders: complete or invisible, immutable, and with unique numbers."""
 
 import errno
 import multiprocessing
@@ -113,7 +113,7 @@ def test_a_number_is_not_reused_while_a_later_version_exists(models: ModelFiles,
 
 
 def test_another_user_can_read_a_published_version(models: ModelFiles, tmp_path: Path) -> None:
-    """The gateway and the workers may run as different users on one volume."""
+    """Gateway and workers may run as different users on one volume."""
     models.publish(a_manifest(), FILES)
 
     assert (tmp_path / "titanic" / "1").stat().st_mode & 0o055 == 0o055
@@ -139,9 +139,9 @@ def test_a_failed_publication_does_not_affect_earlier_versions(models: ModelFile
 
 def test_the_unfinished_folder_of_a_killed_publisher_is_no_version(models: ModelFiles, tmp_path: Path) -> None:
     models.publish(a_manifest(), FILES)
-    left = tmp_path / "titanic" / ".incoming-abc"
-    left.mkdir()
-    (left / "model.skops").write_bytes(b"half")
+    unfinished = tmp_path / "titanic" / ".incoming-abc"
+    unfinished.mkdir()
+    (unfinished / "model.skops").write_bytes(b"half")
 
     assert (models.versions("titanic"), models.publish(of_a_new_job(), FILES).version) == ([1], 2)
 
@@ -173,13 +173,13 @@ def test_publishers_in_processes_get_different_numbers_and_keep_their_content(
     processes: ProcessPoolExecutor, tmp_path: Path
 ) -> None:
     job_ids = [[f"job_{publisher}_{number}" for number in range(10)] for publisher in range(3)]
-    futures = [processes.submit(publish_many, tmp_path, mine) for mine in job_ids]
+    futures = [processes.submit(publish_many, tmp_path, ids) for ids in job_ids]
     taken = [future.result(timeout=60) for future in futures]
 
     models = ModelFiles(tmp_path)
     assert models.versions("titanic") == list(range(1, 31)) == sorted(chain.from_iterable(taken))
-    for mine, versions in zip(job_ids, taken, strict=True):
-        assert [models.manifest("titanic", version).job_id for version in versions] == mine
+    for ids, versions in zip(job_ids, taken, strict=True):
+        assert [models.manifest("titanic", version).job_id for version in versions] == ids
 
 
 def test_a_reader_never_sees_half_a_version(tmp_path: Path) -> None:
@@ -200,7 +200,7 @@ def test_a_reader_never_sees_half_a_version(tmp_path: Path) -> None:
     assert at_once([read_along, write]) == [None, None]
 
 
-# Once a job
+# One version per job
 
 
 def test_a_job_that_runs_twice_publishes_one_version(models: ModelFiles, tmp_path: Path) -> None:
@@ -255,11 +255,11 @@ def test_a_job_without_a_version_of_the_model_has_none(models: ModelFiles, model
     assert models.made_by(model, job_id) is None
 
 
-# What is left, and what does not fit
+# Leftovers and full disks
 
 
-def left(folder: Path, age_s: float) -> Path:
-    """What a publisher left that died so long ago."""
+def unfinished(folder: Path, age_s: float) -> Path:
+    """The folder of a publisher that died `age_s` ago."""
     folder.mkdir(parents=True)
     (folder / "model.skops").write_bytes(b"half")
     aged(folder / "model.skops", age_s)
@@ -275,7 +275,7 @@ def aged(path: Path, age_s: float) -> Path:
 def test_an_unfinished_version_is_removed_after_an_hour(
     models: ModelFiles, tmp_path: Path, age_s: float, stays: bool
 ) -> None:
-    abandoned = left(tmp_path / "titanic" / ".incoming-abc", age_s)
+    abandoned = unfinished(tmp_path / "titanic" / ".incoming-abc", age_s)
 
     models.sweep()
 
@@ -283,8 +283,8 @@ def test_an_unfinished_version_is_removed_after_an_hour(
 
 
 def test_an_unfinished_version_that_is_still_written_is_not_removed(models: ModelFiles, tmp_path: Path) -> None:
-    """A folder's own time stands still while a file in it grows."""
-    incoming = left(tmp_path / "titanic" / ".incoming-abc", 2 * ABANDONED_S)
+    """The time of a folder does not change while a file in it grows."""
+    incoming = unfinished(tmp_path / "titanic" / ".incoming-abc", 2 * ABANDONED_S)
     aged(incoming / "model.skops", 0)
 
     models.sweep()
@@ -339,7 +339,7 @@ def test_a_disk_without_free_inodes_takes_no_version(small_disk: Path) -> None:
     assert models.publish(a_manifest(), FILES).version == 1
 
 
-# Asking
+# Reading
 
 
 def test_models_are_listed_by_name(models: ModelFiles) -> None:

@@ -1,4 +1,4 @@
-"""Uploads: hashed while they are written, invisible until they are kept, gone without a trace when dropped."""
+"""Uploads are hashed while written, invisible until stored, and removed completely when dropped."""
 
 import errno
 import hashlib
@@ -126,7 +126,7 @@ def test_a_file_can_be_deleted_only_once(files: UploadedFiles) -> None:
 
 
 def test_a_file_that_another_request_deletes_is_unknown_and_deleted_once(files: UploadedFiles, tmp_path: Path) -> None:
-    """Between the look whether it is there and the look into it, another request may have taken it away."""
+    """Another request may delete the file between the check and the read."""
     for _ in range(50):
         file_id = received(files, b"a").id
         deletes = [lambda file_id=file_id: files.delete(file_id)] * 4  # type: ignore[misc]
@@ -186,7 +186,7 @@ def test_an_id_is_unknown_before_any_upload(tmp_path: Path) -> None:
         UploadedFiles(tmp_path / "not there", new_id, lambda: NOW).stat("file_" + "a" * 36)
 
 
-# How much there is room for
+# The limit of all files
 
 
 @pytest.mark.parametrize(("taken_bytes", "is_taken"), [(9, True), (10, False), (11, False)])
@@ -238,7 +238,7 @@ def test_the_size_is_zero_before_the_first_upload(tmp_path: Path) -> None:
 
 
 def test_the_size_can_be_read_while_files_come_and_go(files: UploadedFiles) -> None:
-    """A file that was there at the first look and away at the second made every upload at that moment fail."""
+    """Every upload failed when a file was deleted while the sizes were added up."""
 
     def coming_and_going() -> None:
         for _ in range(150):
@@ -252,7 +252,7 @@ def test_the_size_can_be_read_while_files_come_and_go(files: UploadedFiles) -> N
     assert answers == [None, None, {True}, {True}]
 
 
-# What nobody uses
+# Unused files
 
 
 def aged(path: Path, age_s: float) -> Path:
@@ -335,7 +335,7 @@ def test_a_sweep_before_the_first_upload_does_nothing(tmp_path: Path) -> None:
 
 
 def test_concurrent_sweeps_uses_and_deletes_find_a_file_or_not(files: UploadedFiles, tmp_path: Path) -> None:
-    """Between the look whether it is there and the next look at it, another process may have taken it away."""
+    """Another process may delete the file between the check and the read."""
     for _ in range(40):
         file_id = received(files, b"a").id
         for path in (tmp_path / file_id / "content", tmp_path / file_id):
@@ -368,7 +368,7 @@ def test_a_write_to_a_full_disk_is_reported() -> None:
 
 def test_an_upload_that_fills_the_disk_is_refused_and_leaves_nothing(small_disk: Path) -> None:
     files = UploadedFiles(small_disk, new_id, lambda: NOW)
-    kept = received(files, b"a")
+    stored = received(files, b"a")
     incoming = files.receive()
 
     with pytest.raises(FilesFullError):
@@ -376,12 +376,12 @@ def test_an_upload_that_fills_the_disk_is_refused_and_leaves_nothing(small_disk:
             incoming.stream.write(bytes(4096))
     incoming.drop()
 
-    assert [path.name for path in small_disk.iterdir()] == [kept.id]
+    assert [path.name for path in small_disk.iterdir()] == [stored.id]
     assert received(files, b"b").size_bytes == 1
 
 
 def test_an_upload_is_refused_when_its_metadata_does_not_fit_on_the_disk(small_disk: Path) -> None:
-    """The bytes were written, and the last block was taken by somebody else before what is known of them was."""
+    """The content is written, and another file takes the last block before the metadata."""
     files = UploadedFiles(small_disk, new_id, lambda: NOW)
     incoming = files.receive()
     incoming.stream.write(b"a")

@@ -1,4 +1,4 @@
-"""What Redis holds, out into a file and back into another Redis: every type, every byte, every expiry."""
+"""A backup and its restore keep every type, every byte and every expiry."""
 
 import json
 import os
@@ -47,7 +47,7 @@ def restored(client: redis.Redis, file: Path) -> Restored:
 
 
 def contents(client: redis.Redis) -> dict[bytes, Any]:
-    """All that is in Redis, with its expiry."""
+    """Every key in Redis with its content and expiry."""
     read: dict[bytes, Any] = {
         b"string": client.get,
         b"hash": client.hgetall,
@@ -225,7 +225,7 @@ def test_jobs_that_have_not_ended_are_requeued_and_counted(client: redis.Redis, 
 def test_a_training_that_ended_during_the_backup_leaves_no_lock(
     client: redis.Redis, file: Path, state: str | None, *, stays: bool
 ) -> None:
-    """The lock is read at one moment and the job at another; the model could never be trained again."""
+    """With a lock that was read before the job ended, the model could never be trained again."""
     records = [Record("qc:training:titanic", "string", ["job_1"])]
     if state is not None:
         records.append(Record("qc:job:job_1", "hash", ["state", state]))
@@ -283,7 +283,7 @@ def test_only_its_owner_can_read_a_backup(client: redis.Redis, file: Path) -> No
 
 
 def test_a_backup_needs_no_dangerous_commands(client: redis.Redis, file: Path) -> None:
-    """The rights that deploy/compose/make_secrets.py gives."""
+    """With the rights from deploy/compose/make_secrets.py."""
     fill(client)
     before = contents(client)
     client.acl_setuser(

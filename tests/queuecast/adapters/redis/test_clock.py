@@ -1,4 +1,4 @@
-"""The clock that all processes share: Redis's, whatever the clock of this machine says."""
+"""All processes share the clock of Redis, whatever the clock of their machine says."""
 
 import time
 from collections.abc import Iterator
@@ -33,12 +33,12 @@ def ahead(redis_url: str) -> Iterator[HourAhead]:
         yield client
 
 
-def questions(client: redis.Redis) -> int:
-    """How often the server was asked for the time."""
+def requests(client: redis.Redis) -> int:
+    """The number of TIME commands so far."""
     return client.info("commandstats").get("cmdstat_time", {"calls": 0})["calls"]
 
 
-def test_the_clock_says_what_redis_says_and_not_what_this_machine_says(ahead: HourAhead) -> None:
+def test_the_clock_has_the_time_of_redis_and_not_of_this_machine(ahead: HourAhead) -> None:
     assert RedisClock(ahead)() == pytest.approx(time.time() + HOUR_S, abs=CLOSE_S)
 
 
@@ -56,23 +56,23 @@ def test_the_clock_never_goes_back_between_two_requests(ahead: HourAhead) -> Non
 
 def test_the_server_is_not_asked_at_every_call(ahead: HourAhead) -> None:
     clock = RedisClock(ahead)
-    before = questions(ahead)
+    before = requests(ahead)
 
     for _ in range(1_000):
         clock()
 
-    assert questions(ahead) - before == 1
+    assert requests(ahead) - before == 1
 
 
 def test_after_a_while_the_server_is_asked_again(ahead: HourAhead, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(RedisClock, "ASK_EVERY_S", 0.0)
     clock = RedisClock(ahead)
-    before = questions(ahead)
+    before = requests(ahead)
 
     for _ in range(3):
         clock()
 
-    assert questions(ahead) - before == 3
+    assert requests(ahead) - before == 3
 
 
 def test_concurrent_threads_read_the_same_time(ahead: HourAhead) -> None:
@@ -85,7 +85,7 @@ def test_concurrent_threads_read_the_same_time(ahead: HourAhead) -> None:
 
 
 def test_concurrent_first_calls_all_get_the_time_of_redis(ahead: HourAhead) -> None:
-    """Those that did not ask themselves went by this machine's clock."""
+    """Threads that did not ask Redis themselves once used this machine's clock."""
     for _ in range(10):
         answers = at_once([RedisClock(ahead)] * 8)
 
@@ -94,8 +94,8 @@ def test_concurrent_first_calls_all_get_the_time_of_redis(ahead: HourAhead) -> N
 
 def test_an_unanswered_first_request_is_soon_repeated(ahead: HourAhead, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = RedisClock(ahead)
-    with monkeypatch.context() as meanwhile:
-        meanwhile.setattr(HourAhead, "time", lambda self, **given: ahead.execute_command("NOTHING"))
+    with monkeypatch.context() as patched:
+        patched.setattr(HourAhead, "time", lambda self, **given: ahead.execute_command("NOTHING"))
         assert clock() == pytest.approx(time.time(), abs=CLOSE_S)
 
     until(lambda: clock() > time.time() + HOUR_S - CLOSE_S, deadline_s=RedisClock.ASK_EVERY_S - 1)

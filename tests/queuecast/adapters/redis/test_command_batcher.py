@@ -1,4 +1,4 @@
-"""Commands of many threads share round trips, and each thread gets its own answer or its own error."""
+"""Commands from many threads share round trips, and each thread gets its own answer or error."""
 
 import os
 import signal
@@ -18,30 +18,30 @@ pytestmark = pytest.mark.redis
 
 
 @pytest.fixture
-def together(own_server: RedisServer) -> CommandBatcher:
+def batcher(own_server: RedisServer) -> CommandBatcher:
     return CommandBatcher(connect(own_server.url))
 
 
-def test_a_single_command_is_answered(together: CommandBatcher) -> None:
-    together.call("HSET", "h", "a", "1")
+def test_a_single_command_is_answered(batcher: CommandBatcher) -> None:
+    batcher.call("HSET", "h", "a", "1")
 
-    assert together.call("HMGET", "h", "a", "b") == [b"1", None]
+    assert batcher.call("HMGET", "h", "a", "b") == [b"1", None]
 
 
 @pytest.mark.parametrize("threads", [2, 64, 3 * CommandBatcher.MAX_COMMANDS])
-def test_each_thread_gets_the_answer_to_its_own_command(together: CommandBatcher, threads: int) -> None:
+def test_each_thread_gets_the_answer_to_its_own_command(batcher: CommandBatcher, threads: int) -> None:
     def ask(number: int) -> list[bytes]:
-        return [together.call("ECHO", f"{number}-{again}") for again in range(5)]
+        return [batcher.call("ECHO", f"{number}-{again}") for again in range(5)]
 
     found = at_once([lambda number=number: ask(number) for number in range(threads)])  # type: ignore[misc]
 
     assert found == [[f"{number}-{again}".encode() for again in range(5)] for number in range(threads)]
 
 
-def test_a_refused_command_is_an_error_only_in_its_own_thread(together: CommandBatcher) -> None:
-    together.call("SET", "text", "x")
+def test_a_refused_command_is_an_error_only_in_its_own_thread(batcher: CommandBatcher) -> None:
+    batcher.call("SET", "text", "x")
 
-    found = at_once([lambda: together.call("ECHO", "a"), lambda: together.call("INCR", "text")] * 20)
+    found = at_once([lambda: batcher.call("ECHO", "a"), lambda: batcher.call("INCR", "text")] * 20)
 
     assert found[::2] == [b"a"] * 20
     assert {type(each) for each in found[1::2]} == {redis.ResponseError}
@@ -57,36 +57,36 @@ def test_a_script_that_redis_has_forgotten_is_loaded_again(own_server: RedisServ
 
 
 def test_a_broken_connection_is_an_error_in_every_thread_and_the_next_command_succeeds(
-    own_server: RedisServer, together: CommandBatcher
+    own_server: RedisServer, batcher: CommandBatcher
 ) -> None:
     own_server.kill()
-    gone = at_once([lambda: together.call("PING")] * 30)
+    gone = at_once([lambda: batcher.call("PING")] * 30)
     own_server.start()
 
     assert {issubclass(type(each), redis.ConnectionError) for each in gone} == {True}
-    assert together.call("ECHO", "back") == b"back"
+    assert batcher.call("ECHO", "back") == b"back"
 
 
 def test_a_connection_closed_while_idle_is_replaced(
-    own_server: RedisServer, together: CommandBatcher, monkeypatch: pytest.MonkeyPatch
+    own_server: RedisServer, batcher: CommandBatcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(CommandBatcher, "IDLE_S", 0.0)
-    together.call("PING")
+    batcher.call("PING")
     connect(own_server.url).client_kill_filter(_type="normal", skipme=True)
 
-    assert together.call("ECHO", "x") == b"x"
+    assert batcher.call("ECHO", "x") == b"x"
 
 
 def test_commands_issued_while_redis_does_not_answer_are_answered_later(
-    own_server: RedisServer, together: CommandBatcher
+    own_server: RedisServer, batcher: CommandBatcher
 ) -> None:
-    together.call("PING")
+    batcher.call("PING")
     os.kill(own_server.pid, signal.SIGSTOP)
     answers: list[object] = []
-    threads = [threading.Thread(target=lambda: answers.append(together.call("ECHO", "x"))) for _ in range(20)]
+    threads = [threading.Thread(target=lambda: answers.append(batcher.call("ECHO", "x"))) for _ in range(20)]
     for thread in threads:
         thread.start()
-    until(lambda: len(together._queue) == len(threads) - 1)  # all but the one that waits for Redis
+    until(lambda: len(batcher._queue) == len(threads) - 1)  # all but the sender, which waits for Redis
     os.kill(own_server.pid, signal.SIGCONT)
     for thread in threads:
         thread.join(10)
@@ -106,15 +106,15 @@ def test_a_deleted_batcher_releases_its_connection(own_server: RedisServer) -> N
 def test_an_interrupted_sender_leaves_no_thread_waiting_and_no_unread_answer(
     own_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    together = CommandBatcher(connect(own_server.url))
-    together.call("ECHO", "first")
-    connection = together._connection
+    batcher = CommandBatcher(connect(own_server.url))
+    batcher.call("ECHO", "first")
+    connection = batcher._connection
     with monkeypatch.context() as patched:
         patched.setattr(connection, "read_response", raising(KeyboardInterrupt()))
         with pytest.raises(KeyboardInterrupt):
-            together.call("ECHO", "unread")
+            batcher.call("ECHO", "unread")
 
-    assert at_once([lambda: together.call("ECHO", "next")] * 5) == [b"next"] * 5
+    assert at_once([lambda: batcher.call("ECHO", "next")] * 5) == [b"next"] * 5
 
 
 def raising(error: BaseException) -> Callable[..., None]:

@@ -1,4 +1,4 @@
-"""What only Redis can get wrong: races between processes, keys that outlive their job, a server that is away."""
+"""The job store in Redis: races between processes, expiring keys, a server that is away or full."""
 
 import os
 import queue
@@ -36,7 +36,7 @@ from queuecast.ports.jobs import IdempotencyKey, JobFilter
 from queuecast.ports.lanes import Reservation
 from tests.conftest import require_fsync
 from tests.queuecast.adapters.disks import mount, unmount
-from tests.queuecast.adapters.store_steps import dead, ended, heard, stored
+from tests.queuecast.adapters.store_steps import changed_ids, dead, ended, stored
 from tests.queuecast.adapters.waits import Listener, at_once, until
 from tests.queuecast.domain.records import NOW, RETENTION_S, a_job, a_move, work_of
 from tests.redis_servers import redis_server_in
@@ -93,8 +93,8 @@ def jobs(client: redis.Redis) -> RedisJobs:
 
 
 @pytest.fixture(scope="module")
-def url_of_nobody(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Where a server was and is no more."""
+def url_without_server(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The URL of a server that was killed."""
     server = redis_server_in(tmp_path_factory.mktemp("gone"))
     server.start()
     server.kill()
@@ -111,11 +111,11 @@ def test_exactly_one_of_many_connections_writes_each_revision(redis_url: str, jo
 
     def write_all(writer: int) -> list[int]:
         won = []
-        with connect(redis_url) as mine:
+        with connect(redis_url) as connection:
             for revision in revisions:
                 progress = Progress(writer, 8, "stages")
                 try:
-                    RedisJobs(mine).replace(replace(started, revision=revision, progress=progress))
+                    RedisJobs(connection).replace(replace(started, revision=revision, progress=progress))
                 except StaleWriteError:
                     continue
                 won.append(revision)
@@ -125,18 +125,18 @@ def test_exactly_one_of_many_connections_writes_each_revision(redis_url: str, jo
 
     assert all(isinstance(each, list) for each in won), won
     written = sorted(revision for each in won if isinstance(each, list) for revision in each)
-    # Nobody skips a revision, so those that were written are the first ones, each once.
+    # No writer skips a revision, so the written ones are consecutive.
     assert written == list(range(3, 3 + len(written)))
     assert jobs.read(started.id).revision == written[-1]
 
 
 def test_a_listener_is_connected_only_when_the_server_has_its_subscription(own_server: RedisServer) -> None:
-    """The waiter reads the record after the greeting; a change between the two must reach it."""
+    """A waiter reads the record once it is connected; every later change must reach it."""
     with connect(own_server.url) as client:
         jobs = RedisJobs(client)
-        job = stored(jobs)  # so that the pool has a connection that needs no further word from the server
+        job = stored(jobs)  # opens a connection, which the listener takes from the pool
         os.kill(own_server.pid, signal.SIGSTOP)
-        listener = Listener(heard(jobs))
+        listener = Listener(changed_ids(jobs))
         try:
             with pytest.raises(queue.Empty):
                 listener.next(deadline_s=0.3)
@@ -276,7 +276,7 @@ def test_a_page_over_many_expired_records_continues_with_a_cursor(client: redis.
 
 
 def test_a_rare_job_is_found_in_few_round_trips_for_every_page_size(client: redis.Redis, jobs: RedisJobs) -> None:
-    """One record a look made a page of one cost two round trips a job in the store."""
+    """A page of one job once cost two round trips for each job in the store."""
     stored(jobs, a_job(id="job_0", model="rare"))
     for number in range(300):
         stored(jobs, a_job(id=f"job_1{number:03}"))
@@ -284,22 +284,22 @@ def test_a_rare_job_is_found_in_few_round_trips_for_every_page_size(client: redi
 
     page = jobs.page(JobFilter(model="rare"), None, 1)
 
-    looks = client.info("commandstats")["cmdstat_zrevrangebylex"]["calls"] - before
-    assert ([job.id for job in page.jobs], looks <= 10) == (["job_0"], True), f"{looks} looks"
+    trips = client.info("commandstats")["cmdstat_zrevrangebylex"]["calls"] - before
+    assert ([job.id for job in page.jobs], trips <= 10) == (["job_0"], True), f"{trips} trips"
 
 
 def was_listed(client: redis.Redis) -> bool:
     return "cmdstat_zrevrangebylex" in client.info("commandstats")
 
 
-# A server that is away
+# A server that is down
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_every_call_fails_at_once_while_the_server_is_away(url_of_nobody: str, name: str) -> None:
+def test_every_call_fails_at_once_while_the_server_is_away(url_without_server: str, name: str) -> None:
     began = time.monotonic()
 
-    with connect(url_of_nobody) as client, pytest.raises(UnavailableError, match="Redis does not answer"):
+    with connect(url_without_server) as client, pytest.raises(UnavailableError, match="Redis does not answer"):
         CALLS[name](client)
 
     assert time.monotonic() - began < 2
@@ -329,7 +329,7 @@ def test_a_listener_reports_its_new_connection_when_the_server_is_back(own_serve
     with connect(own_server.url) as client:
         jobs = RedisJobs(client)
         job = stored(jobs)
-        listener = Listener(heard(jobs))
+        listener = Listener(changed_ids(jobs))
         assert listener.next() == ""
         own_server.kill()
         own_server.start()
@@ -342,7 +342,7 @@ def test_a_listener_gets_changes_again_when_the_server_is_back(own_server: Redis
     with connect(own_server.url) as client:
         jobs = RedisJobs(client)
         job = stored(jobs)
-        listener = Listener(heard(jobs))
+        listener = Listener(changed_ids(jobs))
         listener.next()
         own_server.kill()
         own_server.start()
@@ -420,13 +420,13 @@ def test_the_memory_of_a_server_and_its_limit_are_reported(own_server: RedisServ
     with connect(own_server.url) as client:
         client.config_set("maxmemory", 2**30)
 
-        used, most = RedisJobs(client).memory()
+        used, limit = RedisJobs(client).memory()
 
-    assert most == 2**30
-    assert 100_000 < used < most
+    assert limit == 2**30
+    assert 100_000 < used < limit
 
 
-# On the disk before the answer
+# Durable submits
 
 
 @pytest.fixture
@@ -541,7 +541,7 @@ def replay_or_none(jobs: RedisJobs, repeat: IdempotencyKey) -> str | None:
 
 
 def everything(client: redis.Redis) -> dict[bytes, bytes | None]:
-    """Every key with its content."""
+    """Every key with its DUMP."""
     return {key: client.dump(key) for key in client.scan_iter()}
 
 
@@ -553,7 +553,7 @@ def answers(jobs: RedisJobs) -> bool:
     return True
 
 
-# Tidying
+# Retention
 
 
 def test_ids_without_a_record_are_removed_from_the_index(client: redis.Redis, jobs: RedisJobs) -> None:
@@ -587,7 +587,7 @@ def test_ids_behind_many_long_lived_jobs_are_removed_too(
 
 def test_one_message_may_name_several_jobs(own_server: RedisServer) -> None:
     with connect(own_server.url) as client:
-        listener = Listener(heard(RedisJobs(client)))
+        listener = Listener(changed_ids(RedisJobs(client)))
         listener.next()
 
         client.publish(keys.CHANGES, "job_1 job_2 job_3")
@@ -603,7 +603,7 @@ def test_a_listener_replaces_a_connection_whose_server_vanished(
     proxy = Proxy(own_server.port)
     url = own_server.url.replace(f":{own_server.port}", f":{proxy.port}")
     with connect(url) as client, connect(own_server.url) as direct:
-        listener = Listener(heard(RedisJobs(client)))
+        listener = Listener(changed_ids(RedisJobs(client)))
         assert listener.next() == ""
         proxy.swallow()
 
@@ -619,7 +619,7 @@ def test_a_listener_without_messages_keeps_its_connection(
 ) -> None:
     monkeypatch.setattr(ChangeListener, "SILENCE_S", 0.05)
     with connect(own_server.url) as client:
-        listener = Listener(heard(RedisJobs(client)))
+        listener = Listener(changed_ids(RedisJobs(client)))
         assert listener.next() == ""
 
         with pytest.raises(queue.Empty):

@@ -1,4 +1,4 @@
-"""What only Redis can get wrong about lanes: keys that outlive their jobs, ids that come twice, memory used up."""
+"""The lanes in Redis: keys of empty lanes, entry ids, dead workers, memory that is used up."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -93,7 +93,7 @@ def test_a_lane_has_a_key_and_a_name_while_it_has_a_job(
 
 
 def test_an_entry_id_is_never_reused_when_a_lane_empties_and_fills_quickly(jobs: RedisJobs, lanes: RedisLanes) -> None:
-    """A stream that is made anew begins its count anew: within a millisecond the same id came again."""
+    """A new stream starts its own count, so an id could come again within a millisecond."""
     stored(jobs)
     seen = []
     for _ in range(200):
@@ -115,7 +115,7 @@ def test_jobs_enter_a_lane_after_the_clock_of_the_server_was_set_back(
     assert [each.job_id for each in taken(lanes, 5)][-1] == second.id
 
 
-# Workers that are gone
+# Dead workers
 
 
 def test_a_silent_worker_that_holds_nothing_is_forgotten(
@@ -144,7 +144,7 @@ def test_a_worker_that_claimed_lately_is_not_forgotten(client: redis.Redis, jobs
     assert consumers(client) == [b"idle"]
 
 
-# No memory left
+# Memory used up
 
 
 def test_an_accepted_job_runs_to_its_end_when_memory_is_used_up(own_server: RedisServer) -> None:

@@ -1,4 +1,4 @@
-"""Who leads: one at a time, for as long as it says so."""
+"""One process leads at a time, until it resigns or is silent for its term."""
 
 from collections.abc import Callable, Iterator
 
@@ -25,7 +25,7 @@ def client(redis_url: str) -> Iterator[redis.Redis]:
 
 @pytest.fixture
 def candidate(client: redis.Redis) -> Callable[..., RedisLeader]:
-    return lambda term_s=LONG_S, office="reaper": RedisLeader(client, office, term_s)
+    return lambda term_s=LONG_S, role="reaper": RedisLeader(client, role, term_s)
 
 
 def test_the_first_candidate_leads_and_stays_the_leader(candidate: Callable[..., RedisLeader]) -> None:
@@ -83,7 +83,7 @@ def test_a_term_expires_by_itself(client: redis.Redis, candidate: Callable[..., 
 
 
 def test_each_role_has_its_own_leader(candidate: Callable[..., RedisLeader]) -> None:
-    assert [candidate(office="reaper").leads(), candidate(office="webhooks").leads()] == [True, True]
+    assert [candidate(role="reaper").leads(), candidate(role="webhooks").leads()] == [True, True]
 
 
 def test_resigning_twice_or_before_leading_is_harmless(candidate: Callable[..., RedisLeader]) -> None:
@@ -98,7 +98,7 @@ def test_resigning_twice_or_before_leading_is_harmless(candidate: Callable[..., 
 
 
 def test_a_candidate_can_lead_when_memory_is_used_up(own_server: RedisServer) -> None:
-    """What was accepted must still be repaired then, or nothing is ever freed."""
+    """Accepted jobs must still be repaired then, or no memory is ever freed."""
     with connect(own_server.url) as client:
         first, second = RedisLeader(client, "reaper", LONG_S), RedisLeader(client, "reaper", LONG_S)
         client.config_set("maxmemory", 1)

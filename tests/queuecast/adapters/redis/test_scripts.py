@@ -2,6 +2,7 @@
 
 import ast
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,12 @@ def test_every_call_names_the_arguments_of_its_script() -> None:
 
     assert {name: arguments for name, arguments in calls if arguments != set(argument_names(name)[0])} == {}
     assert {name for name, _ in calls} == {name for name in SCRIPTS if argument_names(name)[0]}
+
+
+def test_the_package_contains_the_scripts(repository: Path) -> None:
+    configuration = tomllib.loads((repository / "pyproject.toml").read_text())
+
+    assert configuration["tool"]["setuptools"]["package-data"]["queuecast.adapters.redis"] == ["scripts/*.lua"]
 
 
 def test_every_shared_file_is_needed_by_a_script() -> None:

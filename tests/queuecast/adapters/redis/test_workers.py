@@ -1,4 +1,4 @@
-"""Which workers there are, by their own word and for as long as they are heard of."""
+"""The running workers, by their own reports and until they are silent."""
 
 from collections.abc import Iterator
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.redis
 
 
 class Watch:
-    """A clock that stands until it is set."""
+    """A clock that stands still until a test sets it."""
 
     def __init__(self) -> None:
         self.seconds = 1_000.0

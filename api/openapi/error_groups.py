@@ -1,0 +1,29 @@
+"""The errors that several operations have in common."""
+
+from queuecast.domain import errors
+
+READING_A_BODY = (
+    errors.MalformedError,
+    errors.LengthRequiredError,
+    errors.TooLargeError,
+    errors.UnsupportedMediaError,
+)
+FINDING_A_JOB = (errors.UnknownJobError, errors.GoneJobError, errors.UnavailableError)
+FINDING_A_MODEL = (errors.UnknownModelError, errors.UnavailableError)
+SUBMITTING = (
+    *READING_A_BODY,
+    errors.InvalidInputError,
+    errors.KeyReusedError,
+    errors.GoneJobError,  # that an earlier request with the same key led to
+    errors.UnavailableError,
+    errors.StoreFullError,
+    errors.LaneFullError,
+)
+RUNNING_AGAIN = (
+    *FINDING_A_JOB,
+    errors.IllegalMoveError,
+    errors.ConflictError,
+    errors.StoreFullError,
+    errors.LaneFullError,
+    errors.FilesFullError,
+)

@@ -1,0 +1,107 @@
+"""The files that a batch has written, as responses."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from flask import Response, request, send_file
+from werkzeug.datastructures import MIMEAccept
+
+from queuecast.domain.batch import OutputFormat
+from queuecast.domain.errors import GoneResultError, NotAcceptableError
+from queuecast.domain.job import Job, JobType
+from queuecast.ports.batches import BatchFiles
+
+MEDIA_TYPES = {
+    OutputFormat.CSV: "text/csv",
+    OutputFormat.NDJSON: "application/x-ndjson",
+    OutputFormat.JSON: "application/json",
+    OutputFormat.PARQUET: "application/vnd.apache.parquet",
+}
+_TEXT: dict[str, Any] = {"type": "string"}
+_ROWS: dict[str, Any] = {
+    "title": "BatchRows",
+    "description": "A batch's file in the format `json`: one object per row.",
+    "type": "array",
+    "items": {"type": "object", "additionalProperties": True},
+}
+# The schemas of a batch's file. Generated clients take the first that they know, so JSON comes last.
+FILE_CONTENT: dict[str, Any] = {
+    MEDIA_TYPES[OutputFormat.CSV]: _TEXT,
+    MEDIA_TYPES[OutputFormat.NDJSON]: _TEXT,
+    MEDIA_TYPES[OutputFormat.PARQUET]: {"type": "string", "format": "binary"},
+    MEDIA_TYPES[OutputFormat.JSON]: _ROWS,
+}
+# A part of a JSON file is no JSON, so it has no schema.
+PARTIAL_FILE_CONTENT = FILE_CONTENT | {MEDIA_TYPES[OutputFormat.JSON]: None}
+ERRORS_CONTENT = {MEDIA_TYPES[OutputFormat.NDJSON]: _TEXT}
+_ONE_RANGE = re.compile(r"\s*bytes\s*=[^,]*$", re.IGNORECASE)
+
+
+class BatchResults:
+    def __init__(self, batches: BatchFiles) -> None:
+        self._batches = batches
+
+    def file(self, job: Job, result: bytes) -> Response:
+        """The file with the answers, or the part of it that `Range` names. result: the job's, as JSON.
+
+        Raises NotAcceptableError if `Accept` excludes the file's format, GoneResultError if the file is lost.
+        """
+        about = msgspec.json.decode(result)["file"]
+        output_format = OutputFormat(about["format"])
+        media_type = MEDIA_TYPES[output_format]
+        if "Accept" in request.headers and not _accepts(media_type):
+            raise NotAcceptableError(
+                f"Accept is {request.headers['Accept'][:80]!r}; the result of job {job.id} is {media_type}, the "
+                "output_format that was asked for"
+            )
+        outcome = self._batches.outcome(job.id)
+        path = None if outcome is None else self._batches.result(job.id, outcome.attempt, output_format)
+        if path is None or not path.is_file():
+            raise GoneResultError(f"the file with the result of job {job.id} is not there any more")
+        if not _ONE_RANGE.match(request.headers.get("Range", "")):
+            request.environ.pop("HTTP_RANGE", None)  # ignored, as in RFC 9110 14.2; Werkzeug would return 416
+        return send_file(
+            path.absolute(),
+            mimetype=media_type,
+            as_attachment=True,
+            download_name=f"{job.id}.{output_format}",
+            conditional=True,
+            etag=about["sha256"],
+        )
+
+    def errors(self, job: Job) -> Response:
+        """The bad rows so far, one JSON object per line; nothing for a job that is no batch."""
+        paths = list(self._error_files(job)) if job.type is JobType.BATCH else []
+        response = Response(_contents(paths), mimetype=MEDIA_TYPES[OutputFormat.NDJSON])
+        response.headers["Content-Disposition"] = f"attachment; filename={job.id}-errors.ndjson"
+        return response
+
+    def _error_files(self, job: Job) -> Iterator[Path]:
+        outcome = self._batches.outcome(job.id)
+        if outcome is not None:
+            yield self._batches.errors(job.id, outcome.attempt)
+            return
+        plan = self._batches.plan(job.id)
+        if plan is None:
+            return
+        for cut in plan.cuts:
+            yield self._batches.bad_rows(job.id, plan.number, cut.index)
+
+
+def _accepts(media_type: str) -> bool:
+    """Whether `Accept` allows the media type, with any parameters: `text/csv;charset=utf-8` allows CSV."""
+    ranges = [(accepted.partition(";")[0].strip(), quality) for accepted, quality in request.accept_mimetypes]
+    return MIMEAccept(ranges).quality(media_type) > 0
+
+
+def _contents(paths: list[Path]) -> Iterator[bytes]:
+    for path in paths:
+        try:
+            with path.open("rb") as file:
+                while piece := file.read(256 * 1024):
+                    yield piece
+        except FileNotFoundError:  # a chunk that has no bad rows or is not done
+            continue

@@ -1,0 +1,123 @@
+"""Field types that several bodies share.
+
+`Meta(extra_json_schema=...)` describes what another part of the gateway checks. A bound in `Meta` itself is checked by
+msgspec when it decodes.
+"""
+
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from api.schemas import examples
+
+JOB_ID = "^job_[0-9a-f-]{36}$"
+FILE_ID = "^file_[0-9a-f-]{36}$"
+NAME = "^[a-z0-9][a-z0-9_-]{0,63}$"
+
+
+def free_object(title: str, description: str, *values: Any) -> Meta:
+    """An object with any fields. Generators take an object without `additionalProperties` for an empty one."""
+    schema = {"title": title, "additionalProperties": True, "examples": list(values)}
+    return Meta(description=description, extra_json_schema=schema)
+
+
+Time = Annotated[str, Meta(extra_json_schema={"format": "date-time", "examples": [examples.TIME]})]
+JobId = Annotated[str, Meta(extra_json_schema={"pattern": JOB_ID, "examples": [examples.JOB_ID]})]
+FileId = Annotated[str, Meta(extra_json_schema={"pattern": FILE_ID, "examples": [examples.FILE_ID]})]
+Sha256 = Annotated[str, Meta(extra_json_schema={"pattern": "^[0-9a-f]{64}$"})]
+Name = Annotated[str, Meta(extra_json_schema={"pattern": NAME, "examples": ["titanic"]})]
+Path = Annotated[str, Meta(extra_json_schema={"format": "uri-reference"})]
+Count = Annotated[int, Meta(extra_json_schema={"minimum": 0})]
+Positive = Annotated[int, Meta(extra_json_schema={"minimum": 1})]
+Milliseconds = Annotated[float, Meta(extra_json_schema={"minimum": 0})]
+
+_CELL: dict[str, Any] = {
+    "title": "Cell",
+    "description": "One value of a row or of an answer.",
+    "anyOf": [{"type": "number"}, {"type": "string"}, {"type": "boolean"}, {"type": "null"}],
+}
+_ROW: dict[str, Any] = {
+    "title": "Row",
+    "description": (
+        "One row: the names of the model's columns and their values. `GET /v1/models/{model}/schema` returns the exact "
+        "JSON Schema."
+    ),
+    "type": "object",
+    "additionalProperties": _CELL,
+    "examples": [examples.ROW],
+}
+_ROW_OF_VALUES: dict[str, Any] = {
+    "title": "RowOfValues",
+    "description": "One row for a model that was fitted without column names: its values in the order of the columns.",
+    "type": "array",
+    "items": _CELL,
+}
+_ANY_ROW: dict[str, Any] = {"anyOf": [_ROW, _ROW_OF_VALUES]}
+_ANSWER: dict[str, Any] = {"anyOf": [_CELL, {"type": "array", "items": _CELL}]}
+_PROBABILITY: list[Any] = [{"type": "number"}, {"type": "null"}]
+
+Cell = Annotated[Any, Meta(extra_json_schema=_CELL)]
+Rows = Annotated[
+    msgspec.Raw,
+    Meta(
+        extra_json_schema={
+            "title": "Rows",
+            "description": (
+                "The rows: objects with exactly the model's columns, or lists for a model that was fitted without "
+                "column names."
+            ),
+            "type": "array",
+            "minItems": 1,
+            "items": _ANY_ROW,
+            "examples": [[examples.ROW]],
+        }
+    ),
+]
+ExampleRows = Annotated[list[Any], Meta(extra_json_schema={"items": _ANY_ROW})]
+Answers = Annotated[
+    list[Any],
+    Meta(
+        description=(
+            "One answer per row, in the order of the rows; a list for an estimator with several outputs. A number that "
+            "is not finite is null."
+        ),
+        extra_json_schema={"items": _ANSWER},
+    ),
+]
+Probabilities = Annotated[
+    list[Any],
+    Meta(
+        description=(
+            "One list per row, in the order of `classes`. With several outputs, one list per row of such lists."
+        ),
+        extra_json_schema={
+            "items": {
+                "type": "array",
+                "items": {"anyOf": [*_PROBABILITY, {"type": "array", "items": {"anyOf": _PROBABILITY}}]},
+            }
+        },
+    ),
+]
+Classes = Annotated[
+    list[Any],
+    Meta(
+        description="The labels of a classifier; a list of such lists for several outputs.",
+        extra_json_schema={"items": _ANSWER},
+    ),
+]
+Metadata = Annotated[
+    dict[str, Any],
+    free_object(
+        "Metadata", "Free data that comes back with the job, nested at most 32 levels deep.", {"run": "nightly"}
+    ),
+]
+Params = Annotated[
+    dict[str, Any],
+    free_object("Params", "Parameters for the estimator's `set_params`, nested at most 32 levels.", {"model__C": 0.5}),
+]
+Metrics = Annotated[
+    dict[str, Any], free_object("Metrics", "The scores of a retrained version and of the champion before it.")
+]
+RowSchema = Annotated[dict[str, Any], free_object("RowSchema", "A JSON Schema (2020-12) of one row, with examples.")]
+BinaryFile = Annotated[Any, Meta(extra_json_schema={"type": "string", "format": "binary"})]

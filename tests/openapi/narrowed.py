@@ -1,0 +1,52 @@
+"""Narrows the document to one model and one file, so that every request that fits it must be accepted."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import httpx2
+
+SKOPS = "application/vnd.queuecast.skops"
+"""Only in the narrowed document: the media type whose generated value is a real model file."""
+
+
+def narrowed(document: Path, url: str, model: str, table: Path, target: str) -> str:
+    """JSON. Rows are those of the model's own schema, and files the one that is uploaded here."""
+    spec = json.loads(document.read_text())
+    schemas = spec["components"]["schemas"]
+    with httpx2.Client(base_url=url) as http, table.open("rb") as file:
+        row = http.get(f"/v1/models/{model}/schema").raise_for_status().json()
+        methods = http.get(f"/v1/models/{model}/versions/1").raise_for_status().json()["signature"]["methods"]
+        stored = http.post("/v1/files", files={"file": (table.name, file, "text/csv")}).raise_for_status().json()
+    columns = list(row["properties"])
+    rows = [example for example in row.pop("examples") if example]
+    schemas["Rows"] |= {"items": row | {"examples": rows}, "examples": [rows]}
+    for name in ("PredictionRequest", "BatchOfFile", "BatchOfRows"):
+        schemas[name]["properties"]["method"] = _one_of(methods)
+    for name in ("BatchOfFile", "BatchOfRows"):
+        schemas[name]["properties"]["id_column"] = {"anyOf": [_one_of(columns), {"type": "null"}]}
+    for name in ("TrainingRequest", "BatchOfFile"):
+        schemas[name]["properties"]["file_id"] = _one_of([stored["id"]])
+    schemas["TrainingRequest"]["properties"]["target"] = _one_of([target])
+    for path, operations in spec["paths"].items():
+        for operation in operations.values():
+            _narrow(operation, model, is_push=operation["operationId"] == "models_push")
+            for media in operation.get("requestBody", {}).get("content", {}).values():
+                if path.startswith("/v1/models/"):
+                    media.pop("examples", None)  # they name files and columns that do not exist here
+    return json.dumps(spec)
+
+
+def _narrow(operation: dict[str, Any], model: str, *, is_push: bool) -> None:
+    if is_push:
+        form = operation["requestBody"]["content"]["multipart/form-data"]
+        form["encoding"]["model"]["contentType"] = SKOPS
+        form["encoding"]["example"]["contentType"] = "text/csv"
+        return  # any name will do
+    for parameter in operation["parameters"]:
+        if (parameter["name"], parameter["in"]) == ("model", "path"):
+            parameter["schema"] = {"anyOf": [_one_of([model]), parameter["schema"]]}  # half of the generated names
+
+
+def _one_of(values: list[str]) -> dict[str, Any]:
+    return {"type": "string", "enum": values}

@@ -1,0 +1,117 @@
+"""Answers of every shape that an estimator can give, against the document that the gateway serves.
+
+`test_unscripted.py` uses a single model, a classifier with two labels on a frame; these tests use five more estimators.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import numpy as np
+import pytest
+import requests
+import schemathesis
+from sklearn.ensemble import IsolationForest
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.multioutput import MultiOutputClassifier
+from sklearn.preprocessing import StandardScaler
+
+from queuecast import Client
+from tests.system.conftest import Stack
+
+pytestmark = [pytest.mark.redis, pytest.mark.xdist_group("openapi")]
+X = np.random.default_rng(0).normal(size=(60, 3))
+LABELS = np.where(X[:, 0] > 0, "yes", "no")
+ESTIMATORS: dict[str, tuple[Any, Any]] = {
+    "words": (LogisticRegression(), LABELS),
+    "several-labels": (MultiOutputClassifier(LogisticRegression()), np.c_[LABELS, LABELS[::-1]]),
+    "several-numbers": (LinearRegression(), X[:, :2]),
+    "scores": (IsolationForest(n_estimators=5, random_state=0), None),
+    "transforms": (StandardScaler(), None),
+}
+JOB, RESULT = "/v1/jobs/{job_id}", "/v1/jobs/{job_id}/result"
+
+
+class Described:
+    """Sends requests and validates each answer against the document."""
+
+    def __init__(self, url: str, document: Path) -> None:
+        self._url = url
+        self._schema = schemathesis.openapi.from_path(document)
+
+    def send(self, method: str, path: str, values: dict[str, Any], status: int = 200, **request: Any) -> Any:
+        answer = requests.request(method, self._url + path.format(**values), timeout=60, **request)
+        self._schema[path][method].validate_response(answer)
+        assert answer.status_code == status, answer.text
+        return answer
+
+    def ended(self, job: dict[str, Any]) -> dict[str, Any]:
+        place = {"job_id": job["id"]}
+        self.send("GET", JOB, place, headers={"Prefer": "wait=30"})
+        self.send("GET", f"{JOB}/events", place)
+        self.send("GET", f"{JOB}/errors", place)
+        return place
+
+
+@pytest.fixture(scope="module")
+def described(service: Stack, document: Path) -> Described:
+    return Described(service.url, document)
+
+
+@pytest.fixture(params=ESTIMATORS)
+def model(request: pytest.FixtureRequest, service: Stack) -> str:
+    """The name of a model that was pushed."""
+    estimator, target = ESTIMATORS[request.param]
+    with Client(service.url) as client:
+        client.push(request.param, estimator.fit(X, target), X, target).result(60)
+    return str(request.param)
+
+
+def test_answers_of_a_model_are_as_described(model: str, described: Described, service: Stack) -> None:
+    manifest = httpx2.get(f"{service.url}/v1/models/{model}/versions/1").json()
+    place, rows = {"model": model, "version": 1}, manifest["signature"]["example"]
+
+    for path in ("", "/versions", "/versions/{version}", "/versions/{version}/schema", "/schema", "/history"):
+        described.send("GET", "/v1/models/{model}" + path, place)
+    for method in manifest["signature"]["methods"]:
+        body = {"inputs": rows, "method": method}
+        submit = described.send("POST", "/v1/models/{model}/predictions", place, 202, json=body)
+        described.send("GET", RESULT, described.ended(submit.json()))
+
+
+@pytest.mark.parametrize("output_format", ["csv", "ndjson", "json", "parquet"])
+def test_a_batch_and_its_file_are_as_described(output_format: str, described: Described) -> None:
+    table = b"pclass,sex,age,sibsp,parch,fare,embarked\n1,male,3,0,0,7.5,S\nx,male,3,0,0,7.5,S\n1,male\n"
+    query = {"name": "rows.csv"}
+    headers = {"Content-Type": "application/octet-stream"}
+    stored = described.send("POST", "/v1/files", {}, 201, data=table, params=query, headers=headers).json()
+    body = {"file_id": stored["id"], "output_format": output_format, "id_column": "sex"}
+
+    batch = described.send("POST", "/v1/models/{model}/batches", {"model": "titanic"}, 202, json=body).json()
+    place = described.ended(batch)
+    whole = described.send("GET", RESULT, place)
+
+    described.send("GET", RESULT, place, 206, headers={"Range": "bytes=2-5"})
+    described.send("GET", RESULT, place, 304, headers={"If-None-Match": whole.headers["ETag"]})
+    described.send("GET", RESULT, place, 406, headers={"Accept": "image/png"})
+    described.send("GET", RESULT, place, 416, headers={"Range": "bytes=999999-"})
+
+
+def test_failed_retried_deleted_and_expired_jobs_are_as_described(described: Described, table: Path) -> None:
+    with table.open("rb") as file:
+        stored = described.send("POST", "/v1/files", {}, 201, files={"file": ("rows.csv", file, "text/csv")}).json()
+    titanic, body = {"model": "titanic"}, {"file_id": stored["id"], "target": "survived"}
+    rows = described.send("GET", "/v1/models/{model}/schema", titanic).json()["examples"]
+
+    train = "/v1/models/{model}/trainings"
+    failed = described.send("POST", train, titanic, 202, json=body | {"params": {"none_such": 1}}).json()
+    place = described.ended(failed)
+    described.send("GET", RESULT, place, 409)
+    again = described.send("POST", f"{JOB}/retry", place, 202).json()
+    described.ended(again)
+    described.send("DELETE", JOB, place, 204)
+    described.send("GET", JOB, place, 410)
+    late = {"inputs": rows, "expires_in_s": 1e-6}
+    expired = described.send("POST", "/v1/models/{model}/predictions", titanic, 202, json=late).json()
+    described.ended(expired)
+    described.send("GET", "/v1/jobs", {})
