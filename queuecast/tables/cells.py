@@ -1,4 +1,4 @@
-"""The meaning of a text cell, for a worker that reads a column and for the client that reads a row."""
+"""The meaning of a text cell: a worker reads the columns of a file by these rules, the client the rows it sends."""
 
 import math
 from decimal import Decimal

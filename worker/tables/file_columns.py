@@ -27,7 +27,7 @@ from worker.tables.record_scanner import MAX_RECORD_BYTES, header_range
 
 
 def column_names(path: Path, fmt: FileFormat) -> list[str]:
-    """The names of the columns. For NDJSON, those of the first object; none if its rows are lists.
+    """The names of the columns. NDJSON has those of its first object, and none if its rows are lists.
 
     Raises InvalidInputError for a file without a header, and for a name that occurs twice.
     """
@@ -59,10 +59,10 @@ def find_columns(names: list[str], signature: Signature, extra: Sequence[str] = 
 
 
 def find_keys(path: Path, signature: Signature, extra: Sequence[str] = ()) -> list[str]:
-    """The key of an NDJSON object for each column of the signature; none where the rows are lists.
+    """The key of an NDJSON object for each column of the signature; empty if the rows are lists.
 
-    Only for an estimator that was fitted without names does the first row decide. For any other estimator a row may
-    lack a key that the first one has, and is then a bad row.
+    The first row decides for an estimator that was fitted without names. Any other estimator has its own names, and a
+    row without one of them is a bad row.
     """
     if signature.layout is Layout.FRAME:
         return [column.name for column in signature.columns]

@@ -6,7 +6,6 @@ from uuid import UUID
 import pyarrow as pa
 import pyarrow.compute as pc
 
-_DAY_S = 86_400
 _UNITS_PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
 
@@ -50,6 +49,6 @@ def _is_uuid(kind: Any) -> bool:
 
 def _iso_duration(number: int, per_second: int) -> str:
     seconds, rest = divmod(abs(number), per_second)
-    days, seconds = divmod(seconds, _DAY_S)
+    days, seconds = divmod(seconds, 86_400)
     fraction = f".{rest:0{len(str(per_second)) - 1}}" if rest else ""
     return f"{'-' if number < 0 else ''}P{days}DT{seconds}{fraction}S"

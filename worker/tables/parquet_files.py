@@ -13,7 +13,7 @@ from queuecast.domain.signature import Column, ColumnType
 from worker.tables.id_values import can_be_id
 
 MAX_ROW_GROUP_BYTES = 2**30
-"""All columns together, uncompressed. A file of some kilobytes can declare terabytes."""
+"""The size of all columns without compression. A file of a few kilobytes can declare terabytes."""
 
 
 @contextmanager

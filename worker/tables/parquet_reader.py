@@ -21,7 +21,7 @@ from worker.tables.parquet_files import is_readable, not_parquet, open_parquet, 
 from worker.tables.rows import BadRow, Rows, number_rows
 
 MAX_RANGE_BYTES = 2**27
-"""Of the wanted columns in memory. A file may store a string once and repeat it in two bytes per row; memory cannot."""
+"""The limit for the wanted columns in memory. A file can store a long string once and repeat it in two bytes."""
 
 
 def read_parquet_rows(path: Path, signature: Signature, file_range: FileRange, extra: Sequence[str] = ()) -> Rows:
@@ -59,8 +59,8 @@ def _rows_without_text(arrays: dict[str, Any], first_row: int, extra: Sequence[s
 
 @contextmanager
 def _open_file(path: Path) -> Iterator["_OpenFile"]:
-    """Each thread keeps its file open for the next range of it. Opening a file of many row groups takes milliseconds,
-    and the only group of a file of a million rows would be decoded from its start for every range."""
+    """Each thread keeps its last file open for the next range. Opening a file of many row groups takes milliseconds,
+    and the only row group of a million rows would be decoded from its start for every range."""
     status = path.stat()
     key = (path, status.st_ino, status.st_mtime_ns)
     file, _cache.file = _cache.file, None
@@ -79,7 +79,7 @@ def _open_file(path: Path) -> Iterator["_OpenFile"]:
 
 
 class _OpenFile:
-    """An open file that reads its row groups on, batch by batch, from one range to the next."""
+    """An open file that continues to read its row groups, batch by batch, where the range before ended."""
 
     def __init__(self, key: Any, path: Path) -> None:
         self.key = key

@@ -19,7 +19,6 @@ from queuecast.domain.errors import InvalidInputError
 
 BLOCK_BYTES = 2**20  # fits a core's cache together with the positions found in it
 MAX_RECORD_BYTES = 2**23
-_HEADER_BLOCK_BYTES = 2**16
 _NEWLINE, _RETURN, _QUOTE, _COMMA = 10, 13, 34, 44
 BYTE_ORDER_MARK = codecs.BOM_UTF8
 
@@ -152,7 +151,7 @@ def first_record(path: Path) -> tuple[int, int]:
     """Where the first record of a CSV file begins and ends; the same position twice in a file without records."""
     with path.open("rb") as file:
         begin = len(BYTE_ORDER_MARK) if file.read(len(BYTE_ORDER_MARK)) == BYTE_ORDER_MARK else 0
-        for ends in RecordScanner(file, begin, has_quotes=True, first_row=0, block_bytes=_HEADER_BLOCK_BYTES):
+        for ends in RecordScanner(file, begin, has_quotes=True, first_row=0, block_bytes=2**16):
             records = np.flatnonzero(~ends.is_blank)
             if len(records):
                 first = int(records[0])

@@ -10,7 +10,7 @@ from worker.tables.columns import CheckedColumn
 
 @dataclass(frozen=True, slots=True)
 class BadRow:
-    """A row without a prediction. row: counted from 1 in the file. column: None if the whole row is wrong."""
+    """A row that is left out. row: counted from 1 in the file. column: None if the whole row is wrong."""
 
     row: int
     column: str | None

@@ -1,7 +1,7 @@
 """Parses the text cells of a column into values of its type.
 
-`queuecast.tables.cells` has the rules. pyarrow parses the cells that it reads by the same rules, a column at a time;
-Python parses the few remaining cells one by one.
+`queuecast.tables.cells` has the rules. pyarrow parses a whole column at once where it follows the same rules; Python
+parses the few remaining cells one by one.
 """
 
 from typing import Any

@@ -1,4 +1,4 @@
-"""Where the columns of a model stand in a file, and how a file without them is refused."""
+"""The columns of a model are found in a file, and a file without them is refused."""
 
 from pathlib import Path
 
@@ -37,7 +37,7 @@ ARRAY = Signature(
 )
 
 
-def test_the_header_is_read_past_a_byte_order_mark_quotes_and_blank_lines(tmp_path: Path) -> None:
+def test_a_header_may_have_a_byte_order_mark_blank_lines_and_quotes(tmp_path: Path) -> None:
     path = _written(tmp_path, b'\xef\xbb\xbf\r\n"a ""b""\nc",d,\r\n1,2,3\r\n')
 
     assert column_names(path, CSV) == ['a "b"\nc', "d", ""]
@@ -49,7 +49,7 @@ def test_the_columns_of_ndjson_are_those_of_its_first_object(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(("fmt", "data"), [(CSV, b"age,sex,age\n1,f,2\n"), (CSV, b"sex,,age,\nf,,1,\n")])
-def test_a_name_that_is_there_twice_is_refused(tmp_path: Path, fmt: FileFormat, data: bytes) -> None:
+def test_a_duplicate_name_is_refused(tmp_path: Path, fmt: FileFormat, data: bytes) -> None:
     with pytest.raises(InvalidInputError, match="is in the file more than once"):
         require_columns(_written(tmp_path, data), fmt, TWO)
 
@@ -57,24 +57,22 @@ def test_a_name_that_is_there_twice_is_refused(tmp_path: Path, fmt: FileFormat, 
 @pytest.mark.parametrize(
     ("fmt", "data"), [(CSV, b"name,age\nx,1\n"), (NDJSON, b'{"name": "x", "age": 1}\n')], ids=["csv", "ndjson"]
 )
-def test_a_column_that_is_not_there_is_named_beside_those_that_are(
-    tmp_path: Path, fmt: FileFormat, data: bytes
-) -> None:
+def test_a_missing_column_is_named_with_the_columns_of_the_file(tmp_path: Path, fmt: FileFormat, data: bytes) -> None:
     with pytest.raises(InvalidInputError, match="the file has no column 'sex'; it has name, age"):
         require_columns(_written(tmp_path, data), fmt, TWO)
 
 
-def test_an_id_column_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_a_missing_id_column_is_named(tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match="no column 'ticket'"):
         require_columns(_written(tmp_path, b"age,sex\n1,f\n"), CSV, TWO, "ticket")
 
 
-def test_columns_that_the_model_does_not_take_are_ignored(tmp_path: Path) -> None:
+def test_columns_outside_the_signature_are_ignored(tmp_path: Path) -> None:
     require_columns(_written(tmp_path, b"extra,sex,age\n,f,1\n"), CSV, TWO, "extra")
 
 
 @pytest.mark.parametrize("names", [b"x1,x0,id", b"height,width,id"], ids=["known", "in_order"])
-def test_a_model_without_names_takes_its_own_names_or_the_order(tmp_path: Path, names: bytes) -> None:
+def test_a_model_without_column_names_takes_x0_x1_or_the_order_of_the_file(tmp_path: Path, names: bytes) -> None:
     require_columns(_written(tmp_path, names + b"\n1,2,3\n"), CSV, ARRAY, "id")
 
 
@@ -83,12 +81,12 @@ def test_a_model_without_names_takes_its_own_names_or_the_order(tmp_path: Path, 
     [b'{"age": 1}\n{"age": 1, "sex": "f", "ticket": 7}\n', b'{"ticket": 1, "age": 1}\n\n{"sex": "f"}\n'],
     ids=["second", "spread"],
 )
-def test_a_column_that_only_the_first_line_lacks_is_in_the_file(tmp_path: Path, data: bytes) -> None:
+def test_a_key_that_only_the_first_line_lacks_is_a_column_of_the_file(tmp_path: Path, data: bytes) -> None:
     require_columns(_written(tmp_path, data), NDJSON, TWO, "ticket")
 
 
 @pytest.mark.parametrize("at", [99, 100])
-def test_a_column_that_none_of_the_first_hundred_lines_has_is_not_in_the_file(tmp_path: Path, at: int) -> None:
+def test_a_key_that_the_first_hundred_lines_lack_is_not_a_column_of_the_file(tmp_path: Path, at: int) -> None:
     lines = [b'{"age": 1, "sex": "f"}'] * at + [b'{"age": 1, "sex": "f", "ticket": 7}']
     path = _written(tmp_path, b"\n".join(lines))
 
@@ -104,12 +102,12 @@ def test_rows_that_are_lists_have_no_id_column(tmp_path: Path) -> None:
         require_columns(_written(tmp_path, b"[1, 2]\n"), NDJSON, ARRAY, "id")
 
 
-def test_a_model_without_names_refuses_another_number_of_columns(tmp_path: Path) -> None:
+def test_a_model_without_column_names_refuses_the_wrong_number_of_columns(tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match=r"has 3 feature columns, expected 2 .* or the names x0, x1"):
         require_columns(_written(tmp_path, b"height,width,depth\n1,2,3\n"), CSV, ARRAY)
 
 
-def test_a_parquet_column_of_a_type_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
+def test_a_parquet_column_of_the_wrong_type_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "rows.parquet"
     pq.write_table(pa.table({"age": ["old"], "sex": ["f"]}), path)
 

@@ -1,4 +1,4 @@
-"""Where a file is cut: between rows, never within one, and every row is in one cut."""
+"""A file is split between rows, and every row is in exactly one range."""
 
 import csv
 import io
@@ -28,12 +28,12 @@ def _written(folder: Path, data: bytes) -> Path:
     return path
 
 
-def _pieces(path: Path, found: list[FileRange]) -> list[bytes]:
+def _pieces(path: Path, ranges: list[FileRange]) -> list[bytes]:
     data = path.read_bytes()
-    return [data[cut.start : cut.end] for cut in found]
+    return [data[span.start : span.end] for span in ranges]
 
 
-def _cuts(folder: Path, data: bytes, max_rows: int = 1, fmt: FileFormat = CSV, max_bytes: int = 10**6) -> list[bytes]:
+def _split(folder: Path, data: bytes, max_rows: int = 1, fmt: FileFormat = CSV, max_bytes: int = 10**6) -> list[bytes]:
     path = _written(folder, data)
     return _pieces(path, list(split_file(path, fmt, max_rows, max_bytes)))
 
@@ -63,37 +63,40 @@ def _cuts(folder: Path, data: bytes, max_rows: int = 1, fmt: FileFormat = CSV, m
     ],
 )
 def test_a_record_ends_where_pyarrow_and_pandas_end_it(tmp_path: Path, data: bytes, rows: list[bytes]) -> None:
-    assert _cuts(tmp_path, data) == rows
+    assert _split(tmp_path, data) == rows
     assert len(pd.read_csv(io.BytesIO(data))) == len(rows)
 
 
-def test_blank_lines_are_no_rows(tmp_path: Path) -> None:
+def test_blank_lines_are_not_rows(tmp_path: Path) -> None:
     path = _written(tmp_path, b"\n\r\na,b\n\n1,2\n\r\n\n3,4\n\n")
 
-    found = list(split_file(path, CSV, 1, 1000))
+    ranges = list(split_file(path, CSV, 1, 1000))
 
-    assert [(cut.index, cut.first_row, cut.n_rows) for cut in found] == [(0, 1, 1), (1, 2, 1)]
-    assert [piece.strip() for piece in _pieces(path, found)] == [b"1,2", b"3,4"]
+    assert [(span.index, span.first_row, span.n_rows) for span in ranges] == [
+        (0, 1, 1),
+        (1, 2, 1),
+    ]
+    assert [piece.strip() for piece in _pieces(path, ranges)] == [b"1,2", b"3,4"]
 
 
 def test_a_line_of_spaces_is_a_row(tmp_path: Path) -> None:
-    assert len(_cuts(tmp_path, b"a\n1\n  \n2\n")) == 3
+    assert len(_split(tmp_path, b"a\n1\n  \n2\n")) == 3
 
 
 @pytest.mark.parametrize(("max_rows", "sizes"), [(1, [1] * 5), (2, [2, 2, 1]), (4, [4, 1]), (5, [5]), (6, [5])])
-def test_a_cut_has_as_many_rows_as_it_may(tmp_path: Path, max_rows: int, sizes: list[int]) -> None:
+def test_a_range_has_at_most_max_rows_rows(tmp_path: Path, max_rows: int, sizes: list[int]) -> None:
     path = _written(tmp_path, b"a\n1\n2\n3\n4\n5\n")
 
-    assert [cut.n_rows for cut in split_file(path, CSV, max_rows, 1000)] == sizes
+    assert [span.n_rows for span in split_file(path, CSV, max_rows, 1000)] == sizes
 
 
 @pytest.mark.parametrize(("max_bytes", "sizes"), [(1, [1, 1, 1, 1]), (4, [2, 1, 1]), (7, [2, 1, 1]), (8, [2, 2])])
-def test_a_cut_has_as_many_bytes_as_it_may_and_at_least_one_row(
+def test_a_range_has_at_most_max_bytes_bytes_but_at_least_one_row(
     tmp_path: Path, max_bytes: int, sizes: list[int]
 ) -> None:
     path = _written(tmp_path, b"a\n1\n2\n33333\n4\n")
 
-    assert [cut.n_rows for cut in split_file(path, CSV, 1000, max_bytes)] == sizes
+    assert [span.n_rows for span in split_file(path, CSV, 1000, max_bytes)] == sizes
 
 
 cells = st.text(st.sampled_from('a,"\n\r é'), max_size=6)
@@ -107,7 +110,7 @@ cells = st.text(st.sampled_from('a,"\n\r é'), max_size=6)
     st.integers(1, 60),
 )
 @settings(max_examples=300, deadline=None)
-def test_whatever_the_blocks_and_cuts_the_rows_are_those_of_the_csv_module(
+def test_the_rows_are_those_of_the_csv_module_for_any_blocks_and_ranges(
     tmp_path_factory: pytest.TempPathFactory,
     rows: list[tuple[str, str]],
     newline: str,
@@ -120,17 +123,19 @@ def test_whatever_the_blocks_and_cuts_the_rows_are_those_of_the_csv_module(
     path = _written(tmp_path_factory.getbasetemp(), text.getvalue().encode())
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(RecordScanner.__init__, "__kwdefaults__", {"first_row": 1, "block_bytes": block_bytes})
-        found = list(split_file(path, CSV, max_rows, max_bytes))
+        ranges = list(split_file(path, CSV, max_rows, max_bytes))
 
-    read = [row for piece in _pieces(path, found) for row in csv.reader(io.StringIO(piece.decode(), newline=""))]
+    read = [row for piece in _pieces(path, ranges) for row in csv.reader(io.StringIO(piece.decode(), newline=""))]
     assert read == [list(row) for row in rows]
-    assert [cut.first_row for cut in found] == [1 + sum(each.n_rows for each in found[:at]) for at in range(len(found))]
-    assert all(cut.n_rows <= max_rows for cut in found)
+    assert [span.first_row for span in ranges] == [
+        1 + sum(before.n_rows for before in ranges[:at]) for at in range(len(ranges))
+    ]
+    assert all(span.n_rows <= max_rows for span in ranges)
 
 
 @given(st.binary(max_size=60).map(lambda data: bytes(b'a,"\n\r'[byte % 5] for byte in data)), st.integers(1, 20))
 @settings(max_examples=500, deadline=None)
-def test_a_files_records_do_not_depend_on_the_blocks_it_is_read_in(data: bytes, block_bytes: int) -> None:
+def test_the_records_of_a_file_do_not_depend_on_the_block_size(data: bytes, block_bytes: int) -> None:
     def scanned(size: int) -> Any:
         try:
             return [
@@ -147,17 +152,17 @@ def test_a_files_records_do_not_depend_on_the_blocks_it_is_read_in(data: bytes, 
 # NDJSON and Parquet
 
 
-def test_ndjson_is_cut_at_its_lines(tmp_path: Path) -> None:
+def test_ndjson_is_split_between_lines(tmp_path: Path) -> None:
     data = b'\xef\xbb\xbf{"a": "\\"\\n"}\n\n{"a": "x"}\r\n[]'
 
-    assert [piece.strip() for piece in _cuts(tmp_path, data, fmt=NDJSON)] == [b'{"a": "\\"\\n"}', b'{"a": "x"}', b"[]"]
+    assert [piece.strip() for piece in _split(tmp_path, data, fmt=NDJSON)] == [b'{"a": "\\"\\n"}', b'{"a": "x"}', b"[]"]
 
 
-def test_parquet_is_cut_within_its_row_groups(tmp_path: Path) -> None:
+def test_parquet_is_split_within_row_groups(tmp_path: Path) -> None:
     path = tmp_path / "rows.parquet"
     pq.write_table(pa.table({"a": range(10)}), path, row_group_size=4)
 
-    found = [(cut.first_row, cut.start, cut.end) for cut in split_file(path, PARQUET, 3, 10**6)]
+    found = [(span.first_row, span.start, span.end) for span in split_file(path, PARQUET, 3, 10**6)]
 
     assert found == [(1, 0, 3), (4, 3, 4), (5, 4, 7), (8, 7, 8), (9, 8, 10)]
 
@@ -172,17 +177,17 @@ def test_parquet_is_cut_within_its_row_groups(tmp_path: Path) -> None:
         (100, 250, [4, 4, 1]),
     ],
 )
-def test_small_row_groups_share_a_cut(tmp_path: Path, max_rows: int, max_bytes: int, sizes: list[int]) -> None:
+def test_small_row_groups_share_a_range(tmp_path: Path, max_rows: int, max_bytes: int, sizes: list[int]) -> None:
     path = tmp_path / "rows.parquet"
     pq.write_table(pa.table({"a": range(9)}), path, row_group_size=2)
 
-    found = list(split_file(path, PARQUET, max_rows, max_bytes))
+    ranges = list(split_file(path, PARQUET, max_rows, max_bytes))
 
-    assert [cut.n_rows for cut in found] == sizes
-    assert [cut.start for cut in found] == [sum(sizes[:at]) for at in range(len(sizes))]
+    assert [span.n_rows for span in ranges] == sizes
+    assert [span.start for span in ranges] == [sum(sizes[:at]) for at in range(len(sizes))]
 
 
-# What is refused
+# Refused files
 
 
 @pytest.mark.parametrize(
@@ -199,27 +204,27 @@ def test_small_row_groups_share_a_cut(tmp_path: Path, max_rows: int, max_bytes: 
         (PARQUET, b"a,b\n1,2\n", "cannot be read as Parquet"),
     ],
 )
-def test_a_file_that_has_no_rows_or_cannot_be_taken_apart_is_refused(
+def test_a_file_without_rows_or_with_unreadable_bytes_is_refused(
     tmp_path: Path, fmt: FileFormat, data: bytes, words: str
 ) -> None:
     with pytest.raises(InvalidInputError, match=words):
-        _cuts(tmp_path, data, fmt=fmt)
+        _split(tmp_path, data, fmt=fmt)
 
 
-def test_a_character_that_two_blocks_share_is_utf8(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_character_may_span_two_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(RecordScanner.__init__, "__kwdefaults__", {"first_row": 1, "block_bytes": 1})
 
-    assert _cuts(tmp_path, "a\né€\n".encode()) == ["é€\n".encode()]
+    assert _split(tmp_path, "a\né€\n".encode()) == ["é€\n".encode()]
 
 
-def test_a_record_without_end_is_refused_by_its_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_record_that_is_too_long_is_refused_with_its_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(record_scanner, "MAX_RECORD_BYTES", 10)
 
     with pytest.raises(InvalidInputError, match="row 2 of the file has more than 10 bytes; is a quote left open"):
-        _cuts(tmp_path, b'a\n1\n"2345678901234')
+        _split(tmp_path, b'a\n1\n"2345678901234')
 
 
-def test_a_row_group_that_unfolds_to_too_much_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_row_group_that_is_too_large_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "rows.parquet"
     pq.write_table(pa.table({"a": range(1000)}), path)
     monkeypatch.setattr("worker.tables.parquet_files.MAX_ROW_GROUP_BYTES", 1000)
