@@ -46,6 +46,15 @@ class Manifest:
     lineage: Lineage | None = None
     description: str = ""
 
+    def model_info(self) -> dict[str, Any]:
+        """The `model` field in the result of a prediction or a batch."""
+        return {
+            "name": self.model,
+            "version": self.version,
+            "sha256": self.sha256,
+            "sklearn": self.environment["sklearn"],
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class AliasMove:

@@ -77,7 +77,7 @@ def expected(running: Stack, passengers: pd.DataFrame) -> Any:
     from worker.models.loading import EstimatorCache  # noqa: PLC0415
 
     models = ModelFiles(running.folder / "data" / "models")
-    return EstimatorCache(models).of(models.manifest("titanic", 1)).predict_proba(passengers[train.COLUMNS])
+    return EstimatorCache(models).load(models.manifest("titanic", 1)).predict_proba(passengers[train.COLUMNS])
 
 
 class Batch:

@@ -38,47 +38,47 @@ class ChunkCoordinator:
     def __init__(
         self,
         jobs: JobStore,
-        boards: ChunkProgressStore,
+        progress: ChunkProgressStore,
         files: BatchFiles,
-        bells: Doorbell,
+        doorbell: Doorbell,
         clock: Clock,
-        rules: BatchLimits,
+        limits: BatchLimits,
     ) -> None:
         self._jobs = jobs
-        self._boards = boards
+        self._progress = progress
         self._files = files
-        self._bells = bells
+        self._doorbell = doorbell
         self._clock = clock
-        self._rules = rules
-        self._seen: tuple[str, Plan] | None = None
+        self._limits = limits
+        self._last_plan: tuple[str, Plan] | None = None
 
-    def wants(self, batch_id: str, plan: int) -> bool:
+    def is_needed(self, batch_id: str, plan: int) -> bool:
         """Whether a chunk of that plan is still worth running."""
         try:
             is_over = self._jobs.read(batch_id).is_final
         except UnknownJobError:
             is_over = True
-        self._seen = None  # the folder may have been lost, and the batch planned again
+        self._last_plan = None  # the folder may have been lost, and the batch planned again
         return not is_over and self._plan(batch_id, plan) is not None
 
-    def fill(self, batch_id: str, plan: Plan) -> None:
-        """Makes the batch's next chunks, so that at most `WINDOW` wait or run. Joins it when all are done."""
-        marks = self._boards.done(batch_id, plan.number)
-        undone = islice((cut for cut in plan.cuts if cut.index not in marks), WINDOW)
-        wanted = {chunk_id(batch_id, plan.number, cut.index): cut for cut in undone}
+    def schedule(self, batch_id: str, plan: Plan) -> None:
+        """Adds the batch's next chunks, so that at most `WINDOW` wait or run. Queues the join when all are done."""
+        done = self._progress.done(batch_id, plan.number)
+        remaining = islice((cut for cut in plan.cuts if cut.index not in done), WINDOW)
+        wanted = {chunk_id(batch_id, plan.number, cut.index): cut for cut in remaining}
         if not wanted:
-            self._gather(batch_id)
+            self.queue_join(batch_id)
             return
-        present = self._boards.chunks(list(wanted))
-        for job_id, chunk in present.items():
+        existing = self._progress.chunks(list(wanted))
+        for job_id, chunk in existing.items():
             if chunk.failure is not None and chunk.failure.code != BATCH_ENDED:
-                self._lose(batch_id, wanted[job_id], chunk)
+                self.fail_from_chunk(batch_id, wanted[job_id], chunk, chunk.failure)
                 return
-        missing = {job_id: cut for job_id, cut in wanted.items() if job_id not in present or present[job_id].is_final}
+        missing = {job_id: cut for job_id, cut in wanted.items() if job_id not in existing or existing[job_id].is_final}
         if missing:
-            self._add(batch_id, plan, missing)
+            self._add_chunks(batch_id, plan, missing)
 
-    def _add(self, batch_id: str, plan: Plan, missing: dict[str, FileRange]) -> None:
+    def _add_chunks(self, batch_id: str, plan: Plan, missing: dict[str, FileRange]) -> None:
         try:
             batch, (work, _) = self._jobs.read(batch_id), self._jobs.read_work(batch_id)
         except UnknownJobError:
@@ -86,9 +86,9 @@ class ChunkCoordinator:
         if not batch.is_fanned_out or not isinstance(work, BatchWork):
             return
         chunks = [(self._chunk(batch, job_id), ChunkWork(work, plan.number, cut)) for job_id, cut in missing.items()]
-        if self._boards.add(chunks):
-            self._bells.ring(str(Lane.of_chunks(batch_id, batch.priority)))
-        log.info("chunks_made", job_id=batch_id, count=len(chunks))
+        if self._progress.add(chunks):
+            self._doorbell.ring(str(Lane.of_chunks(batch_id, batch.priority)))
+        log.info("chunks_added", job_id=batch_id, count=len(chunks))
 
     def _chunk(self, batch: Job, job_id: str) -> Job:
         return Job(
@@ -99,57 +99,56 @@ class ChunkCoordinator:
             max_attempts=batch.max_attempts,
             lane=str(Lane.of_chunks(batch.id, batch.priority)),
             priority=batch.priority,
-            timeout_s=min(self._rules.chunk_timeout_s, batch.timeout_s),
+            timeout_s=min(self._limits.chunk_timeout_s, batch.timeout_s),
             parent=batch.id,
         ).accepted()
 
     def commit(self, batch_id: str, work: ChunkWork, rows: int, bad: int) -> None:
-        """A chunk's part is on the disk: counts it, and has the batch joined when it was the last."""
+        """Records a chunk whose part is on the disk, and queues the join after the last one."""
         plan = self._plan(batch_id, work.plan)
-        if plan is None:
-            return
-        self._count(batch_id, plan, self._boards.record_done(batch_id, work.plan, work.cut.index, rows, bad))
+        if plan is not None:
+            totals = self._progress.record_done(batch_id, work.plan, work.cut.index, rows, bad)
+            self._count(batch_id, plan, totals)
 
-    def look(self, batch_id: str, number: int) -> None:
+    def recheck(self, batch_id: str, number: int) -> None:
         """Updates the batch after a chunk was recorded as done."""
         plan = self._plan(batch_id, number)
         if plan is not None:
-            self._count(batch_id, plan, self._boards.totals(batch_id, number))
+            self._count(batch_id, plan, self._progress.totals(batch_id, number))
 
-    def _count(self, batch_id: str, plan: Plan, tally: ChunkTotals) -> None:
-        if tally.chunks >= len(plan.cuts):
-            self._gather(batch_id)
+    def _count(self, batch_id: str, plan: Plan, totals: ChunkTotals) -> None:
+        if totals.chunks >= len(plan.cuts):
+            self.queue_join(batch_id)
             return
-        self._written(batch_id, lambda batch: _counted(batch, plan, tally))
-        if len(plan.cuts) > WINDOW and tally.chunks % (WINDOW // 2) == 0:
-            self.fill(batch_id, plan)
+        self._update(batch_id, lambda batch: _with_progress(batch, plan, totals))
+        if len(plan.cuts) > WINDOW and totals.chunks % (WINDOW // 2) == 0:
+            self.schedule(batch_id, plan)
 
     def fail(self, batch_id: str, failure: Failure) -> None:
         """Ends the batch; its other chunks notice when they are claimed."""
-        self._written(batch_id, lambda batch: batch.failed(failure, self._clock(), self._rules.retention_s))
+        self._update(batch_id, lambda batch: batch.failed(failure, self._clock(), self._limits.retention_s))
 
-    def _lose(self, batch_id: str, cut: FileRange, chunk: Job) -> None:
-        found = chunk.failure
-        if found is None:
-            return
-        failure = replace(found, detail=f"{cut.rows_text}: {found.detail}")
-        kept_s = self._rules.retention_s * RETENTION_OF_DEAD_LETTERS
+    def fail_from_chunk(self, batch_id: str, cut: FileRange, chunk: Job, cause: Failure) -> None:
+        """Ends the batch because one of its chunks failed; a dead letter if the chunk used up its attempts."""
+        failure = replace(cause, detail=f"{cut.rows_text}: {cause.detail}")
         if chunk.lost_attempts >= chunk.max_attempts:
-            self._written(batch_id, lambda batch: batch.given_up(failure, self._clock(), kept_s))
+            retention_s = self._limits.retention_s * RETENTION_OF_DEAD_LETTERS
+            self._update(batch_id, lambda batch: batch.given_up(failure, self._clock(), retention_s))
         else:
             self.fail(batch_id, failure)
 
-    def _gather(self, batch_id: str) -> None:
-        self._written(batch_id, lambda batch: batch.ready_to_join(self._clock()))
+    def queue_join(self, batch_id: str) -> None:
+        """Puts the batch back into its lane, for a worker to join the parts."""
+        self._update(batch_id, lambda batch: batch.ready_to_join(self._clock()))
 
     def repair(self) -> None:
-        """One look at every live batch. Raises UnavailableError when the store is away."""
-        for batch_id, plan in self._boards.live().items():
+        """Finishes the interrupted steps of every live batch. Raises UnavailableError when the store is away."""
+        for batch_id, plan in self._progress.live().items():
             try:
                 self._repair(batch_id, plan)
             except UnavailableError:
                 raise
-            except Exception:  # one bad record or folder must not keep all others from being repaired
+            except Exception:  # one bad record or folder must not keep the other batches from their repair
                 log.exception("batch_not_repaired", job_id=batch_id)
 
     def _repair(self, batch_id: str, number: int) -> None:
@@ -157,49 +156,49 @@ class ChunkCoordinator:
         try:
             batch = self._jobs.read(batch_id)
         except UnknownJobError:
-            self._boards.close(batch_id, number, now)
+            self._progress.close(batch_id, number, now)
             return
         if batch.is_final:
             if batch.state is State.SUCCEEDED:
                 self._files.delete_parts(batch_id)
-            self._boards.close(batch_id, number, batch.delete_at or now)
+            self._progress.close(batch_id, number, batch.delete_at or now)
         elif batch.is_fanned_out and now >= (batch.started_at or now) + batch.timeout_s:
             detail = f"the batch took longer than {batch.timeout_s:g} s and was ended"
             self.fail(batch_id, Failure("timeout", detail))
         elif batch.is_fanned_out:
             plan = self._files.plan(batch_id)
             if plan is None or plan.number != number:
-                self._gather(batch_id)  # its folder was lost: the next run plans it again
+                self.queue_join(batch_id)  # its folder was lost: the next run plans it again
             else:
-                self.fill(batch_id, plan)
+                self.schedule(batch_id, plan)
 
     def _plan(self, batch_id: str, number: int) -> Plan | None:
-        if self._seen is None or (self._seen[0], self._seen[1].number) != (batch_id, number):
+        if self._last_plan is None or (self._last_plan[0], self._last_plan[1].number) != (batch_id, number):
             plan = self._files.plan(batch_id)
             if plan is None or plan.number != number:
                 return None
-            self._seen = batch_id, plan
-        return self._seen[1]
+            self._last_plan = batch_id, plan
+        return self._last_plan[1]
 
-    def _written(self, batch_id: str, move: Callable[[Job], Job | None]) -> None:
+    def _update(self, batch_id: str, move: Callable[[Job], Job | None]) -> None:
         """Moves the batch if its chunks are still running."""
 
-        def decide(present: Job) -> Job | None:
-            return move(present) if present.is_fanned_out else None
+        def decide(batch: Job) -> Job | None:
+            return move(batch) if batch.is_fanned_out else None
 
-        moved = update_job(self._jobs, self._bells, batch_id, decide)
+        moved = update_job(self._jobs, self._doorbell, batch_id, decide)
         if moved is not None and moved.state is not State.RUNNING:
             code = moved.failure.code if moved.failure else None
             log.info("batch_moved", job_id=batch_id, state=moved.state, code=code)
 
 
-def progress_of(plan: Plan, tally: ChunkTotals, stage: str = "predict") -> Progress:
-    """Committed rows of all rows, the bad ones among them."""
-    return Progress(tally.rows, plan.n_rows, "rows", stage, errors=tally.bad)
+def progress_of(plan: Plan, totals: ChunkTotals, stage: str = "predict") -> Progress:
+    """The rows of the chunks that are done, bad rows included, out of all rows."""
+    return Progress(totals.rows, plan.n_rows, "rows", stage, errors=totals.bad)
 
 
-def _counted(batch: Job, plan: Plan, tally: ChunkTotals) -> Job | None:
+def _with_progress(batch: Job, plan: Plan, totals: ChunkTotals) -> Job | None:
     """The batch with that progress, unless its record shows more already."""
-    if batch.progress is not None and batch.progress.stage == "predict" and batch.progress.done >= tally.rows:
+    if batch.progress is not None and batch.progress.stage == "predict" and batch.progress.done >= totals.rows:
         return None
-    return batch.progressed(progress_of(plan, tally))
+    return batch.progressed(progress_of(plan, totals))

@@ -1,10 +1,10 @@
-"""Part files of answers, and how they are joined. A part that is written twice is the same file twice.
+"""Writes the parts of a batch's result and joins them. Writing a part again gives the same bytes.
 
-Every good row is written, in the order of the input: `row`, the id column if there is one, the answers. Floats are
-written with the fewest digits that read back to the same number.
+A part has every good row in the order of the input: `row`, the id column if there is one, the output columns. Floats
+are written with the fewest digits that read back to the same number.
 
-A word in a CSV file that a spreadsheet would read as a formula (it begins with = + - @, a tab or a carriage return)
-gets a ' in front, as OWASP advises ("CSV Injection"). A number does not. The other formats hold every word unchanged.
+Text in a CSV file that a spreadsheet would read as a formula (it begins with = + - @, a tab or a carriage return)
+gets a ' in front, as OWASP advises ("CSV Injection"). A number does not. The other formats hold all text unchanged.
 """
 
 import shutil
@@ -23,30 +23,26 @@ import pyarrow.parquet as pq
 from queuecast.domain.batch import OutputFormat
 from queuecast.tables.json_values import is_field_name
 from worker.files import atomic_write
-from worker.models.output_columns import answer_columns
 from worker.tables.id_values import to_json_values
 from worker.tables.ndjson_reader import json_as_text
 from worker.tables.reader import Part
 from worker.tables.record_scanner import first_record
 from worker.tables.rows import BadRow
 
-__all__ = ["answer_columns", "join_errors", "join_parts", "write_errors", "write_part"]
-
-_FORMULA_RULE = r"^[=+\-@\t\r]"
-_NUMBER_RULE = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
-_COPIED_BYTES = 2**20
+_FORMULA = r"^[=+\-@\t\r]"
+_NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 _BETWEEN_OBJECTS = b",\n"
 
 
 def write_part(
     path: Path, output_format: OutputFormat, part: Part, columns: dict[str, Any], id_column: str | None = None
 ) -> None:
-    """columns: from `answer_columns`, of the part's good rows; without rows and columns the part is empty.
+    """columns: the output for the part's good rows (`output_columns`); without rows and columns the part is empty.
 
-    An id column whose name is that of an answer, or `row`, is written as `id_{name}`.
+    An id column with the name of an output column, or `row`, is written as `id_{name}`.
     """
-    has_words = output_format in (OutputFormat.CSV, OutputFormat.PARQUET)
-    ids = json_as_text(part.ids) if has_words and part.ids is not None else part.ids
+    needs_text = output_format in (OutputFormat.CSV, OutputFormat.PARQUET)
+    ids = json_as_text(part.ids) if needs_text and part.ids is not None else part.ids
     table = _table(replace(part, ids=ids), columns, id_column) if columns or len(part.row_numbers) else None
     with atomic_write(path) as file:
         if output_format is OutputFormat.PARQUET:
@@ -54,11 +50,11 @@ def write_part(
         elif table is not None and output_format is OutputFormat.CSV:
             _write_csv(table, file)
         elif table is not None:
-            file.write(_objects(table, b"\n" if output_format is OutputFormat.NDJSON else _BETWEEN_OBJECTS))
+            file.write(_json_objects(table, b"\n" if output_format is OutputFormat.NDJSON else _BETWEEN_OBJECTS))
 
 
 def join_parts(parts: list[Path], target: Path, output_format: OutputFormat) -> None:
-    """One file of all rows, in the order of `parts`, which stay where they are. Keeps a block of a part in memory."""
+    """Writes one file with the rows of all parts in their order, a block at a time. The parts stay on the disk."""
     filled = parts if output_format is OutputFormat.PARQUET else [part for part in parts if part.stat().st_size]
     with atomic_write(target) as joined:
         if output_format is OutputFormat.PARQUET:
@@ -82,12 +78,12 @@ def write_errors(path: Path, bad: Iterable[BadRow]) -> None:
 
 
 def join_errors(parts: list[Path], target: Path) -> int:
-    """Returns how many bad rows there are."""
+    """Returns the number of bad rows."""
     count = 0
     with atomic_write(target) as joined:
         for part in parts:
             with part.open("rb") as file:
-                while block := file.read(_COPIED_BYTES):
+                while block := file.read(2**20):
                     count += block.count(b"\n")
                     joined.write(block)
     return count
@@ -112,22 +108,22 @@ def _array(values: Any) -> Any:
 def _write_csv(table: Any, file: IO[bytes]) -> None:
     for index, field in enumerate(table.schema):
         if pa.types.is_string(field.type) or pa.types.is_large_string(field.type):
-            table = table.set_column(index, field, _harmless(table.column(index)))
+            table = table.set_column(index, field, _without_formulas(table.column(index)))
     # A tenth faster than with the default of 1024 rows.
     pyarrow.csv.write_csv(table, file, pyarrow.csv.WriteOptions(batch_size=2**16))
 
 
-def _harmless(words: Any) -> Any:
-    is_formula = pc.match_substring_regex(words, _FORMULA_RULE)
+def _without_formulas(text: Any) -> Any:
+    is_formula = pc.match_substring_regex(text, _FORMULA)
     if not pc.any(is_formula).as_py():
-        return words
-    is_formula = pc.and_not(is_formula, pc.match_substring_regex(words, _NUMBER_RULE))
-    marked = pc.binary_join_element_wise(pa.scalar("'", words.type), words, pa.scalar("", words.type))
-    return pc.if_else(is_formula, marked, words)
+        return text
+    is_formula = pc.and_not(is_formula, pc.match_substring_regex(text, _NUMBER))
+    quoted = pc.binary_join_element_wise(pa.scalar("'", text.type), text, pa.scalar("", text.type))
+    return pc.if_else(is_formula, quoted, text)
 
 
-def _objects(table: Any, between: bytes) -> bytes:
-    """NaN becomes null: JSON has no other word for it."""
+def _json_objects(table: Any, between: bytes) -> bytes:
+    """NaN becomes null, because JSON has no NaN."""
     names = table.column_names
     values = [_json_values(column) for column in table.columns]
     if all(map(is_field_name, names)):
@@ -138,7 +134,7 @@ def _objects(table: Any, between: bytes) -> bytes:
     else:
         rows = [dict(zip(names, row, strict=True)) for row in zip(*values, strict=True)]
     lines = msgspec.json.Encoder().encode_lines(rows)
-    # No newline is within an object: in a JSON string it is escaped.
+    # A newline can only be between objects: JSON strings escape it.
     return lines if between == b"\n" else lines[:-1].replace(b"\n", between)
 
 
@@ -156,7 +152,7 @@ def _join_csv(parts: list[Path], joined: IO[bytes]) -> None:
 
 
 def _join_parquet(parts: list[Path], joined: IO[bytes]) -> None:
-    """Parts whose ids or labels are of different types are joined as words."""
+    """Ids or labels whose types differ between parts become text."""
     schemas = [pq.read_schema(part) for part in parts]
     schemas = [schema for schema in schemas if len(schema)]
     if not schemas:
@@ -178,4 +174,4 @@ def _common(name: str, kinds: list[Any]) -> Any:
 def _copy(part: Path, joined: IO[bytes], start: int = 0) -> None:
     with part.open("rb") as file:
         file.seek(start)
-        shutil.copyfileobj(file, joined, _COPIED_BYTES)
+        shutil.copyfileobj(file, joined, 2**20)

@@ -1,9 +1,10 @@
 """A pushed model file -> a version, or a refusal that says why. The first version of a name becomes its champion."""
 
+from contextlib import suppress
 from typing import Any
 
 from queuecast.domain.errors import JobStoppedError, QueuecastError, UnavailableError
-from queuecast.domain.job import Job, ModelRef, Progress
+from queuecast.domain.job import Job, ModelRef
 from queuecast.domain.model import Manifest
 from queuecast.domain.work import ImportWork
 from queuecast.ports.aliases import AliasStore
@@ -16,6 +17,7 @@ from worker.models.loading import environment, load_estimator, require_sha256
 from worker.models.promotion import promote
 from worker.models.publishing import estimator_text, publish
 from worker.models.signatures import learn_signature
+from worker.stages import stage_progress
 
 STAGES = ("load", "try", "publish")
 
@@ -41,22 +43,22 @@ class ImportRunner:
         except (JobStoppedError, UnavailableError):
             raise
         except Exception:
-            self._delete_parts(work)
+            self._delete_files(work)
             raise
-        self._delete_parts(work)
+        self._delete_files(work)
         return result
 
     def _publish(self, job: Job, work: ImportWork, report: Report) -> Manifest:
-        report(_stage("load"))
+        report(stage_progress(STAGES, "load"))
         data = self._files.path(work.model_file_id).read_bytes()
         sha256 = self._files.stat(work.model_file_id).sha256
         require_sha256(data, sha256, "the uploaded model file")
         estimator = load_estimator(data)
-        report(_stage("try"))
+        report(stage_progress(STAGES, "try"))
         example = self._files.stat(work.example_file_id)
-        known = read_example(self._files.path(example.id), example.media_type, estimator, work.target)
-        signature, golden = learn_signature(estimator, known)
-        report(_stage("publish"))
+        example_rows = read_example(self._files.path(example.id), example.media_type, estimator, work.target)
+        signature, golden = learn_signature(estimator, example_rows)
+        report(stage_progress(STAGES, "publish"))
         manifest = Manifest(
             model=job.model.name,
             version=0,
@@ -93,16 +95,7 @@ class ImportRunner:
         }
         return Result(value, ModelRef(published.model, published.version, sha256=published.sha256))
 
-    def _delete_parts(self, work: ImportWork) -> None:
+    def _delete_files(self, work: ImportWork) -> None:
         for file_id in (work.model_file_id, work.example_file_id):
-            self._delete(file_id)
-
-    def _delete(self, file_id: str) -> None:
-        try:
-            self._files.delete(file_id)
-        except QueuecastError:
-            return  # gone already, which is what is wanted
-
-
-def _stage(stage: str) -> Progress:
-    return Progress(STAGES.index(stage), len(STAGES), "stages", stage)
+            with suppress(QueuecastError):  # it may be deleted already
+                self._files.delete(file_id)

@@ -1,42 +1,47 @@
-"""Finds the rows that make a call fail, by halving."""
+"""Finds the items that make a call fail, by halving."""
 
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
-from typing import Any
+from typing import Generic, TypeVar
 
-from worker.models.inference import require_count
+Item = TypeVar("Item")
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
-    """A job's answers, and the call that they are from."""
+class Succeeded(Generic[Item, Value]):
+    """A call that returned `value` for `items`."""
 
-    found: list[Any]
-    jobs: int
-    rows: int
-    took_ms: float
+    items: Sequence[Item]
+    value: Value
 
 
-def bisect_failures(call: Callable[[list[Any]], list[Any]], parts: list[list[Any]]) -> list[Answered | Exception]:
-    """The answers of `call` for each part. Calls it once for all; if it raises an error, once for each half, and so on.
+@dataclass(frozen=True, slots=True)
+class Failed(Generic[Item]):
+    """An item on which the call raised `error` even with no other item."""
 
-    So an error is only ever that of a part's own rows: k bad ones among n cost at most 2 k log2(n) + 1 calls.
+    item: Item
+    error: Exception
+
+
+def bisect_failures(
+    call: Callable[[Sequence[Item]], Value], items: Sequence[Item]
+) -> Iterator[Succeeded[Item, Value] | Failed[Item]]:
+    """Calls with all items; if that raises an error, with each half, down to single items. Yields in their order.
+
+    So each error belongs to its item: k failing items among n cost at most 2 k log2(n) + 1 calls. Calls are made as the
+    outcomes are asked for, so the caller can stop after too many failures.
     """
-    began = time.perf_counter()
-    rows = [row for part in parts for row in part]
-    try:
-        found = call(rows)
-        require_count(len(found), len(rows))
-    except Exception as error:  # an estimator raises what it likes
-        if len(parts) == 1:
-            return [error]
-        middle = len(parts) // 2
-        return bisect_failures(call, parts[:middle]) + bisect_failures(call, parts[middle:])
-    took_ms = (time.perf_counter() - began) * 1000
-    ends = list(accumulate(map(len, parts)))
-    return [
-        Answered(found[end - len(part) : end], len(parts), len(rows), took_ms)
-        for end, part in zip(ends, parts, strict=True)
-    ]
+    pending = [items] if items else []
+    while pending:
+        called = pending.pop()
+        try:
+            value = call(called)
+        except Exception as error:  # an estimator raises what it likes
+            if len(called) == 1:
+                yield Failed(called[0], error)
+            else:
+                middle = len(called) // 2
+                pending += [called[middle:], called[:middle]]
+        else:
+            yield Succeeded(called, value)

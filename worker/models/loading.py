@@ -76,7 +76,7 @@ def environment() -> dict[str, str]:
 
 
 class EstimatorCache:
-    """One estimator a version and process, loaded when first asked for. Not for use by several threads."""
+    """Loads each version once in a process, on its first use. Not for use by several threads."""
 
     def __init__(self, models: ModelRegistry, max_bytes: int = 512 * 2**20) -> None:
         """max_bytes: of all loaded estimators; the least recently used go first, and a larger one stays alone."""
@@ -84,8 +84,8 @@ class EstimatorCache:
         self._max_bytes = max_bytes
         self._loaded: OrderedDict[str, tuple[Any, int]] = OrderedDict()
 
-    def of(self, manifest: Manifest) -> Any:
-        """Raises ModelRefusedError when the bytes are not those that the manifest describes."""
+    def load(self, manifest: Manifest) -> Any:
+        """Raises ModelRefusedError if the bytes are not those of the manifest."""
         if manifest.sha256 not in self._loaded:
             data = self._models.file(manifest.model, manifest.version, MODEL_FILE)
             require_sha256(data, manifest.sha256, f"model {manifest.model} version {manifest.version}")
@@ -113,8 +113,12 @@ def loaded_size(data: bytes) -> int:
     return sum(entry.file_size for entry in _archive(data).infolist())
 
 
+def sha256_of(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
 def require_sha256(data: bytes, expected: str, what: str) -> None:
-    found = hashlib.sha256(data).hexdigest()
+    found = sha256_of(data)
     if found != expected:
         raise ModelRefusedError(f"{what} has sha256 {found}, expected {expected}", code="checksum_mismatch")
 

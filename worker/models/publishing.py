@@ -1,6 +1,5 @@
 """Writes a version: every manifest has the same files next to it, pushed or retrained."""
 
-import hashlib
 import re
 from dataclasses import replace
 from typing import Any
@@ -9,8 +8,8 @@ import msgspec
 
 from queuecast.domain.model import Manifest
 from queuecast.ports.models import ModelRegistry
-from worker.models.inference import plain_classes
 from worker.models.loading import MODEL_FILE
+from worker.models.model_output import class_labels
 from worker.models.signatures import Golden
 
 
@@ -21,14 +20,10 @@ def publish(models: ModelRegistry, manifest: Manifest, data: bytes, estimator: A
         "schema.json": msgspec.json.format(msgspec.json.encode(manifest.signature.json_schema())),
         "golden.json": msgspec.json.encode(golden),
     }
-    return models.publish(replace(manifest, classes=plain_classes(estimator)), files)
+    return models.publish(replace(manifest, classes=class_labels(estimator)), files)
 
 
 def estimator_text(estimator: Any) -> str:
     """The estimator as scikit-learn prints it, on one line and not without end."""
     text = re.sub(r"\s+", " ", repr(estimator))
     return text if len(text) <= 1000 else text[:997] + "..."
-
-
-def sha256_of(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()

@@ -14,7 +14,7 @@ from queuecast.domain.errors import ModelRefusedError, raised
 from queuecast.domain.signature import Column, ColumnType, Layout, Signature
 from queuecast.domain.work import Method
 from worker.models.frames import frame_of, rows_of, scalar
-from worker.models.inference import outputs
+from worker.models.inference import infer_frame
 
 EXAMPLE_ROWS = 3
 GOLDEN_ROWS = 20
@@ -87,7 +87,7 @@ def _methods(estimator: Any, sample: Any) -> tuple[tuple[Method, ...], dict[str,
     for method in Method:
         if hasattr(estimator, method.value):
             try:
-                answered = outputs(estimator, method, sample)
+                answered = infer_frame(estimator, method, sample)
             except Exception as error:  # an estimator raises what it likes
                 problem = f"{method.value} raised {raised(error)}"
             else:
@@ -126,7 +126,7 @@ def _takes_nulls(estimator: Any, signature: Signature, rows: list[Any], at: list
         for key in keys:
             row[key] = None
     try:
-        answered = outputs(estimator, signature.methods[0], frame_of(signature, holed))
+        answered = infer_frame(estimator, signature.methods[0], frame_of(signature, holed))
     except Exception:  # the estimator says no, whatever its words
         return False
     return not any(isinstance(value, float) and math.isnan(value) for value in answered)
@@ -135,7 +135,7 @@ def _takes_nulls(estimator: Any, signature: Signature, rows: list[Any], at: list
 def _require_same_answers(estimator: Any, signature: Signature, rows: list[Any], found: dict[str, list[Any]]) -> None:
     """Rows that went through JSON and back must get the same answers as the original rows."""
     for method in signature.methods:
-        rebuilt = outputs(estimator, method, frame_of(signature, rows))
+        rebuilt = infer_frame(estimator, method, frame_of(signature, rows))
         if not same_answers(rebuilt, found[method.value]):
             raise ModelRefusedError(
                 f"{method.value} answers rows that travelled as JSON differently from the example rows themselves",

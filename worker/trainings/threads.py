@@ -30,7 +30,7 @@ def fit_threads(wanted: int, quota: float | None, count: int) -> Threads:
 
 
 @contextmanager
-def using(threads: Threads) -> Iterator[None]:
+def using_threads(threads: Threads) -> Iterator[None]:
     """What is fitted in the block, by the calling thread, uses so many threads.
 
     Threads for every estimator, processes for none: a child of Celery is daemonic and may start none, and joblib

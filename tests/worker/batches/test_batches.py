@@ -26,7 +26,7 @@ from queuecast.domain.lane import Lane
 from queuecast.domain.work import BatchWork, Method
 from tests.worker.batch_fixtures import BatchHouse, Dying, Killed
 from tests.worker.model_fixtures import RETENTION_S
-from worker.batches import chunk_runner, coordinator, planner
+from worker.batches import chunk_runner, coordinator, part_prediction, planner
 from worker.engine.consumer import LaneConsumer
 from worker.engine.contracts import RunLimits
 
@@ -248,7 +248,7 @@ class Picky(ClassifierMixin, BaseEstimator):
 def picky(house: BatchHouse, monkeypatch: pytest.MonkeyPatch) -> Picky:
     estimator = Picky()
     estimator.below = -2.8
-    monkeypatch.setattr(house.estimators, "of", lambda manifest: estimator)
+    monkeypatch.setattr(house.estimators, "load", lambda manifest: estimator)
     return estimator
 
 
@@ -282,7 +282,7 @@ def test_rows_for_which_an_estimator_has_another_number_of_answers_are_bad(house
 def test_an_estimator_that_raises_on_too_many_rows_fails_the_batch(
     house: BatchHouse, picky: Picky, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(chunk_runner, "MAX_RAISED", 5)
+    monkeypatch.setattr(part_prediction, "MAX_FAILED_ROWS", 5)
     picky.below = 10
 
     job = house.ended_batch(work_of(house))
@@ -296,7 +296,7 @@ def test_an_estimator_that_raises_on_too_many_rows_fails_the_batch(
 def test_a_megabyte_that_the_estimator_raises_is_told_by_its_first_words(
     house: BatchHouse, picky: Picky, monkeypatch: pytest.MonkeyPatch, limit: int
 ) -> None:
-    monkeypatch.setattr(chunk_runner, "MAX_RAISED", limit)
+    monkeypatch.setattr(part_prediction, "MAX_FAILED_ROWS", limit)
     picky.words = "found " + "1.5 " * 250_000
 
     failed = house.ended_batch(work_of(house, on_error=OnError.FAIL))
@@ -514,7 +514,7 @@ def test_a_batch_that_takes_too_long_fails_with_its_timeout(house: BatchHouse) -
 def test_a_chunk_that_ends_its_workers_makes_the_batch_a_dead_letter_that_names_the_rows(house: BatchHouse) -> None:
     job = house.fanned_out(work_of(house))
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(house.chunks, "_answered", lambda *_: (_ for _ in ()).throw(Killed("poison")))
+        patched.setattr(house.chunks, "_predict", lambda *_: (_ for _ in ()).throw(Killed("poison")))
         for _ in range(3):
             house.lanes.enqueue_due(float("inf"))
             with pytest.raises(Killed):

@@ -11,13 +11,13 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-import scipy.sparse
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from queuecast.domain.batch import OutputFormat
 from queuecast.domain.work import Method
-from worker.batches.part_files import answer_columns, join_errors, join_parts, write_errors, write_part
+from worker.batches.part_files import join_errors, join_parts, write_errors, write_part
+from worker.models.model_output import output_columns
 from worker.tables.reader import BadRow, Part
 
 CSV, NDJSON, JSON, PARQUET = OutputFormat.CSV, OutputFormat.NDJSON, OutputFormat.JSON, OutputFormat.PARQUET
@@ -70,7 +70,7 @@ def test_every_number_is_read_back_to_the_last_bit_in_the_order_of_the_parts(
 
 
 def test_a_float32_is_the_same_number_in_every_format(tmp_path: Path) -> None:
-    columns = answer_columns(Method.PREDICT, np.array([0.1], dtype="float32"), None)
+    columns = output_columns(Method.PREDICT, np.array([0.1], dtype="float32"), None)
 
     found = {
         output_format: _rows(_joined(tmp_path, output_format, [(columns, None)]), output_format)[0]["prediction"]
@@ -218,52 +218,3 @@ def test_errors_are_joined_in_order_and_counted(tmp_path: Path) -> None:
     assert count == 3
     assert [line["row"] for line in lines] == [17, 18, 17]
     assert lines[0] == {"row": 17, "column": "age", "code": "wrong_type", "detail": "found 'x\n', expected a number"}
-
-
-# The names of answers
-
-TWO, THREE = np.zeros((4, 2)), np.zeros((4, 3))
-
-
-@pytest.mark.parametrize(
-    ("method", "raw", "classes", "names"),
-    [
-        (Method.PREDICT, np.zeros(4), ["no", "yes"], ["prediction"]),
-        (Method.PREDICT, np.zeros((4, 1)), None, ["prediction"]),
-        (Method.PREDICT, TWO, [["a"], ["b"]], ["prediction_0", "prediction_1"]),
-        (Method.PREDICT, scipy.sparse.csr_matrix(TWO), None, ["prediction_0", "prediction_1"]),
-        (Method.PREDICT_PROBA, TWO, ["no", "yes"], ["probability_no", "probability_yes"]),
-        (Method.PREDICT_PROBA, TWO, [False, True], ["probability_false", "probability_true"]),
-        (Method.PREDICT_PROBA, THREE, [0, 1, "1"], ["probability_0", "probability_1", "probability_2"]),
-        (
-            Method.PREDICT_PROBA,
-            [TWO, TWO],
-            [["a", "b"], [0, 1]],
-            ["probability_0_a", "probability_0_b", "probability_1_0", "probability_1_1"],
-        ),
-        (Method.DECISION_FUNCTION, np.zeros(4), [0, 1], ["decision"]),
-        (Method.DECISION_FUNCTION, THREE, ["a", "b", "c"], ["decision_a", "decision_b", "decision_c"]),
-        (Method.DECISION_FUNCTION, THREE, ["a", "b"], ["decision_0", "decision_1", "decision_2"]),
-        (Method.TRANSFORM, TWO, None, ["transform_0", "transform_1"]),
-        (Method.TRANSFORM, np.zeros((4, 1)), ["a"], ["transform_0"]),
-        (Method.TRANSFORM, scipy.sparse.csr_matrix(TWO), None, ["transform_0", "transform_1"]),
-        (Method.TRANSFORM, pd.DataFrame({"a": [1] * 4, "b": ["x"] * 4}), None, ["transform_0", "transform_1"]),
-        (Method.SCORE_SAMPLES, np.zeros(4), None, ["score"]),
-    ],
-)
-def test_answers_are_named_for_their_method_class_and_output(
-    method: Method, raw: Any, classes: Any, names: list[str]
-) -> None:
-    columns = answer_columns(method, raw, classes)
-
-    assert list(columns) == names
-    assert {len(column) for column in columns.values()} == {4}
-
-
-def test_answers_stand_under_the_names_of_their_classes() -> None:
-    columns = answer_columns(Method.PREDICT_PROBA, np.array([[0.25, 0.75], [1.0, 0.0]]), ["no", "yes"])
-
-    assert {name: column.tolist() for name, column in columns.items()} == {
-        "probability_no": [0.25, 1.0],
-        "probability_yes": [0.75, 0.0],
-    }

@@ -1,7 +1,6 @@
 """Jobs that share a call: each is claimed, run and ended as if it were alone."""
 
-import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -14,7 +13,6 @@ from tests.worker.fake_worker import LANE, NOW, FakeWorker
 from worker.engine.consumer import LaneConsumer
 from worker.engine.contracts import ClaimedJob, ModelCall, Result
 from worker.engine.leases import STOP_WAIT_S
-from worker.models.bisection import Answered, bisect_failures
 
 Answer = Callable[[list[ClaimedJob]], list[Result | Exception]]
 
@@ -357,49 +355,6 @@ def test_a_cancel_that_ends_a_long_call_costs_the_neighbors_no_attempt(worker: F
     jobs = [worker.job(job_id) for job_id in ids]
     assert [job.state for job in jobs] == [State.QUEUED, State.CANCELED, State.QUEUED]
     assert [(job.lost_attempts, job.runs_alone) for job in jobs[::2]] == [(0, False)] * 2
-
-
-# Bisection
-
-
-def sums(rows: Sequence[int]) -> list[int]:
-    """Fails like an estimator: one bad row fails the whole call."""
-    if any(row < 0 for row in rows):
-        raise ValueError("negative")
-    return [row * 10 for row in rows]
-
-
-@pytest.mark.parametrize("count", [1, 2, 3, 7, 8])
-def test_only_the_bad_parts_fail_wherever_they_are(count: int) -> None:
-    for poisoned in range(2**count):
-        parts = [[-1 if poisoned >> index & 1 else index, 5] for index in range(count)]
-
-        found = bisect_failures(sums, parts)
-
-        expected = [None if part[0] < 0 else [part[0] * 10, 50] for part in parts]
-        assert [each.found if isinstance(each, Answered) else None for each in found] == expected
-
-
-def test_one_bad_part_among_many_costs_few_calls() -> None:
-    calls = 0
-
-    def counted(rows: list[int]) -> list[int]:
-        nonlocal calls
-        calls += 1
-        return sums(rows)
-
-    parts = [[1] for _ in range(1024)]
-    parts[random.Random(7).randrange(1024)] = [-1]
-    bisect_failures(counted, parts)
-
-    assert calls <= 2 * 10 + 1
-
-
-def test_too_few_answers_of_an_estimator_are_an_error() -> None:
-    (found,) = bisect_failures(lambda rows: rows[:-1], [[1, 2]])
-
-    assert isinstance(found, ValueError)
-    assert str(found) == "found 1 answers, expected 2"
 
 
 @pytest.mark.parametrize("kind", [kind for kind in JobType if kind is not JobType.PREDICTION])

@@ -24,7 +24,7 @@ from queuecast.domain.model import CHAMPION, AliasMove, Manifest
 from queuecast.domain.work import Method
 from tests.worker.model_fixtures import MODEL, House
 from worker.imports.runner import ImportRunner
-from worker.models.publishing import sha256_of
+from worker.models.loading import sha256_of
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 

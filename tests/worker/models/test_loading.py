@@ -619,7 +619,7 @@ def test_bytes_that_differ_from_the_manifest_are_refused_as_checksum_mismatch(ho
     manifest = replace(house.manifest(1), sha256="0" * 64)
 
     with pytest.raises(ModelRefusedError) as refused:
-        house.estimators.of(manifest)
+        house.estimators.load(manifest)
 
     assert (refused.value.code, "0" * 64 in refused.value.detail) == ("checksum_mismatch", True)
 
@@ -639,10 +639,10 @@ def test_a_model_file_changed_on_disk_fails_the_prediction(house: House) -> None
 def test_a_version_is_loaded_once_a_process(house: House) -> None:
     house.pushed(LogisticRegression().fit(X, Y), X)
     manifest = house.manifest(1)
-    first = house.estimators.of(manifest)
+    first = house.estimators.load(manifest)
     (house.model_folder / "model" / "1" / "model.skops").unlink()
 
-    assert house.estimators.of(manifest) is first
+    assert house.estimators.load(manifest) is first
 
 
 def test_the_least_recently_used_version_goes_when_they_are_too_large_together(house: House) -> None:
@@ -651,11 +651,11 @@ def test_the_least_recently_used_version_goes_when_they_are_too_large_together(h
     manifests = [house.manifest(version) for version in range(1, 5)]
     sizes = [loaded_size(house.models.file("model", each.version, "model.skops")) for each in manifests]
     estimators = EstimatorCache(house.models, sum(sizes[:3]))
-    loaded = [estimators.of(manifest) for manifest in manifests[:3]]
+    loaded = [estimators.load(manifest) for manifest in manifests[:3]]
 
-    assert estimators.of(manifests[0]) is loaded[0]  # used again, so the second is the oldest now
-    estimators.of(manifests[3])
-    assert [estimators.of(manifests[place]) is loaded[place] for place in (0, 2, 1)] == [True, True, False]
+    assert estimators.load(manifests[0]) is loaded[0]  # used again, so the second is the oldest now
+    estimators.load(manifests[3])
+    assert [estimators.load(manifests[place]) is loaded[place] for place in (0, 2, 1)] == [True, True, False]
 
 
 def test_a_model_that_alone_is_too_large_is_kept_while_it_is_used(house: House) -> None:
@@ -664,10 +664,10 @@ def test_a_model_that_alone_is_too_large_is_kept_while_it_is_used(house: House) 
     first, second = house.manifest(1), house.manifest(2)
     estimators = EstimatorCache(house.models, max_bytes=1)
 
-    loaded = estimators.of(first)
-    assert estimators.of(first) is loaded
-    estimators.of(second)
-    assert estimators.of(first) is not loaded
+    loaded = estimators.load(first)
+    assert estimators.load(first) is loaded
+    estimators.load(second)
+    assert estimators.load(first) is not loaded
 
 
 def test_the_size_of_a_loaded_model_counts_its_arrays_and_trees() -> None:

@@ -25,7 +25,7 @@ from queuecast.domain.signature import Column, ColumnType, Layout, Signature
 from queuecast.domain.work import Method
 from tests.worker.model_fixtures import House, plain_outputs
 from worker.models.frames import frame_of
-from worker.models.inference import answers
+from worker.models.inference import infer_rows
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -42,7 +42,7 @@ class Served:
     known: Any
 
     def answer(self, rows: list[Any]) -> list[Any]:
-        return answers(self.loaded, self.signature, self.method, json.loads(json.dumps(rows)))
+        return infer_rows(self.loaded, self.signature, self.method, json.loads(json.dumps(rows)))
 
     def answer_in_process(self, rows: list[Any]) -> Any:
         if isinstance(self.known, np.ndarray):
@@ -112,7 +112,7 @@ def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     house = House(tmp_path_factory.mktemp(request.param))
     house.result(house.pushed(estimator.fit(known, target), known))
     manifest = house.manifest(1)
-    return Served(request.param, method, estimator, house.estimators.of(manifest), manifest.signature, known)
+    return Served(request.param, method, estimator, house.estimators.load(manifest), manifest.signature, known)
 
 
 def _cells(column: Column, known: Any) -> st.SearchStrategy[Any]:

@@ -13,7 +13,7 @@ from queuecast.domain.job import State
 from tests.worker.model_fixtures import House, with_target
 from worker.trainings.cpu_quota import cpu_count, cpu_quota
 from worker.trainings.runner import TrainingRunner
-from worker.trainings.threads import Threads, fit_threads, using
+from worker.trainings.threads import Threads, fit_threads, using_threads
 
 X = np.random.default_rng(0).normal(size=(60, 3))
 Y = (X[:, 0] > 0).astype(int)
@@ -119,7 +119,7 @@ def test_pools_grow_only_where_processors_were_given(
 
 def test_the_threads_are_used_in_the_block_and_not_after_it() -> None:
     RandomForestClassifier(2).fit(X, Y)  # so that OpenMP is loaded
-    with using(Threads(pools=2, jobs=3)):
+    with using_threads(Threads(pools=2, jobs=3)):
         inside = Parallel().n_jobs, {pool["num_threads"] for pool in threadpool_info()}
 
     assert inside == (3, {2})

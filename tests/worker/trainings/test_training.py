@@ -25,7 +25,7 @@ from queuecast.domain.job import Failure, Job, JobType, ModelRef, Progress, Stat
 from queuecast.domain.model import CHALLENGER, CHAMPION, AliasMove, Manifest
 from queuecast.domain.work import Method, Promote, TrainingWork
 from tests.worker.model_fixtures import MODEL, House, with_target
-from worker.models.publishing import sha256_of
+from worker.models.loading import sha256_of
 from worker.trainings.runner import STAGES
 
 pytestmark = pytest.mark.filterwarnings("ignore")

@@ -36,7 +36,7 @@ class TrainingRows:
     features: Any
     target: Any
 
-    def taken(self, positions: list[int]) -> Any:
+    def take_features(self, positions: list[int]) -> Any:
         """The features of some rows, in the order of `positions`."""
         return self.features.iloc[positions] if hasattr(self.features, "iloc") else self.features[positions]
 

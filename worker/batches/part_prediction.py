@@ -1,0 +1,84 @@
+"""Predicts the rows of one part. A row on which the estimator raises an error becomes a bad row."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from queuecast.domain.errors import RunFailedError, raised
+from queuecast.domain.model import Manifest
+from queuecast.domain.work import Method
+from worker.models.bisection import Failed, Succeeded, bisect_failures
+from worker.models.frames import frame_of
+from worker.models.model_output import output_columns, require_length
+from worker.tables.reader import BadRow, Part
+
+Columns = dict[str, Any]
+"""Name -> array (n,)."""
+
+MAX_FAILED_ROWS = 100  # more failed rows than this in one part mean that the model is broken, not the rows
+
+
+def predict_part(estimator: Any, manifest: Manifest, method: Method, part: Part) -> tuple[Part, Columns]:
+    """The part without the rows that failed, and the output for the rows that it still has.
+
+    Raises RunFailedError if more than MAX_FAILED_ROWS failed.
+    """
+
+    def predict(rows: Sequence[int]) -> Columns:
+        frame = part.frame if len(rows) == len(part.row_numbers) else part.frame[rows[0] : rows[-1] + 1]
+        columns = output_columns(method, getattr(estimator, method.value)(frame), manifest.classes)
+        for values in columns.values():
+            require_length(len(values), len(rows))
+        return columns
+
+    predicted: list[Succeeded[int, Columns]] = []
+    failed: list[Failed[int]] = []
+    for outcome in bisect_failures(predict, range(len(part.row_numbers))):
+        if isinstance(outcome, Succeeded):
+            predicted.append(outcome)
+            continue
+        failed.append(outcome)
+        if len(failed) > MAX_FAILED_ROWS:
+            raise _too_many_failed(manifest, method, part, outcome.error) from outcome.error
+    good = _without(part, failed) if failed else part
+    if not predicted:
+        return good, _no_rows(estimator, manifest, method)
+    return good, _join([each.value for each in predicted])
+
+
+def _join(pieces: list[Columns]) -> Columns:
+    if len(pieces) == 1:
+        return pieces[0]
+    return {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
+
+
+def _no_rows(estimator: Any, manifest: Manifest, method: Method) -> Columns:
+    """The columns of the model's output without rows, learned from its example rows; none if it fails on those too."""
+    example = frame_of(manifest.signature, list(manifest.signature.example))
+    with suppress(Exception):  # an estimator raises what it likes
+        columns = output_columns(method, getattr(estimator, method.value)(example), manifest.classes)
+        return {name: values[:0] for name, values in columns.items()}
+    return {}
+
+
+def _without(part: Part, failed: list[Failed[int]]) -> Part:
+    """The part with the failed rows among its bad ones."""
+    bad = [BadRow(int(part.row_numbers[each.item]), None, "prediction_failed", raised(each.error)) for each in failed]
+    kept = np.delete(np.arange(len(part.row_numbers)), [each.item for each in failed])
+    return replace(
+        part,
+        row_numbers=part.row_numbers[kept],
+        ids=None if part.ids is None else part.ids.take(kept),
+        bad=sorted([*part.bad, *bad], key=lambda row: row.row),
+    )
+
+
+def _too_many_failed(manifest: Manifest, method: Method, part: Part, error: Exception) -> RunFailedError:
+    detail = (
+        f"{method} of {manifest.model} version {manifest.version} raised on more than {MAX_FAILED_ROWS} of rows "
+        f"{part.row_numbers[0]:,} to {part.row_numbers[-1]:,}, at last {raised(error)}"
+    )
+    return RunFailedError(detail, code="prediction_failed")

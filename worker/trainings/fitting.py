@@ -1,0 +1,54 @@
+"""Fits the challenger: a clone of the champion with the job's parameters, on the rows that are not held out."""
+
+import warnings
+from typing import Any
+
+from sklearn.base import clone
+from sklearn.utils._param_validation import InvalidParameterError
+
+from queuecast.domain.errors import Finding, InvalidInputError, RunFailedError, raised
+from queuecast.domain.holdout import METHOD, HoldoutRule, Split, holdout
+from queuecast.domain.model import Manifest
+from queuecast.domain.signature import Layout
+from worker.models.loading import reset_n_jobs
+from worker.trainings.training_rows import TrainingRows
+
+
+def split_rows(rows: TrainingRows, champion: Manifest) -> Split:
+    """Splits by the champion's rule, so that both versions are scored on rows that neither was fitted on.
+
+    Raises RunFailedError for an unknown method, InvalidInputError if all rows are held out.
+    """
+    rule = champion.holdout or HoldoutRule()
+    if rule.method != METHOD:
+        raise RunFailedError(f"version {champion.version} was split by {rule.method!r}; this worker knows {METHOD!r}")
+    names = rule.columns or tuple(column.name for column in champion.signature.columns)
+    features = rows.features
+    if champion.signature.layout is Layout.ARRAY:
+        features = features.tolist()
+    split = holdout(features, rule.fraction, names)
+    if not split.train:
+        raise InvalidInputError(f"all {len(split.test)} rows of the file are held out; nothing is left to fit on")
+    return split
+
+
+def fit_challenger(champion: Any, params: dict[str, Any], features: Any, target: Any) -> Any:
+    """champion: its estimator. Raises InvalidInputError for wrong parameters, RunFailedError if the fit fails."""
+    try:
+        challenger = clone(champion).set_params(**params)
+    except (ValueError, TypeError, AttributeError) as error:
+        raise _invalid_params(error) from error
+    reset_n_jobs(challenger)  # `n_jobs` among the parameters would be the machine's cores, not this container's
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a ConvergenceWarning on stderr is useless; the score shows it
+            return challenger.fit(features, target)
+    except InvalidParameterError as error:
+        raise _invalid_params(error) from error
+    except Exception as error:  # an estimator raises what it likes
+        raise RunFailedError(f"fit raised {raised(error)}", code="fit_failed") from error
+
+
+def _invalid_params(error: Exception) -> InvalidInputError:
+    finding = Finding("/params", "invalid_params", str(error))
+    return InvalidInputError(f"the parameters do not fit the estimator: {error}", (finding,))
