@@ -1,4 +1,4 @@
-"""What tests share: a real Redis, and the rule that a missing service is skipped on a laptop and fails in CI."""
+"""Shared fixtures: a real Redis, and the rule that a missing service skips a test on a laptop and fails it in CI."""
 
 import os
 from collections.abc import Iterator
@@ -12,29 +12,29 @@ from deploy.embedded.server_programs import version_of
 from queuecast.adapters.redis.server_check import version_refusal
 from tests.redis_servers import redis_server_in, server_under_test
 
-# Before numpy is imported: several processes with a pool of OpenMP threads each wait for one another for minutes.
+# Before numpy is imported: several test processes, each with a pool of OpenMP threads, block each other for minutes.
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 
 
-def require_service(is_there: bool, what: str) -> None:
-    """Skips with the reason where a service is missing; fails where `QUEUECAST_REQUIRE_SERVICES=1` says it must be."""
-    if is_there:
+def require_service(is_available: bool, name: str) -> None:
+    """Skips the test if the service is missing, or fails it if `QUEUECAST_REQUIRE_SERVICES=1`."""
+    if is_available:
         return
     if os.environ.get("QUEUECAST_REQUIRE_SERVICES") == "1":
-        pytest.fail(f"{what} is missing, and QUEUECAST_REQUIRE_SERVICES=1 counts that as a failure")
-    pytest.skip(f"{what} is missing")
+        pytest.fail(f"{name} is missing, and QUEUECAST_REQUIRE_SERVICES=1 counts that as a failure")
+    pytest.skip(f"{name} is missing")
 
 
 def require_fsync() -> None:
-    """For a test of `QUEUECAST_DURABILITY=fsync`, when the server that was asked for is older than WAITAOF."""
+    """For tests of `QUEUECAST_DURABILITY=fsync`, which need a server with WAITAOF."""
     version = version_of(server_under_test())
     require_service(version_refusal(version, "", durable=True) is None, f"WAITAOF, which {version} does not have,")
 
 
 @pytest.fixture(scope="session")
 def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    """One embedded server a test process."""
+    """One embedded server per test process."""
     server = redis_server_in(tmp_path_factory.mktemp("redis"))
     server.start()
     yield server

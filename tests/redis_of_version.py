@@ -1,4 +1,4 @@
-"""A server that says of itself which Redis it is: the machine that runs the tests has no old one."""
+"""A fake Redis that reports any version, for tests that need a server too old to install."""
 
 import socketserver
 import threading
@@ -9,9 +9,9 @@ HELLO = b"%2\r\n+server\r\n+redis\r\n+proto\r\n:3\r\n"
 
 
 class RedisOfVersion:
-    """Answers INFO with `info`, refuses WAITAOF as a server does that has none, and says OK to all else.
+    """Answers INFO with `info`, rejects WAITAOF as an unknown command, and answers OK to everything else.
 
-    `commands` are those that came, by name.
+    `commands` holds the names of the commands received.
     """
 
     def __init__(self, info: str, port: int = 0) -> None:

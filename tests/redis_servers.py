@@ -1,4 +1,4 @@
-"""The server that the tests run on: the bundled one, or the one that `QUEUECAST_TEST_REDIS_SERVER` names."""
+"""The server for the tests: the bundled one, or the program that `QUEUECAST_TEST_REDIS_SERVER` names."""
 
 import os
 from pathlib import Path
@@ -11,11 +11,11 @@ VARIABLE = "QUEUECAST_TEST_REDIS_SERVER"
 
 
 def server_under_test() -> str:
-    """The path of its program."""
+    """The path of the server program for the tests."""
     name = os.environ.get(VARIABLE)
     return named_server(name) if name else bundled_server()
 
 
 def redis_server_in(folder: Path, **options: Any) -> RedisServer:
-    """As `RedisServer`, not started yet."""
+    """A `RedisServer` with that program, not started yet."""
     return RedisServer(folder, program=server_under_test(), **options)

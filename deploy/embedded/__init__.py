@@ -1,1 +1,1 @@
-"""All of queuecast in one terminal, for a machine with Python only: `python -m deploy.embedded` (`make run`)."""
+"""All of queuecast in one terminal, on a machine that has only Python: `python -m deploy.embedded` (`make run`)."""

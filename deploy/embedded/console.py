@@ -1,4 +1,4 @@
-"""What several processes print, on one terminal, each line with the time and the name of who printed it."""
+"""Prints the output of several processes on one terminal, each line with its time and the name of its process."""
 
 import datetime
 import os
@@ -14,8 +14,8 @@ from honcho.printer import Message, Printer
 SYSTEM = "system"
 
 
-class LastingPrinter(Printer):  # type: ignore[misc]
-    """Prints for as long as somebody reads. `make run | head` must not end the one who has to stop the others."""
+class PipeSafePrinter(Printer):  # type: ignore[misc]
+    """Ignores a closed pipe. In `make run | head`, this process must live on to stop the processes it started."""
 
     def write(self, message: Any) -> None:
         try:
@@ -25,18 +25,18 @@ class LastingPrinter(Printer):  # type: ignore[misc]
 
 
 class Console:
-    """Safe to share between threads. Not for signal handlers: one could interrupt the thread that holds the lock."""
+    """Safe to share between threads, but not with signal handlers: one may interrupt the thread that holds the lock."""
 
     def __init__(self, names: Iterable[str]) -> None:
         self._colours = dict(zip(names, get_colours(), strict=False))
-        self._printer = LastingPrinter(sys.stdout, width=max(map(len, [SYSTEM, *self._colours])))
+        self._printer = PipeSafePrinter(sys.stdout, width=max(map(len, [SYSTEM, *self._colours])))
         self._lock = Lock()
 
-    def show(self, name: str, text: bytes | str) -> None:
+    def print_line(self, name: str, text: bytes | str) -> None:
         message = Message("line", text, datetime.datetime.now(), name, self._colours.get(name))
         with self._lock:
             self._printer.write(message)
 
-    def say(self, text: str) -> None:
-        """A line from the one who keeps the processes."""
-        self.show(SYSTEM, text)
+    def print_system(self, text: str) -> None:
+        """Prints a line from `make run` itself."""
+        self.print_line(SYSTEM, text)

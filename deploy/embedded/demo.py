@@ -1,6 +1,6 @@
-"""What a first start shows: the Titanic model pushed, one passenger predicted, and where everything is.
+"""The demo of `make run`: pushes the Titanic model, predicts one passenger, and lists the URLs.
 
-Ends when it has shown that, and the other processes run on; a later start finds the model there and only predicts.
+It exits afterwards, and the other processes keep running. A later start finds the model and only predicts.
 """
 
 import json
@@ -30,14 +30,14 @@ def main() -> None:
     wait_until_ready(url)
     with Client(url) as client:
         if MODEL not in {model["name"] for model in client.models()}:
-            print(f"no model {MODEL!r} yet: fitting it on the Titanic's passengers and pushing it ...")
+            print(f"no model {MODEL!r} yet: fitting one on the Titanic passengers and pushing it ...")
             subprocess.run([sys.executable, str(ROOT / "examples" / "titanic" / "train.py"), "--url", url], check=True)
         try:
             result = client.predict(MODEL, [PASSENGER], method="predict_proba").result(timeout_s=60)
         except ApiError as error:
             if not str(error.problem.get("type", "")).endswith(":unknown_alias"):
                 raise
-            print("the models are there, but this Redis does not know which version is champion; in another terminal:")
+            print("found the models, but this Redis has no aliases: no version is champion; in another terminal, run:")
             print("  .venv/bin/queuecast admin rebuild-aliases")
             return
     survived = result["probabilities"][0][result["classes"].index(1)]
@@ -57,7 +57,7 @@ def main() -> None:
 
 
 def wait_until_ready(url: str) -> None:
-    """Returns when jobs are accepted and somebody would run them. Raises TimeoutError."""
+    """Returns when the gateway accepts jobs and a worker and the trainer are ready to run them. Raises TimeoutError."""
     deadline = time.monotonic() + READY_WAIT_S
     while time.monotonic() < deadline:
         try:

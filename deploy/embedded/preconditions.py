@@ -1,4 +1,4 @@
-"""What must hold before anything is started: a folder of its own, somebody to work, free ports, and a usable Redis."""
+"""Checks before anything starts: an unused data folder, at least one worker, free ports, and a usable Redis."""
 
 import fcntl
 import os
@@ -10,15 +10,15 @@ from queuecast.adapters.redis.server_check import UnsuitableServerError, check_s
 from queuecast.config import Settings, variable
 
 PORTS = ("api_port", "flower_port")
-HIGHEST_PORT = 65_535
+MAX_PORT = 65_535
 
 
 class CannotStartError(Exception):
-    """Says what is in the way and which setting moves it."""
+    """Names the obstacle and the setting that removes it."""
 
 
-def lock(data_dir: Path, stack: ExitStack) -> None:
-    """Two runs on one folder would write one log of writes from two servers."""
+def lock_data_dir(data_dir: Path, stack: ExitStack) -> None:
+    """Refuses a second run on the folder: two Redis servers would write to one append-only file."""
     data_dir.mkdir(parents=True, exist_ok=True)
     folder = os.open(data_dir, os.O_RDONLY)
     stack.callback(os.close, folder)
@@ -31,7 +31,7 @@ def lock(data_dir: Path, stack: ExitStack) -> None:
 
 
 def require_workers(number: int) -> None:
-    """Without one, what is submitted would wait for ever."""
+    """Without a worker, jobs would wait forever."""
     if number < 1:
         raise CannotStartError(f"WORKERS is {number}, expected at least 1")
 
@@ -39,8 +39,8 @@ def require_workers(number: int) -> None:
 def require_ports(settings: Settings) -> None:
     for name in PORTS:
         port = getattr(settings, name)
-        if port > HIGHEST_PORT:
-            raise CannotStartError(f"{variable(name)} is {port}, expected at most {HIGHEST_PORT}")
+        if port > MAX_PORT:
+            raise CannotStartError(f"{variable(name)} is {port}, expected at most {MAX_PORT}")
     if settings.api_port == settings.flower_port:
         raise CannotStartError(
             f"{' and '.join(map(variable, PORTS))} are both {settings.api_port}; set one to another port"
@@ -50,7 +50,7 @@ def require_ports(settings: Settings) -> None:
 
 
 def require_redis(settings: Settings) -> None:
-    """Checks an external Redis; without one, `make run` starts its own. One that is away may come later."""
+    """Checks an external Redis, if one is configured. A server that does not answer yet is accepted."""
     if not os.environ.get(variable("redis_url")):
         return
     try:

@@ -1,6 +1,6 @@
-"""A private Redis for one terminal or one test run: the Valkey that comes in a wheel, unless another one is named.
+"""A private Redis for `make run` or a test run: the Valkey from a wheel, unless another server is configured.
 
-On 127.0.0.1 with a password, an append-only file and `noeviction`. It is ours alone, so it is ended by pid.
+It listens on 127.0.0.1 with a password, an append-only file and `noeviction`.
 """
 
 import secrets
@@ -13,7 +13,7 @@ from pathlib import Path
 import redis
 
 from deploy.embedded.preconditions import CannotStartError
-from deploy.embedded.redis_folder import loading_refusal, note_writer, require_readable
+from deploy.embedded.redis_folder import load_failure, record_writer, require_readable
 from deploy.embedded.server_programs import bundled_server, version_of
 from queuecast.adapters.disk.embedded_redis import forget_url, publish_url
 
@@ -22,12 +22,12 @@ STOP_WAIT_S = 20.0
 
 
 class RedisServer:
-    """A running server; `stop` flushes its log of writes and ends it."""
+    """One server on one folder. `stop` flushes the append-only file before it ends the process."""
 
     def __init__(
         self, folder: Path, port: int | None = None, maxmemory_bytes: int = 0, program: str | None = None
     ) -> None:
-        """folder: where its files are; a second start finds the data of the first. maxmemory_bytes: 0 is no limit.
+        """folder: holds the server's files; a second start loads the data of the first. maxmemory_bytes: 0 is no limit.
 
         program: the path of a server; None is the bundled one.
         """
@@ -48,10 +48,10 @@ class RedisServer:
         return self._process.pid
 
     def start(self) -> subprocess.Popen[bytes]:
-        """Returns when it answers and has read its data.
+        """Returns when the server has loaded its data and answers.
 
-        Raises CannotStartError when it cannot read the data, and OSError with its log's last lines when it does not
-        start for another reason.
+        Raises CannotStartError if the server cannot read the data, and OSError with the last lines of its log if it
+        does not start for another reason.
         """
         version = version_of(self._program)
         require_readable(self._folder, version)
@@ -60,15 +60,15 @@ class RedisServer:
         if not self._is_ready():
             self.stop()
             log = self._log.read_bytes()[log_start:].decode(errors="replace")
-            refusal = loading_refusal(self._folder, version, log)
-            if refusal is not None:
-                raise CannotStartError(refusal)
+            failure = load_failure(self._folder, version, log)
+            if failure is not None:
+                raise CannotStartError(failure)
             raise OSError("the Redis server did not start: " + " | ".join(log.splitlines()[-5:]))
-        note_writer(self._folder, version)
+        record_writer(self._folder, version)
         return process
 
     def launch(self) -> subprocess.Popen[bytes]:
-        """Starts it, for the first time or again on its port, password and data, and waits for nothing."""
+        """Starts the process without waiting for it. A restart keeps the port, the password and the data."""
         config = self._folder / "server.conf"
         config.touch(mode=0o600)
         config.write_text(
@@ -78,14 +78,14 @@ class RedisServer:
         )
         publish_url(self._folder, self.url)
         with self._log.open("ab") as log:
-            # Its own session: Ctrl-C in the terminal must reach those who still write to it first.
+            # A session of its own, so that Ctrl-C does not stop Redis while other processes still write to it.
             self._process = subprocess.Popen(
                 [self._program, str(config)], stdout=log, stderr=log, cwd=self._folder, start_new_session=True
             )
         return self._process
 
     def _is_ready(self) -> bool:
-        """Waits until it answers; False when it has ended, or has not answered in time."""
+        """Waits until the server answers. False if it exits or does not answer in time."""
         client = redis.Redis.from_url(self.url, socket_timeout=1)
         deadline = time.monotonic() + START_WAIT_S
         while time.monotonic() < deadline and self._process is not None and self._process.poll() is None:
@@ -109,11 +109,11 @@ class RedisServer:
             self._process.kill()
             self._process.wait()
         self._process = None
-        (self._folder / "server.conf").unlink(missing_ok=True)  # it holds a password of no more use
+        (self._folder / "server.conf").unlink(missing_ok=True)  # do not leave its password on disk
         forget_url(self._folder)
 
     def kill(self) -> None:
-        """Ends it without a word, for tests of what happens then. `start` brings it back on the same port."""
+        """Simulates a crash, for tests. `start` brings the server back on the same port."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
@@ -121,9 +121,9 @@ class RedisServer:
 
 
 def free_port() -> int:
-    """A port that was free a moment ago, and that the system gives to no outgoing connection meanwhile.
+    """A port that is free now, from a range that the system does not use for outgoing connections.
 
-    Linux takes those from 32768 on (ip(7), ip_local_port_range), macOS and Windows from 49152 on. Raises OSError.
+    Linux uses ports from 32768 for those (ip(7), ip_local_port_range), macOS and Windows from 49152. Raises OSError.
     """
     for _ in range(100):
         port = 20_000 + secrets.randbelow(12_768)

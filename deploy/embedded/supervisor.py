@@ -1,8 +1,8 @@
-"""One process kept running: its lines go to the screen, and when it ends unasked it is started again.
+"""Supervises one process: prints its output, and restarts it when it exits unexpectedly.
 
-honcho's own manager ends all processes when one ends, and reads each through a forked process and a shared queue,
-which a SIGKILL at the wrong moment leaves locked for the others. So its Procfile and its printer are used, and a
-thread a process instead of its manager.
+Only honcho's Procfile parser and printer are used. Its manager stops all processes when one exits, and reads their
+output through forked processes and a shared queue; a SIGKILL at the wrong moment leaves that queue locked. Here, one
+thread supervises each process.
 """
 
 import os
@@ -14,77 +14,78 @@ from threading import Event, Lock, Thread
 
 from deploy.embedded.console import Console
 
-FIRST_PAUSE_S = 1.0
-LONGEST_PAUSE_S = 30.0
-RUNS_WELL_AFTER_S = 60.0
-FAILS_AT_ONCE_BEFORE_S = 20.0  # a worker that refuses a setting has imported scikit-learn first
-TRIES = 5
-FROM_OUTSIDE = (-signal.SIGKILL, -signal.SIGTERM)
-LAST_LINES_WAIT_S = 2.0
+FIRST_DELAY_S = 1.0
+MAX_DELAY_S = 30.0
+BACKOFF_RESET_S = 60.0  # a run of this length is healthy
+STARTUP_S = 20.0  # a worker imports scikit-learn before it rejects a setting
+MAX_START_FAILURES = 5
+KILLED_FROM_OUTSIDE = (-signal.SIGKILL, -signal.SIGTERM)
+OUTPUT_DRAIN_S = 2.0
 
 
 class RestartPolicy:
     """How long to wait before the next start, and when to give up."""
 
     def __init__(self) -> None:
-        self._pause_s = FIRST_PAUSE_S
+        self._delay_s = FIRST_DELAY_S
         self._failures = 0
-        self._has_run = False
+        self._has_started = False
 
-    def pause_s(self, ran_s: float, code: int) -> float | None:
-        """None: it has failed at once on all of its first tries, so the next one would too.
+    def delay_s(self, ran_s: float, code: int) -> float | None:
+        """The delay before the next start. None: give up, because every start so far has failed.
 
-        A process that has run longer once is never given up, and whoever was killed did not fail.
+        A process that once survived its startup is restarted without limit. Being killed from outside is no failure.
         """
-        self._has_run |= ran_s >= FAILS_AT_ONCE_BEFORE_S
-        self._failures += code not in FROM_OUTSIDE
-        if not self._has_run and self._failures >= TRIES:
+        self._has_started |= ran_s >= STARTUP_S
+        self._failures += code not in KILLED_FROM_OUTSIDE
+        if not self._has_started and self._failures >= MAX_START_FAILURES:
             return None
-        pause_s = FIRST_PAUSE_S if ran_s >= RUNS_WELL_AFTER_S else self._pause_s
-        self._pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
-        return pause_s
+        delay_s = FIRST_DELAY_S if ran_s >= BACKOFF_RESET_S else self._delay_s
+        self._delay_s = min(2 * delay_s, MAX_DELAY_S)
+        return delay_s
 
 
 class ProcessSupervisor:
-    """launch: starts the process, as the leader of its own group. give_up: told why, from another thread.
+    """Runs one process until `request_stop`.
 
-    A process that is not `kept` may end when it likes.
+    launch: starts the process as the leader of its own process group. on_give_up: called with the reason when the
+    process cannot be kept running, from the supervisor's thread. restarts: false for a process that runs only once.
     """
 
     def __init__(
         self,
         name: str,
         launch: Callable[[], Popen[bytes]],
-        screen: Console,
-        give_up: Callable[[str], None],
+        console: Console,
+        on_give_up: Callable[[str], None],
         *,
-        kept: bool = True,
+        restarts: bool = True,
     ) -> None:
         self._name = name
         self._launch = launch
-        self._screen = screen
-        self._give_up = give_up
-        self._kept = kept
-        self._patience = RestartPolicy()
+        self._console = console
+        self._on_give_up = on_give_up
+        self._restarts = restarts
+        self._policy = RestartPolicy()
         self._process: Popen[bytes] | None = None
-        self._lock = Lock()  # between the start of a process and the wish to stop it
+        self._lock = Lock()  # a stop request must not come between a launch and the assignment of its process
         self._must_stop = Event()
-        self._thread = Thread(target=self._keep, name=name, daemon=True)
+        self._thread = Thread(target=self._supervise, name=name, daemon=True)
 
     def start(self, running: Popen[bytes] | None = None) -> None:
-        """running: a process that `launch` has started already."""
+        """running: a process that `launch` has already started."""
         self._process = running
         self._thread.start()
 
-    def ask_to_stop(self) -> None:
-        """SIGTERM to the process, not to its group, or Celery's pool would die with a job in hand."""
+    def request_stop(self) -> None:
+        """Sends SIGTERM to the process, not to its group, which would kill Celery's pool in the middle of a job."""
         with self._lock:
             self._must_stop.set()
             if self._process is not None:
                 self._process.terminate()
 
     def wait(self, deadline: float) -> None:
-        """Returns when the process is gone. Past the deadline, in the time of `time.monotonic`, it is killed."""
+        """Returns when the process is gone. Kills it after the deadline, a value of `time.monotonic`."""
         self._thread.join(max(0.0, deadline - time.monotonic()))
         while self._thread.is_alive():
             process = self._process
@@ -92,55 +93,55 @@ class ProcessSupervisor:
                 _kill_group(process.pid)
             self._thread.join(1)
 
-    def _keep(self) -> None:
-        pause_s: float | None = 0.0
-        while pause_s is not None and not self._must_stop.wait(pause_s):
+    def _supervise(self) -> None:
+        delay_s: float | None = 0.0
+        while delay_s is not None and not self._must_stop.wait(delay_s):
             started = time.monotonic()
             try:
                 code = self._run()
-                ended = _ending(code)
-            except OSError as error:  # no more processes, or a full disk under a log
-                code, ended = 1, f"could not be started ({error})"
-            if self._must_stop.is_set() or not self._kept:
-                self._screen.say(f"{self._name} {ended}")
+                ending = _describe_exit(code)
+            except OSError as error:  # too many processes, or a full disk under a log file
+                code, ending = 1, f"could not be started ({error})"
+            if self._must_stop.is_set() or not self._restarts:
+                self._console.print_system(f"{self._name} {ending}")
                 return
-            pause_s = self._patience.pause_s(time.monotonic() - started, code)
-            if pause_s is None:
-                self._give_up(f"{self._name} {ended}, {TRIES} times in a row right after its start")
+            delay_s = self._policy.delay_s(time.monotonic() - started, code)
+            if delay_s is None:
+                self._on_give_up(f"{self._name} {ending}, {MAX_START_FAILURES} times in a row right after its start")
             else:
-                self._screen.say(f"{self._name} {ended}; it is started again in {pause_s:g} s")
+                self._console.print_system(f"{self._name} {ending}; restarting in {delay_s:g} s")
 
     def _run(self) -> int:
         with self._lock:
             if self._process is None and not self._must_stop.is_set():
                 self._process = self._launch()
-                self._screen.say(f"{self._name} started (pid={self._process.pid})")
+                self._console.print_system(f"{self._name} started (pid={self._process.pid})")
             process = self._process
         if process is None:
             return 0
-        reader = Thread(target=self._read, args=(process,), daemon=True)
+        reader = Thread(target=self._print_output, args=(process,), daemon=True)
         reader.start()
         code = process.wait()
-        # What a killed process leaves behind would hold its port, or run the same jobs.
+        # Orphaned children of a killed process would hold its port, or run jobs that a new worker takes again.
         _kill_group(process.pid)
-        reader.join(LAST_LINES_WAIT_S)
+        reader.join(OUTPUT_DRAIN_S)
         with self._lock:
             self._process = None
         return code
 
-    def _read(self, process: Popen[bytes]) -> None:
+    def _print_output(self, process: Popen[bytes]) -> None:
         for line in process.stdout or ():
-            self._screen.show(self._name, line)
+            self._console.print_line(self._name, line)
 
 
-def _ending(code: int) -> str:
+def _describe_exit(code: int) -> str:
     if code < 0:
-        return f"was ended by {signal.Signals(-code).name}"
-    return f"ended with exit code {code}"
+        return f"was killed by {signal.Signals(-code).name}"
+    return f"exited with code {code}"
 
 
 def _kill_group(pid: int) -> None:
     try:
         os.killpg(pid, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):  # macOS says the latter of a group of zombies
+    except (ProcessLookupError, PermissionError):  # macOS raises the latter for a group of zombies
         return

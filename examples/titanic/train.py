@@ -3,7 +3,7 @@
     python examples/titanic/train.py                  fit, score, push to http://127.0.0.1:8000
     python examples/titanic/train.py --save DIR       fit, score, write titanic.skops and rows.csv instead
 
-The rows that `queuecast.holdout` holds out are not fitted on, so that every later retraining can be compared fairly.
+Both pipelines are fitted without the holdout rows of `queuecast.holdout`, so later retrainings compare fairly.
 """
 
 import argparse
@@ -29,7 +29,7 @@ TARGET = "survived"
 
 
 def logistic() -> Pipeline:
-    """Impute and scale the numbers, impute and one-hot the categories, then a linear model."""
+    """Imputes and scales the numbers, imputes and one-hot encodes the categories, and fits a linear model."""
     numbers = make_pipeline(SimpleImputer(strategy="median"), StandardScaler())
     categories = make_pipeline(SimpleImputer(strategy="most_frequent"), OneHotEncoder(handle_unknown="ignore"))
     columns = ColumnTransformer([("numbers", numbers, NUMBERS), ("categories", categories, CATEGORIES)])
@@ -37,7 +37,7 @@ def logistic() -> Pipeline:
 
 
 def hist() -> Pipeline:
-    """Gradient boosting takes missing numbers as they are; categories become integers."""
+    """Gradient boosting handles missing numbers itself; categories become integers."""
     encoder = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1, encoded_missing_value=-1)
     columns = ColumnTransformer([("numbers", "passthrough", NUMBERS), ("categories", encoder, CATEGORIES)])
     return Pipeline([("columns", columns), ("model", HistGradientBoostingClassifier(random_state=0))])

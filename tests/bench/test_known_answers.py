@@ -1,4 +1,4 @@
-"""An answer that is off counts as wrong."""
+"""An inexact answer counts as wrong."""
 
 import math
 from pathlib import Path
@@ -27,7 +27,7 @@ EXPECTED = [[0.25, 0.75], [0.5, 0.5], [0.125, 0.875]]
         [0.25, 0.75],
     ],
 )
-def test_an_answer_that_is_off_is_wrong(found: Any) -> None:
+def test_an_inexact_answer_is_wrong(found: Any) -> None:
     assert not is_same(found, EXPECTED[:1])
 
 
@@ -41,7 +41,7 @@ def test_the_right_answer_to_another_row_is_wrong() -> None:
     assert wrong == [[EXPECTED[1]]]
 
 
-def test_the_rows_of_a_job_begin_anew_after_the_last() -> None:
+def test_the_rows_of_a_job_wrap_around_after_the_last_row() -> None:
     assert wrong_answers([(2, [EXPECTED[2], EXPECTED[0]])], 2, EXPECTED) == []
 
 
@@ -66,7 +66,7 @@ def test_a_file_repeats_the_rows_until_there_are_enough(tmp_path: Path) -> None:
         (["1,0.25,0.75", "2,,", "3,0.125,0.875", "4,0.25,0.75"], 1),
     ],
 )
-def test_rows_of_a_result_that_are_missing_moved_or_off_are_wrong(lines: list[str], wrong: int, tmp_path: Path) -> None:
+def test_missing_moved_and_inexact_rows_of_a_result_are_wrong(lines: list[str], wrong: int, tmp_path: Path) -> None:
     (tmp_path / "result.csv").write_text("\n".join(["row,probability_0,probability_1", *lines]) + "\n")
 
     assert wrong_rows(known(tmp_path), 4, tmp_path / "result.csv") == wrong

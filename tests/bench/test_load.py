@@ -1,4 +1,4 @@
-"""The load's shapes against a server in this process: nobody is forgotten, and lateness counts."""
+"""The load shapes against a server in this process: every job is reported, and latency includes queueing."""
 
 import json
 import threading
@@ -15,7 +15,7 @@ ROWS = [{"n": number} for number in range(7)]
 
 
 class Jobs(BaseHTTPRequestHandler):
-    """Speaks the tutorial's dialect. A job is done when it is asked for the second time; its answer is its row's n."""
+    """Speaks the tutorial's protocol. A job is done at the second poll; its answer is the `n` of its row."""
 
     protocol_version = "HTTP/1.1"
     rows: dict[str, int]
@@ -25,15 +25,15 @@ class Jobs(BaseHTTPRequestHandler):
         inputs = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["inputs"]
         job_id = f"job{len(self.rows)}"
         self.rows[job_id] = inputs[0]["n"]
-        self._say(202, {"id": job_id}) if inputs[0]["n"] != 5 else self._say(500, {"error": "five"})
+        self._respond(202, {"id": job_id}) if inputs[0]["n"] != 5 else self._respond(500, {"error": "five"})
 
     def do_GET(self) -> None:
         job_id = self.path.rpartition("/")[2]
         self.asked[job_id] = self.asked.get(job_id, 0) + 1
         is_done = self.asked[job_id] > 1
-        self._say(200 if is_done else 202, {"probabilities": [[self.rows[job_id]]]} if is_done else {})
+        self._respond(200 if is_done else 202, {"probabilities": [[self.rows[job_id]]]} if is_done else {})
 
-    def _say(self, status: int, body: dict[str, Any]) -> None:
+    def _respond(self, status: int, body: dict[str, Any]) -> None:
         sent = json.dumps(body, separators=(",", ":")).encode()
         self.send_response(status)
         self.send_header("Content-Length", str(len(sent)))
@@ -61,7 +61,7 @@ def rows_file(tmp_path: Path) -> str:
     return str(tmp_path / "rows.json")
 
 
-def test_a_burst_fetches_every_job_that_was_accepted_and_tells_of_every_other(port: int, rows_file: str) -> None:
+def test_a_burst_fetches_every_accepted_job_and_reports_every_refused_one(port: int, rows_file: str) -> None:
     report = Load(Order("burst", "tutorial", port, rows_file, clients=4, jobs=40, polling_s=0.001)).run()
 
     refused = [seen for seen in report.seen if isinstance(seen.end, str)]
@@ -71,19 +71,19 @@ def test_a_burst_fetches_every_job_that_was_accepted_and_tells_of_every_other(po
     assert [seen.end for seen in answered] == [[[seen.first_row]] for seen in answered]
 
 
-def test_a_closed_loop_ends_with_the_answers_to_all_that_it_sent(port: int, rows_file: str) -> None:
+def test_a_closed_loop_ends_with_the_answers_to_all_jobs_it_sent(port: int, rows_file: str) -> None:
     report = Load(Order("closed", "tutorial", port, rows_file, clients=3, seconds=0.2, polling_s=0.001)).run()
 
     assert len(report.seen) > 3
     assert all(seen.end is not None and seen.ended_at > seen.started_at for seen in report.seen)
 
 
-def test_an_open_loop_counts_from_the_moment_at_which_a_job_should_have_been_sent(port: int, rows_file: str) -> None:
+def test_an_open_loop_measures_from_the_time_a_job_was_scheduled(port: int, rows_file: str) -> None:
     order = Order("open", "tutorial", port, rows_file, clients=1, seconds=0.2, jobs_per_s=50, polling_s=0.05)
 
     report = Load(order).run()
 
-    # One client takes 50 ms a job and is sent 50 jobs a second: the last one waits for all before it.
+    # The client takes 50 ms per job and gets 50 jobs a second, so the last job waits for all earlier ones.
     assert report.seen[-1].ended_at - report.seen[-1].started_at > 3 * 0.05
 
 

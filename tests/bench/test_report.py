@@ -1,4 +1,4 @@
-"""Goals, verdicts, and the page they are written in."""
+"""Goals, verdicts, and the page that shows them."""
 
 import math
 from typing import Any
@@ -46,36 +46,36 @@ def test_a_goal_is_reached_at_its_bound(goal: Goal, found: float, expected: str)
     assert verdict(goal, Spread(found, found, found)) == expected
 
 
-def test_a_goal_with_an_aim_only_must_reach_nothing() -> None:
-    goal = Goal("beside another", "a", "b", None, 1.5, "x other")
+def test_a_goal_without_a_bound_only_reports_its_aim() -> None:
+    goal = Goal("compared with another", "a", "b", None, 1.5, "x other")
 
     assert verdict(goal, Spread(1.0, 1.0, 1.0)) == "aim not reached"
 
 
-def test_a_row_tells_the_median_of_the_rounds_ratios_and_their_bounds() -> None:
-    told = table(results(closed__queuecast__jobs_per_s=[300, 100, 440], closed__tutorial__jobs_per_s=[20, 10, 20]))
+def test_a_row_shows_the_median_and_the_bounds_of_the_ratios() -> None:
+    rows = table(results(closed__queuecast__jobs_per_s=[300, 100, 440], closed__tutorial__jobs_per_s=[20, 10, 20]))
 
-    assert told.splitlines()[2:] == [
+    assert rows.splitlines()[2:] == [
         "| closed loop, 32 clients: jobs/s | 10.0 x tutorial | 20.0 x tutorial | 15.0 (10.0 to 22.0) | reached |"
     ]
 
 
 def test_the_last_round_of_an_interrupted_run_is_left_out() -> None:
-    told = table(results(closed__queuecast__jobs_per_s=[300.0], closed__tutorial__jobs_per_s=[20.0, 10.0]))
+    rows = table(results(closed__queuecast__jobs_per_s=[300.0], closed__tutorial__jobs_per_s=[20.0, 10.0]))
 
-    assert "| 15.0 (15.0 to 15.0) |" in told
-
-
-def test_a_server_that_was_not_there_is_compared_with_nothing() -> None:
-    told = table(results(closed__queuecast__jobs_per_s=[300.0]))
-
-    assert len(told.splitlines()) == 2
+    assert "| 15.0 (15.0 to 15.0) |" in rows
 
 
-def test_a_figure_that_could_not_be_had_is_told_as_not_reached() -> None:
-    told = table(results(bulk__queuecast__rows_per_s=[None], **{"bulk__one process__rows_per_s": [1e6]}))
+def test_a_goal_against_a_server_that_did_not_run_has_no_row() -> None:
+    rows = table(results(closed__queuecast__jobs_per_s=[300.0]))
 
-    assert told.splitlines()[2].endswith("| - (- to -) | **not reached** |")
+    assert len(rows.splitlines()) == 2
+
+
+def test_a_goal_without_a_measurement_is_reported_as_not_reached() -> None:
+    rows = table(results(bulk__queuecast__rows_per_s=[None], **{"bulk__one process__rows_per_s": [1e6]}))
+
+    assert rows.splitlines()[2].endswith("| - (- to -) | **not reached** |")
 
 
 @pytest.mark.parametrize(
@@ -83,11 +83,11 @@ def test_a_figure_that_could_not_be_had_is_told_as_not_reached() -> None:
     [(0, "0"), (0.00381, "0.0038"), (0.0501, "0.0501"), (0.167, "0.167"), (1.5, "1.50"), (20.04, "20.0"),
      (994508.2, "994,508"), (math.nan, "-")],
 )  # fmt: skip
-def test_a_number_has_no_more_digits_than_are_worth_reading(value: float, expected: str) -> None:
+def test_a_number_has_a_readable_number_of_digits(value: float, expected: str) -> None:
     assert number(value) == expected
 
 
-def test_only_what_stands_between_the_marks_is_replaced() -> None:
+def test_only_the_text_between_the_marks_is_replaced() -> None:
     page = document(f"before\n{BEGIN}\nold\n{END}\nafter\n", results(memory__queuecast__gateway_mib=[60.0]))
 
     assert page.startswith(f"before\n{BEGIN}\n")
@@ -102,16 +102,16 @@ def test_a_page_without_marks_is_refused() -> None:
         document("a page", results())
 
 
-def test_the_plot_has_a_row_for_each_goal_that_must_be_reached() -> None:
+def test_the_plot_has_a_row_for_each_goal_with_a_bound() -> None:
     keys = {key for goal in GOALS for key in (goal.over, goal.under) if key}
 
     drawn = ElementTree.fromstring(plot(results(**{key: [2.0, 4.0] for key in keys})))
 
-    spreads = [each for each in drawn.iter("{http://www.w3.org/2000/svg}line") if each.get("class") == "spread"]
+    spreads = [line for line in drawn.iter("{http://www.w3.org/2000/svg}line") if line.get("class") == "spread"]
     assert len(spreads) == sum(goal.must is not None for goal in GOALS)
 
 
-def test_what_was_not_measured_is_not_drawn() -> None:
+def test_a_goal_without_a_measurement_is_not_drawn() -> None:
     assert (
         "spread"
         not in plot(results(bulk__queuecast__rows_per_s=[None], **{"bulk__one process__rows_per_s": [1e6]})).partition(

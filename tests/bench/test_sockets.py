@@ -1,4 +1,4 @@
-"""The load's HTTP client against real sockets."""
+"""The HTTP client of the load against real sockets."""
 
 import socket
 import threading
@@ -15,7 +15,7 @@ BODY = b'{"id":"x"}' * 20
 
 
 class Server:
-    """Answers each request with the next of its pieces, one connection after another."""
+    """Sends scripted responses in pieces, one list of responses per connection."""
 
     def __init__(self, connections: list[list[list[bytes]]]) -> None:
         self._listening = socket.create_server(("127.0.0.1", 0))
@@ -60,7 +60,7 @@ LAST = answer(200, b"a", b"Connection: close\r\n")
 
 
 @pytest.mark.parametrize("served", [[[[WHOLE], [answer(404, b"")]]]], indirect=True)
-def test_answers_come_one_after_another_on_one_connection(served: Server) -> None:
+def test_one_connection_carries_several_answers(served: Server) -> None:
     seen: list[Answer] = []
 
     Drive(served.address, [asked(seen, 2)]).run()
@@ -69,7 +69,7 @@ def test_answers_come_one_after_another_on_one_connection(served: Server) -> Non
 
 
 @pytest.mark.parametrize("served", [[[[WHOLE[:5], WHOLE[5:40], WHOLE[40:60], WHOLE[60:]]]]], indirect=True)
-def test_an_answer_may_come_in_pieces(served: Server) -> None:
+def test_an_answer_may_arrive_in_pieces(served: Server) -> None:
     seen: list[Answer] = []
 
     Drive(served.address, [asked(seen, 1)]).run()
@@ -78,7 +78,7 @@ def test_an_answer_may_come_in_pieces(served: Server) -> None:
 
 
 @pytest.mark.parametrize("served", [[[[LAST]], [[WHOLE]]]], indirect=True)
-def test_a_connection_that_the_server_closes_is_opened_again(served: Server) -> None:
+def test_a_connection_closed_by_the_server_is_reopened(served: Server) -> None:
     seen: list[Answer] = []
 
     Drive(served.address, [asked(seen, 2)]).run()
@@ -88,7 +88,7 @@ def test_a_connection_that_the_server_closes_is_opened_again(served: Server) -> 
 
 
 @pytest.mark.parametrize("served", [[[[]], [[WHOLE]]]], indirect=True)
-def test_a_request_that_a_closing_connection_took_is_sent_again(served: Server) -> None:
+def test_a_request_lost_on_a_closing_connection_is_sent_again(served: Server) -> None:
     seen: list[Answer] = []
 
     Drive(served.address, [asked(seen, 1)]).run()
@@ -98,7 +98,7 @@ def test_a_request_that_a_closing_connection_took_is_sent_again(served: Server) 
 
 
 @pytest.mark.parametrize("served", [[[[WHOLE]]]], indirect=True)
-def test_a_script_that_waits_goes_on_when_its_moment_has_come(served: Server) -> None:
+def test_a_waiting_script_resumes_at_its_time(served: Server) -> None:
     moments = []
 
     def late() -> Script:

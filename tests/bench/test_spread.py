@@ -1,4 +1,4 @@
-"""Percentiles and ratios of rounds."""
+"""Percentiles, and ratios of rounds."""
 
 import math
 
@@ -24,7 +24,7 @@ def test_no_values_have_no_percentile() -> None:
     assert math.isnan(percentile([], 0.5))
 
 
-def test_the_median_of_an_even_number_is_in_the_middle_of_two() -> None:
+def test_the_median_of_an_even_number_of_values_is_the_mean_of_the_middle_two() -> None:
     assert median([4.0, 1.0, 3.0, 2.0]) == 2.5
 
 
@@ -35,11 +35,11 @@ def test_a_ratio_is_taken_round_by_round() -> None:
     assert Spread.of(slow_and_fast_rounds) == Spread(10.0, 10.0, 20.0)
 
 
-def test_rounds_of_different_numbers_are_not_compared() -> None:
+def test_different_numbers_of_rounds_are_not_compared() -> None:
     with pytest.raises(ValueError, match="shorter"):
         ratios([1.0, 2.0], [1.0])
 
 
-def test_a_round_without_a_number_is_left_out_of_the_spread() -> None:
+def test_a_round_without_a_value_is_left_out_of_the_spread() -> None:
     assert Spread.of([3.0, math.nan, 1.0]) == Spread(2.0, 1.0, 3.0)
     assert math.isnan(Spread.of([math.nan]).median)

@@ -1,4 +1,4 @@
-"""The real thing in its own processes: Redis, the gateway under granian, Celery workers, Flower."""
+"""The complete service in real processes: Redis, the gateway under granian, Celery workers, Flower."""
 
 import os
 import shutil
@@ -23,15 +23,15 @@ STOP_WAIT_S = 60.0
 
 
 def wait_for(condition: Callable[[], object], what: str, timeout_s: float = 30.0) -> None:
-    """Returns when `condition` holds; fails the test, naming `what`, when it does not in time."""
+    """Returns when `condition` holds. If it does not hold in time, fails the test with a message that names `what`."""
     deadline = time.monotonic() + timeout_s
     while not condition():
-        assert time.monotonic() < deadline, f"{what} did not come about within {timeout_s:g} s"
+        assert time.monotonic() < deadline, f"{what}: not within {timeout_s:g} s"
         time.sleep(0.05)
 
 
 class Stack:
-    """Processes of one test session; every one is ended by pid."""
+    """The processes of one test session. They are stopped by pid."""
 
     def __init__(self, folder: Path, repository: Path) -> None:
         self.folder = folder
@@ -46,13 +46,13 @@ class Stack:
             "QUEUECAST_REDIS_URL": self.redis.url,
             "QUEUECAST_DATA_DIR": str(self.folder / "data"),
             "QUEUECAST_URL": self.url,
-            "CELERY_BROKER_URL": str(settings.get("redis_url", self.redis.url)),  # Celery prefers it to its own setting
+            "CELERY_BROKER_URL": str(settings.get("redis_url", self.redis.url)),  # has precedence in Celery
             "PYTHONPATH": os.pathsep.join(str(path) for path in (python_path, self._repository) if path),
         }
         return {**os.environ, **own, **{f"QUEUECAST_{name.upper()}": str(value) for name, value in settings.items()}}
 
     def start(self, name: str, *command: str, under: str = "", **settings: object) -> None:
-        """Starts `python -m command` with its output in a log beside the data; `under`: a shell command before it."""
+        """Starts `python -m command`, logging to a file in the folder. under: a shell command to run first."""
         program = [sys.executable, "-m", *command]
         if under:
             program = ["bash", "-c", f'{under} && exec "$@"', "bash", *program]
@@ -69,7 +69,7 @@ class Stack:
     def start_api(self, **settings: object) -> None:
         address = ["--host", "127.0.0.1", "--port", str(self.api_port), "--blocking-threads", "32"]
         self.start("api", "granian", "--interface", "wsgi", *address, "--factory", "api.serve:gateway", **settings)
-        wait_for(self.answers, "the gateway", START_WAIT_S)
+        wait_for(self.is_live, "the gateway", START_WAIT_S)
 
     def start_worker(self, name: str, queue: str = "predict", **settings: object) -> None:
         options = [
@@ -91,14 +91,14 @@ class Stack:
         self.start(name, "worker.reaper", **settings)
 
     def kill(self, name: str) -> None:
-        """SIGKILL to a process and to what it started; returns when it is gone."""
+        """Sends SIGKILL to a process and its children; returns when the process is gone."""
         process = self.processes.pop(name)
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
     @contextmanager
     def frozen(self, *names: str) -> Iterator[None]:
-        """Nothing of these processes runs meanwhile."""
+        """Suspends the processes for the time of the block."""
         groups = [self.processes[name].pid for name in names]
         try:
             for group in groups:
@@ -115,7 +115,7 @@ class Stack:
             [sys.executable, script, *options], env=self.environ(), check=True, timeout=120, capture_output=True
         )
 
-    def answers(self) -> bool:
+    def is_live(self) -> bool:
         try:
             return httpx2.get(f"{self.url}/livez", timeout=2).status_code == 200
         except httpx2.HTTPError:
@@ -129,7 +129,7 @@ class Stack:
         return (self.folder / f"{name}.log").read_text(errors="replace")
 
     def stop(self, *names: str) -> None:
-        """SIGTERM to each, then the wait for all; with no name, to all."""
+        """Sends SIGTERM to the named processes (default: all) and waits until they exit."""
         chosen = {name: self.processes.pop(name) for name in names or list(self.processes)}
         for process in chosen.values():
             process.send_signal(signal.SIGTERM)
@@ -169,6 +169,6 @@ def client(stack: Stack) -> Iterator[Client]:
 @pytest.fixture(scope="session")
 def chromium() -> str:
     """The path of the system's Chromium."""
-    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    require_service(found is not None, "Chromium")
-    return str(found)
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    require_service(path is not None, "Chromium")
+    return str(path)

@@ -1,4 +1,4 @@
-"""A network between a process and Redis that fails in the ways that a real one does."""
+"""A proxy between a process and Redis that simulates network failures."""
 
 import contextlib
 import socket
@@ -12,17 +12,18 @@ class Link:
 
     near: socket.socket
     far: socket.socket
-    is_swallowed: bool = False
-    is_deaf: bool = False
-    """The near side does not hear the far one any more."""
+    drops_everything: bool = False
+    drops_replies: bool = False
+    """The near side no longer receives bytes from the far side."""
 
 
 class Proxy:
-    """Listens on a port of its own and carries bytes to the target and back, until it is told not to.
+    """Listens on a port of its own and forwards bytes to the target and back, unless a failure is simulated.
 
-    `swallow`: present connections stay open and nothing arrives any more, as after a firewall has forgotten them; new
-    ones work. `hold` and `release`: all bytes wait, those of new connections too, as in a partition that heals.
-    `cut`: present connections are closed. `lose_answers_to`: what has these bytes in it arrives, its answer does not.
+    `black_hole`: existing connections stay open but lose all bytes, as after a firewall has dropped their state; new
+    connections work. `pause` and `resume`: all bytes wait, on new connections too, as in a partition that heals.
+    `cut`: existing connections are closed. `drop_replies_to`: a request that contains these bytes reaches the target,
+    but its connection gets no more replies.
     """
 
     def __init__(self, target_port: int) -> None:
@@ -30,26 +31,26 @@ class Proxy:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self._links: list[Link] = []
-        self._flows = Event()
-        self._flows.set()
-        self._unanswered = b""
-        self.was_left_unanswered = Event()
+        self._running = Event()
+        self._running.set()
+        self._dropped_request = b""
+        self.has_dropped_reply = Event()
         Thread(target=self._accept, daemon=True).start()
 
-    def swallow(self) -> int:
-        """Returns how many connections are dead now."""
+    def black_hole(self) -> int:
+        """Returns the number of connections that are dead now."""
         for link in self._links:
-            link.is_swallowed = True
+            link.drops_everything = True
         return len(self._links)
 
-    def hold(self) -> None:
-        self._flows.clear()
+    def pause(self) -> None:
+        self._running.clear()
 
-    def release(self) -> None:
-        self._flows.set()
+    def resume(self) -> None:
+        self._running.set()
 
-    def lose_answers_to(self, request: bytes) -> None:
-        self._unanswered = request
+    def drop_replies_to(self, request: bytes) -> None:
+        self._dropped_request = request
 
     def cut(self) -> None:
         for link in self._links:
@@ -58,7 +59,7 @@ class Proxy:
 
     def close(self) -> None:
         self._listener.close()
-        self.release()
+        self.resume()
         self.cut()
 
     def _accept(self) -> None:
@@ -67,25 +68,25 @@ class Proxy:
                 near, _ = self._listener.accept()
                 try:
                     far = socket.create_connection(("127.0.0.1", self._target_port), timeout=5)
-                except OSError:  # Redis is away
+                except OSError:  # Redis is down
                     near.close()
                     continue
                 far.settimeout(None)
                 link = Link(near, far)
                 self._links.append(link)
-                Thread(target=self._carry, args=(link, near, far), daemon=True).start()
-                Thread(target=self._carry, args=(link, far, near), daemon=True).start()
+                Thread(target=self._forward, args=(link, near, far), daemon=True).start()
+                Thread(target=self._forward, args=(link, far, near), daemon=True).start()
 
-    def _carry(self, link: Link, source: socket.socket, sink: socket.socket) -> None:
+    def _forward(self, link: Link, source: socket.socket, sink: socket.socket) -> None:
         with contextlib.suppress(OSError):
             while data := source.recv(65536):
-                self._flows.wait()
-                if self._unanswered and source is link.near and self._unanswered in data:
-                    link.is_deaf = True
-                    self.was_left_unanswered.set()
-                if not link.is_swallowed and not (link.is_deaf and source is link.far):
+                self._running.wait()
+                if self._dropped_request and source is link.near and self._dropped_request in data:
+                    link.drops_replies = True
+                    self.has_dropped_reply.set()
+                if not link.drops_everything and not (link.drops_replies and source is link.far):
                     sink.sendall(data)
-        if not link.is_swallowed:  # else the other side does not hear of the end either
+        if not link.drops_everything:  # a black hole does not forward the end of a connection either
             self._close(link)
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""Batches with a real Redis and real workers, which are killed on the way."""
+"""Batches with a real Redis and real workers, which are killed while the batch runs."""
 
 import io
 import sys
@@ -28,7 +28,7 @@ SETTINGS = {"lease_s": 3, "shutdown_grace_s": 2, "batch_chunk_rows": CHUNK_ROWS}
 
 @pytest.fixture(scope="module")
 def passengers() -> pd.DataFrame:
-    """Rows enough for many chunks, each with a name of its own."""
+    """Enough rows for many chunks, each row with a unique name."""
     rows = train.passengers()[train.COLUMNS]
     many = pd.concat([rows] * (ROWS // len(rows) + 1), ignore_index=True).head(ROWS)
     return many.assign(passenger=[f"p{number}" for number in range(1, ROWS + 1)])
@@ -51,14 +51,14 @@ def running(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Itera
 
 @pytest.fixture
 def workers(running: Stack) -> Iterator[list[str]]:
-    """Two of them, ready."""
+    """Two ready workers."""
     names = ["w1", "w2"]
     for name in names:
         running.start_worker(name, **SETTINGS)
     wait_for(lambda: running.workers().get("predict") == 2, "two workers", 60)
     yield names
     running.stop(*(name for name in names if name in running.processes))
-    wait_for(lambda: "predict" not in running.workers(), "no heartbeats of these workers", 60)
+    wait_for(lambda: "predict" not in running.workers(), "no more heartbeats from these workers", 60)
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +72,7 @@ def file_id(running: Stack, passengers: pd.DataFrame) -> str:
 
 @pytest.fixture(scope="module")
 def expected(running: Stack, passengers: pd.DataFrame) -> Any:
-    """What the model answers in this process."""
+    """The predictions of the model, computed in this process."""
     from queuecast.adapters.disk.models import ModelFiles  # noqa: PLC0415
     from worker.models.loading import EstimatorCache  # noqa: PLC0415
 
@@ -111,14 +111,14 @@ def submit(stack: Stack, file_id: str) -> Batch:
     return Batch(stack, answer.json()["id"])
 
 
-def assert_every_answer_once(found: pd.DataFrame, expected: Any, passengers: pd.DataFrame) -> None:
+def assert_every_row_once(found: pd.DataFrame, expected: Any, passengers: pd.DataFrame) -> None:
     good = np.delete(np.arange(ROWS), BAD_ROW - 1)
     assert found.row.tolist() == (good + 1).tolist()
     assert found.passenger.tolist() == passengers.passenger[good].tolist()
     np.testing.assert_allclose(found[["probability_0", "probability_1"]], expected[good], rtol=1e-9)
 
 
-def test_a_batch_survives_a_killed_worker_and_has_every_answer_once(
+def test_a_batch_survives_a_killed_worker_and_has_every_row_once(
     running: Stack, workers: list[str], file_id: str, expected: Any, passengers: pd.DataFrame
 ) -> None:
     batch = submit(running, file_id)
@@ -128,12 +128,12 @@ def test_a_batch_survives_a_killed_worker_and_has_every_answer_once(
     ended = batch.ended()
 
     assert (ended["state"], ended.get("error")) == ("succeeded", None)
-    assert_every_answer_once(batch.result(), expected, passengers)
+    assert_every_row_once(batch.result(), expected, passengers)
     assert ended["result"]["errors"] == 1
     assert ended["result"]["chunks"] == ROWS // CHUNK_ROWS
     (bad,) = httpx2.get(f"{batch.url}/errors", timeout=10).text.splitlines()
     assert f'"row":{BAD_ROW},"column":"{train.COLUMNS[0]}","code":"wrong_type"' in bad
-    assert [moment["event"] for moment in ended["timeline"]].count("finished") == 1
+    assert [entry["event"] for entry in ended["timeline"]].count("finished") == 1
 
 
 def test_a_retry_after_a_cancel_runs_only_the_missing_chunks(
@@ -146,13 +146,13 @@ def test_a_retry_after_a_cancel_runs_only_the_missing_chunks(
         wait_for(lambda: not store.hexists("qc:batches", batch.id), "the reaper to close the batch", 30)
         wait_for(lambda: not store.exists(f"qc:lane:chunk/{batch.id}"), "its chunks to end", 30)
         done = store.hlen(f"qc:batch:{batch.id}:1") - 2
-        again = Batch(running, httpx2.post(f"{batch.url}/retry", timeout=10).json()["id"])
+        retried = Batch(running, httpx2.post(f"{batch.url}/retry", timeout=10).json()["id"])
 
-        ended = again.ended()
-        made = len(list(store.scan_iter(f"qc:job:chunk_{again.id.removeprefix('job_')}_*", count=1000)))
+        ended = retried.ended()
+        n_new_chunks = len(list(store.scan_iter(f"qc:job:chunk_{retried.id.removeprefix('job_')}_*", count=1000)))
 
     assert (canceled.status_code, batch.job["state"]) == (200, "canceled")
     assert (ended["state"], ended["retry_of"]) == ("succeeded", batch.id)
     assert 0 < done < ROWS // CHUNK_ROWS
-    assert made == ROWS // CHUNK_ROWS - done
-    assert_every_answer_once(again.result(), expected, passengers)
+    assert n_new_chunks == ROWS // CHUNK_ROWS - done
+    assert_every_row_once(retried.result(), expected, passengers)

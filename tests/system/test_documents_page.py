@@ -1,4 +1,4 @@
-"""`/docs` in a real browser: it renders the API without asking any other host."""
+"""`/docs` in a real browser: the page renders the API without a request to any other host."""
 
 from pathlib import Path
 
@@ -18,11 +18,11 @@ FLAGS = [
 
 
 def test_the_api_documents_render_offline(stack: Stack, chromium: str, tmp_path: Path) -> None:
-    asked, errors = [], []
+    requested, errors = [], []
     with sync_playwright() as play:
         browser = play.chromium.launch(executable_path=chromium, args=FLAGS)
         page = browser.new_page(viewport={"width": 1200, "height": 1400})
-        page.on("request", lambda request: asked.append(request.url))
+        page.on("request", lambda request: requested.append(request.url))
         page.on("pageerror", lambda error: errors.append(str(error)))
 
         page.goto(f"{stack.url}/docs")
@@ -33,4 +33,4 @@ def test_the_api_documents_render_offline(stack: Stack, chromium: str, tmp_path:
 
     assert operations >= 20
     assert errors == []
-    assert [url for url in asked if not url.startswith((stack.url, "data:", "blob:"))] == []
+    assert [url for url in requested if not url.startswith((stack.url, "data:", "blob:"))] == []

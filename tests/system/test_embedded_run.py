@@ -1,4 +1,4 @@
-"""`make run` as its user has it: an answer on the screen, Ctrl-C, and everything there at the next start."""
+"""`make run` as its user sees it: an answer on the screen, Ctrl-C, and the same models and jobs at the next start."""
 
 import fcntl
 import json
@@ -29,7 +29,7 @@ RUN = [sys.executable, "-m", "deploy.embedded", "--workers", "1"]
 
 
 class Run:
-    """One `make run` in its own session, as a terminal would start it."""
+    """One `make run` in its own session, as a terminal starts it."""
 
     def __init__(self, repository: Path, folder: Path, environ: dict[str, str]) -> None:
         self.output = folder / "screen.txt"
@@ -49,22 +49,22 @@ class Run:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """A test that failed half-way leaves nothing running."""
+        """Stops the run if a test fails halfway."""
         if self.process.poll() is None:
             self.press_ctrl_c()
 
 
 def processes_with(text: str) -> list[str]:
     """Command lines and environments of live processes that contain `text`."""
-    found = []
+    matches = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             about = (folder / "environ").read_bytes() + (folder / "cmdline").read_bytes()
         except OSError:
             continue
         if text.encode() in about and int(folder.name) != os.getpid():
-            found.append(f"{folder.name} {about[-200:]!r}")
-    return found
+            matches.append(f"{folder.name} {about[-200:]!r}")
+    return matches
 
 
 @pytest.fixture
@@ -75,28 +75,28 @@ def environ(tmp_path: Path) -> dict[str, str]:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_a_run_answers_stops_cleanly_and_keeps_models_and_jobs(
+def test_a_run_predicts_stops_cleanly_and_keeps_models_and_jobs(
     repository: Path, tmp_path: Path, environ: dict[str, str]
 ) -> None:
     url = f"http://127.0.0.1:{environ['QUEUECAST_API_PORT']}"
     with Run(repository, tmp_path, environ) as first:
-        wait_for(lambda: "Ctrl-C stops everything" in first.screen(), "the tour", 120)
+        wait_for(lambda: "Ctrl-C stops everything" in first.screen(), "the demo", 120)
         jobs = json.loads(queuecast("jobs", "--json", url=url))
         first_code, first_screen = first.press_ctrl_c(), first.screen()
-    left = processes_with(str(tmp_path / "data"))
+    leftovers = processes_with(str(tmp_path / "data"))
     files = {path.name for path in (tmp_path / "data").rglob("*") if path.is_file()}
 
     with Run(repository, tmp_path, environ) as second:
-        wait_for(lambda: "Ctrl-C stops everything" in second.screen(), "the second tour", 120)
+        wait_for(lambda: "Ctrl-C stops everything" in second.screen(), "the second demo", 120)
         jobs_again = json.loads(queuecast("jobs", "--json", url=url))
         models = json.loads(queuecast("models", "--json", url=url))
 
     assert "survives with probability 0.9" in first_screen
     assert f"export QUEUECAST_URL={url}\n" in first_screen
     assert first_code == 0
-    assert left == []
+    assert leftovers == []
     assert not {name for name in files if name.endswith((".pid", ".lock", ".sock", ".conf")) or "incoming" in name}
-    assert "url" not in files  # it has a password
+    assert "url" not in files  # it contains a password
     assert "no model" not in second.screen()
     assert {job["id"] for job in jobs} < {job["id"] for job in jobs_again}
     assert [model["versions"] for model in models] == [1]
@@ -107,7 +107,7 @@ def queuecast(*arguments: str, url: str) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
 
 
-def test_a_run_whose_redis_was_lost_stays_up_and_its_aliases_are_rebuilt_beside_it(
+def test_a_run_that_lost_its_redis_data_stays_up_while_its_aliases_are_rebuilt(
     repository: Path, tmp_path: Path, environ: dict[str, str]
 ) -> None:
     folder = tmp_path / "data" / "models"
@@ -137,7 +137,7 @@ def test_a_run_whose_redis_was_lost_stays_up_and_its_aliases_are_rebuilt_beside_
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_a_run_whose_reader_went_away_still_stops_all_it_started(
+def test_a_run_whose_output_pipe_closes_still_stops_all_its_processes(
     repository: Path, tmp_path: Path, environ: dict[str, str]
 ) -> None:
     """As in `make run | grep ...`, where Ctrl-C ends the reader first."""
@@ -161,7 +161,7 @@ PROCESSES = ("api.1", "worker.1", "trainer.1", "reaper.1", "flower.1")
 
 
 def redis_of(data: Path) -> tuple[int, int]:
-    """Port and pid of the server that runs on this folder. It writes its title over what /proc shows of it."""
+    """Port and pid of the server that runs on this folder, from Redis itself: it overwrites its title in /proc."""
     with redis.Redis.from_url(published_url(data / "redis") or "") as client:
         return client.connection_pool.connection_kwargs["port"], int(client.info("server")["process_id"])
 
@@ -172,12 +172,12 @@ def is_listening(port: int) -> bool:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_whatever_is_killed_is_started_again_and_answers(
+def test_every_killed_process_is_restarted_and_the_service_answers_again(
     repository: Path, tmp_path: Path, environ: dict[str, str]
 ) -> None:
     url = f"http://127.0.0.1:{environ['QUEUECAST_API_PORT']}"
     with Run(repository, tmp_path, environ) as run:
-        wait_for(lambda: "tour.1 ended with exit code 0" in run.screen(), "the tour", 120)
+        wait_for(lambda: "demo.1 exited with code 0" in run.screen(), "the demo", 120)
         port, pid = redis_of(tmp_path / "data")
         os.kill(pid, signal.SIGKILL)
         for name in PROCESSES:
@@ -189,8 +189,8 @@ def test_whatever_is_killed_is_started_again_and_answers(
         answer = queuecast("predict", "titanic", "--row", json.dumps(PASSENGER), url=url)
         code = run.press_ctrl_c()
 
-    assert "redis was ended by SIGKILL; it is started again in 1 s" in run.screen()
-    assert run.screen().count("tour.1 started") == 1
+    assert "redis was killed by SIGKILL; restarting in 1 s" in run.screen()
+    assert run.screen().count("demo.1 started") == 1
     assert "1" in answer
     assert code == 0
     assert processes_with(str(tmp_path / "data")) == []
@@ -199,22 +199,22 @@ def test_whatever_is_killed_is_started_again_and_answers(
 
 def ready(url: str) -> bool:
     try:
-        found = httpx2.get(f"{url}/readyz", timeout=2).json()
+        body = httpx2.get(f"{url}/readyz", timeout=2).json()
     except httpx2.HTTPError:
         return False
-    return found.get("workers") == {"predict": 1, "train": 1}
+    return body.get("workers") == {"predict": 1, "train": 1}
 
 
-def test_a_process_that_never_starts_ends_the_run_with_its_name(
+def test_a_process_that_never_starts_stops_the_run_and_is_named(
     repository: Path, tmp_path: Path, environ: dict[str, str]
 ) -> None:
-    environ["QUEUECAST_LOG_LEVEL"] = "LOUD"  # read by all of them, and known by none
+    environ["QUEUECAST_LOG_LEVEL"] = "LOUD"  # every process reads it, and none accepts it
     with Run(repository, tmp_path, environ) as run:
         code = run.process.wait(120)
 
     assert code == 1
     assert re.search(
-        r"queuecast has stopped: \S+ ended with exit code \d+, 5 times in a row right after its start", run.screen()
+        r"queuecast has stopped: \S+ exited with code \d+, 5 times in a row right after its start", run.screen()
     )
 
 
@@ -233,7 +233,7 @@ def test_a_signal_while_redis_starts_stops_everything(
 
 
 @pytest.mark.parametrize("setting", ["QUEUECAST_API_PORT", "QUEUECAST_FLOWER_PORT"])
-def test_a_taken_port_is_named_with_the_setting_that_moves_it(
+def test_the_error_for_a_port_in_use_names_the_setting_that_changes_it(
     repository: Path, environ: dict[str, str], setting: str
 ) -> None:
     with socket.socket() as taken:

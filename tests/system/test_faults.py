@@ -1,4 +1,4 @@
-"""What a user sees when a part is away or a run goes wrong. Own processes, because they are broken on purpose."""
+"""How the service responds when a component is down. The stack is separate, because the tests break it."""
 
 import time
 from collections.abc import Iterator
@@ -46,15 +46,15 @@ def children(pid: int) -> list[int]:
 
 def test_a_job_canceled_while_no_worker_runs_never_runs(broken: Stack, client: Client) -> None:
     canceled = client.predict("titanic", [ROW]).cancel()
-    kept = client.predict("titanic", [ROW])
+    other = client.predict("titanic", [ROW])
 
     broken.start_worker("late")
-    kept.wait(60)
+    other.wait(60)
     broken.stop("late")
 
     assert client.job(canceled.id).body["attempt"] == 0
     assert client.job(canceled.id).state == "canceled"
-    assert kept.state == "succeeded"
+    assert other.state == "succeeded"
 
 
 def test_a_job_past_its_deadline_expires_instead_of_running(broken: Stack, client: Client) -> None:
@@ -70,7 +70,7 @@ def test_a_job_past_its_deadline_expires_instead_of_running(broken: Stack, clien
     assert (job.state, job.body["attempt"]) == ("expired", 0)
 
 
-def test_with_redis_away_submits_are_refused_with_503_and_work_again_when_it_returns(broken: Stack) -> None:
+def test_without_redis_submits_get_503_and_they_work_again_when_redis_returns(broken: Stack) -> None:
     broken.redis.kill()
     refused = submit(broken)
     ready = httpx2.get(f"{broken.url}/readyz", timeout=30)
@@ -84,7 +84,7 @@ def test_with_redis_away_submits_are_refused_with_503_and_work_again_when_it_ret
     assert accepted.status_code == 202
 
 
-def test_a_worker_consumes_again_after_redis_came_back(broken: Stack, client: Client) -> None:
+def test_a_worker_resumes_when_redis_comes_back(broken: Stack, client: Client) -> None:
     broken.start_worker("steady")
     client.predict("titanic", [ROW]).wait(60)
     broken.redis.kill()

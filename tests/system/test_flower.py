@@ -1,4 +1,4 @@
-"""Flower sees every worker and every task by name, lane and runtime; of the jobs in the lane it sees nothing."""
+"""Flower shows every worker, and every task by name, lane and runtime, but nothing about the jobs in the lane."""
 
 import re
 
@@ -41,7 +41,7 @@ def test_flower_lists_workers_and_tasks_with_their_lanes_only(stack: Stack, clie
         answer = httpx2.get(f"{flower}/tasks/datatable", params={**query, "columns[0][data]": "name"}, timeout=5)
         return answer.text
 
-    wait_for(lambda: "1 jobs, 2 rows in 1 calls" in task_rows(), "the answered bell in Flower")
+    wait_for(lambda: "1 jobs, 2 rows in 1 calls" in task_rows(), "the completed task in Flower")
     rows = task_rows()
     stack.stop("flower")
 

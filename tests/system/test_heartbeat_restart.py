@@ -1,4 +1,4 @@
-"""A worker that is up and consumes nothing ends itself, and its keeper starts it again. Each is broken for real."""
+"""A worker that is up but no longer consumes exits, and its supervisor restarts it. The failures are real."""
 
 import fcntl
 import os
@@ -26,8 +26,8 @@ PIPE_BYTES = 16384
 
 
 @pytest.fixture(scope="module")
-def lonely(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Iterator[Stack]:
-    """Everything but a prediction worker; each test keeps its own."""
+def workerless(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Iterator[Stack]:
+    """Everything except a prediction worker; each test supervises its own."""
     running = Stack(tmp_path_factory.mktemp("presence"), repository)
     running.redis.start()
     try:
@@ -42,31 +42,31 @@ def lonely(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Iterat
 
 
 @pytest.fixture
-def client(lonely: Stack) -> Iterator[Client]:
-    with Client(lonely.url) as connected:
+def client(workerless: Stack) -> Iterator[Client]:
+    with Client(workerless.url) as connected:
         yield connected
 
 
-class KeptWorker:
+class SupervisedWorker:
     """A prediction worker and its supervisor."""
 
     def __init__(self, stack: Stack, repository: Path, output: Callable[[], int], **settings: object) -> None:
-        """output: where the next start writes to; it is closed here."""
+        """output: opens the file descriptor for the output of the next start; `_launch` closes it."""
         self.runs: list[subprocess.Popen[bytes]] = []
         self._stack = stack
         self._repository = repository
         self._output = output
         self._settings = settings
-        self._keeper = ProcessSupervisor("kept", self._launch, Console(["kept"]), pytest.fail)
+        self._supervisor = ProcessSupervisor("supervised", self._launch, Console(["supervised"]), pytest.fail)
 
     def _launch(self) -> subprocess.Popen[bytes]:
-        options = ["-Q", "predict", "-n", "kept@%h", "-c", "1", "--without-gossip", "--without-mingle", "-E"]
+        options = ["-Q", "predict", "-n", "supervised@%h", "-c", "1", "--without-gossip", "--without-mingle", "-E"]
         environ = self._stack.environ(**self._settings)
         output = self._output()
         process = subprocess.Popen(
             [sys.executable, "-m", "celery", "-A", "worker.main", "worker", *options, "-l", "INFO"],
             cwd=self._repository,
-            env=environ | {"CELERY_BROKER_URL": environ["QUEUECAST_REDIS_URL"]},  # to Celery it goes before any setting
+            env=environ | {"CELERY_BROKER_URL": environ["QUEUECAST_REDIS_URL"]},  # has precedence in Celery
             stdout=output,
             stderr=output,
             start_new_session=True,
@@ -75,14 +75,14 @@ class KeptWorker:
         self.runs.append(process)
         return process
 
-    def __enter__(self) -> "KeptWorker":
-        self._keeper.start()
+    def __enter__(self) -> "SupervisedWorker":
+        self._supervisor.start()
         wait_for(lambda: self._stack.workers().get("predict"), "the worker", 60)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._keeper.ask_to_stop()
-        self._keeper.wait(time.monotonic() + 60)
+        self._supervisor.request_stop()
+        self._supervisor.wait(time.monotonic() + 60)
 
 
 def to_log(stack: Stack, name: str) -> Callable[[], int]:
@@ -96,14 +96,14 @@ def is_answered(client: Client, within_s: float) -> bool:
         return False
 
 
-def test_a_worker_that_stopped_consuming_ends_and_the_next_one_does_the_job(
-    lonely: Stack, client: Client, repository: Path
+def test_a_worker_that_stops_consuming_exits_and_its_successor_runs_the_job(
+    workerless: Stack, client: Client, repository: Path
 ) -> None:
-    with KeptWorker(lonely, repository, to_log(lonely, "deaf")) as worker:
-        with Celery(broker=lonely.redis.url, set_as_current=False) as operator:
-            # It answers, beats and looks healthy to Celery, and takes nothing more from its queue.
+    with SupervisedWorker(workerless, repository, to_log(workerless, "not_consuming")) as worker:
+        with Celery(broker=workerless.redis.url, set_as_current=False) as operator:
+            # The worker still sends heartbeats and looks healthy to Celery, but takes no more messages.
             replies = operator.control.cancel_consumer(
-                "predict", destination=[f"kept@{socket.gethostname()}"], reply=True, timeout=10, limit=1
+                "predict", destination=[f"supervised@{socket.gethostname()}"], reply=True, timeout=10, limit=1
             )
         assert len(replies) == 1
 
@@ -111,22 +111,20 @@ def test_a_worker_that_stopped_consuming_ends_and_the_next_one_does_the_job(
 
         assert job.state == "succeeded"
         assert [run.returncode for run in worker.runs] == [EXIT_CODE, None]
-        assert '"event": "worker_stalled"' in lonely.log("deaf")
+        assert '"event": "worker_stalled"' in workerless.log("not_consuming")
 
 
-def test_a_worker_whose_main_loop_hangs_is_ended_by_its_watchdog(
-    lonely: Stack, client: Client, repository: Path
-) -> None:
-    """Whoever reads its log has stopped reading: the main loop blocks for ever in a write, and no log gets out."""
+def test_the_watchdog_ends_a_worker_whose_main_loop_hangs(workerless: Stack, client: Client, repository: Path) -> None:
+    """The log pipe is full because its reader has stopped, so the main loop blocks forever in a write."""
     reading, writing = os.pipe()
     fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
     outputs = [writing]
-    log = to_log(lonely, "unread")
+    log = to_log(workerless, "hung")
 
-    with KeptWorker(lonely, repository, lambda: outputs.pop() if outputs else log()) as worker:
-        with Celery(broker=lonely.redis.url, set_as_current=False) as stranger:
-            for _ in range(50):  # the main process complains about each in a kilobyte or more
-                stranger.send_task("a task that nobody knows", queue=Queue("predict", Exchange("predict"), "predict"))
+    with SupervisedWorker(workerless, repository, lambda: outputs.pop() if outputs else log()) as worker:
+        with Celery(broker=workerless.redis.url, set_as_current=False) as sender:
+            for _ in range(50):  # the main process logs more than a kilobyte about each
+                sender.send_task("an unknown task", queue=Queue("predict", Exchange("predict"), "predict"))
         hung_at = time.monotonic()
 
         job = client.predict("titanic", [ROW]).wait(120)
@@ -137,19 +135,19 @@ def test_a_worker_whose_main_loop_hangs_is_ended_by_its_watchdog(
     os.close(reading)
 
 
-def test_a_worker_whose_connections_went_dead_consumes_again(lonely: Stack, client: Client, repository: Path) -> None:
-    proxy = Proxy(lonely.redis.port)
-    url = lonely.redis.url.replace(f":{lonely.redis.port}/", f":{proxy.port}/")
-    with KeptWorker(lonely, repository, to_log(lonely, "dead"), redis_url=url) as worker:
+def test_a_worker_recovers_from_dead_connections(workerless: Stack, client: Client, repository: Path) -> None:
+    proxy = Proxy(workerless.redis.port)
+    url = workerless.redis.url.replace(f":{workerless.redis.port}/", f":{proxy.port}/")
+    with SupervisedWorker(workerless, repository, to_log(workerless, "dead"), redis_url=url) as worker:
         assert is_answered(client, 30)
-        swallowed = proxy.swallow()
+        dead_connections = proxy.black_hole()
         dead_at = time.monotonic()
 
-        # Celery may lose the first messages into dead connections; what counts here is that it takes new ones.
+        # Celery may lose the first messages on dead connections; the worker must take later ones.
         while not is_answered(client, 5):
             assert time.monotonic() < dead_at + 150
 
-        print(f"{swallowed} dead connections, answered after {time.monotonic() - dead_at:.0f} s")
+        print(f"{dead_connections} dead connections, answered after {time.monotonic() - dead_at:.0f} s")
         print(f"started {len(worker.runs)} times")
-        assert swallowed >= 3
+        assert dead_connections >= 3
     proxy.close()

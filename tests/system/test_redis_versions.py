@@ -1,4 +1,4 @@
-"""The gateway and a Redis that it cannot use."""
+"""The gateway with an unsuitable Redis."""
 
 import os
 import subprocess
@@ -37,7 +37,7 @@ def gateway(repository: Path, log: Path, port: int, **variables: str) -> subproc
         ),
     ],
 )
-def test_a_gateway_ends_at_its_start_when_redis_is_too_old(
+def test_a_gateway_refuses_to_start_when_redis_is_too_old(
     repository: Path, tmp_path: Path, version: str, durability: str, expected: str
 ) -> None:
     with RedisOfVersion(info_of(version)) as old:
@@ -56,7 +56,7 @@ def test_a_gateway_ends_at_its_start_when_redis_is_too_old(
     assert "Traceback" not in "".join(lines)
 
 
-def test_a_redis_that_comes_later_and_is_too_old_is_named_until_a_newer_one_is_there(
+def test_readiness_reports_a_redis_that_is_too_old_until_a_newer_one_replaces_it(
     repository: Path, tmp_path: Path
 ) -> None:
     port, redis_port = free_port(), free_port()
@@ -77,7 +77,7 @@ def test_a_redis_that_comes_later_and_is_too_old_is_named_until_a_newer_one_is_t
             wait_for(lambda: detail() == f"this Redis cannot be used: {reason}", "the reason")
 
             server.info = info_of("7.0.15")
-            wait_for(lambda: "cannot be used" not in detail(), "the end of it")
+            wait_for(lambda: "cannot be used" not in detail(), "the newer Redis")
     finally:
         started.terminate()
         started.wait(30)

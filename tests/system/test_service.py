@@ -1,4 +1,4 @@
-"""The main job end to end, on the Titanic's passengers: push, predict, retrain, go back."""
+"""The main workflow end to end, on the Titanic passengers: push, predict, retrain, roll back."""
 
 import base64
 import http.client
@@ -38,7 +38,7 @@ def rows_of(frame):
 
 @pytest.fixture(scope="module")
 def in_process():
-    """The pipeline that train.py pushed, fitted again: the fit is deterministic."""
+    """The pipeline that train.py pushed, fitted again in this process; the fit is deterministic."""
     passengers = train.passengers()
     fitted_on = passengers.iloc[holdout(passengers[train.COLUMNS]).train]
     return train.logistic().fit(fitted_on[train.COLUMNS], fitted_on[train.TARGET])
@@ -55,9 +55,9 @@ def test_all_passengers_get_the_answers_of_the_estimator_in_process(client: Clie
     assert chances["classes"] == [0, 1]
 
 
-@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="no affinity on this system: nothing to keep to")
-def test_all_threads_of_the_gateway_keep_to_one_core(stack: Stack) -> None:
-    httpx2.get(f"{stack.url}/v1/queues").raise_for_status()  # so that there is a thread that has run Python
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="this system has no CPU affinity")
+def test_all_threads_of_the_gateway_stay_on_one_core(stack: Stack) -> None:
+    httpx2.get(f"{stack.url}/v1/queues").raise_for_status()  # makes sure that one thread has run Python
     server = stack.processes["api"].pid
     (gateway,) = Path(f"/proc/{server}/task/{server}/children").read_text().split()
 
@@ -94,16 +94,16 @@ def test_a_backlog_is_shared_by_both_workers(stack: Stack, client: Client) -> No
 
 
 def backlog(stack: Stack, client: Client, model: str) -> list[JobHandle]:
-    """Forty jobs that came while nobody worked: more rows than one claim takes, so each worker is rung for.
+    """Forty jobs submitted while the workers were frozen: more rows than one claim takes, so both workers are notified.
 
-    A worker that keeps up calls no other: of jobs that came one by one, it would answer all.
+    A worker that keeps up with a lane notifies no other worker, so it would run all jobs if they arrived one by one.
     """
     frame = train.passengers()[train.COLUMNS]
     with stack.frozen("worker1", "worker2"), ThreadPoolExecutor(8) as pool:
         return list(pool.map(lambda _: client.predict(model, frame), range(40)))
 
 
-def test_a_retraining_is_served_at_once_by_every_worker_and_a_rollback_returns(
+def test_every_worker_serves_a_retrained_version_at_once_and_the_old_one_after_a_rollback(
     stack: Stack, client: Client, tmp_path: Path
 ) -> None:
     frame = train.passengers()
@@ -130,7 +130,7 @@ def fitted(frame):
 
 
 def versions_served(stack: Stack, client: Client) -> list[set[int]]:
-    """Which versions each worker answers with."""
+    """The set of versions that each worker answers with."""
     served: dict[str, set[int]] = {}
     for job in backlog(stack, client, "ship"):
         version = job.result(60)["model"]["version"]
@@ -138,7 +138,7 @@ def versions_served(stack: Stack, client: Client) -> list[set[int]]:
     return list(served.values())
 
 
-def test_a_second_training_of_a_model_is_refused_while_one_is_on_its_way(stack: Stack, client: Client) -> None:
+def test_a_second_training_of_a_model_is_refused_while_one_is_open(stack: Stack, client: Client) -> None:
     stored = client.upload(train.DATA)
     url = f"{stack.url}/v1/models/titanic/trainings"
     body = {"file_id": stored["id"], "target": "survived", "promote": "never"}
@@ -154,7 +154,7 @@ def test_a_second_training_of_a_model_is_refused_while_one_is_on_its_way(stack: 
     assert 409 in codes
 
 
-def test_progress_of_a_training_names_stages_and_rows(client: Client) -> None:
+def test_the_progress_of_a_training_counts_its_stages(client: Client) -> None:
     seen = []
 
     client.train("titanic", train.DATA, "survived", promote="never").wait(
@@ -165,7 +165,7 @@ def test_progress_of_a_training_names_stages_and_rows(client: Client) -> None:
     assert seen[-1]["unit"] == "stages"
 
 
-def test_a_pushed_model_with_a_function_of_ones_own_fails_with_a_reason(client: Client) -> None:
+def test_a_pushed_model_with_a_custom_function_fails_with_the_reason(client: Client) -> None:
     pipeline = make_pipeline(FunctionTransformer(wait_for), LinearRegression())
 
     job = client.push("own", pipeline, np.array([[1.0], [2.0]]), np.array([1.0, 2.0])).wait(60)
@@ -176,7 +176,7 @@ def test_a_pushed_model_with_a_function_of_ones_own_fails_with_a_reason(client: 
     assert "own" not in {model["name"] for model in client.models()}
 
 
-def test_an_upload_cut_short_on_the_wire_leaves_nothing(stack: Stack) -> None:
+def test_an_aborted_upload_leaves_nothing_behind(stack: Stack) -> None:
     before = set((stack.folder / "data/files").iterdir())
     connection = http.client.HTTPConnection("127.0.0.1", stack.api_port, timeout=10)
     connection.putrequest("POST", "/v1/files")
@@ -187,13 +187,13 @@ def test_an_upload_cut_short_on_the_wire_leaves_nothing(stack: Stack) -> None:
     connection.send(b"a,b\n1,2\n" * 100)
     connection.close()
 
-    wait_for(lambda: set((stack.folder / "data/files").iterdir()) == before, "the folder as it was")
+    wait_for(lambda: set((stack.folder / "data/files").iterdir()) == before, "the folder as before")
 
 
 def test_a_chunked_body_is_refused(stack: Stack) -> None:
     head = "POST /v1/files HTTP/1.1\r\nHost: here\r\nContent-Type: text/csv\r\nTransfer-Encoding: chunked\r\n\r\n"
     with socket.create_connection(("127.0.0.1", stack.api_port), timeout=10) as connection:
-        # All at once: the gateway answers after the head, and may have closed before a second write.
+        # One write: the gateway answers after the head, and may close the connection before a second write.
         connection.sendall(head.encode() + b"4\r\na,b\n\r\n4\r\n1,2\n\r\n0\r\n\r\n")
         answer = http.client.HTTPResponse(connection)
         answer.begin()
@@ -203,23 +203,23 @@ def test_a_chunked_body_is_refused(stack: Stack) -> None:
     assert problem["code"] == "length_required"
 
 
-def test_a_worker_knows_a_bell_that_was_rung_beside_another(stack: Stack) -> None:
-    """By the priority of Celery's message: the other one still stands for what waits."""
-    lane, bells = "prediction/nobody/1/predict", CeleryDoorbell(stack.redis.url)
+def test_an_urgent_doorbell_message_does_not_clear_the_normal_notification(stack: Stack) -> None:
+    """The worker tells them apart by the priority of the Celery message; the normal message is still on its way."""
+    lane, doorbell = "prediction/unknown/1/predict", CeleryDoorbell(stack.redis.url)
     with redis.Redis.from_url(stack.redis.url) as store:
         store.hset("qc:bells", lane, 1)
-        bells.ring(lane, is_urgent=True)
+        doorbell.ring(lane, is_urgent=True)
         wait_for(lambda: not any(map(store.llen, lists_of("predict"))), "a worker that takes the message")
-        time.sleep(0.5)  # it answers within milliseconds
-        is_noted = store.hexists("qc:bells", lane)
+        time.sleep(0.5)  # a worker handles a message within milliseconds
+        is_still_noted = store.hexists("qc:bells", lane)
 
-        bells.ring(lane)
+        doorbell.ring(lane)
 
-        wait_for(lambda: not store.hexists("qc:bells", lane), "the answer to the other bell")
-    assert is_noted
+        wait_for(lambda: not store.hexists("qc:bells", lane), "a worker that handles the normal message")
+    assert is_still_noted
 
 
-def test_a_message_holds_the_name_of_a_lane_and_no_row(stack: Stack) -> None:
+def test_a_message_contains_the_name_of_a_lane_and_no_rows(stack: Stack) -> None:
     messages = []
     with redis.Redis.from_url(stack.redis.url) as broker, broker.monitor() as monitor:
         listener = threading.Thread(

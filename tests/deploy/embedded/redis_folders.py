@@ -1,4 +1,4 @@
-"""Data folders as servers leave them behind."""
+"""Data folders as different servers write them."""
 
 from pathlib import Path
 
@@ -6,8 +6,8 @@ END_WITHOUT_CHECKSUM = b"\xff" + bytes(8)
 ONE_SET = b"*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n*3\r\n$3\r\nSET\r\n$3\r\nkey\r\n$5\r\nvalue\r\n"
 
 
-def written_by(folder: Path, magic: bytes, name: bytes = b"", version: bytes = b"") -> Path:
-    """A folder with one key, as a server leaves it behind. Without a name, nothing in it says which server it was."""
+def folder_written_by(folder: Path, magic: bytes, name: bytes = b"", version: bytes = b"") -> Path:
+    """A folder with one key, as a server writes it. Without a name, nothing in it identifies the server."""
     field = b"\xfa" + bytes([len(name)]) + name + bytes([len(version)]) + version if name else b""
     aof = folder / "appendonlydir"
     aof.mkdir(parents=True)

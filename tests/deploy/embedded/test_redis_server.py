@@ -17,24 +17,24 @@ def test_a_full_server_refuses_writes_and_loses_nothing(tmp_path: Path) -> None:
     server.start()
     try:
         with redis.Redis.from_url(server.url) as client:
-            kept = 0
+            n_stored = 0
             with pytest.raises(redis.exceptions.OutOfMemoryError):
-                for kept in range(100):
-                    client.set(f"key{kept}", b"x" * 2**20)
+                for n_stored in range(100):
+                    client.set(f"key{n_stored}", b"x" * 2**20)
 
-            assert kept > 0
-            assert client.dbsize() == kept
+            assert n_stored > 0
+            assert client.dbsize() == n_stored
             assert client.config_get("maxmemory*")["maxmemory-policy"] == "noeviction"
     finally:
         server.stop()
 
 
-def test_a_server_without_a_limit_takes_what_comes(redis_server: RedisServer) -> None:
+def test_a_server_without_a_limit_accepts_all_writes(redis_server: RedisServer) -> None:
     with redis.Redis.from_url(redis_server.url) as client:
         assert client.config_get("maxmemory") == {"maxmemory": "0"}
 
 
-def test_a_free_port_can_be_listened_on_and_is_none_that_outgoing_connections_get() -> None:
+def test_a_free_port_can_be_bound_and_lies_outside_the_range_of_outgoing_connections() -> None:
     ports = [free_port() for _ in range(50)]
 
     assert all(20_000 <= port < 32_768 for port in ports)
@@ -42,7 +42,7 @@ def test_a_free_port_can_be_listened_on_and_is_none_that_outgoing_connections_ge
         pass
 
 
-def test_its_url_is_in_a_file_for_its_owner_while_it_runs(tmp_path: Path) -> None:
+def test_a_running_server_publishes_its_url_in_a_file_that_only_its_owner_can_read(tmp_path: Path) -> None:
     server = redis_server_in(tmp_path)
     server.start()
     url, mode = published_url(tmp_path), (tmp_path / "url").stat().st_mode
