@@ -1,4 +1,4 @@
-"""A house that answers batches: workers, a reaper that repairs, and processes that die between any two writes."""
+"""A service that answers batches: workers, a reaper that repairs, and processes that die between any two writes."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +11,7 @@ from queuecast.domain.chunking import Plan
 from queuecast.domain.job import Failure, Job, JobType, ModelRef
 from queuecast.domain.lane import Lane
 from queuecast.domain.work import BatchWork, Method
-from tests.worker.model_fixtures import MODEL, RETENTION_S, House
+from tests.worker.model_fixtures import MODEL, RETENTION_S, LocalService
 from worker.batches.chunk_runner import ChunkRunner
 from worker.batches.coordinator import BatchLimits, ChunkCoordinator
 from worker.batches.planner import BatchPlanner
@@ -23,7 +23,7 @@ class Killed(BaseException):
     """What a process that dies does next."""
 
 
-class BatchHouse(House):
+class LocalBatchService(LocalService):
     """chunk_rows: rows of one chunk."""
 
     def __init__(self, root: Path, chunk_rows: int = 10) -> None:

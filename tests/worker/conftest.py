@@ -5,12 +5,12 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from tests.worker.fake_worker import Beats, FakeWorker, Time
-from tests.worker.model_fixtures import House
+from tests.worker.model_fixtures import LocalService
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> House:
-    return House(tmp_path)
+def service(tmp_path: Path) -> LocalService:
+    return LocalService(tmp_path)
 
 
 @pytest.fixture

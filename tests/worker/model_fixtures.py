@@ -40,7 +40,7 @@ TIMEOUT_S = 60.0
 MAX_RESULT_BYTES = 10_000_000
 
 
-class House:
+class LocalService:
     """Submits jobs as the gateway would and runs them as a worker would, one after the other."""
 
     def __init__(self, root: Path) -> None:

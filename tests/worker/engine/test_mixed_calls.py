@@ -23,7 +23,7 @@ from queuecast.client.json_rows import json_rows
 from queuecast.domain.job import Job, JobType, ModelRef, State
 from queuecast.domain.lane import Lane
 from queuecast.domain.work import Method, PredictionWork
-from tests.worker.model_fixtures import MODEL, House, assert_same_answers, plain_outputs
+from tests.worker.model_fixtures import MODEL, LocalService, assert_same_answers, plain_outputs
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -50,8 +50,8 @@ class Served:
         encoder = OneHotEncoder(handle_unknown="error", sparse_output=False)
         parts = ColumnTransformer([("words", encoder, WORDS), ("numbers", StandardScaler(), NUMBERS)])
         self.estimator = make_pipeline(parts, estimator).fit(self.frame, table[TARGET])
-        self.house = House(folder)
-        self.house.result(self.house.pushed(self.estimator, self.frame))
+        self.service = LocalService(folder)
+        self.service.result(self.service.pushed(self.estimator, self.frame))
         self.expected = plain_outputs(self.estimator, Method.PREDICT_PROBA, self.frame)
 
     def submitted(self, rows: pd.DataFrame, poisoned: bool) -> Job:
@@ -59,24 +59,24 @@ class Served:
         if poisoned:
             listed[-1] |= POISON
         work = PredictionWork(Method.PREDICT_PROBA, len(listed))
-        return self.house.submitted(JobType.PREDICTION, REF, work, json.dumps(listed).encode())
+        return self.service.submitted(JobType.PREDICTION, REF, work, json.dumps(listed).encode())
 
     def run(self, sizes: list[int], poisoned: set[int]) -> list[tuple[State, Any]]:
         """State and answers of jobs with so many rows each that wait together; those of some end in a poison row."""
         starts = list(itertools.accumulate([0, *sizes]))
         parts = [self.frame.iloc[start : start + size] for start, size in zip(starts, sizes, strict=False)]
         jobs = [self.submitted(part, index in poisoned) for index, part in enumerate(parts)]
-        while self.house.lanes.stats():
-            self.house.execution.drain(LANE)
+        while self.service.lanes.stats():
+            self.service.execution.drain(LANE)
         for index, (job, start, size) in enumerate(zip(jobs, starts, sizes, strict=False)):
-            present = self.house.jobs.read(job.id)
+            present = self.service.jobs.read(job.id)
             if index in poisoned:
                 assert present.failure is not None
                 assert (present.state, present.failure.code) == (State.FAILED, "prediction_failed")
                 assert POISON["sex"] in present.failure.detail
             else:
-                assert_same_answers(self.house.result(job)["probabilities"], self.expected[start : start + size])
-        return [(self.house.jobs.read(job.id).state, self.house.jobs.read(job.id).lost_attempts) for job in jobs]
+                assert_same_answers(self.service.result(job)["probabilities"], self.expected[start : start + size])
+        return [(self.service.jobs.read(job.id).state, self.service.jobs.read(job.id).lost_attempts) for job in jobs]
 
 
 @pytest.fixture(scope="module", params=ESTIMATORS)
@@ -105,7 +105,7 @@ def test_poison_rows_at_every_place_fail_their_own_jobs_only(served: Served) -> 
 def test_jobs_did_share_calls(served: Served) -> None:
     served.run([1] * 64, set())
     jobs = [served.submitted(served.frame.iloc[[index]], poisoned=False) for index in range(64)]
-    while served.house.lanes.stats():
-        served.house.execution.drain(LANE)
+    while served.service.lanes.stats():
+        served.service.execution.drain(LANE)
 
-    assert max(served.house.result(job)["timings"]["batch_jobs"] for job in jobs) >= 32
+    assert max(served.service.result(job)["timings"]["batch_jobs"] for job in jobs) >= 32

@@ -22,7 +22,7 @@ from queuecast.domain.holdout import HoldoutRule
 from queuecast.domain.job import Failure, Job, JobType, ModelRef, Progress, State
 from queuecast.domain.model import CHAMPION, AliasMove, Manifest
 from queuecast.domain.work import Method
-from tests.worker.model_fixtures import MODEL, House
+from tests.worker.model_fixtures import MODEL, LocalService
 from worker.imports.runner import ImportRunner
 from worker.models.loading import sha256_of
 
@@ -44,48 +44,48 @@ def _csv(frame: pd.DataFrame) -> bytes:
     return frame.to_csv(index=False).encode()
 
 
-def test_the_first_version_of_a_name_becomes_its_champion(house: House) -> None:
-    result = house.result(house.pushed(FITTED, FRAME))
+def test_the_first_version_of_a_name_becomes_its_champion(service: LocalService) -> None:
+    result = service.result(service.pushed(FITTED, FRAME))
 
-    assert (result["version"], result["promoted"], house.champion()) == (1, True, 1)
-
-
-def test_a_second_version_leaves_the_champion_where_it_is(house: House) -> None:
-    house.pushed(FITTED, FRAME)
-
-    result = house.result(house.pushed(FITTED, FRAME))
-
-    assert (result["version"], result["promoted"], house.champion()) == (2, False, 1)
+    assert (result["version"], result["promoted"], service.champion()) == (1, True, 1)
 
 
-def test_names_do_not_share_versions_or_champions(house: House) -> None:
-    house.pushed(FITTED, FRAME)
+def test_a_second_version_leaves_the_champion_where_it_is(service: LocalService) -> None:
+    service.pushed(FITTED, FRAME)
 
-    result = house.result(house.pushed(FITTED, FRAME, model="other"))
+    result = service.result(service.pushed(FITTED, FRAME))
 
-    assert (result["version"], result["promoted"], house.champion("other")) == (1, True, 1)
+    assert (result["version"], result["promoted"], service.champion()) == (2, False, 1)
 
 
-def test_the_first_promotion_is_in_the_audit_trail_with_its_job(house: House) -> None:
-    job = house.pushed(FITTED, FRAME)
+def test_names_do_not_share_versions_or_champions(service: LocalService) -> None:
+    service.pushed(FITTED, FRAME)
 
-    (move,) = house.aliases.history(MODEL)
+    result = service.result(service.pushed(FITTED, FRAME, model="other"))
+
+    assert (result["version"], result["promoted"], service.champion("other")) == (1, True, 1)
+
+
+def test_the_first_promotion_is_in_the_audit_trail_with_its_job(service: LocalService) -> None:
+    job = service.pushed(FITTED, FRAME)
+
+    (move,) = service.aliases.history(MODEL)
     assert (move.alias, move.version, move.previous, move.action, move.job_id) == (CHAMPION, 1, None, "import", job.id)
 
 
-def test_the_job_ends_with_the_version_that_it_made(house: House) -> None:
-    job = house.pushed(FITTED, FRAME)
+def test_the_job_ends_with_the_version_that_it_made(service: LocalService) -> None:
+    job = service.pushed(FITTED, FRAME)
 
-    assert job.model == ModelRef(MODEL, 1, sha256=house.manifest(1).sha256)
+    assert job.model == ModelRef(MODEL, 1, sha256=service.manifest(1).sha256)
     assert job.progress == Progress(3, 3, "stages", "publish")
 
 
-def test_the_manifest_says_what_was_pushed(house: House) -> None:
+def test_the_manifest_says_what_was_pushed(service: LocalService) -> None:
     data = skops.io.dumps(FITTED)
 
-    job = house.pushed(data, FRAME, ("size",), HoldoutRule(0.3, ("width",)))
+    job = service.pushed(data, FRAME, ("size",), HoldoutRule(0.3, ("width",)))
 
-    manifest = house.manifest(1)
+    manifest = service.manifest(1)
     assert (manifest.sha256, manifest.size_bytes) == (sha256_of(data), len(data))
     assert (manifest.source, manifest.job_id, manifest.lineage) == ("push", job.id, None)
     assert (manifest.target, manifest.classes) == (("size",), ["high", "low"])
@@ -93,11 +93,11 @@ def test_the_manifest_says_what_was_pushed(house: House) -> None:
     assert manifest.environment["sklearn"] == sklearn.__version__
 
 
-def test_the_version_holds_the_bytes_that_were_pushed(house: House) -> None:
+def test_the_version_holds_the_bytes_that_were_pushed(service: LocalService) -> None:
     data = skops.io.dumps(FITTED)
-    house.pushed(data, FRAME)
+    service.pushed(data, FRAME)
 
-    assert house.models.file(MODEL, 1, "model.skops") == data
+    assert service.models.file(MODEL, 1, "model.skops") == data
 
 
 @pytest.mark.parametrize(
@@ -110,10 +110,10 @@ def test_the_version_holds_the_bytes_that_were_pushed(house: House) -> None:
     ],
     ids=["succeeds", "no_model", "wrong_example", "no_method"],
 )
-def test_the_uploaded_parts_are_gone_afterwards_either_way(house: House, model: Any, example: Any) -> None:
-    house.pushed(model, example)
+def test_the_uploaded_parts_are_gone_afterwards_either_way(service: LocalService, model: Any, example: Any) -> None:
+    service.pushed(model, example)
 
-    assert house.file_count() == 0
+    assert service.file_count() == 0
 
 
 @pytest.mark.parametrize(
@@ -141,39 +141,41 @@ def test_the_uploaded_parts_are_gone_afterwards_either_way(house: House, model: 
         "open_quote",
     ],
 )
-def test_an_import_that_fails_leaves_no_version_and_no_alias(house: House, model: Any, example: Any, code: str) -> None:
-    assert _failure(house.pushed(model, example)).code == code
-    assert house.models.models() == []
-    assert house.aliases.read(MODEL).generation == 0
+def test_an_import_that_fails_leaves_no_version_and_no_alias(
+    service: LocalService, model: Any, example: Any, code: str
+) -> None:
+    assert _failure(service.pushed(model, example)).code == code
+    assert service.models.models() == []
+    assert service.aliases.read(MODEL).generation == 0
 
 
-def test_an_import_that_fails_leaves_earlier_versions_alone(house: House) -> None:
-    house.pushed(FITTED, FRAME)
+def test_an_import_that_fails_leaves_earlier_versions_alone(service: LocalService) -> None:
+    service.pushed(FITTED, FRAME)
 
-    house.pushed(b"no model", FRAME)
+    service.pushed(b"no model", FRAME)
 
-    assert (house.models.versions(MODEL), house.champion()) == ([1], 1)
+    assert (service.models.versions(MODEL), service.champion()) == ([1], 1)
 
 
 @pytest.mark.parametrize("stage", ["load", "try", "publish"])
 @pytest.mark.parametrize("error", [JobStoppedError("asked to stop"), UnavailableError("Redis does not answer")])
 def test_an_import_that_is_stopped_leaves_no_version_and_the_parts_for_the_next_run(
-    house: House, stage: str, error: Exception
+    service: LocalService, stage: str, error: Exception
 ) -> None:
-    work = house.import_work(skops.io.dumps(FITTED), FRAME)
-    job = house.started(JobType.IMPORT, ModelRef(MODEL), work)
+    work = service.import_work(skops.io.dumps(FITTED), FRAME)
+    job = service.started(JobType.IMPORT, ModelRef(MODEL), work)
 
     def report(progress: Progress) -> None:
         if progress.stage == stage:
             raise error
 
     with pytest.raises(type(error)):
-        house.importing.run(job, work, report)
+        service.importing.run(job, work, report)
 
-    assert house.file_count() == 2
+    assert service.file_count() == 2
     with pytest.raises(UnknownModelError):
-        house.models.versions(MODEL)
-    assert house.importing.run(house.lost(job), work, lambda progress: None).value["version"] == 1
+        service.models.versions(MODEL)
+    assert service.importing.run(service.lost(job), work, lambda progress: None).value["version"] == 1
 
 
 # A run that died and is run again
@@ -208,134 +210,136 @@ class DyingAliases(MemoryAliases):
         raise Dead
 
 
-def _die_at(house: House, where: str) -> ImportRunner:
-    """Importing in a process that will end at that place, on the stores of the house."""
+def _die_at(service: LocalService, where: str) -> ImportRunner:
+    """Importing in a process that will end at that place, on the stores of the service."""
     step, _, when = where.partition(" ")
-    models = DyingModels(house.model_folder, when) if step == "publish" else house.models
+    models = DyingModels(service.model_folder, when) if step == "publish" else service.models
     if step == "move":
-        house.aliases.__class__ = DyingAliases
-        house.aliases.when = when  # type: ignore[attr-defined]
-    return ImportRunner(models, house.aliases, house.files, house.clock)
+        service.aliases.__class__ = DyingAliases
+        service.aliases.when = when  # type: ignore[attr-defined]
+    return ImportRunner(models, service.aliases, service.files, service.clock)
 
 
 PLACES = ["load", "try", "publish", "publish before", "publish after", "move before", "move after", "end"]
 
 
 @pytest.mark.parametrize("where", PLACES)
-def test_an_import_that_died_anywhere_and_is_run_again_makes_one_version_and_one_move(house: House, where: str) -> None:
+def test_an_import_that_died_anywhere_and_is_run_again_makes_one_version_and_one_move(
+    service: LocalService, where: str
+) -> None:
     """At every step: the second run ends as an undisturbed one does."""
-    work = house.import_work(skops.io.dumps(FITTED), FRAME)
-    job = house.started(JobType.IMPORT, ModelRef(MODEL), work)
+    work = service.import_work(skops.io.dumps(FITTED), FRAME)
+    job = service.started(JobType.IMPORT, ModelRef(MODEL), work)
 
     def report(progress: Progress) -> None:
         if progress.stage == where:
             raise Dead
 
     def until_the_end() -> None:
-        _die_at(house, where).run(job, work, report)
+        _die_at(service, where).run(job, work, report)
         raise Dead
 
     with pytest.raises(Dead):
         until_the_end()
-    house.aliases.__class__ = MemoryAliases
-    again = house.lost(job)
-    value = house.importing.run(again, work, lambda progress: None).value
+    service.aliases.__class__ = MemoryAliases
+    again = service.lost(job)
+    value = service.importing.run(again, work, lambda progress: None).value
 
-    assert (value["version"], value["promoted"], value["sha256"]) == (1, True, house.manifest(1).sha256)
-    assert (house.models.versions(MODEL), house.champion(), house.file_count()) == ([1], 1, 0)
-    assert [(move.version, move.job_id) for move in house.aliases.history(MODEL)] == [(1, job.id)]
+    assert (value["version"], value["promoted"], value["sha256"]) == (1, True, service.manifest(1).sha256)
+    assert (service.models.versions(MODEL), service.champion(), service.file_count()) == ([1], 1, 0)
+    assert [(move.version, move.job_id) for move in service.aliases.history(MODEL)] == [(1, job.id)]
 
 
-def test_an_import_run_twice_answers_the_same(house: House) -> None:
-    work = house.import_work(skops.io.dumps(FITTED), FRAME)
-    job = house.started(JobType.IMPORT, ModelRef(MODEL), work)
+def test_an_import_run_twice_answers_the_same(service: LocalService) -> None:
+    work = service.import_work(skops.io.dumps(FITTED), FRAME)
+    job = service.started(JobType.IMPORT, ModelRef(MODEL), work)
 
-    first = house.importing.run(job, work, lambda progress: None)
-    second = house.importing.run(house.lost(job), work, lambda progress: None)
+    first = service.importing.run(job, work, lambda progress: None)
+    second = service.importing.run(service.lost(job), work, lambda progress: None)
 
     assert first == second
 
 
-def test_a_person_who_moves_the_first_champion_between_two_runs_of_its_import_wins(house: House) -> None:
-    work = house.import_work(skops.io.dumps(FITTED), FRAME)
-    job = house.started(JobType.IMPORT, ModelRef(MODEL), work)
-    house.importing.run(job, work, lambda progress: None)
-    house.pushed(FITTED, FRAME)
-    house.point(CHAMPION, 2)
+def test_a_person_who_moves_the_first_champion_between_two_runs_of_its_import_wins(service: LocalService) -> None:
+    work = service.import_work(skops.io.dumps(FITTED), FRAME)
+    job = service.started(JobType.IMPORT, ModelRef(MODEL), work)
+    service.importing.run(job, work, lambda progress: None)
+    service.pushed(FITTED, FRAME)
+    service.point(CHAMPION, 2)
 
-    house.importing.run(house.lost(job), work, lambda progress: None)
+    service.importing.run(service.lost(job), work, lambda progress: None)
 
-    assert (house.champion(), house.models.versions(MODEL)) == (2, [1, 2])
+    assert (service.champion(), service.models.versions(MODEL)) == (2, [1, 2])
 
 
-def test_a_run_of_an_import_that_lost_its_job_promotes_nothing(house: House) -> None:
-    work = house.import_work(skops.io.dumps(FITTED), FRAME)
-    zombie = house.started(JobType.IMPORT, ModelRef(MODEL), work)
-    house.lost(zombie)
+def test_a_run_of_an_import_that_lost_its_job_promotes_nothing(service: LocalService) -> None:
+    work = service.import_work(skops.io.dumps(FITTED), FRAME)
+    zombie = service.started(JobType.IMPORT, ModelRef(MODEL), work)
+    service.lost(zombie)
 
     with pytest.raises(JobStoppedError):
-        house.importing.run(zombie, work, lambda progress: None)
+        service.importing.run(zombie, work, lambda progress: None)
 
-    assert (house.champion(), house.file_count()) == (None, 2)
-
-
-def test_a_model_file_changed_after_its_upload_is_refused(house: House) -> None:
-    work = house.import_work(skops.io.dumps(FITTED), FRAME)
-    house.files.path(work.model_file_id).write_bytes(skops.io.dumps(ON_ARRAY))
-
-    assert _failure(house.ran(JobType.IMPORT, ModelRef(MODEL), work)).code == "checksum_mismatch"
+    assert (service.champion(), service.file_count()) == (None, 2)
 
 
-def test_an_example_that_is_gone_fails_the_import(house: House) -> None:
-    work = house.import_work(skops.io.dumps(FITTED), FRAME)
-    house.files.delete(work.example_file_id)
+def test_a_model_file_changed_after_its_upload_is_refused(service: LocalService) -> None:
+    work = service.import_work(skops.io.dumps(FITTED), FRAME)
+    service.files.path(work.model_file_id).write_bytes(skops.io.dumps(ON_ARRAY))
 
-    assert _failure(house.ran(JobType.IMPORT, ModelRef(MODEL), work)).code == "unknown_file"
+    assert _failure(service.ran(JobType.IMPORT, ModelRef(MODEL), work)).code == "checksum_mismatch"
 
 
-def test_a_csv_example_may_be_wider_than_the_model_and_in_any_order(house: House) -> None:
+def test_an_example_that_is_gone_fails_the_import(service: LocalService) -> None:
+    work = service.import_work(skops.io.dumps(FITTED), FRAME)
+    service.files.delete(work.example_file_id)
+
+    assert _failure(service.ran(JobType.IMPORT, ModelRef(MODEL), work)).code == "unknown_file"
+
+
+def test_a_csv_example_may_be_wider_than_the_model_and_in_any_order(service: LocalService) -> None:
     wider = FRAME.assign(name="x", size=TARGET)[["size", "height", "name", "width"]]
 
-    house.pushed(FITTED, _csv(wider), ("size",))
+    service.pushed(FITTED, _csv(wider), ("size",))
 
-    assert [column.name for column in house.manifest(1).signature.columns] == ["width", "height"]
-    assert house.answers(FRAME, Method.PREDICT) == TARGET.tolist()
+    assert [column.name for column in service.manifest(1).signature.columns] == ["width", "height"]
+    assert service.answers(FRAME, Method.PREDICT) == TARGET.tolist()
 
 
-def test_a_csv_example_that_lacks_a_column_is_refused_by_its_name(house: House) -> None:
-    failure = _failure(house.pushed(FITTED, _csv(FRAME[["width"]].assign(depth=1))))
+def test_a_csv_example_that_lacks_a_column_is_refused_by_its_name(service: LocalService) -> None:
+    failure = _failure(service.pushed(FITTED, _csv(FRAME[["width"]].assign(depth=1))))
 
     assert failure.code == "invalid_input"
     assert "lacks the column 'height'" in failure.detail
     assert "width, depth" in failure.detail
 
 
-def test_a_model_fitted_on_an_array_takes_a_csv_example_without_its_target(house: House) -> None:
-    house.pushed(ON_ARRAY, _csv(FRAME.assign(size=TARGET)), ("size",))
+def test_a_model_fitted_on_an_array_takes_a_csv_example_without_its_target(service: LocalService) -> None:
+    service.pushed(ON_ARRAY, _csv(FRAME.assign(size=TARGET)), ("size",))
 
-    assert house.answers(FRAME.to_numpy(), Method.PREDICT) == TARGET.tolist()
+    assert service.answers(FRAME.to_numpy(), Method.PREDICT) == TARGET.tolist()
 
 
-def test_a_csv_example_with_a_cell_too_many_in_every_row_is_not_read_one_column_off(house: House) -> None:
+def test_a_csv_example_with_a_cell_too_many_in_every_row_is_not_read_one_column_off(service: LocalService) -> None:
     """pandas takes the first column for row labels then, and every value moves under its neighbor's name."""
     lines = _csv(FRAME).decode().splitlines()
     trailing = "\n".join([lines[0], *(line + "," for line in lines[1:])]).encode()
 
-    job = house.pushed(make_pipeline(SimpleImputer(), LogisticRegression()).fit(FRAME, TARGET), trailing)
+    job = service.pushed(make_pipeline(SimpleImputer(), LogisticRegression()).fit(FRAME, TARGET), trailing)
 
     if job.state is State.SUCCEEDED:
-        assert house.manifest(1).signature.example[0] == {"width": 1.5, "height": 4}
+        assert service.manifest(1).signature.example[0] == {"width": 1.5, "height": 4}
     else:
         assert _failure(job).code == "invalid_input"
 
 
-def test_numbers_of_a_csv_example_are_read_exactly(house: House) -> None:
+def test_numbers_of_a_csv_example_are_read_exactly(service: LocalService) -> None:
     numbers = np.random.default_rng(0).random(12) * 1e-7
     frame = FRAME.assign(width=numbers)
 
-    house.pushed(LinearRegression().fit(frame, np.arange(12)), _csv(frame))
+    service.pushed(LinearRegression().fit(frame, np.arange(12)), _csv(frame))
 
-    assert [row["width"] for row in house.manifest(1).signature.example] == numbers[:3].tolist()
+    assert [row["width"] for row in service.manifest(1).signature.example] == numbers[:3].tolist()
 
 
 @pytest.mark.parametrize(
@@ -352,11 +356,11 @@ def test_numbers_of_a_csv_example_are_read_exactly(house: House) -> None:
     ],
     ids=["not_json", "list", "layout", "no_columns", "too_wide", "wrong_cell", "dtype", "ragged"],
 )
-def test_a_table_of_example_rows_that_does_not_fit_itself_is_refused(house: House, table: bytes) -> None:
-    model_file = house.stored(skops.io.dumps(FITTED), "application/octet-stream")
-    example_file = house.stored(table, TABLE_MEDIA_TYPE)
-    work = house.import_work(skops.io.dumps(FITTED), FRAME)
-    job = house.ran(
+def test_a_table_of_example_rows_that_does_not_fit_itself_is_refused(service: LocalService, table: bytes) -> None:
+    model_file = service.stored(skops.io.dumps(FITTED), "application/octet-stream")
+    example_file = service.stored(table, TABLE_MEDIA_TYPE)
+    work = service.import_work(skops.io.dumps(FITTED), FRAME)
+    job = service.ran(
         JobType.IMPORT,
         ModelRef(MODEL),
         type(work)(model_file.id, example_file.id, ("size",)),
@@ -365,12 +369,12 @@ def test_a_table_of_example_rows_that_does_not_fit_itself_is_refused(house: Hous
     assert _failure(job).code in ("invalid_input", "model_refused")
 
 
-def test_parts_that_were_deleted_meanwhile_do_not_hide_why_the_import_failed(house: House) -> None:
-    work = house.import_work(b"no model", FRAME)
-    job = house.submitted(JobType.IMPORT, ModelRef(MODEL), work)
-    files: UploadedFiles = house.files
+def test_parts_that_were_deleted_meanwhile_do_not_hide_why_the_import_failed(service: LocalService) -> None:
+    work = service.import_work(b"no model", FRAME)
+    job = service.submitted(JobType.IMPORT, ModelRef(MODEL), work)
+    files: UploadedFiles = service.files
 
     files.delete(work.example_file_id)
-    house.execution.drain(job.lane)
+    service.execution.drain(job.lane)
 
-    assert _failure(house.jobs.read(job.id)).code == "model_refused"
+    assert _failure(service.jobs.read(job.id)).code == "model_refused"

@@ -32,7 +32,7 @@ from queuecast.domain.errors import ModelRefusedError
 from queuecast.domain.holdout import Split
 from queuecast.domain.job import State
 from queuecast.domain.work import Method
-from tests.worker.model_fixtures import House, assert_same_answers, plain_outputs, with_target
+from tests.worker.model_fixtures import LocalService, assert_same_answers, plain_outputs, with_target
 from worker.models.loading import dump_estimator
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of scikit-learn on small data, and on what it will remove
@@ -142,11 +142,11 @@ def _usable(fitted: Any, rows: Any) -> list[Method]:
     return found
 
 
-def _assert_version_answers_as(house: House, version: int, fitted: Any, features: Any) -> None:
-    methods = house.manifest(version).signature.methods
+def _assert_version_answers_as(service: LocalService, version: int, fitted: Any, features: Any) -> None:
+    methods = service.manifest(version).signature.methods
     assert list(methods) == _usable(fitted, features)
     for method in methods:
-        found = house.answers(features, method, version)
+        found = service.answers(features, method, version)
         assert_same_answers(found, plain_outputs(fitted, method, features))
 
 
@@ -154,37 +154,39 @@ class PushRefusedError(Exception):
     """The import job failed."""
 
 
-def _push(house: House, case: Case) -> None:
-    pushed = house.pushed(dump_estimator(case.fitted()), case.features)
+def _push(service: LocalService, case: Case) -> None:
+    pushed = service.pushed(dump_estimator(case.fitted()), case.features)
     if pushed.failure:
         raise PushRefusedError(f"{pushed.failure.code}: {pushed.failure.detail}")
 
 
-def _assert_goes_through(house: House, case: Case) -> None:
+def _assert_goes_through(service: LocalService, case: Case) -> None:
     first = case.fitted()
     split = case.split
     known = case.features.iloc[split.train] if hasattr(case.features, "iloc") else case.features[split.train]
-    pushed = house.pushed(first, known, case.target_names, split.rule)
+    pushed = service.pushed(first, known, case.target_names, split.rule)
     assert pushed.state is State.SUCCEEDED, pushed.failure
-    _assert_version_answers_as(house, 1, first, case.features)
+    _assert_version_answers_as(service, 1, first, case.features)
 
-    trained = house.trained(house.training_work(with_target(case.features, case.target), case.target_names))
+    trained = service.trained(service.training_work(with_target(case.features, case.target), case.target_names))
     assert trained.state is State.SUCCEEDED, trained.failure
-    assert house.result(trained)["rows"] == {"train": len(split.train), "holdout": len(split.test)}
-    _assert_version_answers_as(house, 2, case.fitted(), case.features)
+    assert service.result(trained)["rows"] == {"train": len(split.train), "holdout": len(split.test)}
+    _assert_version_answers_as(service, 2, case.fitted(), case.features)
 
 
 @pytest.mark.parametrize("name", sorted((CLASSIFIERS | REGRESSORS | OTHERS).keys() - CANNOT.keys()))
-def test_an_estimator_answers_as_in_process_when_pushed_and_when_retrained(house: House, name: str) -> None:
-    _assert_goes_through(house, _case(name))
+def test_an_estimator_answers_as_in_process_when_pushed_and_when_retrained(service: LocalService, name: str) -> None:
+    _assert_goes_through(service, _case(name))
 
 
 @pytest.mark.parametrize(("name", "reason"), CANNOT.items())
-def test_what_cannot_be_served_is_refused_with_the_reason_listed_here(house: House, name: str, reason: str) -> None:
+def test_what_cannot_be_served_is_refused_with_the_reason_listed_here(
+    service: LocalService, name: str, reason: str
+) -> None:
     case = _case(name)
 
     with pytest.raises((ModelRefusedError, PushRefusedError), match=reason):
-        _push(house, case)
+        _push(service, case)
 
 
 def test_every_classifier_and_regressor_of_scikit_learn_is_served() -> None:
@@ -254,5 +256,5 @@ PIPELINES = {
 
 
 @pytest.mark.parametrize("name", PIPELINES)
-def test_a_pipeline_answers_as_in_process_when_pushed_and_when_retrained(house: House, name: str) -> None:
-    _assert_goes_through(house, PIPELINES[name])
+def test_a_pipeline_answers_as_in_process_when_pushed_and_when_retrained(service: LocalService, name: str) -> None:
+    _assert_goes_through(service, PIPELINES[name])

@@ -40,8 +40,9 @@ from sklearn.tree import DecisionTreeClassifier
 from queuecast.domain.errors import ModelRefusedError
 from queuecast.domain.job import State
 from queuecast.domain.work import Method
-from tests.worker.model_fixtures import House
-from worker.models.loading import MAX_ENTRIES, EstimatorCache, load_estimator, loaded_size
+from tests.worker.model_fixtures import LocalService
+from worker.models.archive_checks import MAX_ENTRIES, unpacked_bytes
+from worker.models.loading import EstimatorCache, load_estimator
 from worker.models.trusted_types import TRUSTED_TYPES
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -111,8 +112,8 @@ def test_a_class_of_ones_own_is_refused_and_named() -> None:
     assert (refusal.code, "OwnScaler" in refusal.detail) == ("untrusted_types", True)
 
 
-def test_a_pushed_function_of_ones_own_fails_the_import_and_is_named_there(house: House) -> None:
-    failure = house.pushed(make_pipeline(FunctionTransformer(shifted), LogisticRegression()).fit(X, Y), X).failure
+def test_a_pushed_function_of_ones_own_fails_the_import_and_is_named_there(service: LocalService) -> None:
+    failure = service.pushed(make_pipeline(FunctionTransformer(shifted), LogisticRegression()).fit(X, Y), X).failure
 
     assert failure is not None
     assert (failure.code, "shifted" in failure.detail) == ("untrusted_types", True)
@@ -614,43 +615,43 @@ def test_n_jobs_is_left_open_in_fitted_parts_too(estimator: Any, inner: Callable
 # Once a process
 
 
-def test_bytes_that_differ_from_the_manifest_are_refused_as_checksum_mismatch(house: House) -> None:
-    house.pushed(LogisticRegression().fit(X, Y), X)
-    manifest = replace(house.manifest(1), sha256="0" * 64)
+def test_bytes_that_differ_from_the_manifest_are_refused_as_checksum_mismatch(service: LocalService) -> None:
+    service.pushed(LogisticRegression().fit(X, Y), X)
+    manifest = replace(service.manifest(1), sha256="0" * 64)
 
     with pytest.raises(ModelRefusedError) as refused:
-        house.estimators.load(manifest)
+        service.estimators.load(manifest)
 
     assert (refused.value.code, "0" * 64 in refused.value.detail) == ("checksum_mismatch", True)
 
 
-def test_a_model_file_changed_on_disk_fails_the_prediction(house: House) -> None:
-    house.pushed(LogisticRegression().fit(X, Y), X)
-    stored = house.model_folder / "model" / "1" / "model.skops"
+def test_a_model_file_changed_on_disk_fails_the_prediction(service: LocalService) -> None:
+    service.pushed(LogisticRegression().fit(X, Y), X)
+    stored = service.model_folder / "model" / "1" / "model.skops"
     stored.write_bytes(skops.io.dumps(LogisticRegression(C=0.1).fit(X, Y)))
 
-    job = house.predicted(X, Method.PREDICT)
+    job = service.predicted(X, Method.PREDICT)
 
     assert job.state is State.FAILED
     assert job.failure is not None
     assert job.failure.code == "checksum_mismatch"
 
 
-def test_a_version_is_loaded_once_a_process(house: House) -> None:
-    house.pushed(LogisticRegression().fit(X, Y), X)
-    manifest = house.manifest(1)
-    first = house.estimators.load(manifest)
-    (house.model_folder / "model" / "1" / "model.skops").unlink()
+def test_a_version_is_loaded_once_a_process(service: LocalService) -> None:
+    service.pushed(LogisticRegression().fit(X, Y), X)
+    manifest = service.manifest(1)
+    first = service.estimators.load(manifest)
+    (service.model_folder / "model" / "1" / "model.skops").unlink()
 
-    assert house.estimators.load(manifest) is first
+    assert service.estimators.load(manifest) is first
 
 
-def test_the_least_recently_used_version_goes_when_they_are_too_large_together(house: House) -> None:
+def test_the_least_recently_used_version_goes_when_they_are_too_large_together(service: LocalService) -> None:
     for slope in range(4):
-        house.pushed(LinearRegression().fit(X, X[:, 0] * slope), X)
-    manifests = [house.manifest(version) for version in range(1, 5)]
-    sizes = [loaded_size(house.models.file("model", each.version, "model.skops")) for each in manifests]
-    estimators = EstimatorCache(house.models, sum(sizes[:3]))
+        service.pushed(LinearRegression().fit(X, X[:, 0] * slope), X)
+    manifests = [service.manifest(version) for version in range(1, 5)]
+    sizes = [unpacked_bytes(service.models.file("model", each.version, "model.skops")) for each in manifests]
+    estimators = EstimatorCache(service.models, sum(sizes[:3]))
     loaded = [estimators.load(manifest) for manifest in manifests[:3]]
 
     assert estimators.load(manifests[0]) is loaded[0]  # used again, so the second is the oldest now
@@ -658,11 +659,11 @@ def test_the_least_recently_used_version_goes_when_they_are_too_large_together(h
     assert [estimators.load(manifests[place]) is loaded[place] for place in (0, 2, 1)] == [True, True, False]
 
 
-def test_a_model_that_alone_is_too_large_is_kept_while_it_is_used(house: House) -> None:
+def test_a_model_that_alone_is_too_large_is_kept_while_it_is_used(service: LocalService) -> None:
     for slope in range(2):
-        house.pushed(LinearRegression().fit(X, X[:, 0] * slope), X)
-    first, second = house.manifest(1), house.manifest(2)
-    estimators = EstimatorCache(house.models, max_bytes=1)
+        service.pushed(LinearRegression().fit(X, X[:, 0] * slope), X)
+    first, second = service.manifest(1), service.manifest(2)
+    estimators = EstimatorCache(service.models, max_bytes=1)
 
     loaded = estimators.load(first)
     assert estimators.load(first) is loaded
@@ -675,5 +676,5 @@ def test_the_size_of_a_loaded_model_counts_its_arrays_and_trees() -> None:
     nodes = sum(tree.tree_.__getstate__()["nodes"].nbytes for tree in forest.estimators_)
     neighbors = KNeighborsClassifier().fit(np.zeros((1000, 50)), np.zeros(1000))
 
-    assert loaded_size(skops.io.dumps(forest)) > nodes
-    assert loaded_size(skops.io.dumps(neighbors)) == pytest.approx(1000 * 50 * 8, rel=0.1)
+    assert unpacked_bytes(skops.io.dumps(forest)) > nodes
+    assert unpacked_bytes(skops.io.dumps(neighbors)) == pytest.approx(1000 * 50 * 8, rel=0.1)

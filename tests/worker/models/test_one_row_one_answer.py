@@ -23,7 +23,7 @@ from sklearn.svm import SVC
 from examples.titanic.train import COLUMNS, NUMBERS, TARGET, hist, logistic, passengers
 from queuecast.domain.signature import Column, ColumnType, Layout, Signature
 from queuecast.domain.work import Method
-from tests.worker.model_fixtures import House, plain_outputs
+from tests.worker.model_fixtures import LocalService, plain_outputs
 from worker.models.frames import frame_of
 from worker.models.inference import infer_rows
 
@@ -109,10 +109,10 @@ MODELS: dict[str, tuple[Callable[[], tuple[Any, Any, Any]], Method]] = {
 def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Served:
     make, method = MODELS[request.param]
     estimator, known, target = make()
-    house = House(tmp_path_factory.mktemp(request.param))
-    house.result(house.pushed(estimator.fit(known, target), known))
-    manifest = house.manifest(1)
-    return Served(request.param, method, estimator, house.estimators.load(manifest), manifest.signature, known)
+    service = LocalService(tmp_path_factory.mktemp(request.param))
+    service.result(service.pushed(estimator.fit(known, target), known))
+    manifest = service.manifest(1)
+    return Served(request.param, method, estimator, service.estimators.load(manifest), manifest.signature, known)
 
 
 def _cells(column: Column, known: Any) -> st.SearchStrategy[Any]:

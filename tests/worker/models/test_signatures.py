@@ -24,7 +24,7 @@ from queuecast.domain.errors import ModelRefusedError
 from queuecast.domain.job import State
 from queuecast.domain.signature import Column, ColumnType, Layout, Signature
 from queuecast.domain.work import Method
-from tests.worker.model_fixtures import House
+from tests.worker.model_fixtures import LocalService
 from worker.models.frames import frame_of, rows_of
 from worker.models.signatures import learn_signature, same_answers
 
@@ -162,13 +162,13 @@ def test_an_array_of_words_is_not_nullable_because_numpy_words_cannot_be_missing
     assert _nullable(make_pipeline(encoder, LogisticRegression()), np.array(WORDS).reshape(-1, 1)) == {"x0": False}
 
 
-def test_a_pushed_array_of_objects_with_nan_is_imputed_as_in_process(house: House) -> None:
+def test_a_pushed_array_of_objects_with_nan_is_imputed_as_in_process(service: LocalService) -> None:
     words = np.array(WORDS, dtype=object).reshape(-1, 1)
     words[::5] = np.nan
     encoder = make_pipeline(SimpleImputer(strategy="most_frequent"), OneHotEncoder())
     estimator = make_pipeline(encoder, LogisticRegression()).fit(words, TARGET)
 
-    pushed = house.pushed(estimator, words)
+    pushed = service.pushed(estimator, words)
 
     assert pushed.state is State.SUCCEEDED, pushed.failure
 

@@ -10,7 +10,7 @@ from sklearn.ensemble import RandomForestClassifier
 from threadpoolctl import threadpool_info
 
 from queuecast.domain.job import State
-from tests.worker.model_fixtures import House, with_target
+from tests.worker.model_fixtures import LocalService, with_target
 from worker.trainings.cpu_quota import cpu_count, cpu_quota
 from worker.trainings.runner import TrainingRunner
 from worker.trainings.threads import Threads, fit_threads, using_threads
@@ -128,15 +128,15 @@ def test_the_threads_are_used_in_the_block_and_not_after_it() -> None:
 
 @pytest.mark.parametrize("params", [{}, {"n_jobs": -1}], ids=["as it was pushed", "n_jobs asked for"])
 def test_a_retraining_fits_with_the_threads_it_was_given(
-    house: House, capsys: pytest.CaptureFixture[str], params: dict[str, int]
+    service: LocalService, capsys: pytest.CaptureFixture[str], params: dict[str, int]
 ) -> None:
-    house.pushed(RandomForestClassifier(4, n_jobs=-1, verbose=1).fit(X, Y), X)
-    house.training = TrainingRunner(
-        house.models, house.aliases, house.files, house.estimators, house.clock, Threads(1, 3)
+    service.pushed(RandomForestClassifier(4, n_jobs=-1, verbose=1).fit(X, Y), X)
+    service.training = TrainingRunner(
+        service.models, service.aliases, service.files, service.estimators, service.clock, Threads(1, 3)
     )
     capsys.readouterr()
 
-    job = house.trained(house.training_work(with_target(X, Y), params=params))
+    job = service.trained(service.training_work(with_target(X, Y), params=params))
 
     assert job.state is State.SUCCEEDED
     assert "ThreadingBackend with 3 concurrent workers" in capsys.readouterr().err

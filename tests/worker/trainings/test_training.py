@@ -24,7 +24,7 @@ from queuecast.domain.holdout import HoldoutRule
 from queuecast.domain.job import Failure, Job, JobType, ModelRef, Progress, State
 from queuecast.domain.model import CHALLENGER, CHAMPION, AliasMove, Manifest
 from queuecast.domain.work import Method, Promote, TrainingWork
-from tests.worker.model_fixtures import MODEL, House, with_target
+from tests.worker.model_fixtures import MODEL, LocalService, with_target
 from worker.models.loading import sha256_of
 from worker.trainings.runner import STAGES
 
@@ -39,21 +39,21 @@ CRIPPLED = {"model__C": 1e-9}
 
 
 @pytest.fixture
-def titanic(house: House) -> House:
+def titanic(service: LocalService) -> LocalService:
     """Version 1 is the champion, and it is known which rows it has not seen."""
-    house.result(house.pushed(FIRST, TRAIN, (TARGET,), SPLIT.rule))
-    return house
+    service.result(service.pushed(FIRST, TRAIN, (TARGET,), SPLIT.rule))
+    return service
 
 
 @pytest.fixture
-def of_unknown_past(house: House) -> House:
+def of_unknown_past(service: LocalService) -> LocalService:
     """Version 1 is the champion, and the rows that it has seen are unknown."""
-    house.result(house.pushed(FIRST, TRAIN, (TARGET,)))
-    return house
+    service.result(service.pushed(FIRST, TRAIN, (TARGET,)))
+    return service
 
 
-def _trained(house: House, version: int = 1, rows: Any = ROWS, **options: Any) -> dict[str, Any]:
-    return house.result(house.trained(house.training_work(rows, (TARGET,), **options), version))
+def _trained(service: LocalService, version: int = 1, rows: Any = ROWS, **options: Any) -> dict[str, Any]:
+    return service.result(service.trained(service.training_work(rows, (TARGET,), **options), version))
 
 
 def _failure(job: Job) -> Failure:
@@ -65,22 +65,22 @@ def _failure(job: Job) -> Failure:
 # The gate
 
 
-def test_a_version_that_is_not_worse_becomes_champion(titanic: House) -> None:
+def test_a_version_that_is_not_worse_becomes_champion(titanic: LocalService) -> None:
     result = _trained(titanic)
 
     assert (result["verdict"], result["promoted"], titanic.champion()) == ("not_worse", True, 2)
 
 
-def test_a_version_that_is_better_becomes_champion(house: House) -> None:
+def test_a_version_that_is_better_becomes_champion(service: LocalService) -> None:
     weak = clone(FIRST).set_params(**CRIPPLED).fit(TRAIN, SURVIVED.iloc[SPLIT.train])
-    house.pushed(weak, TRAIN, (TARGET,), SPLIT.rule)
+    service.pushed(weak, TRAIN, (TARGET,), SPLIT.rule)
 
-    result = _trained(house, params={"model__C": 1.0})
+    result = _trained(service, params={"model__C": 1.0})
 
-    assert (result["verdict"], result["promoted"], house.champion()) == ("better", True, 2)
+    assert (result["verdict"], result["promoted"], service.champion()) == ("better", True, 2)
 
 
-def test_a_version_that_is_worse_does_not_become_champion(titanic: House) -> None:
+def test_a_version_that_is_worse_does_not_become_champion(titanic: LocalService) -> None:
     result = _trained(titanic, params=CRIPPLED)
 
     assert (result["verdict"], result["promoted"], titanic.champion()) == ("worse", False, 1)
@@ -98,7 +98,7 @@ def test_a_version_that_is_worse_does_not_become_champion(titanic: House) -> Non
     ],
 )
 def test_aliases_move_as_the_policy_says(
-    titanic: House, promote: Promote, params: dict[str, Any], aliases: dict[str, int]
+    titanic: LocalService, promote: Promote, params: dict[str, Any], aliases: dict[str, int]
 ) -> None:
     result = _trained(titanic, promote=promote, params=params)
 
@@ -106,7 +106,7 @@ def test_aliases_move_as_the_policy_says(
     assert result["promoted"] is (aliases[CHAMPION] == 2)
 
 
-def test_a_later_challenger_takes_the_alias_from_an_earlier_one(titanic: House) -> None:
+def test_a_later_challenger_takes_the_alias_from_an_earlier_one(titanic: LocalService) -> None:
     _trained(titanic, promote=Promote.MANUAL)
 
     _trained(titanic, promote=Promote.MANUAL)
@@ -114,7 +114,7 @@ def test_a_later_challenger_takes_the_alias_from_an_earlier_one(titanic: House) 
     assert titanic.aliases.read(MODEL).versions == {CHAMPION: 1, CHALLENGER: 3}
 
 
-def test_a_promotion_is_in_the_audit_trail_with_its_scores_and_job(titanic: House) -> None:
+def test_a_promotion_is_in_the_audit_trail_with_its_scores_and_job(titanic: LocalService) -> None:
     job = titanic.trained(titanic.training_work(ROWS, (TARGET,)))
 
     move = titanic.aliases.history(MODEL)[-1]
@@ -123,7 +123,7 @@ def test_a_promotion_is_in_the_audit_trail_with_its_scores_and_job(titanic: Hous
 
 
 @pytest.mark.parametrize("promote", Promote)
-def test_a_champion_of_unknown_past_is_incomparable_and_stays(of_unknown_past: House, promote: Promote) -> None:
+def test_a_champion_of_unknown_past_is_incomparable_and_stays(of_unknown_past: LocalService, promote: Promote) -> None:
     result = _trained(of_unknown_past, promote=promote)
 
     assert (result["verdict"], result["promoted"], of_unknown_past.champion()) == ("incomparable", False, 1)
@@ -132,7 +132,7 @@ def test_a_champion_of_unknown_past_is_incomparable_and_stays(of_unknown_past: H
     assert 0.7 < result["challenger"]["score"] < 0.9
 
 
-def test_after_a_person_promoted_version_2_the_next_training_is_comparable(of_unknown_past: House) -> None:
+def test_after_a_person_promoted_version_2_the_next_training_is_comparable(of_unknown_past: LocalService) -> None:
     _trained(of_unknown_past)
     of_unknown_past.point(CHAMPION, 2)
 
@@ -141,7 +141,7 @@ def test_after_a_person_promoted_version_2_the_next_training_is_comparable(of_un
     assert (result["verdict"], result["promoted"], of_unknown_past.champion()) == ("not_worse", True, 3)
 
 
-def test_a_person_who_moves_the_champion_during_a_training_wins(titanic: House) -> None:
+def test_a_person_who_moves_the_champion_during_a_training_wins(titanic: LocalService) -> None:
     _trained(titanic, promote=Promote.NEVER)
     work = titanic.training_work(ROWS, (TARGET,))
     job = titanic.started(JobType.TRAINING, ModelRef(MODEL, 1), work)
@@ -156,7 +156,7 @@ def test_a_person_who_moves_the_champion_during_a_training_wins(titanic: House) 
     assert "moved in between" in result["reason"]
 
 
-def test_a_challenger_set_during_a_training_does_not_stop_its_promotion(titanic: House) -> None:
+def test_a_challenger_set_during_a_training_does_not_stop_its_promotion(titanic: LocalService) -> None:
     work = titanic.training_work(ROWS, (TARGET,))
     job = titanic.started(JobType.TRAINING, ModelRef(MODEL, 1), work)
 
@@ -165,7 +165,7 @@ def test_a_challenger_set_during_a_training_does_not_stop_its_promotion(titanic:
     assert (result["promoted"], titanic.champion()) == (True, 2)
 
 
-def test_a_version_that_was_fitted_on_another_target_is_incomparable(titanic: House) -> None:
+def test_a_version_that_was_fitted_on_another_target_is_incomparable(titanic: LocalService) -> None:
     died = ROWS.assign(died=1 - SURVIVED)
 
     result = titanic.result(titanic.trained(titanic.training_work(died, ("died",))))
@@ -177,11 +177,11 @@ def test_a_version_that_was_fitted_on_another_target_is_incomparable(titanic: Ho
 
 @pytest.mark.parametrize("known", [(), ("target",)], ids=["none", "a_default"])
 def test_a_target_that_had_no_name_when_it_was_pushed_may_have_one_in_the_file(
-    house: House, known: tuple[str, ...]
+    service: LocalService, known: tuple[str, ...]
 ) -> None:
-    house.pushed(FIRST, TRAIN, known, SPLIT.rule)
+    service.pushed(FIRST, TRAIN, known, SPLIT.rule)
 
-    result = _trained(house)
+    result = _trained(service)
 
     assert (result["verdict"], result["promoted"]) == ("not_worse", True)
 
@@ -194,7 +194,7 @@ def test_a_target_that_had_no_name_when_it_was_pushed_may_have_one_in_the_file(
     ],
 )
 def test_labels_of_another_kind_than_the_champions_are_named(
-    titanic: House, labels: tuple[str, ...], words: str
+    titanic: LocalService, labels: tuple[str, ...], words: str
 ) -> None:
     found = np.array(labels)[np.arange(len(ROWS)) % len(labels)]
 
@@ -205,14 +205,14 @@ def test_labels_of_another_kind_than_the_champions_are_named(
 
 
 @pytest.mark.parametrize("place", ["train", "test"])
-def test_a_regressors_target_that_is_no_number_is_named_wherever_it_is(house: House, place: str) -> None:
+def test_a_regressors_target_that_is_no_number_is_named_wherever_it_is(service: LocalService, place: str) -> None:
     fitted, rows = _on_numbers(LinearRegression())
-    house.pushed(fitted, rows[["fare", "sibsp"]], holdout=HoldoutRule())
+    service.pushed(fitted, rows[["fare", "sibsp"]], holdout=HoldoutRule())
     at = getattr(queuecast.holdout(rows[["fare", "sibsp"]]), place)[3]
     bad = rows.astype({"target": object})
     bad.loc[at, "target"] = "x"
 
-    failure = _failure(house.trained(house.training_work(bad)))
+    failure = _failure(service.trained(service.training_work(bad)))
 
     assert failure.findings == (Finding(f"row {at + 1}, column target", "wrong_type", "found 'x', expected a number"),)
 
@@ -220,7 +220,7 @@ def test_a_regressors_target_that_is_no_number_is_named_wherever_it_is(house: Ho
 # Scores
 
 
-def test_both_scores_are_those_of_the_held_out_rows_in_process(titanic: House) -> None:
+def test_both_scores_are_those_of_the_held_out_rows_in_process(titanic: LocalService) -> None:
     result = _trained(titanic, params={"model__C": 0.01})
 
     challenger = clone(FIRST).set_params(model__C=0.01).fit(TRAIN, SURVIVED.iloc[SPLIT.train])
@@ -229,7 +229,7 @@ def test_both_scores_are_those_of_the_held_out_rows_in_process(titanic: House) -
     assert result["rows"] == {"train": len(SPLIT.train), "holdout": len(SPLIT.test)}
 
 
-def test_both_scores_are_in_the_manifest(titanic: House) -> None:
+def test_both_scores_are_in_the_manifest(titanic: LocalService) -> None:
     result = _trained(titanic, params=CRIPPLED)
 
     metrics = titanic.manifest(2).metrics
@@ -238,7 +238,7 @@ def test_both_scores_are_in_the_manifest(titanic: House) -> None:
     assert metrics["holdout_rows"] == len(SPLIT.test)
 
 
-def test_the_same_rows_are_held_out_however_the_file_is_ordered(titanic: House) -> None:
+def test_the_same_rows_are_held_out_however_the_file_is_ordered(titanic: LocalService) -> None:
     mixed = ROWS.sample(frac=1, random_state=0)
 
     result = _trained(titanic, rows=mixed)
@@ -248,23 +248,23 @@ def test_the_same_rows_are_held_out_however_the_file_is_ordered(titanic: House) 
 
 
 @pytest.mark.parametrize("rule", [HoldoutRule(0.4), HoldoutRule(0.2, ("age", "fare"))], ids=["fraction", "columns"])
-def test_the_split_follows_the_rule_of_the_champion(house: House, rule: HoldoutRule) -> None:
+def test_the_split_follows_the_rule_of_the_champion(service: LocalService, rule: HoldoutRule) -> None:
     split = queuecast.holdout(FEATURES, rule.fraction, rule.columns or None)
-    house.pushed(FIRST, TRAIN, (TARGET,), rule)
+    service.pushed(FIRST, TRAIN, (TARGET,), rule)
 
-    result = _trained(house)
+    result = _trained(service)
 
     assert result["rows"] == {"train": len(split.train), "holdout": len(split.test)}
-    assert house.manifest(2).holdout == split.rule
+    assert service.manifest(2).holdout == split.rule
 
 
-def test_an_array_is_split_by_the_rule_that_splits_it_in_a_notebook(house: House) -> None:
+def test_an_array_is_split_by_the_rule_that_splits_it_in_a_notebook(service: LocalService) -> None:
     array = FEATURES[["age", "fare", "sibsp"]].fillna(-1.5).to_numpy()
     split = queuecast.holdout(array)
     forest = RandomForestClassifier(3, random_state=0).fit(array[split.train], SURVIVED.iloc[split.train])
-    house.pushed(forest, array[split.train], ("target",), split.rule)
+    service.pushed(forest, array[split.train], ("target",), split.rule)
 
-    result = house.result(house.trained(house.training_work(with_target(array, SURVIVED))))
+    result = service.result(service.trained(service.training_work(with_target(array, SURVIVED))))
 
     assert result["champion"]["score"] == forest.score(array[split.test], SURVIVED.iloc[split.test])
 
@@ -284,31 +284,31 @@ def _on_numbers(estimator: Any) -> tuple[Any, pd.DataFrame]:
     ],
     ids=["classifier", "regressor", "clusterer", "search"],
 )
-def test_the_metric_is_what_the_estimator_scores_by(house: House, estimator: Any, metric: str) -> None:
+def test_the_metric_is_what_the_estimator_scores_by(service: LocalService, estimator: Any, metric: str) -> None:
     fitted, rows = _on_numbers(estimator)
-    house.pushed(fitted, rows[["fare", "sibsp"]], holdout=HoldoutRule())
+    service.pushed(fitted, rows[["fare", "sibsp"]], holdout=HoldoutRule())
 
-    assert house.result(house.trained(house.training_work(rows)))["metric"] == metric
+    assert service.result(service.trained(service.training_work(rows)))["metric"] == metric
 
 
-def test_an_estimator_without_a_score_is_incomparable(house: House) -> None:
+def test_an_estimator_without_a_score_is_incomparable(service: LocalService) -> None:
     fitted, rows = _on_numbers(MeanShift(bandwidth=100, bin_seeding=True))
-    house.pushed(fitted, rows[["fare", "sibsp"]], holdout=HoldoutRule())
+    service.pushed(fitted, rows[["fare", "sibsp"]], holdout=HoldoutRule())
 
-    result = house.result(house.trained(house.training_work(rows)))
+    result = service.result(service.trained(service.training_work(rows)))
 
     assert (result["verdict"], result["metric"]) == ("incomparable", None)
     assert "MeanShift has no score method" in result["reason"]
 
 
-def test_a_file_without_a_row_to_hold_out_is_incomparable(titanic: House) -> None:
+def test_a_file_without_a_row_to_hold_out_is_incomparable(titanic: LocalService) -> None:
     result = _trained(titanic, rows=ROWS.iloc[SPLIT.train])
 
     assert (result["verdict"], result["promoted"]) == ("incomparable", False)
     assert "no row of the file is held out" in result["reason"]
 
 
-def test_a_file_of_nothing_but_held_out_rows_is_refused(titanic: House) -> None:
+def test_a_file_of_nothing_but_held_out_rows_is_refused(titanic: LocalService) -> None:
     failure = _failure(titanic.trained(titanic.training_work(ROWS.iloc[SPLIT.test], (TARGET,))))
 
     assert failure.code == "invalid_input"
@@ -334,22 +334,22 @@ def _of_colors(estimator: Any) -> tuple[pd.DataFrame, Any, list[int], list[int]]
     [make_pipeline(OneHotEncoder(handle_unknown="error"), LogisticRegression()), CategoricalNB()],
     ids=["encoder", "bayes"],
 )
-def test_a_champion_that_cannot_answer_a_held_out_row_is_incomparable(house: House, estimator: Any) -> None:
+def test_a_champion_that_cannot_answer_a_held_out_row_is_incomparable(service: LocalService, estimator: Any) -> None:
     frame, estimator, old, _ = _of_colors(estimator)
     target = np.where(frame["color"] > 1, "warm", "cold")
     fitted = estimator.fit(frame.iloc[old], target[old])
-    house.pushed(fitted, frame.iloc[old], holdout=HoldoutRule())
+    service.pushed(fitted, frame.iloc[old], holdout=HoldoutRule())
 
-    job = house.trained(house.training_work(with_target(frame, target)))
+    job = service.trained(service.training_work(with_target(frame, target)))
 
     assert job.state is State.SUCCEEDED, job.failure
-    assert house.result(job)["verdict"] == "incomparable"
+    assert service.result(job)["verdict"] == "incomparable"
 
 
 # What is fitted
 
 
-def test_the_new_version_answers_as_the_same_fit_in_process(titanic: House) -> None:
+def test_the_new_version_answers_as_the_same_fit_in_process(titanic: LocalService) -> None:
     _trained(titanic, params={"model__C": 0.05})
 
     fitted = clone(FIRST).set_params(model__C=0.05).fit(TRAIN, SURVIVED.iloc[SPLIT.train])
@@ -357,7 +357,7 @@ def test_the_new_version_answers_as_the_same_fit_in_process(titanic: House) -> N
     np.testing.assert_allclose(found, fitted.predict_proba(FEATURES), rtol=1e-9)
 
 
-def test_the_champion_is_unchanged_by_a_training(titanic: House) -> None:
+def test_the_champion_is_unchanged_by_a_training(titanic: LocalService) -> None:
     before = titanic.answers(FEATURES, Method.PREDICT_PROBA)
 
     _trained(titanic, params=CRIPPLED)
@@ -365,22 +365,22 @@ def test_the_champion_is_unchanged_by_a_training(titanic: House) -> None:
     assert titanic.answers(FEATURES, Method.PREDICT_PROBA) == before
 
 
-def test_the_new_version_takes_the_same_rows_as_the_old_one(titanic: House) -> None:
+def test_the_new_version_takes_the_same_rows_as_the_old_one(titanic: LocalService) -> None:
     _trained(titanic)
 
     assert titanic.manifest(2).signature == titanic.manifest(1).signature
 
 
-def test_new_categories_are_learned_and_taken_by_the_new_version(house: House) -> None:
+def test_new_categories_are_learned_and_taken_by_the_new_version(service: LocalService) -> None:
     frame = FEATURES[["fare"]].assign(embarked=FEATURES["embarked"].astype("category"))
     forest = HistGradientBoostingClassifier(max_iter=5, random_state=0).fit(frame, SURVIVED)
-    house.pushed(forest, frame, (TARGET,), HoldoutRule())
+    service.pushed(forest, frame, (TARGET,), HoldoutRule())
     harbor = frame.assign(embarked=np.where(np.arange(len(frame)) % 9, frame["embarked"].astype(object), "B"))
 
-    result = _trained(house, rows=with_target(harbor, SURVIVED, TARGET))
+    result = _trained(service, rows=with_target(harbor, SURVIVED, TARGET))
 
-    assert house.manifest(1).signature.columns[1].categories == ("C", "Q", "S")
-    assert house.manifest(2).signature.columns[1].categories == ("C", "Q", "S", "B")
+    assert service.manifest(1).signature.columns[1].categories == ("C", "Q", "S")
+    assert service.manifest(2).signature.columns[1].categories == ("C", "Q", "S", "B")
     assert None not in (result["champion"]["score"], result["challenger"]["score"])
 
 
@@ -393,29 +393,29 @@ def test_new_categories_are_learned_and_taken_by_the_new_version(house: House) -
     ],
 )
 def test_a_champion_with_categories_that_are_no_words_can_be_retrained(
-    house: House, kind: str, cells: list[Any]
+    service: LocalService, kind: str, cells: list[Any]
 ) -> None:
     frame = pd.DataFrame({"kind": pd.Categorical(cells * 20), "nth": np.arange(120) / 7})
     target = np.arange(120) % 2
     forest = HistGradientBoostingClassifier(max_iter=5, random_state=0).fit(frame, target)
-    house.pushed(forest, frame, holdout=HoldoutRule())
+    service.pushed(forest, frame, holdout=HoldoutRule())
 
-    job = house.trained(house.training_work(with_target(frame, target)))
+    job = service.trained(service.training_work(with_target(frame, target)))
 
     assert job.state is State.SUCCEEDED, f"{kind}: {job.failure}"
-    assert house.manifest(2).signature.columns == house.manifest(1).signature.columns
+    assert service.manifest(2).signature.columns == service.manifest(1).signature.columns
 
 
-def test_a_target_of_words_stays_words(house: House) -> None:
+def test_a_target_of_words_stays_words(service: LocalService) -> None:
     words = np.where(SURVIVED == 1, "1", "0")
-    house.pushed(clone(FIRST).fit(TRAIN, words[SPLIT.train]), TRAIN, ("fate",), SPLIT.rule)
+    service.pushed(clone(FIRST).fit(TRAIN, words[SPLIT.train]), TRAIN, ("fate",), SPLIT.rule)
 
-    house.result(house.trained(house.training_work(with_target(FEATURES, words, "fate"), ("fate",))))
+    service.result(service.trained(service.training_work(with_target(FEATURES, words, "fate"), ("fate",))))
 
-    assert house.manifest(2).classes == ["0", "1"]
+    assert service.manifest(2).classes == ["0", "1"]
 
 
-def test_the_lineage_says_where_the_version_comes_from(titanic: House) -> None:
+def test_the_lineage_says_where_the_version_comes_from(titanic: LocalService) -> None:
     data = ROWS.to_csv(index=False).encode()
 
     job = titanic.trained(titanic.training_work(data, (TARGET,), {"model__C": 0.5}))
@@ -430,7 +430,7 @@ def test_the_lineage_says_where_the_version_comes_from(titanic: House) -> None:
     assert job.model == ModelRef(MODEL, 2, sha256=manifest.sha256)
 
 
-def test_the_training_file_is_still_there_afterwards(titanic: House) -> None:
+def test_the_training_file_is_still_there_afterwards(titanic: LocalService) -> None:
     work = titanic.training_work(ROWS, (TARGET,))
 
     titanic.trained(work)
@@ -442,7 +442,9 @@ def test_the_training_file_is_still_there_afterwards(titanic: House) -> None:
 
 
 @pytest.mark.parametrize("params", [{"no_such": 1}, {"model__no_such": 1}, {"model__C__deeper": 1}])
-def test_parameters_that_do_not_exist_are_invalid_input_at_params(titanic: House, params: dict[str, Any]) -> None:
+def test_parameters_that_do_not_exist_are_invalid_input_at_params(
+    titanic: LocalService, params: dict[str, Any]
+) -> None:
     failure = _failure(titanic.trained(titanic.training_work(ROWS, (TARGET,), params)))
 
     assert failure.code == "invalid_input"
@@ -451,7 +453,7 @@ def test_parameters_that_do_not_exist_are_invalid_input_at_params(titanic: House
 
 @pytest.mark.parametrize("params", [{"model__C": -1.0}, {"model__C": "strong"}, {"model__solver": "magic"}])
 def test_parameters_with_values_they_cannot_have_are_invalid_input_at_params(
-    titanic: House, params: dict[str, Any]
+    titanic: LocalService, params: dict[str, Any]
 ) -> None:
     failure = _failure(titanic.trained(titanic.training_work(ROWS, (TARGET,), params)))
 
@@ -459,7 +461,7 @@ def test_parameters_with_values_they_cannot_have_are_invalid_input_at_params(
     assert [(finding.pointer, finding.code) for finding in failure.findings] == [("/params", "invalid_params")]
 
 
-def test_a_fit_that_raises_fails_the_job_with_its_words(titanic: House) -> None:
+def test_a_fit_that_raises_fails_the_job_with_its_words(titanic: LocalService) -> None:
     one_class = ROWS[ROWS[TARGET] == 1]
 
     failure = _failure(titanic.trained(titanic.training_work(one_class, (TARGET,))))
@@ -468,7 +470,7 @@ def test_a_fit_that_raises_fails_the_job_with_its_words(titanic: House) -> None:
     assert "at least 2 classes" in failure.detail
 
 
-def test_cells_that_do_not_fit_are_named_by_row_and_column(titanic: House) -> None:
+def test_cells_that_do_not_fit_are_named_by_row_and_column(titanic: LocalService) -> None:
     bad = ROWS.astype({"age": object, "sibsp": object})
     bad.loc[4, "age"] = "old"
     bad.loc[6, "sibsp"] = 1.5
@@ -481,14 +483,14 @@ def test_cells_that_do_not_fit_are_named_by_row_and_column(titanic: House) -> No
     )
 
 
-def test_a_training_file_that_is_gone_fails_the_job(titanic: House) -> None:
+def test_a_training_file_that_is_gone_fails_the_job(titanic: LocalService) -> None:
     work = titanic.training_work(ROWS, (TARGET,))
     titanic.files.delete(work.file_id)
 
     assert _failure(titanic.trained(work)).code == "unknown_file"
 
 
-def test_a_training_from_a_version_that_is_gone_fails_the_job(titanic: House) -> None:
+def test_a_training_from_a_version_that_is_gone_fails_the_job(titanic: LocalService) -> None:
     assert _failure(titanic.trained(titanic.training_work(ROWS, (TARGET,)), version=9)).code == "unknown_version"
 
 
@@ -502,19 +504,21 @@ def test_a_training_from_a_version_that_is_gone_fails_the_job(titanic: House) ->
     ],
     ids=["params", "fit", "file", "split"],
 )
-def test_a_training_that_fails_leaves_no_version_and_no_alias_moved(titanic: House, options: dict[str, Any]) -> None:
+def test_a_training_that_fails_leaves_no_version_and_no_alias_moved(
+    titanic: LocalService, options: dict[str, Any]
+) -> None:
     titanic.trained(titanic.training_work(options.get("rows", ROWS), (TARGET,), options.get("params")))
 
     assert titanic.models.versions("model") == [1]
     assert titanic.aliases.read(MODEL).generation == 1
 
 
-def _reported(house: House, report: Callable[[Progress], None]) -> None:
-    work = house.training_work(ROWS, (TARGET,))
-    house.training.run(house.started(JobType.TRAINING, ModelRef(MODEL, 1), work), work, report)
+def _reported(service: LocalService, report: Callable[[Progress], None]) -> None:
+    work = service.training_work(ROWS, (TARGET,))
+    service.training.run(service.started(JobType.TRAINING, ModelRef(MODEL, 1), work), work, report)
 
 
-def test_the_stages_are_reported_in_order_with_their_rows(titanic: House) -> None:
+def test_the_stages_are_reported_in_order_with_their_rows(titanic: LocalService) -> None:
     seen: list[Progress] = []
 
     _reported(titanic, seen.append)
@@ -525,7 +529,7 @@ def test_the_stages_are_reported_in_order_with_their_rows(titanic: House) -> Non
 
 
 @pytest.mark.parametrize("stage", [stage for stage in STAGES if stage != "promote"])
-def test_a_training_that_is_stopped_before_its_end_leaves_no_version(titanic: House, stage: str) -> None:
+def test_a_training_that_is_stopped_before_its_end_leaves_no_version(titanic: LocalService, stage: str) -> None:
     def report(progress: Progress) -> None:
         if progress.stage == stage:
             raise JobStoppedError("asked to stop")
@@ -536,7 +540,7 @@ def test_a_training_that_is_stopped_before_its_end_leaves_no_version(titanic: Ho
     assert titanic.models.versions("model") == [1]
 
 
-def test_a_training_canceled_while_it_fits_promotes_nothing(titanic: House) -> None:
+def test_a_training_canceled_while_it_fits_promotes_nothing(titanic: LocalService) -> None:
     work = titanic.training_work(ROWS, (TARGET,))
     job = titanic.submitted(JobType.TRAINING, ModelRef(MODEL, 1), work)
     run = titanic.runners[JobType.TRAINING]
@@ -556,7 +560,7 @@ def test_a_training_canceled_while_it_fits_promotes_nothing(titanic: House) -> N
     assert (titanic.models.versions("model"), titanic.champion()) == ([1], 1)
 
 
-def test_a_second_training_of_a_model_is_refused_while_one_lives(titanic: House) -> None:
+def test_a_second_training_of_a_model_is_refused_while_one_lives(titanic: LocalService) -> None:
     work = titanic.training_work(ROWS, (TARGET,))
     titanic.submitted(JobType.TRAINING, ModelRef(MODEL, 1), work)
 
@@ -564,7 +568,7 @@ def test_a_second_training_of_a_model_is_refused_while_one_lives(titanic: House)
         titanic.submitted(JobType.TRAINING, ModelRef(MODEL, 1), work)
 
 
-def test_a_file_that_is_not_the_one_that_was_accepted_is_not_trained_on(titanic: House) -> None:
+def test_a_file_that_is_not_the_one_that_was_accepted_is_not_trained_on(titanic: LocalService) -> None:
     work = titanic.training_work(ROWS, (TARGET,))
     path = titanic.files.path(work.file_id)
     path.write_bytes(path.read_bytes() + b"\n")
@@ -607,10 +611,10 @@ class DyingAliases(MemoryAliases):
 PLACES = [*STAGES, "publish before", "publish after", "move before", "move after", "end"]
 
 
-def _died(house: House, job: Job, work: TrainingWork, where: str) -> Job:
+def _died(service: LocalService, job: Job, work: TrainingWork, where: str) -> Job:
     """The job when a run of it died there and another has claimed it."""
     step, _, when = where.partition(" ")
-    models, aliases = house.models, house.aliases
+    models, aliases = service.models, service.aliases
     if step == "publish" and when:
         models.__class__ = DyingModels
         models.when = when  # type: ignore[attr-defined]
@@ -623,19 +627,19 @@ def _died(house: House, job: Job, work: TrainingWork, where: str) -> Job:
             raise Dead
 
     def until_the_end() -> None:
-        house.training.run(job, work, report)
+        service.training.run(job, work, report)
         raise Dead
 
     with pytest.raises(Dead):
         until_the_end()
     models.__class__, aliases.__class__ = ModelFiles, MemoryAliases
-    return house.lost(job)
+    return service.lost(job)
 
 
 @pytest.mark.parametrize("where", PLACES)
 @pytest.mark.parametrize("promote", [Promote.AUTO, Promote.MANUAL])
 def test_a_training_that_died_anywhere_and_is_run_again_makes_one_version_and_one_move(
-    titanic: House, where: str, promote: Promote
+    titanic: LocalService, where: str, promote: Promote
 ) -> None:
     """At every step: the second run ends as an undisturbed one does."""
     work = titanic.training_work(ROWS, (TARGET,), promote=promote)
@@ -653,7 +657,7 @@ def test_a_training_that_died_anywhere_and_is_run_again_makes_one_version_and_on
 
 @pytest.mark.parametrize("promote", Promote)
 @pytest.mark.parametrize("params", [{}, CRIPPLED], ids=["good", "crippled"])
-def test_a_training_run_twice_answers_the_same(titanic: House, promote: Promote, params: dict[str, Any]) -> None:
+def test_a_training_run_twice_answers_the_same(titanic: LocalService, promote: Promote, params: dict[str, Any]) -> None:
     work = titanic.training_work(ROWS, (TARGET,), params, promote)
     job = titanic.started(JobType.TRAINING, ModelRef(MODEL, 1), work)
 
@@ -664,7 +668,7 @@ def test_a_training_run_twice_answers_the_same(titanic: House, promote: Promote,
 
 
 @pytest.mark.parametrize("where", ["move after", "end"])
-def test_a_rollback_between_two_runs_of_a_training_is_not_overturned(titanic: House, where: str) -> None:
+def test_a_rollback_between_two_runs_of_a_training_is_not_overturned(titanic: LocalService, where: str) -> None:
     work = titanic.training_work(ROWS, (TARGET,))
     job = titanic.started(JobType.TRAINING, ModelRef(MODEL, 1), work)
     again = _died(titanic, job, work, where)
@@ -675,7 +679,7 @@ def test_a_rollback_between_two_runs_of_a_training_is_not_overturned(titanic: Ho
     assert (titanic.champion(), titanic.models.versions(MODEL)) == (1, [1, 2])
 
 
-def test_a_training_whose_file_is_gone_by_its_second_run_still_has_what_the_first_made(titanic: House) -> None:
+def test_a_training_whose_file_is_gone_by_its_second_run_still_has_what_the_first_made(titanic: LocalService) -> None:
     work = titanic.training_work(ROWS, (TARGET,))
     job = titanic.started(JobType.TRAINING, ModelRef(MODEL, 1), work)
     again = _died(titanic, job, work, "promote")
@@ -685,7 +689,7 @@ def test_a_training_whose_file_is_gone_by_its_second_run_still_has_what_the_firs
 
 
 @pytest.mark.parametrize("promote", [Promote.AUTO, Promote.MANUAL])
-def test_a_run_of_a_training_that_lost_its_job_moves_no_alias(titanic: House, promote: Promote) -> None:
+def test_a_run_of_a_training_that_lost_its_job_moves_no_alias(titanic: LocalService, promote: Promote) -> None:
     work = titanic.training_work(ROWS, (TARGET,), promote=promote)
     zombie = titanic.started(JobType.TRAINING, ModelRef(MODEL, 1), work)
     titanic.lost(zombie)
@@ -696,7 +700,9 @@ def test_a_run_of_a_training_that_lost_its_job_moves_no_alias(titanic: House, pr
     assert titanic.aliases.read(MODEL).versions == {CHAMPION: 1}
 
 
-def test_a_run_that_lost_its_job_while_it_fitted_shares_its_version_with_the_run_after_it(titanic: House) -> None:
+def test_a_run_that_lost_its_job_while_it_fitted_shares_its_version_with_the_run_after_it(
+    titanic: LocalService,
+) -> None:
     work = titanic.training_work(ROWS, (TARGET,))
     zombie = titanic.started(JobType.TRAINING, ModelRef(MODEL, 1), work)
     later: list[Job] = []
@@ -712,7 +718,7 @@ def test_a_run_that_lost_its_job_while_it_fitted_shares_its_version_with_the_run
     assert (titanic.models.versions(MODEL), titanic.champion()) == ([1, 2], 2)
 
 
-def test_a_lost_run_writes_neither_progress_nor_result_over_those_of_the_next(titanic: House) -> None:
+def test_a_lost_run_writes_neither_progress_nor_result_over_those_of_the_next(titanic: LocalService) -> None:
     work = titanic.training_work(ROWS, (TARGET,))
     job = titanic.submitted(JobType.TRAINING, ModelRef(MODEL, 1), work)
     run = titanic.runners[JobType.TRAINING]

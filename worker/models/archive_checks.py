@@ -1,0 +1,57 @@
+"""Checks the zip archive of a skops file before anything is unpacked: a small file can claim any size."""
+
+import io
+import zipfile
+import zlib
+
+from queuecast.domain.errors import ModelRefusedError
+
+MAX_ENTRIES = 20_000  # one for each array; a forest of 1,000 trees has about 4,000
+
+
+def require_sound_archive(data: bytes) -> None:
+    """Raises ModelRefusedError for no archive, a broken one, and one that unpacks to too much."""
+    archive = _open(data)
+    entries = archive.infolist()
+    unpacked = sum(entry.file_size for entry in entries)
+    max_bytes = 4 * 2**30
+    max_ratio = 200  # skops stores arrays uncompressed, so the ratio of a real file is near 1
+    if len(entries) > MAX_ENTRIES or unpacked > min(max_bytes, max_ratio * len(data)):
+        raise ModelRefusedError(
+            f"the model file unpacks to {len(entries)} entries of {unpacked} bytes from {len(data)}; expected at most "
+            f"{MAX_ENTRIES} entries, {max_bytes} bytes and {max_ratio} times its size"
+        )
+    for entry in entries:
+        if entry.compress_type != zipfile.ZIP_STORED:
+            _require_true_size(archive, entry)
+
+
+def unpacked_bytes(data: bytes) -> int:
+    """About the memory that the estimator of a skops file takes. Raises ModelRefusedError for no archive.
+
+    skops stores arrays as they are, so they count exactly; that includes trees, which no attribute shows. The rest is
+    JSON: 0.05 to 0.9 MB of objects per MB. Measured growth of a process and this estimate, in MB: forest of deep trees
+    8.5 and 9.8, of flat ones 5.4 and 11.2, neighbors 1.34 and 1.35, network 8.4 and 8.4, pipeline 0.02 and 0.12.
+    """
+    return sum(entry.file_size for entry in _open(data).infolist())
+
+
+def _open(data: bytes) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(io.BytesIO(data))
+    except zipfile.BadZipFile as error:
+        raise ModelRefusedError(f"the model file is not a skops file: {error}") from None
+
+
+def _require_true_size(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> None:
+    """Raises ModelRefusedError for a compressed entry that does not unpack to its declared size.
+
+    Read in pieces, such an entry ends at that size with a wrong checksum. skops reads it in one piece, which would
+    unpack all of it first.
+    """
+    try:
+        with archive.open(entry) as part:
+            while part.read(2**20):
+                pass
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+        raise ModelRefusedError(f"the model file cannot be unpacked: {error}") from None
