@@ -1,4 +1,4 @@
-"""The rows that come with a pushed model: a CSV file, or the JSON table that `Client.push` sends."""
+"""Reads the example rows of a pushed model: a CSV file, or the JSON table that `Client.push` sends."""
 
 from pathlib import Path
 from typing import Any
@@ -31,31 +31,29 @@ def read_example(path: Path, media_type: str, estimator: Any, target: tuple[str,
 
     Raises InvalidInputError when the file cannot be read, is empty or lacks a column that the estimator names.
     """
-    known = _read_table(path.read_bytes()) if media_type == TABLE_MEDIA_TYPE else read_csv(path)
-    if len(known) == 0:
-        raise InvalidInputError("the example has no rows; expected some of those that the estimator was fitted on")
-    if isinstance(known, pd.DataFrame):
-        known = _features(known, estimator, target)
-    width = getattr(estimator, "n_features_in_", known.shape[1])
-    if known.shape[1] != width:
-        raise InvalidInputError(
-            f"the example has {known.shape[1]} feature columns, the estimator was fitted on {width}"
-        )
-    return known
+    rows = _read_table(path.read_bytes()) if media_type == TABLE_MEDIA_TYPE else read_csv(path)
+    if len(rows) == 0:
+        raise InvalidInputError("the example has no rows; expected some of the rows that the estimator was fitted on")
+    if isinstance(rows, pd.DataFrame):
+        rows = _features(rows, estimator, target)
+    width = getattr(estimator, "n_features_in_", rows.shape[1])
+    if rows.shape[1] != width:
+        raise InvalidInputError(f"the example has {rows.shape[1]} feature columns, the estimator was fitted on {width}")
+    return rows
 
 
-def _features(known: Any, estimator: Any, target: tuple[str, ...]) -> Any:
-    """Picks the columns that the estimator names. One fitted without names gets the array it was fitted on."""
+def _features(frame: Any, estimator: Any, target: tuple[str, ...]) -> Any:
+    """The columns that the estimator names; an array if it was fitted without names."""
     names = getattr(estimator, "feature_names_in_", None)
     if names is None:
-        return known.drop(columns=list(target), errors="ignore").to_numpy()
-    missing = [name for name in names if name not in known.columns]
+        return frame.drop(columns=list(target), errors="ignore").to_numpy()
+    missing = [name for name in names if name not in frame.columns]
     if missing:
         raise InvalidInputError(
             f"the example lacks the column {missing[0]!r} that the estimator was fitted on; it has "
-            + ", ".join(map(str, known.columns))
+            + ", ".join(map(str, frame.columns))
         )
-    return known[list(names)]
+    return frame[list(names)]
 
 
 def _read_table(data: bytes) -> Any:

@@ -1,4 +1,4 @@
-"""A pushed model file -> a version, or a refusal that says why. The first version of a name becomes its champion."""
+"""Turns a pushed model file into a version, or refuses it. The first version of a name becomes its champion."""
 
 from contextlib import suppress
 from typing import Any
@@ -32,8 +32,8 @@ class ImportRunner:
     def run(self, job: Job, work: ImportWork, report: Report) -> Result:
         """Raises ModelRefusedError or InvalidInputError.
 
-        The uploaded parts are gone when it succeeded or refused them. A run that was stopped leaves them to the next
-        one; the reaper removes those of a canceled job as unused files.
+        Deletes the uploaded files after a success or a refusal. A run that was stopped leaves them for the next run;
+        the reaper deletes the files of a canceled job as unused files.
         """
         published = self._models.made_by(job.model.name, job.id)
         try:

@@ -19,9 +19,9 @@ def promote(
 ) -> bool:
     """Points `alias` at the version if it points at `expected` now; False if it was moved in between.
 
-    A move of another alias of the same model is no reason to give up: the generation is read again. A job moves an
-    alias once: an earlier run of it that did so and died is believed, whatever a person did since. Raises
-    JobStoppedError when the run does not own its job any more.
+    If another alias of the model moved, the generation is read again. A job moves an alias once: if an earlier run of
+    the job moved it and died, the result is True even if a person moved the alias since. Raises JobStoppedError if
+    the run no longer owns its job.
     """
     while True:
         if any(move.job_id == run.id and move.alias == alias for move in aliases.history(manifest.model)):

@@ -24,6 +24,6 @@ def publish(models: ModelRegistry, manifest: Manifest, data: bytes, estimator: A
 
 
 def estimator_text(estimator: Any) -> str:
-    """The estimator as scikit-learn prints it, on one line and not without end."""
+    """The estimator as scikit-learn prints it, on one line of at most 1,000 characters."""
     text = re.sub(r"\s+", " ", repr(estimator))
     return text if len(text) <= 1000 else text[:997] + "..."

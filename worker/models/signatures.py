@@ -1,5 +1,6 @@
-"""Learns the signature of an estimator: types from the rows it was fitted on, nullability and methods by trying. So
-the gateway refuses exactly the rows that the estimator would refuse.
+"""Learns the signature of an estimator: column types from its training rows, nullability and methods by trying them.
+
+So the gateway refuses exactly the rows that the estimator would refuse.
 """
 
 import math
@@ -16,143 +17,148 @@ from queuecast.domain.work import Method
 from worker.models.frames import frame_of, rows_of, scalar
 from worker.models.inference import infer_frame
 
-EXAMPLE_ROWS = 3
-GOLDEN_ROWS = 20
-PROBED_ROWS = 5
 _TYPES = {"b": ColumnType.BOOLEAN, "i": ColumnType.INTEGER, "u": ColumnType.INTEGER, "f": ColumnType.NUMBER}
-_WORD_TYPES = {"string": ColumnType.STRING, "boolean": ColumnType.BOOLEAN, "empty": ColumnType.STRING}
+_OBJECT_TYPES = {"string": ColumnType.STRING, "boolean": ColumnType.BOOLEAN, "empty": ColumnType.STRING}
 
 
 @dataclass(frozen=True, slots=True)
 class Golden:
-    """Rows with the outputs they had when the version was made: {method: one output a row}."""
+    """Rows and their outputs when the version was made. outputs: method -> one output for each row."""
 
     rows: list[Any]
     outputs: dict[str, list[Any]]
 
 
-def learn_signature(estimator: Any, known: Any) -> tuple[Signature, Golden]:
-    """known: rows of the kind that the estimator was fitted on, a DataFrame or a 2-D array, at least one row.
+def learn_signature(estimator: Any, training_rows: Any) -> tuple[Signature, Golden]:
+    """training_rows: some rows that the estimator was fitted on, a DataFrame or a 2-D array, at least one row.
 
-    Raises ModelRefusedError for a column that cannot travel as JSON, and for an estimator without a usable method.
+    Raises ModelRefusedError for a column that JSON cannot carry, and for an estimator without a usable method.
     """
-    layout = Layout.FRAME if isinstance(known, pd.DataFrame) else Layout.ARRAY
-    columns = _columns(known)
-    sample = known[:GOLDEN_ROWS]
-    methods, found = _methods(estimator, sample)
+    layout = Layout.FRAME if isinstance(training_rows, pd.DataFrame) else Layout.ARRAY
+    columns = _columns(training_rows)
+    sample = training_rows[:20]
+    outputs = _try_methods(estimator, sample)
+    methods = tuple(Method(name) for name in outputs)
     signature = Signature(layout, columns, methods)
     rows = rows_of(signature, sample)
-    signature = Signature(layout, _with_nullable(estimator, signature, rows), methods, tuple(rows[:EXAMPLE_ROWS]))
-    _require_same_answers(estimator, signature, rows, found)
-    return signature, Golden(rows, found)
+    signature = Signature(layout, _with_nullable(estimator, signature, rows), methods, tuple(rows[:3]))
+    _require_same_outputs(estimator, signature, rows, outputs)
+    return signature, Golden(rows, outputs)
 
 
-def _columns(known: Any) -> tuple[Column, ...]:
-    if isinstance(known, pd.DataFrame):
-        return tuple(_column(str(name), known[name]) for name in known.columns)
-    series = pd.Series(known.ravel())
-    return tuple(_column(f"x{index}", series, known.dtype.name) for index in range(known.shape[1]))
+def _columns(training_rows: Any) -> tuple[Column, ...]:
+    if isinstance(training_rows, pd.DataFrame):
+        return tuple(_column(str(name), training_rows[name]) for name in training_rows.columns)
+    series = pd.Series(training_rows.ravel())
+    dtype = training_rows.dtype.name
+    return tuple(_column(f"x{index}", series, dtype) for index in range(training_rows.shape[1]))
 
 
 def _column(name: str, values: Any, dtype: str | None = None) -> Column:
-    """A column that is not nullable yet. An integer or boolean numpy column has no way to say "missing" at all."""
+    """The column, not nullable for now."""
     dtype = dtype or str(values.dtype)
     if dtype == "category":
-        if _kind(name, values.cat.categories) is ColumnType.NUMBER:
+        categories_type = _column_type(name, values.cat.categories)
+        if categories_type is ColumnType.NUMBER:
             raise ModelRefusedError(
                 f"column {name!r} has categories with a fraction; expected strings or whole numbers"
             )
         categories = tuple(scalar(value) for value in values.cat.categories)
-        return Column(name, _kind(name, values.cat.categories), nullable=False, dtype=dtype, categories=categories)
-    return Column(name, _kind(name, values), nullable=False, dtype="str" if dtype.startswith("str") else dtype)
+        return Column(name, categories_type, nullable=False, dtype=dtype, categories=categories)
+    dtype = "str" if dtype.startswith("str") else dtype
+    return Column(name, _column_type(name, values), nullable=False, dtype=dtype)
 
 
-def _kind(name: str, values: Any) -> ColumnType:
-    kind = _TYPES.get(getattr(values.dtype, "kind", "O"))
-    if kind is None and not pd.api.types.is_datetime64_any_dtype(values):
-        kind = _WORD_TYPES.get(pd.api.types.infer_dtype(values, skipna=True))
-    if kind is None:
+def _column_type(name: str, values: Any) -> ColumnType:
+    column_type = _TYPES.get(getattr(values.dtype, "kind", "O"))
+    if column_type is None and not pd.api.types.is_datetime64_any_dtype(values):
+        column_type = _OBJECT_TYPES.get(pd.api.types.infer_dtype(values, skipna=True))
+    if column_type is None:
         raise ModelRefusedError(
-            f"column {name!r} is {values.dtype}; expected numbers, strings or booleans, one kind a column. Turn it "
+            f"column {name!r} is {values.dtype}; expected numbers, strings or booleans, of one type. Turn it "
             "into numbers or strings before the estimator's first step",
             code="unsupported_column",
         )
-    return kind
+    return column_type
 
 
-def _methods(estimator: Any, sample: Any) -> tuple[tuple[Method, ...], dict[str, list[Any]]]:
-    """The methods that answer `sample`, and their answers."""
-    found: dict[str, list[Any]] = {}
+def _try_methods(estimator: Any, sample: Any) -> dict[str, list[Any]]:
+    """The outputs of the methods that return one for each row."""
+    outputs: dict[str, list[Any]] = {}
     problem = "it has none of them"
     for method in Method:
         if hasattr(estimator, method.value):
             try:
-                answered = infer_frame(estimator, method, sample)
+                output = infer_frame(estimator, method, sample)
             except Exception as error:  # an estimator raises what it likes
                 problem = f"{method.value} raised {raised(error)}"
             else:
-                if len(answered) == len(sample):
-                    found[method.value] = answered
-    if not found:
+                if len(output) == len(sample):
+                    outputs[method.value] = output
+    if not outputs:
         raise ModelRefusedError(
             f"no method of {', '.join(Method)} answers the example rows: {problem}", code="no_usable_method"
         )
-    return tuple(Method(name) for name in found), found
+    return outputs
 
 
 def _with_nullable(estimator: Any, signature: Signature, rows: list[Any]) -> tuple[Column, ...]:
-    probed = rows[:PROBED_ROWS]
+    tried = rows[:5]
     candidates = [i for i, column in enumerate(signature.columns) if _can_be_missing(column, signature.layout)]
-    # All at once first: one call instead of one a column for the usual pipeline with imputers.
-    if candidates and _takes_nulls(estimator, signature, probed, candidates):
-        accepted = set(candidates)
+    # All together first: one call instead of one for each column, if the pipeline imputes all of them as usual.
+    if candidates and _accepts_nulls(estimator, signature, tried, candidates):
+        nullable = set(candidates)
     else:
-        accepted = {index for index in candidates if _takes_nulls(estimator, signature, probed, [index])}
+        nullable = {index for index in candidates if _accepts_nulls(estimator, signature, tried, [index])}
     return tuple(
-        Column(column.name, column.type, index in accepted, column.dtype, column.categories)
+        Column(column.name, column.type, index in nullable, column.dtype, column.categories)
         for index, column in enumerate(signature.columns)
     )
 
 
 def _can_be_missing(column: Column, layout: Layout) -> bool:
-    """Whether the dtype has a way to say "missing" at all: numpy's integers, booleans and words have none."""
-    is_word_array = layout is Layout.ARRAY and column.dtype == "str"
-    return not is_word_array and column.dtype != "bool" and not column.dtype.startswith(("int", "uint"))
+    """Whether the dtype has a missing value: numpy's integers, booleans and strings have none."""
+    is_string_array = layout is Layout.ARRAY and column.dtype == "str"
+    return not is_string_array and column.dtype != "bool" and not column.dtype.startswith(("int", "uint"))
 
 
-def _takes_nulls(estimator: Any, signature: Signature, rows: list[Any], at: list[int]) -> bool:
+def _accepts_nulls(estimator: Any, signature: Signature, rows: list[Any], at: list[int]) -> bool:
+    """Whether the estimator has an output for rows with null in the columns `at`."""
     keys = at if signature.layout is Layout.ARRAY else [signature.columns[index].name for index in at]
-    for row in (holed := [row.copy() for row in rows]):
+    rows = [row.copy() for row in rows]
+    for row in rows:
         for key in keys:
             row[key] = None
     try:
-        answered = infer_frame(estimator, signature.methods[0], frame_of(signature, holed))
-    except Exception:  # the estimator says no, whatever its words
+        output = infer_frame(estimator, signature.methods[0], frame_of(signature, rows))
+    except Exception:  # an estimator raises what it likes
         return False
-    return not any(isinstance(value, float) and math.isnan(value) for value in answered)
+    return not any(isinstance(value, float) and math.isnan(value) for value in output)
 
 
-def _require_same_answers(estimator: Any, signature: Signature, rows: list[Any], found: dict[str, list[Any]]) -> None:
-    """Rows that went through JSON and back must get the same answers as the original rows."""
+def _require_same_outputs(
+    estimator: Any, signature: Signature, rows: list[Any], expected: dict[str, list[Any]]
+) -> None:
+    """Rows that went through JSON and back must get the same outputs as the original rows."""
     for method in signature.methods:
-        rebuilt = infer_frame(estimator, method, frame_of(signature, rows))
-        if not same_answers(rebuilt, found[method.value]):
+        output = infer_frame(estimator, method, frame_of(signature, rows))
+        if not is_same_output(output, expected[method.value]):
             raise ModelRefusedError(
                 f"{method.value} answers rows that travelled as JSON differently from the example rows themselves",
                 code="not_reproducible",
             )
 
 
-def same_answers(found: list[Any], expected: list[Any]) -> bool:
+def is_same_output(found: list[Any], expected: list[Any]) -> bool:
     """Labels identical, floats within 1e-9 relative: BLAS kernels differ in the last bits by batch shape."""
-    pairs = zip_longest(_by_output(found), _by_output(expected), fillvalue=())
+    pairs = zip_longest(_by_target(found), _by_target(expected), fillvalue=())
     return all(_same_arrays(left, right) for left, right in pairs)
 
 
-def _by_output(answers: list[Any]) -> list[Any]:
-    """The probabilities of several outputs one by one: their numbers of classes differ."""
-    is_nested = np.ndim(answers[0][0]) > 0 if answers and isinstance(answers[0], list) and answers[0] else False
-    return list(zip(*answers, strict=True)) if is_nested else [answers]
+def _by_target(output: list[Any]) -> list[Any]:
+    """Splits the probabilities of several targets, because the targets have different numbers of classes."""
+    has_targets = bool(output) and isinstance(output[0], list) and bool(output[0]) and np.ndim(output[0][0]) > 0
+    return list(zip(*output, strict=True)) if has_targets else [output]
 
 
 def _same_arrays(found: Any, expected: Any) -> bool:

@@ -1,9 +1,11 @@
-"""Forged trees are found before they are used. Compiled code follows indices from the file without a look:
-a child at 2**40 ends the process (SIGSEGV), so a model that loads is not yet a model that is safe to call.
+"""Finds forged trees before they are used.
+
+Compiled code follows indices from the file unchecked: a child at 2**40 ends the process (SIGSEGV), so a model that
+loads is not yet safe to call.
 
 The conditions come from scikit-learn's sources (tree/_tree.pyx, _hist_gradient_boosting/_predictor.pyx,
 neighbors/_binary_tree.pxi.tp, svm/_base.py): a child comes after its parent, and features, rows, bitsets and support
-vectors exist. Sparse matrices know themselves how to check their indices.
+vectors exist. Sparse matrices check their own indices.
 """
 
 from collections.abc import Callable, Iterator
@@ -22,11 +24,9 @@ from sklearn.tree._tree import Tree
 
 from queuecast.domain.errors import ModelRefusedError
 
-METRIC = 11  # its place in the state of a KDTree or BallTree
-
 
 def require_sound_trees(estimator: Any) -> None:
-    """Raises ModelRefusedError for the first tree under `estimator` whose indices lead out of its arrays."""
+    """Raises ModelRefusedError for the first tree in the estimator with an index outside its arrays."""
     for part in parts_of(estimator):
         try:
             problem = _problem(part)
@@ -71,7 +71,7 @@ def _tree_problem(tree: Tree) -> str:
     children = np.stack([nodes["left_child"][inner], nodes["right_child"][inner]])
     features = nodes["feature"][inner]
     return _children_problem(children, np.flatnonzero(inner), len(nodes)) or (
-        "a split on a feature that does not exist" if _leaves(features, tree.n_features) else ""
+        "a split on a feature that does not exist" if _has_index_outside(features, tree.n_features) else ""
     )
 
 
@@ -89,8 +89,8 @@ def _members_problem(ensemble: BaseEnsemble) -> str:
 
 def _histogram_problem(model: BaseHistGradientBoosting) -> str:
     if len(model._bin_mapper.is_categorical_) != model.n_features_in_:
-        return "a map of categorical features of another length than the features"
-    for predictor in (each for stage in model._predictors for each in stage):
+        return "a map of categorical features with another length than the features"
+    for predictor in (predictor for stage in model._predictors for predictor in stage):
         nodes = predictor.nodes
         inner = nodes["is_leaf"] == 0
         children = np.stack([nodes["left"][inner], nodes["right"][inner]]).astype(np.int64)
@@ -99,30 +99,30 @@ def _histogram_problem(model: BaseHistGradientBoosting) -> str:
         problem = _children_problem(children, np.flatnonzero(inner), len(nodes))
         if problem:
             return problem
-        if _leaves(nodes["feature_idx"][inner], model.n_features_in_):
+        if _has_index_outside(nodes["feature_idx"][inner], model.n_features_in_):
             return "a split on a feature that does not exist"
-        if _leaves(nodes["bitset_idx"][categorical], bitsets):
+        if _has_index_outside(nodes["bitset_idx"][categorical], bitsets):
             return "a split on a set of categories that does not exist"
     return ""
 
 
 def _neighbors_problem(tree: Any) -> str:
-    if tree.__getstate__()[METRIC] is None:
+    if tree.__getstate__()[11] is None:  # the metric's place in the state
         return "no metric"
     rows, order, nodes, bounds = (np.asarray(array) for array in tree.get_arrays())
-    if len(order) != len(rows) or _leaves(order, len(rows)):
+    if len(order) != len(rows) or _has_index_outside(order, len(rows)):
         return "a neighbor that does not exist"
     if bounds.ndim != 3 or bounds.shape[1:] != (len(nodes), rows.shape[1]):
-        return "bounds of other nodes or features than there are"
+        return "bounds for a different number of nodes or features"
     ranges = np.concatenate([nodes["idx_start"], nodes["idx_end"]])
     inner = np.flatnonzero(nodes["is_leaf"] == 0)
-    if _leaves(ranges, len(rows) + 1) or _leaves(2 * inner + 2, len(nodes)):
+    if _has_index_outside(ranges, len(rows) + 1) or _has_index_outside(2 * inner + 2, len(nodes)):
         return "a node that leads out of the tree"
     return ""
 
 
 def _support_problem(model: BaseLibSVM) -> str:
-    if np.any(model._n_support < 0) or _leaves(model.support_, model.shape_fit_[0]):
+    if np.any(model._n_support < 0) or _has_index_outside(model.support_, model.shape_fit_[0]):
         return "support vectors that do not exist"
     return ""
 
@@ -139,7 +139,7 @@ def _width_problem(found: int, expected: int) -> str:
     return f"{found} features inside, {expected} outside" if found != expected else ""
 
 
-def _leaves(indices: Any, length: int) -> bool:
+def _has_index_outside(indices: Any, length: int) -> bool:
     return bool(np.any(indices < 0) or np.any(indices >= length))
 
 

@@ -58,8 +58,8 @@ def _families() -> set[str]:
     kernel_names = {_full_name(getattr(kernels, name)) for name in dir(kernels) if name[0].isupper()}
     # Not PyFuncDistance: it calls a function that the file names.
     metrics = {
-        _full_name(each)
-        for name, each in vars(_dist_metrics).items()
+        _full_name(metric)
+        for name, metric in vars(_dist_metrics).items()
         if name.endswith(("64", "32")) and "PyFunc" not in name
     }
     splitters = {_full_name(getattr(_split, name)) for name in _split.__all__ if name[0].isupper()}

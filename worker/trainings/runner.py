@@ -1,8 +1,8 @@
-"""Retraining: a file in, a version out, and the champion moves only to something that is not worse.
+"""Retrains a model on an uploaded file, publishes the version, and promotes it only if it is not worse.
 
-No user code runs: the champion's estimator is cloned, given the parameters, and fitted on the file's rows without the
-holdout. Champion and challenger are then scored now, on the same holdout rows. A champion whose holdout is unknown
-may have seen those rows and would look unbeatable, so then the job says "incomparable" and leaves it to a person.
+No user code runs: a clone of the champion's estimator gets the parameters and is fitted on the rows that are not held
+out. Then champion and challenger are scored on the same held-out rows. A champion with an unknown holdout may have been
+fitted on those rows and would look unbeatable, so the verdict is "incomparable" and a person decides.
 """
 
 from dataclasses import dataclass, replace
@@ -64,7 +64,7 @@ class TrainingRunner:
         self._threads = threads
 
     def run(self, job: Job, work: TrainingWork, report: Report) -> Result:
-        """Raises InvalidInputError for a file or parameters that do not fit, RunFailedError when the fit raises."""
+        """Raises InvalidInputError for a file or parameters that do not fit, RunFailedError if the fit fails."""
         champion = self._models.manifest(job.model.name, job.model.pinned_version)
         # A job makes one version, which an earlier run may have published before it died.
         published = self._models.made_by(job.model.name, job.id) or self._make_version(job, work, champion, report)

@@ -1,9 +1,10 @@
-"""How many threads a fit may use. A prediction has one: workers are scaled instead, and one thread shares cores well.
+"""The number of threads for a fit. A prediction uses one thread; the operator adds workers instead.
 
-Two kinds, because they do not fail alike. Threads that scikit-learn starts for `n_jobs` work each for themselves, so
-a busy core costs its share. The threads of an OpenMP pool wait for one another at every step, spinning. With one
-of two cores busy, a HistGradientBoosting fit took 34 s with two of them and 1.7 s with one, and two such fits 82 s each
-instead of 1.1 s (scikit-learn 1.9.1, 2026-11-21). So pools grow only if the operator assigned cores to them.
+Two numbers, because the two kinds of threads react differently to a busy core. The threads of `n_jobs` work
+independently, so a busy core only slows its own thread. The threads of an OpenMP pool spin until all have finished each
+step. With one of two cores busy, a HistGradientBoosting fit took 34 s with a pool of two and 1.7 s with one thread, and
+two such fits took 82 s each instead of 1.1 s (scikit-learn 1.9.1, 2026-11-21). So a pool has more than one thread only
+if the operator assigned cores to this container.
 """
 
 from collections.abc import Iterator
@@ -22,20 +23,20 @@ class Threads:
     jobs: int = 1
 
 
-def fit_threads(wanted: int, quota: float | None, count: int) -> Threads:
-    """wanted: the operator's number, 0 for none. quota and count: as `worker.trainings.cpu_quota` tells them."""
-    if wanted:
-        return Threads(wanted, wanted)
+def fit_threads(setting: int, quota: float | None, count: int) -> Threads:
+    """setting: the operator's number of threads, 0 to choose here. quota, count: from `worker.trainings.cpu_quota`."""
+    if setting:
+        return Threads(setting, setting)
     return Threads(1 if quota is None else count, count)
 
 
 @contextmanager
 def using_threads(threads: Threads) -> Iterator[None]:
-    """What is fitted in the block, by the calling thread, uses so many threads.
+    """Fits in the block, made by the calling thread, use these threads.
 
-    Threads for every estimator, processes for none: a child of Celery is daemonic and may start none, and joblib
-    would quietly do one thing after the other. In these threads OpenMP pools have the size that the environment
-    gives them, 1, so a search over estimators with pools does not multiply the two.
+    joblib uses threads and no processes: a child process of Celery is daemonic and may start none, so joblib would
+    silently run all jobs one after the other. OpenMP pools within joblib's threads have the size of the environment
+    variables, 1, so a search over estimators with pools does not multiply the two numbers.
     """
     with threadpool_limits(threads.pools), joblib.parallel_config("threading", n_jobs=threads.jobs):
         yield

@@ -1,6 +1,6 @@
-"""A training file -> features and target of the kinds that the champion was fitted on, or the cells that are not.
+"""Reads a training file into features and target with the champion's types, or reports the cells that do not fit.
 
-The file is read cut by cut (`worker.tables.reader`). What is held is the columns that are wanted, typed, and one cut.
+Reads one range at a time (`worker.tables.reader`), so memory holds the needed columns, typed, and one range of text.
 """
 
 from dataclasses import dataclass, replace
@@ -24,9 +24,8 @@ from worker.tables.rows import Rows
 from worker.tables.splitting import split_file
 from worker.tables.text_cells import null_missing_words, parse_cells
 
-CUT_ROWS = 2**16
-CUT_BYTES = 2**23
-_KINDS = {bool: ColumnType.BOOLEAN, int: ColumnType.INTEGER, float: ColumnType.NUMBER}
+RANGE_ROWS = 2**16
+_TYPES = {bool: ColumnType.BOOLEAN, int: ColumnType.INTEGER, float: ColumnType.NUMBER}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +48,7 @@ def read_training_rows(
     *,
     needs_numbers: bool = False,
 ) -> TrainingRows:
-    """needs_numbers: every target must be one, as a regressor's must.
+    """needs_numbers: whether every target must be a number, as for a regressor.
 
     Raises InvalidInputError naming row and column: row 1 is the first line after the header.
     """
@@ -57,14 +56,14 @@ def read_training_rows(
     features: list[list[Any]] = [[] for _ in signature.columns]
     targets: list[list[Any]] = [[] for _ in work.target]
     found: dict[tuple[int, str], Finding] = {}
-    for cut in split_file(path, fmt, CUT_ROWS, CUT_BYTES):
-        rows = read_rows(path, fmt, signature, cut, work.target)
+    for file_range in split_file(path, fmt, RANGE_ROWS, 8 * 2**20):
+        rows = read_rows(path, fmt, signature, file_range, work.target)
         texts = [_target_text(rows.extra[name], fmt, name) for name in work.target]
-        _note(found, rows, dict(zip(work.target, texts, strict=True)), needs_numbers=needs_numbers)
+        _collect_faults(found, rows, dict(zip(work.target, texts, strict=True)), needs_numbers=needs_numbers)
         if found:
             continue  # later findings are useful, later values are not
         for chunks, checked_column in zip(features, rows.columns, strict=True):
-            chunks.append(_held(checked_column.column, checked_column.values))
+            chunks.append(_compact(checked_column.column, checked_column.values))
         for chunks, text in zip(targets, texts, strict=True):
             chunks.append(text)
     if found:
@@ -83,31 +82,31 @@ def _without_categories(signature: Signature) -> Signature:
     return replace(signature, columns=tuple(replace(column, categories=None) for column in signature.columns))
 
 
-def _held(column: Column, values: Any) -> Any:
-    """As little as one chunk of a column needs until all are read."""
+def _compact(column: Column, values: Any) -> Any:
+    """The values in the type that takes the least memory until the whole file is read."""
     values = pc.cast(values, ARROW_TYPES[column.type])
     return values.dictionary_encode() if column.dtype == "category" and column.type is ColumnType.STRING else values
 
 
 def _features(signature: Signature, features: list[list[Any]]) -> Any:
-    """features: the chunks of each column; they are given up one column after the other."""
-    made: dict[str, Any] = {}
+    """features: the chunks of each column. Empties the lists, so that memory holds one column twice at most."""
+    columns: dict[str, Any] = {}
     for column, chunks in zip(signature.columns, features, strict=True):
         values = pa.chunked_array(chunks).unify_dictionaries().combine_chunks()
         chunks.clear()
-        made[column.name] = _with_new_categories(column, values)
+        columns[column.name] = _with_new_categories(column, values)
         del values
-        pa.default_memory_pool().release_unused()  # 684 MB instead of 780 at the peak of a file of 289 MB
+        pa.default_memory_pool().release_unused()  # peak of 684 MB instead of 780 for a file of 289 MB
     if signature.layout is Layout.FRAME:
-        return pd.DataFrame(made, columns=[column.name for column in signature.columns], copy=False)
-    array = np.empty((len(next(iter(made.values()))), len(made)), dtype=signature.columns[0].dtype)
-    for index, name in enumerate(list(made)):
-        array[:, index] = made.pop(name)
+        return pd.DataFrame(columns, columns=[column.name for column in signature.columns], copy=False)
+    array = np.empty((len(next(iter(columns.values()))), len(columns)), dtype=signature.columns[0].dtype)
+    for index, name in enumerate(list(columns)):
+        array[:, index] = columns.pop(name)
     return array
 
 
 def _with_new_categories(column: Column, values: Any) -> Any:
-    """New ones are added behind the known ones."""
+    """A category column gets the new categories after the known ones."""
     if column.dtype != "category":
         return build_column(column, values)
     is_coded = pa.types.is_dictionary(values.type)
@@ -117,8 +116,10 @@ def _with_new_categories(column: Column, values: Any) -> Any:
     return build_column(replace(column, categories=(*(column.categories or ()), *new)), values)
 
 
-def _note(found: dict[tuple[int, str], Finding], rows: Rows, targets: dict[str, Any], *, needs_numbers: bool) -> None:
-    """The first row of each column and kind of fault, and of the rows that could not be taken apart."""
+def _collect_faults(
+    found: dict[tuple[int, str], Finding], rows: Rows, targets: dict[str, Any], *, needs_numbers: bool
+) -> None:
+    """Adds the first fault of each kind in each column, and the first unreadable row of each kind."""
     for bad in rows.unreadable:
         place = f"row {bad.row}" + (f", column {bad.column}" if bad.column is not None else "")
         found.setdefault((-1, bad.code), Finding(place, bad.code, bad.detail))
@@ -141,7 +142,7 @@ def _note(found: dict[tuple[int, str], Finding], rows: Rows, targets: dict[str, 
 
 
 def _target_text(values: Any, fmt: FileFormat, name: str) -> Any:
-    """A target as it would stand in a CSV file, null where missing: what kind it is, the whole column decides."""
+    """A target as text like in a CSV file, null if missing; its type follows from the whole column."""
     if fmt is FileFormat.CSV:
         return null_missing_words(values)
     values = json_as_text(values)
@@ -150,7 +151,9 @@ def _target_text(values: Any, fmt: FileFormat, name: str) -> Any:
     try:
         return pc.cast(values, pa.string())
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-        raise InvalidInputError(f"the target {name!r} holds {values.type}, expected numbers, words or truths") from None
+        raise InvalidInputError(
+            f"the target {name!r} holds {values.type}, expected numbers, text or booleans"
+        ) from None
 
 
 def _classes(champion: Manifest, index: int) -> list[Any]:
@@ -159,30 +162,30 @@ def _classes(champion: Manifest, index: int) -> list[Any]:
 
 
 def _target_column(chunks: list[Any], classes: list[Any]) -> Any:
-    """The kind of value that the champion answers, numbers where nothing else is known. Cells that are not of that
-    kind are labels like any other, and stay the words they are."""
-    kind = type(classes[0]) if classes else None
-    tried = [] if kind is str else [ColumnType.INTEGER, ColumnType.NUMBER]
-    if kind in _KINDS:
-        tried.insert(0, _KINDS[kind])
-    for wanted in tried:
-        values = _read_all(chunks, wanted)
+    """The target in the type of the champion's labels, or as numbers if it has none. If a cell does not have that
+    type, the whole target stays text."""
+    label_type = type(classes[0]) if classes else None
+    candidates = [] if label_type is str else [ColumnType.INTEGER, ColumnType.NUMBER]
+    if label_type in _TYPES:
+        candidates.insert(0, _TYPES[label_type])
+    for candidate in candidates:
+        values = _parse_all(chunks, candidate)
         if values is not None:
             return values
-    return _spelled_alike(np.concatenate([python_objects(chunk) for chunk in chunks]), classes)
+    return _with_same_spelling(np.concatenate([python_objects(chunk) for chunk in chunks]), classes)
 
 
-def _spelled_alike(words: Any, classes: list[Any]) -> Any:
-    """Truths as the champion spells them, or as Python does: pandas writes True in CSV, and JSON has true."""
-    present = set(words.tolist())
-    if not {word.lower() for word in present} <= {"true", "false"}:
-        return words
+def _with_same_spelling(labels: Any, classes: list[Any]) -> Any:
+    """Spells booleans like the champion, or like Python: pandas writes True in CSV, and JSON has true."""
+    present = set(labels.tolist())
+    if not {label.lower() for label in present} <= {"true", "false"}:
+        return labels
     known = {label.lower(): label for label in classes if isinstance(label, str)}
-    spelled = {word: known.get(word.lower(), word.capitalize()) for word in present}
-    return np.array([spelled[word] for word in words], dtype=object)
+    spelled = {label: known.get(label.lower(), label.capitalize()) for label in present}
+    return np.array([spelled[label] for label in labels], dtype=object)
 
 
-def _read_all(chunks: list[Any], kind: ColumnType) -> Any:
+def _parse_all(chunks: list[Any], kind: ColumnType) -> Any:
     parts = []
     for chunk in chunks:
         values, _ = parse_cells(kind, chunk)

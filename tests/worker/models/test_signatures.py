@@ -26,7 +26,7 @@ from queuecast.domain.signature import Column, ColumnType, Layout, Signature
 from queuecast.domain.work import Method
 from tests.worker.model_fixtures import LocalService
 from worker.models.frames import frame_of, rows_of
-from worker.models.signatures import learn_signature, same_answers
+from worker.models.signatures import is_same_output, learn_signature
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -251,7 +251,7 @@ def test_golden_rows_are_the_first_twenty_with_the_answers_of_each_method() -> N
     assert signature.example == tuple(golden.rows[:3])
     assert golden.rows[0] == {"float64": None, "str": "ant"}
     assert golden.outputs["predict"] == estimator.predict(known[:20]).tolist()
-    assert same_answers(golden.outputs["predict_proba"], estimator.predict_proba(known[:20]).tolist())
+    assert is_same_output(golden.outputs["predict_proba"], estimator.predict_proba(known[:20]).tolist())
 
 
 def test_one_row_is_enough_to_learn_from() -> None:
@@ -340,4 +340,4 @@ def test_no_rows_give_an_empty_frame_with_all_columns(layout: Layout) -> None:
 def test_answers_are_the_same_when_labels_are_identical_and_floats_close(
     found: list[Any], expected: list[Any], same: bool
 ) -> None:
-    assert same_answers(found, expected) is same
+    assert is_same_output(found, expected) is same

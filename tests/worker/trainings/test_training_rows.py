@@ -425,7 +425,7 @@ def test_ndjson_and_parquet_are_read_as_csv_is(tmp_path: Path, classes: Any) -> 
 def test_a_target_of_many_kinds_in_ndjson_is_the_words_that_csv_has(
     tmp_path: Path, cut_rows: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("worker.trainings.training_rows.CUT_ROWS", cut_rows)
+    monkeypatch.setattr("worker.trainings.training_rows.RANGE_ROWS", cut_rows)
     targets = ('"a"', "1", "2.5", "true", '"1"')
     (tmp_path / "rows.ndjson").write_text("".join(f'{{"c": 1.5, "y": {each}}}\n' for each in targets))
 
@@ -479,7 +479,7 @@ def test_a_line_of_ndjson_that_does_not_fit_is_named_by_its_row(tmp_path: Path) 
 def test_columns_are_the_same_however_the_file_is_cut(
     tmp_path: Path, cut_rows: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("worker.trainings.training_rows.CUT_ROWS", cut_rows)
+    monkeypatch.setattr("worker.trainings.training_rows.RANGE_ROWS", cut_rows)
     column = _column("category", "c", nullable=True, categories=("m", "s"))
 
     rows = _read(tmp_path, "c,y\nxl,1\n,2\ns,low\nl,4\n", _champion(column))
