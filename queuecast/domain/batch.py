@@ -14,7 +14,7 @@ class FileFormat(StrEnum):
 
 
 class OutputFormat(StrEnum):
-    """The formats of the answers."""
+    """The formats of a result file."""
 
     CSV = "csv"
     NDJSON = "ndjson"
@@ -48,28 +48,28 @@ _SUFFIXES = {
 
 
 def file_format(name: str, media_type: str) -> FileFormat:
-    """By the media type where it says something, else by the file's name: many a client sends octet-stream for all.
+    """By the media type, or by the file name if the type says nothing: many clients send octet-stream for all files.
 
     Raises UnsupportedMediaError.
     """
     known = _MEDIA_TYPES.get(media_type.partition(";")[0].strip().lower())
     known = known or _SUFFIXES.get("." + name.rpartition(".")[2].lower())
     if known is None:
-        taken = "; ".join(_words(each) for each in FileFormat)
+        accepted = "; ".join(_describe(each) for each in FileFormat)
         raise UnsupportedMediaError(
-            f"found a file {name[:80]!r} of media type {media_type[:80]!r}, expected a table: {taken}"
+            f"found a file {name[:80]!r} of media type {media_type[:80]!r}, expected a table: {accepted}"
         )
     return known
 
 
 def training_format(name: str, media_type: str) -> FileFormat:
-    """CSV where nothing is known, for a training took nothing else once, whatever its file was called."""
+    """CSV if nothing is known: earlier versions trained on CSV only, whatever the file name."""
     try:
         return file_format(name, media_type)
     except UnsupportedMediaError:
         return FileFormat.CSV
 
 
-def _words(wanted: FileFormat) -> str:
+def _describe(wanted: FileFormat) -> str:
     first = next(media_type for media_type, known in _MEDIA_TYPES.items() if known is wanted)
     return " or ".join([first, *(suffix for suffix, known in _SUFFIXES.items() if known is wanted)])

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-WINDOW = 1_000  # chunks of one batch that wait or run: that of a slow model has more than Redis should hold
+WINDOW = 1_000  # chunks of one batch that wait or run at a time; a slow model has more than Redis should hold
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +22,10 @@ class FileRange:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Where a batch's file is cut; written once and never changed.
+    """The ranges of a batch's file, one for each chunk. Written once and never changed.
 
-    number: the attempt that made it. The names of all files of the chunks contain it, so
-    files of a lost plan are not mistaken for those of this one.
+    number: the attempt that wrote it. The file names of the chunks contain it, so the files of a lost plan are not
+    confused with the files of this one.
     """
 
     number: int
@@ -47,9 +47,9 @@ class ChunkTotals:
 
 @dataclass(frozen=True, slots=True)
 class BatchOutcome:
-    """The result of a join, kept next to its file, so that a second join has nothing to do.
+    """The result of a join, stored next to its file, so that a second join has nothing to do.
 
-    attempt: the run of the batch that wrote it; its files are named by that.
+    attempt: the run that wrote it; the names of its files contain the number.
     """
 
     attempt: int
@@ -62,5 +62,5 @@ class BatchOutcome:
 
 
 def chunk_id(batch_id: str, plan: int, index: int) -> str:
-    """The same each time, so that a chunk that is made again is the same job."""
+    """The same each time, so that a chunk that is added twice is one job."""
     return f"chunk_{batch_id.removeprefix('job_')}_{plan}_{index}"

@@ -1,4 +1,4 @@
-"""Whether a challenger may become champion. Scores are "higher is better", on the same holdout rows."""
+"""Decides whether a challenger becomes champion. Higher scores are better; both are from the same held-out rows."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -15,7 +15,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Two scores by one metric; None where there is nothing to compare with, and `reason` says why."""
+    """Two scores by one metric. If one is None, `reason` says why."""
 
     metric: str | None
     champion: float | None
@@ -32,5 +32,5 @@ class Comparison:
 
 
 def is_promoted(verdict: Verdict, policy: Promote) -> bool:
-    """Only a score that is not worse moves the champion without a person, and only if the job asked for it."""
+    """Only a score that is not worse promotes the challenger without a person, and only if the job asked for it."""
     return policy is Promote.AUTO and verdict in (Verdict.BETTER, Verdict.NOT_WORSE)

@@ -13,7 +13,7 @@ from hashlib import blake2b
 from typing import Any
 
 METHOD = "rowhash-v1"
-DEFAULT_FRACTION = 0.2  # as in scikit-learn's examples of train_test_split
+DEFAULT_FRACTION = 0.2  # like scikit-learn's examples of train_test_split
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Split:
 
 
 def holdout(rows: Any, fraction: float = DEFAULT_FRACTION, columns: Sequence[str] | None = None) -> Split:
-    """Splits rows as queuecast's retraining will split them.
+    """Splits rows in the same way as a retraining.
 
     rows: a DataFrame, a 2-D array, or a list of dicts or lists; only the features, without the target.
     columns: the columns that decide, by default all of them. Equal rows always land on the same side.
@@ -63,7 +63,7 @@ def _row_hash(row: Sequence[Any], order: list[tuple[str, int]]) -> int:
 
 
 def _canonical(value: Any) -> str:
-    """One text a value, whatever library holds it: 1, 1.0 and True agree, and so do None, NaN and NA.
+    """The same text for equal values of any library: 1, 1.0 and True agree, and so do None, NaN and NA.
 
     Twelve significant digits, because CSV parsers differ in the last bit of a float.
     """

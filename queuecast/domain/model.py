@@ -15,7 +15,7 @@ NAME_RULE = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
 @dataclass(frozen=True, slots=True)
 class Lineage:
-    """Where a retrained version comes from."""
+    """The origin of a retrained version."""
 
     parent_version: int
     file_sha256: str
@@ -72,7 +72,7 @@ class AliasMove:
 
 @dataclass(frozen=True, slots=True)
 class Aliases:
-    """Where a model's aliases point. `generation` counts the moves, so that a writer can say what it saw."""
+    """The version of each alias of a model. `generation` counts the moves, so a writer can name the state it read."""
 
     generation: int = 0
     versions: dict[str, int] = field(default_factory=dict)
@@ -89,34 +89,37 @@ def require_name(name: str, what: str, pointer: str = "") -> None:
 
 
 def previous_champion(history: list[AliasMove]) -> int | None:
-    """The version that a rollback returns to: the champion before the present one, rolled back ones left out.
+    """The version that a rollback returns to: the champion before the current one, without rolled back ones.
 
     history: oldest first. Rolling back twice goes back two promotions and does not swing between two.
     """
-    standing: list[int] = []
+    champions: list[int] = []
     for move in history:
         if move.alias != CHAMPION:
             continue
-        if move.action == "rollback" and len(standing) > 1:
-            standing.pop()
-        elif not standing or standing[-1] != move.version:
-            standing.append(move.version)
-    return standing[-2] if len(standing) > 1 else None
+        if move.action == "rollback" and len(champions) > 1:
+            champions.pop()
+        elif not champions or champions[-1] != move.version:
+            champions.append(move.version)
+    return champions[-2] if len(champions) > 1 else None
 
 
 def aliases_after(moves: list[AliasMove]) -> Aliases:
-    """Where a model's aliases point after all of its moves. moves: oldest first."""
+    """The aliases of a model after all of its moves. moves: oldest first."""
     return Aliases(len(moves), {move.alias: move.version for move in moves})
 
 
 def moves_in_common(filed: list[AliasMove], stored: list[AliasMove]) -> int:
-    """How many moves both trails begin with."""
+    """The number of moves that both trails begin with."""
     shorter = min(len(filed), len(stored))
     return next((at for at in range(shorter) if filed[at] != stored[at]), shorter)
 
 
 def moves_beyond(filed: list[AliasMove], stored: list[AliasMove]) -> list[AliasMove]:
-    """The moves that are stored and not filed yet. Raises ForkedTrailError unless the stored begin with the filed."""
+    """The stored moves that are not in the file yet.
+
+    Raises ForkedTrailError unless the stored moves begin with those of the file.
+    """
     same = moves_in_common(filed, stored)
     if same < len(filed):
         raise ForkedTrailError(

@@ -1,7 +1,7 @@
-"""The columns a model version takes, and what is wrong with rows that do not fit them.
+"""The columns that a model version accepts, and the findings about rows that do not fit them.
 
-`Signature.findings` is the rule. The gateway has a compiled form of it for speed (`api.http.row_decoding`) and comes
-here for the words; a test holds the two together.
+`Signature.findings` is the rule. The gateway checks rows with a compiled form of it for speed
+(`api.http.row_decoding`) and uses this one for the findings; a test compares the two.
 """
 
 import json
@@ -16,7 +16,7 @@ from queuecast.domain.work import Method
 
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 EXACT_FLOAT = 2.0**53  # up to here a float holds every whole number
-MAX_FINDINGS = 20  # enough to mend a file by, not enough to flood a log
+MAX_FINDINGS = 20  # enough to repair a file, not enough to flood a log
 
 
 class ColumnType(StrEnum):
@@ -50,10 +50,10 @@ class Signature:
     columns: tuple[Column, ...]
     methods: tuple[Method, ...]
     example: tuple[Any, ...] = field(default=(), compare=False)
-    """A few rows that the version answered when it was imported, in the form in which they are sent."""
+    """A few rows that the version predicted when it was imported, as JSON values."""
 
     def findings(self, rows: list[Any], limit: int = MAX_FINDINGS) -> tuple[Finding, ...]:
-        """What is wrong with `rows` (parsed JSON), the first `limit` things, with pointers from `/inputs`."""
+        """The first `limit` faults of `rows` (parsed JSON), with pointers from `/inputs`."""
         found: list[Finding] = []
         for index, row in enumerate(rows):
             for finding in self._row_findings(row, f"/inputs/{index}"):
@@ -100,9 +100,9 @@ class Signature:
                 yield from column_findings(column, value, f"{at}/{index}")
 
     def with_whole_numbers(self, text: bytes, names: Sequence[str] = ()) -> bytes | None:
-        """Rows that fit, as JSON, with `3.0` as 3 in the columns of whole numbers; None where there is no such number.
+        """Valid rows as JSON, with `3.0` as 3 in integer columns; None if there is no such number.
 
-        names: the names of the columns there, if they differ. None also where a column is there twice.
+        names: the names of the columns in the text, if they differ. Returns None also if a row repeats a column.
         """
         places: Sequence[str | int] = range(len(self.columns))
         if self.layout is Layout.FRAME or names:
@@ -143,22 +143,22 @@ class Signature:
 
 
 def whole(value: Any) -> Any:
-    """`3.0` as 3, for a column of whole numbers: JSON knows no difference (JSON Schema 2020-12, validation 6.1.1)."""
+    """`3.0` as 3, for an integer column: JSON makes no difference (JSON Schema 2020-12, validation 6.1.1)."""
     is_whole = type(value) is float and abs(value) <= EXACT_FLOAT and value.is_integer()
     return int(value) if is_whole else value
 
 
 def column_findings(column: Column, value: Any, at: str) -> Iterator[Finding]:
-    """What is wrong with one value."""
+    """The fault of one value, if it has one."""
     if column.type is ColumnType.INTEGER:
         value = whole(value)
     if value is None:
         if not column.nullable:
-            yield mismatch(at, "null", "null", wanted(column), column.name)
+            yield mismatch(at, "null", "null", expected_value(column), column.name)
     elif not _has_type(column.type, value):
-        yield mismatch(at, "wrong_type", shown(value), wanted(column), column.name)
+        yield mismatch(at, "wrong_type", shown(value), expected_value(column), column.name)
     elif column.categories is not None and value not in column.categories:
-        yield mismatch(at, "unknown_category", shown(value), wanted(column), column.name)
+        yield mismatch(at, "unknown_category", shown(value), expected_value(column), column.name)
 
 
 def _has_type(kind: ColumnType, value: Any) -> bool:
@@ -180,7 +180,7 @@ def _is_finite(value: float) -> bool:
         return False
 
 
-def wanted(column: Column) -> str:
+def expected_value(column: Column) -> str:
     """The values that the column accepts, in words."""
     if column.categories is not None:
         choices = ", ".join(shown(value) for value in column.categories[:10])
@@ -216,7 +216,7 @@ def _column_schema(column: Column) -> dict[str, Any]:
 def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     row = dict(pairs)
     if len(row) < len(pairs):
-        raise ValueError("a column is there twice")
+        raise ValueError("a row repeats a column")
     return row
 
 

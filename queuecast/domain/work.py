@@ -10,7 +10,7 @@ from queuecast.domain.holdout import HoldoutRule
 
 
 class Method(StrEnum):
-    """The estimator methods that can be asked for, in the order in which they are documented."""
+    """The estimator methods that a job can call, in the order of the documentation."""
 
     PREDICT = "predict"
     PREDICT_PROBA = "predict_proba"
@@ -53,7 +53,7 @@ class ImportWork:
 
 @dataclass(frozen=True, slots=True)
 class BatchWork:
-    """A file of rows to be answered. resumes: an earlier batch of the same work, whose parts are taken over."""
+    """A file of rows to predict. resumes: an earlier batch of the same work, whose finished parts are used again."""
 
     method: Method
     file_id: str
@@ -76,7 +76,7 @@ def batch_of_rows(file_id: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ChunkWork:
-    """One cut of a batch's file. plan: the number of the plan that cut it, see `queuecast.domain.chunking`."""
+    """One range of a batch's file. plan: the number of the plan, see `queuecast.domain.chunking`."""
 
     batch: BatchWork
     plan: int

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from queuecast.domain.errors import shortened
-from queuecast.domain.signature import INT64_MAX, INT64_MIN, Column, ColumnType, Layout, Signature, wanted
+from queuecast.domain.signature import INT64_MAX, INT64_MIN, Column, ColumnType, Layout, Signature, expected_value
 from worker.models.frames import NUMPY_NAMES, column_of
 
 ARROW_TYPES = {
@@ -36,7 +36,7 @@ class CheckedColumn:
     def detail(self, code: str, row: int) -> str:
         if code == "null":
             return f"is empty, expected {_with_article(self.column.type)} in every row"
-        expected = wanted(self.column) if code == "unknown_category" else _with_article(self.column.type)
+        expected = expected_value(self.column) if code == "unknown_category" else _with_article(self.column.type)
         return f"found {shortened(repr(self.cells[row].as_py()))}, expected {expected}"
 
 
