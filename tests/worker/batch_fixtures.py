@@ -1,4 +1,4 @@
-"""A service that answers batches: workers, a reaper that repairs, and processes that die between any two writes."""
+"""A local service with batches: workers, a reaper that repairs, and processes that die at a given call."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +20,7 @@ from worker.engine.recovery import JobRecovery, RecoveryLimits
 
 
 class Killed(BaseException):
-    """What a process that dies does next."""
+    """The process dies here. No code catches it."""
 
 
 class LocalBatchService(LocalService):
@@ -28,21 +28,21 @@ class LocalBatchService(LocalService):
 
     def __init__(self, root: Path, chunk_rows: int = 10) -> None:
         super().__init__(root)
-        self.boards = MemoryChunkProgress(self.jobs)
+        self.progress = MemoryChunkProgress(self.jobs)
         self.folders = BatchFolders(root / "batches")
         self.batch_folder = root / "batches"
         rules = BatchLimits(RETENTION_S, chunk_timeout_s=30.0)
-        self.batches = ChunkCoordinator(self.jobs, self.boards, self.folders, self.bells, self.clock, rules)
-        cutting = BatchPlanner(self.files, self.boards, self.folders, self.clock, chunk_rows)
-        runs = BatchRunner(self.models, self.estimators, cutting, self.batches, self.boards, self.folders)
-        self.chunks = ChunkRunner(self.models, self.estimators, self.files, self.batches, self.boards, self.folders)
+        self.batches = ChunkCoordinator(self.jobs, self.progress, self.folders, self.bells, self.clock, rules)
+        planner = BatchPlanner(self.files, self.progress, self.folders, self.clock, chunk_rows)
+        runs = BatchRunner(self.models, self.estimators, planner, self.batches, self.progress, self.folders)
+        self.chunks = ChunkRunner(self.models, self.estimators, self.files, self.batches, self.progress, self.folders)
         self.runners[JobType.BATCH] = lambda job, work, rows, report: runs.run(job, work, report)
         self.runners[JobType.CHUNK] = lambda job, work, rows, report: self.chunks.run(job, work)
 
     def batch_work(self, content: bytes, media_type: str = "text/csv", **given: Any) -> BatchWork:
         stored = self.stored(content, media_type)
         formats = {"text/csv": FileFormat.CSV, "application/x-ndjson": FileFormat.NDJSON}
-        asked = {
+        options = {
             "method": Method.PREDICT,
             "output_format": OutputFormat.CSV,
             "on_error": OnError.SKIP,
@@ -51,7 +51,7 @@ class LocalBatchService(LocalService):
             file_id=stored.id,
             file_sha256=stored.sha256,
             file_format=formats.get(media_type, FileFormat.PARQUET),
-            **asked,
+            **options,
         )
 
     def batch(self, work: BatchWork, version: int = 1) -> Job:
@@ -66,18 +66,18 @@ class LocalBatchService(LocalService):
         return present
 
     def run_chunk(self, batch_id: str) -> None:
-        """A worker answers the bell of the batch's lane once."""
+        """A worker serves the batch's lane for one bell."""
         self.execution.drain(str(Lane.of_chunks(batch_id)))
 
     def settle(self) -> None:
-        """Workers answer bells, and the reaper repairs, until no lane has a job in it and no batch has chunks out."""
+        """Workers serve the lanes and the reaper repairs batches until no lane has a job and no batch is live."""
         for _ in range(200):
             self.lanes.enqueue_due(float("inf"))
             depths = self.lanes.stats()
             for depth in depths:
                 self.execution.drain(depth.lane)
             self.batches.repair()
-            if not self.lanes.stats() and not self.boards.live():
+            if not self.lanes.stats() and not self.progress.live():
                 return
         raise AssertionError(f"not settled: {self.lanes.stats()}")
 
@@ -101,8 +101,8 @@ class LocalBatchService(LocalService):
         assert plan is not None
         return plan
 
-    def bury(self) -> None:
-        """What the reaper does when the leases of dead workers have run out: what they held waits again."""
+    def recover_dead(self) -> None:
+        """The reaper hands back the jobs of dead workers, as it does when their leases end."""
         rules = RecoveryLimits(lease_s=30.0, retention_s=RETENTION_S)
         recovery = JobRecovery(self.jobs, self.lanes, self.bells, lambda lane: 0, self.clock, rules, jitter=lambda: 0.5)
         for held in self.lanes.reservations():
@@ -110,7 +110,7 @@ class LocalBatchService(LocalService):
 
 
 class Dying:
-    """The process dies at a call of this method, after so many that it was spared, before or after it does its work."""
+    """Kills the process at a call of the method, before or after its work. spared: earlier calls that go through."""
 
     def __init__(self, owner: Any, name: str, *, after: bool, spared: int = 0) -> None:
         self._name, self._after, self._spared = name, after, spared

@@ -41,7 +41,7 @@ MAX_RESULT_BYTES = 10_000_000
 
 
 class LocalService:
-    """Submits jobs as the gateway would and runs them as a worker would, one after the other."""
+    """Submits jobs like the gateway and runs them like a worker, one after the other."""
 
     def __init__(self, root: Path) -> None:
         self._seconds = itertools.count(1_000.0)
@@ -91,11 +91,11 @@ class LocalService:
         return job
 
     def started(self, kind: JobType, model: ModelRef, work: Work) -> Job:
-        """The job of a run that is under way somewhere."""
+        """A job that another worker is running."""
         return self._claimed(self.submitted(kind, model, work), "worker-8")
 
     def lost(self, job: Job) -> Job:
-        """The job when its worker died and another has claimed it."""
+        """The job after its worker died and another worker claimed it."""
         failure = Failure("worker_lost", "the process died")
         self.rewritten(job, lambda running: running.lost(failure, self.clock(), 0.0, RETENTION_S))
         self.lanes.enqueue_due(math.inf)
@@ -106,14 +106,14 @@ class LocalService:
         return self.rewritten(job, lambda queued: queued.claimed(worker, self.clock()))
 
     def ran(self, kind: JobType, model: ModelRef, work: Work, rows: bytes = b"") -> Job:
-        """The job as it ended."""
+        """The job after its run."""
         job = self.submitted(kind, model, work, rows)
         self.execution.drain(job.lane)
         return self.jobs.read(job.id)
 
     def result(self, job: Job) -> dict[str, Any]:
-        present, result = self.jobs.read_with_result(job.id)
-        assert result is not None, f"{present.state}: {present.failure}"
+        current, result = self.jobs.read_with_result(job.id)
+        assert result is not None, f"{current.state}: {current.failure}"
         return json.loads(result)
 
     def stored(self, content: bytes, media_type: str = "text/csv", name: str = "file") -> StoredFile:
@@ -131,7 +131,7 @@ class LocalService:
         target: tuple[str, ...] = ("target",),
         holdout: HoldoutRule | None = None,
     ) -> ImportWork:
-        """example: rows as `Client.push` takes them, or the bytes of a CSV file."""
+        """example: rows like those for `Client.push`, or the bytes of a CSV file."""
         model_file = self.stored(model_bytes, "application/octet-stream")
         if isinstance(example, bytes):
             example_file = self.stored(example)
@@ -189,19 +189,19 @@ class LocalService:
         self.aliases.move(model, move)
 
     def rewritten(self, job: Job, change: Callable[[Job], Job]) -> Job:
-        """Another process writes the record: `change` is a move of the job's present state."""
+        """Another process writes the record. change: a move of the job from its current state."""
         moved = change(self.jobs.read(job.id))
         self.jobs.replace(moved)
         return moved
 
 
 def aged(job: Job, **changes: Any) -> Job:
-    """The job one revision on, with fields changed as no move would."""
+    """The job at the next revision, with changes that no move makes."""
     return replace(job, revision=job.revision + 1, **changes)
 
 
 def with_target(features: Any, target: Any, name: str = "target") -> pd.DataFrame:
-    """Features and target as one training file has them; an array gets the columns x0, x1 ..."""
+    """Features and target in one frame, like a training file; the columns of an array are x0, x1 ..."""
     if not isinstance(features, pd.DataFrame):
         features = pd.DataFrame(features, columns=[f"x{index}" for index in range(features.shape[1])])
     target = np.asarray(target)

@@ -1,4 +1,4 @@
-"""What a file is read as, by what its sender says of it."""
+"""The format of a file, from its media type and name."""
 
 import pytest
 
@@ -19,16 +19,16 @@ from queuecast.domain.errors import UnsupportedMediaError
         ("rows.parquet", "application/octet-stream", FileFormat.PARQUET),
     ],
 )
-def test_the_media_type_says_what_a_file_is_and_else_its_name(name: str, media_type: str, found: FileFormat) -> None:
+def test_the_format_follows_from_the_media_type_or_else_the_name(name: str, media_type: str, found: FileFormat) -> None:
     assert file_format(name, media_type) is found
 
 
 @pytest.mark.parametrize("name", ["rows.xlsx", "csv.", "rows", ""])
-def test_a_file_that_is_no_table_is_refused_with_what_is_taken(name: str) -> None:
+def test_a_file_that_is_not_a_table_is_refused_with_the_accepted_formats(name: str) -> None:
     with pytest.raises(UnsupportedMediaError, match=r"application/octet-stream.*text/csv or \.csv; .*parquet"):
         file_format(name, "application/octet-stream")
 
 
-def test_a_training_file_of_unknown_type_is_taken_for_csv() -> None:
+def test_a_training_file_of_unknown_type_is_read_as_csv() -> None:
     assert training_format("rows", "application/octet-stream") is FileFormat.CSV
     assert training_format("rows.jsonl", "application/octet-stream") is FileFormat.NDJSON

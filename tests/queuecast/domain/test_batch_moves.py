@@ -1,4 +1,4 @@
-"""A batch that is fanned out is run by nobody: what may become of it, and what a chunk's end means."""
+"""A fanned-out batch, which no worker holds: its moves, and the effect of the end of a chunk."""
 
 from dataclasses import replace
 

@@ -31,13 +31,13 @@ def sides(split: Split) -> tuple[list[int], list[int]]:
     return split.train, split.test
 
 
-def test_a_data_frame_and_its_rows_as_dicts_are_split_alike() -> None:
+def test_a_data_frame_and_its_rows_as_dicts_have_the_same_split() -> None:
     rows = passengers(500)
 
     assert sides(holdout(pd.DataFrame(rows))) == sides(holdout(rows))
 
 
-def test_an_array_and_its_rows_as_lists_are_split_alike() -> None:
+def test_an_array_and_its_rows_as_lists_have_the_same_split() -> None:
     array = np.random.default_rng(7).normal(size=(500, 4))
 
     assert sides(holdout(array)) == sides(holdout(array.tolist())) == sides(holdout([tuple(row) for row in array]))
@@ -50,27 +50,27 @@ def test_an_array_is_split_like_a_frame_with_the_columns_x0_x1() -> None:
 
 
 @pytest.mark.parametrize("dtype", ["Float64", "object"])
-def test_the_kind_of_a_numeric_column_does_not_matter(dtype: str) -> None:
+def test_the_dtype_of_a_numeric_column_does_not_matter(dtype: str) -> None:
     rows = pd.DataFrame(passengers(500))
 
     assert sides(holdout(rows.astype({"age": dtype, "fare": dtype}))) == sides(holdout(rows))
 
 
 @pytest.mark.parametrize("dtype", ["int8", "uint64", "Int64", "float64", "object"])
-def test_the_kind_of_a_column_of_whole_numbers_does_not_matter(dtype: str) -> None:
+def test_the_dtype_of_an_integer_column_does_not_matter(dtype: str) -> None:
     rows = pd.DataFrame({"pclass": [1, 2, 3] * 40, "number": range(120)})
 
     assert sides(holdout(rows.astype(dtype))) == sides(holdout(rows))
 
 
 @pytest.mark.parametrize("dtype", ["category", "object", "string"])
-def test_the_kind_of_a_word_column_does_not_matter(dtype: str) -> None:
+def test_the_dtype_of_a_string_column_does_not_matter(dtype: str) -> None:
     rows = pd.DataFrame(passengers(500))
 
     assert sides(holdout(rows.astype({"sex": dtype}))) == sides(holdout(rows))
 
 
-def test_a_frame_that_went_through_csv_is_split_alike(tmp_path: Any) -> None:
+def test_a_frame_read_back_from_csv_has_the_same_split(tmp_path: Any) -> None:
     rows = pd.DataFrame(passengers(2000))
     rows.to_csv(tmp_path / "rows.csv", index=False)
 
@@ -88,7 +88,7 @@ SAME: list[list[Any]] = [
 
 @pytest.mark.parametrize("equals", SAME, ids=lambda values: repr(values[0]))
 def test_equal_values_of_different_libraries_are_on_one_side(equals: list[Any]) -> None:
-    # With twenty companions each, two texts that differ would agree by chance once in a million.
+    # Each value is in twenty rows, so two different texts would agree by chance once in a million.
     found = {tuple(holdout([{"a": value, "b": companion} for companion in range(20)], 0.5).test) for value in equals}
 
     assert len(found) == 1
@@ -139,7 +139,7 @@ def test_equal_rows_land_on_one_side() -> None:
 
 
 @pytest.mark.parametrize("fraction", [0.05, 0.2, 0.5, 0.9])
-def test_the_fraction_of_ten_thousand_rows_is_close_to_the_asked_one(fraction: float) -> None:
+def test_the_fraction_of_ten_thousand_rows_is_close_to_the_requested_one(fraction: float) -> None:
     split = holdout([{"a": number} for number in range(10_000)], fraction)
 
     # Four standard deviations of a binomial count.
@@ -160,7 +160,7 @@ def test_every_row_is_on_exactly_one_side_in_order() -> None:
 
 
 @given(st.integers(0, 200), st.integers(1, 200), st.randoms(use_true_random=False))
-def test_rows_that_are_added_never_move_old_ones(old: int, new: int, draw: random.Random) -> None:
+def test_added_rows_never_move_earlier_rows(old: int, new: int, draw: random.Random) -> None:
     before = passengers(old)
     after = [*before, *passengers(new, seed=11)]
     order = list(range(len(after)))
@@ -172,14 +172,14 @@ def test_rows_that_are_added_never_move_old_ones(old: int, new: int, draw: rando
     assert test_before == test_after & {repr(row) for row in before}
 
 
-def test_the_split_is_the_same_for_ever() -> None:
-    """A champion of last year was fitted without these rows; another hash would show it rows that it has seen."""
+def test_the_split_never_changes() -> None:
+    """An old champion was fitted without these rows. With another hash, it would be scored on rows it has seen."""
     rows = [{"age": number / 2, "sex": ("male", "female", None)[number % 3]} for number in range(24)]
 
     assert holdout(rows, 0.5).test == [0, 4, 10, 13, 14, 19, 23]
 
 
-def test_the_rule_says_what_has_to_be_known_to_split_again() -> None:
+def test_the_rule_has_the_parameters_that_repeat_the_split() -> None:
     split = holdout(passengers(1), 0.25, ["fare", "age"])
 
     assert split.rule == HoldoutRule(0.25, ("fare", "age"), "rowhash-v1")
@@ -199,12 +199,12 @@ def test_a_fraction_outside_zero_to_one_is_refused(fraction: float) -> None:
         holdout(passengers(3), fraction)
 
 
-def test_a_missing_column_is_named_with_those_that_are_there() -> None:
+def test_a_missing_column_is_reported_with_the_existing_columns() -> None:
     with pytest.raises(ValueError, match="no column 'deck' in the rows; they have age, sex, fare"):
         holdout(passengers(3), columns=["age", "deck"])
 
 
-def test_a_row_with_other_columns_than_the_first_is_named() -> None:
+def test_a_row_with_other_columns_than_the_first_is_reported() -> None:
     with pytest.raises(ValueError, match="row 1 has the columns age, expected age, sex, fare"):
         holdout([*passengers(1), {"age": 3}])
 

@@ -1,4 +1,4 @@
-"""Names, the champion before the present one, and the gate."""
+"""Valid names, the champion before the current one, and the gate."""
 
 import pytest
 
@@ -73,9 +73,7 @@ HISTORIES: dict[str, tuple[list[tuple[str, str, int]], int | None]] = {
 
 
 @pytest.mark.parametrize(("moves", "expected"), HISTORIES.values(), ids=HISTORIES)
-def test_a_rollback_returns_to_the_standing_champion_before(
-    moves: list[tuple[str, str, int]], expected: int | None
-) -> None:
+def test_a_rollback_returns_to_the_previous_champion(moves: list[tuple[str, str, int]], expected: int | None) -> None:
     history = [
         a_move(generation, version, alias, action) for generation, (action, alias, version) in enumerate(moves, 1)
     ]
@@ -84,7 +82,7 @@ def test_a_rollback_returns_to_the_standing_champion_before(
 
 
 @pytest.mark.parametrize("name", ["a", "0", "titanic", "a-b_c", "9lives", "a" * 64, "a-", "a_"])
-def test_a_name_of_small_letters_digits_and_dashes_is_taken(name: str) -> None:
+def test_a_name_of_lowercase_letters_digits_and_dashes_is_valid(name: str) -> None:
     require_name(name, "model")
 
 
@@ -92,14 +90,14 @@ def test_a_name_of_small_letters_digits_and_dashes_is_taken(name: str) -> None:
     "name",
     ["", "-a", "_a", "A", "a b", "a.b", "..", ".", "a/b", "a\\b", "a" * 65, "ä", "a\n", "\na", "a\x00", "\u0661", "~"],
 )
-def test_any_other_name_is_refused_at_its_place(name: str) -> None:
+def test_any_other_name_is_refused_with_its_pointer(name: str) -> None:
     with pytest.raises(InvalidInputError, match="is not a name") as caught:
         require_name(name, "model", "/name")
 
     assert [(finding.pointer, finding.code) for finding in caught.value.findings] == [("/name", "bad_name")]
 
 
-def test_an_endless_name_is_cut_in_the_refusal() -> None:
+def test_a_very_long_name_is_shortened_in_the_error() -> None:
     with pytest.raises(InvalidInputError) as caught:
         require_name("a" * 100_000, "model")
 
@@ -141,7 +139,7 @@ def test_only_a_score_that_is_not_worse_is_promoted_and_only_when_asked(verdict:
     assert is_promoted(verdict, policy) is ((verdict, policy) in PROMOTED)
 
 
-def test_aliases_point_where_they_were_moved_last() -> None:
+def test_aliases_point_to_the_version_of_their_last_move() -> None:
     moves = [a_move(1, 1), a_move(2, 2, "challenger"), a_move(3, 2), a_move(4, 3, "challenger")]
 
     assert aliases_after(moves) == Aliases(4, {"champion": 2, "challenger": 3})
@@ -149,7 +147,7 @@ def test_aliases_point_where_they_were_moved_last() -> None:
 
 
 @pytest.mark.parametrize("filed", range(4))
-def test_moves_beyond_a_trail_are_those_that_follow_it(filed: int) -> None:
+def test_moves_beyond_a_trail_are_the_moves_after_it(filed: int) -> None:
     stored = [a_move(1, 1), a_move(2, 2), a_move(3, 3)]
 
     assert moves_beyond(stored[:filed], stored) == stored[filed:]
@@ -159,7 +157,7 @@ def test_moves_beyond_a_trail_are_those_that_follow_it(filed: int) -> None:
     ("stored", "same"),
     [([], 0), ([1], 1), ([1, 9], 1), ([9, 2], 0), ([9, 2, 3], 0), ([1, 9, 3, 4], 1)],
 )
-def test_a_trail_that_the_store_does_not_begin_with_is_forked(stored: list[int], same: int) -> None:
+def test_a_trail_is_forked_if_the_stored_moves_do_not_begin_with_it(stored: list[int], same: int) -> None:
     filed = [a_move(1, 1), a_move(2, 2)]
     other = [a_move(at, version) for at, version in enumerate(stored, 1)]
 

@@ -1,4 +1,4 @@
-"""What is wrong with rows that do not fit a signature, and where."""
+"""The findings about rows that do not fit a signature, with their places."""
 
 from typing import Any
 
@@ -39,7 +39,7 @@ def test_a_value_of_the_columns_type_fits(kind: ColumnType, value: Any) -> None:
 
 
 @pytest.mark.parametrize(("kind", "value"), [(kind, value) for kind, values in BAD.items() for value in values])
-def test_a_value_of_another_type_is_found_at_its_place(kind: ColumnType, value: Any) -> None:
+def test_a_value_of_another_type_is_a_finding_with_its_pointer(kind: ColumnType, value: Any) -> None:
     signature = of_one(Column("a", kind, nullable=False, dtype=""))
 
     assert codes(signature, {"a": value}) == [("/inputs/0/a", "wrong_type")]
@@ -57,7 +57,7 @@ def test_null_fits_a_nullable_column_only(kind: ColumnType, nullable: bool) -> N
     ("value", "code"),
     [("S", None), (None, None), ("X", "unknown_category"), (1, "wrong_type"), ("s", "unknown_category")],
 )
-def test_a_category_column_takes_its_categories_only(value: Any, code: str | None) -> None:
+def test_a_category_column_accepts_only_its_categories(value: Any, code: str | None) -> None:
     found = codes(PASSENGERS, PASSENGER | {"port": value})
 
     assert found == ([] if code is None else [("/inputs/0/port", code)])
@@ -66,13 +66,13 @@ def test_a_category_column_takes_its_categories_only(value: Any, code: str | Non
 @pytest.mark.parametrize(
     ("value", "fits"), [(1, True), (2, True), (3, False), (True, False), (1.0, True), (3.0, False)]
 )
-def test_whole_numbers_can_be_categories(value: Any, fits: bool) -> None:
+def test_integers_can_be_categories(value: Any, fits: bool) -> None:
     signature = of_one(Column("deck", ColumnType.INTEGER, nullable=False, dtype="category", categories=(1, 2)))
 
     assert (codes(signature, {"deck": value}) == []) is fits
 
 
-def test_a_finding_says_what_was_found_and_what_was_expected() -> None:
+def test_a_finding_has_the_found_and_the_expected_value() -> None:
     found = PASSENGERS.findings([PASSENGER | {"age": "old", "pclass": 1.5, "port": "X"}])
 
     assert [finding.detail for finding in found] == [
@@ -82,7 +82,7 @@ def test_a_finding_says_what_was_found_and_what_was_expected() -> None:
     ]
 
 
-def test_a_long_value_is_cut_in_the_words_of_a_finding() -> None:
+def test_a_long_value_is_shortened_in_a_finding() -> None:
     (finding,) = PASSENGERS.findings([PASSENGER | {"age": "x" * 10_000}])
 
     assert len(finding.detail) < 120
@@ -95,7 +95,7 @@ def test_unknown_and_missing_columns_are_both_found() -> None:
 
 
 @pytest.mark.parametrize("row", [[], "row", 7, None, True])
-def test_a_row_that_is_not_an_object_is_found_whole(row: Any) -> None:
+def test_a_row_that_is_not_an_object_is_one_finding(row: Any) -> None:
     assert codes(PASSENGERS, row) == [("/inputs/0", "wrong_type")]
 
 
@@ -119,7 +119,7 @@ def test_the_first_twenty_findings_are_reported(rows: int, reported: int) -> Non
     assert [finding.pointer for finding in found] == [f"/inputs/{row}/age" for row in range(reported)]
 
 
-def test_the_limit_cuts_within_a_row_too() -> None:
+def test_the_limit_applies_within_a_row() -> None:
     found = PASSENGERS.findings([{}], limit=2)
 
     assert [finding.pointer for finding in found] == ["/inputs/0/age", "/inputs/0/pclass"]
@@ -139,7 +139,7 @@ def test_the_limit_cuts_within_a_row_too() -> None:
         (None, [("/inputs/0", "wrong_type")]),
     ],
 )
-def test_an_array_model_takes_lists_of_its_width(row: Any, expected: list[tuple[str, str]]) -> None:
+def test_an_array_model_accepts_lists_of_its_width(row: Any, expected: list[tuple[str, str]]) -> None:
     assert codes(MEASURES, row) == expected
 
 
@@ -148,7 +148,7 @@ def test_no_rows_have_no_findings() -> None:
 
 
 @pytest.mark.parametrize("signature", [PASSENGERS, MEASURES], ids=lambda signature: signature.layout)
-def test_the_json_schema_is_valid_and_takes_its_own_examples(signature: Signature) -> None:
+def test_the_json_schema_is_valid_and_accepts_its_examples(signature: Signature) -> None:
     schema = signature.json_schema()
     jsonschema_rs.meta.validate(schema)
 

@@ -1,4 +1,4 @@
-"""A file in, a file out, through chunks that many workers share, whoever dies in between."""
+"""A batch turns a file into a file, through chunks that workers share; a process may die at any step."""
 
 import io
 import json
@@ -55,7 +55,7 @@ def csv_of(frame: pd.DataFrame) -> bytes:
 
 
 def spoiled(*rows: int) -> bytes:
-    """The file with a word for the number x in these rows."""
+    """The file with text in the number column x of these rows."""
     lines = csv_of(FRAME).decode().splitlines()
     for row in rows:
         lines[row] = "x?" + lines[row][lines[row].index(",") :]
@@ -74,10 +74,10 @@ def bad_rows(service: LocalBatchService, job: Job) -> list[dict[str, Any]]:
     return [json.loads(line) for line in service.error_file(job).splitlines()]
 
 
-# What comes out
+# The result
 
 
-def test_every_row_has_the_answer_that_it_has_in_process_in_the_order_of_the_file(
+def test_every_row_has_the_prediction_of_the_estimator_in_the_order_of_the_file(
     service: LocalBatchService, fitted: Any
 ) -> None:
     job = service.ended_batch(work_of(service, method=Method.PREDICT_PROBA))
@@ -88,7 +88,7 @@ def test_every_row_has_the_answer_that_it_has_in_process_in_the_order_of_the_fil
     np.testing.assert_allclose(found[["probability_0", "probability_1"]], fitted.predict_proba(FRAME), rtol=1e-9)
 
 
-def test_the_result_says_what_was_done_with_what(service: LocalBatchService) -> None:
+def test_the_result_has_the_counts_the_file_and_the_model(service: LocalBatchService) -> None:
     job = service.ended_batch(service.batch_work(spoiled(12)))
 
     result = service.result(job)
@@ -99,7 +99,7 @@ def test_the_result_says_what_was_done_with_what(service: LocalBatchService) -> 
 
 
 @pytest.mark.parametrize("output_format", OutputFormat)
-def test_every_format_has_the_same_answers(
+def test_every_format_has_the_same_predictions(
     service: LocalBatchService, fitted: Any, output_format: OutputFormat
 ) -> None:
     job = service.ended_batch(work_of(service, output_format=output_format))
@@ -114,7 +114,7 @@ def test_every_format_has_the_same_answers(
     assert readers[output_format]().prediction.tolist() == fitted.predict(FRAME).tolist()
 
 
-def test_rows_as_json_lines_have_the_answers_of_rows_as_csv(service: LocalBatchService, fitted: Any) -> None:
+def test_rows_as_json_lines_get_the_predictions_of_rows_as_csv(service: LocalBatchService, fitted: Any) -> None:
     lines = FRAME.to_json(orient="records", lines=True).encode()
 
     job = service.ended_batch(service.batch_work(lines, "application/x-ndjson"))
@@ -122,7 +122,7 @@ def test_rows_as_json_lines_have_the_answers_of_rows_as_csv(service: LocalBatchS
     assert read(service, job).prediction.tolist() == fitted.predict(FRAME).tolist()
 
 
-def test_a_column_of_the_file_goes_with_the_answers(service: LocalBatchService) -> None:
+def test_the_id_column_of_the_file_is_in_the_result(service: LocalBatchService) -> None:
     named = FRAME.assign(who=[f"p{index}" for index in range(ROWS)])
 
     job = service.ended_batch(service.batch_work(csv_of(named), id_column="who"))
@@ -144,7 +144,7 @@ def test_bad_rows_are_left_out_and_listed_with_their_place(service: LocalBatchSe
     assert (job.progress.done, job.progress.total) == (ROWS, ROWS)
 
 
-def test_a_file_of_bad_rows_only_succeeds_with_no_answer(service: LocalBatchService) -> None:
+def test_a_file_with_only_bad_rows_succeeds_with_an_empty_result(service: LocalBatchService) -> None:
     job = service.ended_batch(service.batch_work(spoiled(*range(1, ROWS + 1))))
 
     assert (job.state, len(read(service, job)), len(bad_rows(service, job))) == (State.SUCCEEDED, 0, ROWS)
@@ -152,7 +152,7 @@ def test_a_file_of_bad_rows_only_succeeds_with_no_answer(service: LocalBatchServ
 
 @pytest.mark.parametrize("output_format", OutputFormat)
 @pytest.mark.parametrize("good", [[], [ROWS], [1]], ids=["none", "last", "first"])
-def test_chunks_without_a_good_row_have_the_columns_of_the_others(
+def test_chunks_without_a_good_row_have_the_columns_of_the_other_chunks(
     service: LocalBatchService, output_format: OutputFormat, good: list[int]
 ) -> None:
     lines = spoiled(*(row for row in range(1, ROWS + 1) if row not in good)).decode().splitlines()
@@ -172,7 +172,7 @@ def test_chunks_without_a_good_row_have_the_columns_of_the_others(
         assert found.row.tolist() == good
 
 
-def test_a_bad_row_fails_the_batch_where_that_is_asked_for(service: LocalBatchService) -> None:
+def test_a_bad_row_fails_the_batch_with_on_error_fail(service: LocalBatchService) -> None:
     job = service.ended_batch(service.batch_work(spoiled(12), on_error=OnError.FAIL))
 
     assert job.failure is not None
@@ -181,7 +181,7 @@ def test_a_bad_row_fails_the_batch_where_that_is_asked_for(service: LocalBatchSe
 
 
 @pytest.mark.parametrize("cell", ["a" * 10**6, "\x01" * 10**6], ids=["letters", "escaped"])
-def test_a_cell_of_a_megabyte_is_told_by_its_first_letters(service: LocalBatchService, cell: str) -> None:
+def test_a_cell_of_a_megabyte_is_reported_shortened(service: LocalBatchService, cell: str) -> None:
     content = f"x,y\n{cell},1\n2,3\n".encode()
 
     skipped = service.ended_batch(service.batch_work(content))
@@ -191,7 +191,7 @@ def test_a_cell_of_a_megabyte_is_told_by_its_first_letters(service: LocalBatchSe
     assert len(msgspec.json.encode(failed)) < 5_000
 
 
-def test_names_of_a_megabyte_are_told_by_their_first_letters(service: LocalBatchService) -> None:
+def test_column_names_of_a_megabyte_are_reported_shortened(service: LocalBatchService) -> None:
     job = service.ended_batch(service.batch_work(b"x,%s\n1,2\n" % (b"y" * 10**6)))
 
     assert len(msgspec.json.encode(job)) < 5_000
@@ -214,13 +214,13 @@ def test_a_file_that_does_not_fit_the_model_fails_before_any_chunk(
     assert (job.failure.code, words in job.failure.detail) == ("invalid_input", True), job.failure.detail
 
 
-def test_a_file_that_was_changed_is_refused(service: LocalBatchService) -> None:
+def test_a_changed_file_is_refused(service: LocalBatchService) -> None:
     work = replace(work_of(service), file_sha256="0" * 64)
 
     assert service.ended_batch(work).failure.code == "file_changed"  # type: ignore[union-attr]
 
 
-def test_a_file_that_is_gone_fails_the_batch(service: LocalBatchService) -> None:
+def test_a_missing_file_fails_the_batch(service: LocalBatchService) -> None:
     work = work_of(service)
     job = service.fanned_out(work)
     service.files.delete(work.file_id)
@@ -230,11 +230,11 @@ def test_a_file_that_is_gone_fails_the_batch(service: LocalBatchService) -> None
     assert service.jobs.read(job.id).failure.code == "unknown_file"  # type: ignore[union-attr]
 
 
-# Rows on which the estimator raises
+# Rows on which the estimator fails
 
 
 class Picky(ClassifierMixin, BaseEstimator):
-    """Raises on a row with a negative x, and then for the whole call."""
+    """Fails the whole call if a row has too small an x."""
 
     classes_ = np.array([0, 1])
     words = "x is too small"
@@ -254,29 +254,27 @@ def picky(service: LocalBatchService, monkeypatch: pytest.MonkeyPatch) -> Picky:
     return estimator
 
 
-def test_rows_on_which_the_estimator_raises_are_found_and_become_bad_rows(
-    service: LocalBatchService, picky: Picky
-) -> None:
+def test_rows_on_which_the_estimator_fails_become_bad_rows(service: LocalBatchService, picky: Picky) -> None:
     job = service.ended_batch(work_of(service))
 
-    poisonous = [row for row, x in enumerate(FRAME.x, start=1) if x < picky.below]
-    assert len(poisonous) == 2
+    failing = [row for row, x in enumerate(FRAME.x, start=1) if x < picky.below]
+    assert len(failing) == 2
     assert [(each["row"], each["code"]) for each in bad_rows(service, job)] == [
-        (row, "prediction_failed") for row in poisonous
+        (row, "prediction_failed") for row in failing
     ]
-    assert set(read(service, job).row) == set(range(1, ROWS + 1)) - set(poisonous)
+    assert set(read(service, job).row) == set(range(1, ROWS + 1)) - set(failing)
 
 
-def test_such_a_row_fails_the_batch_where_that_is_asked_for(service: LocalBatchService, picky: Picky) -> None:
+def test_a_row_on_which_the_estimator_fails_fails_the_batch_with_on_error_fail(
+    service: LocalBatchService, picky: Picky
+) -> None:
     job = service.ended_batch(work_of(service, on_error=OnError.FAIL))
 
     assert job.failure is not None
     assert (job.failure.code, job.failure.findings[0].pointer) == ("invalid_input", "row 1")
 
 
-def test_rows_for_which_an_estimator_has_another_number_of_answers_are_bad(
-    service: LocalBatchService, picky: Picky
-) -> None:
+def test_rows_are_bad_if_the_estimator_returns_another_number_of_rows(service: LocalBatchService, picky: Picky) -> None:
     picky.more = 1
 
     job = service.ended_batch(work_of(service))
@@ -285,7 +283,7 @@ def test_rows_for_which_an_estimator_has_another_number_of_answers_are_bad(
     assert bad_rows(service, job)[5]["detail"] == "ValueError: found 2 answers, expected 1"
 
 
-def test_an_estimator_that_raises_on_too_many_rows_fails_the_batch(
+def test_an_estimator_that_fails_on_too_many_rows_fails_the_batch(
     service: LocalBatchService, picky: Picky, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(part_prediction, "MAX_FAILED_ROWS", 5)
@@ -299,7 +297,7 @@ def test_an_estimator_that_raises_on_too_many_rows_fails_the_batch(
 
 
 @pytest.mark.parametrize("limit", [1, 100], ids=["too_many_rows", "one_row"])
-def test_a_megabyte_that_the_estimator_raises_is_told_by_its_first_words(
+def test_an_error_message_of_a_megabyte_is_shortened_in_the_failure(
     service: LocalBatchService, picky: Picky, monkeypatch: pytest.MonkeyPatch, limit: int
 ) -> None:
     monkeypatch.setattr(part_prediction, "MAX_FAILED_ROWS", limit)
@@ -311,9 +309,7 @@ def test_a_megabyte_that_the_estimator_raises_is_told_by_its_first_words(
     assert len(msgspec.json.encode(failed)) < 5_000
 
 
-def test_a_row_on_which_the_estimator_raises_a_megabyte_is_told_with_its_first_words(
-    service: LocalBatchService, picky: Picky
-) -> None:
+def test_an_error_message_of_a_megabyte_is_shortened_in_the_bad_row(service: LocalBatchService, picky: Picky) -> None:
     picky.words = "found " + "1.5 " * 250_000
 
     skipped = service.ended_batch(work_of(service))
@@ -321,18 +317,20 @@ def test_a_row_on_which_the_estimator_raises_a_megabyte_is_told_with_its_first_w
     assert [len(each["detail"]) for each in bad_rows(service, skipped)] == [500] * 2
 
 
-# Several outputs
+# Several targets
 
 
 @pytest.fixture
 def uneven(tmp_path: Path) -> LocalBatchService:
-    """With a model of two outputs, one of two and one of three classes."""
+    """Has a model with two targets, one with two and one with three classes."""
     made = LocalBatchService(tmp_path / "uneven")
     made.pushed(DecisionTreeClassifier(random_state=0).fit(FRAME, UNEVEN), FRAME.head(20), tuple(UNEVEN.columns))
     return made
 
 
-def test_outputs_with_different_numbers_of_classes_each_have_the_columns_of_theirs(uneven: LocalBatchService) -> None:
+def test_targets_with_different_numbers_of_classes_have_columns_for_their_own_classes(
+    uneven: LocalBatchService,
+) -> None:
     job = uneven.ended_batch(work_of(uneven, method=Method.PREDICT_PROBA))
 
     found = read(uneven, job)
@@ -342,7 +340,7 @@ def test_outputs_with_different_numbers_of_classes_each_have_the_columns_of_thei
     assert first == [[[1.0, 0.0], [1.0, 0.0, 0.0]]]
 
 
-def test_a_model_of_such_outputs_is_trained_again(uneven: LocalBatchService) -> None:
+def test_a_model_with_several_targets_can_be_retrained(uneven: LocalBatchService) -> None:
     work = uneven.training_work(FRAME.join(UNEVEN), tuple(UNEVEN.columns))
 
     assert uneven.trained(work).state is State.SUCCEEDED
@@ -352,7 +350,7 @@ def test_a_model_of_such_outputs_is_trained_again(uneven: LocalBatchService) -> 
 # Chunks
 
 
-def test_a_batch_that_is_planned_is_held_by_nobody_and_its_chunks_wait(service: LocalBatchService) -> None:
+def test_no_worker_holds_a_planned_batch_and_its_chunks_wait(service: LocalBatchService) -> None:
     job = service.fanned_out(work_of(service))
 
     assert (job.worker, job.progress.done, job.progress.total) == (None, 0, ROWS)  # type: ignore[union-attr]
@@ -360,17 +358,17 @@ def test_a_batch_that_is_planned_is_held_by_nobody_and_its_chunks_wait(service: 
     assert str(Lane.of_chunks(job.id)) in service.bells.rung
 
 
-def test_a_worker_takes_one_chunk_and_is_free_for_others(service: LocalBatchService) -> None:
+def test_a_worker_takes_one_chunk_and_then_serves_other_lanes(service: LocalBatchService) -> None:
     job = service.fanned_out(work_of(service))
 
     service.run_chunk(job.id)
 
-    assert service.boards.totals(job.id, 1).chunks == 1
+    assert service.progress.totals(job.id, 1).chunks == 1
     (depth,) = service.lanes.stats()
     assert (depth.waiting, depth.reserved) == (CHUNKS - 1, 0)
 
 
-def test_progress_counts_rows_whose_answers_are_on_the_disk(service: LocalBatchService) -> None:
+def test_progress_counts_rows_whose_predictions_are_on_the_disk(service: LocalBatchService) -> None:
     job = service.fanned_out(service.batch_work(spoiled(3)))
 
     service.run_chunk(job.id)
@@ -386,7 +384,7 @@ def test_progress_counts_rows_whose_answers_are_on_the_disk(service: LocalBatchS
     )
 
 
-def test_many_chunks_wait_a_window_at_a_time(service: LocalBatchService, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_chunks_are_queued_one_window_at_a_time(service: LocalBatchService, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(coordinator, "WINDOW", 2)
     job = service.fanned_out(work_of(service))
     waiting = service.lanes.stats()[0].waiting
@@ -400,7 +398,7 @@ def test_many_chunks_wait_a_window_at_a_time(service: LocalBatchService, monkeyp
     assert service.jobs.read(job.id).state is State.SUCCEEDED
 
 
-def test_the_same_chunk_run_twice_counts_once_and_writes_the_same(service: LocalBatchService) -> None:
+def test_a_chunk_that_runs_twice_counts_once_and_writes_the_same_bytes(service: LocalBatchService) -> None:
     work = service.batch_work(spoiled(3))
     job = service.fanned_out(work)
     again = service.jobs.read(chunk_id(job.id, 1, 0))
@@ -408,18 +406,18 @@ def test_the_same_chunk_run_twice_counts_once_and_writes_the_same(service: Local
     service.run_chunk(job.id)
     written = service.folders.part(job.id, 1, 0).read_bytes()
 
-    service.boards.undo_done(job.id, 1, 0)
+    service.progress.undo_done(job.id, 1, 0)
     service.chunks.run(again, twin)  # type: ignore[arg-type]
     service.chunks.run(again, twin)  # type: ignore[arg-type]
 
     assert service.folders.part(job.id, 1, 0).read_bytes() == written
-    assert service.boards.totals(job.id, 1).rows == 10
+    assert service.progress.totals(job.id, 1).rows == 10
 
 
 # Cancel, timeout, dead letters
 
 
-def test_a_canceled_batch_ends_at_once_and_its_chunks_notice(service: LocalBatchService) -> None:
+def test_a_canceled_batch_ends_at_once_and_its_chunks_end_when_claimed(service: LocalBatchService) -> None:
     job = service.fanned_out(work_of(service))
     service.run_chunk(job.id)
 
@@ -427,7 +425,7 @@ def test_a_canceled_batch_ends_at_once_and_its_chunks_notice(service: LocalBatch
     service.settle()
 
     assert service.jobs.read(job.id).state is State.CANCELED
-    assert service.boards.totals(job.id, 1).chunks == 1
+    assert service.progress.totals(job.id, 1).chunks == 1
     assert service.jobs.read(chunk_id(job.id, 1, 3)).failure.code == "batch_ended"  # type: ignore[union-attr]
     assert service.lanes.stats() == []
 
@@ -438,34 +436,34 @@ def test_a_cancel_while_a_chunk_runs_leaves_the_batch_canceled(
     job = service.fanned_out(work_of(service))
     original = chunk_runner.write_part
 
-    def cancels(*args: Any) -> None:
+    def cancel_after(*args: Any) -> None:
         original(*args)
         if not service.jobs.read(job.id).is_final:
             service.rewritten(job, lambda present: present.cancel_requested(service.clock(), RETENTION_S))
 
-    monkeypatch.setattr(chunk_runner, "write_part", cancels)
+    monkeypatch.setattr(chunk_runner, "write_part", cancel_after)
     service.settle()
 
     assert service.jobs.read(job.id).state is State.CANCELED
     assert service.folders.outcome(job.id) is None
 
 
-def test_a_cancel_while_the_file_is_cut_leaves_no_chunk(
+def test_a_cancel_while_the_file_is_split_leaves_no_chunk(
     service: LocalBatchService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job = service.batch(work_of(service))
     original = service.folders.save_plan
 
-    def cancels(*args: Any) -> Any:
+    def cancel_after(*args: Any) -> Any:
         service.rewritten(job, lambda present: present.cancel_requested(service.clock(), RETENTION_S))
         return original(*args)
 
-    monkeypatch.setattr(service.folders, "save_plan", cancels)
+    monkeypatch.setattr(service.folders, "save_plan", cancel_after)
     service.settle()
 
     ended = service.jobs.read(job.id)
     assert (ended.state, ended.is_fanned_out) == (State.CANCELED, False)
-    assert service.boards.chunks([chunk_id(job.id, 1, index) for index in range(CHUNKS)]) == {}
+    assert service.progress.chunks([chunk_id(job.id, 1, index) for index in range(CHUNKS)]) == {}
 
 
 def test_a_cancel_while_the_parts_are_joined_leaves_the_batch_canceled(
@@ -474,11 +472,11 @@ def test_a_cancel_while_the_parts_are_joined_leaves_the_batch_canceled(
     job = service.batch(work_of(service))
     original = service.folders.save_outcome
 
-    def cancels(*args: Any) -> Any:
+    def cancel_after(*args: Any) -> Any:
         service.rewritten(job, lambda present: present.cancel_requested(service.clock(), RETENTION_S))
         return original(*args)
 
-    monkeypatch.setattr(service.folders, "save_outcome", cancels)
+    monkeypatch.setattr(service.folders, "save_outcome", cancel_after)
     service.settle()
 
     assert service.jobs.read(job.id).state is State.CANCELED
@@ -489,7 +487,7 @@ def test_a_cancel_while_the_parts_are_joined_leaves_the_batch_canceled(
     [(0.0, 1e-3, 300), (0.0, 1e-9, 20_000), (0.0, 0.024, 12), (0.0, 1.0, 1), (0.004, 1e-4, 2_900), (0.4, 1e-4, 256)],
     ids=["usual", "quick", "slow", "slowest", "with_a_cost_a_call", "with_little_but_a_cost_a_call"],
 )
-def test_a_chunk_has_as_many_rows_as_the_model_answers_in_the_time_for_one(
+def test_a_chunk_has_as_many_rows_as_the_model_predicts_in_its_time(
     tmp_path: Path, fitted: Any, monkeypatch: pytest.MonkeyPatch, call_s: float, row_s: float, expected: int
 ) -> None:
     service = LocalBatchService(tmp_path, chunk_rows=20_000)
@@ -506,10 +504,10 @@ def test_a_chunk_has_as_many_rows_as_the_model_answers_in_the_time_for_one(
     job = service.fanned_out(service.batch_work(csv_of(many)))
 
     assert service.plan(job).cuts[0].n_rows == pytest.approx(expected, rel=0.03)
-    assert sum(timed) < 6  # a slow model is not kept busy with it
+    assert sum(timed) < 6  # timing a slow model does not take long
 
 
-def test_a_batch_that_takes_too_long_fails_with_its_timeout(service: LocalBatchService) -> None:
+def test_a_batch_that_takes_too_long_fails_with_a_timeout(service: LocalBatchService) -> None:
     job = service.fanned_out(work_of(service))
     for _ in range(100):
         service.clock()
@@ -519,7 +517,7 @@ def test_a_batch_that_takes_too_long_fails_with_its_timeout(service: LocalBatchS
     assert service.jobs.read(job.id).failure.code == "timeout"  # type: ignore[union-attr]
 
 
-def test_a_chunk_that_ends_its_workers_makes_the_batch_a_dead_letter_that_names_the_rows(
+def test_a_chunk_that_kills_its_workers_makes_the_batch_a_dead_letter_with_the_rows(
     service: LocalBatchService,
 ) -> None:
     job = service.fanned_out(work_of(service))
@@ -529,9 +527,9 @@ def test_a_chunk_that_ends_its_workers_makes_the_batch_a_dead_letter_that_names_
             service.lanes.enqueue_due(float("inf"))
             with pytest.raises(Killed):
                 service.run_chunk(job.id)
-            service.bury()
+            service.recover_dead()
             service.lanes.enqueue_due(float("inf"))
-            # The others wait behind it; it comes first again.
+            # Put the chunk in front of the other ones again.
             lane = service.jobs.lanes[str(Lane.of_chunks(job.id))]
             lane.sort(key=lambda entry: entry.job_id != chunk_id(job.id, 1, 0)) if lane else None
 
@@ -543,7 +541,9 @@ def test_a_chunk_that_ends_its_workers_makes_the_batch_a_dead_letter_that_names_
     assert [letter.id for letter in service.jobs.dead_letters(None, 10).jobs] == [job.id]
 
 
-def test_an_error_that_may_pass_is_tried_again(service: LocalBatchService, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_chunk_is_retried_after_a_transient_error(
+    service: LocalBatchService, monkeypatch: pytest.MonkeyPatch
+) -> None:
     original, calls = chunk_runner.write_part, []
 
     def full_once(*args: Any) -> None:
@@ -569,7 +569,7 @@ def retried(service: LocalBatchService, job: Job, work: BatchWork) -> Job:
     return service.jobs.read(again.id)
 
 
-def test_a_retry_runs_only_the_chunks_that_are_missing(
+def test_a_retry_runs_only_the_missing_chunks(
     service: LocalBatchService, fitted: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     work = service.batch_work(spoiled(3))
@@ -592,7 +592,7 @@ def test_a_retry_runs_only_the_chunks_that_are_missing(
     assert [each["row"] for each in bad_rows(service, again)] == [3]
 
 
-def test_a_retry_of_a_batch_whose_parts_are_gone_runs_all_of_it(service: LocalBatchService) -> None:
+def test_a_retry_runs_all_chunks_if_the_parts_are_gone(service: LocalBatchService) -> None:
     work = work_of(service)
     job = service.fanned_out(work)
     service.run_chunk(job.id)
@@ -605,13 +605,13 @@ def test_a_retry_of_a_batch_whose_parts_are_gone_runs_all_of_it(service: LocalBa
     assert (again.state, len(read(service, again))) == (State.SUCCEEDED, ROWS)
 
 
-# Whoever dies, wherever
+# Deaths at every write
 
 WRITES = [
     ("folders", "save_plan", 0),
-    ("boards", "open", 0),
-    ("boards", "add", 0),
-    *[("boards", "record_done", spared) for spared in range(CHUNKS)],
+    ("progress", "open", 0),
+    ("progress", "add", 0),
+    *[("progress", "record_done", spared) for spared in range(CHUNKS)],
     ("folders", "save_outcome", 0),
     *[("jobs", "replace", spared) for spared in range(20)],
 ]
@@ -641,27 +641,27 @@ def test_a_batch_survives_the_death_of_a_worker_at_every_write(
 
 
 def survive(service: LocalBatchService) -> None:
-    """Settles, with a reaper that gives back what the dead held."""
+    """Settles; the reaper hands back the jobs of each process that dies."""
     for _ in range(30):
         try:
             service.settle()
         except Killed:
-            service.bury()
+            service.recover_dead()
         else:
             return
-    raise AssertionError("the dying does not end")
+    raise AssertionError("processes keep dying")
 
 
-def test_a_row_that_was_bad_only_in_the_run_that_died_is_none(
+def test_a_row_that_was_bad_only_in_a_run_that_died_is_good(
     service: LocalBatchService, picky: Picky, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(chunk_runner, "write_part", chunk_runner.write_part)  # put back after the test
+    monkeypatch.setattr(chunk_runner, "write_part", chunk_runner.write_part)  # restored after the test
     job = service.batch(work_of(service))
     dying = Dying(chunk_runner, "write_part", after=False)
     with pytest.raises(Killed):
         service.settle()
     picky.below = -10.0
-    service.bury()
+    service.recover_dead()
 
     service.settle()
 
@@ -670,7 +670,7 @@ def test_a_row_that_was_bad_only_in_the_run_that_died_is_none(
     assert (service.result(ended)["errors"], bad_rows(service, ended), len(read(service, ended))) == (0, [], ROWS)
 
 
-def test_what_a_worker_that_came_too_late_has_planned_is_not_taken(service: LocalBatchService) -> None:
+def test_a_second_plan_for_a_batch_is_dropped(service: LocalBatchService) -> None:
     job = service.fanned_out(work_of(service))
     plan = service.plan(job)
 
@@ -679,7 +679,7 @@ def test_what_a_worker_that_came_too_late_has_planned_is_not_taken(service: Loca
     assert late == plan
 
 
-def test_a_second_join_writes_nothing_new_and_has_the_same_outcome(service: LocalBatchService) -> None:
+def test_a_second_join_keeps_the_first_outcome(service: LocalBatchService) -> None:
     job = service.ended_batch(work_of(service))
     before, outcome = service.answer_file(job), service.folders.outcome(job.id)
 
@@ -688,7 +688,7 @@ def test_a_second_join_writes_nothing_new_and_has_the_same_outcome(service: Loca
     assert service.answer_file(job) == before
 
 
-def test_a_part_that_is_lost_before_the_join_is_made_again(service: LocalBatchService) -> None:
+def test_a_part_that_is_lost_before_the_join_is_written_again(service: LocalBatchService) -> None:
     job = service.fanned_out(work_of(service))
     for _ in range(CHUNKS):
         service.run_chunk(job.id)
@@ -700,7 +700,7 @@ def test_a_part_that_is_lost_before_the_join_is_made_again(service: LocalBatchSe
     assert (ended.state, len(read(service, ended))) == (State.SUCCEEDED, ROWS)
 
 
-def test_a_batch_whose_folder_is_lost_is_planned_anew(service: LocalBatchService) -> None:
+def test_a_batch_whose_folder_is_lost_is_planned_again(service: LocalBatchService) -> None:
     job = service.fanned_out(work_of(service))
     service.run_chunk(job.id)
     service.folders.sweep(lambda batch_id, *, is_old: True, before=0.0)
@@ -711,7 +711,7 @@ def test_a_batch_whose_folder_is_lost_is_planned_anew(service: LocalBatchService
     assert (ended.state, len(read(service, ended))) == (State.SUCCEEDED, ROWS)
 
 
-def test_chunks_that_were_lost_with_the_store_are_made_again(service: LocalBatchService) -> None:
+def test_chunks_that_were_lost_with_the_store_are_added_again(service: LocalBatchService) -> None:
     job = service.fanned_out(work_of(service))
     for index in range(CHUNKS):
         lost = chunk_id(job.id, 1, index)
@@ -723,13 +723,13 @@ def test_chunks_that_were_lost_with_the_store_are_made_again(service: LocalBatch
     assert [depth.waiting for depth in service.lanes.stats()] == [CHUNKS]
 
 
-def test_chunks_that_cannot_be_started_are_started_by_the_reaper(
+def test_the_reaper_adds_chunks_that_could_not_be_added(
     service: LocalBatchService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original = service.boards.add
-    monkeypatch.setattr(service.boards, "add", lambda chunks: (_ for _ in ()).throw(UnavailableError("away")))
+    original = service.progress.add
+    monkeypatch.setattr(service.progress, "add", lambda chunks: (_ for _ in ()).throw(UnavailableError("away")))
     job = service.fanned_out(work_of(service))
-    monkeypatch.setattr(service.boards, "add", original)
+    monkeypatch.setattr(service.progress, "add", original)
 
     service.settle()
 
@@ -760,7 +760,7 @@ def test_two_workers_share_the_chunks_of_a_batch(service: LocalBatchService) -> 
     assert service.jobs.read(job.id).state is State.QUEUED
 
 
-def test_the_parts_of_a_batch_that_succeeded_are_removed_and_those_of_others_kept(service: LocalBatchService) -> None:
+def test_only_a_batch_that_succeeded_loses_its_parts(service: LocalBatchService) -> None:
     done = service.ended_batch(work_of(service))
     job = service.fanned_out(work_of(service))
     service.run_chunk(job.id)

@@ -1,4 +1,4 @@
-"""Answers are written in parts and joined to one file that holds the same numbers, whatever its format."""
+"""Parts are written and joined to one file with the same numbers, in every format."""
 
 import csv
 import io
@@ -28,7 +28,7 @@ def _part(first_row: int, n_rows: int, ids: Any = None) -> Part:
 
 
 def _joined(folder: Path, output_format: OutputFormat, parts: list[tuple[dict[str, Any], Any]]) -> Path:
-    """parts: the answer columns and the ids of each."""
+    """parts: the output columns and the ids of each part."""
     paths, row = [], 1
     for index, (columns, ids) in enumerate(parts):
         n_rows = len(next(iter(columns.values()))) if columns else 0
@@ -80,13 +80,13 @@ def test_a_float32_is_the_same_number_in_every_format(tmp_path: Path) -> None:
     assert set(found.values()) == {0.10000000149011612}
 
 
-def test_no_number_of_json_is_nan(tmp_path: Path) -> None:
+def test_nan_and_infinity_are_null_in_json(tmp_path: Path) -> None:
     path = _joined(tmp_path, NDJSON, [({"prediction": np.array([np.nan, np.inf])}, None)])
 
     assert [row["prediction"] for row in _rows(path, NDJSON)] == [None, None]
 
 
-# Words in CSV
+# Text in CSV
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_no_number_of_json_is_nan(tmp_path: Path) -> None:
         ("", ""),
     ],
 )
-def test_a_word_that_a_spreadsheet_would_run_is_marked_and_a_number_is_not(
+def test_text_that_a_spreadsheet_would_run_is_quoted_and_a_number_is_not(
     tmp_path: Path, word: str, written: str
 ) -> None:
     path = _joined(tmp_path, CSV, [({"prediction": np.array([word, "no"])}, [word, None])])
@@ -114,14 +114,14 @@ def test_a_word_that_a_spreadsheet_would_run_is_marked_and_a_number_is_not(
     assert rows == [["row", "id", "prediction"], ["1", written, written], ["2", "", "no"]]
 
 
-def test_a_negative_number_is_never_marked(tmp_path: Path) -> None:
+def test_a_negative_number_is_never_quoted(tmp_path: Path) -> None:
     path = _joined(tmp_path, CSV, [({"prediction": np.array([-1.5])}, [-7])])
 
     assert path.read_text().splitlines()[1] == "1,-7,-1.5"
 
 
 @pytest.mark.parametrize("output_format", [NDJSON, JSON, PARQUET])
-def test_other_formats_hold_words_as_they_are(tmp_path: Path, output_format: OutputFormat) -> None:
+def test_other_formats_hold_text_unchanged(tmp_path: Path, output_format: OutputFormat) -> None:
     path = _joined(tmp_path, output_format, [({"prediction": np.array(["=1\n+1", "b"], dtype=object)}, ["-a", None])])
 
     assert _rows(path, output_format) == [
@@ -157,7 +157,7 @@ def test_parquet_parts_whose_ids_are_of_different_types_join(tmp_path: Path, ids
     assert pq.read_table(path)["id"].to_pylist() == [None if each is None else str(each) for each in [*ids[0], *ids[1]]]
 
 
-def test_a_part_that_is_written_again_is_the_same_bytes(tmp_path: Path) -> None:
+def test_writing_a_part_again_gives_the_same_bytes(tmp_path: Path) -> None:
     columns = {"prediction": np.array([0.5])}
     for output_format in OutputFormat:
         written = []
@@ -167,7 +167,7 @@ def test_a_part_that_is_written_again_is_the_same_bytes(tmp_path: Path) -> None:
         assert written[0] == written[1]
 
 
-def test_a_part_that_cannot_be_written_leaves_the_one_before_and_nothing_beside_it(tmp_path: Path) -> None:
+def test_a_failed_write_leaves_the_earlier_part_and_no_other_file(tmp_path: Path) -> None:
     write_part(tmp_path / "part", CSV, _part(1, 1), {"prediction": np.array([0.5])})
     before = (tmp_path / "part").read_bytes()
 
@@ -180,14 +180,14 @@ def test_a_part_that_cannot_be_written_leaves_the_one_before_and_nothing_beside_
     assert (tmp_path / "part").read_bytes() == before
 
 
-def test_an_id_column_that_is_called_like_an_answer_gets_a_name_of_its_own(tmp_path: Path) -> None:
+def test_an_id_column_with_the_name_of_an_output_column_gets_a_prefix(tmp_path: Path) -> None:
     write_part(tmp_path / "part", NDJSON, _part(1, 1, ["a"]), {"prediction": np.array([1])}, "row")
 
     assert json.loads((tmp_path / "part").read_text()) == {"row": 1, "id_row": "a", "prediction": 1}
 
 
 @pytest.mark.parametrize("output_format", [NDJSON, JSON])
-def test_a_name_that_json_must_escape_is_written_escaped(tmp_path: Path, output_format: OutputFormat) -> None:
+def test_a_name_that_json_must_escape_is_escaped(tmp_path: Path, output_format: OutputFormat) -> None:
     columns = {'probability_say "yes"': np.array([0.5, np.nan]), "probability_\\\n": np.array([0.25, 1.0])}
 
     path = _joined(tmp_path, output_format, [(columns, [1, 2])])

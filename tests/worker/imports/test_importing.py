@@ -1,4 +1,4 @@
-"""A pushed file becomes a version or a refusal, and never half of either."""
+"""A pushed file becomes a version or is refused, with nothing in between."""
 
 from pathlib import Path
 from typing import Any
@@ -50,7 +50,7 @@ def test_the_first_version_of_a_name_becomes_its_champion(service: LocalService)
     assert (result["version"], result["promoted"], service.champion()) == (1, True, 1)
 
 
-def test_a_second_version_leaves_the_champion_where_it_is(service: LocalService) -> None:
+def test_a_second_version_does_not_move_the_champion(service: LocalService) -> None:
     service.pushed(FITTED, FRAME)
 
     result = service.result(service.pushed(FITTED, FRAME))
@@ -80,7 +80,7 @@ def test_the_job_ends_with_the_version_that_it_made(service: LocalService) -> No
     assert job.progress == Progress(3, 3, "stages", "publish")
 
 
-def test_the_manifest_says_what_was_pushed(service: LocalService) -> None:
+def test_the_manifest_describes_the_pushed_model(service: LocalService) -> None:
     data = skops.io.dumps(FITTED)
 
     job = service.pushed(data, FRAME, ("size",), HoldoutRule(0.3, ("width",)))
@@ -93,7 +93,7 @@ def test_the_manifest_says_what_was_pushed(service: LocalService) -> None:
     assert manifest.environment["sklearn"] == sklearn.__version__
 
 
-def test_the_version_holds_the_bytes_that_were_pushed(service: LocalService) -> None:
+def test_the_version_has_the_pushed_bytes(service: LocalService) -> None:
     data = skops.io.dumps(FITTED)
     service.pushed(data, FRAME)
 
@@ -110,7 +110,9 @@ def test_the_version_holds_the_bytes_that_were_pushed(service: LocalService) -> 
     ],
     ids=["succeeds", "no_model", "wrong_example", "no_method"],
 )
-def test_the_uploaded_parts_are_gone_afterwards_either_way(service: LocalService, model: Any, example: Any) -> None:
+def test_the_uploaded_files_are_deleted_after_success_and_failure(
+    service: LocalService, model: Any, example: Any
+) -> None:
     service.pushed(model, example)
 
     assert service.file_count() == 0
@@ -159,7 +161,7 @@ def test_an_import_that_fails_leaves_earlier_versions_alone(service: LocalServic
 
 @pytest.mark.parametrize("stage", ["load", "try", "publish"])
 @pytest.mark.parametrize("error", [JobStoppedError("asked to stop"), UnavailableError("Redis does not answer")])
-def test_an_import_that_is_stopped_leaves_no_version_and_the_parts_for_the_next_run(
+def test_an_import_that_is_stopped_leaves_no_version_and_keeps_the_files_for_the_next_run(
     service: LocalService, stage: str, error: Exception
 ) -> None:
     work = service.import_work(skops.io.dumps(FITTED), FRAME)
@@ -178,15 +180,15 @@ def test_an_import_that_is_stopped_leaves_no_version_and_the_parts_for_the_next_
     assert service.importing.run(service.lost(job), work, lambda progress: None).value["version"] == 1
 
 
-# A run that died and is run again
+# A second run after a death
 
 
 class Dead(BaseException):
-    """The process ended here: nothing that follows happens, and nobody catches it."""
+    """The process dies here. No code catches it."""
 
 
 class DyingModels(ModelFiles):
-    """A registry that ends the process right before or after it published."""
+    """A registry that kills the process right before or after it publishes."""
 
     def __init__(self, root: Path, when: str) -> None:
         super().__init__(root)
@@ -200,7 +202,7 @@ class DyingModels(ModelFiles):
 
 
 class DyingAliases(MemoryAliases):
-    """Aliases that end the process right before or after one was moved."""
+    """Aliases that kill the process right before or after a move."""
 
     when = "before"
 
@@ -211,7 +213,7 @@ class DyingAliases(MemoryAliases):
 
 
 def _die_at(service: LocalService, where: str) -> ImportRunner:
-    """Importing in a process that will end at that place, on the stores of the service."""
+    """A runner on the stores of the service, in a process that dies at that step."""
     step, _, when = where.partition(" ")
     models = DyingModels(service.model_folder, when) if step == "publish" else service.models
     if step == "move":
@@ -224,10 +226,10 @@ PLACES = ["load", "try", "publish", "publish before", "publish after", "move bef
 
 
 @pytest.mark.parametrize("where", PLACES)
-def test_an_import_that_died_anywhere_and_is_run_again_makes_one_version_and_one_move(
+def test_an_import_that_dies_at_any_step_and_runs_again_makes_one_version_and_one_move(
     service: LocalService, where: str
 ) -> None:
-    """At every step: the second run ends as an undisturbed one does."""
+    """The second run ends like a run without a death."""
     work = service.import_work(skops.io.dumps(FITTED), FRAME)
     job = service.started(JobType.IMPORT, ModelRef(MODEL), work)
 
@@ -250,7 +252,7 @@ def test_an_import_that_died_anywhere_and_is_run_again_makes_one_version_and_one
     assert [(move.version, move.job_id) for move in service.aliases.history(MODEL)] == [(1, job.id)]
 
 
-def test_an_import_run_twice_answers_the_same(service: LocalService) -> None:
+def test_an_import_that_runs_twice_has_the_same_result(service: LocalService) -> None:
     work = service.import_work(skops.io.dumps(FITTED), FRAME)
     job = service.started(JobType.IMPORT, ModelRef(MODEL), work)
 
@@ -260,7 +262,7 @@ def test_an_import_run_twice_answers_the_same(service: LocalService) -> None:
     assert first == second
 
 
-def test_a_person_who_moves_the_first_champion_between_two_runs_of_its_import_wins(service: LocalService) -> None:
+def test_a_champion_moved_by_a_person_between_two_runs_of_an_import_stays(service: LocalService) -> None:
     work = service.import_work(skops.io.dumps(FITTED), FRAME)
     job = service.started(JobType.IMPORT, ModelRef(MODEL), work)
     service.importing.run(job, work, lambda progress: None)
@@ -290,14 +292,14 @@ def test_a_model_file_changed_after_its_upload_is_refused(service: LocalService)
     assert _failure(service.ran(JobType.IMPORT, ModelRef(MODEL), work)).code == "checksum_mismatch"
 
 
-def test_an_example_that_is_gone_fails_the_import(service: LocalService) -> None:
+def test_a_missing_example_fails_the_import(service: LocalService) -> None:
     work = service.import_work(skops.io.dumps(FITTED), FRAME)
     service.files.delete(work.example_file_id)
 
     assert _failure(service.ran(JobType.IMPORT, ModelRef(MODEL), work)).code == "unknown_file"
 
 
-def test_a_csv_example_may_be_wider_than_the_model_and_in_any_order(service: LocalService) -> None:
+def test_a_csv_example_may_have_more_columns_in_any_order(service: LocalService) -> None:
     wider = FRAME.assign(name="x", size=TARGET)[["size", "height", "name", "width"]]
 
     service.pushed(FITTED, _csv(wider), ("size",))
@@ -306,7 +308,7 @@ def test_a_csv_example_may_be_wider_than_the_model_and_in_any_order(service: Loc
     assert service.answers(FRAME, Method.PREDICT) == TARGET.tolist()
 
 
-def test_a_csv_example_that_lacks_a_column_is_refused_by_its_name(service: LocalService) -> None:
+def test_a_csv_example_without_a_needed_column_is_refused_with_its_name(service: LocalService) -> None:
     failure = _failure(service.pushed(FITTED, _csv(FRAME[["width"]].assign(depth=1))))
 
     assert failure.code == "invalid_input"
@@ -314,14 +316,14 @@ def test_a_csv_example_that_lacks_a_column_is_refused_by_its_name(service: Local
     assert "width, depth" in failure.detail
 
 
-def test_a_model_fitted_on_an_array_takes_a_csv_example_without_its_target(service: LocalService) -> None:
+def test_the_target_of_a_csv_example_is_left_out_for_a_model_fitted_on_an_array(service: LocalService) -> None:
     service.pushed(ON_ARRAY, _csv(FRAME.assign(size=TARGET)), ("size",))
 
     assert service.answers(FRAME.to_numpy(), Method.PREDICT) == TARGET.tolist()
 
 
-def test_a_csv_example_with_a_cell_too_many_in_every_row_is_not_read_one_column_off(service: LocalService) -> None:
-    """pandas takes the first column for row labels then, and every value moves under its neighbor's name."""
+def test_an_extra_cell_in_every_row_of_a_csv_example_does_not_shift_its_columns(service: LocalService) -> None:
+    """pandas would read the first column as row labels, and every value would move to the next column."""
     lines = _csv(FRAME).decode().splitlines()
     trailing = "\n".join([lines[0], *(line + "," for line in lines[1:])]).encode()
 
@@ -356,7 +358,7 @@ def test_numbers_of_a_csv_example_are_read_exactly(service: LocalService) -> Non
     ],
     ids=["not_json", "list", "layout", "no_columns", "too_wide", "wrong_cell", "dtype", "ragged"],
 )
-def test_a_table_of_example_rows_that_does_not_fit_itself_is_refused(service: LocalService, table: bytes) -> None:
+def test_a_malformed_table_of_example_rows_is_refused(service: LocalService, table: bytes) -> None:
     model_file = service.stored(skops.io.dumps(FITTED), "application/octet-stream")
     example_file = service.stored(table, TABLE_MEDIA_TYPE)
     work = service.import_work(skops.io.dumps(FITTED), FRAME)
@@ -369,7 +371,7 @@ def test_a_table_of_example_rows_that_does_not_fit_itself_is_refused(service: Lo
     assert _failure(job).code in ("invalid_input", "model_refused")
 
 
-def test_parts_that_were_deleted_meanwhile_do_not_hide_why_the_import_failed(service: LocalService) -> None:
+def test_files_deleted_before_the_import_do_not_hide_its_failure(service: LocalService) -> None:
     work = service.import_work(b"no model", FRAME)
     job = service.submitted(JobType.IMPORT, ModelRef(MODEL), work)
     files: UploadedFiles = service.files

@@ -1,4 +1,4 @@
-"""Every estimator of scikit-learn that predicts goes through push, predict and retrain, and answers as in process."""
+"""Every scikit-learn estimator that predicts can be pushed and retrained, and predicts like in this process."""
 
 import inspect
 from dataclasses import dataclass
@@ -35,11 +35,11 @@ from queuecast.domain.work import Method
 from tests.worker.model_fixtures import LocalService, assert_same_answers, plain_outputs, with_target
 from worker.models.loading import dump_estimator
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # of scikit-learn on small data, and on what it will remove
+pytestmark = pytest.mark.filterwarnings("ignore")  # about small data and deprecations
 
 CLASSIFIERS = dict(all_estimators("classifier"))
 REGRESSORS = dict(all_estimators("regressor"))
-# Clusterers, mixtures, outlier detectors, searches: whatever else has `predict`.
+# All other estimators with `predict`: clusterers, mixtures, outlier detectors, searches.
 OTHERS = {
     name: kind
     for name, kind in all_estimators()
@@ -57,7 +57,7 @@ TWO_TARGETS = {
     "PLSCanonical",
     "RegressorChain",
 }
-CONSTRUCTED = {  # what cannot be had with `estimator` or `estimators` alone
+CONSTRUCTED = {  # estimators that need other arguments than `estimator` or `estimators`
     "GridSearchCV": {"estimator": Ridge(), "param_grid": {"alpha": [0.1, 1.0]}},
     "Pipeline": {"steps": [("scale", StandardScaler()), ("model", Ridge())]},
     "RandomizedSearchCV": {"estimator": Ridge(), "param_distributions": {"alpha": [0.1, 1.0, 10.0]}, "n_iter": 2},
@@ -76,7 +76,7 @@ AMOUNT = 1 + NUMBERS @ [1.0, 2.0, 0.5] + _random.random(N_ROWS)
 
 @dataclass(frozen=True)
 class Case:
-    """An estimator that is not fitted yet, with all rows, and the split that both sides use."""
+    """An unfitted estimator with all rows and the split of both sides."""
 
     estimator: Any
     features: Any
@@ -103,7 +103,7 @@ def _case(name: str) -> Case:
     estimator.set_params(**dict.fromkeys(unseeded, 0))
     features: Any = NUMBERS[:, :1] if name == "IsotonicRegression" else NUMBERS
     if name in CLASSIFIERS:
-        features = pd.DataFrame(features, columns=["low", "middle", "high"])  # arrays are what the regressors get
+        features = pd.DataFrame(features, columns=["low", "middle", "high"])  # the regressors get arrays
         return Case(estimator, features, _classes(name))
     target = np.column_stack([AMOUNT, 2 + NUMBERS[:, 2] + AMOUNT**0.5]) if name in TWO_TARGETS else AMOUNT
     return Case(estimator, features, target)
@@ -123,13 +123,13 @@ def _classes(name: str) -> Any:
     if name == "ClassifierChain":  # it feeds one target into the next model as a feature, so targets are numbers
         return np.column_stack([IS_HIGH, NUMBERS[:, 2] > 1]).astype(int)
     words = np.where(IS_HIGH, "high", "low")
-    if name == "SelfTrainingClassifier":  # it keeps -1 for "not labeled", so it wants words as objects
+    if name == "SelfTrainingClassifier":  # -1 means "not labeled" there, so it needs strings as objects
         return words.astype(object)
     return np.column_stack([words, np.where(NUMBERS[:, 2] > 1, "many", "few")]) if name in TWO_TARGETS else words
 
 
 def _usable(fitted: Any, rows: Any) -> list[Method]:
-    """The methods that give one answer a row in process."""
+    """The methods that return one output for each row in this process."""
     found = []
     for method in Method:
         if hasattr(fitted, method.value):
@@ -175,12 +175,12 @@ def _assert_goes_through(service: LocalService, case: Case) -> None:
 
 
 @pytest.mark.parametrize("name", sorted((CLASSIFIERS | REGRESSORS | OTHERS).keys() - CANNOT.keys()))
-def test_an_estimator_answers_as_in_process_when_pushed_and_when_retrained(service: LocalService, name: str) -> None:
+def test_a_pushed_and_a_retrained_estimator_predict_like_in_this_process(service: LocalService, name: str) -> None:
     _assert_goes_through(service, _case(name))
 
 
 @pytest.mark.parametrize(("name", "reason"), CANNOT.items())
-def test_what_cannot_be_served_is_refused_with_the_reason_listed_here(
+def test_an_estimator_that_cannot_be_served_is_refused_with_its_reason(
     service: LocalService, name: str, reason: str
 ) -> None:
     case = _case(name)
@@ -194,7 +194,7 @@ def test_every_classifier_and_regressor_of_scikit_learn_is_served() -> None:
 
 
 def _mixed_frame() -> pd.DataFrame:
-    """Numbers with holes, words with holes, a category and whole numbers."""
+    """Numbers and strings with missing values, a category and integers."""
     age = NUMBERS[:, 0] * 10 + np.arange(N_ROWS) / 7
     age[::9] = np.nan
     words = pd.Series(np.where(NUMBERS[:, 1] > 1, "south", "north"), dtype="str")
@@ -256,5 +256,5 @@ PIPELINES = {
 
 
 @pytest.mark.parametrize("name", PIPELINES)
-def test_a_pipeline_answers_as_in_process_when_pushed_and_when_retrained(service: LocalService, name: str) -> None:
+def test_a_pushed_and_a_retrained_pipeline_predict_like_in_this_process(service: LocalService, name: str) -> None:
     _assert_goes_through(service, PIPELINES[name])

@@ -1,4 +1,4 @@
-"""Model files that must not be loaded, those that must, and how long a process keeps what it loaded."""
+"""Model files that must be refused, files that must load, and the cache of loaded models."""
 
 import functools
 import io
@@ -54,12 +54,12 @@ SCHEMA = "schema.json"
 
 
 def shifted(rows: Any) -> Any:
-    """Stands for any function of a user's own."""
+    """A custom function of a user."""
     return rows + 1
 
 
 class OwnScaler(BaseEstimator):
-    """Stands for any class of a user's own."""
+    """A custom class of a user."""
 
     def fit(self, X: Any, y: Any = None) -> "OwnScaler":  # noqa: N803 - scikit-learn's name
         self.scale_ = 2
@@ -73,7 +73,7 @@ def _refusal(data: bytes) -> ModelRefusedError:
 
 
 def _rewritten(data: bytes, change: Callable[[dict[str, bytes]], None]) -> bytes:
-    """The archive with its entries changed, and sound as a zip file."""
+    """The archive with changed entries, still a valid zip file."""
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         entries = {name: archive.read(name) for name in archive.namelist()}
     change(entries)
@@ -99,20 +99,20 @@ LINEAR = skops.io.dumps(LogisticRegression().fit(X, Y))
     [(shifted, "shifted"), (os.system, "system"), (functools.partial(shifted), "shifted"), (pickle.loads, "loads")],
     ids=["own", "system", "partial", "pickle"],
 )
-def test_a_function_that_is_not_listed_is_refused_and_named(function: Any, name: str) -> None:
+def test_a_function_that_is_not_listed_is_refused_with_its_name(function: Any, name: str) -> None:
     refusal = _refusal(skops.io.dumps(make_pipeline(FunctionTransformer(function), LogisticRegression())))
 
     assert refusal.code == "untrusted_types"
     assert name in refusal.detail
 
 
-def test_a_class_of_ones_own_is_refused_and_named() -> None:
+def test_a_custom_class_is_refused_with_its_name() -> None:
     refusal = _refusal(skops.io.dumps(make_pipeline(OwnScaler(), LogisticRegression())))
 
     assert (refusal.code, "OwnScaler" in refusal.detail) == ("untrusted_types", True)
 
 
-def test_a_pushed_function_of_ones_own_fails_the_import_and_is_named_there(service: LocalService) -> None:
+def test_a_pushed_custom_function_fails_the_import_with_its_name(service: LocalService) -> None:
     failure = service.pushed(make_pipeline(FunctionTransformer(shifted), LogisticRegression()).fit(X, Y), X).failure
 
     assert failure is not None
@@ -126,7 +126,7 @@ def test_functions_of_numpy_that_are_listed_load(function: Any) -> None:
     assert np.array_equal(loaded.transform(X), function(X))
 
 
-def test_trusted_types_are_of_scikit_learn_and_what_it_stands_on() -> None:
+def test_trusted_types_belong_to_scikit_learn_and_its_dependencies() -> None:
     assert {name.partition(".")[0] for name in TRUSTED_TYPES} == {"sklearn", "scipy", "numpy", "functools"}
 
 
@@ -168,7 +168,7 @@ def test_a_distance_that_calls_a_function_from_the_file_is_not_trusted() -> None
         "no_schema",
     ],
 )
-def test_bytes_that_are_no_skops_file_are_refused(data: bytes) -> None:
+def test_bytes_that_are_not_a_skops_file_are_refused(data: bytes) -> None:
     assert _refusal(data).code == "model_refused"
 
 
@@ -180,7 +180,7 @@ def test_an_archive_with_a_changed_byte_is_refused(at: float) -> None:
     assert _refusal(changed).code == "model_refused"
 
 
-def test_an_archive_that_lacks_an_array_is_refused() -> None:
+def test_an_archive_without_one_of_its_arrays_is_refused() -> None:
     lacking = _rewritten(LINEAR, lambda entries: entries.pop(next(name for name in entries if name.endswith(".npy"))))
 
     assert _refusal(lacking).code == "model_refused"
@@ -216,7 +216,7 @@ def test_a_zip_bomb_is_refused_before_it_is_unpacked() -> None:
     assert _peak_bytes(bomb) < BOMB_BYTES / 8
 
 
-def test_a_zip_bomb_that_lies_about_its_size_is_not_unpacked_either() -> None:
+def test_a_zip_bomb_with_a_forged_size_is_not_unpacked() -> None:
     bomb = _zipped({SCHEMA: bytes(BOMB_BYTES)}, zipfile.ZIP_DEFLATED)
     lying = bomb.replace(struct.pack("<L", BOMB_BYTES), struct.pack("<L", 100))
 
@@ -224,7 +224,7 @@ def test_a_zip_bomb_that_lies_about_its_size_is_not_unpacked_either() -> None:
 
 
 @pytest.mark.parametrize(("n_entries", "too_many"), [(MAX_ENTRIES, False), (MAX_ENTRIES + 1, True)])
-def test_an_archive_of_too_many_entries_is_refused_for_that(n_entries: int, too_many: bool) -> None:
+def test_an_archive_with_too_many_entries_is_refused(n_entries: int, too_many: bool) -> None:
     crowd = _zipped({str(index): b"" for index in range(n_entries)})
 
     assert ("expected at most" in _refusal(crowd).detail) is too_many
@@ -240,7 +240,7 @@ def test_a_compressed_model_file_loads() -> None:
 
 
 def _of_version(data: bytes, version: str, class_name: str) -> bytes:
-    """The archive as that version of scikit-learn would have written the estimator of that class."""
+    """The archive with that version of scikit-learn noted for the estimator of that class."""
 
     def forge(entries: dict[str, bytes]) -> None:
         schema = json.loads(entries[SCHEMA])
@@ -258,14 +258,14 @@ def _set_version(node: Any, version: str, class_name: str) -> bool:
     if node.get("__class__") == class_name:
         written = node["content"]["content"]["_sklearn_version"]
         written["content"] = version
-        del written["__id__"]  # equal strings share one; without it this one stands for itself
+        del written["__id__"]  # equal strings share an id; without it, this string has its own value
         return True
     return any(_set_version(each, version, class_name) for each in node.values())
 
 
 @pytest.mark.parametrize("version", ["1.5.2", "99.0"])
 @pytest.mark.parametrize("class_name", ["Pipeline", "LogisticRegression"], ids=["outer", "inner"])
-def test_a_model_of_another_scikit_learn_is_refused_with_both_versions(version: str, class_name: str) -> None:
+def test_a_model_of_another_scikit_learn_version_is_refused_with_both_versions(version: str, class_name: str) -> None:
     data = skops.io.dumps(make_pipeline(StandardScaler(), LogisticRegression()).fit(X, Y))
 
     refusal = _refusal(_of_version(data, version, class_name))
@@ -276,11 +276,11 @@ def test_a_model_of_another_scikit_learn_is_refused_with_both_versions(version: 
     ) * 3
 
 
-def test_a_model_of_this_scikit_learn_loads() -> None:
+def test_a_model_of_the_installed_scikit_learn_version_loads() -> None:
     assert load_estimator(_of_version(LINEAR, sklearn.__version__, "LogisticRegression")).max_iter == 100
 
 
-# Forged trees. None of them is asked to predict: that would end the process.
+# Forged trees. They never predict here, because that would end the process.
 
 Nodes = Any
 FAR = 2**40
@@ -339,7 +339,7 @@ HOLDERS: dict[str, tuple[Any, Callable[[Any], Any]]] = {
 
 
 @pytest.mark.parametrize("forgery", TREE_FORGERIES)
-def test_a_tree_whose_indices_lead_out_of_it_is_refused(forgery: str) -> None:
+def test_a_tree_with_indices_outside_its_arrays_is_refused(forgery: str) -> None:
     fitted = DecisionTreeClassifier().fit(X, Y)
     _forge_tree(fitted.tree_, TREE_FORGERIES[forgery])
 
@@ -347,7 +347,7 @@ def test_a_tree_whose_indices_lead_out_of_it_is_refused(forgery: str) -> None:
 
 
 @pytest.mark.parametrize("holder", HOLDERS)
-def test_a_forged_tree_is_found_wherever_it_is_held(holder: str) -> None:
+def test_a_forged_tree_is_found_in_every_kind_of_estimator(holder: str) -> None:
     estimator, tree_of = HOLDERS[holder]
     fitted = estimator.fit(X, Y)
     _forge_tree(tree_of(fitted), _set("left_child", FAR))
@@ -378,9 +378,7 @@ def _give_wider_stage(fitted: Any) -> None:
     ],
     ids=["tree", "forest", "boosting"],
 )
-def test_a_tree_of_more_features_than_its_estimator_takes_is_refused(
-    estimator: Any, widen: Callable[[Any], None]
-) -> None:
+def test_a_tree_with_more_features_than_its_estimator_is_refused(estimator: Any, widen: Callable[[Any], None]) -> None:
     fitted = estimator.fit(X, Y)
     widen(fitted)
 
@@ -418,7 +416,7 @@ def test_forged_nodes_of_histogram_boosting_are_refused(change: Callable[[Nodes]
     assert "HistGradientBoostingClassifier that is not sound" in _refusal(skops.io.dumps(fitted)).detail
 
 
-def test_a_split_on_categories_that_are_not_there_is_refused() -> None:
+def test_a_split_on_missing_categories_is_refused() -> None:
     fitted = _hist(categorical_features=[0, 1, 2])
     _forge_predictor(fitted, _set("bitset_idx", 10_000))
 
@@ -426,7 +424,7 @@ def test_a_split_on_categories_that_are_not_there_is_refused() -> None:
 
 
 def test_a_map_of_categorical_features_that_is_too_short_is_refused() -> None:
-    """Compiled code looks a feature up in a map as long as `is_categorical_`: forged short, it ends the process."""
+    """Compiled code looks features up in this map. A forged short map ends the process."""
     fitted = _hist(categorical_features=[0, 1, 2])
     fitted._bin_mapper.is_categorical_ = np.zeros(0, dtype=bool)
 
@@ -491,7 +489,7 @@ def test_forged_indices_of_a_neighbors_tree_are_refused(algorithm: str, at: int,
 
 @pytest.mark.parametrize("algorithm", ["kd_tree", "ball_tree"])
 def test_a_neighbors_tree_without_a_metric_is_refused(algorithm: str) -> None:
-    """Compiled code calls the metric's method without a look: None there ends the process."""
+    """Compiled code calls the metric's method unchecked, so None ends the process."""
     fitted = _neighbors(algorithm)
     _forge_neighbors(fitted, METRIC, None)
 
@@ -512,14 +510,14 @@ def _point_far_away(fitted: Any) -> None:
     ids=["counts", "rows"],
 )
 def test_support_vectors_that_do_not_exist_are_refused(kernel: str, known: Any, forge: Callable[[Any], None]) -> None:
-    """libsvm steps through its arrays by these numbers; scikit-learn checks no more than the sum of the counts."""
+    """libsvm walks through its arrays by these numbers; scikit-learn checks only the sum of the counts."""
     fitted = SVC(kernel=kernel).fit(known, Y)
     forge(fitted)
 
     assert _refusal(skops.io.dumps(fitted)).code == "model_refused"
 
 
-def test_a_sparse_matrix_whose_indices_lead_out_of_it_is_refused() -> None:
+def test_a_sparse_matrix_with_indices_outside_its_arrays_is_refused() -> None:
     fitted = SGDClassifier(random_state=0).fit(X, Y).sparsify()
     fitted.coef_ = csr_matrix(fitted.coef_)
     fitted.coef_.indices = fitted.coef_.indices + 10**8
@@ -540,9 +538,7 @@ def _without_members(fitted: Any) -> None:
     [(DecisionTreeClassifier(), _without_width), (RandomForestClassifier(2), _without_members)],
     ids=["no_width", "no_members"],
 )
-def test_an_estimator_that_lacks_a_part_is_refused_and_not_crashed_on(
-    estimator: Any, break_it: Callable[[Any], None]
-) -> None:
+def test_an_estimator_without_one_of_its_parts_is_refused(estimator: Any, break_it: Callable[[Any], None]) -> None:
     fitted = estimator.fit(X, Y)
     break_it(fitted)
 
@@ -567,7 +563,7 @@ def test_an_estimator_that_lacks_a_part_is_refused_and_not_crashed_on(
     ],
     ids=repr,
 )
-def test_sound_trees_load_and_answer_as_before(estimator: Any) -> None:
+def test_sound_trees_load_and_predict_as_before(estimator: Any) -> None:
     fitted = estimator.fit(X, Y)
 
     loaded = load_estimator(skops.io.dumps(fitted))
@@ -575,7 +571,7 @@ def test_sound_trees_load_and_answer_as_before(estimator: Any) -> None:
     assert loaded.predict(X).tolist() == fitted.predict(X).tolist()
 
 
-def test_a_tree_of_one_leaf_loads() -> None:
+def test_a_tree_with_one_leaf_loads() -> None:
     fitted = DecisionTreeClassifier().fit(X, np.zeros(len(X), dtype=int))
 
     assert load_estimator(skops.io.dumps(fitted)).tree_.node_count == 1
@@ -585,13 +581,13 @@ def test_a_tree_of_one_leaf_loads() -> None:
 
 
 @pytest.mark.parametrize("stored", [-1, 4, 1, None])
-def test_a_stored_n_jobs_is_left_open(stored: int | None) -> None:
+def test_a_stored_n_jobs_is_reset(stored: int | None) -> None:
     fitted = RandomForestClassifier(2, n_jobs=stored).fit(X, Y)
 
     assert load_estimator(skops.io.dumps(fitted)).n_jobs is None
 
 
-def test_n_jobs_is_left_open_in_a_step_of_a_pipeline() -> None:
+def test_n_jobs_is_reset_in_a_step_of_a_pipeline() -> None:
     steps = Pipeline([("scale", StandardScaler()), ("model", KNeighborsClassifier(n_jobs=-1))]).fit(X, Y)
 
     assert load_estimator(skops.io.dumps(steps))["model"].n_jobs is None
@@ -606,16 +602,16 @@ def test_n_jobs_is_left_open_in_a_step_of_a_pipeline() -> None:
     ],
     ids=["search", "voting", "bagging"],
 )
-def test_n_jobs_is_left_open_in_fitted_parts_too(estimator: Any, inner: Callable[[Any], Any]) -> None:
+def test_n_jobs_is_reset_in_fitted_parts(estimator: Any, inner: Callable[[Any], Any]) -> None:
     loaded = load_estimator(skops.io.dumps(estimator.fit(X, Y)))
 
     assert inner(loaded).n_jobs is None
 
 
-# Once a process
+# The cache
 
 
-def test_bytes_that_differ_from_the_manifest_are_refused_as_checksum_mismatch(service: LocalService) -> None:
+def test_bytes_that_differ_from_the_manifest_are_a_checksum_mismatch(service: LocalService) -> None:
     service.pushed(LogisticRegression().fit(X, Y), X)
     manifest = replace(service.manifest(1), sha256="0" * 64)
 
@@ -637,7 +633,7 @@ def test_a_model_file_changed_on_disk_fails_the_prediction(service: LocalService
     assert job.failure.code == "checksum_mismatch"
 
 
-def test_a_version_is_loaded_once_a_process(service: LocalService) -> None:
+def test_a_version_is_loaded_once_in_a_process(service: LocalService) -> None:
     service.pushed(LogisticRegression().fit(X, Y), X)
     manifest = service.manifest(1)
     first = service.estimators.load(manifest)
@@ -646,7 +642,7 @@ def test_a_version_is_loaded_once_a_process(service: LocalService) -> None:
     assert service.estimators.load(manifest) is first
 
 
-def test_the_least_recently_used_version_goes_when_they_are_too_large_together(service: LocalService) -> None:
+def test_the_least_recently_used_version_is_dropped_when_the_cache_is_full(service: LocalService) -> None:
     for slope in range(4):
         service.pushed(LinearRegression().fit(X, X[:, 0] * slope), X)
     manifests = [service.manifest(version) for version in range(1, 5)]
@@ -659,7 +655,7 @@ def test_the_least_recently_used_version_goes_when_they_are_too_large_together(s
     assert [estimators.load(manifests[place]) is loaded[place] for place in (0, 2, 1)] == [True, True, False]
 
 
-def test_a_model_that_alone_is_too_large_is_kept_while_it_is_used(service: LocalService) -> None:
+def test_a_model_larger_than_the_cache_stays_until_the_next_one(service: LocalService) -> None:
     for slope in range(2):
         service.pushed(LinearRegression().fit(X, X[:, 0] * slope), X)
     first, second = service.manifest(1), service.manifest(2)
@@ -671,7 +667,7 @@ def test_a_model_that_alone_is_too_large_is_kept_while_it_is_used(service: Local
     assert estimators.load(first) is not loaded
 
 
-def test_the_size_of_a_loaded_model_counts_its_arrays_and_trees() -> None:
+def test_the_unpacked_size_includes_arrays_and_trees() -> None:
     forest = RandomForestClassifier(20).fit(X, Y)
     nodes = sum(tree.tree_.__getstate__()["nodes"].nbytes for tree in forest.estimators_)
     neighbors = KNeighborsClassifier().fit(np.zeros((1000, 50)), np.zeros(1000))

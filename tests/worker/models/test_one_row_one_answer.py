@@ -1,4 +1,4 @@
-"""A row has one answer: alone, in any batch, and in process on the frame that its user would build."""
+"""A row has one prediction: alone, in any batch, and in this process on a frame that a user would build."""
 
 import itertools
 import json
@@ -32,7 +32,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 
 @dataclass(frozen=True)
 class Served:
-    """A version that was pushed, as the worker loaded it, beside the estimator that stayed with its user."""
+    """A pushed version as the worker loaded it, and the original estimator of its user."""
 
     name: str
     method: Method
@@ -58,7 +58,7 @@ def _titanic() -> tuple[pd.DataFrame, Any]:
 
 
 def _objects() -> tuple[Any, Any, Any]:
-    """Words as objects, as pandas had them before its own strings."""
+    """Strings as objects, as in pandas before version 3."""
     features, target = _titanic()
     words = features[["sex", "embarked"]].astype(object)
     words = words.where(words.notna(), np.nan).astype(object)
@@ -116,7 +116,7 @@ def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 def _cells(column: Column, known: Any) -> st.SearchStrategy[Any]:
-    """What a client may send for a column: values within its type, words that were never seen among them."""
+    """Valid JSON values for a column, including strings that the estimator has never seen."""
     if column.categories is not None:
         values: st.SearchStrategy[Any] = st.sampled_from(column.categories)
     elif column.type is ColumnType.BOOLEAN:
@@ -150,7 +150,7 @@ def _assert_same(found: Any, expected: Any) -> None:
 
 @given(st.data())
 @settings(max_examples=50, deadline=None)
-def test_a_row_is_answered_alike_alone_in_any_batch_and_in_process(served: Served, data: st.DataObject) -> None:
+def test_a_row_has_one_prediction_alone_in_any_batch_and_in_this_process(served: Served, data: st.DataObject) -> None:
     rows = data.draw(st.lists(_rows(served.signature, served.known), min_size=1, max_size=12))
     cuts = data.draw(st.lists(st.integers(1, 11), max_size=4))
 
@@ -176,7 +176,7 @@ TAKES_NULL = {
 }
 
 
-def test_the_models_here_take_nulls_where_their_estimators_do(served: Served) -> None:
+def test_the_models_of_these_tests_accept_nulls_like_their_estimators(served: Served) -> None:
     assert {column.name for column in served.signature.columns if column.nullable} == TAKES_NULL[served.name]
 
 

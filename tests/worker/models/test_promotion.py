@@ -1,4 +1,4 @@
-"""Aliases move by compare-and-set: whoever moved one meanwhile wins, unless it was another one."""
+"""Aliases move by compare-and-set: a move of the same alias in between wins, a move of another one does not."""
 
 from collections.abc import Callable
 
@@ -50,7 +50,7 @@ def _promoted(
 
 
 class Overtaken(MemoryAliases):
-    """Somebody else writes between the first look of `promote` and its move."""
+    """Another writer moves an alias between the first read of `promote` and its move."""
 
     def __init__(self, write: Callable[[MemoryAliases], None]) -> None:
         super().__init__()
@@ -72,9 +72,7 @@ class Overtaken(MemoryAliases):
     ("standing", "expected", "moves"),
     [(None, None, True), (1, 1, True), (1, None, False), (3, 1, False), (None, 1, False)],
 )
-def test_an_alias_moves_only_from_where_it_was_expected(
-    standing: int | None, expected: int | None, moves: bool
-) -> None:
+def test_an_alias_moves_only_from_the_expected_version(standing: int | None, expected: int | None, moves: bool) -> None:
     aliases = MemoryAliases()
     if standing is not None:
         _set(aliases, CHAMPION, standing)
@@ -83,7 +81,7 @@ def test_an_alias_moves_only_from_where_it_was_expected(
     assert aliases.read(MODEL).versions.get(CHAMPION) == (2 if moves else standing)
 
 
-def test_a_move_is_written_to_the_audit_trail_with_all_that_is_known() -> None:
+def test_a_move_is_in_the_audit_trail_with_all_its_facts() -> None:
     aliases = MemoryAliases()
     _set(aliases, CHAMPION, 1)
 
@@ -92,7 +90,7 @@ def test_a_move_is_written_to_the_audit_trail_with_all_that_is_known() -> None:
     assert aliases.history(MODEL)[-1] == AliasMove(2, CHAMPION, 2, 1, 7.0, "training", "better", "job_2")
 
 
-def test_a_move_that_was_refused_is_not_in_the_audit_trail() -> None:
+def test_a_refused_move_is_not_in_the_audit_trail() -> None:
     aliases = MemoryAliases()
     _set(aliases, CHAMPION, 3)
 
@@ -101,7 +99,7 @@ def test_a_move_that_was_refused_is_not_in_the_audit_trail() -> None:
     assert [move.version for move in aliases.history(MODEL)] == [3]
 
 
-def test_another_alias_leaves_the_champion_alone() -> None:
+def test_a_move_of_another_alias_does_not_move_the_champion() -> None:
     aliases = MemoryAliases()
     _set(aliases, CHAMPION, 1)
 
@@ -109,7 +107,7 @@ def test_another_alias_leaves_the_champion_alone() -> None:
     assert aliases.read(MODEL).versions == {CHAMPION: 1, CHALLENGER: 2}
 
 
-def test_a_person_who_moves_the_champion_between_look_and_move_wins() -> None:
+def test_a_champion_moved_by_a_person_between_read_and_write_stays() -> None:
     aliases = Overtaken(lambda store: _set(store, CHAMPION, 9))
     _set(aliases, CHAMPION, 1)
     aliases.arm()
@@ -118,7 +116,7 @@ def test_a_person_who_moves_the_champion_between_look_and_move_wins() -> None:
     assert aliases.read(MODEL).versions == {CHAMPION: 9}
 
 
-def test_a_move_of_another_alias_between_look_and_move_does_not_stop_a_promotion() -> None:
+def test_a_move_of_another_alias_between_read_and_write_does_not_stop_a_promotion() -> None:
     aliases = Overtaken(lambda store: _set(store, CHALLENGER, 9))
     _set(aliases, CHAMPION, 1)
     aliases.arm()
@@ -127,7 +125,7 @@ def test_a_move_of_another_alias_between_look_and_move_does_not_stop_a_promotion
     assert aliases.read(MODEL).versions == {CHAMPION: 2, CHALLENGER: 9}
 
 
-def test_of_two_first_versions_only_one_becomes_champion() -> None:
+def test_only_one_of_two_first_versions_becomes_champion() -> None:
     aliases = Overtaken(lambda store: _set(store, CHAMPION, 1))
     aliases.arm()
 
@@ -146,7 +144,7 @@ def test_a_stale_generation_cannot_move_an_alias() -> None:
 # A run that is repeated
 
 
-def test_a_promotion_that_is_repeated_moves_the_alias_once() -> None:
+def test_a_repeated_promotion_moves_the_alias_once() -> None:
     aliases = MemoryAliases()
     _set(aliases, CHAMPION, 1)
 
@@ -156,11 +154,11 @@ def test_a_promotion_that_is_repeated_moves_the_alias_once() -> None:
     assert [move.version for move in aliases.history(MODEL)] == [1, 2]
 
 
-def test_a_persons_move_between_two_runs_of_a_job_is_not_overturned() -> None:
+def test_a_move_by_a_person_between_two_runs_of_a_job_stays() -> None:
     aliases = MemoryAliases()
     _set(aliases, CHAMPION, 1)
     _promoted(aliases, 2, 1)
-    _set(aliases, CHAMPION, 1)  # back to where the job expects it
+    _set(aliases, CHAMPION, 1)  # back to the version that the job expects
 
     assert _promoted(aliases, 2, 1) is True
     assert aliases.read(MODEL).versions == {CHAMPION: 1}
@@ -176,7 +174,7 @@ def test_a_job_that_moved_one_alias_may_move_another() -> None:
 
 
 def _owned() -> tuple[MemoryJobs, MemoryAliases, Job]:
-    """A run that owns its job, and aliases that look at that."""
+    """A run that owns its job, and aliases that check the ownership."""
     jobs = MemoryJobs()
     aliases = MemoryAliases(jobs)
     queued = Job("job_2", JobType.TRAINING, ModelRef(MODEL, 1), 1.0, 3, "training", 60.0).accepted()
@@ -202,7 +200,7 @@ def test_a_run_that_owns_its_job_moves_the_alias() -> None:
     ],
     ids=["canceling", "given back", "ended"],
 )
-def test_a_run_that_does_not_own_its_job_any_more_moves_nothing(change: Callable[[Job], Job]) -> None:
+def test_a_run_that_no_longer_owns_its_job_moves_nothing(change: Callable[[Job], Job]) -> None:
     jobs, aliases, run = _owned()
     jobs.replace(change(run))
 
@@ -211,7 +209,7 @@ def test_a_run_that_does_not_own_its_job_any_more_moves_nothing(change: Callable
     assert aliases.read(MODEL).versions == {CHAMPION: 1}
 
 
-def test_of_two_runs_of_a_job_only_the_later_moves_the_alias() -> None:
+def test_only_the_later_of_two_runs_of_a_job_moves_the_alias() -> None:
     jobs, aliases, first = _owned()
     back = first.handed_back(3.0, 60.0)
     jobs.replace(back)

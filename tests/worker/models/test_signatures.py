@@ -1,4 +1,4 @@
-"""What is learned of an estimator by asking it, and the way of its rows to JSON and back."""
+"""The signature that is learned from an estimator, and the round trip of rows through JSON."""
 
 import json
 from typing import Any
@@ -62,7 +62,7 @@ FRAME = pd.DataFrame(FEATURES)
 
 
 class Echo(BaseEstimator):
-    """Answers every row with 1, whatever is in it."""
+    """Predicts 1 for every row."""
 
     def fit(self, X: Any, y: Any = None) -> "Echo":  # noqa: N803 - scikit-learn's name
         return self
@@ -72,7 +72,7 @@ class Echo(BaseEstimator):
 
 
 class HalfDone(Echo):
-    """`predict` works, the rest does not."""
+    """Only `predict` works."""
 
     def predict_proba(self, X: Any) -> Any:  # noqa: N803
         raise RuntimeError("not with this solver")
@@ -96,7 +96,7 @@ def test_a_column_has_the_type_of_its_dtype(dtype: str) -> None:
     assert (column.name, column.dtype, column.type) == (dtype, dtype, TYPES[dtype])
 
 
-def test_columns_keep_the_order_they_were_fitted_in() -> None:
+def test_columns_keep_their_order_from_the_fit() -> None:
     backwards = FRAME[FRAME.columns[::-1]]
 
     assert [column.name for column in _learned(Echo(), backwards).columns] == list(backwards.columns)
@@ -105,7 +105,7 @@ def test_columns_keep_the_order_they_were_fitted_in() -> None:
 @pytest.mark.parametrize(
     ("dtype", "nullable"), [(dtype, dtype not in ("int64", "uint8", "bool")) for dtype in FEATURES]
 )
-def test_an_estimator_that_takes_anything_takes_null_where_the_dtype_has_one(dtype: str, nullable: bool) -> None:
+def test_an_estimator_that_accepts_everything_accepts_null_if_the_dtype_has_it(dtype: str, nullable: bool) -> None:
     assert _nullable(Echo(), FRAME[[dtype]]) == {dtype: nullable}
 
 
@@ -116,18 +116,18 @@ def test_an_estimator_that_refuses_nan_makes_no_column_nullable(dtype: str) -> N
     assert _nullable(LogisticRegression(), whole) == {dtype: False}
 
 
-def test_an_imputed_column_is_nullable_beside_one_that_is_not_imputed() -> None:
+def test_an_imputed_column_is_nullable_and_another_one_is_not() -> None:
     frame = pd.DataFrame({"imputed": HOLED, "bare": np.arange(N_ROWS) / 3})
     columns = ColumnTransformer([("imputed", SimpleImputer(), ["imputed"]), ("bare", "passthrough", ["bare"])])
 
     assert _nullable(make_pipeline(columns, LinearRegression()), frame) == {"imputed": True, "bare": False}
 
 
-def test_an_encoder_that_refuses_unknown_words_makes_no_column_nullable() -> None:
+def test_an_encoder_that_refuses_unknown_strings_makes_no_column_nullable() -> None:
     assert _nullable(make_pipeline(OneHotEncoder(), LogisticRegression()), FRAME[["str"]]) == {"str": False}
 
 
-def test_a_category_column_carries_its_categories_in_their_order() -> None:
+def test_a_category_column_has_its_categories_in_their_order() -> None:
     frame = pd.DataFrame({"size": pd.Categorical(["s", "l"] * 12, categories=["s", "m", "l"])})
 
     assert _learned(Echo(), frame).columns[0].categories == ("s", "m", "l")
@@ -136,7 +136,7 @@ def test_a_category_column_carries_its_categories_in_their_order() -> None:
 @pytest.mark.parametrize(
     ("values", "kind"), [([3, 1] * 12, ColumnType.INTEGER), ([True, False] * 12, ColumnType.BOOLEAN)]
 )
-def test_categories_may_be_whole_numbers_or_booleans(values: list[Any], kind: ColumnType) -> None:
+def test_categories_may_be_integers_or_booleans(values: list[Any], kind: ColumnType) -> None:
     (column,) = _learned(Echo(), pd.DataFrame({"c": pd.Categorical(values)})).columns
 
     assert (column.type, column.categories) == (kind, tuple(sorted(set(values))))
@@ -152,17 +152,17 @@ def test_an_array_has_columns_named_by_position_with_its_dtype() -> None:
     )
 
 
-def test_an_array_of_whole_numbers_is_never_nullable() -> None:
+def test_an_array_of_integers_is_never_nullable() -> None:
     assert _nullable(HistGradientBoostingClassifier(), np.arange(48).reshape(24, 2)) == {"x0": False, "x1": False}
 
 
-def test_an_array_of_words_is_not_nullable_because_numpy_words_cannot_be_missing() -> None:
+def test_an_array_of_strings_is_not_nullable_because_numpy_has_no_missing_string() -> None:
     encoder = OneHotEncoder(handle_unknown="ignore")
 
     assert _nullable(make_pipeline(encoder, LogisticRegression()), np.array(WORDS).reshape(-1, 1)) == {"x0": False}
 
 
-def test_a_pushed_array_of_objects_with_nan_is_imputed_as_in_process(service: LocalService) -> None:
+def test_a_pushed_array_of_objects_with_nan_is_imputed_like_in_this_process(service: LocalService) -> None:
     words = np.array(WORDS, dtype=object).reshape(-1, 1)
     words[::5] = np.nan
     encoder = make_pipeline(SimpleImputer(strategy="most_frequent"), OneHotEncoder())
@@ -187,7 +187,7 @@ def test_a_pushed_array_of_objects_with_nan_is_imputed_as_in_process(service: Lo
     ],
     ids=lambda part: type(part).__name__ if isinstance(part, BaseEstimator) else "",
 )
-def test_methods_are_those_that_give_one_answer_a_row(estimator: Any, methods: tuple[Method, ...]) -> None:
+def test_methods_are_those_that_return_one_output_for_each_row(estimator: Any, methods: tuple[Method, ...]) -> None:
     assert _learned(estimator, np.arange(48.0).reshape(24, 2) % 7).methods == methods
 
 
@@ -216,21 +216,21 @@ def test_an_estimator_without_a_usable_method_is_refused(estimator: Any) -> None
     ],
     ids=["datetime", "zoned", "timedelta", "period", "mixed", "lists", "complex", "stamps", "dates_as_categories"],
 )
-def test_a_column_that_json_cannot_carry_is_refused_and_named(values: Any) -> None:
+def test_a_column_that_json_cannot_carry_is_refused_with_its_name(values: Any) -> None:
     with pytest.raises(ModelRefusedError, match="'when'") as refused:
         learn_signature(Echo(), pd.DataFrame({"fine": np.arange(N_ROWS), "when": values}))
 
     assert refused.value.code == "unsupported_column"
 
 
-def test_categories_with_a_fraction_are_refused_and_their_column_is_named() -> None:
+def test_categories_with_a_fraction_are_refused_with_the_name_of_the_column() -> None:
     frame = pd.DataFrame({"width": pd.Categorical([0.5, 1.5] * 12)})
 
     with pytest.raises(ModelRefusedError, match="'width' has categories with a fraction"):
         learn_signature(Echo(), frame)
 
 
-def test_an_estimator_that_answers_the_same_rows_differently_is_refused() -> None:
+def test_an_estimator_with_random_outputs_is_refused() -> None:
     known = np.arange(48.0).reshape(24, 2)
     chance = DummyClassifier(strategy="stratified").fit(known, TARGET)
 
@@ -240,7 +240,7 @@ def test_an_estimator_that_answers_the_same_rows_differently_is_refused() -> Non
     assert refused.value.code == "not_reproducible"
 
 
-def test_golden_rows_are_the_first_twenty_with_the_answers_of_each_method() -> None:
+def test_golden_rows_are_the_first_twenty_with_the_output_of_each_method() -> None:
     known = FRAME[["float64", "str"]]
     encoder = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1)
     columns = ColumnTransformer([("words", encoder, ["str"])], remainder="passthrough")
@@ -279,9 +279,11 @@ ROUND_TRIPS: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("kind", ROUND_TRIPS)
-@pytest.mark.parametrize("beside", [False, True], ids=["alone", "beside_others"])
-def test_a_frame_survives_the_way_to_json_and_back(kind: str, beside: bool) -> None:
-    frame = pd.DataFrame({"c": ROUND_TRIPS[kind]} | ({"x": [1.5, 2.5, np.nan, 0], "w": list("abcd")} if beside else {}))
+@pytest.mark.parametrize("has_others", [False, True], ids=["alone", "with_others"])
+def test_a_frame_is_unchanged_after_a_round_trip_through_json(kind: str, has_others: bool) -> None:
+    frame = pd.DataFrame(
+        {"c": ROUND_TRIPS[kind]} | ({"x": [1.5, 2.5, np.nan, 0], "w": list("abcd")} if has_others else {})
+    )
     signature = _learned(Echo(), frame)
 
     sent = json.loads(json.dumps(rows_of(signature, frame), allow_nan=False))
@@ -301,7 +303,7 @@ def test_a_frame_survives_the_way_to_json_and_back(kind: str, beside: bool) -> N
     ],
     ids=lambda array: array.dtype.name,
 )
-def test_an_array_survives_the_way_to_json_and_back(array: Any) -> None:
+def test_an_array_is_unchanged_after_a_round_trip_through_json(array: Any) -> None:
     signature = _learned(Echo(), array)
 
     sent = json.loads(json.dumps(rows_of(signature, array), allow_nan=False))
@@ -337,7 +339,7 @@ def test_no_rows_give_an_empty_frame_with_all_columns(layout: Layout) -> None:
         ([[[0.5, 0.5], [0.1, 0.2, 0.7]]] * 2, [[[0.5, 0.5], [0.1, 0.9]]] * 2, False),
     ],
 )
-def test_answers_are_the_same_when_labels_are_identical_and_floats_close(
+def test_outputs_are_the_same_if_labels_are_identical_and_floats_close(
     found: list[Any], expected: list[Any], same: bool
 ) -> None:
     assert is_same_output(found, expected) is same

@@ -1,4 +1,4 @@
-"""How many threads a fit gets: from the container's CPU quota, the operator, or the machine."""
+"""The number of threads for a fit: from the operator, the container's CPU quota, or the machine."""
 
 import os
 from pathlib import Path
@@ -19,7 +19,7 @@ X = np.random.default_rng(0).normal(size=(60, 3))
 Y = (X[:, 0] > 0).astype(int)
 
 
-def machine(root: Path, files: dict[str, str]) -> Path:
+def machine_files(root: Path, files: dict[str, str]) -> Path:
     for name, text in files.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text)
@@ -77,26 +77,26 @@ V1 = "5:devices:/docker/ab\n4:cpu,cpuacct:/docker/ab\n1:name=systemd:/docker/ab\
         "version 2 without a limit",
         "version 2 outside of the namespace",
         "version 2 of the parent",
-        "version 2, the least",
+        "version 2, the smallest",
         "version 1",
         "version 1 inside a container",
         "version 1 without a limit",
         "nothing in the file",
     ],
 )
-def test_the_quota_is_the_one_of_the_control_group(tmp_path: Path, files: dict[str, str], quota: float | None) -> None:
-    assert cpu_quota(machine(tmp_path, files)) == quota
+def test_the_quota_comes_from_the_control_group(tmp_path: Path, files: dict[str, str], quota: float | None) -> None:
+    assert cpu_quota(machine_files(tmp_path, files)) == quota
 
 
 @pytest.mark.parametrize(("limit", "threads"), [("50000", 1), ("100000", 1), ("190000", 1)])
 def test_a_quota_is_rounded_down_to_at_least_one_thread(tmp_path: Path, limit: str, threads: int) -> None:
-    root = machine(tmp_path, {"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/cpu.max": f"{limit} 100000\n"})
+    root = machine_files(tmp_path, {"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/cpu.max": f"{limit} 100000\n"})
 
     assert cpu_count(root) == threads
 
 
-def test_a_quota_above_the_processors_gives_no_more_of_them(tmp_path: Path) -> None:
-    root = machine(tmp_path, {"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/cpu.max": "99900000 100000\n"})
+def test_a_quota_above_the_number_of_processors_has_no_effect(tmp_path: Path) -> None:
+    root = machine_files(tmp_path, {"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/cpu.max": "99900000 100000\n"})
 
     assert cpu_count(root) == cpu_count(tmp_path / "elsewhere") <= (os.cpu_count() or 1)
 
@@ -106,18 +106,18 @@ def test_a_quota_above_the_processors_gives_no_more_of_them(tmp_path: Path) -> N
     [
         (0, 4.0, 4, Threads(pools=4, jobs=4)),
         (0, 0.5, 1, Threads(pools=1, jobs=1)),
-        (0, None, 8, Threads(pools=1, jobs=8)),  # nobody gave these processors to the trainer alone
+        (0, None, 8, Threads(pools=1, jobs=8)),  # other processes may use these processors too
         (3, None, 8, Threads(pools=3, jobs=3)),
         (3, 1.0, 1, Threads(pools=3, jobs=3)),
     ],
 )
-def test_pools_grow_only_where_processors_were_given(
+def test_pools_have_more_threads_only_with_a_quota_or_a_setting(
     wanted: int, quota: float | None, count: int, threads: Threads
 ) -> None:
     assert fit_threads(wanted, quota, count) == threads
 
 
-def test_the_threads_are_used_in_the_block_and_not_after_it() -> None:
+def test_the_threads_are_used_in_the_block_only() -> None:
     RandomForestClassifier(2).fit(X, Y)  # so that OpenMP is loaded
     with using_threads(Threads(pools=2, jobs=3)):
         inside = Parallel().n_jobs, {pool["num_threads"] for pool in threadpool_info()}
@@ -127,7 +127,7 @@ def test_the_threads_are_used_in_the_block_and_not_after_it() -> None:
 
 
 @pytest.mark.parametrize("params", [{}, {"n_jobs": -1}], ids=["as it was pushed", "n_jobs asked for"])
-def test_a_retraining_fits_with_the_threads_it_was_given(
+def test_a_retraining_fits_with_the_configured_threads(
     service: LocalService, capsys: pytest.CaptureFixture[str], params: dict[str, int]
 ) -> None:
     service.pushed(RandomForestClassifier(4, n_jobs=-1, verbose=1).fit(X, Y), X)

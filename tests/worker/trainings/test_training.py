@@ -1,4 +1,4 @@
-"""Retraining: what is fitted on which rows, what is compared, and when the champion moves."""
+"""Retraining: the rows of the fit, the comparison, and the moves of the champion."""
 
 from collections.abc import Callable
 from typing import Any
@@ -40,14 +40,14 @@ CRIPPLED = {"model__C": 1e-9}
 
 @pytest.fixture
 def titanic(service: LocalService) -> LocalService:
-    """Version 1 is the champion, and it is known which rows it has not seen."""
+    """Version 1 is the champion, with a known holdout."""
     service.result(service.pushed(FIRST, TRAIN, (TARGET,), SPLIT.rule))
     return service
 
 
 @pytest.fixture
-def of_unknown_past(service: LocalService) -> LocalService:
-    """Version 1 is the champion, and the rows that it has seen are unknown."""
+def unknown_holdout(service: LocalService) -> LocalService:
+    """Version 1 is the champion, and its holdout is unknown."""
     service.result(service.pushed(FIRST, TRAIN, (TARGET,)))
     return service
 
@@ -97,7 +97,7 @@ def test_a_version_that_is_worse_does_not_become_champion(titanic: LocalService)
         (Promote.NEVER, CRIPPLED, {CHAMPION: 1}),
     ],
 )
-def test_aliases_move_as_the_policy_says(
+def test_aliases_move_according_to_the_policy(
     titanic: LocalService, promote: Promote, params: dict[str, Any], aliases: dict[str, int]
 ) -> None:
     result = _trained(titanic, promote=promote, params=params)
@@ -123,25 +123,27 @@ def test_a_promotion_is_in_the_audit_trail_with_its_scores_and_job(titanic: Loca
 
 
 @pytest.mark.parametrize("promote", Promote)
-def test_a_champion_of_unknown_past_is_incomparable_and_stays(of_unknown_past: LocalService, promote: Promote) -> None:
-    result = _trained(of_unknown_past, promote=promote)
+def test_a_champion_with_an_unknown_holdout_is_incomparable_and_stays(
+    unknown_holdout: LocalService, promote: Promote
+) -> None:
+    result = _trained(unknown_holdout, promote=promote)
 
-    assert (result["verdict"], result["promoted"], of_unknown_past.champion()) == ("incomparable", False, 1)
+    assert (result["verdict"], result["promoted"], unknown_holdout.champion()) == ("incomparable", False, 1)
     assert "the rows that version 1 was fitted on are unknown" in result["reason"]
     assert result["champion"]["score"] is None
     assert 0.7 < result["challenger"]["score"] < 0.9
 
 
-def test_after_a_person_promoted_version_2_the_next_training_is_comparable(of_unknown_past: LocalService) -> None:
-    _trained(of_unknown_past)
-    of_unknown_past.point(CHAMPION, 2)
+def test_the_next_training_is_comparable_after_a_person_promoted_version_2(unknown_holdout: LocalService) -> None:
+    _trained(unknown_holdout)
+    unknown_holdout.point(CHAMPION, 2)
 
-    result = _trained(of_unknown_past, version=2)
+    result = _trained(unknown_holdout, version=2)
 
-    assert (result["verdict"], result["promoted"], of_unknown_past.champion()) == ("not_worse", True, 3)
+    assert (result["verdict"], result["promoted"], unknown_holdout.champion()) == ("not_worse", True, 3)
 
 
-def test_a_person_who_moves_the_champion_during_a_training_wins(titanic: LocalService) -> None:
+def test_a_champion_moved_by_a_person_during_a_training_stays(titanic: LocalService) -> None:
     _trained(titanic, promote=Promote.NEVER)
     work = titanic.training_work(ROWS, (TARGET,))
     job = titanic.started(JobType.TRAINING, ModelRef(MODEL, 1), work)
@@ -165,7 +167,7 @@ def test_a_challenger_set_during_a_training_does_not_stop_its_promotion(titanic:
     assert (result["promoted"], titanic.champion()) == (True, 2)
 
 
-def test_a_version_that_was_fitted_on_another_target_is_incomparable(titanic: LocalService) -> None:
+def test_a_version_with_another_target_is_incomparable(titanic: LocalService) -> None:
     died = ROWS.assign(died=1 - SURVIVED)
 
     result = titanic.result(titanic.trained(titanic.training_work(died, ("died",))))
@@ -176,7 +178,7 @@ def test_a_version_that_was_fitted_on_another_target_is_incomparable(titanic: Lo
 
 
 @pytest.mark.parametrize("known", [(), ("target",)], ids=["none", "a_default"])
-def test_a_target_that_had_no_name_when_it_was_pushed_may_have_one_in_the_file(
+def test_a_target_that_was_pushed_without_a_name_may_have_any_name_in_the_file(
     service: LocalService, known: tuple[str, ...]
 ) -> None:
     service.pushed(FIRST, TRAIN, known, SPLIT.rule)
@@ -193,7 +195,7 @@ def test_a_target_that_had_no_name_when_it_was_pushed_may_have_one_in_the_file(
         (tuple("abcdefg"), "'a', 'b', 'c', 'd', 'e' and 2 more"),
     ],
 )
-def test_labels_of_another_kind_than_the_champions_are_named(
+def test_labels_of_another_type_than_the_champions_are_reported(
     titanic: LocalService, labels: tuple[str, ...], words: str
 ) -> None:
     found = np.array(labels)[np.arange(len(ROWS)) % len(labels)]
@@ -205,7 +207,9 @@ def test_labels_of_another_kind_than_the_champions_are_named(
 
 
 @pytest.mark.parametrize("place", ["train", "test"])
-def test_a_regressors_target_that_is_no_number_is_named_wherever_it_is(service: LocalService, place: str) -> None:
+def test_a_target_that_is_not_a_number_is_reported_for_a_regressor_in_any_row(
+    service: LocalService, place: str
+) -> None:
     fitted, rows = _on_numbers(LinearRegression())
     service.pushed(fitted, rows[["fare", "sibsp"]], holdout=HoldoutRule())
     at = getattr(queuecast.holdout(rows[["fare", "sibsp"]]), place)[3]
@@ -220,7 +224,7 @@ def test_a_regressors_target_that_is_no_number_is_named_wherever_it_is(service: 
 # Scores
 
 
-def test_both_scores_are_those_of_the_held_out_rows_in_process(titanic: LocalService) -> None:
+def test_both_scores_equal_those_of_the_estimators_on_the_held_out_rows(titanic: LocalService) -> None:
     result = _trained(titanic, params={"model__C": 0.01})
 
     challenger = clone(FIRST).set_params(model__C=0.01).fit(TRAIN, SURVIVED.iloc[SPLIT.train])
@@ -238,7 +242,7 @@ def test_both_scores_are_in_the_manifest(titanic: LocalService) -> None:
     assert metrics["holdout_rows"] == len(SPLIT.test)
 
 
-def test_the_same_rows_are_held_out_however_the_file_is_ordered(titanic: LocalService) -> None:
+def test_the_same_rows_are_held_out_in_any_order_of_the_file(titanic: LocalService) -> None:
     mixed = ROWS.sample(frac=1, random_state=0)
 
     result = _trained(titanic, rows=mixed)
@@ -284,7 +288,7 @@ def _on_numbers(estimator: Any) -> tuple[Any, pd.DataFrame]:
     ],
     ids=["classifier", "regressor", "clusterer", "search"],
 )
-def test_the_metric_is_what_the_estimator_scores_by(service: LocalService, estimator: Any, metric: str) -> None:
+def test_the_metric_is_that_of_the_estimators_score_method(service: LocalService, estimator: Any, metric: str) -> None:
     fitted, rows = _on_numbers(estimator)
     service.pushed(fitted, rows[["fare", "sibsp"]], holdout=HoldoutRule())
 
@@ -308,7 +312,7 @@ def test_a_file_without_a_row_to_hold_out_is_incomparable(titanic: LocalService)
     assert "no row of the file is held out" in result["reason"]
 
 
-def test_a_file_of_nothing_but_held_out_rows_is_refused(titanic: LocalService) -> None:
+def test_a_file_with_only_held_out_rows_is_refused(titanic: LocalService) -> None:
     failure = _failure(titanic.trained(titanic.training_work(ROWS.iloc[SPLIT.test], (TARGET,))))
 
     assert failure.code == "invalid_input"
@@ -316,7 +320,7 @@ def test_a_file_of_nothing_but_held_out_rows_is_refused(titanic: LocalService) -
 
 
 def _of_colors(estimator: Any) -> tuple[pd.DataFrame, Any, list[int], list[int]]:
-    """Rows with a color each, where one color is among the held-out rows and the new training rows only."""
+    """Rows with a color. One color is only in held-out rows and in training rows that the champion has not seen."""
     colors = np.arange(60) % 3
     frame = pd.DataFrame({"color": colors, "nth": np.arange(60) % 20})
     split = queuecast.holdout(frame)
@@ -346,10 +350,10 @@ def test_a_champion_that_cannot_answer_a_held_out_row_is_incomparable(service: L
     assert service.result(job)["verdict"] == "incomparable"
 
 
-# What is fitted
+# The fit
 
 
-def test_the_new_version_answers_as_the_same_fit_in_process(titanic: LocalService) -> None:
+def test_the_new_version_predicts_like_the_same_fit_in_this_process(titanic: LocalService) -> None:
     _trained(titanic, params={"model__C": 0.05})
 
     fitted = clone(FIRST).set_params(model__C=0.05).fit(TRAIN, SURVIVED.iloc[SPLIT.train])
@@ -365,13 +369,13 @@ def test_the_champion_is_unchanged_by_a_training(titanic: LocalService) -> None:
     assert titanic.answers(FEATURES, Method.PREDICT_PROBA) == before
 
 
-def test_the_new_version_takes_the_same_rows_as_the_old_one(titanic: LocalService) -> None:
+def test_the_new_version_accepts_the_same_rows_as_the_old_one(titanic: LocalService) -> None:
     _trained(titanic)
 
     assert titanic.manifest(2).signature == titanic.manifest(1).signature
 
 
-def test_new_categories_are_learned_and_taken_by_the_new_version(service: LocalService) -> None:
+def test_the_new_version_learns_and_accepts_new_categories(service: LocalService) -> None:
     frame = FEATURES[["fare"]].assign(embarked=FEATURES["embarked"].astype("category"))
     forest = HistGradientBoostingClassifier(max_iter=5, random_state=0).fit(frame, SURVIVED)
     service.pushed(forest, frame, (TARGET,), HoldoutRule())
@@ -392,7 +396,7 @@ def test_new_categories_are_learned_and_taken_by_the_new_version(service: LocalS
         ("truths", [True, False, True, False, False, True]),
     ],
 )
-def test_a_champion_with_categories_that_are_no_words_can_be_retrained(
+def test_a_champion_with_categories_that_are_not_strings_can_be_retrained(
     service: LocalService, kind: str, cells: list[Any]
 ) -> None:
     frame = pd.DataFrame({"kind": pd.Categorical(cells * 20), "nth": np.arange(120) / 7})
@@ -406,7 +410,7 @@ def test_a_champion_with_categories_that_are_no_words_can_be_retrained(
     assert service.manifest(2).signature.columns == service.manifest(1).signature.columns
 
 
-def test_a_target_of_words_stays_words(service: LocalService) -> None:
+def test_a_target_of_strings_stays_strings(service: LocalService) -> None:
     words = np.where(SURVIVED == 1, "1", "0")
     service.pushed(clone(FIRST).fit(TRAIN, words[SPLIT.train]), TRAIN, ("fate",), SPLIT.rule)
 
@@ -415,7 +419,7 @@ def test_a_target_of_words_stays_words(service: LocalService) -> None:
     assert service.manifest(2).classes == ["0", "1"]
 
 
-def test_the_lineage_says_where_the_version_comes_from(titanic: LocalService) -> None:
+def test_the_lineage_has_the_parent_the_file_and_the_parameters(titanic: LocalService) -> None:
     data = ROWS.to_csv(index=False).encode()
 
     job = titanic.trained(titanic.training_work(data, (TARGET,), {"model__C": 0.5}))
@@ -430,7 +434,7 @@ def test_the_lineage_says_where_the_version_comes_from(titanic: LocalService) ->
     assert job.model == ModelRef(MODEL, 2, sha256=manifest.sha256)
 
 
-def test_the_training_file_is_still_there_afterwards(titanic: LocalService) -> None:
+def test_the_training_file_stays_after_the_training(titanic: LocalService) -> None:
     work = titanic.training_work(ROWS, (TARGET,))
 
     titanic.trained(work)
@@ -442,9 +446,7 @@ def test_the_training_file_is_still_there_afterwards(titanic: LocalService) -> N
 
 
 @pytest.mark.parametrize("params", [{"no_such": 1}, {"model__no_such": 1}, {"model__C__deeper": 1}])
-def test_parameters_that_do_not_exist_are_invalid_input_at_params(
-    titanic: LocalService, params: dict[str, Any]
-) -> None:
+def test_unknown_parameters_are_invalid_input_at_params(titanic: LocalService, params: dict[str, Any]) -> None:
     failure = _failure(titanic.trained(titanic.training_work(ROWS, (TARGET,), params)))
 
     assert failure.code == "invalid_input"
@@ -452,16 +454,14 @@ def test_parameters_that_do_not_exist_are_invalid_input_at_params(
 
 
 @pytest.mark.parametrize("params", [{"model__C": -1.0}, {"model__C": "strong"}, {"model__solver": "magic"}])
-def test_parameters_with_values_they_cannot_have_are_invalid_input_at_params(
-    titanic: LocalService, params: dict[str, Any]
-) -> None:
+def test_invalid_parameter_values_are_invalid_input_at_params(titanic: LocalService, params: dict[str, Any]) -> None:
     failure = _failure(titanic.trained(titanic.training_work(ROWS, (TARGET,), params)))
 
     assert failure.code == "invalid_input"
     assert [(finding.pointer, finding.code) for finding in failure.findings] == [("/params", "invalid_params")]
 
 
-def test_a_fit_that_raises_fails_the_job_with_its_words(titanic: LocalService) -> None:
+def test_an_error_of_the_fit_fails_the_job_with_its_message(titanic: LocalService) -> None:
     one_class = ROWS[ROWS[TARGET] == 1]
 
     failure = _failure(titanic.trained(titanic.training_work(one_class, (TARGET,))))
@@ -470,7 +470,7 @@ def test_a_fit_that_raises_fails_the_job_with_its_words(titanic: LocalService) -
     assert "at least 2 classes" in failure.detail
 
 
-def test_cells_that_do_not_fit_are_named_by_row_and_column(titanic: LocalService) -> None:
+def test_cells_that_do_not_fit_are_reported_by_row_and_column(titanic: LocalService) -> None:
     bad = ROWS.astype({"age": object, "sibsp": object})
     bad.loc[4, "age"] = "old"
     bad.loc[6, "sibsp"] = 1.5
@@ -483,14 +483,14 @@ def test_cells_that_do_not_fit_are_named_by_row_and_column(titanic: LocalService
     )
 
 
-def test_a_training_file_that_is_gone_fails_the_job(titanic: LocalService) -> None:
+def test_a_missing_training_file_fails_the_job(titanic: LocalService) -> None:
     work = titanic.training_work(ROWS, (TARGET,))
     titanic.files.delete(work.file_id)
 
     assert _failure(titanic.trained(work)).code == "unknown_file"
 
 
-def test_a_training_from_a_version_that_is_gone_fails_the_job(titanic: LocalService) -> None:
+def test_a_missing_version_fails_the_training(titanic: LocalService) -> None:
     assert _failure(titanic.trained(titanic.training_work(ROWS, (TARGET,)), version=9)).code == "unknown_version"
 
 
@@ -560,7 +560,7 @@ def test_a_training_canceled_while_it_fits_promotes_nothing(titanic: LocalServic
     assert (titanic.models.versions("model"), titanic.champion()) == ([1], 1)
 
 
-def test_a_second_training_of_a_model_is_refused_while_one_lives(titanic: LocalService) -> None:
+def test_a_second_training_of_a_model_is_refused_while_one_is_unfinished(titanic: LocalService) -> None:
     work = titanic.training_work(ROWS, (TARGET,))
     titanic.submitted(JobType.TRAINING, ModelRef(MODEL, 1), work)
 
@@ -568,7 +568,7 @@ def test_a_second_training_of_a_model_is_refused_while_one_lives(titanic: LocalS
         titanic.submitted(JobType.TRAINING, ModelRef(MODEL, 1), work)
 
 
-def test_a_file_that_is_not_the_one_that_was_accepted_is_not_trained_on(titanic: LocalService) -> None:
+def test_a_file_that_changed_after_acceptance_is_not_trained_on(titanic: LocalService) -> None:
     work = titanic.training_work(ROWS, (TARGET,))
     path = titanic.files.path(work.file_id)
     path.write_bytes(path.read_bytes() + b"\n")
@@ -579,15 +579,15 @@ def test_a_file_that_is_not_the_one_that_was_accepted_is_not_trained_on(titanic:
     assert titanic.models.versions("model") == [1]
 
 
-# A run that died and is run again
+# A second run after a death
 
 
 class Dead(BaseException):
-    """The process ended here: nothing that follows happens, and nobody catches it."""
+    """The process dies here. No code catches it."""
 
 
 class DyingModels(ModelFiles):
-    """A registry that ends the process right before or after it published."""
+    """A registry that kills the process right before or after it publishes."""
 
     when = "before"
 
@@ -598,7 +598,7 @@ class DyingModels(ModelFiles):
 
 
 class DyingAliases(MemoryAliases):
-    """Aliases that end the process right before or after one was moved."""
+    """Aliases that kill the process right before or after a move."""
 
     when = "before"
 
@@ -612,7 +612,7 @@ PLACES = [*STAGES, "publish before", "publish after", "move before", "move after
 
 
 def _died(service: LocalService, job: Job, work: TrainingWork, where: str) -> Job:
-    """The job when a run of it died there and another has claimed it."""
+    """The job after a run died at that step and another worker claimed it."""
     step, _, when = where.partition(" ")
     models, aliases = service.models, service.aliases
     if step == "publish" and when:
@@ -638,10 +638,10 @@ def _died(service: LocalService, job: Job, work: TrainingWork, where: str) -> Jo
 
 @pytest.mark.parametrize("where", PLACES)
 @pytest.mark.parametrize("promote", [Promote.AUTO, Promote.MANUAL])
-def test_a_training_that_died_anywhere_and_is_run_again_makes_one_version_and_one_move(
+def test_a_training_that_dies_at_any_step_and_runs_again_makes_one_version_and_one_move(
     titanic: LocalService, where: str, promote: Promote
 ) -> None:
-    """At every step: the second run ends as an undisturbed one does."""
+    """The second run ends like a run without a death."""
     work = titanic.training_work(ROWS, (TARGET,), promote=promote)
     job = titanic.started(JobType.TRAINING, ModelRef(MODEL, 1), work)
     again = _died(titanic, job, work, where)
@@ -657,7 +657,9 @@ def test_a_training_that_died_anywhere_and_is_run_again_makes_one_version_and_on
 
 @pytest.mark.parametrize("promote", Promote)
 @pytest.mark.parametrize("params", [{}, CRIPPLED], ids=["good", "crippled"])
-def test_a_training_run_twice_answers_the_same(titanic: LocalService, promote: Promote, params: dict[str, Any]) -> None:
+def test_a_training_that_runs_twice_has_the_same_result(
+    titanic: LocalService, promote: Promote, params: dict[str, Any]
+) -> None:
     work = titanic.training_work(ROWS, (TARGET,), params, promote)
     job = titanic.started(JobType.TRAINING, ModelRef(MODEL, 1), work)
 
@@ -668,7 +670,7 @@ def test_a_training_run_twice_answers_the_same(titanic: LocalService, promote: P
 
 
 @pytest.mark.parametrize("where", ["move after", "end"])
-def test_a_rollback_between_two_runs_of_a_training_is_not_overturned(titanic: LocalService, where: str) -> None:
+def test_a_rollback_between_two_runs_of_a_training_stays(titanic: LocalService, where: str) -> None:
     work = titanic.training_work(ROWS, (TARGET,))
     job = titanic.started(JobType.TRAINING, ModelRef(MODEL, 1), work)
     again = _died(titanic, job, work, where)
@@ -679,7 +681,7 @@ def test_a_rollback_between_two_runs_of_a_training_is_not_overturned(titanic: Lo
     assert (titanic.champion(), titanic.models.versions(MODEL)) == (1, [1, 2])
 
 
-def test_a_training_whose_file_is_gone_by_its_second_run_still_has_what_the_first_made(titanic: LocalService) -> None:
+def test_a_second_run_needs_no_file_if_the_first_published_the_version(titanic: LocalService) -> None:
     work = titanic.training_work(ROWS, (TARGET,))
     job = titanic.started(JobType.TRAINING, ModelRef(MODEL, 1), work)
     again = _died(titanic, job, work, "promote")
@@ -700,7 +702,7 @@ def test_a_run_of_a_training_that_lost_its_job_moves_no_alias(titanic: LocalServ
     assert titanic.aliases.read(MODEL).versions == {CHAMPION: 1}
 
 
-def test_a_run_that_lost_its_job_while_it_fitted_shares_its_version_with_the_run_after_it(
+def test_a_run_that_lost_its_job_during_the_fit_and_the_next_run_make_one_version(
     titanic: LocalService,
 ) -> None:
     work = titanic.training_work(ROWS, (TARGET,))
@@ -718,7 +720,7 @@ def test_a_run_that_lost_its_job_while_it_fitted_shares_its_version_with_the_run
     assert (titanic.models.versions(MODEL), titanic.champion()) == ([1, 2], 2)
 
 
-def test_a_lost_run_writes_neither_progress_nor_result_over_those_of_the_next(titanic: LocalService) -> None:
+def test_a_run_that_lost_its_job_does_not_overwrite_the_next_run(titanic: LocalService) -> None:
     work = titanic.training_work(ROWS, (TARGET,))
     job = titanic.submitted(JobType.TRAINING, ModelRef(MODEL, 1), work)
     run = titanic.runners[JobType.TRAINING]

@@ -1,4 +1,4 @@
-"""A training file is read by the champion's signature: what its cells become, and what is said of those that do not."""
+"""A training file is read by the champion's signature; cells that do not fit are reported with their place."""
 
 from pathlib import Path
 from typing import Any
@@ -49,7 +49,7 @@ def _read(folder: Path, content: str | bytes, champion: Manifest, target: tuple[
 
 
 def _cells(folder: Path, column: Column, *cells: str) -> Any:
-    """The column as it is read from a file with these cells."""
+    """The column after reading a file with these cells."""
     lines = "".join(f"{cell},{index}\n" for index, cell in enumerate(cells))
     return _read(folder, "c,y\n" + lines, _champion(column)).features["c"]
 
@@ -102,12 +102,12 @@ def test_a_float32_column_gets_the_nearest_float32(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("cell", "value"), [("1", 1.0), ("-0.5", -0.5), (".5", 0.5), ("1e3", 1000.0), (" 2 ", 2.0), ("+3", 3.0)]
 )
-def test_the_usual_ways_to_write_a_number_are_read(tmp_path: Path, cell: str, value: float) -> None:
+def test_the_usual_notations_of_a_number_are_read(tmp_path: Path, cell: str, value: float) -> None:
     assert _cells(tmp_path, _column("float64"), cell, "7").tolist() == [value, 7.0]
 
 
 @pytest.mark.parametrize("cell", ["abc", "1.2.3", "1_000", "0x1F", "True", "1;2", "inf", "-Infinity", "1e400", "12 kg"])
-def test_a_cell_that_is_no_finite_number_is_named_by_row_and_column(tmp_path: Path, cell: str) -> None:
+def test_a_cell_that_is_not_a_finite_number_is_reported_by_row_and_column(tmp_path: Path, cell: str) -> None:
     (finding,) = _findings(tmp_path, _column("float64"), "1.5", "2.5", cell)
 
     assert finding == Finding("row 3, column c", "wrong_type", f"found {cell!r}, expected a number")
@@ -115,7 +115,7 @@ def test_a_cell_that_is_no_finite_number_is_named_by_row_and_column(tmp_path: Pa
 
 @pytest.mark.parametrize("dtype", ["int64", "Int64"])
 @pytest.mark.parametrize("cell", ["1.5", "abc", "1e400", "99999999999999999999", "-99999999999999999999"])
-def test_a_cell_that_is_no_whole_number_of_64_bits_is_named_by_row_and_column(
+def test_a_cell_that_is_not_a_64_bit_integer_is_reported_by_row_and_column(
     tmp_path: Path, dtype: str, cell: str
 ) -> None:
     (finding,) = _findings(tmp_path, _column(dtype), "1", cell, "3")
@@ -133,46 +133,46 @@ def test_a_number_that_its_dtype_cannot_hold_is_refused_and_does_not_wrap(
     assert finding.pointer == "row 2, column c"
 
 
-def test_whole_numbers_may_be_written_with_a_point(tmp_path: Path) -> None:
+def test_integers_may_have_a_decimal_point(tmp_path: Path) -> None:
     read = _cells(tmp_path, _column("int64"), "1.0", "2", "3e0")
 
     assert (str(read.dtype), read.tolist()) == ("int64", [1, 2, 3])
 
 
-def test_whole_numbers_beyond_what_a_float_holds_are_read_exactly(tmp_path: Path) -> None:
+def test_integers_beyond_the_exact_range_of_floats_are_read_exactly(tmp_path: Path) -> None:
     big = [2**53 + 1, 2**63 - 1, -(2**63)]
 
     assert _cells(tmp_path, _column("int64"), *map(str, big)).tolist() == big
 
 
-def test_whole_numbers_beyond_what_a_float_holds_are_read_exactly_beside_a_missing_one(tmp_path: Path) -> None:
+def test_integers_beyond_the_exact_range_of_floats_are_read_exactly_next_to_a_missing_one(tmp_path: Path) -> None:
     read = _cells(tmp_path, _column("Int64", nullable=True), str(2**53 + 1), "")
 
     assert read.tolist() == [2**53 + 1, pd.NA]
 
 
-# Truths, words, categories
+# Booleans, strings, categories
 
 
 @pytest.mark.parametrize(
     ("cell", "value"),
     [("True", True), ("true", True), ("TRUE", True), ("1", True), ("False", False), ("false", False), ("0", False)],
 )
-def test_truths_are_read_in_their_usual_spellings(tmp_path: Path, cell: str, value: bool) -> None:
+def test_booleans_are_read_in_their_usual_spellings(tmp_path: Path, cell: str, value: bool) -> None:
     read = _cells(tmp_path, _column("bool"), cell, "true")
 
     assert (str(read.dtype), read.tolist()) == ("bool", [value, True])
 
 
 @pytest.mark.parametrize("cell", ["yes", "2", "t", "0.0"])
-def test_a_cell_that_is_no_truth_is_named_by_row_and_column(tmp_path: Path, cell: str) -> None:
+def test_a_cell_that_is_not_a_boolean_is_reported_by_row_and_column(tmp_path: Path, cell: str) -> None:
     (finding,) = _findings(tmp_path, _column("bool"), "true", cell)
 
     assert finding == Finding("row 2, column c", "wrong_type", f"found {cell!r}, expected a boolean")
 
 
 @pytest.mark.parametrize("dtype", ["str", "object"])
-def test_words_stay_as_they_are_written_even_if_they_look_like_numbers(tmp_path: Path, dtype: str) -> None:
+def test_strings_are_unchanged_even_if_they_could_be_numbers(tmp_path: Path, dtype: str) -> None:
     read = _cells(tmp_path, _column(dtype), "007", "1e5", "True", '"a, b"', " x ")
 
     assert (str(read.dtype), read.tolist()) == (dtype, ["007", "1e5", "True", "a, b", " x "])
@@ -200,7 +200,7 @@ def test_a_missing_cell_is_the_missing_value_of_its_dtype(tmp_path: Path, dtype:
 
 
 @pytest.mark.parametrize("column", [*MISSING.values(), _column("int64"), _column("bool")], ids=lambda each: each.dtype)
-def test_a_missing_cell_of_a_column_that_takes_no_null_is_named(tmp_path: Path, column: Column) -> None:
+def test_a_missing_cell_of_a_column_without_null_is_reported(tmp_path: Path, column: Column) -> None:
     strict = Column(column.name, column.type, nullable=False, dtype=column.dtype, categories=column.categories)
 
     finding = _findings(tmp_path, strict, "1", "", "0")[0]
@@ -208,7 +208,7 @@ def test_a_missing_cell_of_a_column_that_takes_no_null_is_named(tmp_path: Path, 
     assert (finding.pointer, finding.code) == ("row 2, column c", "null")
 
 
-def test_new_categories_come_behind_the_known_ones(tmp_path: Path) -> None:
+def test_new_categories_come_after_the_known_ones(tmp_path: Path) -> None:
     read = _cells(tmp_path, _column("category", nullable=True, categories=("m", "s")), "xl", "s", "", "l")
 
     assert read.cat.categories.tolist() == ["m", "s", "l", "xl"]
@@ -228,28 +228,26 @@ NUMBERED = _column("category", nullable=True, categories=(3, 1), kind=ColumnType
     ],
     ids=["known", "new", "missing", "new_and_missing"],
 )
-def test_categories_of_whole_numbers_stay_whole_numbers(
-    tmp_path: Path, cells: list[str], categories: list[int]
-) -> None:
+def test_integer_categories_stay_integers(tmp_path: Path, cells: list[str], categories: list[int]) -> None:
     read = _cells(tmp_path, NUMBERED, *cells)
 
     assert [repr(each) for each in read.cat.categories.tolist()] == [repr(each) for each in categories]
     assert read.tolist() == [int(cell) if cell else pytest.approx(np.nan, nan_ok=True) for cell in cells]
 
 
-def test_a_fraction_is_no_new_category_among_whole_numbers(tmp_path: Path) -> None:
+def test_a_fraction_is_not_a_new_integer_category(tmp_path: Path) -> None:
     (finding,) = _findings(tmp_path, NUMBERED, "1", "1.5")
 
     assert finding.pointer == "row 2, column c"
 
 
-def test_a_word_is_no_new_category_among_whole_numbers(tmp_path: Path) -> None:
+def test_a_string_is_not_a_new_integer_category(tmp_path: Path) -> None:
     (finding,) = _findings(tmp_path, NUMBERED, "1", "three")
 
     assert finding == Finding("row 2, column c", "wrong_type", "found 'three', expected an integer")
 
 
-def test_categories_of_truths_are_read(tmp_path: Path) -> None:
+def test_boolean_categories_are_read(tmp_path: Path) -> None:
     column = _column("category", categories=(False, True), kind=ColumnType.BOOLEAN)
 
     assert _cells(tmp_path, column, "True", "False", "True").tolist() == [True, False, True]
@@ -274,25 +272,25 @@ def test_categories_of_truths_are_read(tmp_path: Path) -> None:
         (None, ["1", "2"], [1, 2]),
     ],
 )
-def test_a_target_has_the_kind_of_value_that_the_champion_answers(
+def test_a_target_has_the_type_of_the_champions_labels(
     tmp_path: Path, classes: Any, cells: list[str], values: list[Any]
 ) -> None:
     assert [repr(value) for value in _target(tmp_path, classes, *cells)] == [repr(value) for value in values]
 
 
-def test_a_target_of_words_is_read_as_words_by_a_champion_that_answers_numbers(tmp_path: Path) -> None:
+def test_a_target_of_strings_stays_strings_for_a_champion_with_number_labels(tmp_path: Path) -> None:
     assert _target(tmp_path, [0, 1], "low", "1") == ["low", "1"]
 
 
 @pytest.mark.parametrize("classes", [["a", "b"], [0, 1], None])
-def test_a_missing_target_is_named_by_row_and_column(tmp_path: Path, classes: Any) -> None:
+def test_a_missing_target_is_reported_by_row_and_column(tmp_path: Path, classes: Any) -> None:
     with pytest.raises(InvalidInputError) as refused:
         _target(tmp_path, classes, "1", "", "1")
 
     assert refused.value.findings == (Finding("row 2, column y", "null", "is empty; every row needs a target"),)
 
 
-def test_several_targets_are_columns_of_one_array_each_of_its_own_kind(tmp_path: Path) -> None:
+def test_several_targets_are_columns_of_one_array_each_with_its_own_type(tmp_path: Path) -> None:
     champion = _champion(_column("int64"), classes=[["a", "b"], ["0", "1"]])
 
     target = _read(tmp_path, "c,y,z\n1,a,1\n2,b,0\n", champion, ("y", "z")).target
@@ -306,7 +304,7 @@ def test_several_targets_are_columns_of_one_array_each_of_its_own_kind(tmp_path:
 TWO = _champion(_column("float64", "age"), _column("str", "sex"))
 
 
-def test_columns_are_found_by_name_whatever_else_the_file_holds(tmp_path: Path) -> None:
+def test_columns_are_found_by_name_among_other_columns(tmp_path: Path) -> None:
     rows = _read(tmp_path, "id,y,sex,age\n9,1,f,3.5\n8,0,m,4\n", TWO)
 
     assert list(rows.features.columns) == ["age", "sex"]
@@ -323,14 +321,14 @@ def test_columns_are_found_by_name_whatever_else_the_file_holds(tmp_path: Path) 
     ],
     ids=["byte_order_mark", "windows", "quoted", "no_last_newline"],
 )
-def test_csv_of_other_programs_is_read(tmp_path: Path, content: bytes) -> None:
+def test_csv_from_other_programs_is_read(tmp_path: Path, content: bytes) -> None:
     rows = _read(tmp_path, content, TWO)
 
     assert (rows.features.to_numpy().tolist(), rows.target.tolist()) == ([[3.5, "f"]], [1])
 
 
 @pytest.mark.parametrize("lacking", ["age", "sex", "y"])
-def test_a_column_that_the_file_lacks_is_named(tmp_path: Path, lacking: str) -> None:
+def test_a_missing_column_is_reported(tmp_path: Path, lacking: str) -> None:
     header = [name for name in ("age", "sex", "y") if name != lacking]
 
     with pytest.raises(InvalidInputError, match=f"the file has no column '{lacking}'; it has {', '.join(header)}"):
@@ -342,21 +340,19 @@ def test_a_column_that_the_file_lacks_is_named(tmp_path: Path, lacking: str) -> 
     [b"", b"age,sex,y\n", b"age,sex,y\n\xff\xfe,f,1\n", b'age,sex,y\n"3.5,f,1\n', b"age,sex,y\n1,f,1\n1,f,1,9\n"],
     ids=["empty", "header_only", "not_utf8", "open_quote", "a_cell_too_many"],
 )
-def test_a_file_that_cannot_be_read_as_rows_is_refused(tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_cannot_be_split_into_rows_is_refused(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(InvalidInputError):
         _read(tmp_path, content, TWO)
 
 
 @pytest.mark.parametrize("cell", ["", "9"], ids=["empty", "filled"])
-def test_a_cell_too_many_in_every_row_does_not_move_values_under_their_neighbors_names(
-    tmp_path: Path, cell: str
-) -> None:
-    """pandas takes the first column for row labels then: age would hold fares, and nobody would know."""
+def test_an_extra_cell_in_every_row_does_not_shift_values_to_other_columns(tmp_path: Path, cell: str) -> None:
+    """pandas would read the first column as row labels, and age would silently hold fares."""
     champion = _champion(_column("float64", "age"), _column("float64", "fare", nullable=True))
     try:
         rows = _read(tmp_path, f"y,age,fare\n1,30,7.5,{cell}\n0,40,8.5,{cell}\n", champion)
     except InvalidInputError:
-        return  # a refusal is as good
+        return  # a refusal is fine too
 
     assert (rows.features.to_numpy().tolist(), rows.target.tolist()) == ([[30.0, 7.5], [40.0, 8.5]], [1, 0])
 
@@ -375,7 +371,7 @@ def test_all_columns_that_do_not_fit_are_reported_at_once(tmp_path: Path) -> Non
     ]
 
 
-def test_no_more_findings_are_reported_than_help(tmp_path: Path) -> None:
+def test_the_number_of_findings_is_limited(tmp_path: Path) -> None:
     names = [f"x{index}" for index in range(MAX_FINDINGS + 5)]
     champion = _champion(*(_column("float64", name) for name in names))
 
@@ -389,7 +385,7 @@ def test_no_more_findings_are_reported_than_help(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("classes", [[0, 1], [False, True], [0.0, 1.0], ["no", "yes"], None])
-def test_ndjson_and_parquet_are_read_as_csv_is(tmp_path: Path, classes: Any) -> None:
+def test_ndjson_and_parquet_are_read_like_csv(tmp_path: Path, classes: Any) -> None:
     columns = (
         _column("float64", "age", nullable=True),
         _column("Int64", "sibsp", nullable=True),
@@ -422,7 +418,7 @@ def test_ndjson_and_parquet_are_read_as_csv_is(tmp_path: Path, classes: Any) -> 
 
 
 @pytest.mark.parametrize("cut_rows", [1, 2, 100])
-def test_a_target_of_many_kinds_in_ndjson_is_the_words_that_csv_has(
+def test_a_target_of_mixed_types_in_ndjson_becomes_the_text_of_csv(
     tmp_path: Path, cut_rows: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("worker.trainings.training_rows.RANGE_ROWS", cut_rows)
@@ -449,7 +445,7 @@ def test_a_target_of_many_kinds_in_ndjson_is_the_words_that_csv_has(
         ([False, True], [True, False]),
     ],
 )
-def test_truths_are_the_same_labels_in_every_format(tmp_path: Path, classes: Any, labels: Any) -> None:
+def test_booleans_are_the_same_labels_in_every_format(tmp_path: Path, classes: Any, labels: Any) -> None:
     rows = pd.DataFrame({"c": [1.5, 2.5], "y": [True, False]})
     rows.to_csv(tmp_path / "rows.csv", index=False)
     rows.to_json(tmp_path / "rows.ndjson", orient="records", lines=True)
@@ -461,7 +457,7 @@ def test_truths_are_the_same_labels_in_every_format(tmp_path: Path, classes: Any
     assert read == [labels] * 3
 
 
-def test_a_line_of_ndjson_that_does_not_fit_is_named_by_its_row(tmp_path: Path) -> None:
+def test_a_bad_line_of_ndjson_is_reported_by_its_row(tmp_path: Path) -> None:
     (tmp_path / "rows.ndjson").write_text('{"c": 1.5, "y": 1}\n{"c": "1", "y": 1}\n')
 
     with pytest.raises(InvalidInputError) as refused:
@@ -476,7 +472,7 @@ def test_a_line_of_ndjson_that_does_not_fit_is_named_by_its_row(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("cut_rows", [1, 2, 100])
-def test_columns_are_the_same_however_the_file_is_cut(
+def test_columns_are_the_same_for_any_size_of_the_ranges(
     tmp_path: Path, cut_rows: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("worker.trainings.training_rows.RANGE_ROWS", cut_rows)
@@ -501,7 +497,7 @@ def test_a_champion_fitted_on_an_array_gets_an_array_of_its_dtype(tmp_path: Path
     assert (features.dtype, features.tolist()) == (np.dtype(dtype), [[1, 2], [3, 4]])
 
 
-def test_rows_are_taken_in_the_order_asked_for(tmp_path: Path) -> None:
+def test_features_of_rows_are_in_the_given_order(tmp_path: Path) -> None:
     frame = _read(tmp_path, "age,sex,y\n1,a,0\n2,b,0\n3,c,0\n", TWO)
     array = TrainingRows(np.array([[1], [2], [3]]), np.zeros(3))
 
