@@ -23,7 +23,7 @@ THREADS = 32  # WAITERS may use three quarters of them
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Iterator[Stack]:
-    """A gateway without workers, so that jobs stay queued; it replaces the shared stack. Its model is published directly."""
+    """Replaces the shared stack: no workers, so that jobs stay queued, and a model that is published directly."""
     running = Stack(tmp_path_factory.mktemp("waiting"), repository)
     running.redis.start()
     try:
