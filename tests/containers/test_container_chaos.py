@@ -89,12 +89,14 @@ class Load:
 
 def break_everything(stack: Stack, log: Callable[[str], None]) -> None:
     """Injects one fault after another, without waiting for recovery."""
-    first, second, third, fourth = (each["Id"] for each in stack.containers("worker"))
+    first, second, third, fourth = (container["Id"] for container in stack.containers("worker"))
 
     log("docker kill and start of two workers")
     docker("kill", first, second)
     time.sleep(2)
-    assert {json.loads(docker("inspect", each))[0]["State"]["Status"] for each in (first, second)} == {"exited"}
+    assert {json.loads(docker("inspect", container_id))[0]["State"]["Status"] for container_id in (first, second)} == {
+        "exited"
+    }
     docker("start", first, second)  # after `docker kill` the engine does not restart a container
 
     log("a worker's process dies")
@@ -136,23 +138,23 @@ def workers_seen(gateway: httpx2.Client) -> int | None:
 
 def ended_jobs(gateway: httpx2.Client, ids: list[str]) -> dict[str, dict[str, Any]]:
     """Polls every job until it is in its final state, and returns them all."""
-    found: dict[str, dict[str, Any]] = {}
+    ended: dict[str, dict[str, Any]] = {}
 
     def all_ended() -> bool:
         for job_id in ids:
-            if job_id not in found:
+            if job_id not in ended:
                 job = gateway.get(f"/v1/jobs/{job_id}").json()
                 if job["state"] not in FINAL:
                     return False
-                found[job_id] = job
+                ended[job_id] = job
         return True
 
     try:
         wait_until("the end of all jobs", all_ended, END_S)
     except AssertionError:
-        states = Counter(gateway.get(f"/v1/jobs/{each}").json()["state"] for each in ids)
+        states = Counter(gateway.get(f"/v1/jobs/{job_id}").json()["state"] for job_id in ids)
         pytest.fail(f"not all jobs have ended within {END_S:g} s: {dict(states)}")
-    return found
+    return ended
 
 
 def test_every_accepted_job_is_answered_once_despite_container_faults(cluster: Stack) -> None:
@@ -169,8 +171,8 @@ def test_every_accepted_job_is_answered_once_despite_container_faults(cluster: S
         submitting = [clients.submit(load.submit_all) for _ in range(CLIENTS)]
         try:
             break_everything(cluster, lambda text: print(f"{time.monotonic() - began:5.1f} s  {text}"))
-            for each in submitting:
-                each.result(timeout=90)
+            for future in submitting:
+                future.result(timeout=90)
         finally:
             load.enough.set()
     print(f"{time.monotonic() - began:5.1f} s  {len(load.accepted)} accepted, refusals: {dict(load.refused)}")
@@ -179,17 +181,19 @@ def test_every_accepted_job_is_answered_once_despite_container_faults(cluster: S
         wait_until("the gateway answers again", lambda: workers_seen(gateway) is not None)
         jobs = ended_jobs(gateway, list(load.accepted))
         wait_until("all workers are back", lambda: workers_seen(gateway) == WORKERS)
-        again = {each: gateway.get(f"/v1/jobs/{each}").json() for each in load.accepted}
+        again = {job_id: gateway.get(f"/v1/jobs/{job_id}").json() for job_id in load.accepted}
     attempts = Counter(job["attempt"] for job in jobs.values())
     print(f"{time.monotonic() - began:5.1f} s  all ended; jobs by number of attempts: {dict(sorted(attempts.items()))}")
 
     assert len(load.accepted) == JOBS
     assert Counter(job["state"] for job in jobs.values()) == {"succeeded": JOBS}
-    assert {each: job["revision"] for each, job in again.items()} == {
-        each: job["revision"] for each, job in jobs.items()
+    assert {job_id: job["revision"] for job_id, job in again.items()} == {
+        job_id: job["revision"] for job_id, job in jobs.items()
     }
-    found = pd.Series({each: job["result"]["probabilities"][0] for each, job in jobs.items()})
-    assert all(answer == pytest.approx(list(expected[load.accepted[each]]), rel=1e-9) for each, answer in found.items())
+    found = pd.Series({job_id: job["result"]["probabilities"][0] for job_id, job in jobs.items()})
+    assert all(
+        answer == pytest.approx(list(expected[load.accepted[job_id]]), rel=1e-9) for job_id, answer in found.items()
+    )
     wait_until("the lanes are empty", lambda: lanes_left(cluster) == "0", 60)
 
 

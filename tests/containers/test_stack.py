@@ -46,7 +46,7 @@ def host_of(job: dict[str, Any]) -> str:
 
 
 def health(stack: Stack, service: str) -> set[str]:
-    return {each["State"]["Health"]["Status"] for each in stack.containers(service)}
+    return {container["State"]["Health"]["Status"] for container in stack.containers(service)}
 
 
 def test_thirty_predictions_equal_those_of_the_estimator_and_come_from_several_containers(
@@ -71,7 +71,7 @@ def test_a_retrained_version_is_served_without_a_restart(gateway: httpx2.Client,
     pushed(gateway, "retrained", training_rows().sample(40, random_state=0))
     row = passengers().head(1)
     before = predicted(gateway, "retrained", row)
-    started = {each["Id"]: each["State"]["StartedAt"] for each in stack.containers("worker")}
+    started = {container["Id"]: container["State"]["StartedAt"] for container in stack.containers("worker")}
     csv = passengers().assign(fare=lambda rows: rows["fare"].round()).to_csv(index=False)
 
     file = gateway.post("/v1/files", content=csv.encode(), headers={"Content-Type": "text/csv"})
@@ -85,7 +85,7 @@ def test_a_retrained_version_is_served_without_a_restart(gateway: httpx2.Client,
     assert (result["version"], result["promoted"]) == (2, True), result
     answered = [predicted(gateway, "retrained", row) for _ in range(9)]
     assert {job["result"]["model"]["version"] for job in answered} == {2}
-    assert {each["Id"]: each["State"]["StartedAt"] for each in stack.containers("worker")} == started
+    assert {container["Id"]: container["State"]["StartedAt"] for container in stack.containers("worker")} == started
 
 
 def test_no_job_is_lost_while_workers_stop_and_start(gateway: httpx2.Client, titanic: Pipeline, stack: Stack) -> None:
@@ -115,7 +115,7 @@ def test_no_job_is_lost_while_workers_stop_and_start(gateway: httpx2.Client, tit
 
     assert jobs
     assert all(job["result"]["predictions"] == expected for job in jobs)
-    hosts = {each["Config"]["Hostname"]: each["Id"] for each in stack.containers("worker")}
+    hosts = {container["Config"]["Hostname"]: container["Id"] for container in stack.containers("worker")}
     docker("pause", *hosts.values())  # a worker notifies another only if more rows wait than one claim takes
     try:
         last = [submitted(gateway, "titanic", rows) for _ in range(40)]
@@ -126,8 +126,8 @@ def test_no_job_is_lost_while_workers_stop_and_start(gateway: httpx2.Client, tit
 
 
 def test_flower_lists_every_worker(flower: httpx2.Client, stack: Stack) -> None:
-    predicting = {f"predict@{each['Config']['Hostname']}" for each in stack.containers("worker")}
-    training = {f"train@{each['Config']['Hostname']}" for each in stack.containers("trainer")}
+    predicting = {f"predict@{container['Config']['Hostname']}" for container in stack.containers("worker")}
+    training = {f"train@{container['Config']['Hostname']}" for container in stack.containers("trainer")}
 
     found = flower.get("/api/workers", params={"refresh": "1"})
 
@@ -153,7 +153,7 @@ def test_flower_lists_tasks_by_name_and_runtime_and_shows_only_their_lanes(
     assert ended["state"] == "SUCCESS"
     shown = {re.sub("[^a-z_/0-9]", "", task["args"]) for task in tasks() if task["args"]}
     lane = r"prediction/[a-z]+/\d+/[a-z_]+(/low|/high)?|training|import|batch|chunk/job_[0-9a-f]+(/low|/high)?"
-    assert all(re.fullmatch(lane, each) for each in shown), shown
+    assert all(re.fullmatch(lane, name) for name in shown), shown
 
 
 @pytest.mark.parametrize("path", ["/", "/tasks", "/api/workers", "/api/tasks", "/broker"])
@@ -227,7 +227,7 @@ def test_ports_are_published_on_the_loopback_only(stack: Stack, service: str) ->
 @pytest.mark.parametrize("service", ["redis", "worker", "trainer", "reaper"])
 def test_an_internal_container_has_no_route_to_other_networks(stack: Stack, service: str) -> None:
     networks = list(stack.containers(service)[0]["NetworkSettings"]["Networks"])
-    assert [json.loads(docker("network", "inspect", each))[0]["Internal"] for each in networks] == [True]
+    assert [json.loads(docker("network", "inspect", network))[0]["Internal"] for network in networks] == [True]
 
     routes = stack.run_in(service, "cat", "/proc/net/route").splitlines()[1:]
     assert "00000000" not in {line.split()[1] for line in routes}
@@ -236,7 +236,7 @@ def test_an_internal_container_has_no_route_to_other_networks(stack: Stack, serv
 def test_only_trainer_and_reaper_write_models_and_a_worker_writes_only_batches(stack: Stack) -> None:
     def writable(service: str) -> dict[str, bool]:
         mounts = stack.containers(service)[0]["Mounts"]
-        return {each["Destination"]: each["RW"] for each in mounts if each["Destination"].startswith("/data")}
+        return {mount["Destination"]: mount["RW"] for mount in mounts if mount["Destination"].startswith("/data")}
 
     assert writable("trainer") == {"/data/models": True, "/data/files": True}
     assert writable("reaper") == {"/data/models": True, "/data/files": True, "/data/batches": True}
@@ -245,7 +245,7 @@ def test_only_trainer_and_reaper_write_models_and_a_worker_writes_only_batches(s
 
 
 def test_docker_inspect_and_the_logs_show_no_password(stack: Stack) -> None:
-    shown = json.dumps([stack.containers(each) for each in SERVICES]) + stack.compose("logs", "--no-color")
+    shown = json.dumps([stack.containers(service) for service in SERVICES]) + stack.compose("logs", "--no-color")
 
     assert stack.secret("redis_password") not in shown
     assert stack.secret("flower_password") not in shown
@@ -292,7 +292,7 @@ def test_an_image_contains_only_what_it_needs(image: str, has: set[str], lacks: 
         f"queuecast-{image}:{VERSION}",
         "-c",
         script,
-        module_names,
+        names,
     )
 
     assert json.loads(found) == [sorted(has), []]
