@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all: written beside, synced, renamed."""
+"""Writes files that are complete or absent: under another name, synced, then renamed."""
 
 import errno
 import os
@@ -13,16 +13,16 @@ from queuecast.domain.errors import UnavailableError
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[IO[bytes]]:
-    """Nothing is left behind when the body raises. Two that write the same file leave the one that came last."""
-    beside = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
+    """Leaves no file if the body raises an error. Of two writers of one file, the last one wins."""
+    temporary = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
     try:
-        with beside.open("wb") as file:
+        with temporary.open("wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        beside.replace(path)
+        temporary.replace(path)
     finally:
-        beside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(folder)

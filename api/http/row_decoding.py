@@ -4,32 +4,15 @@ A decoder that is compiled from the signature checks the rows in one pass. Rows 
 checked by `Signature.findings`, which finds every mismatch and describes it.
 """
 
-import json
 from functools import lru_cache
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import msgspec
 
-from api.http.validation_errors import ROWS_HINT, malformed_body, parse_leniently
+from api.http.validation_errors import ROWS_HINT, malformed_body
 from queuecast.domain.errors import Finding, InvalidInputError, MalformedError, mismatch
-from queuecast.domain.signature import (
-    INT64_MAX,
-    INT64_MIN,
-    Column,
-    ColumnType,
-    Layout,
-    Signature,
-    column_findings,
-    escaped,
-    shown,
-)
-
-_TYPES: dict[ColumnType, Any] = {
-    ColumnType.NUMBER: float,
-    ColumnType.INTEGER: Annotated[int, msgspec.Meta(ge=INT64_MIN, le=INT64_MAX)],
-    ColumnType.STRING: str,
-    ColumnType.BOOLEAN: bool,
-}
+from queuecast.domain.signature import Column, Layout, Signature, column_findings, escaped, shown
+from queuecast.tables.json_values import VALUE_TYPES, is_field_name, parse_leniently
 
 
 class _Row(dict[str, Any]):
@@ -109,7 +92,7 @@ def _refusal(findings: tuple[Finding, ...]) -> InvalidInputError:
 
 def _parsed(rows: bytes) -> Any:
     try:
-        return parse_leniently(rows, object_pairs_hook=_Row)
+        return parse_leniently(rows.decode(), object_pairs_hook=_Row)
     except (ValueError, RecursionError) as error:
         raise MalformedError(f"the rows are not JSON in UTF-8, or nested too deeply: {error}") from None
 
@@ -132,15 +115,12 @@ def _row_decoder(signature: Signature) -> tuple[msgspec.json.Decoder[list[Any]],
 
 
 def _is_compilable(signature: Signature) -> bool:
-    """msgspec takes no field name that JSON must escape, and no empty choice."""
-    return all(
-        json.dumps(column.name, ensure_ascii=False) == f'"{column.name}"' and column.categories != ()
-        for column in signature.columns
-    )
+    """msgspec takes no empty choice, and not every field name."""
+    return all(is_field_name(column.name) and column.categories != () for column in signature.columns)
 
 
 def _type_of(column: Column) -> Any:
-    kind = _TYPES[column.type]
+    kind = VALUE_TYPES[column.type]
     if column.categories is not None:
         kind = Literal[column.categories]
     return kind | None if column.nullable else kind

@@ -1,7 +1,5 @@
 """Explains to a caller why a body or query was refused. Runs only after msgspec has refused it."""
 
-import json
-import math
 import re
 from typing import Any
 
@@ -10,6 +8,7 @@ from msgspec import inspect
 
 from api.http.type_mismatches import has_type, mismatches
 from queuecast.domain.errors import Finding, InvalidInputError, MalformedError
+from queuecast.tables.json_values import parse_leniently
 
 ROWS_HINT = 'rows belong in a list: {"inputs": [{...}]}'
 # A string, closed or cut off, or else a word that other formats than JSON take for a number.
@@ -19,7 +18,7 @@ _STRING_OR_WORD = re.compile(rb'"(?:[^"\\]|\\.)*(?:"|\\?\Z)|(?P<word>-?\b(?:nan|
 def body_error(error: msgspec.ValidationError, kind: Any, data: bytes) -> InvalidInputError:
     """kind: the type that the JSON in `data` was to have."""
     try:
-        value = parse_leniently(data)
+        value = parse_leniently(data.decode())
     except (ValueError, RecursionError):  # not JSON either, after the place where msgspec stopped
         return InvalidInputError(str(error), (Finding("", "invalid", str(error)),))
     return _explained(error, inspect.type_info(kind), value)
@@ -43,12 +42,6 @@ def malformed_body(error: Exception, data: bytes, what: str = "the body") -> Mal
         found = f"{word['word'].decode()} near byte {word.start()}"
         return MalformedError(f"{what} has {found}; JSON has no such number, so send null for a missing value")
     return MalformedError(f"{what} is not JSON in UTF-8: {error}")
-
-
-def parse_leniently(data: bytes, **options: Any) -> Any:
-    """JSON in which a number that is too long to hold becomes infinite. Raises ValueError or RecursionError."""
-    # A float has at most 309 digits before its point, and int() refuses more than 4,300.
-    return json.loads(data.decode(), parse_int=lambda digits: int(digits) if len(digits) < 400 else math.inf, **options)
 
 
 def _explained(error: msgspec.ValidationError, expected: inspect.Type, value: Any) -> InvalidInputError:

@@ -17,7 +17,7 @@ from api.schemas.jobs import BatchJob
 from api.schemas.requests import BatchOfFile, BatchOfRows, BatchRequest
 from api.services.inline_rows import store_rows
 from api.services.submission import SubmitOptions, Submitted, require_method
-from api.services.table_headers import csv_header, feature_findings, misfit, missing_column
+from api.services.table_headers import columns_refused, csv_header, feature_findings, missing_column_at
 from api.services.uploads import delete_files, discard_unless_accepted
 from queuecast.domain.batch import FileFormat, file_format
 from queuecast.domain.errors import (
@@ -119,7 +119,7 @@ class BatchRoutes:
         _, rows = require_rows(manifest.signature, bytes(body.inputs), max_rows=self._max_body_bytes)
         if body.id_column is not None and body.id_column not in {c.name for c in manifest.signature.columns}:
             detail = f"the rows have no column {body.id_column!r}, only those of the model"
-            raise InvalidInputError(detail, (Finding("/id_column", "missing_column", detail),))
+            raise InvalidInputError(detail, (Finding("/id_column", "missing_column_at", detail),))
         return store_rows(self._files, rows)
 
 
@@ -127,6 +127,6 @@ def _require_columns(header: list[str], manifest: Manifest, id_column: str | Non
     """Raises InvalidInputError for a file that every worker would refuse."""
     findings = feature_findings(header, manifest.signature, () if id_column is None else (id_column,))
     if id_column is not None and id_column not in header:
-        findings.append(missing_column("/id_column", id_column))
+        findings.append(missing_column_at("/id_column", id_column))
     if findings:
-        raise misfit(findings, header, manifest.signature)
+        raise columns_refused(findings, header, manifest.signature)

@@ -17,7 +17,7 @@ from api.schemas.headers import SubmitHeaders
 from api.schemas.jobs import TrainingJob
 from api.schemas.requests import TrainingRequest
 from api.services.submission import SubmitOptions, Submitted
-from api.services.table_headers import csv_header, feature_findings, first_keys, misfit, missing_column
+from api.services.table_headers import columns_refused, csv_header, feature_findings, missing_column_at, ndjson_keys
 from queuecast.domain.batch import FileFormat, training_format
 from queuecast.domain.errors import (
     ConflictError,
@@ -84,12 +84,12 @@ def _require_columns(header: list[str] | None, manifest: Manifest, target: tuple
         header = [*names, *target]
     for name in target:
         if name not in header:
-            findings.append(missing_column("/target", name))
+            findings.append(missing_column_at("/target", name))
         elif name in names:
             findings.append(Finding("/target", "is_feature", f"{name!r} is a column that the model takes"))
     findings += feature_findings(header, manifest.signature, target)
     if findings:
-        raise misfit(findings, header, manifest.signature)
+        raise columns_refused(findings, header, manifest.signature)
 
 
 def _header(path: Path, stored: StoredFile) -> list[str] | None:
@@ -97,4 +97,4 @@ def _header(path: Path, stored: StoredFile) -> list[str] | None:
     table_format = training_format(stored.name, stored.media_type)
     if table_format is FileFormat.PARQUET:
         return None
-    return first_keys(path) if table_format is FileFormat.NDJSON else csv_header(path)
+    return ndjson_keys(path) if table_format is FileFormat.NDJSON else csv_header(path)

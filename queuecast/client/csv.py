@@ -1,8 +1,8 @@
 """Parses CSV, JSON and NDJSON text into the JSON rows that a model takes, and reads the head of a CSV file.
 
-A CSV cell has no type: the model's schema gives it one, and `queuecast.domain.tables` its meaning, so that a row gets
-the same answer as in a batch. For the same reason lines and records end where the worker ends them, and not at all
-the characters that `str.splitlines` knows.
+A CSV cell has no type: the model's schema gives it one, and `queuecast.tables.cells` its meaning, so that a row gets
+the same answer as in a batch. For the same reason lines and records end where the worker ends them, although
+`str.splitlines` knows more line breaks.
 """
 
 import csv
@@ -15,9 +15,10 @@ from typing import Any
 import msgspec
 
 from queuecast.client.uploads import PARQUET_START
-from queuecast.domain.tables import MISSING_WORDS, doubled, number_in, other_separator, truth_in, whole_number_in
+from queuecast.tables.cells import MISSING_WORDS, parse_boolean, parse_integer, parse_number
+from queuecast.tables.column_names import duplicate_name, named_or_in_order, separator_hint, wrong_count
 
-MAX_CSV_ROWS = 50_000  # an example's columns are what its rows show: a fraction or a gap may come late
+MAX_CSV_ROWS = 50_000  # column types come from these rows, and a fraction or a missing cell may come late
 
 
 def parsed_json_rows(text: str) -> list[Any]:
@@ -69,12 +70,13 @@ def parsed_csv_rows(text: str, schema: dict[str, Any] | None) -> tuple[list[Any]
     if schema is None:
         return [dict(zip(header, row, strict=True)) for row in rows], []
     if schema.get("type") == "array":
-        places, notes = _list_places(header, schema["prefixItems"])
+        positions, notes = _column_positions(header, schema["prefixItems"])
         types = [_types(column) for column in schema["prefixItems"]]
-        return [[_value(row[at], kinds) for at, kinds in zip(places, types, strict=True)] for row in rows], notes
+        return [[_value(row[at], kinds) for at, kinds in zip(positions, types, strict=True)] for row in rows], notes
     columns = schema.get("properties", {})
-    if other_separator(header) is not None and header[0] not in columns:
-        raise ValueError(f"the file has {header[0]!r} as its only column; separate columns with commas")
+    hint = separator_hint(header)
+    if hint and header[0] not in columns:
+        raise ValueError(f"the file has {header[0]!r} as its only column{hint}")
     known = [(at, name, _types(columns[name])) for at, name in enumerate(header) if name in columns]
     dropped = [name for name in header if name not in columns]
     return [{name: _value(row[at], kinds) for at, name, kinds in known} for row in rows], _left_out(dropped)
@@ -92,7 +94,7 @@ def csv_head(path: Path) -> bytes:
             way_out = f"pandas.read_parquet({str(path)!r}).to_csv({str(path.with_suffix('.csv'))!r}, index=False)"
             raise ValueError(f"{path} is a Parquet file, expected CSV: {way_out}")
         file.seek(0)
-        records = csv.reader(_kept(file, lines))
+        records = csv.reader(_recorded(file, lines))
         try:
             header = next(records, [])
             for _ in islice(records, MAX_CSV_ROWS):
@@ -104,30 +106,29 @@ def csv_head(path: Path) -> bytes:
 
 
 def require_each_once(names: list[str]) -> None:
-    """Raises ValueError for a column whose values another one would hide."""
-    twice = doubled(names)
-    if twice is not None:
-        raise ValueError(twice)
+    """Raises ValueError for a column that hides the values of another one of the same name."""
+    duplicate = duplicate_name(names)
+    if duplicate is not None:
+        raise ValueError(duplicate.detail)
 
 
-def _kept(source: Iterable[str], lines: list[str]) -> Iterator[str]:
+def _recorded(source: Iterable[str], lines: list[str]) -> Iterator[str]:
     for line in source:
         lines.append(line)
         yield line
 
 
-def _list_places(header: list[str], columns: list[Any]) -> tuple[list[int], list[str]]:
-    """Where each column of a model without names stands in the file: `worker.tables.splitting` has the rule."""
+def _column_positions(header: list[str], columns: list[Any]) -> tuple[list[int], list[str]]:
+    """The position in the file of each column of a model that was fitted without names."""
     wanted = [f"x{index}" for index in range(len(columns))]
-    if set(wanted) <= set(header):
+    sources = named_or_in_order(header, wanted)
+    mismatch = wrong_count(sources, wanted)
+    if mismatch is not None:
+        raise ValueError(mismatch.detail)
+    if sources == wanted:
         return [header.index(name) for name in wanted], _left_out([name for name in header if name not in wanted])
-    if len(header) != len(wanted):
-        raise ValueError(
-            f"the file has {len(header)} columns, expected {len(wanted)} (the model was fitted without column names), "
-            f"or the names {', '.join(wanted)}"
-        )
-    is_counted = header == [str(index) for index in range(len(header))]  # pandas writes an array's columns so
-    is_row = not is_counted and all(number_in(cell) is not None for cell in header)
+    is_numbered = header == [str(index) for index in range(len(header))]  # the header that pandas gives an array
+    is_row = not is_numbered and all(parse_number(cell) is not None for cell in header)
     return list(range(len(header))), [f"the first line was taken for names: {','.join(header)}"] if is_row else []
 
 
@@ -136,7 +137,7 @@ def _left_out(names: list[str]) -> list[str]:
 
 
 def _records(text: str) -> Iterator[tuple[int, list[str]]]:
-    reader = csv.reader(io.StringIO(text, newline=""))  # a line break in a quoted cell stays what it is
+    reader = csv.reader(io.StringIO(text, newline=""))  # keeps a line break in a quoted cell
     try:
         for record in reader:
             if record:
@@ -162,9 +163,9 @@ def _value(cell: str, types: set[str]) -> Any:
     if cell == "" or cell in MISSING_WORDS:
         return None
     if "boolean" in types:
-        value: Any = truth_in(cell)
+        value: Any = parse_boolean(cell)
     elif "string" in types:
         value = cell
     else:
-        value = whole_number_in(cell) if "integer" in types else number_in(cell)
+        value = parse_integer(cell) if "integer" in types else parse_number(cell)
     return cell if value is None else value

@@ -3,6 +3,8 @@
 from http import HTTPStatus
 from typing import Any
 
+from queuecast.tables.column_names import separator_hint
+
 Problem = dict[str, Any]
 """A problem document (RFC 9457). Each entry of its `errors` has `pointer`, `code` and `detail`."""
 
@@ -58,7 +60,5 @@ def _columns_text(columns: list[str]) -> str:
     if not columns:
         return ""
     names = ", ".join(columns)
-    # A file with another separator is read as one column that has the whole header as its name.
-    if len(columns) == 1 and any(separator in names for separator in (";", "\t")):
-        return f"; it has {names} as its only column; separate columns with commas"
-    return f"; it has {names}"
+    hint = separator_hint(columns)
+    return f"; it has {names} as its only column{hint}" if hint else f"; it has {names}"

@@ -1,1 +1,1 @@
-"""The rules: what a job, a model version, a signature and a gate are. Standard library only; no clock, no I/O."""
+"""The rules of jobs, model versions, signatures and the gate. Standard library only; no clock, no I/O."""

@@ -1,4 +1,4 @@
-"""The words of a batch: what kinds of files are read and written, and what becomes of a row that does not fit."""
+"""The choices of a batch: the formats of its files, and the treatment of a row that does not fit."""
 
 from enum import StrEnum
 
@@ -6,7 +6,7 @@ from queuecast.domain.errors import UnsupportedMediaError
 
 
 class FileFormat(StrEnum):
-    """What a table can be uploaded as."""
+    """The formats of an uploaded table."""
 
     CSV = "csv"
     NDJSON = "ndjson"
@@ -14,7 +14,7 @@ class FileFormat(StrEnum):
 
 
 class OutputFormat(StrEnum):
-    """What the answers can be written as."""
+    """The formats of the answers."""
 
     CSV = "csv"
     NDJSON = "ndjson"

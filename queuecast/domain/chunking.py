@@ -1,4 +1,4 @@
-"""How a batch's file is cut, and what came of the chunks: the words that workers, reaper and stores share."""
+"""The plan, the progress and the outcome of a batch, as workers, reaper and stores share them."""
 
 from dataclasses import dataclass
 
@@ -24,8 +24,8 @@ class FileRange:
 class Plan:
     """Where a batch's file is cut; written once and never changed.
 
-    number: the attempt that made it. All that chunks leave is named by it, so what is left of a lost plan is not
-    mistaken for this one's.
+    number: the attempt that made it. The names of all files of the chunks contain it, so
+    files of a lost plan are not mistaken for those of this one.
     """
 
     number: int
@@ -38,7 +38,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class ChunkTotals:
-    """What a batch's board says in sum. `bad` rows are counted in `rows` too."""
+    """The progress of all chunks of a batch. `rows` includes the `bad` rows."""
 
     chunks: int
     rows: int
@@ -47,7 +47,7 @@ class ChunkTotals:
 
 @dataclass(frozen=True, slots=True)
 class BatchOutcome:
-    """What a join wrote; kept beside the file, so that a join that is run again has nothing to do.
+    """The result of a join, kept next to its file, so that a second join has nothing to do.
 
     attempt: the run of the batch that wrote it; its files are named by that.
     """

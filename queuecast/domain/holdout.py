@@ -1,8 +1,8 @@
 """A split of rows into training and holdout that never changes: a row's side depends on the row alone.
 
 A fresh random split at every retraining would test a champion on rows it was fitted on, and it would look
-unbeatable. Hashing each row's feature values keeps the same rows held out for ever, whoever does the split:
-a notebook on a DataFrame, or a worker on an uploaded file. The idea is the usual one of hashed identifiers
+unbeatable. Hashing each row's feature values always holds out the same rows, in a notebook
+on a DataFrame and in a worker on an uploaded file. The idea is the usual one of hashed identifiers
 (A. Géron, Hands-On Machine Learning, 3rd ed., ch. 2), with the whole row as the identifier.
 """
 
@@ -18,7 +18,7 @@ DEFAULT_FRACTION = 0.2  # as in scikit-learn's examples of train_test_split
 
 @dataclass(frozen=True, slots=True)
 class HoldoutRule:
-    """What has to be known to make the same split again. No `columns` means all columns of the signature."""
+    """The parameters that repeat a split. No `columns` means all columns of the signature."""
 
     fraction: float = DEFAULT_FRACTION
     columns: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""Models, versions and aliases: what a name may be, what is known of a version, what a rollback returns to."""
+"""Models, versions and aliases: valid names, the manifest of a version, the target of a rollback."""
 
 import re
 from dataclasses import dataclass, field
@@ -26,7 +26,7 @@ class Lineage:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """All that is known of one version. It is written once, beside the bytes it describes, and never changed."""
+    """The facts about one version. The file is written once, next to the bytes it describes, and never changes."""
 
     model: str
     version: int
@@ -41,7 +41,7 @@ class Manifest:
     target: tuple[str, ...] = ()
     classes: Any = None
     holdout: HoldoutRule | None = None
-    """The split that the version was fitted with; None where nobody knows which rows it has seen."""
+    """The split that the version was fitted with; None if the rows that it has seen are unknown."""
     metrics: dict[str, Any] = field(default_factory=dict)
     lineage: Lineage | None = None
     description: str = ""

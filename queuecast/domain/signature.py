@@ -27,7 +27,7 @@ class ColumnType(StrEnum):
 
 
 class Layout(StrEnum):
-    """What the estimator was fitted on: a DataFrame (rows are objects) or an array (rows are lists)."""
+    """The kind of the estimator's training rows: a DataFrame (rows are objects) or an array (rows are lists)."""
 
     FRAME = "frame"
     ARRAY = "array"
@@ -102,7 +102,7 @@ class Signature:
     def with_whole_numbers(self, text: bytes, names: Sequence[str] = ()) -> bytes | None:
         """Rows that fit, as JSON, with `3.0` as 3 in the columns of whole numbers; None where there is no such number.
 
-        names: what the columns are called there, where it is not as here. None also where a column is there twice.
+        names: the names of the columns there, if they differ. None also where a column is there twice.
         """
         places: Sequence[str | int] = range(len(self.columns))
         if self.layout is Layout.FRAME or names:
@@ -181,7 +181,7 @@ def _is_finite(value: float) -> bool:
 
 
 def wanted(column: Column) -> str:
-    """What a value of the column may be, in words."""
+    """The values that the column accepts, in words."""
     if column.categories is not None:
         choices = ", ".join(shown(value) for value in column.categories[:10])
         words = f"one of {choices}" + (", ..." if len(column.categories) > 10 else "")

@@ -1,4 +1,4 @@
-"""What a job asks for. The rows of a prediction travel beside it as the JSON bytes that the client sent."""
+"""The content of a job. The rows of a prediction travel separately, as the JSON bytes that the client sent."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -42,7 +42,7 @@ class TrainingWork:
 
 @dataclass(frozen=True, slots=True)
 class ImportWork:
-    """A pushed model: two stored files and what the pusher said of them."""
+    """A pushed model: two stored files and their description by the caller."""
 
     model_file_id: str
     example_file_id: str
@@ -66,7 +66,7 @@ class BatchWork:
 
 
 def rows_file_id(batch_id: str) -> str:
-    """The file of a batch that was given as rows: nobody knows of it but the batch, and it goes when the batch goes."""
+    """The file of a batch that was submitted as rows. It belongs to the batch and is deleted with it."""
     return "file_" + batch_id.removeprefix("job_")
 
 
@@ -87,7 +87,7 @@ Work = PredictionWork | TrainingWork | ImportWork | BatchWork | ChunkWork
 
 
 def rows_of(work: Work) -> int:
-    """What the work counts for in a claim that is bounded in rows."""
+    """The number of rows that the work counts for in a claim."""
     if isinstance(work, PredictionWork):
         return work.n_rows
     return work.cut.n_rows if isinstance(work, ChunkWork) else 1

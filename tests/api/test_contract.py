@@ -1,4 +1,4 @@
-"""The gateway against its own OpenAPI document, by generated requests: no 5xx, and answers as described."""
+"""Generated requests to the gateway, by its own OpenAPI document: no 5xx, and responses as described."""
 
 import tempfile
 from pathlib import Path
@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, settings
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
+    response_headers_conformance,
     response_schema_conformance,
     status_code_conformance,
 )
@@ -18,10 +19,16 @@ folder = tempfile.TemporaryDirectory(prefix="contract-")  # removed when the int
 gateway = Gateway(Path(folder.name))
 gateway.publish()
 schema = schemathesis.openapi.from_wsgi("/openapi.json", gateway.app())
-CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+]
 
 
 @schema.parametrize()
 @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
-def test_answers_are_as_described(case: schemathesis.Case) -> None:
+def test_responses_match_the_document(case: schemathesis.Case) -> None:
     case.call_and_validate(checks=CHECKS)

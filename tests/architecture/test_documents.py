@@ -79,13 +79,71 @@ def test_every_route_is_in_the_openapi_document(gateway: Gateway) -> None:
     assert described - routes == set()
 
 
-def test_every_reference_of_the_openapi_document_resolves(gateway: Gateway) -> None:
-    operations = [operation for methods in gateway.spec["paths"].values() for operation in methods.values()]
+def operations(gateway: Gateway) -> dict[str, Any]:
+    """The operations by their ids."""
+    described = [operation for methods in gateway.spec["paths"].values() for operation in methods.values()]
+    by_id = {operation["operationId"]: operation for operation in described}
+    assert len(by_id) == len(described) > 25
+    return by_id
 
-    named = set(re.findall(r'"#/components/schemas/([^"]+)"', gateway.openapi))
 
-    assert named <= set(gateway.spec["components"]["schemas"])
-    assert len({operation["operationId"] for operation in operations}) == len(operations)
+@pytest.mark.parametrize("kind", ["schemas", "headers", "links"])
+def test_every_reference_of_the_openapi_document_resolves(gateway: Gateway, kind: str) -> None:
+    named = set(re.findall(rf'"#/components/{kind}/([^"]+)"', gateway.openapi))
+
+    assert named == set(gateway.spec["components"][kind])
+
+
+def test_every_operation_has_a_summary_a_description_and_a_described_tag(gateway: Gateway) -> None:
+    tags = {tag["name"] for tag in gateway.spec["tags"] if tag["description"]}
+
+    incomplete = [
+        name
+        for name, operation in operations(gateway).items()
+        if not (operation["summary"] and operation["description"] and set(operation["tags"]) <= tags)
+    ]
+
+    assert incomplete == []
+
+
+def test_every_operation_with_a_json_body_has_an_example_of_it(gateway: Gateway) -> None:
+    bodies = {
+        name: each["requestBody"]["content"] for name, each in operations(gateway).items() if "requestBody" in each
+    }
+
+    without = [name for name, body in bodies.items() if not body.get("application/json", {"examples": 1})["examples"]]
+
+    assert len(bodies) > 5
+    assert without == []
+
+
+def test_every_response_describes_its_headers(gateway: Gateway) -> None:
+    headers = gateway.spec["components"]["headers"]
+    responses = [
+        (name, status, response)
+        for name, operation in operations(gateway).items()
+        for status, response in operation["responses"].items()
+    ]
+
+    without = [(name, status) for name, status, response in responses if "X-Request-ID" not in response["headers"]]
+    without_retry = [
+        (name, status)
+        for name, status, response in responses
+        if status == "503" and "Retry-After" not in response["headers"]
+    ]
+
+    assert (without, without_retry) == ([], [])
+    assert [name for name, header in headers.items() if not header["description"]] == []
+
+
+def test_every_link_leads_to_an_operation_and_fills_in_its_parameters(gateway: Gateway) -> None:
+    by_id = operations(gateway)
+
+    for link in gateway.spec["components"]["links"].values():
+        parameters = by_id[link["operationId"]]["parameters"]
+        assert set(link["parameters"]) <= {parameter["name"] for parameter in parameters}
+        required = {parameter["name"] for parameter in parameters if parameter["required"]}
+        assert required - set(link["parameters"]) <= {"alias"}  # the caller chooses the alias
 
 
 def test_every_command_has_its_row(repository: Path) -> None:

@@ -13,18 +13,18 @@ from tests.architecture.prose import Passage
 # Hits in 1,000 words, at most. Each is the value of today, rounded up: lower it with every rewrite, never raise it.
 # The goal is under 2 in each group; well written packages have 0.0 to 0.5 in their comments and docstrings.
 BOUNDS = {
-    "comments and docstrings": 21,
-    "messages": 8,
-    "names": 7,
-    "Lua comments": 15,
-    "bench and examples": 23,
-    "bench and examples, messages": 13,
-    "bench and examples, names": 8,
-    "tests": 21,
-    "tests, messages": 6,
-    "tests, names": 10,
-    "Markdown": 11,
-    "build files": 11,
+    "comments and docstrings": 1,
+    "messages": 1,
+    "names": 1,
+    "Lua comments": 1,
+    "bench and examples": 1,
+    "bench and examples, messages": 1,
+    "bench and examples, names": 1,
+    "tests": 9,
+    "tests, messages": 2,
+    "tests, names": 1,
+    "Markdown": 1,
+    "build files": 1,
 }
 
 BEFORE_AND_AFTER = [

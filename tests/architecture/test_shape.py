@@ -47,7 +47,7 @@ SAME_NAME: dict[str, set[str]] = {
 }
 
 # Module-level numeric constants in 1,000 lines of queuecast, api and worker. The goal is under 3.
-MAX_CONSTANTS = 8.6
+MAX_CONSTANTS = 3.8
 
 # Groups of modules that import one another.
 CYCLES: set[frozenset[str]] = set()

@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -62,12 +63,15 @@ def test_the_domain_has_no_clock_and_no_io(repository: Path) -> None:
 
 def test_every_import_contract_holds(repository: Path) -> None:
     lint = Path(sys.executable).with_name("lint-imports")
+    configuration = tomllib.loads((repository / "pyproject.toml").read_text())
+    contracts = configuration["tool"]["importlinter"]["contracts"]
     ended = subprocess.run(
         [lint, "--no-cache"], cwd=repository, capture_output=True, text=True, timeout=120, check=False
     )
 
     assert ended.returncode == 0, ended.stdout
-    assert "14 kept, 0 broken" in ended.stdout
+    assert len(contracts) > 10
+    assert f"{len(contracts)} kept, 0 broken" in ended.stdout
 
 
 @pytest.mark.parametrize(
@@ -76,9 +80,9 @@ def test_every_import_contract_holds(repository: Path) -> None:
         ("import queuecast", {"redis", "celery", "flask", "sklearn", "numpy", "pandas", "httpx2"}),
         ("from queuecast import Client", {"redis", "celery", "kombu", "flask", "sklearn", "numpy", "pandas"}),
         ("import queuecast.cli.main", {"redis", "celery", "kombu", "flask", "sklearn", "numpy", "pandas"}),
-        ("import api.main", NUMERIC | {"worker", "spectree", "offapi"}),
+        ("import api.main", NUMERIC | {"worker", "flask_swagger_ui"}),
         ("import worker.reaper.__main__", NUMERIC | {"flask", "api"}),
-        ("import worker.main", {"flask", "werkzeug", "granian", "spectree", "api"}),
+        ("import worker.main", {"flask", "werkzeug", "granian", "flask_swagger_ui", "api"}),
     ],
 )
 def test_a_room_loads_nothing_of_another(statement: str, forbidden: set[str], repository: Path) -> None:

@@ -270,7 +270,7 @@ def test_redis_is_durable_and_refuses_administrative_commands(stack: Stack) -> N
     ("image", "has", "lacks"),
     [
         ("api", {"flask", "granian"}, {"sklearn", "numpy", "scipy", "pandas", "joblib", "skops", "worker"}),
-        ("worker", {"sklearn", "skops"}, {"flask", "werkzeug", "granian", "spectree", "flower", "api"}),
+        ("worker", {"sklearn", "skops"}, {"flask", "werkzeug", "granian", "flask_swagger_ui", "flower", "api"}),
         ("flower", {"flower"}, {"sklearn", "numpy", "flask", "granian", "api", "worker"}),
     ],
 )

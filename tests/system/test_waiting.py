@@ -23,7 +23,7 @@ THREADS = 32  # WAITERS may use three quarters of them
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Iterator[Stack]:
-    """Replaces the shared stack: no workers, so that jobs stay queued, and a model that is published directly."""
+    """A gateway without workers, so that jobs stay queued. The fixture publishes its model directly."""
     running = Stack(tmp_path_factory.mktemp("waiting"), repository)
     running.redis.start()
     try:

@@ -1,7 +1,7 @@
 """The run of a chunk: its cut of the file in, a part of the answer out, and a mark on its batch's board.
 
-The part is on the disk before the mark is set, and the mark before the chunk ends: whatever dies in between, the next
-run writes the same bytes to the same name, or finds the mark and has nothing to do.
+The part is on the disk before the chunk is recorded as done, and that happens before its job ends. If the process dies
+in between, the next run writes the same bytes to the same name, or finds the record and has nothing to do.
 """
 
 from collections.abc import Callable
@@ -36,11 +36,11 @@ from worker.files import disk_full_as_unavailable
 from worker.models.frames import frame_of
 from worker.models.inference import require_count
 from worker.models.loading import EstimatorCache
-from worker.tables.reader import BadRow, Part, read_cut
+from worker.tables.reader import BadRow, Part, read_range
 
 log = get_logger()
 
-MAX_RAISED = 100  # rows of a chunk on which the estimator may raise; with more it is not for the rows
+MAX_RAISED = 100  # more failing rows than this mean that the model is broken, not the rows
 
 
 class ChunkRunner:
@@ -66,7 +66,7 @@ class ChunkRunner:
         if not self._batches.wants(batch_id, work.plan):
             raise QueuecastError(f"batch {batch_id} has ended", code=BATCH_ENDED)
         if self._boards.is_done(batch_id, work.plan, work.cut.index):
-            # A run before this one died between its mark and its end, perhaps before it looked who was the last.
+            # An earlier run died after it recorded the chunk, perhaps before it checked whether the batch was complete.
             self._batches.look(batch_id, work.plan)
             return Result({})
         try:
@@ -88,7 +88,7 @@ class ChunkRunner:
         estimator = self._estimators.of(manifest)
         asked, index = work.batch, work.cut.index
         path = self._files.path(asked.file_id)
-        part = read_cut(path, asked.file_format, manifest.signature, work.cut, asked.id_column)
+        part = read_range(path, asked.file_format, manifest.signature, work.cut, asked.id_column)
         if asked.on_error is OnError.FAIL and part.bad:
             raise _refused(part.bad)
         good, columns = answers_of(estimator, manifest, asked, part)

@@ -1,8 +1,8 @@
-"""The use case around a batch's chunks: starts them, counts them, and says what their ends mean for the batch.
+"""The use case around a batch's chunks: starts them, counts them, and updates the batch when they end.
 
-A batch that is fanned out is held by nobody, so each step here can be done by whoever comes first, and twice: a
-chunk's id follows from its plan and index, a mark counts once, and each write of the batch's record names its revision.
-What a process that dies in between leaves undone, `repair` does.
+No worker holds a batch that is fanned out, so any process may do each step here, and twice: a chunk's id follows from
+its plan and index, a chunk counts once, and each write of the batch's record names its revision. `repair` finishes the
+steps of a process that died.
 """
 
 from collections.abc import Callable
@@ -25,7 +25,7 @@ from queuecast.ports.jobs import JobStore
 log = get_logger()
 
 BATCH_ENDED = "batch_ended"
-"""What a chunk fails with that nobody needs any more."""
+"""The failure code of a chunk whose batch has ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class ChunkCoordinator:
             is_over = self._jobs.read(batch_id).is_final
         except UnknownJobError:
             is_over = True
-        self._seen = None  # the folder may have been lost, and the batch planned anew
+        self._seen = None  # the folder may have been lost, and the batch planned again
         return not is_over and self._plan(batch_id, plan) is not None
 
     def fill(self, batch_id: str, plan: Plan) -> None:
@@ -111,7 +111,7 @@ class ChunkCoordinator:
         self._count(batch_id, plan, self._boards.record_done(batch_id, work.plan, work.cut.index, rows, bad))
 
     def look(self, batch_id: str, number: int) -> None:
-        """What a commit does after its mark."""
+        """Updates the batch after a chunk was recorded as done."""
         plan = self._plan(batch_id, number)
         if plan is not None:
             self._count(batch_id, plan, self._boards.totals(batch_id, number))
@@ -169,7 +169,7 @@ class ChunkCoordinator:
         elif batch.is_fanned_out:
             plan = self._files.plan(batch_id)
             if plan is None or plan.number != number:
-                self._gather(batch_id)  # its folder was lost: whoever claims it plans it anew
+                self._gather(batch_id)  # its folder was lost: the next run plans it again
             else:
                 self.fill(batch_id, plan)
 
@@ -199,7 +199,7 @@ def progress_of(plan: Plan, tally: ChunkTotals, stage: str = "predict") -> Progr
 
 
 def _counted(batch: Job, plan: Plan, tally: ChunkTotals) -> Job | None:
-    """The batch with that progress, unless somebody who counted later was first."""
+    """The batch with that progress, unless its record shows more already."""
     if batch.progress is not None and batch.progress.stage == "predict" and batch.progress.done >= tally.rows:
         return None
     return batch.progressed(progress_of(plan, tally))

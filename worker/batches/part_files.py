@@ -3,9 +3,8 @@
 Every good row is written, in the order of the input: `row`, the id column if there is one, the answers. Floats are
 written with the fewest digits that read back to the same number.
 
-A word in a CSV file that a spreadsheet would take for a formula (it begins with = + - @, a tab or a carriage return)
-gets a ' before it, as OWASP advises ("CSV Injection"); one that is a number does not. The other formats hold every
-word as it is.
+A word in a CSV file that a spreadsheet would read as a formula (it begins with = + - @, a tab or a carriage return)
+gets a ' in front, as OWASP advises ("CSV Injection"). A number does not. The other formats hold every word unchanged.
 """
 
 import shutil
@@ -22,10 +21,11 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from queuecast.domain.batch import OutputFormat
+from queuecast.tables.json_values import is_field_name
 from worker.files import atomic_write
 from worker.models.output_columns import answer_columns
-from worker.tables.id_values import in_json
-from worker.tables.ndjson_reader import in_words, is_field_name
+from worker.tables.id_values import to_json_values
+from worker.tables.ndjson_reader import json_as_text
 from worker.tables.reader import Part
 from worker.tables.record_scanner import first_record
 from worker.tables.rows import BadRow
@@ -46,7 +46,7 @@ def write_part(
     An id column whose name is that of an answer, or `row`, is written as `id_{name}`.
     """
     has_words = output_format in (OutputFormat.CSV, OutputFormat.PARQUET)
-    ids = in_words(part.ids) if has_words and part.ids is not None else part.ids
+    ids = json_as_text(part.ids) if has_words and part.ids is not None else part.ids
     table = _table(replace(part, ids=ids), columns, id_column) if columns or len(part.row_numbers) else None
     with atomic_write(path) as file:
         if output_format is OutputFormat.PARQUET:
@@ -145,7 +145,7 @@ def _objects(table: Any, between: bytes) -> bytes:
 def _json_values(column: Any) -> list[Any]:
     if isinstance(column.type, pa.JsonType):
         return [None if each is None else msgspec.Raw(each) for each in column.to_pylist()]
-    return in_json(column)
+    return to_json_values(column)
 
 
 def _join_csv(parts: list[Path], joined: IO[bytes]) -> None:

@@ -1,4 +1,4 @@
-"""How a batch's file is cut: checked against what was accepted, and in chunks that take the model some 0.3 s each."""
+"""Plans a batch: checks that the file is the accepted one, and cuts it into chunks of about 0.3 s of model time."""
 
 import hashlib
 import time
@@ -16,10 +16,11 @@ from queuecast.ports.batches import BatchFiles, ChunkProgressStore
 from queuecast.ports.clock import Clock
 from queuecast.ports.files import FileStore
 from worker.engine.contracts import Report
-from worker.tables.reader import read_cut
-from worker.tables.splitting import require_columns, split_file
+from worker.tables.file_columns import require_columns
+from worker.tables.reader import read_range
+from worker.tables.splitting import split_file
 
-CHUNK_S = 0.3  # long beside what a claim costs, short beside how long a prediction may have to wait for it
+CHUNK_S = 0.3  # much longer than a claim costs, much shorter than a prediction may wait
 MIN_ROWS = 256  # below that a call of a pipeline costs as much for fewer rows
 UNTIMED_ROWS = 4_096
 SAMPLE_ROWS = 8_192
@@ -68,9 +69,9 @@ class BatchPlanner:
         return before
 
     def _rows_a_chunk(self, path: Path, work: BatchWork, manifest: Manifest, estimator: Any) -> int:
-        """By the time that the model needs for the first rows. One that raises on them gets chunks of a fixed size."""
+        """Measures the model on the first rows. If it raises an error on them, chunks have a fixed size."""
         first = next(split_file(path, work.file_format, SAMPLE_ROWS, MAX_CHUNK_BYTES))
-        part = read_cut(path, work.file_format, manifest.signature, first, work.id_column)
+        part = read_range(path, work.file_format, manifest.signature, first, work.id_column)
         rows_a_chunk = UNTIMED_ROWS
         # An estimator raises what it likes; the chunks will find out on which rows.
         with suppress(Exception):
@@ -79,8 +80,8 @@ class BatchPlanner:
 
 
 def _rows_in_time(call: Callable[[Any], Any], frame: Any, rows: int) -> int:
-    """How many rows the call answers in `CHUNK_S`. It is tried with one row and then with more, for some models need
-    that long for a few; what a call costs with any rows counts for all of them."""
+    """How many rows the call answers in `CHUNK_S`. Tries one row and then more, because slow models need that long
+    for a few rows. The fixed cost of a call is part of each measurement."""
     call(frame[:1])  # the first call of a process is slower
     timed, took_s = 1, _shortest_s(call, frame[:1])
     while timed < rows and (took_s < CHUNK_S / 2 or timed < MIN_ROWS):
@@ -93,7 +94,7 @@ def _rows_in_time(call: Callable[[Any], Any], frame: Any, rows: int) -> int:
 
 
 def _shortest_s(call: Callable[[Any], Any], frame: Any) -> float:
-    """The shortest of some: what else the machine does makes a call longer, and never shorter."""
+    """The shortest of several calls, because other work of the machine only makes a call longer."""
     times = []
     for _ in range(TIMINGS):
         began = time.perf_counter()
@@ -105,7 +106,7 @@ def _shortest_s(call: Callable[[Any], Any], frame: Any) -> float:
 
 
 class _Look:
-    """Tells about once a second how far the file was read, and stops a run that was asked to stop."""
+    """Reports progress about once a second, and stops a run that was asked to stop."""
 
     def __init__(self, report: Report) -> None:
         self._report = report

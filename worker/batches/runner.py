@@ -1,7 +1,7 @@
 """The run of a batch: plans it, sets its chunks going, and joins their parts when all are there.
 
-It goes by what is there and not by what was done before, so it can be begun again after any of its steps: with an
-outcome it only says so, with all parts it joins, with a plan it starts what is missing, and else it plans.
+It looks at the files that exist, so it can start again after any of its steps: with an outcome it returns that, with
+all parts it joins them, with a plan it starts the missing chunks, and otherwise it plans.
 """
 
 import hashlib

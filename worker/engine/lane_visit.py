@@ -15,6 +15,8 @@ job, which wakes it through Redis. This is the worker's side of the protocol; `q
          +-------------------+---------------------------+--------------------------+
            If jobs are left and no other worker attends the lane, the worker that detaches rings a bell for them.
 
+A worker whose claims of the lane were quick at its last visit attends the lane from its first claim.
+
 The time is up after a slice, or when a claim ran no job. While no other lane that the worker serves has waiting jobs, a
 quick worker adds another slice, up to the longest stay.
 """

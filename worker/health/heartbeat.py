@@ -21,7 +21,6 @@ from queuecast.ports.workers import WorkerList
 from worker.health.watchdog import Watchdog, end_process
 
 log = get_logger()
-STALLED_AFTER_S = 30.0
 
 
 class WorkerHeartbeat:
@@ -84,7 +83,7 @@ class WorkerHeartbeat:
             self._well_at = self._clock()
             return
         stalled_s = self._clock() - self._well_at
-        if stalled_s > STALLED_AFTER_S:
+        if stalled_s > 30.0:
             self._end("worker_stalled", queues=self._queues, stalled_s=round(stalled_s))
         elif self._health_file is not None:
             self._health_file.touch()

@@ -31,7 +31,7 @@ class ImportRunner:
         """Raises ModelRefusedError or InvalidInputError.
 
         The uploaded parts are gone when it succeeded or refused them. A run that was stopped leaves them to the next
-        one; those of a canceled job go when the reaper removes the files that nobody uses.
+        one; the reaper removes those of a canceled job as unused files.
         """
         published = self._models.made_by(job.model.name, job.id)
         try:

@@ -20,7 +20,7 @@ class Answered:
 
 
 def bisect_failures(call: Callable[[list[Any]], list[Any]], parts: list[list[Any]]) -> list[Answered | Exception]:
-    """What `call` says of each part, asked for all at once; when it raises, for the halves, down to a part alone.
+    """The answers of `call` for each part. Calls it once for all; if it raises an error, once for each half, and so on.
 
     So an error is only ever that of a part's own rows: k bad ones among n cost at most 2 k log2(n) + 1 calls.
     """

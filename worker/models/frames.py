@@ -1,7 +1,7 @@
-"""Rows of JSON values -> what the estimator was fitted on, column by column, by the signature alone.
+"""Builds the estimator's frame from JSON rows, column by column, by the signature alone.
 
 Nothing is guessed from the rows, so a row gets the same frame alone and in any batch. JSON null becomes NaN here,
-before the estimator sees it: SimpleImputer does not take None for missing, and the answer would be silently wrong.
+before the estimator sees it: SimpleImputer does not treat None as missing, and the answer would be wrong.
 """
 
 from collections.abc import Sequence

@@ -10,7 +10,7 @@ from worker.models.frames import frame_of
 
 
 def answers(estimator: Any, signature: Signature, method: Method, rows: list[Any]) -> list[Any]:
-    """One answer a row: a label or number, or a list of them. Whatever the estimator raises goes through."""
+    """One answer a row: a label or number, or a list of them. Errors of the estimator pass through."""
     return outputs(estimator, method, frame_of(signature, rows))
 
 

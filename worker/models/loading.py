@@ -70,7 +70,7 @@ def dump_estimator(estimator: Any) -> bytes:
 
 
 def environment() -> dict[str, str]:
-    """What a version was made with, and what loads it."""
+    """The versions of Python and the packages in this process."""
     names = {"sklearn": "scikit-learn", "numpy": "numpy", "pandas": "pandas", "skops": "skops"}
     return {"python": platform.python_version()} | {key: installed_version(name) for key, name in names.items()}
 
@@ -79,7 +79,7 @@ class EstimatorCache:
     """One estimator a version and process, loaded when first asked for. Not for use by several threads."""
 
     def __init__(self, models: ModelRegistry, max_bytes: int = 512 * 2**20) -> None:
-        """max_bytes: of all loaded estimators together; the least recently used go. One that alone is larger stays."""
+        """max_bytes: of all loaded estimators; the least recently used go first, and a larger one stays alone."""
         self._models = models
         self._max_bytes = max_bytes
         self._loaded: OrderedDict[str, tuple[Any, int]] = OrderedDict()

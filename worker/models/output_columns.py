@@ -1,4 +1,4 @@
-"""What an estimator answers -> named columns. Floats become float64, so that every format holds the same numbers."""
+"""Turns an estimator's output into named columns. Floats become float64, so that every format has the same numbers."""
 
 import json
 from typing import Any
@@ -18,7 +18,7 @@ _STEMS = {
 
 
 def answer_columns(method: Method, raw: Any, classes: Any) -> dict[str, Any]:
-    """raw: what the method answered for n rows: an array, a list of arrays (one an output), sparse, or a DataFrame.
+    """raw: the method's output for n rows: an array, a list of arrays (one per output), sparse, or a DataFrame.
     classes: the manifest's. Returns name -> array (n,), in the order of the outputs."""
     stem = _STEMS[method]
     if isinstance(raw, list) and raw and np.ndim(raw[0]):  # predict_proba of a multi-output estimator

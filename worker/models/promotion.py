@@ -1,4 +1,4 @@
-"""Moving an alias on behalf of a job: by compare-and-set, so that a person's move meanwhile wins."""
+"""Moves an alias for a job, by compare-and-set: a person's move in between wins."""
 
 from queuecast.domain.errors import PreconditionFailedError
 from queuecast.domain.job import Job
@@ -17,7 +17,7 @@ def promote(
     alias: str = CHAMPION,
     run: Job,
 ) -> bool:
-    """Points `alias` at the version if it points at `expected` now; False when somebody moved it meanwhile.
+    """Points `alias` at the version if it points at `expected` now; False if it was moved in between.
 
     A move of another alias of the same model is no reason to give up: the generation is read again. A job moves an
     alias once: an earlier run of it that did so and died is believed, whatever a person did since. Raises

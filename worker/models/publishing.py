@@ -1,4 +1,4 @@
-"""Writing a version: the same files beside every manifest, whether it was pushed or retrained."""
+"""Writes a version: every manifest has the same files next to it, pushed or retrained."""
 
 import hashlib
 import re

@@ -1,5 +1,5 @@
-"""What an estimator takes and answers, found out by asking it: types from the rows it was fitted on, nullability
-and methods by trying. So the gateway refuses exactly what the estimator itself would refuse.
+"""Learns the signature of an estimator: types from the rows it was fitted on, nullability and methods by trying. So
+the gateway refuses exactly the rows that the estimator would refuse.
 """
 
 import math
@@ -133,7 +133,7 @@ def _takes_nulls(estimator: Any, signature: Signature, rows: list[Any], at: list
 
 
 def _require_same_answers(estimator: Any, signature: Signature, rows: list[Any], found: dict[str, list[Any]]) -> None:
-    """Rows that went through JSON and back must give what the rows themselves gave."""
+    """Rows that went through JSON and back must get the same answers as the original rows."""
     for method in signature.methods:
         rebuilt = outputs(estimator, method, frame_of(signature, rows))
         if not same_answers(rebuilt, found[method.value]):

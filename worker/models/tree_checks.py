@@ -1,7 +1,7 @@
 """Forged trees are found before they are used. Compiled code follows indices from the file without a look:
 a child at 2**40 ends the process (SIGSEGV), so a model that loads is not yet a model that is safe to call.
 
-What must hold was read in scikit-learn's sources (tree/_tree.pyx, _hist_gradient_boosting/_predictor.pyx,
+The conditions come from scikit-learn's sources (tree/_tree.pyx, _hist_gradient_boosting/_predictor.pyx,
 neighbors/_binary_tree.pxi.tp, svm/_base.py): a child comes after its parent, and features, rows, bitsets and support
 vectors exist. Sparse matrices know themselves how to check their indices.
 """
@@ -143,7 +143,7 @@ def _leaves(indices: Any, length: int) -> bool:
     return bool(np.any(indices < 0) or np.any(indices >= length))
 
 
-# What to look at, the attribute that it has once it is fitted, and what looks.
+# A type, the attribute that a fitted instance has, and the check for it.
 _CHECKS: tuple[tuple[Any, str, Callable[[Any], str]], ...] = (
     (Tree, "node_count", _tree_problem),
     (BaseDecisionTree, "tree_", _own_width_problem),

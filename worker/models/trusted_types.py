@@ -2,8 +2,8 @@
 passing `get_untrusted_types()` straight back to skops would be `pickle.load` with a longer name.
 
 Everything here is a plain container of numbers, a pure function of arrays, or compiled code that reads arrays from
-the file. The last kind (trees) can crash the process when its indices are forged; `worker.models.tree_checks` looks
-first.
+the file. The last kind (trees) can crash the process when its indices are forged; `worker.models.tree_checks` checks
+them first.
 """
 
 from sklearn.gaussian_process import kernels

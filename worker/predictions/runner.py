@@ -26,9 +26,9 @@ class PredictionRunner:
         self._clock = clock
 
     def run(self, orders: list[ClaimedJob]) -> list[Result | Exception]:
-        """What came of each job. The rows are the JSON lists that the gateway validated.
+        """The result or the error of each job. The rows are the JSON lists that the gateway validated.
 
-        Raises what keeps all of them from being answered: the model is not there, or not as it should be.
+        Raises an error that concerns all of them: the model is missing or damaged.
         """
         first = orders[0]
         manifest = self._models.manifest(first.job.model.name, first.job.model.pinned_version)

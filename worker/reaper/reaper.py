@@ -32,8 +32,6 @@ from worker.wiring import build_coordinator, build_recovery
 
 log = get_logger()
 
-SWEEP_EVERY_S = 1.0
-
 
 class Reaper:
     def __init__(self, settings: Settings) -> None:
@@ -92,7 +90,7 @@ class Steps(Protocol):
     def release_leadership(self) -> None: ...
 
 
-def run_until(stop: threading.Event, reaper: Steps, health_file: Path | None) -> None:
+def run_until(stop: threading.Event, reaper: Steps, health_file: Path | None, pause_s: float = 1.0) -> None:
     """A step that fails is logged, and the next one tries again."""
     while not stop.is_set():
         try:
@@ -104,7 +102,7 @@ def run_until(stop: threading.Event, reaper: Steps, health_file: Path | None) ->
         else:
             if health_file is not None:
                 health_file.touch()
-        stop.wait(SWEEP_EVERY_S)
+        stop.wait(pause_s)
     try:
         reaper.release_leadership()
     except UnavailableError:

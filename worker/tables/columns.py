@@ -1,6 +1,6 @@
-"""A column of values, whatever file it came from: is every value one that the signature takes, and the same column as
-pandas or numpy would hold it (`worker.models.frames` says how, from JSON rows; here it is made from pyarrow, for
-speed).
+"""Checks a pyarrow array against a column of the signature, and converts it to the column that the estimator takes.
+
+`worker.models.frames` builds the same columns from JSON rows; here they are built from pyarrow, for speed.
 """
 
 from dataclasses import dataclass
@@ -25,24 +25,24 @@ ARROW_TYPES = {
 
 @dataclass(frozen=True, slots=True)
 class CheckedColumn:
-    """values: of the column's kind, null where missing or wrong. faults: code -> mask of the rows that have it."""
+    """values: of the column's type, null where missing or wrong. faults: code -> mask of the rows that have it."""
 
     column: Column
     values: Any
     faults: dict[str, Any]
-    found: Any
-    """What stands in the file, as a pyarrow array."""
+    cells: Any
+    """The values of the file before they were converted, as a pyarrow array."""
 
     def detail(self, code: str, row: int) -> str:
         if code == "null":
-            return f"is empty, expected {_a(self.column.type)} in every row"
-        expected = wanted(self.column) if code == "unknown_category" else _a(self.column.type)
-        return f"found {shortened(repr(self.found[row].as_py()))}, expected {expected}"
+            return f"is empty, expected {_with_article(self.column.type)} in every row"
+        expected = wanted(self.column) if code == "unknown_category" else _with_article(self.column.type)
+        return f"found {shortened(repr(self.cells[row].as_py()))}, expected {expected}"
 
 
-def checked(column: Column, values: Any, is_wrong: Any, found: Any) -> CheckedColumn:
-    """values: an array of the column's kind. is_wrong: mask of the rows whose value is of another kind, or None.
-    found: what stands in the file."""
+def check_column(column: Column, values: Any, is_wrong: Any, cells: Any) -> CheckedColumn:
+    """values: an array of the column's type. is_wrong: mask of the rows whose cell has another type, or None.
+    cells: the values before they were converted."""
     faults: dict[str, Any] = {}
     out_of_range = _out_of_range(column, values)
     if out_of_range is not None:
@@ -61,11 +61,11 @@ def checked(column: Column, values: Any, is_wrong: Any, found: Any) -> CheckedCo
             is_unknown &= ~is_wrong
         if is_unknown.any():
             faults["unknown_category"] = is_unknown
-    return CheckedColumn(column, values, faults, found)
+    return CheckedColumn(column, values, faults, cells)
 
 
 def _out_of_range(column: Column, values: Any) -> Any:
-    """Values that the dtype cannot hold: numpy would wrap them or make them infinite."""
+    """A mask of the values that the dtype cannot hold: numpy would wrap them or make them infinite."""
     if column.type is ColumnType.INTEGER:
         if column.dtype in ("category", "object", "int64", "Int64"):
             return None
@@ -81,33 +81,33 @@ def _out_of_range(column: Column, values: Any) -> Any:
     return is_out if is_out.any() else None
 
 
-def frame_from(signature: Signature, columns: list[Any]) -> Any:
-    """What `worker.models.frames.frame_of` makes of the same rows.
+def build_frame(signature: Signature, columns: list[Any]) -> Any:
+    """The frame or array that `worker.models.frames.frame_of` builds from the same rows.
 
-    columns: one checked array a column, without faults.
+    columns: a checked array without faults for each column.
     """
     pairs = list(zip(signature.columns, columns, strict=True))
     if signature.layout is Layout.FRAME:
-        made = {column.name: series_of(column, values) for column, values in pairs}
-        return pd.DataFrame(made, columns=[column.name for column in signature.columns])
+        built = {column.name: build_column(column, values) for column, values in pairs}
+        return pd.DataFrame(built, columns=[column.name for column in signature.columns])
     dtype = signature.columns[0].dtype if signature.columns else "float64"
     n_rows = len(columns[0]) if columns else 0
-    if dtype == "str":  # numpy's words are as long as the longest
+    if dtype == "str":  # numpy gives every string the length of the longest
         return np.array([values.to_pylist() for values in columns], dtype=dtype).T.reshape(n_rows, len(columns)).copy()
     array = np.empty((n_rows, len(columns)), dtype=dtype)
     for index, (column, values) in enumerate(pairs):
-        array[:, index] = series_of(column, values)
+        array[:, index] = build_column(column, values)
     return array
 
 
-def series_of(column: Column, values: Any) -> Any:
-    """One column as `worker.models.frames.column_of` makes it of the same values."""
+def build_column(column: Column, values: Any) -> Any:
+    """The column that `worker.models.frames.column_of` builds from the same values."""
     if column.dtype == "category":
         return _categorical(column, values)
     if column.dtype == "object":
-        return pd.Series(objects(values), dtype=object)
+        return pd.Series(python_objects(values), dtype=object)
     if column.dtype == "str":
-        return pd.array(objects(values), dtype="str")
+        return pd.array(python_objects(values), dtype="str")
     if column.dtype in NUMPY_NAMES:
         return values.to_numpy(zero_copy_only=False).astype(column.dtype)
     if column.type in (ColumnType.INTEGER, ColumnType.NUMBER, ColumnType.BOOLEAN) and column.dtype[0] in "IUFb":
@@ -117,25 +117,24 @@ def series_of(column: Column, values: Any) -> Any:
 
 def _categorical(column: Column, values: Any) -> Any:
     dtype = pd.CategoricalDtype(list(column.categories or ()))
-    places = pc.index_in(values, value_set=pa.array(column.categories or (), values.type))
-    return pd.Categorical.from_codes(pc.fill_null(places, -1).to_numpy(zero_copy_only=False), dtype=dtype)
+    codes = pc.index_in(values, value_set=pa.array(column.categories or (), values.type))
+    return pd.Categorical.from_codes(pc.fill_null(codes, -1).to_numpy(zero_copy_only=False), dtype=dtype)
 
 
-def objects(values: Any) -> Any:
-    """With NaN for missing. A word that is there a thousand times becomes one Python object: less memory, and faster
-    comparisons."""
-    coded = values.dictionary_encode()
-    words = np.array([*coded.dictionary.to_pylist(), np.nan], dtype=object)
-    return words[pc.fill_null(coded.indices, len(words) - 1).to_numpy(zero_copy_only=False)]
+def python_objects(values: Any) -> Any:
+    """An array of Python objects, NaN where a value is missing. Equal values share one object, which takes less memory
+    and makes comparisons faster."""
+    encoded = values.dictionary_encode()
+    distinct = np.array([*encoded.dictionary.to_pylist(), np.nan], dtype=object)
+    return distinct[pc.fill_null(encoded.indices, len(distinct) - 1).to_numpy(zero_copy_only=False)]
 
 
 def _masked(column: Column, values: Any) -> Any:
     is_missing = values.is_null().to_numpy(zero_copy_only=False).copy()
-    is_truth = pa.types.is_boolean(values.type)
-    filled = pc.fill_null(values, False if is_truth else 0).to_numpy(zero_copy_only=False)
+    filled = pc.fill_null(values, False if pa.types.is_boolean(values.type) else 0).to_numpy(zero_copy_only=False)
     dtype: Any = pd.api.types.pandas_dtype(column.dtype)
     return dtype.construct_array_type()(filled.astype(dtype.numpy_dtype), is_missing)
 
 
-def _a(kind: ColumnType) -> str:
+def _with_article(kind: ColumnType) -> str:
     return f"an {kind}" if kind is ColumnType.INTEGER else f"a {kind}"

@@ -1,4 +1,7 @@
-"""One cut of a CSV file: pyarrow splits it into cells, `worker.tables.text_cells` reads them by the signature."""
+"""Reads CSV files: one range of a table by a signature, or the whole example of a pushed model as pandas reads it.
+
+pyarrow splits the bytes of a range into cells, and `worker.tables.text_cells` reads them by the signature.
+"""
 
 import csv
 import warnings
@@ -6,7 +9,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.csv
@@ -15,50 +17,45 @@ from queuecast.domain.batch import FileFormat
 from queuecast.domain.chunking import FileRange
 from queuecast.domain.errors import InvalidInputError
 from queuecast.domain.signature import Signature
-from worker.tables.columns import checked
-from worker.tables.rows import BadRow, Rows
-from worker.tables.splitting import header, source_names
-from worker.tables.text_cells import values_of
+from worker.tables.columns import check_column
+from worker.tables.file_columns import column_names, find_columns
+from worker.tables.rows import BadRow, Rows, number_rows
+from worker.tables.text_cells import parse_cells
 
 
-def read_csv_rows(path: Path, signature: Signature, cut: FileRange, others: Sequence[str] = ()) -> Rows:
-    """others: columns that are wanted as the text they are, null where empty."""
-    names = header(path, FileFormat.CSV)
-    sources = source_names(names, signature, others)
+def read_csv_rows(path: Path, signature: Signature, file_range: FileRange, extra: Sequence[str] = ()) -> Rows:
+    """extra: columns that are returned as text, null where empty."""
+    names = column_names(path, FileFormat.CSV)
+    sources = find_columns(names, signature, extra)
     with path.open("rb") as file:
-        file.seek(cut.start)
-        data = file.read(cut.end - cut.start)
-    table, broken = _cells(data, names, list(dict.fromkeys([*sources, *others])), cut)
+        file.seek(file_range.start)
+        data = file.read(file_range.end - file_range.start)
+    table, unreadable = _split_cells(data, names, list(dict.fromkeys([*sources, *extra])), file_range)
     columns = []
     for column, source in zip(signature.columns, sources, strict=True):
         text = table[source]
-        values, is_wrong = values_of(column.type, text)
-        columns.append(checked(column, values, is_wrong, text))
-    numbers = np.arange(cut.first_row, cut.first_row + cut.n_rows, dtype=np.int64)
-    if broken:
-        numbers = np.delete(numbers, [bad.row - cut.first_row for bad in broken])
-    return Rows(columns, {name: table[name] for name in others}, numbers, broken)
+        values, is_wrong = parse_cells(column.type, text)
+        columns.append(check_column(column, values, is_wrong, text))
+    numbers = number_rows(file_range.first_row, file_range.n_rows, unreadable)
+    return Rows(columns, {name: table[name] for name in extra}, numbers, unreadable)
 
 
-def _cells(data: bytes, names: list[str], wanted: list[str], cut: FileRange) -> tuple[dict[str, Any], list[BadRow]]:
-    broken: list[BadRow] = []
+def _split_cells(
+    data: bytes, names: list[str], wanted: list[str], file_range: FileRange
+) -> tuple[dict[str, Any], list[BadRow]]:
+    """The cells of the wanted columns as text, and the rows that are longer or shorter than the header."""
+    unreadable: list[BadRow] = []
 
-    def note(found: Any) -> str:
-        broken.append(
-            BadRow(
-                cut.first_row + found.number - 1,
-                None,
-                "wrong_length",
-                f"found {found.actual_columns} cells, expected {found.expected_columns}",
-            )
-        )
+    def skip(row: Any) -> str:
+        detail = f"found {row.actual_columns} cells, expected {row.expected_columns}"
+        unreadable.append(BadRow(file_range.first_row + row.number - 1, None, "wrong_length", detail))
         return "skip"
 
     table = pyarrow.csv.read_csv(
         pa.BufferReader(data),
-        # One block: pyarrow counts the rows of a block only.
+        # One block, because pyarrow numbers the rows of each block from 1.
         read_options=pyarrow.csv.ReadOptions(column_names=names, use_threads=False, block_size=len(data) + 1),
-        parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True, invalid_row_handler=note),
+        parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True, invalid_row_handler=skip),
         convert_options=pyarrow.csv.ConvertOptions(
             include_columns=wanted,
             column_types=dict.fromkeys(wanted, pa.string()),
@@ -66,23 +63,26 @@ def _cells(data: bytes, names: list[str], wanted: list[str], cut: FileRange) -> 
             strings_can_be_null=True,
         ),
     )
-    n_rows = table.num_rows + len(broken)
-    if n_rows != cut.n_rows:
-        raise InvalidInputError(f"bytes {cut.start} to {cut.end} of the file hold {n_rows} rows, expected {cut.n_rows}")
-    return {name: _one_array(table[name]) for name in wanted}, broken
+    n_rows = table.num_rows + len(unreadable)
+    if n_rows != file_range.n_rows:
+        raise InvalidInputError(
+            f"bytes {file_range.start} to {file_range.end} of the file hold {n_rows} rows, expected {file_range.n_rows}"
+        )
+    return {name: _single_chunk(table[name]) for name in wanted}, unreadable
 
 
-def _one_array(chunked: Any) -> Any:
+def _single_chunk(chunked: Any) -> Any:
     return chunked.chunk(0) if chunked.num_chunks == 1 else chunked.combine_chunks()
 
 
 def read_csv(path: Path, **options: Any) -> Any:
-    """A file with a header, in UTF-8. Raises InvalidInputError for one that cannot be read as a table.
+    """A DataFrame of a UTF-8 file with a header. Raises InvalidInputError for a file that is not a table.
 
-    What counts as missing is pandas's own list ("", "NA", "nan", "null" ...), as in the notebook before.
+    pandas decides which cells are missing ("", "NA", "nan", "null" ...), as it did in the notebook that fitted the
+    model.
     """
     try:
-        _require_narrow_rows(path)
+        _require_short_first_row(path)
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)
             return pd.read_csv(path, encoding="utf-8-sig", index_col=False, **options)
@@ -91,8 +91,8 @@ def read_csv(path: Path, **options: Any) -> Any:
         raise InvalidInputError(f"the file cannot be read as CSV: {error}") from None
 
 
-def _require_narrow_rows(path: Path) -> None:
-    """pandas takes the first column for row labels where the first row has a cell more than the header."""
+def _require_short_first_row(path: Path) -> None:
+    """pandas takes the first column for row labels if the first row has one cell more than the header."""
     with path.open(encoding="utf-8-sig", newline="") as file:
         records = csv.reader(file)
         header, first = next(records, []), next(records, [])

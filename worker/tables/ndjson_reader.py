@@ -1,16 +1,16 @@
-"""One cut of an NDJSON file, decoded into the signature's types in one pass; only lines that fail are looked at alone.
+"""Reads one range of an NDJSON file.
 
-The rule for a value is that of a prediction's rows (`queuecast.domain.signature`): `1.0` is a whole number, and a
-string stays a string whatever it says. Keys that the signature does not name are passed over.
+A decoder that is compiled from the signature decodes the whole range in one pass. If it fails, the lines are
+decoded one by one. A value has to fit its column as in a prediction's rows (`queuecast.domain.signature`): `1.0` is an
+integer, and a string is never a number. Keys that the signature does not name are ignored.
 """
 
 import json
-import math
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 from operator import attrgetter
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -21,121 +21,112 @@ from queuecast.domain.signature import (
     INT64_MAX,
     INT64_MIN,
     Column,
-    ColumnType,
     Layout,
     Signature,
     column_findings,
 )
-from worker.tables.columns import ARROW_TYPES, checked
-from worker.tables.rows import BadRow, Rows
-from worker.tables.splitting import line_keys
+from queuecast.tables.json_values import NOT_JSON, VALUE_TYPES, is_field_name, parse_leniently
+from worker.tables.columns import ARROW_TYPES, check_column
+from worker.tables.file_columns import find_keys
+from worker.tables.rows import BadRow, Rows, number_rows
 
-MAX_DIGITS = 400  # a float has at most 309 before its point
 _NEWLINE, _RETURN = 10, 13
-_BLOCK_BYTES = 2**18
-_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-_TYPES: dict[ColumnType, Any] = {
-    ColumnType.NUMBER: float,
-    ColumnType.INTEGER: Annotated[int, msgspec.Meta(ge=INT64_MIN, le=INT64_MAX)],
-    ColumnType.STRING: str,
-    ColumnType.BOOLEAN: bool,
-}
 _NULL = msgspec.Raw(b"null")
-_raw_rows = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_raw_row_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
-def read_ndjson_rows(path: Path, signature: Signature, cut: FileRange, others: Sequence[str] = ()) -> Rows:
-    """others: keys that are wanted as they are (`_loose_array`)."""
-    sources = tuple(line_keys(path, signature, others))
-    unnamed = tuple(name for name in others if name not in sources)
+def read_ndjson_rows(path: Path, signature: Signature, file_range: FileRange, extra: Sequence[str] = ()) -> Rows:
+    """extra: keys whose values are returned unchecked (`_unchecked_array`)."""
+    sources = tuple(find_keys(path, signature, extra))
+    extra_keys = tuple(name for name in extra if name not in sources)
     with path.open("rb") as file:
-        file.seek(cut.start)
-        data = file.read(cut.end - cut.start)
-    rows, broken, good = _decoded(signature, sources, unnamed, data, cut)
+        file.seek(file_range.start)
+        data = file.read(file_range.end - file_range.start)
+    decoded, unreadable, good_lines = _decode(signature, sources, extra_keys, data, file_range)
     columns = []
     for index, column in enumerate(signature.columns):
-        values = pa.array(list(map(attrgetter(f"f{index}"), rows)), ARROW_TYPES[column.type])
-        columns.append(checked(column, values, None, values))
-    numbers = np.arange(cut.first_row, cut.first_row + cut.n_rows, dtype=np.int64)
-    if broken:
-        numbers = np.delete(numbers, [bad.row - cut.first_row for bad in broken])
-    found = {
-        name: _loose_array(list(map(attrgetter(f"o{at}"), rows)), partial(_raws, name, good))
-        for at, name in enumerate(unnamed)
+        values = pa.array(list(map(attrgetter(f"f{index}"), decoded)), ARROW_TYPES[column.type])
+        columns.append(check_column(column, values, None, values))
+    arrays = {
+        name: _unchecked_array(list(map(attrgetter(f"o{at}"), decoded)), partial(_raw_values, name, good_lines))
+        for at, name in enumerate(extra_keys)
     }
-    for name in (each for each in others if each in sources):
-        raws = _raws(name, good)
-        found[name] = _loose_array(_plain(raws), raws.copy)
-    return Rows(columns, found, numbers, broken)
+    for name in (name for name in extra if name in sources):
+        raw_values = _raw_values(name, good_lines)
+        arrays[name] = _unchecked_array(_parse_values(raw_values), raw_values.copy)
+    numbers = number_rows(file_range.first_row, file_range.n_rows, unreadable)
+    return Rows(columns, arrays, numbers, unreadable)
 
 
 @lru_cache(maxsize=16)
 def _decoder(
-    signature: Signature, sources: tuple[str, ...], unnamed: tuple[str, ...], *, is_list: bool
+    signature: Signature, sources: tuple[str, ...], extra_keys: tuple[str, ...], *, is_list: bool
 ) -> msgspec.json.Decoder[Any]:
     fields: list[Any] = [
-        (f"f{index}", _TYPES[column.type] | None if column.nullable else _TYPES[column.type])
+        (f"f{index}", VALUE_TYPES[column.type] | None if column.nullable else VALUE_TYPES[column.type])
         for index, column in enumerate(signature.columns)
     ]
-    fields += [(f"o{index}", Any, None) for index in range(len(unnamed))]
+    fields += [(f"o{index}", Any, None) for index in range(len(extra_keys))]
     if is_list:
         row = msgspec.defstruct("Row", fields, array_like=True, forbid_unknown_fields=True, gc=False)
     else:
         renamed = {f"f{index}": source for index, source in enumerate(sources)}
-        renamed |= {f"o{index}": name for index, name in enumerate(unnamed)}
+        renamed |= {f"o{index}": name for index, name in enumerate(extra_keys)}
         row = msgspec.defstruct("Row", fields, rename=renamed, gc=False)
     return msgspec.json.Decoder(row)
 
 
-def is_field_name(name: str) -> bool:
-    """msgspec takes no field whose name JSON must escape."""
-    return json.dumps(name, ensure_ascii=False) == f'"{name}"'
-
-
-def _decoded(
-    signature: Signature, sources: tuple[str, ...], unnamed: tuple[str, ...], data: bytes, cut: FileRange
+def _decode(
+    signature: Signature, sources: tuple[str, ...], extra_keys: tuple[str, ...], data: bytes, file_range: FileRange
 ) -> tuple[list[Any], list[BadRow], bytes]:
-    """The good rows, the others, and the lines of the good ones. unnamed: other keys that are none of the sources."""
-    is_escaped = not all(map(is_field_name, (*sources, *unnamed)))
-    decoder = _decoder(signature, sources, unnamed, is_list=not sources or is_escaped)
-    if not is_escaped and _has_a_row_a_line(data, cut.n_rows, b"{}" if sources else b"[]"):
+    """The good rows, the bad ones, and the lines of the good ones. extra_keys: keys that are not among the sources."""
+    needs_lists = not all(map(is_field_name, (*sources, *extra_keys)))
+    decoder = _decoder(signature, sources, extra_keys, is_list=not sources or needs_lists)
+    if not needs_lists and _has_one_row_per_line(data, file_range.n_rows, b"{}" if sources else b"[]"):
         try:
             rows = decoder.decode_lines(data)
-            if len(rows) == cut.n_rows:
+            if len(rows) == file_range.n_rows:
                 return rows, [], data
-        except _UNREADABLE:
+        except NOT_JSON:
             pass
-    rows, broken, good = [], [], []
+    rows, bad, good_lines = [], [], []
     lines = [line for line in data.split(b"\n") if line not in (b"", b"\r")]
-    for number, line in enumerate(lines, start=cut.first_row):
+    for number, line in enumerate(lines, start=file_range.first_row):
         try:
-            rows.append(decoder.decode(_as_list(line, sources, unnamed) if is_escaped else line))
-            good.append(line)
+            rows.append(decoder.decode(_to_list(line, sources, extra_keys) if needs_lists else line))
+            good_lines.append(line)
         except (msgspec.ValidationError, KeyError) as error:
-            misfit = _misfit(signature, sources, line, number, str(error))
+            bad_row = _explain(signature, sources, line, number, str(error))
             try:
-                # 3.0 is 3 to the rule, and not to the decoder.
-                mended = signature.with_whole_numbers(b"[%b]" % line, sources) if misfit.code == "malformed" else None
-                fitting = mended[1:-1] if mended else line
-                rows.append(decoder.decode(_as_list(fitting, sources, unnamed) if is_escaped else fitting))
-                good.append(line)
-            except (*_UNREADABLE, KeyError):
-                broken.append(misfit)
-        except _UNREADABLE as error:
-            broken.append(BadRow(number, None, "malformed", f"the line is not JSON in UTF-8: {error}"))
-    return rows, broken, b"\n".join(good)
+                # 3.0 is an integer by the rule, and not for the decoder.
+                is_unexplained = bad_row.code == "malformed"
+                changed = signature.with_whole_numbers(b"[%b]" % line, sources) if is_unexplained else None
+                row = changed[1:-1] if changed else line
+                rows.append(decoder.decode(_to_list(row, sources, extra_keys) if needs_lists else row))
+                good_lines.append(line)
+            except (*NOT_JSON, KeyError):
+                bad.append(bad_row)
+        except NOT_JSON as error:
+            bad.append(_not_json(number, error))
+    return rows, bad, b"\n".join(good_lines)
 
 
-def _has_a_row_a_line(data: bytes, n_rows: int, brackets: bytes) -> bool:
-    """Whether every line but the first begins as a row does and every one but the last ends so.
+def _not_json(number: int, error: Exception) -> BadRow:
+    return BadRow(number, None, "malformed", f"the line is not JSON in UTF-8: {error}")
 
-    Then no row reaches over lines, for within one a closing bracket is never followed by an opening one; and when there
-    are as many rows as lines, none has two. The decoder itself sees no lines: it takes `{}{}` for two.
+
+def _has_one_row_per_line(data: bytes, n_rows: int, brackets: bytes) -> bool:
+    """Whether each line but the first starts like a row, and each line but the last ends like one.
+
+    Then no row spans several lines, because inside a row no closing bracket is followed by a newline and an opening
+    one. If there are also as many lines as rows, no line has two rows. The decoder does not check lines: it takes
+    `{}{}` for two rows.
     """
     found = np.frombuffer(data, np.uint8)
     n_breaks = 0
-    for start in range(0, len(found) - 1, _BLOCK_BYTES):  # all at once takes 0.15 us a row more, for memory
-        breaks = np.flatnonzero(found[start : min(start + _BLOCK_BYTES, len(found) - 1)] == _NEWLINE) + start
+    block_bytes = 2**18  # the whole range at once takes 0.15 us a row more, for memory
+    for start in range(0, len(found) - 1, block_bytes):
+        breaks = np.flatnonzero(found[start : min(start + block_bytes, len(found) - 1)] == _NEWLINE) + start
         n_breaks += len(breaks)
         before = found[breaks - 1]
         if len(breaks) and before[0] == _RETURN:
@@ -145,58 +136,61 @@ def _has_a_row_a_line(data: bytes, n_rows: int, brackets: bytes) -> bool:
     return n_breaks == n_rows - 1
 
 
-def _as_list(line: bytes, sources: tuple[str, ...], unnamed: tuple[str, ...]) -> bytes:
-    """An object whose keys cannot be fields, as the list of its values. Raises KeyError for a column that it lacks."""
-    row = _raw_rows.decode(line)
-    values = [row[source] for source in sources] + [row.get(name, _NULL) for name in unnamed]
+def _to_list(line: bytes, sources: tuple[str, ...], extra_keys: tuple[str, ...]) -> bytes:
+    """An object whose keys cannot be field names, as the list of its values. Raises KeyError without one of them."""
+    row = _raw_row_decoder.decode(line)
+    values = [row[source] for source in sources] + [row.get(name, _NULL) for name in extra_keys]
     return b"[" + b",".join(map(bytes, values)) + b"]"
 
 
-def _misfit(signature: Signature, sources: tuple[str, ...], line: bytes, number: int, error: str) -> BadRow:
-    """The first thing that is wrong with a row that the decoder refused, in the words of a prediction's refusal."""
+def _explain(signature: Signature, sources: tuple[str, ...], line: bytes, number: int, error: str) -> BadRow:
+    """The first fault of a row that the decoder refused, described as in the error of a prediction."""
     try:
-        row = json.loads(line, parse_int=lambda digits: int(digits) if len(digits) < MAX_DIGITS else math.inf)
+        row = parse_leniently(line)
     except (ValueError, RecursionError) as broken:
-        return BadRow(number, None, "malformed", f"the line is not JSON in UTF-8: {broken}")
-    wanted: list[tuple[Column, Any]] = []
+        return _not_json(number, broken)
+    values: list[tuple[Column, Any]] = []
     if isinstance(row, dict) and sources:
         for column, source in zip(signature.columns, sources, strict=True):
             if source not in row:
                 return BadRow(number, source, "missing_column", f"column {source!r} is missing")
-            wanted.append((column, row[source]))
+            values.append((column, row[source]))
     elif isinstance(row, list) and not sources and len(row) == len(signature.columns):
-        wanted = list(zip(signature.columns, row, strict=True))
+        values = list(zip(signature.columns, row, strict=True))
     elif sources and signature.layout is Layout.ARRAY:
         return BadRow(number, None, "wrong_type", f"expected an object with the columns {', '.join(sources)}")
     else:
         finding = signature.findings([row], limit=1)[0]
         return BadRow(number, None, finding.code, finding.detail)
-    for column, value in wanted:
+    for column, value in values:
         for finding in column_findings(column, value, ""):
             return BadRow(number, column.name, finding.code, finding.detail)
     return BadRow(number, None, "malformed", error)
 
 
-def _loose_array(values: list[Any], raws: Callable[[], list[str | None]]) -> Any:
-    """Whole numbers or words where all are, else each as the JSON that it was (`pa.json_`): what becomes of a value
-    must not depend on those beside it, for these are others where the file is cut elsewhere."""
-    kinds = {type(value) for value in values if value is not None}
-    if not kinds:
+def _unchecked_array(values: list[Any], read_raw: Callable[[], list[str | None]]) -> Any:
+    """An array of strings or of integers if all values are, and of their JSON otherwise (`pa.json_`).
+
+    So a value is written the same wherever the file is split, whatever the types of the values around it.
+    """
+    types = {type(value) for value in values if value is not None}
+    if not types:
         return pa.nulls(len(values))
-    if kinds == {str}:
+    if types == {str}:
         return pa.array(values, pa.string())
-    if kinds == {int} and all(INT64_MIN <= value <= INT64_MAX for value in values if value is not None):
+    if types == {int} and all(INT64_MIN <= value <= INT64_MAX for value in values if value is not None):
         return pa.array(values, pa.int64())
-    return pa.array(raws(), pa.json_(pa.string()))
+    return pa.array(read_raw(), pa.json_(pa.string()))
 
 
-def _raws(name: str, good: bytes) -> list[str | None]:
+def _raw_values(name: str, lines: bytes) -> list[str | None]:
+    """The JSON of each line's value; None for null and for a line without the key."""
     if is_field_name(name):
-        found = [row.o for row in _raw_decoder(name).decode_lines(good)]
+        values = [row.o for row in _raw_decoder(name).decode_lines(lines)]
     else:
-        found = [row.get(name, _NULL) for row in _raw_rows.decode_lines(good)]
-    # A value has no newline, for its row is a line.
-    return [None if raw == "null" else raw for raw in b"\n".join(found).decode().split("\n")] if found else []
+        values = [row.get(name, _NULL) for row in _raw_row_decoder.decode_lines(lines)]
+    # A row is one line, so no value holds a newline.
+    return [None if raw == "null" else raw for raw in b"\n".join(values).decode().split("\n")] if values else []
 
 
 @lru_cache(maxsize=16)
@@ -205,14 +199,14 @@ def _raw_decoder(name: str) -> msgspec.json.Decoder[Any]:
     return msgspec.json.Decoder(row)
 
 
-def _plain(raws: list[str | None]) -> list[Any]:
-    plain: list[Any] = msgspec.json.decode(f"[{','.join(raw or 'null' for raw in raws)}]")
-    return plain
+def _parse_values(raw_values: list[str | None]) -> list[Any]:
+    values: list[Any] = msgspec.json.decode(f"[{','.join(raw or 'null' for raw in raw_values)}]")
+    return values
 
 
-def in_words(values: Any) -> Any:
-    """What `_loose_array` has as JSON as the text of it, a string without its quotes; any other array as it is."""
+def json_as_text(values: Any) -> Any:
+    """JSON values of `_unchecked_array` as text, strings without their quotes. Any other array is returned as it is."""
     if not isinstance(values.type, pa.JsonType):
         return values
-    raws = values.to_pylist()
-    return pa.array([json.loads(raw) if raw and raw[0] == '"' else raw for raw in raws], pa.string())
+    raw_values = values.to_pylist()
+    return pa.array([json.loads(raw) if raw and raw[0] == '"' else raw for raw in raw_values], pa.string())

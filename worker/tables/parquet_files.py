@@ -1,4 +1,4 @@
-"""Opens Parquet files, and says which of their types can be read as which kind of column."""
+"""Opens Parquet files, and decides which of their types can be read as which type of column."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,36 +7,36 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-import pyarrow.types as kinds
 
 from queuecast.domain.errors import InvalidInputError
 from queuecast.domain.signature import Column, ColumnType
 from worker.tables.id_values import can_be_id
 
 MAX_ROW_GROUP_BYTES = 2**30
-"""Uncompressed, all columns. A file of some kilobytes can say that it unfolds to terabytes."""
+"""The size of all columns without compression. A file of a few kilobytes can declare terabytes."""
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[pq.ParquetFile]:
-    """Raises InvalidInputError for what is no Parquet file."""
+def open_parquet(path: Path) -> Iterator[pq.ParquetFile]:
+    """Raises InvalidInputError for a file that is not Parquet."""
     try:
         parquet = pq.ParquetFile(path)
     except (pa.ArrowException, OSError) as error:
         if isinstance(error, FileNotFoundError):
             raise
-        raise broken(error) from None
+        raise not_parquet(error) from None
     with parquet:
         try:
             yield parquet
         except pa.ArrowException as error:
-            raise broken(error) from None
+            raise not_parquet(error) from None
 
 
 def row_groups(parquet: pq.ParquetFile) -> Iterator[tuple[int, int]]:
-    """Rows and bytes of each: as they are encoded, and for what unfolds a byte a number and eight a word at least.
+    """The rows and bytes of each group: the encoded bytes, but at least one for each number and eight for each string,
+    because an encoding may hide many times its size.
 
-    Raises InvalidInputError for one that is too large to read.
+    Raises InvalidInputError for a group that is too large to read.
     """
     metadata = parquet.metadata
     row_bytes = sum(8 if is_readable(field.type, ColumnType.STRING) else 1 for field in parquet.schema_arrow)
@@ -51,12 +51,12 @@ def row_groups(parquet: pq.ParquetFile) -> Iterator[tuple[int, int]]:
 
 
 def require_types(path: Path, sources: dict[str, Column], id_column: str | None) -> None:
-    """sources: the file's column -> what it is read as. Raises InvalidInputError for a type that cannot be."""
-    with opened(path) as parquet:
+    """Raises InvalidInputError for a column whose type does not fit. sources: the file's column -> the signature's."""
+    with open_parquet(path) as parquet:
         schema = parquet.schema_arrow
     for name, column in sources.items():
         if not is_readable(schema.field(name).type, column.type):
-            raise unreadable(name, schema.field(name).type, column.type)
+            raise wrong_column_type(name, schema.field(name).type, column.type)
     if id_column is not None:
         kind = value_type(schema.field(id_column).type)
         if not can_be_id(kind):
@@ -65,24 +65,24 @@ def require_types(path: Path, sources: dict[str, Column], id_column: str | None)
             )
 
 
-def broken(error: Exception) -> InvalidInputError:
+def not_parquet(error: Exception) -> InvalidInputError:
     return InvalidInputError(f"the file cannot be read as Parquet: {error}")
 
 
-def unreadable(name: str, kind: Any, wanted: ColumnType) -> InvalidInputError:
+def wrong_column_type(name: str, kind: Any, wanted: ColumnType) -> InvalidInputError:
     return InvalidInputError(f"column {name!r} of the file holds {kind}, expected {wanted}")
 
 
 def is_readable(kind: Any, wanted: ColumnType) -> bool:
     kind = value_type(kind)
-    if kinds.is_null(kind):
+    if pa.types.is_null(kind):
         return True
     if wanted in (ColumnType.NUMBER, ColumnType.INTEGER):
-        return bool(kinds.is_integer(kind) or kinds.is_floating(kind) or kinds.is_decimal(kind))
+        return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
     if wanted is ColumnType.BOOLEAN:
-        return bool(kinds.is_boolean(kind))
-    return bool(kinds.is_string(kind) or kinds.is_large_string(kind) or kinds.is_string_view(kind))
+        return bool(pa.types.is_boolean(kind))
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
 
 
 def value_type(kind: Any) -> Any:
-    return kind.value_type if kinds.is_dictionary(kind) else kind
+    return kind.value_type if pa.types.is_dictionary(kind) else kind

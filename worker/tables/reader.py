@@ -1,6 +1,7 @@
-"""One cut of a table -> the frame that the estimator was fitted on, of the good rows, and a word on each bad one.
+"""Reads one range of a table: the frame of its good rows for the estimator, and a reason for each bad row.
 
-The frame is what `worker.models.frames.frame_of` builds from the same rows sent as JSON, so a row has one answer.
+The frame is the one that `worker.models.frames.frame_of` builds from the same rows sent as JSON, so a row gets the same
+prediction either way.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,13 +15,13 @@ import pyarrow as pa
 from queuecast.domain.batch import FileFormat
 from queuecast.domain.chunking import FileRange
 from queuecast.domain.signature import Signature
-from worker.tables.columns import frame_from
+from worker.tables.columns import build_frame
 from worker.tables.csv_reader import read_csv_rows
 from worker.tables.ndjson_reader import read_ndjson_rows
 from worker.tables.parquet_reader import read_parquet_rows
 from worker.tables.rows import BadRow, Rows
 
-__all__ = ["BadRow", "Part", "read_cut", "read_rows"]
+__all__ = ["BadRow", "Part", "read_range", "read_rows"]
 
 _READERS: dict[FileFormat, Callable[[Path, Signature, FileRange, Sequence[str]], Rows]] = {
     FileFormat.CSV: read_csv_rows,
@@ -31,8 +32,8 @@ _READERS: dict[FileFormat, Callable[[Path, Signature, FileRange, Sequence[str]],
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """frame, row_numbers ((n,) int64, counted from 1) and ids: of the good rows. bad: one a bad row, in order.
-    n_rows: of both. ids: a pyarrow array; of a CSV file always text, for it has no types."""
+    """frame, row_numbers ((n,) int64, counted from 1) and ids belong to the good rows. ids: a pyarrow array; text if
+    they come from a CSV file, which has no types. bad: the bad rows, in order. n_rows: good and bad."""
 
     frame: Any
     row_numbers: Any
@@ -41,38 +42,42 @@ class Part:
     n_rows: int
 
 
-def read_cut(path: Path, fmt: FileFormat, signature: Signature, cut: FileRange, id_column: str | None = None) -> Part:
-    """Raises InvalidInputError for a file that lacks a column, or is not the one that was cut."""
-    rows = read_rows(path, fmt, signature, cut, [] if id_column is None else [id_column])
+def read_range(
+    path: Path, fmt: FileFormat, signature: Signature, file_range: FileRange, id_column: str | None = None
+) -> Part:
+    """Raises InvalidInputError if the file does not have a column, or is not the one that was split."""
+    rows = read_rows(path, fmt, signature, file_range, [] if id_column is None else [id_column])
     arrays = [column.values for column in rows.columns]
     numbers = rows.row_numbers
-    ids = None if id_column is None else rows.others[id_column]
-    is_bad = _is_bad(rows)
-    bad = rows.broken
+    ids = None if id_column is None else rows.extra[id_column]
+    is_bad = _bad_rows_mask(rows)
+    bad = rows.unreadable
     if is_bad is not None:
-        bad = sorted([*bad, *_reasons(rows, is_bad)], key=lambda each: each.row)
+        bad = sorted([*bad, *_bad_rows(rows, is_bad)], key=lambda row: row.row)
         is_good = pa.array(~is_bad)
         arrays = [values.filter(is_good) for values in arrays]
         numbers = numbers[~is_bad]
         ids = ids.filter(is_good) if ids is not None else None
-    return Part(frame_from(signature, arrays), numbers, ids, bad, cut.n_rows)
+    return Part(build_frame(signature, arrays), numbers, ids, bad, file_range.n_rows)
 
 
-def read_rows(path: Path, fmt: FileFormat, signature: Signature, cut: FileRange, others: Sequence[str] = ()) -> Rows:
-    """All rows of the cut with what is wrong in them, and columns that are in no signature, such as a target."""
-    return _READERS[fmt](path, signature, cut, others)
+def read_rows(
+    path: Path, fmt: FileFormat, signature: Signature, file_range: FileRange, extra: Sequence[str] = ()
+) -> Rows:
+    """All rows of the range with the faults of their cells. extra: columns outside the signature, such as a target."""
+    return _READERS[fmt](path, signature, file_range, extra)
 
 
-def _is_bad(rows: Rows) -> Any:
+def _bad_rows_mask(rows: Rows) -> Any:
     masks = [mask for column in rows.columns for mask in column.faults.values()]
     return np.logical_or.reduce(masks) if masks else None
 
 
-def _reasons(rows: Rows, is_bad: Any) -> list[BadRow]:
-    """The first fault of each bad row, in the order of the columns."""
-    reasons = []
+def _bad_rows(rows: Rows, is_bad: Any) -> list[BadRow]:
+    """Each bad row with its first fault, in the order of the columns."""
+    bad = []
     faults = [(column, code, mask) for column in rows.columns for code, mask in column.faults.items()]
     for at in np.flatnonzero(is_bad).tolist():
         column, code, _ = next(fault for fault in faults if fault[2][at])
-        reasons.append(BadRow(int(rows.row_numbers[at]), column.column.name, code, column.detail(code, at)))
-    return reasons
+        bad.append(BadRow(int(rows.row_numbers[at]), column.column.name, code, column.detail(code, at)))
+    return bad

@@ -1,10 +1,10 @@
-"""Where the records of a text file end. One pass over its blocks, in numpy; knows nothing of columns.
+"""Finds where the records of a text file end, in one pass over its blocks with numpy. Knows nothing of columns.
 
-A record of CSV ends at a newline, a carriage return and newline, or a lone carriage return, unless a quoted field is
-open. A quote opens a field only where the field begins; anywhere else in it a quote is a character like any other
-(`5" pipe`), as pandas and pyarrow read it too. A line of NDJSON ends at its newline.
+A CSV record ends at a newline, at a carriage return and newline, or at a lone carriage return, unless a quoted field is
+open. Only a quote at the start of a field opens it; any other quote is an ordinary character (`5" pipe`), as for pandas
+and pyarrow. An NDJSON line ends at its newline.
 
-A line with nothing in it is blank: it is no row and is not counted. One with spaces in it is a row.
+An empty line is not a row and is not counted. A line of spaces is a row.
 """
 
 import codecs
@@ -19,45 +19,44 @@ from queuecast.domain.errors import InvalidInputError
 
 BLOCK_BYTES = 2**20  # fits a core's cache together with the positions found in it
 MAX_RECORD_BYTES = 2**23
-_HEADER_BLOCK_BYTES = 2**16
 _NEWLINE, _RETURN, _QUOTE, _COMMA = 10, 13, 34, 44
 BYTE_ORDER_MARK = codecs.BOM_UTF8
 
 
 @dataclass(frozen=True, slots=True)
 class RecordEnds:
-    """Records in the order of the file. offsets: (n,) int64, where in the file the next one begins."""
+    """Some records, in the order of the file. offsets: (n,) int64, the position in the file after each record."""
 
     offsets: Any
     is_blank: Any
 
 
 class RecordScanner:
-    """Iterates over the ends of the records from `start` on, some thousand at a time."""
+    """Iterates over the ends of the records from `start` on, some thousands at a time."""
 
     def __init__(
         self, file: IO[bytes], start: int, *, has_quotes: bool, first_row: int = 1, block_bytes: int = BLOCK_BYTES
     ) -> None:
-        """first_row: the number of the record at `start`, for the words of a refusal."""
+        """first_row: the number of the record at `start`, for errors."""
         self._file = file
         self._start = start
         self._has_quotes = has_quotes
         self._block_bytes = block_bytes
         self._decoder = codecs.getincrementaldecoder("utf-8")()
         self._next_row = first_row
-        self._is_inside = False  # a quoted field is open
-        self._before = _NEWLINE  # the byte before the block
-        self._just_closed = False  # that byte was the quote that closed a field
+        self._in_quotes = False  # a quoted field is open
+        self._previous_byte = _NEWLINE  # the last byte of the block before
+        self._previous_closed = False  # that byte is a quote that closed a field
 
     def __iter__(self) -> Iterator[RecordEnds]:
-        """Raises InvalidInputError for bytes that are not UTF-8, an endless record, or a quote that is never closed."""
+        """Raises InvalidInputError for bytes that are not UTF-8, a record that is too long, or an unclosed quote."""
         self._file.seek(self._start)
         offset = record_start = self._start
-        while block := self._block():
+        while block := self._read_block():
             self._require_utf8(block, offset)
             data = np.frombuffer(block, np.uint8)
-            offsets = self._ends(block, data) + 1
-            self._before = int(data[-1])
+            offsets = self._last_bytes(block, data) + 1
+            self._previous_byte = int(data[-1])
             starts = np.concatenate(([record_start - offset], offsets))
             lengths = np.diff(starts)
             is_blank = lengths == 1
@@ -71,22 +70,22 @@ class RecordScanner:
             record_start = offset + int(starts[-1])
             offset += len(block)
         self._require_utf8(b"", offset, final=True)
-        if self._is_inside:
+        if self._in_quotes:
             raise InvalidInputError(f"the quote opened in row {self._next_row} of the file is never closed")
         if offset > record_start:
-            is_blank = offset - record_start == 1 and self._before == _RETURN  # half of the \r\n of a file that was cut
+            is_blank = offset - record_start == 1 and self._previous_byte == _RETURN  # a file truncated within \r\n
             yield RecordEnds(np.array([offset]), np.array([is_blank]))
 
-    def _block(self) -> bytes:
+    def _read_block(self) -> bytes:
         block = self._file.read(self._block_bytes)
-        if block.endswith(b"\r"):  # what it means depends on the byte behind it
-            following = self._file.read(1)
-            if following == b"\n":
-                return block + following
-            self._file.seek(-len(following), 1)
+        if block.endswith(b"\r"):  # its meaning depends on the next byte
+            next_byte = self._file.read(1)
+            if next_byte == b"\n":
+                return block + next_byte
+            self._file.seek(-len(next_byte), 1)
         return block
 
-    def _ends(self, block: bytes, data: Any) -> Any:
+    def _last_bytes(self, block: bytes, data: Any) -> Any:
         """The last byte of each record that ends in the block."""
         ends = np.flatnonzero(data == _NEWLINE)
         if not self._has_quotes:
@@ -95,47 +94,47 @@ class RecordScanner:
             returns = np.flatnonzero(data == _RETURN)
             following = data[np.minimum(returns + 1, len(data) - 1)]
             ends = np.sort(np.concatenate((ends, returns[following != _NEWLINE])))
-        was_inside = self._is_inside
+        was_in_quotes = self._in_quotes
         if b'"' in block:
-            quotes = self._real_quotes(data, np.flatnonzero(data == _QUOTE))
-            ends = ends[(np.searchsorted(quotes, ends) + was_inside) % 2 == 0]
-            self._is_inside = bool((len(quotes) + was_inside) % 2)
-            self._just_closed = bool(len(quotes)) and quotes[-1] == len(data) - 1 and not self._is_inside
+            quotes = self._field_quotes(data, np.flatnonzero(data == _QUOTE))
+            ends = ends[(np.searchsorted(quotes, ends) + was_in_quotes) % 2 == 0]
+            self._in_quotes = bool((len(quotes) + was_in_quotes) % 2)
+            self._previous_closed = bool(len(quotes)) and quotes[-1] == len(data) - 1 and not self._in_quotes
         else:
-            ends = ends[:0] if was_inside else ends
-            self._just_closed = False
+            ends = ends[:0] if was_in_quotes else ends
+            self._previous_closed = False
         return ends
 
-    def _real_quotes(self, data: Any, quotes: Any) -> Any:
-        """Those that open or close a field. A doubled one in a quoted field closes it and opens it again."""
+    def _field_quotes(self, data: Any, quotes: Any) -> Any:
+        """The quotes that open or close a field. A doubled quote in a quoted field closes it and opens it again."""
         before = data[quotes - 1]
         if quotes[0] == 0:
-            before[0] = _COMMA if self._just_closed else self._before
-            if before[0] == _QUOTE and not self._is_inside:
-                before[0] = 0  # a quote that is a character does not open what follows
-        opens = before[int(self._is_inside) :: 2]
-        # The quote before one that opens a field is one that closes, so two that touch are a doubled one.
+            before[0] = _COMMA if self._previous_closed else self._previous_byte
+            if before[0] == _QUOTE and not self._in_quotes:
+                before[0] = 0  # that quote is an ordinary character, so this one opens nothing
+        opens = before[int(self._in_quotes) :: 2]
+        # The quote before an opening one is a closing one, so two adjacent quotes are a doubled quote.
         if ((opens == _COMMA) | (opens == _NEWLINE) | (opens == _RETURN) | (opens == _QUOTE)).all():
             return quotes
-        return self._real_quotes_one_by_one(quotes, before)
+        return self._field_quotes_one_by_one(quotes, before)
 
-    def _real_quotes_one_by_one(self, quotes: Any, before: Any) -> Any:
-        real: list[int] = []
-        is_inside = self._is_inside
+    def _field_quotes_one_by_one(self, quotes: Any, before: Any) -> Any:
+        found: list[int] = []
+        in_quotes = self._in_quotes
         for at, previous in zip(quotes.tolist(), before.tolist(), strict=True):
-            is_doubled = bool(real) and real[-1] == at - 1
-            if is_inside or is_doubled or previous in (_COMMA, _NEWLINE, _RETURN):
-                real.append(at)
-                is_inside = not is_inside
-        return np.array(real, dtype=np.int64)
+            is_doubled = bool(found) and found[-1] == at - 1
+            if in_quotes or is_doubled or previous in (_COMMA, _NEWLINE, _RETURN):
+                found.append(at)
+                in_quotes = not in_quotes
+        return np.array(found, dtype=np.int64)
 
     def _require_utf8(self, block: bytes, offset: int, *, final: bool = False) -> None:
         try:
             self._decoder.decode(block, final)
         except UnicodeDecodeError as error:
-            held = len(error.object) - len(block)  # bytes of a character that began in the block before
+            carried = len(error.object) - len(block)  # bytes of a character that began in the block before
             raise InvalidInputError(
-                f"byte {offset + error.start - held} of the file is not UTF-8; save the file as UTF-8"
+                f"byte {offset + error.start - carried} of the file is not UTF-8; save the file as UTF-8"
             ) from None
 
     def _require_short(self, lengths: Any, is_blank: Any, open_bytes: int) -> None:
@@ -149,13 +148,21 @@ class RecordScanner:
 
 
 def first_record(path: Path) -> tuple[int, int]:
-    """Where the first record of a CSV file begins and ends; the same place twice in a file without one."""
+    """Where the first record of a CSV file begins and ends; the same position twice in a file without records."""
     with path.open("rb") as file:
         begin = len(BYTE_ORDER_MARK) if file.read(len(BYTE_ORDER_MARK)) == BYTE_ORDER_MARK else 0
-        for ends in RecordScanner(file, begin, has_quotes=True, first_row=0, block_bytes=_HEADER_BLOCK_BYTES):
-            filled = np.flatnonzero(~ends.is_blank)
-            if len(filled):
-                first = int(filled[0])
+        for ends in RecordScanner(file, begin, has_quotes=True, first_row=0, block_bytes=2**16):
+            records = np.flatnonzero(~ends.is_blank)
+            if len(records):
+                first = int(records[0])
                 return int(ends.offsets[first - 1]) if first else begin, int(ends.offsets[first])
             begin = int(ends.offsets[-1])
     return begin, begin
+
+
+def header_range(path: Path) -> tuple[int, int]:
+    """Where the header of a CSV file begins and ends. Raises InvalidInputError for a file without a record."""
+    start, end = first_record(path)
+    if start == end:
+        raise InvalidInputError("the file is empty")
+    return start, end

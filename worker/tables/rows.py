@@ -1,14 +1,16 @@
-"""What a reader makes of one cut of a file, before the good rows are separated from the bad."""
+"""The rows of one range of a file as a reader returns them, before good and bad rows are separated."""
 
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 from worker.tables.columns import CheckedColumn
 
 
 @dataclass(frozen=True, slots=True)
 class BadRow:
-    """A row that is left out. row: counted from 1 in the file. column: None where the row as a whole is wrong."""
+    """A row that is left out. row: counted from 1 in the file. column: None if the whole row is wrong."""
 
     row: int
     column: str | None
@@ -18,13 +20,20 @@ class BadRow:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Rows that could be taken apart, with what is wrong in their cells, and those that could not.
+    """columns: one for each column of the signature, with the faults of their cells.
 
-    columns: one a column of the signature. others: further columns of the file by name, as pyarrow arrays.
-    row_numbers: (n,) int64, of the rows in them. broken: the rows that are in none of them.
+    extra: further columns of the file by name, as pyarrow arrays.
+    row_numbers: (n,) int64, of the rows that the columns hold.
+    unreadable: the rows that could not be split into cells; the columns do not hold them.
     """
 
     columns: list[CheckedColumn]
-    others: dict[str, Any]
+    extra: dict[str, Any]
     row_numbers: Any
-    broken: list[BadRow]
+    unreadable: list[BadRow]
+
+
+def number_rows(first_row: int, n_rows: int, unreadable: list[BadRow]) -> Any:
+    """The numbers of a range's rows without the unreadable ones."""
+    numbers = np.arange(first_row, first_row + n_rows, dtype=np.int64)
+    return np.delete(numbers, [bad.row - first_row for bad in unreadable]) if unreadable else numbers

@@ -1,7 +1,7 @@
-"""Cells of text -> values of a column's kind, a column at a time: pyarrow where it can, Python for the odd cells.
+"""Parses the text cells of a column into values of its type.
 
-A cell is read as Python reads it (`float`, `int`), and pyarrow's own reading is kept to what means the same. What
-counts as missing is pandas's list, as in the notebook before.
+`queuecast.tables.cells` has the rules. pyarrow parses a whole column at once where it follows the same rules; Python
+parses the few remaining cells one by one.
 """
 
 from typing import Any
@@ -11,33 +11,35 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from queuecast.domain.signature import EXACT_FLOAT, INT64_MAX, INT64_MIN, ColumnType
-from queuecast.domain.tables import MISSING_WORDS, number_in, truth_in, whole_number_in
+from queuecast.tables.cells import BOOLEAN_WORDS, MISSING_WORDS, parse_boolean, parse_integer, parse_number
 
 _MISSING = pa.array(MISSING_WORDS)
-_TRUTH_WORDS = pa.array(["true", "True", "TRUE", "1", "false", "False", "FALSE", "0"])
-_TRUTHS = pa.array([True, True, True, True, False, False, False, False])
+_USUAL_SPELLINGS = {
+    spelling: value for word, value in BOOLEAN_WORDS.items() for spelling in (word, word.capitalize(), word.upper())
+}
+_SPELLINGS, _BOOLEANS = pa.array(_USUAL_SPELLINGS.keys()), pa.array(_USUAL_SPELLINGS.values())
 _NUMBER_RULE = r"^-?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 
 
-def values_of(kind: ColumnType, text: Any) -> tuple[Any, Any]:
-    """text: a string array, null where empty. Returns the values (null where there is none) and a mask of cells that
-    hold something of another kind; None when there are none."""
+def parse_cells(kind: ColumnType, text: Any) -> tuple[Any, Any]:
+    """text: a string array, null where empty. Returns the values, null where missing or wrong, and a mask of the cells
+    of another type, or None without such a cell."""
     if kind is ColumnType.STRING:
-        return without_missing_words(text), None
+        return null_missing_words(text), None
     if kind is ColumnType.BOOLEAN:
-        return _truths(text)
+        return _booleans(text)
     fast = _fast_numbers if kind is ColumnType.NUMBER else _fast_integers
     values = fast(text)
     if values is not None:
         return values, None
-    text = without_missing_words(text)
+    text = null_missing_words(text)
     values = fast(text)
     if values is not None:
         return values, None
     return _numbers(text) if kind is ColumnType.NUMBER else _integers(text)
 
 
-def without_missing_words(text: Any) -> Any:
+def null_missing_words(text: Any) -> Any:
     is_word = pc.is_in(text, value_set=_MISSING)
     return pc.if_else(is_word, None, text) if pc.any(is_word).as_py() else text
 
@@ -47,7 +49,7 @@ def _fast_numbers(text: Any) -> Any:
         values = pc.cast(text, pa.float64())
     except pa.ArrowInvalid:
         return None
-    # pyarrow reads "inf" and any spelling of "nan", and 1e400 as infinite.
+    # pyarrow also reads "inf", any spelling of "nan", and 1e400 as infinity.
     return values if pc.all(pc.is_finite(values)).as_py() is not False else None
 
 
@@ -61,10 +63,10 @@ def _fast_integers(text: Any) -> Any:
 
 
 def _has_hexadecimal(text: Any) -> bool:
-    """pyarrow reads 0x1F as 31; Python's `int`, and pandas, do not."""
-    characters = text.buffers()[2]
-    held = b"" if characters is None else characters.to_pybytes()  # searched as one: a regex over cells takes 5 times
-    return b"x" in held or b"X" in held
+    """pyarrow reads 0x1F as 31; Python's `int` and pandas do not."""
+    buffer = text.buffers()[2]
+    characters = b"" if buffer is None else buffer.to_pybytes()  # a regex over the cells takes five times as long
+    return b"x" in characters or b"X" in characters
 
 
 def _numbers(text: Any) -> tuple[Any, Any]:
@@ -72,44 +74,44 @@ def _numbers(text: Any) -> tuple[Any, Any]:
     plain = pc.cast(pc.if_else(is_plain, text, None), pa.float64())
     values, is_set = _filled(plain)
     is_set &= np.isfinite(values)
-    odd = np.flatnonzero(~is_set & _is_valid(text))
-    for at, cell in zip(odd.tolist(), text.take(pa.array(odd)).to_pylist(), strict=True):
-        number = number_in(cell)
+    unparsed = np.flatnonzero(~is_set & _is_valid(text))
+    for at, cell in zip(unparsed.tolist(), text.take(pa.array(unparsed)).to_pylist(), strict=True):
+        number = parse_number(cell)
         if number is not None:
             values[at], is_set[at] = number, True
     return pa.array(values, mask=~is_set), ~is_set & _is_valid(text)
 
 
 def _integers(text: Any) -> tuple[Any, Any]:
-    """Whole numbers may be written with a point, as pandas writes a column of them that has holes."""
+    """Integers may be written with a decimal point, as pandas writes an integer column with missing values."""
     numbers, _ = _numbers(text)
     floats, is_number = _filled(numbers)
     is_set = is_number & (floats == np.floor(floats)) & (np.abs(floats) < EXACT_FLOAT)
     values = np.where(is_set, floats, 0.0).astype("int64")
-    odd = np.flatnonzero(~is_set & _is_valid(text))
-    for at, cell in zip(odd.tolist(), text.take(pa.array(odd)).to_pylist(), strict=True):
-        whole = whole_number_in(cell)
-        if whole is not None and INT64_MIN <= whole <= INT64_MAX:
-            values[at], is_set[at] = whole, True
+    unparsed = np.flatnonzero(~is_set & _is_valid(text))
+    for at, cell in zip(unparsed.tolist(), text.take(pa.array(unparsed)).to_pylist(), strict=True):
+        integer = parse_integer(cell)
+        if integer is not None and INT64_MIN <= integer <= INT64_MAX:
+            values[at], is_set[at] = integer, True
     return pa.array(values, mask=~is_set), ~is_set & _is_valid(text)
 
 
-def _truths(text: Any) -> tuple[Any, Any]:
-    values = _TRUTHS.take(pc.index_in(text, value_set=_TRUTH_WORDS))
+def _booleans(text: Any) -> tuple[Any, Any]:
+    values = _BOOLEANS.take(pc.index_in(text, value_set=_SPELLINGS))
     if values.null_count == text.null_count:
         return values, None
-    text = without_missing_words(text)
-    found, is_set = _filled(values)
-    odd = np.flatnonzero(~is_set & _is_valid(text))
-    for at, cell in zip(odd.tolist(), text.take(pa.array(odd)).to_pylist(), strict=True):
-        truth = truth_in(cell)
-        if truth is not None:
-            found[at], is_set[at] = truth, True
-    return pa.array(found, mask=~is_set), ~is_set & _is_valid(text)
+    text = null_missing_words(text)
+    booleans, is_set = _filled(values)
+    unparsed = np.flatnonzero(~is_set & _is_valid(text))
+    for at, cell in zip(unparsed.tolist(), text.take(pa.array(unparsed)).to_pylist(), strict=True):
+        value = parse_boolean(cell)
+        if value is not None:
+            booleans[at], is_set[at] = value, True
+    return pa.array(booleans, mask=~is_set), ~is_set & _is_valid(text)
 
 
 def _filled(values: Any) -> tuple[Any, Any]:
-    """A writable numpy array with zeros for nulls, and where the others are."""
+    """A writable numpy array with zeros for nulls, and a mask of the values that are not null."""
     filled = pc.fill_null(values, False if pa.types.is_boolean(values.type) else 0)
     return filled.to_numpy(zero_copy_only=False).copy(), _is_valid(values)
 

@@ -1,6 +1,6 @@
-"""How many processors this process may use: what its control group grants it, and what the machine has.
+"""The number of processors for this process: the quota of its control group, and those of the machine.
 
-Pure of the machine but for `root`, under which /proc and /sys are looked for.
+Reads /proc and /sys under `root` only.
 """
 
 import os

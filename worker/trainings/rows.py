@@ -17,12 +17,12 @@ from queuecast.domain.errors import Finding, InvalidInputError, shortened
 from queuecast.domain.model import Manifest
 from queuecast.domain.signature import MAX_FINDINGS, Column, ColumnType, Layout, Signature
 from queuecast.domain.work import TrainingWork
-from worker.tables.columns import ARROW_TYPES, objects, series_of
-from worker.tables.ndjson_reader import in_words
+from worker.tables.columns import ARROW_TYPES, build_column, python_objects
+from worker.tables.ndjson_reader import json_as_text
 from worker.tables.reader import read_rows
 from worker.tables.rows import Rows
 from worker.tables.splitting import split_file
-from worker.tables.text_cells import values_of, without_missing_words
+from worker.tables.text_cells import null_missing_words, parse_cells
 
 CUT_ROWS = 2**16
 CUT_BYTES = 2**23
@@ -59,10 +59,10 @@ def read_training_rows(
     found: dict[tuple[int, str], Finding] = {}
     for cut in split_file(path, fmt, CUT_ROWS, CUT_BYTES):
         rows = read_rows(path, fmt, signature, cut, work.target)
-        texts = [_target_text(rows.others[name], fmt, name) for name in work.target]
+        texts = [_target_text(rows.extra[name], fmt, name) for name in work.target]
         _note(found, rows, dict(zip(work.target, texts, strict=True)), needs_numbers=needs_numbers)
         if found:
-            continue  # what else is wrong is worth knowing, the values are not
+            continue  # later findings are useful, later values are not
         for chunks, checked_column in zip(features, rows.columns, strict=True):
             chunks.append(_held(checked_column.column, checked_column.values))
         for chunks, text in zip(targets, texts, strict=True):
@@ -109,17 +109,17 @@ def _features(signature: Signature, features: list[list[Any]]) -> Any:
 def _with_new_categories(column: Column, values: Any) -> Any:
     """New ones are added behind the known ones."""
     if column.dtype != "category":
-        return series_of(column, values)
+        return build_column(column, values)
     is_coded = pa.types.is_dictionary(values.type)
     present = (values.dictionary if is_coded else values.unique()).to_pylist()
     new = sorted({value for value in present if value is not None} - set(column.categories or ()))
     values = pc.cast(values, values.type.value_type) if is_coded else values
-    return series_of(replace(column, categories=(*(column.categories or ()), *new)), values)
+    return build_column(replace(column, categories=(*(column.categories or ()), *new)), values)
 
 
 def _note(found: dict[tuple[int, str], Finding], rows: Rows, targets: dict[str, Any], *, needs_numbers: bool) -> None:
     """The first row of each column and kind of fault, and of the rows that could not be taken apart."""
-    for bad in rows.broken:
+    for bad in rows.unreadable:
         place = f"row {bad.row}" + (f", column {bad.column}" if bad.column is not None else "")
         found.setdefault((-1, bad.code), Finding(place, bad.code, bad.detail))
     for index, column in enumerate(rows.columns):
@@ -132,7 +132,7 @@ def _note(found: dict[tuple[int, str], Finding], rows: Rows, targets: dict[str, 
             at = int(np.flatnonzero(text.is_null().to_numpy(zero_copy_only=False))[0])
             place = f"row {rows.row_numbers[at]}, column {name}"
             found.setdefault((index, "null"), Finding(place, "null", "is empty; every row needs a target"))
-        is_wrong = values_of(ColumnType.NUMBER, text)[1] if needs_numbers else None
+        is_wrong = parse_cells(ColumnType.NUMBER, text)[1] if needs_numbers else None
         if is_wrong is not None and is_wrong.any():
             at = int(np.flatnonzero(is_wrong)[0])
             place = f"row {rows.row_numbers[at]}, column {name}"
@@ -143,8 +143,8 @@ def _note(found: dict[tuple[int, str], Finding], rows: Rows, targets: dict[str, 
 def _target_text(values: Any, fmt: FileFormat, name: str) -> Any:
     """A target as it would stand in a CSV file, null where missing: what kind it is, the whole column decides."""
     if fmt is FileFormat.CSV:
-        return without_missing_words(values)
-    values = in_words(values)
+        return null_missing_words(values)
+    values = json_as_text(values)
     if pa.types.is_floating(values.type):
         values = pc.if_else(pc.is_nan(values), None, values)
     try:
@@ -169,7 +169,7 @@ def _target_column(chunks: list[Any], classes: list[Any]) -> Any:
         values = _read_all(chunks, wanted)
         if values is not None:
             return values
-    return _spelled_alike(np.concatenate([objects(chunk) for chunk in chunks]), classes)
+    return _spelled_alike(np.concatenate([python_objects(chunk) for chunk in chunks]), classes)
 
 
 def _spelled_alike(words: Any, classes: list[Any]) -> Any:
@@ -185,7 +185,7 @@ def _spelled_alike(words: Any, classes: list[Any]) -> Any:
 def _read_all(chunks: list[Any], kind: ColumnType) -> Any:
     parts = []
     for chunk in chunks:
-        values, _ = values_of(kind, chunk)
+        values, _ = parse_cells(kind, chunk)
         if values.null_count:
             return None
         parts.append(values.to_numpy(zero_copy_only=False))

@@ -148,7 +148,7 @@ class TrainingRunner:
         if is_promoted(verdict, policy):
             expected = job.model.pinned_version
             moved = self._moved(job, published, CHAMPION, expected, reason)
-            return moved, reason if moved else f"{reason}; the champion was moved meanwhile, so nothing was promoted"
+            return moved, reason if moved else f"{reason}; the champion was moved in between, so nothing was promoted"
         if policy is not Promote.NEVER:
             self._challenge(job, published, reason)
         return False, reason if policy is Promote.AUTO else f"{reason}; promote is {policy}"
@@ -205,7 +205,7 @@ def _fit(champion: Any, work: TrainingWork, rows: TrainingRows, split: Split) ->
     reset_n_jobs(challenger)  # `n_jobs` among the parameters would be the machine's cores, not this container's
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # a ConvergenceWarning on stderr helps nobody; the score tells
+            warnings.simplefilter("ignore")  # a ConvergenceWarning on stderr is useless; the score shows it
             return challenger.fit(rows.taken(split.train), rows.target[split.train])
     except InvalidParameterError as error:
         raise _invalid_params(error) from error
@@ -237,7 +237,7 @@ def _compare(
         known, found = ", ".join(champion.target), ", ".join(target_names)
         return Comparison(metric, None, new, f"the champion was fitted on the target {known}, this version on {found}")
     if champion.holdout is None:
-        reason = f"nobody knows which rows version {champion.version} was fitted on, so its score means nothing"
+        reason = f"the rows that version {champion.version} was fitted on are unknown, so its score means nothing"
         return Comparison(metric, None, new, reason)
     old = _score(fitted_champion, features, target)
     if None not in (old, new):
@@ -266,10 +266,10 @@ def _listed(labels: list[Any]) -> str:
 
 
 def _metric(estimator: Any) -> str | None:
-    """The name of what `estimator.score` returns. All of them are "higher is better" (scikit-learn's convention)."""
+    """The name of the metric of `estimator.score`. All of them are "higher is better" (scikit-learn's convention)."""
     if not hasattr(estimator, "score"):
         return None
-    if hasattr(estimator, "scorer_"):  # a search scores by what it searched for
+    if hasattr(estimator, "scorer_"):  # a search has a scorer of its own
         return "score"
     return "accuracy" if is_classifier(estimator) else "r2" if is_regressor(estimator) else "score"
 

@@ -1,9 +1,9 @@
 """How many threads a fit may use. A prediction has one: workers are scaled instead, and one thread shares cores well.
 
 Two kinds, because they do not fail alike. Threads that scikit-learn starts for `n_jobs` work each for themselves, so
-a busy core costs its share. The threads of an OpenMP pool wait for one another at every step, spinning: beside one
-busy process on two cores a HistGradientBoosting fit took 34 s with two of them and 1.7 s with one, and two such fits
-82 s each instead of 1.1 s (2 cores, scikit-learn 1.9.1, 2026-11-21). So pools grow only where somebody gave them cores.
+a busy core costs its share. The threads of an OpenMP pool wait for one another at every step, spinning. With one
+of two cores busy, a HistGradientBoosting fit took 34 s with two of them and 1.7 s with one, and two such fits 82 s each
+instead of 1.1 s (scikit-learn 1.9.1, 2026-11-21). So pools grow only if the operator assigned cores to them.
 """
 
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from threadpoolctl import threadpool_limits
 
 @dataclass(frozen=True, slots=True)
 class Threads:
-    """pools: threads of BLAS and OpenMP. jobs: what `n_jobs` means where an estimator leaves it open."""
+    """pools: threads of BLAS and OpenMP. jobs: the meaning of `n_jobs=None`."""
 
     pools: int = 1
     jobs: int = 1

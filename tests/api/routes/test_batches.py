@@ -1,4 +1,4 @@
-"""Batches over HTTP: what is taken, what is refused before it is queued, and how the files come back."""
+"""Batches over HTTP: accepting and refusing them, and returning their files."""
 
 import json
 import os
@@ -39,7 +39,7 @@ def batch(http: FlaskClient, **more: Any) -> str:
 
 
 def succeeded(gateway: Gateway, job_id: str, output_format: OutputFormat = OutputFormat.CSV) -> None:
-    """The batch as it is when its parts were joined."""
+    """Ends the batch as after its parts were joined."""
     outcome = BatchOutcome(2, 2, 1, output_format.value, len(RESULT), "ab" * 32, 1.0)
     gateway.batches.save_plan(job_id, PLAN)
     gateway.batches.save_outcome(job_id, outcome)
@@ -52,7 +52,7 @@ def succeeded(gateway: Gateway, job_id: str, output_format: OutputFormat = Outpu
 # Submitting
 
 
-def test_an_uploaded_file_is_taken_with_the_version_pinned(gateway: Gateway, http: FlaskClient) -> None:
+def test_an_uploaded_file_is_accepted_with_the_version_pinned(gateway: Gateway, http: FlaskClient) -> None:
     file_id = upload(http)
 
     answer = http.post(BATCHES, json={"file_id": file_id, "method": "predict_proba", "id_column": "who"})
@@ -68,7 +68,7 @@ def test_an_uploaded_file_is_taken_with_the_version_pinned(gateway: Gateway, htt
     assert gateway.bells.rung == ["batch"]
 
 
-def test_what_is_asked_for_goes_with_the_work(gateway: Gateway, http: FlaskClient) -> None:
+def test_the_options_of_the_request_are_in_the_work(gateway: Gateway, http: FlaskClient) -> None:
     job_id = batch(http, output_format="parquet", on_error="fail", timeout_s=60, metadata={"who": "Zoë"})
 
     work, _ = gateway.jobs.read_work(job_id)
@@ -77,7 +77,7 @@ def test_what_is_asked_for_goes_with_the_work(gateway: Gateway, http: FlaskClien
     assert (gateway.jobs.read(job_id).timeout_s, gateway.jobs.read(job_id).metadata) == (60, {"who": "Zoë"})
 
 
-def test_rows_become_a_file_with_one_a_line(gateway: Gateway, http: FlaskClient) -> None:
+def test_rows_become_a_file_with_one_row_per_line(gateway: Gateway, http: FlaskClient) -> None:
     text = json.dumps({"inputs": [ROW, {**ROW, "sex": "a\nb"}]}, indent=2)
 
     answer = http.post(BATCHES, data=text, content_type="application/json")
@@ -89,7 +89,7 @@ def test_rows_become_a_file_with_one_a_line(gateway: Gateway, http: FlaskClient)
     assert [json.loads(line) for line in lines] == [ROW, {**ROW, "sex": "a\nb"}]
 
 
-def test_more_rows_than_a_prediction_takes_are_taken(gateway: Gateway, http: FlaskClient) -> None:
+def test_a_batch_accepts_more_rows_than_a_prediction(gateway: Gateway, http: FlaskClient) -> None:
     count = gateway.limits.max_rows + 1
 
     assert http.post(BATCHES, json={"inputs": [ROW] * count}).status_code == 202
@@ -102,7 +102,7 @@ def test_rows_that_do_not_fit_are_refused_and_leave_no_file(gateway: Gateway, ht
     assert (gateway.recorded(), gateway.stored_files()) == ([], [])
 
 
-def test_rows_of_a_batch_that_is_not_taken_leave_no_file(gateway: Gateway) -> None:
+def test_rows_of_a_refused_batch_leave_no_file(gateway: Gateway) -> None:
     http = gateway.limited(max_lane_jobs=0).test_client()
 
     answer = http.post(BATCHES, json={"inputs": [ROW]})
@@ -131,7 +131,7 @@ def test_a_batch_has_a_file_or_rows_and_not_both(http: FlaskClient, body: dict[s
         ({"format": "csv"}, ""),
     ],
 )
-def test_what_cannot_be_done_is_refused_with_its_place(
+def test_an_impossible_batch_is_refused_with_a_pointer(
     gateway: Gateway, http: FlaskClient, more: dict[str, Any], pointer: str
 ) -> None:
     answer = http.post(BATCHES, json={"file_id": upload(http), **more})
@@ -140,7 +140,7 @@ def test_what_cannot_be_done_is_refused_with_its_place(
     assert gateway.recorded() == []
 
 
-def test_a_file_of_another_kind_is_refused(gateway: Gateway, http: FlaskClient) -> None:
+def test_a_file_that_is_no_table_is_refused(gateway: Gateway, http: FlaskClient) -> None:
     file_id = upload(http, b"PK", "application/zip", "rows.zip")
 
     answer = http.post(BATCHES, json={"file_id": file_id})
@@ -148,7 +148,7 @@ def test_a_file_of_another_kind_is_refused(gateway: Gateway, http: FlaskClient) 
     assert (answer.status_code, answer.json["errors"][0]["code"]) == (422, "unsupported_media_type")
 
 
-def test_a_file_is_known_by_its_name_where_its_media_type_says_nothing(gateway: Gateway, http: FlaskClient) -> None:
+def test_a_file_with_a_generic_media_type_is_recognized_by_its_name(gateway: Gateway, http: FlaskClient) -> None:
     file_id = upload(http, b"PAR1", "application/octet-stream", "rows.parquet")
 
     job_id = http.post(BATCHES, json={"file_id": file_id}).json["id"]
@@ -180,7 +180,7 @@ def test_a_csv_file_that_lacks_a_column_is_refused_before_it_is_queued(gateway: 
     ],
     ids=["blank line", "mark and blank lines", "lone returns", "both", "newline in a name", "quote", "gap", "no end"],
 )
-def test_a_csv_file_that_a_worker_reads_is_taken(http: FlaskClient, content: bytes) -> None:
+def test_a_csv_file_that_a_worker_can_read_is_accepted(http: FlaskClient, content: bytes) -> None:
     assert http.post(BATCHES, json={"file_id": upload(http, content)}).status_code == 202
 
 
@@ -194,8 +194,8 @@ def test_a_csv_file_that_a_worker_reads_is_taken(http: FlaskClient, content: byt
         (CSV.replace(b"who", b"sex"), "the column 'sex' is in the file more than once"),
         (CSV.replace(b"who", b'"who"x'), "the file is not CSV in UTF-8: ',' expected after '\"'"),
         (CSV.replace(b"who", b'"who'), "the file is not CSV in UTF-8: unexpected end of data"),
-        (CSV.replace(b",", b";"), "columns are separated by commas, not by ';'"),
-        (CSV.replace(b",", b"\t"), r"columns are separated by commas, not by '\t'"),
+        (CSV.replace(b",", b";"), "separate columns with commas, not with ';'"),
+        (CSV.replace(b",", b"\t"), r"separate columns with commas, not with '\t'"),
     ],
 )
 def test_a_csv_file_that_every_worker_would_refuse_is_refused_before_it_is_queued(
@@ -208,7 +208,7 @@ def test_a_csv_file_that_every_worker_would_refuse_is_refused_before_it_is_queue
     assert gateway.recorded() == []
 
 
-def test_of_a_csv_file_no_more_than_its_head_is_looked_at(http: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_the_head_of_a_csv_file_is_read(http: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("api.services.table_headers.MAX_HEAD_CHARS", len(HEADER))
 
     taken = http.post(BATCHES, json={"file_id": upload(http)})
@@ -218,7 +218,7 @@ def test_of_a_csv_file_no_more_than_its_head_is_looked_at(http: FlaskClient, mon
     assert "characters are blank" in refused.json["detail"]
 
 
-def test_a_model_without_column_names_takes_the_columns_of_a_file_as_they_come(
+def test_a_model_without_column_names_uses_the_columns_of_a_file_in_their_order(
     gateway: Gateway, http: FlaskClient
 ) -> None:
     signature = Signature(Layout.ARRAY, COLUMNS[:1], (Method.PREDICT,))
@@ -247,9 +247,7 @@ def test_the_same_key_leads_to_the_same_batch_and_one_file(gateway: Gateway, htt
 # Its life
 
 
-def test_a_batch_that_is_fanned_out_shows_rows_and_errors_and_is_canceled_at_once(
-    gateway: Gateway, http: FlaskClient
-) -> None:
+def test_a_fanned_out_batch_shows_rows_and_errors_and_is_canceled_at_once(gateway: Gateway, http: FlaskClient) -> None:
     job_id = batch(http)
     progress = Progress(1, 2, "rows", "predict", errors=1)
     gateway.jobs.replace(claimed(gateway, job_id).fanned_out(progress, gateway.clock()))
@@ -269,7 +267,7 @@ def test_a_batch_that_is_fanned_out_shows_rows_and_errors_and_is_canceled_at_onc
     assert (canceled.status_code, canceled.json["state"]) == (200, "canceled")
 
 
-def test_a_retry_goes_on_from_the_batch_that_ended(gateway: Gateway, http: FlaskClient) -> None:
+def test_a_retry_resumes_the_batch_that_ended(gateway: Gateway, http: FlaskClient) -> None:
     job_id = batch(http)
     http.post(f"/v1/jobs/{job_id}/cancel")
 
@@ -280,9 +278,7 @@ def test_a_retry_goes_on_from_the_batch_that_ended(gateway: Gateway, http: Flask
     assert work.resumes == job_id  # type: ignore[union-attr]
 
 
-def test_a_retry_of_a_retry_that_was_never_started_goes_on_from_the_batch_that_was(
-    gateway: Gateway, http: FlaskClient
-) -> None:
+def test_a_retry_of_a_retry_that_never_started_resumes_the_batch_that_did(gateway: Gateway, http: FlaskClient) -> None:
     job_id = batch(http)
     gateway.jobs.replace(claimed(gateway, job_id).fanned_out(Progress(1, 2, "rows"), gateway.clock()))
     again = [job_id]
@@ -307,7 +303,7 @@ def test_batches_are_listed_by_their_type(gateway: Gateway, http: FlaskClient) -
 
 
 @pytest.mark.parametrize("state", [State.CANCELED, State.SUCCEEDED])
-def test_the_rows_of_a_batch_go_with_it(gateway: Gateway, http: FlaskClient, state: State) -> None:
+def test_the_rows_of_a_batch_are_deleted_with_it(gateway: Gateway, http: FlaskClient, state: State) -> None:
     uploaded = upload(http)
     job_id = http.post(BATCHES, json={"inputs": [ROW]}).json["id"]
     if state is State.SUCCEEDED:
@@ -332,7 +328,7 @@ def test_an_uploaded_file_stays_when_a_batch_of_it_is_deleted(gateway: Gateway, 
     assert gateway.jobs.read_work(again)[0].file_id == before[0]  # type: ignore[union-attr]
 
 
-def test_a_retry_has_its_rows_whatever_becomes_of_the_batch_before_it(gateway: Gateway, http: FlaskClient) -> None:
+def test_a_retry_keeps_its_rows_when_the_earlier_batch_is_deleted(gateway: Gateway, http: FlaskClient) -> None:
     first = http.post(BATCHES, json={"inputs": [ROW]}).json["id"]
     http.post(f"/v1/jobs/{first}/cancel")
     second = http.post(f"/v1/jobs/{first}/retry").json["id"]
@@ -349,7 +345,7 @@ def test_a_retry_has_its_rows_whatever_becomes_of_the_batch_before_it(gateway: G
     assert gateway.stored_files() == [work.file_id]
 
 
-def test_rows_whose_file_is_gone_are_no_reason_to_refuse_a_retry(gateway: Gateway, http: FlaskClient) -> None:
+def test_a_retry_is_accepted_even_if_the_file_of_its_rows_is_gone(gateway: Gateway, http: FlaskClient) -> None:
     job_id = http.post(BATCHES, json={"inputs": [ROW]}).json["id"]
     http.post(f"/v1/jobs/{job_id}/cancel")
     gateway.files.delete(gateway.stored_files()[0])
@@ -357,7 +353,7 @@ def test_rows_whose_file_is_gone_are_no_reason_to_refuse_a_retry(gateway: Gatewa
     assert http.post(f"/v1/jobs/{job_id}/retry").status_code == 202
 
 
-def test_a_retry_that_is_not_taken_leaves_no_copy_of_the_rows(gateway: Gateway, http: FlaskClient) -> None:
+def test_a_refused_retry_leaves_no_copy_of_the_rows(gateway: Gateway, http: FlaskClient) -> None:
     job_id = http.post(BATCHES, json={"inputs": [ROW]}).json["id"]
     http.post(f"/v1/jobs/{job_id}/cancel")
 
@@ -367,7 +363,7 @@ def test_a_retry_that_is_not_taken_leaves_no_copy_of_the_rows(gateway: Gateway, 
 
 
 class Late(MemoryJobs):
-    """Of two requests with one key neither sees the other before it writes."""
+    """Two requests with one key do not see each other before they write."""
 
     is_writing = False
 
@@ -382,7 +378,7 @@ class Late(MemoryJobs):
             self.is_writing = False
 
 
-def test_of_two_that_are_sent_at_once_with_one_key_the_later_leaves_no_file(gateway: Gateway) -> None:
+def test_the_later_of_two_simultaneous_requests_with_one_key_leaves_no_file(gateway: Gateway) -> None:
     http = gateway.app(jobs=Late()).test_client()
 
     first, again = [http.post(BATCHES, json={"inputs": [ROW]}, headers={"Idempotency-Key": "k"}) for _ in range(2)]
@@ -391,7 +387,7 @@ def test_of_two_that_are_sent_at_once_with_one_key_the_later_leaves_no_file(gate
     assert gateway.stored_files() == [rows_file_id(first.json["id"])]
 
 
-def test_where_the_store_did_not_answer_the_rows_stay_for_the_job_that_may_be_there(gateway: Gateway) -> None:
+def test_rows_are_kept_if_the_store_did_not_answer_because_the_job_may_exist(gateway: Gateway) -> None:
     jobs = MemoryJobs()
     jobs.create = away  # type: ignore[method-assign]
 
@@ -426,7 +422,7 @@ def test_the_result_is_the_file(gateway: Gateway, http: FlaskClient, accept: str
     assert answer.headers["ETag"] == f'"{"ab" * 32}"'
 
 
-def test_the_job_says_what_the_result_came_to(gateway: Gateway, http: FlaskClient) -> None:
+def test_the_job_summarizes_its_result(gateway: Gateway, http: FlaskClient) -> None:
     job_id = batch(http)
     succeeded(gateway, job_id)
 
@@ -443,7 +439,7 @@ def test_the_job_says_what_the_result_came_to(gateway: Gateway, http: FlaskClien
         ("bytes=4-1000", RESULT[4:]),
     ],
 )
-def test_a_part_of_the_result_can_be_asked_for(gateway: Gateway, http: FlaskClient, wanted: str, part: bytes) -> None:
+def test_a_range_of_the_result_can_be_requested(gateway: Gateway, http: FlaskClient, wanted: str, part: bytes) -> None:
     job_id = batch(http)
     succeeded(gateway, job_id)
 
@@ -466,7 +462,7 @@ def test_a_range_of_another_unit_or_of_several_parts_is_ignored(
 
 
 @pytest.mark.parametrize("headers", [{}, {"Range": "bytes=1-"}])
-def test_a_large_result_is_never_whole_in_memory(gateway: Gateway, http: FlaskClient, headers: dict[str, str]) -> None:
+def test_a_large_result_is_streamed(gateway: Gateway, http: FlaskClient, headers: dict[str, str]) -> None:
     size_bytes = 64 * 2**20
     job_id = batch(http)
     succeeded(gateway, job_id)
@@ -485,7 +481,7 @@ def test_a_large_result_is_never_whole_in_memory(gateway: Gateway, http: FlaskCl
     assert peak_bytes < size_bytes / 8
 
 
-def test_a_part_beyond_the_end_is_refused(gateway: Gateway, http: FlaskClient) -> None:
+def test_a_range_beyond_the_end_is_refused(gateway: Gateway, http: FlaskClient) -> None:
     job_id = batch(http)
     succeeded(gateway, job_id)
 
@@ -495,7 +491,7 @@ def test_a_part_beyond_the_end_is_refused(gateway: Gateway, http: FlaskClient) -
     assert answer.mimetype == "application/problem+json"
 
 
-def test_a_download_that_was_cut_goes_on_only_with_the_same_file(gateway: Gateway, http: FlaskClient) -> None:
+def test_an_interrupted_download_resumes_only_with_the_same_file(gateway: Gateway, http: FlaskClient) -> None:
     job_id = batch(http)
     succeeded(gateway, job_id)
 
@@ -504,7 +500,7 @@ def test_a_download_that_was_cut_goes_on_only_with_the_same_file(gateway: Gatewa
     assert (other.status_code, other.data) == (200, RESULT)
 
 
-def test_a_caller_who_has_the_file_gets_no_bytes(gateway: Gateway, http: FlaskClient) -> None:
+def test_a_known_file_is_not_sent_again(gateway: Gateway, http: FlaskClient) -> None:
     job_id = batch(http)
     succeeded(gateway, job_id)
 
@@ -514,7 +510,7 @@ def test_a_caller_who_has_the_file_gets_no_bytes(gateway: Gateway, http: FlaskCl
 
 
 @pytest.mark.parametrize("accept", ["application/json", "text/csv;q=0", "text/csv;header=present;q=0", "image/*"])
-def test_a_caller_who_accepts_another_format_only_hears_what_there_is(
+def test_a_request_that_accepts_only_another_format_is_refused_with_the_actual_one(
     gateway: Gateway, http: FlaskClient, accept: str
 ) -> None:
     job_id = batch(http)
@@ -536,7 +532,7 @@ def test_a_result_whose_file_is_lost_is_gone(gateway: Gateway, http: FlaskClient
     assert (answer.status_code, answer.json["code"]) == (410, "result_gone")
 
 
-def test_a_result_that_is_not_there_yet_is_a_202(gateway: Gateway, http: FlaskClient) -> None:
+def test_a_result_that_does_not_exist_yet_is_a_202(gateway: Gateway, http: FlaskClient) -> None:
     job_id = batch(http)
 
     assert http.get(f"/v1/jobs/{job_id}/result").status_code == 202
@@ -552,7 +548,7 @@ def test_the_bad_rows_can_be_read(gateway: Gateway, http: FlaskClient) -> None:
 
 
 @pytest.mark.parametrize("state", [State.RUNNING, State.FAILED])
-def test_the_bad_rows_of_the_chunks_that_are_done_can_be_read_before_the_end(
+def test_bad_rows_of_finished_chunks_can_be_read_before_the_batch_ends(
     gateway: Gateway, http: FlaskClient, state: State
 ) -> None:
     job_id = batch(http)
@@ -565,12 +561,12 @@ def test_the_bad_rows_of_the_chunks_that_are_done_can_be_read_before_the_end(
     assert http.get(f"/v1/jobs/{job_id}/errors").data == b'{"row":2}\n'
 
 
-def test_a_job_that_has_no_bad_rows_has_an_empty_list_of_them(http: FlaskClient) -> None:
+def test_a_job_without_bad_rows_has_an_empty_list_of_them(http: FlaskClient) -> None:
     for job_id in (submitted(http), batch(http)):
         answer = http.get(f"/v1/jobs/{job_id}/errors")
 
         assert (answer.status_code, answer.data) == (200, b"")
 
 
-def test_the_errors_of_no_job_are_not_found(http: FlaskClient) -> None:
+def test_the_errors_of_an_unknown_job_are_a_404(http: FlaskClient) -> None:
     assert http.get("/v1/jobs/job_1/errors").status_code == 404

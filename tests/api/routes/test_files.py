@@ -1,4 +1,4 @@
-"""Uploads: streamed to the store, hashed, and gone without a trace when anything is wrong."""
+"""Uploads: streamed to the store, hashed, and deleted completely if anything is wrong."""
 
 import base64
 import hashlib
@@ -43,7 +43,7 @@ def test_a_file_is_read_and_deleted_by_its_id(gateway: Gateway, http: FlaskClien
     assert gateway.stored_files() == []
 
 
-def test_a_right_digest_is_taken_and_a_wrong_one_leaves_nothing(gateway: Gateway, http: FlaskClient) -> None:
+def test_a_correct_digest_is_accepted_and_a_wrong_one_leaves_nothing(gateway: Gateway, http: FlaskClient) -> None:
     right = http.post("/v1/files", data=CSV, headers={"Content-Type": "text/csv", "Content-Digest": DIGEST})
     http.delete(f"/v1/files/{right.json['id']}")
     wrong = http.post("/v1/files", data=CSV + b"3,1\n", headers={"Content-Type": "text/csv", "Content-Digest": DIGEST})
@@ -54,11 +54,11 @@ def test_a_right_digest_is_taken_and_a_wrong_one_leaves_nothing(gateway: Gateway
 
 
 @pytest.mark.parametrize("kind", ["raw", "form"])
-def test_an_upload_cut_short_is_a_400_and_leaves_nothing(gateway: Gateway, http: FlaskClient, kind: str) -> None:
+def test_a_truncated_upload_is_a_400_and_leaves_nothing(gateway: Gateway, http: FlaskClient, kind: str) -> None:
     head = b'--b\r\nContent-Disposition: form-data; name="file"; filename="t.csv"\r\nContent-Type: text/csv\r\n\r\n'
     content_type = "text/csv" if kind == "raw" else "multipart/form-data; boundary=b"
     data = CSV if kind == "raw" else head + CSV
-    # As a server that ends the stream by itself presents a client that went away.
+    # How a client that disconnected looks behind a server that ends the stream itself.
     environ = {"wsgi.input": io.BytesIO(data), "CONTENT_LENGTH": "100000", "wsgi.input_terminated": True}
 
     answer = http.post("/v1/files", headers={"Content-Type": content_type}, environ_overrides=environ)
@@ -77,7 +77,7 @@ def test_an_upload_cut_short_is_a_400_and_leaves_nothing(gateway: Gateway, http:
         ("multipart/form-data; boundary=b", b"--b--\r\n", 422, "invalid_input"),
     ],
 )
-def test_what_is_no_file_is_refused_and_leaves_nothing(
+def test_a_body_that_is_no_file_is_refused_and_leaves_nothing(
     gateway: Gateway, http: FlaskClient, content_type: str, data: bytes, status: int, code: str
 ) -> None:
     answer = http.post("/v1/files", data=data, headers={"Content-Type": content_type})

@@ -22,18 +22,18 @@ from tests.queuecast.adapters.waits import until
 
 
 @dataclass(frozen=True)
-class Told:
+class SentEvent:
     name: str
     id: str | None
     body: dict[str, Any]
 
 
-def told(chunks: Iterator[bytes]) -> Told:
-    """The next event of a stream; comments and hints are passed over."""
+def next_event(chunks: Iterator[bytes]) -> SentEvent:
+    """The next event of a stream; comments and hints are skipped."""
     for chunk in chunks:
         lines = dict(line.split(": ", 1) for line in chunk.decode().splitlines() if not line.startswith(":") and line)
         if "event" in lines:
-            return Told(lines["event"], lines.get("id"), json.loads(lines["data"]))
+            return SentEvent(lines["event"], lines.get("id"), json.loads(lines["data"]))
     raise AssertionError("the stream has ended")
 
 
@@ -53,7 +53,7 @@ def progressed(gateway: Gateway, job: Job, done: int) -> Job:
 # Conditional reads
 
 
-def test_a_job_has_its_revision_as_etag_wherever_it_is_told(gateway: Gateway, http: FlaskClient) -> None:
+def test_every_response_with_a_job_has_its_revision_as_etag(gateway: Gateway, http: FlaskClient) -> None:
     accepted = http.post(PREDICTIONS, json={"inputs": [ROW]})
     job_id = accepted.json["id"]
     claimed(gateway, job_id)
@@ -65,7 +65,7 @@ def test_a_job_has_its_revision_as_etag_wherever_it_is_told(gateway: Gateway, ht
 @pytest.mark.parametrize(
     ("known", "status"), [('W/"1"', 304), ('"1"', 304), ('W/"7", W/"1"', 304), ("*", 304), ('W/"2"', 200), ("x", 200)]
 )
-def test_a_job_that_is_known_is_not_sent_again(gateway: Gateway, http: FlaskClient, known: str, status: int) -> None:
+def test_a_known_revision_is_not_sent_again(gateway: Gateway, http: FlaskClient, known: str, status: int) -> None:
     answer = http.get(f"/v1/jobs/{submitted(http)}", headers={"If-None-Match": known})
 
     assert (answer.status_code, answer.headers["ETag"]) == (status, 'W/"1"')
@@ -87,7 +87,7 @@ def test_a_wait_for_a_change_ends_with_the_next_revision(gateway: Gateway) -> No
     assert answers[0].headers["Preference-Applied"] == "wait=20"
 
 
-def test_a_wait_for_a_change_that_does_not_come_is_answered_with_304(gateway: Gateway, http: FlaskClient) -> None:
+def test_a_wait_for_a_change_that_does_not_happen_gets_304(gateway: Gateway, http: FlaskClient) -> None:
     job_id = submitted(http)
 
     answer = http.get(f"/v1/jobs/{job_id}", headers={"Prefer": "wait=0", "If-None-Match": 'W/"1"'})
@@ -95,7 +95,7 @@ def test_a_wait_for_a_change_that_does_not_come_is_answered_with_304(gateway: Ga
     assert (answer.status_code, answer.headers["Preference-Applied"]) == (304, "wait=0")
 
 
-def test_nobody_waits_for_a_change_of_a_job_that_has_ended(gateway: Gateway, http: FlaskClient) -> None:
+def test_a_wait_for_a_change_of_an_ended_job_returns_at_once(gateway: Gateway, http: FlaskClient) -> None:
     job_id = submitted(http)
     ended(gateway, job_id)
 
@@ -104,7 +104,7 @@ def test_nobody_waits_for_a_change_of_a_job_that_has_ended(gateway: Gateway, htt
     assert answer.status_code == 304
 
 
-def test_a_wait_without_a_known_revision_goes_on_until_the_end(gateway: Gateway) -> None:
+def test_a_wait_without_a_known_revision_lasts_until_the_job_ends(gateway: Gateway) -> None:
     app, answers = gateway.app(), []
     job_id = submitted(app.test_client())
     waiter = threading.Thread(
@@ -120,8 +120,8 @@ def test_a_wait_without_a_known_revision_goes_on_until_the_end(gateway: Gateway)
 # Waiters
 
 
-class DeafJobs(MemoryJobs):
-    """A store that loses the word of every change."""
+class SilentJobs(MemoryJobs):
+    """A store that loses every message of a change."""
 
     def changes(self) -> Iterator[list[Change]]:
         yield [Change("", is_end=True)]
@@ -129,15 +129,15 @@ class DeafJobs(MemoryJobs):
 
 
 class BrokenJobs(MemoryJobs):
-    """A store whose listener ends with an error that nobody thought of."""
+    """A store whose listener ends with an unexpected error."""
 
     def changes(self) -> Iterator[list[Change]]:
         raise ValueError("no")
         yield []
 
 
-@pytest.mark.parametrize("kind", [DeafJobs, BrokenJobs])
-def test_a_change_whose_message_was_lost_is_seen_at_the_next_look(
+@pytest.mark.parametrize("kind", [SilentJobs, BrokenJobs])
+def test_a_change_whose_message_was_lost_is_seen_at_the_next_poll(
     gateway: Gateway, kind: type[MemoryJobs], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(job_watcher, "MAX_POLL_S", 0.05)
@@ -154,24 +154,24 @@ def test_a_change_whose_message_was_lost_is_seen_at_the_next_look(
     assert [answer.json["state"] for answer in answers] == ["succeeded"]
 
 
-def test_of_many_who_wait_for_one_job_each_is_woken_and_none_is_counted_afterwards(gateway: Gateway) -> None:
-    crowd = job_watcher.JobWatcher(gateway.jobs, 40, FairLimiter(2))
+def test_all_waiters_for_one_job_are_woken_and_none_is_counted_afterwards(gateway: Gateway) -> None:
+    watcher = job_watcher.JobWatcher(gateway.jobs, 40, FairLimiter(2))
     job_id = submitted(gateway.app().test_client())
     found: list[tuple[Job, bytes | None]] = []
-    waiters = [threading.Thread(target=lambda: found.append(crowd.wait_until_final(job_id, 20))) for _ in range(40)]
+    waiters = [threading.Thread(target=lambda: found.append(watcher.wait_until_final(job_id, 20))) for _ in range(40)]
     for waiter in waiters:
         waiter.start()
-    until(lambda: crowd.count == 40)
+    until(lambda: watcher.count == 40)
     ended(gateway, job_id)
     for waiter in waiters:
         waiter.join(10)
 
     assert [(job.state, result) for job, result in found] == [("succeeded", b'{"predictions":[0]}')] * 40
-    assert crowd.count == 0
+    assert watcher.count == 0
 
 
-class HeardJobs(MemoryJobs):
-    """A store that answers its listener and the test, and no waiter."""
+class ListenerOnlyJobs(MemoryJobs):
+    """A store that answers its listener and the test, but no waiter."""
 
     def read_with_result(self, job_id: str) -> tuple[Job, bytes | None]:
         if threading.current_thread().name == "waiter":
@@ -179,22 +179,22 @@ class HeardJobs(MemoryJobs):
         return super().read_with_result(job_id)
 
 
-class UnheardJobs(MemoryJobs):
-    """A store that answers every waiter, and not its listener."""
+class WaiterOnlyJobs(MemoryJobs):
+    """A store that answers every waiter, but not its listener."""
 
     def read_many_with_results(self, job_ids: list[str]) -> list[tuple[Job, bytes | None] | None]:
         raise UnavailableError("the listener is not answered")
 
 
-class OddJobs(MemoryJobs):
-    """A store whose listener meets an error that nobody thought of."""
+class UnexpectedErrorJobs(MemoryJobs):
+    """A store that raises an unexpected error in its listener."""
 
     def read_many_with_results(self, job_ids: list[str]) -> list[tuple[Job, bytes | None] | None]:
         raise ValueError("no")
 
 
 class PurgedJobs(MemoryJobs):
-    """A store in which a job is deleted between its end and the listener's look."""
+    """A store in which a job is deleted after its end, before the listener reads it."""
 
     def read_many_with_results(self, job_ids: list[str]) -> list[tuple[Job, bytes | None] | None]:
         for job_id in job_ids:
@@ -203,7 +203,7 @@ class PurgedJobs(MemoryJobs):
 
 
 class LateJobs(MemoryJobs):
-    """A store that is not listened to until a test says so."""
+    """A store whose listener starts when a test says so."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -214,13 +214,13 @@ class LateJobs(MemoryJobs):
         yield from super().changes()
 
 
-def waited(crowd: job_watcher.JobWatcher, watch: job_watcher.Watch) -> list[Any]:
-    """What a waiter gets or meets in a thread of its own, within seconds; nothing when it goes on job_watcher."""
+def waited(watcher: job_watcher.JobWatcher, watch: job_watcher.Watch) -> list[Any]:
+    """Waits in a thread and returns its result or its error; an empty list if it still waits after 5 s."""
     found: list[Any] = []
 
     def wait() -> None:
         try:
-            found.append(crowd.wait_from_submit(watch, 600))
+            found.append(watcher.wait_from_submit(watch, 600))
         except QueuecastError as error:
             found.append(error)
 
@@ -230,99 +230,99 @@ def waited(crowd: job_watcher.JobWatcher, watch: job_watcher.Watch) -> list[Any]
     return found
 
 
-def greeted(watch: job_watcher.Watch) -> None:
-    """Until the listener is there; from now on only a change is news."""
+def wait_for_listener(watch: job_watcher.Watch) -> None:
+    """Returns when the listener runs; from then on only a change wakes the watch."""
     assert watch.wait(10)
     watch.read()
 
 
-def waited_from_before_the_end(gateway: Gateway) -> tuple[str, list[Any]]:
-    """A job, and what its waiter got whose place was taken before it ended."""
-    crowd = job_watcher.JobWatcher(gateway.jobs, 2, FairLimiter(2))
+def waited_since_before_the_end(gateway: Gateway) -> tuple[str, list[Any]]:
+    """The id of a job, and the result of a wait that was reserved before the job ended."""
+    watcher = job_watcher.JobWatcher(gateway.jobs, 2, FairLimiter(2))
     job_id = submitted(gateway.app().test_client())
-    with crowd.watch(job_id, final_only=True) as watch:
-        greeted(watch)
+    with watcher.watch(job_id, final_only=True) as watch:
+        wait_for_listener(watch)
         ended(gateway, job_id)
-        return job_id, waited(crowd, watch)
+        return job_id, waited(watcher, watch)
 
 
-def test_a_listener_that_cannot_be_started_is_started_for_the_next_waiter(
+def test_a_listener_that_could_not_start_is_started_for_the_next_waiter(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    crowd, job_id = job_watcher.JobWatcher(gateway.jobs, 1, FairLimiter(1)), submitted(gateway.app().test_client())
-    with monkeypatch.context() as meanwhile:
-        meanwhile.setattr(threading.Thread, "start", lambda thread: raising(RuntimeError("can't start new thread")))
+    watcher, job_id = job_watcher.JobWatcher(gateway.jobs, 1, FairLimiter(1)), submitted(gateway.app().test_client())
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", lambda thread: raising(RuntimeError("can't start new thread")))
         with pytest.raises(RuntimeError):
-            crowd.watch(job_id)
+            watcher.watch(job_id)
 
-    with crowd.watch(job_id) as watch:
-        greeted(watch)
-    assert crowd.count == 0
+    with watcher.watch(job_id) as watch:
+        wait_for_listener(watch)
+    assert watcher.count == 0
 
 
 def raising(error: Exception) -> None:
     raise error
 
 
-def test_a_waiter_is_handed_the_ended_job_and_asks_nobody(gateway: Gateway) -> None:
-    gateway.jobs = HeardJobs()
+def test_a_waiter_receives_the_ended_job_without_reading_it(gateway: Gateway) -> None:
+    gateway.jobs = ListenerOnlyJobs()
 
-    job_id, ((job, result),) = waited_from_before_the_end(gateway)
+    job_id, ((job, result),) = waited_since_before_the_end(gateway)
 
     assert (job, result) == (gateway.jobs.read(job_id), b'{"predictions":[0]}')
 
 
-@pytest.mark.parametrize("kind", [UnheardJobs, OddJobs])
-def test_a_waiter_looks_by_itself_when_the_listener_cannot_read(
+@pytest.mark.parametrize("kind", [WaiterOnlyJobs, UnexpectedErrorJobs])
+def test_a_waiter_reads_the_job_itself_when_the_listener_cannot(
     gateway: Gateway, kind: type[MemoryJobs], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(job_watcher, "MAX_POLL_S", 1000.0)
     gateway.jobs = kind()
-    crowd = job_watcher.JobWatcher(gateway.jobs, 2, FairLimiter(2))
+    watcher = job_watcher.JobWatcher(gateway.jobs, 2, FairLimiter(2))
     http = gateway.app().test_client()
     found = []
     for job_id in (submitted(http), submitted(http)):  # the listener outlives the first
-        with crowd.watch(job_id, final_only=True) as watch:
+        with watcher.watch(job_id, final_only=True) as watch:
             if not found:
-                greeted(watch)
+                wait_for_listener(watch)
             ended(gateway, job_id)
-            found += waited(crowd, watch)
+            found += waited(watcher, watch)
 
     assert [(job.state, result) for job, result in found] == [("succeeded", b'{"predictions":[0]}')] * 2
 
 
-def test_a_waiter_is_told_that_its_job_was_deleted_before_the_listener_could_read_it(gateway: Gateway) -> None:
+def test_a_waiter_gets_an_error_if_its_job_was_deleted_before_the_listener_read_it(gateway: Gateway) -> None:
     gateway.jobs = PurgedJobs()
 
-    _, found = waited_from_before_the_end(gateway)
+    _, found = waited_since_before_the_end(gateway)
 
     assert [type(each) for each in found] == [GoneJobError]
 
 
-def test_an_end_before_anybody_listens_is_seen_when_the_listener_is_there(
+def test_an_end_before_the_listener_started_is_seen_once_it_listens(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(job_watcher, "MAX_POLL_S", 1000.0)
     gateway.jobs = late = LateJobs()
-    crowd = job_watcher.JobWatcher(late, 2, FairLimiter(2))
+    watcher = job_watcher.JobWatcher(late, 2, FairLimiter(2))
     job_id = submitted(gateway.app().test_client())
-    with crowd.watch(job_id, final_only=True) as watch:
+    with watcher.watch(job_id, final_only=True) as watch:
         ended(gateway, job_id)
         late.may_listen.set()
 
-        ((job, _),) = waited(crowd, watch)
+        ((job, _),) = waited(watcher, watch)
 
     assert job.state == "succeeded"
 
 
-def test_who_waits_for_any_change_hears_of_each_beside_one_who_waits_for_the_end(gateway: Gateway) -> None:
+def test_a_waiter_for_any_change_and_a_waiter_for_the_end_each_get_their_own(gateway: Gateway) -> None:
     gateway.jobs = late = LateJobs()
-    crowd = job_watcher.JobWatcher(late, 2, FairLimiter(2))
+    watcher = job_watcher.JobWatcher(late, 2, FairLimiter(2))
     job_id = submitted(gateway.app().test_client())
-    with crowd.watch(job_id) as every, crowd.watch(job_id, final_only=True) as last:
-        late.may_listen.set()  # now that both are there to be greeted
-        greeted(every)
-        greeted(last)
+    with watcher.watch(job_id) as every, watcher.watch(job_id, final_only=True) as last:
+        late.may_listen.set()  # both are waiting when the listener starts
+        wait_for_listener(every)
+        wait_for_listener(last)
         running = claimed(gateway, job_id)
         seen = [every.wait(5) and every.read()[0].state]
         is_woken_early = last.wait(0.0)
@@ -336,16 +336,16 @@ def test_who_waits_for_any_change_hears_of_each_beside_one_who_waits_for_the_end
 # Events
 
 
-def test_a_stream_tells_a_job_from_its_present_state_to_its_end(gateway: Gateway, http: FlaskClient) -> None:
+def test_a_stream_follows_a_job_from_its_current_state_to_its_end(gateway: Gateway, http: FlaskClient) -> None:
     job_id = submitted(http)
     stream = follow(http, job_id)
-    found = [told(stream)]
+    found = [next_event(stream)]
     running = claimed(gateway, job_id)
-    found.append(told(stream))
+    found.append(next_event(stream))
     running = progressed(gateway, running, 3)
-    found.append(told(stream))
+    found.append(next_event(stream))
     gateway.jobs.replace(running.succeeded(gateway.clock(), 60), b'{"predictions":[0]}')
-    found.append(told(stream))
+    found.append(next_event(stream))
 
     assert [(each.name, each.id, each.body["state"]) for each in found] == [
         ("status", "1", "queued"),
@@ -359,39 +359,39 @@ def test_a_stream_tells_a_job_from_its_present_state_to_its_end(gateway: Gateway
     assert list(stream) == []
 
 
-def test_another_attempt_is_a_status_though_the_state_is_the_same(gateway: Gateway, http: FlaskClient) -> None:
+def test_another_attempt_in_the_same_state_is_a_status_event(gateway: Gateway, http: FlaskClient) -> None:
     job_id = submitted(http)
     running = claimed(gateway, job_id)
     stream = follow(http, job_id)
-    told(stream)
+    next_event(stream)
     gateway.jobs.replace(running.handed_back(gateway.clock(), 60))
     claimed(gateway, job_id)
 
-    assert told(stream).name == "status"
+    assert next_event(stream).name == "status"
 
 
-def test_a_stream_of_an_ended_job_is_its_end(gateway: Gateway, http: FlaskClient) -> None:
+def test_a_stream_of_an_ended_job_has_only_its_end(gateway: Gateway, http: FlaskClient) -> None:
     job_id = submitted(http)
     ended(gateway, job_id)
     stream = follow(http, job_id)
 
-    assert told(stream).name == "completed"
+    assert next_event(stream).name == "completed"
     assert list(stream) == []
 
 
-def test_a_stream_that_is_taken_up_again_tells_only_what_is_new(gateway: Gateway, http: FlaskClient) -> None:
+def test_a_resumed_stream_sends_only_new_events(gateway: Gateway, http: FlaskClient) -> None:
     job_id = submitted(http)
     running = claimed(gateway, job_id)
     stream = follow(http, job_id, seen="2")
     assert next(stream) == job_events.RECONNECT
     gateway.jobs.replace(running.succeeded(gateway.clock(), 60), b"{}")
 
-    found = told(stream)
+    found = next_event(stream)
 
     assert (found.name, found.id) == ("completed", "3")
 
 
-def test_who_has_seen_the_end_is_told_not_to_come_again(gateway: Gateway, http: FlaskClient) -> None:
+def test_a_client_that_has_received_the_end_gets_204(gateway: Gateway, http: FlaskClient) -> None:
     job_id = submitted(http)
     ended(gateway, job_id)
 
@@ -401,45 +401,45 @@ def test_who_has_seen_the_end_is_told_not_to_come_again(gateway: Gateway, http: 
 
 
 @pytest.mark.parametrize("seen", ["1", "9", "x", ""])
-def test_a_last_event_that_is_not_the_present_one_is_answered_with_the_present_one(
+def test_a_last_event_id_that_is_not_current_gets_the_current_job(
     gateway: Gateway, http: FlaskClient, seen: str
 ) -> None:
     job_id = submitted(http)
     claimed(gateway, job_id)
 
-    assert told(follow(http, job_id, seen)).id == "2"
+    assert next_event(follow(http, job_id, seen)).id == "2"
 
 
-def test_a_stream_is_not_kept_by_those_between(gateway: Gateway, http: FlaskClient) -> None:
+def test_proxies_do_not_cache_or_buffer_a_stream(gateway: Gateway, http: FlaskClient) -> None:
     answer = http.get(f"/v1/jobs/{submitted(http)}/events", buffered=False)
 
     assert (answer.headers["Cache-Control"], answer.headers["X-Accel-Buffering"]) == ("no-store", "no")
 
 
-def test_while_nothing_happens_a_comment_is_sent(
+def test_a_comment_is_sent_while_nothing_changes(
     gateway: Gateway, http: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(job_watcher, "MAX_POLL_S", 0.01)
     stream = follow(http, submitted(http))
 
-    assert told(stream).name == "status"
+    assert next_event(stream).name == "status"
     assert [next(stream), next(stream)] == [b":\n\n", b":\n\n"]
 
 
 def test_a_stream_ends_with_an_error_when_its_job_is_deleted(gateway: Gateway, http: FlaskClient) -> None:
     job_id = submitted(http)
     stream = follow(http, job_id)
-    told(stream)
+    next_event(stream)
     ended(gateway, job_id)
     gateway.jobs.delete(job_id)
 
-    found = told(stream)
+    found = next_event(stream)
 
     assert (found.name, found.id, found.body["code"], found.body["status"]) == ("error", None, "job_gone", 410)
     assert list(stream) == []
 
 
-def test_a_stream_ends_with_an_error_when_redis_goes_away(gateway: Gateway) -> None:
+def test_a_stream_ends_with_an_error_when_redis_stops_answering(gateway: Gateway) -> None:
     class LeavingJobs(MemoryJobs):
         is_away = False
 
@@ -452,17 +452,17 @@ def test_a_stream_ends_with_an_error_when_redis_goes_away(gateway: Gateway) -> N
     http = gateway.app().test_client()
     job_id = submitted(http)
     stream = follow(http, job_id)
-    told(stream)
+    next_event(stream)
     claimed(gateway, job_id)
     jobs.is_away = True
 
-    found = told(stream)
+    found = next_event(stream)
 
     assert (found.name, found.body["code"], found.body["status"]) == ("error", "unavailable", 503)
     assert list(stream) == []
 
 
-def test_streams_and_waits_share_the_places_and_a_closed_stream_gives_its_own_back(gateway: Gateway) -> None:
+def test_streams_and_waits_share_one_limit_and_a_closed_stream_frees_its_place(gateway: Gateway) -> None:
     http = gateway.limited(max_waiters=1).test_client()
     job_id = submitted(http)
     open_stream = http.get(f"/v1/jobs/{job_id}/events", buffered=False)
@@ -479,7 +479,9 @@ def test_streams_and_waits_share_the_places_and_a_closed_stream_gives_its_own_ba
 
 
 @pytest.mark.parametrize("headers", [{}, {"Last-Event-ID": "3"}])
-def test_streams_that_never_began_or_ended_hold_no_place(gateway: Gateway, headers: dict[str, str]) -> None:
+def test_streams_that_never_began_or_have_ended_do_not_count_as_waiters(
+    gateway: Gateway, headers: dict[str, str]
+) -> None:
     http = gateway.limited(max_waiters=1).test_client()
     job_id = submitted(http)
     ended(gateway, job_id)

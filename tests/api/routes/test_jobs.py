@@ -18,7 +18,7 @@ def test_a_running_job_shows_its_worker_attempt_and_progress(gateway: Gateway, h
     assert job["progress"] == {"done": 2, "total": 6, "unit": "stages", "stage": "fit", "rows": 1033, "errors": None}
 
 
-def test_a_failed_job_is_a_job_found_with_a_problem_as_its_error(gateway: Gateway, http: FlaskClient) -> None:
+def test_a_failed_job_is_returned_with_a_problem_as_its_error(gateway: Gateway, http: FlaskClient) -> None:
     job_id = submitted(http)
     failed(gateway, job_id)
 
@@ -31,7 +31,7 @@ def test_a_failed_job_is_a_job_found_with_a_problem_as_its_error(gateway: Gatewa
     assert (result.status_code, result.json["code"]) == (409, "prediction_failed")
 
 
-def test_a_result_is_202_before_200_and_stays_what_it_is(gateway: Gateway, http: FlaskClient) -> None:
+def test_a_result_is_202_before_200_and_does_not_change(gateway: Gateway, http: FlaskClient) -> None:
     job_id = submitted(http)
     before = http.get(f"/v1/jobs/{job_id}/result")
     ended(gateway, job_id)
@@ -42,7 +42,7 @@ def test_a_result_is_202_before_200_and_stays_what_it_is(gateway: Gateway, http:
     assert (after.status_code, after.json) == (200, {"predictions": [0]})
 
 
-def test_a_wait_on_a_read_is_answered_when_the_job_has_ended(gateway: Gateway, http: FlaskClient) -> None:
+def test_a_read_with_a_wait_returns_when_the_job_has_ended(gateway: Gateway, http: FlaskClient) -> None:
     job_id = submitted(http)
     ended(gateway, job_id)
 
@@ -51,7 +51,7 @@ def test_a_wait_on_a_read_is_answered_when_the_job_has_ended(gateway: Gateway, h
     assert (answer.json["state"], answer.headers["Preference-Applied"]) == ("succeeded", "wait=20")
 
 
-def test_cancel_is_immediate_for_a_queued_job_and_a_request_to_a_running_one(
+def test_a_queued_job_is_canceled_at_once_and_a_running_one_is_asked_to_stop(
     gateway: Gateway, http: FlaskClient
 ) -> None:
     queued, running, over = submitted(http), submitted(http), submitted(http)
@@ -65,7 +65,7 @@ def test_cancel_is_immediate_for_a_queued_job_and_a_request_to_a_running_one(
     assert http.get(f"/v1/jobs/{queued}/result").json["code"] == "canceled"
 
 
-def test_a_job_tells_its_life_from_its_acceptance_to_its_end(gateway: Gateway, http: FlaskClient) -> None:
+def test_a_timeline_goes_from_the_acceptance_of_a_job_to_its_end(gateway: Gateway, http: FlaskClient) -> None:
     job_id = submitted(http)
     gateway.clock.now += 1
     lost(gateway, job_id)
@@ -75,8 +75,14 @@ def test_a_job_tells_its_life_from_its_acceptance_to_its_end(gateway: Gateway, h
     job = http.get(f"/v1/jobs/{job_id}").json
 
     assert job["timeline"] == [
-        {"event": event, "at": f"2023-11-14T22:13:2{second}.000Z", "attempt": attempt, "worker": worker, "detail": told}
-        for event, second, attempt, worker, told in [
+        {
+            "event": event,
+            "at": f"2023-11-14T22:13:2{second}.000Z",
+            "attempt": attempt,
+            "worker": worker,
+            "detail": detail,
+        }
+        for event, second, attempt, worker, detail in [
             ("accepted", 0, 0, None, ""),
             ("claimed", 1, 1, "host:7", ""),
             ("lost", 1, 1, "host:7", "worker host:7 sent no heartbeat for 30 s"),
@@ -88,7 +94,7 @@ def test_a_job_tells_its_life_from_its_acceptance_to_its_end(gateway: Gateway, h
     assert (job["attempt"], job["lost_attempts"], job["max_attempts"]) == (2, 1, 3)
 
 
-def test_a_job_that_waits_for_its_next_attempt_says_until_when(gateway: Gateway, http: FlaskClient) -> None:
+def test_a_job_that_waits_for_its_next_attempt_shows_when_it_is_due(gateway: Gateway, http: FlaskClient) -> None:
     job_id = submitted(http)
     lost(gateway, job_id)
 
@@ -98,7 +104,7 @@ def test_a_job_that_waits_for_its_next_attempt_says_until_when(gateway: Gateway,
     assert (job["attempt"], job["lost_attempts"], job["queued_at"]) == (1, 1, "2023-11-14T22:13:20.000Z")
 
 
-def test_a_dead_letter_is_a_failed_job_with_the_code_of_what_was_lost(gateway: Gateway, http: FlaskClient) -> None:
+def test_a_dead_letter_is_a_failed_job_with_the_code_of_its_last_failure(gateway: Gateway, http: FlaskClient) -> None:
     job_id = dead_letter(gateway, http)
 
     job, result = http.get(f"/v1/jobs/{job_id}").json, http.get(f"/v1/jobs/{job_id}/result")
@@ -111,7 +117,7 @@ def test_a_dead_letter_is_a_failed_job_with_the_code_of_what_was_lost(gateway: G
 
 
 @pytest.mark.parametrize("state", State)
-def test_an_ended_job_can_be_deleted_and_no_other(gateway: Gateway, http: FlaskClient, state: State) -> None:
+def test_only_an_ended_job_can_be_deleted(gateway: Gateway, http: FlaskClient, state: State) -> None:
     job_id = in_state(gateway, http, state)
 
     answer = http.delete(f"/v1/jobs/{job_id}")
@@ -123,7 +129,7 @@ def test_an_ended_job_can_be_deleted_and_no_other(gateway: Gateway, http: FlaskC
         assert http.get(f"/v1/jobs/{job_id}").json["state"] == state.value
 
 
-def test_a_deleted_job_is_gone_on_every_route_and_from_every_list(gateway: Gateway, http: FlaskClient) -> None:
+def test_a_deleted_job_is_gone_from_every_route_and_list(gateway: Gateway, http: FlaskClient) -> None:
     job_id = dead_letter(gateway, http)
     http.delete(f"/v1/jobs/{job_id}")
 
@@ -141,7 +147,7 @@ def test_a_deleted_job_is_gone_on_every_route_and_from_every_list(gateway: Gatew
     assert http.get("/v1/jobs").json["data"] == http.get("/v1/dead-letters").json["data"] == []
 
 
-def test_deleting_what_never_was_is_a_404(http: FlaskClient) -> None:
+def test_deleting_an_unknown_job_is_a_404(http: FlaskClient) -> None:
     answer = http.delete("/v1/jobs/job_x")
 
     assert (answer.status_code, answer.json["code"]) == (404, "unknown_job")
@@ -194,7 +200,7 @@ def test_jobs_are_filtered(gateway: Gateway, http: FlaskClient) -> None:
         ("colour=red", ""),
     ],
 )
-def test_a_query_that_does_not_fit_is_pointed_at(http: FlaskClient, query: str, pointer: str) -> None:
+def test_an_invalid_query_is_refused_with_a_pointer(http: FlaskClient, query: str, pointer: str) -> None:
     answer = http.get(f"/v1/jobs?{query}")
 
     assert (answer.status_code, answer.json["errors"][0]["pointer"]) == (422, pointer)

@@ -1,4 +1,4 @@
-"""Models, versions, aliases and rollback over HTTP, and what a push refuses."""
+"""Models, versions, aliases and rollback over HTTP, and the pushes that are refused."""
 
 import gzip
 import io
@@ -51,7 +51,7 @@ def test_models_are_listed_with_their_champion(gateway: Gateway, http: FlaskClie
     assert (one.json, one.headers["ETag"]) == (expected, '"1"')
 
 
-def test_versions_carry_their_manifest_and_the_aliases_that_point_at_them(gateway: Gateway, http: FlaskClient) -> None:
+def test_versions_are_listed_with_their_manifests_and_aliases(gateway: Gateway, http: FlaskClient) -> None:
     gateway.publish(sha256="1" * 64)
 
     versions = http.get("/v1/models/titanic/versions").json["data"]
@@ -62,7 +62,7 @@ def test_versions_carry_their_manifest_and_the_aliases_that_point_at_them(gatewa
     assert (second["sha256"], second["environment"], second["target"]) == ("1" * 64, {"sklearn": "1.9.1"}, ["survived"])
 
 
-def test_the_schema_says_what_a_row_looks_like(http: FlaskClient) -> None:
+def test_the_schema_describes_a_row(http: FlaskClient) -> None:
     schema = http.get("/v1/models/titanic/schema").json
 
     assert schema == http.get("/v1/models/titanic/versions/1/schema").json
@@ -82,7 +82,7 @@ def test_the_schema_says_what_a_row_looks_like(http: FlaskClient) -> None:
         "/v1/models/x/history",
     ],
 )
-def test_what_is_not_there_is_a_404(http: FlaskClient, path: str) -> None:
+def test_an_unknown_model_version_or_alias_is_a_404(http: FlaskClient, path: str) -> None:
     assert http.get(path).status_code == 404
 
 
@@ -112,7 +112,7 @@ def test_an_alias_moves_only_from_the_generation_that_was_read(gateway: Gateway,
         ("blue", {"version": 1}, '"1"', 200),
     ],
 )
-def test_a_move_that_makes_no_sense_is_refused(
+def test_an_impossible_move_is_refused(
     http: FlaskClient, alias: str, body: dict[str, object], if_match: str, status: int
 ) -> None:
     answer = http.put(f"/v1/models/titanic/aliases/{alias}", json=body, headers={"If-Match": if_match})
@@ -120,7 +120,7 @@ def test_a_move_that_makes_no_sense_is_refused(
     assert answer.status_code == status
 
 
-def test_a_rollback_goes_back_promotion_by_promotion(gateway: Gateway, http: FlaskClient) -> None:
+def test_each_rollback_undoes_one_promotion(gateway: Gateway, http: FlaskClient) -> None:
     gateway.publish()
     gateway.publish()
     for version in (2, 3):
@@ -133,7 +133,7 @@ def test_a_rollback_goes_back_promotion_by_promotion(gateway: Gateway, http: Fla
     assert (refused.status_code, refused.json["code"]) == (409, "conflict")
 
 
-def test_a_push_is_accepted_as_an_import_job_with_what_was_said_of_it(gateway: Gateway, http: FlaskClient) -> None:
+def test_a_push_is_accepted_as_an_import_job_with_its_metadata(gateway: Gateway, http: FlaskClient) -> None:
     said = json.dumps({"target": ["y"], "holdout": {"fraction": 0.3, "columns": ["age"]}, "description": "first"})
 
     answer = push(http, metadata=said)
@@ -155,7 +155,7 @@ def test_a_push_is_accepted_as_an_import_job_with_what_was_said_of_it(gateway: G
     [pickle.dumps({}), gzip.compress(pickle.dumps({})), zlib.compress(pickle.dumps({}))],
     ids=["pickle", "gzip", "zlib as joblib writes it"],
 )
-def test_a_pickle_is_refused_with_how_to_convert_it_and_leaves_nothing(
+def test_a_pickle_is_refused_with_a_way_to_convert_it_and_leaves_nothing(
     gateway: Gateway, http: FlaskClient, model: bytes
 ) -> None:
     answer = push(http, model)
@@ -170,7 +170,9 @@ def test_a_pickle_is_refused_with_how_to_convert_it_and_leaves_nothing(
     [b"", b"hello", archive(other_json=b"{}"), SKOPS_LIKE[:40], SKOPS_LIKE[:-60]],
     ids=["empty", "text", "another archive", "cut in the middle", "cut at the end"],
 )
-def test_what_is_not_skops_is_refused_and_leaves_nothing(gateway: Gateway, http: FlaskClient, model: bytes) -> None:
+def test_a_file_that_is_not_skops_is_refused_and_leaves_nothing(
+    gateway: Gateway, http: FlaskClient, model: bytes
+) -> None:
     answer = push(http, model)
 
     assert (answer.status_code, answer.json["code"]) in [(415, "not_skops")]
@@ -186,7 +188,7 @@ def test_what_is_not_skops_is_refused_and_leaves_nothing(gateway: Gateway, http:
         ('{"holdout": {"fraction": 2}}', "/metadata"),
     ],
 )
-def test_metadata_that_does_not_fit_is_pointed_at(
+def test_invalid_metadata_is_refused_with_a_pointer(
     gateway: Gateway, http: FlaskClient, metadata: str, pointer: str
 ) -> None:
     answer = push(http, metadata=metadata)
@@ -210,5 +212,5 @@ def test_a_name_that_cannot_be_a_folder_is_refused(gateway: Gateway, http: Flask
     assert gateway.stored_files() == []
 
 
-def test_a_push_that_is_no_form_is_a_415(http: FlaskClient) -> None:
+def test_a_push_without_a_form_is_a_415(http: FlaskClient) -> None:
     assert http.post("/v1/models/ship/versions", json={}).status_code == 415

@@ -1,4 +1,4 @@
-"""A store that is away is said so on every route that needs it, and nothing is half written."""
+"""Every route that needs the store says so when it is unavailable, and writes nothing halfway."""
 
 import io
 import re
@@ -77,7 +77,7 @@ def pattern(path: str) -> str:
     return path.replace("/models/titanic", "/models/{model}")
 
 
-def test_every_route_is_tried_here_or_needs_no_store(gateway: Gateway) -> None:
+def test_every_route_that_needs_the_store_is_tested_here(gateway: Gateway) -> None:
     routes = {
         (method, re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule))
         for rule in gateway.app().url_map.iter_rules()
@@ -88,7 +88,7 @@ def test_every_route_is_tried_here_or_needs_no_store(gateway: Gateway) -> None:
 
 
 @pytest.mark.parametrize(("method", "path"), CALLS)
-def test_a_store_that_is_away_is_a_503_that_says_when_to_come_again(
+def test_an_unavailable_store_is_a_503_with_retry_after(
     gateway: Gateway, away: FlaskClient, method: str, path: str
 ) -> None:
     answer = sent(away, method, path)
@@ -99,7 +99,7 @@ def test_a_store_that_is_away_is_a_503_that_says_when_to_come_again(
 
 
 @pytest.mark.parametrize(("method", "path"), [("POST", PREDICTIONS), ("GET", "/v1/jobs/job_1")])
-def test_a_wait_is_no_reason_to_hold_a_503_back(away: FlaskClient, method: str, path: str) -> None:
+def test_a_preferred_wait_does_not_delay_a_503(away: FlaskClient, method: str, path: str) -> None:
     json = CALLS[method, path].get("json")
 
     answer = away.open(path, method=method, json=json, headers={"Prefer": "wait=20"})
@@ -107,11 +107,11 @@ def test_a_wait_is_no_reason_to_hold_a_503_back(away: FlaskClient, method: str, 
     assert answer.status_code == 503
 
 
-def test_the_gateway_lives_while_the_store_is_away(away: FlaskClient) -> None:
+def test_the_gateway_is_live_while_the_store_is_unavailable(away: FlaskClient) -> None:
     assert away.get("/livez").status_code == 200
 
 
-def test_a_store_that_goes_away_after_the_acceptance_does_not_take_it_back(gateway: Gateway) -> None:
+def test_an_acceptance_stands_if_the_store_becomes_unavailable_after_it(gateway: Gateway) -> None:
     class Leaving(type(gateway.jobs)):  # type: ignore[misc]
         read_with_result = UnreachableJobs.read_with_result
 

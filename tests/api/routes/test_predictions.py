@@ -1,4 +1,4 @@
-"""Submitting rows: accepted at once, answered within a wait, pinned to a version."""
+"""Submitting rows: the job is accepted at once or returned after a wait, and its version is pinned."""
 
 import json
 import threading
@@ -17,7 +17,7 @@ TRAINING_FILE = ",".join([*ROW, "survived"]).encode() + b"\n29.5,female,1,false,
 
 
 def finish_when_rung(gateway: Gateway, result: bytes) -> threading.Thread:
-    """Does a worker's part for the next job that is rung for."""
+    """Acts as a worker for the next job that the doorbell announces."""
 
     def work() -> None:
         pause = threading.Event()
@@ -46,7 +46,7 @@ def test_a_submit_is_accepted_recorded_and_rung_for(gateway: Gateway, http: Flas
     assert (work.n_rows, json.loads(rows)) == (1, [ROW])
 
 
-def test_the_rows_are_kept_as_the_bytes_that_came(gateway: Gateway, http: FlaskClient) -> None:
+def test_rows_are_stored_as_the_bytes_that_were_sent(gateway: Gateway, http: FlaskClient) -> None:
     text = b'{"inputs": [ {"age": 29.50, "sex": "female", "sibsp": 1, "alone": false, "deck": null} ]}'
 
     answer = http.post(PREDICTIONS, data=text, headers={"Content-Type": "application/json"})
@@ -54,7 +54,7 @@ def test_the_rows_are_kept_as_the_bytes_that_came(gateway: Gateway, http: FlaskC
     assert gateway.jobs.read_work(answer.json["id"])[1] in text
 
 
-def test_a_job_that_ends_within_the_wait_is_answered_with_its_result(gateway: Gateway, http: FlaskClient) -> None:
+def test_a_job_that_ends_within_the_wait_is_returned_with_its_result(gateway: Gateway, http: FlaskClient) -> None:
     worker = finish_when_rung(gateway, b'{"predictions":[1]}')
 
     answer = http.post(PREDICTIONS, json={"inputs": [ROW]}, headers={"Prefer": "wait=20"})
@@ -64,14 +64,14 @@ def test_a_job_that_ends_within_the_wait_is_answered_with_its_result(gateway: Ga
     assert (answer.json["state"], answer.json["result"]) == ("succeeded", {"predictions": [1]})
 
 
-def test_a_wait_that_runs_out_is_answered_as_accepted(http: FlaskClient) -> None:
+def test_a_wait_that_expires_returns_202(http: FlaskClient) -> None:
     answer = http.post(PREDICTIONS, json={"inputs": [ROW]}, headers={"Prefer": "wait=0"})
 
     assert (answer.status_code, answer.headers["Preference-Applied"]) == (202, "wait=0")
     assert "Location" in answer.headers
 
 
-def test_with_too_many_waiters_a_submit_is_accepted_and_a_read_is_told(gateway: Gateway) -> None:
+def test_with_too_many_waiters_a_submit_is_accepted_and_a_read_is_refused(gateway: Gateway) -> None:
     app = gateway.app()
     queued = app.test_client().post(PREDICTIONS, json={"inputs": [ROW]}).json["id"]
     parked = [
@@ -107,7 +107,7 @@ def test_the_version_is_pinned_when_the_job_is_accepted(gateway: Gateway, http: 
     assert (by_alias["version"], by_alias["alias"]) == (1, "champion")
 
 
-def test_a_deadline_is_kept_in_the_job(http: FlaskClient) -> None:
+def test_a_deadline_is_recorded_in_the_job(http: FlaskClient) -> None:
     job = http.post(PREDICTIONS, json={"inputs": [ROW], "expires_in_s": 60}).json
 
     assert job["expires_at"] == "2023-11-14T22:14:20.000Z"
@@ -120,7 +120,7 @@ def test_a_burst_for_one_version_and_method_is_rung_for_once(gateway: Gateway, h
     assert gateway.bells.rung == ["prediction/titanic/1/predict", "prediction/titanic/1/predict_proba"]
 
 
-def test_a_job_that_cannot_be_rung_for_is_accepted_because_the_reaper_rings(gateway: Gateway) -> None:
+def test_a_job_is_accepted_without_a_doorbell_because_the_reaper_rings(gateway: Gateway) -> None:
     answer = gateway.app(bells=UnreachableDoorbell()).test_client().post(PREDICTIONS, json={"inputs": [ROW]})
 
     assert (answer.status_code, gateway.recorded()) == (202, [answer.json["id"]])
@@ -130,7 +130,7 @@ def test_a_job_that_cannot_be_rung_for_is_accepted_because_the_reaper_rings(gate
     ("path", "most_s"), [("/v1/models/titanic/predictions", 300), ("/v1/models/titanic/trainings", 7200)]
 )
 @pytest.mark.parametrize(("more_s", "status"), [(-1, 202), (0, 202), (0.5, 422)])
-def test_a_run_may_be_given_less_time_than_the_setting_and_no_more(
+def test_a_timeout_may_be_shorter_than_the_setting_but_not_longer(
     http: FlaskClient, path: str, most_s: int, more_s: float, status: int
 ) -> None:
     file_id = http.post("/v1/files", data=TRAINING_FILE, headers={"Content-Type": "text/csv"}).json["id"]
@@ -147,7 +147,7 @@ def test_a_run_may_be_given_less_time_than_the_setting_and_no_more(
         assert f"found {most_s + more_s:g} s, expected at most {most_s} s" in finding["detail"]
 
 
-def test_a_run_has_the_time_of_the_setting_when_nothing_is_said_and_every_answer_writes_it_alike(
+def test_a_timeout_defaults_to_the_setting_and_is_the_same_in_every_response(
     http: FlaskClient,
 ) -> None:
     submitted = http.post(PREDICTIONS, json={"inputs": [ROW]})
@@ -158,7 +158,9 @@ def test_a_run_has_the_time_of_the_setting_when_nothing_is_said_and_every_answer
 
 @pytest.mark.parametrize("name", ["timeout_s", "expires_in_s"])
 @pytest.mark.parametrize("value", [0, -1, 86400 * 7 + 1, "10", True, [], 1e999])
-def test_a_time_that_makes_no_sense_is_pointed_at(gateway: Gateway, http: FlaskClient, name: str, value: Any) -> None:
+def test_an_invalid_duration_is_refused_with_a_pointer(
+    gateway: Gateway, http: FlaskClient, name: str, value: Any
+) -> None:
     data = json.dumps({"inputs": [ROW], name: value}).replace("Infinity", "1e999")
 
     answer = http.post(PREDICTIONS, data=data, headers={"Content-Type": "application/json"})
@@ -172,13 +174,13 @@ def test_a_deadline_may_be_up_to_seven_days_away(http: FlaskClient, seconds: flo
     assert http.post(PREDICTIONS, json={"inputs": [ROW], "expires_in_s": seconds}).status_code == 202
 
 
-def test_readiness_counts_workers_and_does_not_depend_on_them(http: FlaskClient) -> None:
+def test_readiness_counts_workers_but_does_not_depend_on_them(http: FlaskClient) -> None:
     answer = http.get("/readyz")
 
     assert (answer.status_code, answer.json) == (200, {"status": "ready", "redis": "ok", "workers": {"predict": 2}})
 
 
-def test_every_answer_carries_a_request_id(http: FlaskClient) -> None:
+def test_every_response_has_a_request_id(http: FlaskClient) -> None:
     given = http.get("/livez", headers={"X-Request-ID": "abc-1", "traceparent": "00-1-2-03"})
     made = http.get("/nowhere")
 
@@ -194,7 +196,7 @@ def test_an_unknown_route_and_a_wrong_method_are_problems_too(http: FlaskClient)
     assert "POST" in wrong.headers["Allow"]
 
 
-def test_an_unexpected_error_is_a_500_that_tells_no_secret(gateway: Gateway) -> None:
+def test_an_unexpected_error_is_a_500_without_secrets(gateway: Gateway) -> None:
     class Broken(type(gateway.jobs)):  # type: ignore[misc]
         def read_with_result(self, job_id: str) -> None:
             raise RuntimeError("password hunter2")
@@ -219,7 +221,7 @@ def test_a_priority_chooses_the_lane(gateway: Gateway, http: FlaskClient, priori
     assert gateway.jobs.read(answer.json["id"]).lane == f"prediction/titanic/1/predict{lane}"
 
 
-def test_an_alias_that_was_moved_since_the_last_submit_is_looked_up_anew(gateway: Gateway, http: FlaskClient) -> None:
+def test_an_alias_that_moved_since_the_last_submit_is_resolved_again(gateway: Gateway, http: FlaskClient) -> None:
     first = http.post(PREDICTIONS, json={"inputs": [ROW]})
     second_version = gateway.publish().version
     move = AliasMove(2, "champion", second_version, 1, gateway.clock(), "api")
@@ -231,9 +233,7 @@ def test_an_alias_that_was_moved_since_the_last_submit_is_looked_up_anew(gateway
     assert gateway.bells.rung == ["prediction/titanic/1/predict", f"prediction/titanic/{second_version}/predict"]
 
 
-def test_rows_are_checked_against_the_version_that_runs_them_when_the_alias_was_moved(
-    gateway: Gateway, http: FlaskClient
-) -> None:
+def test_rows_are_checked_against_the_new_version_if_the_alias_has_moved(gateway: Gateway, http: FlaskClient) -> None:
     http.post(PREDICTIONS, json={"inputs": [ROW]})
     signature = Signature(Layout.FRAME, COLUMNS[:1], (Method.PREDICT,), ({"age": 1.0},))
     version = gateway.publish(signature=signature).version
@@ -244,7 +244,7 @@ def test_rows_are_checked_against_the_version_that_runs_them_when_the_alias_was_
     assert (answer.status_code, answer.json["errors"][0]["pointer"]) == (422, "/inputs/0/alone")
 
 
-def test_an_alias_that_is_gone_since_the_last_submit_is_refused(gateway: Gateway, http: FlaskClient) -> None:
+def test_an_alias_that_was_removed_since_the_last_submit_is_refused(gateway: Gateway, http: FlaskClient) -> None:
     http.post(PREDICTIONS, json={"inputs": [ROW]})
     gateway.aliases.rebuild("titanic", [], 1)
 

@@ -1,4 +1,4 @@
-"""How the lanes stand, and every limit: it is shown, and it is answered with the code that it is shown with."""
+"""The lanes, and every limit: `/v1/queues` shows it, and a request that reaches it gets the code that is shown."""
 
 import io
 import json
@@ -33,9 +33,7 @@ def test_without_jobs_there_are_no_lanes(http: FlaskClient) -> None:
     assert (answer["data"], answer["dead_letters"], answer["next_cursor"]) == ([], 0, None)
 
 
-def test_a_lane_says_how_many_wait_how_many_are_held_and_for_how_long_the_oldest_has_waited(
-    gateway: Gateway, http: FlaskClient
-) -> None:
+def test_a_lane_shows_waiting_and_reserved_jobs_and_the_longest_wait(gateway: Gateway, http: FlaskClient) -> None:
     for _ in range(3):
         submitted(http)
     gateway.app()
@@ -54,7 +52,7 @@ def test_a_lane_says_how_many_wait_how_many_are_held_and_for_how_long_the_oldest
     }
 
 
-def test_a_lane_whose_jobs_are_all_held_has_no_oldest(gateway: Gateway, http: FlaskClient) -> None:
+def test_a_lane_whose_jobs_are_all_reserved_has_no_longest_wait(gateway: Gateway, http: FlaskClient) -> None:
     submitted(http)
     gateway.jobs.lanes[LANE][0].worker = "host:7"
 
@@ -63,14 +61,14 @@ def test_a_lane_whose_jobs_are_all_held_has_no_oldest(gateway: Gateway, http: Fl
     assert (lane["waiting"], lane["reserved"], lane["oldest_wait_s"]) == (0, 1, None)
 
 
-def test_a_clock_that_is_behind_does_not_make_a_wait_negative(gateway: Gateway, http: FlaskClient) -> None:
+def test_a_slow_clock_does_not_make_a_wait_negative(gateway: Gateway, http: FlaskClient) -> None:
     submitted(http)
     gateway.jobs.lanes[LANE][0].at = gateway.clock() + 3
 
     assert http.get("/v1/queues").json["data"][0]["oldest_wait_s"] == 0.0
 
 
-def test_each_version_and_method_has_its_lane_and_trainings_and_imports_one_each(
+def test_each_version_and_method_has_a_lane_and_trainings_and_imports_have_one_each(
     gateway: Gateway, http: FlaskClient
 ) -> None:
     gateway.publish()
@@ -99,7 +97,7 @@ def test_dead_letters_are_counted(gateway: Gateway, http: FlaskClient) -> None:
 # Limits
 
 
-def test_every_limit_is_shown_with_its_unit_its_fill_and_its_error(gateway: Gateway) -> None:
+def test_every_limit_is_shown_with_its_unit_its_use_and_its_error(gateway: Gateway) -> None:
     class Using(MemoryJobs):
         def memory(self) -> tuple[int, int]:
             return 400, 1_000
@@ -124,14 +122,14 @@ def test_every_limit_is_shown_with_its_unit_its_fill_and_its_error(gateway: Gate
     }
 
 
-def test_a_redis_without_a_limit_is_shown_with_none(http: FlaskClient) -> None:
+def test_a_redis_without_a_memory_limit_is_shown_without_one(http: FlaskClient) -> None:
     assert limits(http)["redis_memory"]["limit"] == 0
 
 
 def full_lane(gateway: Gateway) -> TestResponse:
     http = gateway.limited(max_lane_jobs=2).test_client()
     submitted(http)
-    claimed(gateway, submitted(http))  # what runs is in its lane until it ends
+    claimed(gateway, submitted(http))  # a running job stays in its lane until it ends
     return http.post(PREDICTIONS, json={"inputs": [ROW]})
 
 
@@ -170,7 +168,7 @@ def many_waiters(gateway: Gateway) -> TestResponse:
 
     def park() -> None:
         while app.test_client().get(f"/v1/jobs/{job_id}", headers=wait).status_code == 503:
-            pass  # the look below was there first
+            pass  # the read below was first
 
     thread = threading.Thread(target=park)
     thread.start()
@@ -187,7 +185,7 @@ def many_waiters(gateway: Gateway) -> TestResponse:
 
 
 def large_result(gateway: Gateway) -> TestResponse:
-    """The worker finds it (tests/worker/engine/test_consumer.py), and the gateway tells it."""
+    """The worker finds it (tests/worker/engine/test_consumer.py), and the gateway returns it."""
     http = gateway.app().test_client()
     job_id = submitted(http)
     failure = Failure("result_too_large", "the result has 9 bytes, expected at most 8")
@@ -207,12 +205,12 @@ REACHED = {
 }
 
 
-def test_every_limit_is_reached_here(http: FlaskClient) -> None:
+def test_every_limit_is_tested_here(http: FlaskClient) -> None:
     assert set(REACHED) == set(limits(http))
 
 
 @pytest.mark.parametrize("name", REACHED)
-def test_a_limit_that_is_reached_answers_with_the_code_that_it_is_shown_with(
+def test_a_reached_limit_returns_the_code_that_queues_shows_for_it(
     gateway: Gateway, http: FlaskClient, name: str
 ) -> None:
     reach, status = REACHED[name]
@@ -224,7 +222,7 @@ def test_a_limit_that_is_reached_answers_with_the_code_that_it_is_shown_with(
     assert answer.headers.get("Retry-After") == ("1" if status == 503 else None)
 
 
-def test_a_full_lane_says_how_many_wait_and_leaves_other_lanes_open(gateway: Gateway) -> None:
+def test_a_full_lane_says_how_many_jobs_it_has_and_leaves_other_lanes_open(gateway: Gateway) -> None:
     answer = full_lane(gateway)
 
     other = gateway.app().test_client().post(PREDICTIONS, json={"inputs": [ROW], "method": "predict_proba"})
@@ -232,7 +230,7 @@ def test_a_full_lane_says_how_many_wait_and_leaves_other_lanes_open(gateway: Gat
     assert (other.status_code, len(gateway.recorded())) == (202, 3)
 
 
-def test_a_lane_may_be_filled_to_its_limit(gateway: Gateway) -> None:
+def test_a_lane_accepts_jobs_up_to_its_limit(gateway: Gateway) -> None:
     http = gateway.limited(max_lane_jobs=3).test_client()
 
     statuses = [http.post(PREDICTIONS, json={"inputs": [ROW]}).status_code for _ in range(4)]
@@ -240,7 +238,7 @@ def test_a_lane_may_be_filled_to_its_limit(gateway: Gateway) -> None:
     assert statuses == [202, 202, 202, 503]
 
 
-def test_a_retry_and_a_replay_need_room_in_the_lane_too_and_leave_the_letter(gateway: Gateway) -> None:
+def test_a_full_lane_refuses_retries_and_replays_and_keeps_the_dead_letter(gateway: Gateway) -> None:
     http = gateway.limited(max_lane_jobs=1).test_client()
     letter = dead_letter(gateway, http)
     submitted(http)
@@ -254,7 +252,7 @@ def test_a_retry_and_a_replay_need_room_in_the_lane_too_and_leave_the_letter(gat
 @pytest.mark.parametrize(
     ("used", "most", "status"), [(799, 1000, 202), (800, 1000, 202), (801, 1000, 503), (5, 0, 202)]
 )
-def test_jobs_are_taken_while_redis_has_a_fifth_of_its_memory_left(
+def test_jobs_are_accepted_while_redis_has_a_fifth_of_its_memory_left(
     gateway: Gateway, used: int, most: int, status: int
 ) -> None:
     class Using(MemoryJobs):
@@ -268,12 +266,12 @@ def test_jobs_are_taken_while_redis_has_a_fifth_of_its_memory_left(
     assert (answer.status_code, len(gateway.recorded())) == (status, 1 if status == 202 else 0)
 
 
-def test_a_full_store_says_how_full_it_is(gateway: Gateway) -> None:
+def test_a_full_store_reports_its_memory(gateway: Gateway) -> None:
     assert full_store(gateway).json["detail"] == "Redis uses 801 of 1000 bytes; new jobs are accepted below 80%"
 
 
 @pytest.mark.parametrize("way", ["raw", "form", "push"])
-def test_full_files_take_no_more_whichever_way_they_come(gateway: Gateway, way: str) -> None:
+def test_a_full_file_store_refuses_every_kind_of_upload(gateway: Gateway, way: str) -> None:
     http = gateway.limited(max_files_bytes=10).test_client()
     http.post("/v1/files", data=b"1234567890", headers=CSV)
     before = gateway.stored_files()
@@ -298,8 +296,8 @@ def test_a_deleted_file_makes_room(gateway: Gateway) -> None:
     assert http.post("/v1/files", data=b"1", headers=CSV).status_code == 201
 
 
-def test_every_status_that_a_full_store_answers_with_is_in_the_openapi_document(tmp_path: Path) -> None:
-    """A full file store answered 503, of which the document of the upload did not know."""
+def test_every_status_of_a_full_store_is_in_the_openapi_document(tmp_path: Path) -> None:
+    """The 503 of a full file store was once missing for uploads."""
     spec = json.loads(Gateway(tmp_path).app().test_client().get("/openapi.json").data)
 
     paths = [PREDICTIONS.replace("titanic", "{model}"), "/v1/files", "/v1/models/{model}/versions"]

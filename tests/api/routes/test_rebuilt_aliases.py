@@ -1,4 +1,4 @@
-"""Redis is lost, its aliases are not: rebuilt from the audit files they are what they were, and moves go on."""
+"""Aliases survive the loss of Redis: rebuilt from the audit files, they are unchanged and can move again."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.redis
 
 
 def seen(http: FlaskClient) -> dict[str, Any]:
-    """What a user sees of the model's aliases."""
+    """The model's aliases as a user sees them."""
     model = http.get("/v1/models/titanic")
     history = http.get("/v1/models/titanic/history").json
     return {"model": model.json, "etag": model.headers["ETag"], "history": history}
@@ -29,7 +29,9 @@ def put(http: FlaskClient, alias: str, version: int) -> None:
     assert http.put(f"/v1/models/titanic/aliases/{alias}", json=body, headers={"If-Match": etag}).status_code == 200
 
 
-def test_aliases_generation_and_history_outlive_redis_and_a_rollback_works(gateway: Gateway, redis_url: str) -> None:
+def test_aliases_generation_and_history_survive_the_loss_of_redis_and_a_rollback_works(
+    gateway: Gateway, redis_url: str
+) -> None:
     with connect(redis_url) as client:
         gateway.aliases = RedisAliases(client)
         http = gateway.app().test_client()

@@ -18,7 +18,7 @@ RETRYABLE = (State.FAILED, State.CANCELED, State.EXPIRED)
 
 
 @pytest.mark.parametrize("state", State)
-def test_a_job_that_ended_without_an_answer_can_be_retried_and_no_other(
+def test_only_a_job_that_ended_without_a_result_can_be_retried(
     gateway: Gateway, http: FlaskClient, state: State
 ) -> None:
     job_id = in_state(gateway, http, state)
@@ -51,7 +51,7 @@ def test_a_retry_is_a_new_job_with_the_same_work_on_the_same_version(gateway: Ga
     assert gateway.bells.rung[-1] == "prediction/titanic/1/predict_proba"
 
 
-def test_the_job_that_was_retried_stays_as_it_was(gateway: Gateway, http: FlaskClient) -> None:
+def test_a_retry_does_not_change_the_original_job(gateway: Gateway, http: FlaskClient) -> None:
     job_id = in_state(gateway, http, State.FAILED)
     before = gateway.jobs.read(job_id)
 
@@ -82,7 +82,7 @@ def test_a_retry_of_a_training_is_refused_while_another_runs(http: FlaskClient) 
 
 
 @pytest.mark.parametrize("path", ["/v1/jobs/job_x/retry", "/v1/dead-letters/job_x/replay"])
-def test_what_never_was_cannot_be_retried(http: FlaskClient, path: str) -> None:
+def test_an_unknown_job_cannot_be_retried(http: FlaskClient, path: str) -> None:
     answer = http.post(path)
 
     assert (answer.status_code, answer.json["code"]) == (404, "unknown_job")
@@ -103,7 +103,7 @@ def test_dead_letters_are_listed_newest_first_in_pages(gateway: Gateway, http: F
     assert last["next_cursor"] is None
 
 
-def test_a_job_that_failed_for_its_data_is_no_dead_letter(gateway: Gateway, http: FlaskClient) -> None:
+def test_a_job_that_failed_because_of_its_data_is_no_dead_letter(gateway: Gateway, http: FlaskClient) -> None:
     failed(gateway, submitted(http))
     lost(gateway, submitted(http))
 
@@ -114,13 +114,13 @@ def test_a_job_that_failed_for_its_data_is_no_dead_letter(gateway: Gateway, http
     ("query", "pointer"),
     [("limit=0", "/limit"), ("limit=201", "/limit"), ("cursor=x", "/cursor"), ("cursor=-1", "/cursor"), ("a=b", "")],
 )
-def test_a_query_that_does_not_fit_is_pointed_at(http: FlaskClient, query: str, pointer: str) -> None:
+def test_an_invalid_query_is_refused_with_a_pointer(http: FlaskClient, query: str, pointer: str) -> None:
     answer = http.get(f"/v1/dead-letters?{query}")
 
     assert (answer.status_code, answer.json["errors"][0]["pointer"]) == (422, pointer)
 
 
-def test_a_replayed_letter_is_a_new_job_and_is_off_the_list(gateway: Gateway, http: FlaskClient) -> None:
+def test_a_replay_creates_a_job_and_takes_the_dead_letter_off_the_list(gateway: Gateway, http: FlaskClient) -> None:
     letter, other = dead_letter(gateway, http), dead_letter(gateway, http)
 
     answer = http.post(f"/v1/dead-letters/{letter}/replay")
@@ -130,7 +130,7 @@ def test_a_replayed_letter_is_a_new_job_and_is_off_the_list(gateway: Gateway, ht
     assert http.get(f"/v1/jobs/{letter}").json["state"] == "failed"
 
 
-def test_a_letter_is_replayed_once(gateway: Gateway, http: FlaskClient) -> None:
+def test_a_dead_letter_is_replayed_only_once(gateway: Gateway, http: FlaskClient) -> None:
     letter = dead_letter(gateway, http)
 
     answers = [http.post(f"/v1/dead-letters/{letter}/replay") for _ in range(2)]
@@ -139,7 +139,7 @@ def test_a_letter_is_replayed_once(gateway: Gateway, http: FlaskClient) -> None:
     assert (answers[1].json["code"], letter in answers[1].json["detail"]) == ("conflict", True)
 
 
-def test_of_many_who_replay_a_letter_at_once_one_does(gateway: Gateway, http: FlaskClient) -> None:
+def test_of_many_simultaneous_replays_of_a_dead_letter_one_succeeds(gateway: Gateway, http: FlaskClient) -> None:
     letter, app, statuses = dead_letter(gateway, http), gateway.app(), []
     start = threading.Barrier(8)
 
@@ -165,16 +165,14 @@ def test_a_job_that_is_no_dead_letter_cannot_be_replayed(gateway: Gateway, http:
     assert gateway.recorded() == [job_id]
 
 
-def test_a_dead_letter_may_be_retried_like_any_failed_job_and_stays_on_the_list(
-    gateway: Gateway, http: FlaskClient
-) -> None:
+def test_a_retried_dead_letter_stays_on_the_list(gateway: Gateway, http: FlaskClient) -> None:
     letter = dead_letter(gateway, http)
 
     assert http.post(f"/v1/jobs/{letter}/retry").status_code == 202
     assert [job["id"] for job in http.get("/v1/dead-letters").json["data"]] == [letter]
 
 
-def test_a_replay_that_succeeds_leaves_no_letter(gateway: Gateway, http: FlaskClient) -> None:
+def test_a_replay_that_succeeds_leaves_no_dead_letter(gateway: Gateway, http: FlaskClient) -> None:
     letter = dead_letter(gateway, http)
     again = http.post(f"/v1/dead-letters/{letter}/replay").json["id"]
 

@@ -1,4 +1,4 @@
-"""Starting a retraining: what can be told from the file's header is told before anything is queued."""
+"""Starting a retraining: a file with an unsuitable header is refused before anything is queued."""
 
 import pytest
 from flask.testing import FlaskClient
@@ -64,14 +64,14 @@ def test_a_file_that_cannot_train_is_refused_before_it_is_queued(
     assert (gateway.recorded(), gateway.bells.rung) == ([], [])
 
 
-def test_a_byte_order_mark_as_excel_writes_it_is_no_part_of_the_first_column(http: FlaskClient) -> None:
+def test_a_byte_order_mark_is_not_part_of_the_first_column(http: FlaskClient) -> None:
     file_id = upload(http, b"\xef\xbb\xbf" + HEADER + LINE)
 
     assert http.post(TRAININGS, json={"file_id": file_id, "target": "survived"}).status_code == 202
 
 
 @pytest.mark.parametrize("blank", [b"\n", b"\r\n\r\n", b"\xef\xbb\xbf\n"])
-def test_blank_lines_before_the_first_row_are_passed_over(http: FlaskClient, blank: bytes) -> None:
+def test_blank_lines_before_the_first_row_are_skipped(http: FlaskClient, blank: bytes) -> None:
     rows = b'{"age":1,"sex":"m","sibsp":0,"alone":true,"deck":null,"survived":0}\n'
     as_lines = http.post("/v1/files", data=blank + rows, headers={"Content-Type": "application/x-ndjson"}).json["id"]
 
@@ -90,7 +90,7 @@ ORDINARY = {
 
 @pytest.mark.parametrize("media_type", ORDINARY)
 @pytest.mark.parametrize(("n_columns", "status"), [(1, 422), (2, 202), (3, 422)])
-def test_a_model_without_column_names_is_trained_from_as_many_columns_as_it_takes(
+def test_a_model_without_column_names_is_trained_on_as_many_columns_as_it_has(
     gateway: Gateway, http: FlaskClient, media_type: str, n_columns: int, status: int
 ) -> None:
     columns = tuple(Column(f"x{index}", ColumnType.NUMBER, False, "float64") for index in range(n_columns))
@@ -103,7 +103,7 @@ def test_a_model_without_column_names_is_trained_from_as_many_columns_as_it_take
     assert status == 202 or f"the file has 2 feature columns, expected {n_columns}" in answer.json["detail"]
 
 
-def test_an_unknown_file_is_pointed_at(http: FlaskClient) -> None:
+def test_an_unknown_file_is_refused_with_a_pointer(http: FlaskClient) -> None:
     answer = http.post(TRAININGS, json={"file_id": "file_x", "target": "survived"})
 
     assert (answer.status_code, answer.json["errors"][0]["pointer"]) == (422, "/file_id")
@@ -121,7 +121,7 @@ def test_a_second_training_is_refused_until_the_first_has_ended(gateway: Gateway
     assert first.json["id"] in second.json["detail"]
 
 
-def test_a_model_without_a_champion_has_nothing_to_start_from(http: FlaskClient) -> None:
+def test_a_model_without_a_champion_cannot_be_retrained(http: FlaskClient) -> None:
     answer = http.post("/v1/models/nope/trainings", json={"file_id": "file_x", "target": "y"})
 
     assert (answer.status_code, answer.json["code"]) == (404, "unknown_model")
@@ -130,5 +130,5 @@ def test_a_model_without_a_champion_has_nothing_to_start_from(http: FlaskClient)
 @pytest.mark.parametrize(
     "request_body", [{}, {"file_id": 1, "target": "y"}, {"file_id": "f", "target": []}, {"file_id": "f", "target": ""}]
 )
-def test_a_request_that_does_not_fit_is_a_422(http: FlaskClient, request_body: dict[str, object]) -> None:
+def test_an_invalid_request_is_a_422(http: FlaskClient, request_body: dict[str, object]) -> None:
     assert http.post(TRAININGS, json=request_body).status_code == 422

@@ -9,10 +9,10 @@ from queuecast.client.csv import csv_head, parsed_csv_rows
 from queuecast.domain.batch import FileFormat
 from queuecast.domain.errors import InvalidInputError
 from queuecast.domain.signature import Column, ColumnType, Layout, Signature
-from queuecast.domain.tables import MISSING_WORDS
 from queuecast.domain.work import Method
+from queuecast.tables.cells import MISSING_WORDS
 from worker.models.frames import frame_of
-from worker.tables.reader import read_cut
+from worker.tables.reader import read_range
 from worker.tables.splitting import split_file
 
 CELLS = [
@@ -49,7 +49,7 @@ def worker_rows(folder: Path, text: str, signature: Signature) -> Any:
     path = folder / "rows.csv"
     path.write_text(text, newline="")
     (cut,) = split_file(path, FileFormat.CSV, 10_000, 2**20)
-    return read_cut(path, FileFormat.CSV, signature, cut)
+    return read_range(path, FileFormat.CSV, signature, cut)
 
 
 @pytest.mark.parametrize("cell", CELLS)

@@ -198,7 +198,7 @@ def test_names_of_a_megabyte_are_told_by_their_first_letters(house: BatchHouse) 
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"x,z\n1,2\n", "lacks the column 'y'"),
+        (b"x,z\n1,2\n", "the file has no column 'y'"),
         (b"x,y\n", "no rows"),
         (b"", "empty"),
     ],
@@ -569,8 +569,8 @@ def test_a_retry_runs_only_the_chunks_that_are_missing(
     house.rewritten(job, lambda present: present.cancel_requested(house.clock(), RETENTION_S))
     house.settle()
     ran = []
-    original = chunk_runner.read_cut
-    monkeypatch.setattr(chunk_runner, "read_cut", lambda *args: ran.append(args[3].index) or original(*args))
+    original = chunk_runner.read_range
+    monkeypatch.setattr(chunk_runner, "read_range", lambda *args: ran.append(args[3].index) or original(*args))
 
     again = retried(house, job, work)
 

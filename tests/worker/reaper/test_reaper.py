@@ -11,8 +11,7 @@ from queuecast.adapters.ids import new_id
 from queuecast.config import Settings
 from queuecast.domain.errors import UnavailableError
 from queuecast.domain.work import rows_file_id
-from worker.reaper import reaper as module
-from worker.reaper.reaper import run_until
+from worker.reaper.reaper import Reaper, run_until
 
 
 class ScriptedReaper:
@@ -39,16 +38,15 @@ class ScriptedReaper:
         self.releases += 1
 
 
-@pytest.fixture(autouse=True)
-def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "SWEEP_EVERY_S", 0.0)
+def run(reaper: ScriptedReaper, health_file: Path | None = None) -> None:
+    run_until(reaper.stop, reaper, health_file, pause_s=0.0)
 
 
 @pytest.mark.parametrize("error", [UnavailableError("Redis does not answer"), ValueError("one bad record")], ids=repr)
 def test_a_step_that_fails_is_followed_by_the_next(error: Exception) -> None:
     reaper = ScriptedReaper(error, None, error, None)
 
-    run_until(reaper.stop, reaper, None)
+    run(reaper)
 
     assert reaper.steps == []
 
@@ -57,7 +55,7 @@ def test_a_step_that_fails_is_followed_by_the_next(error: Exception) -> None:
 def test_a_step_that_fails_does_not_touch_the_health_file(tmp_path: Path, error: Exception) -> None:
     reaper = ScriptedReaper(error, error)
 
-    run_until(reaper.stop, reaper, tmp_path / "health")
+    run(reaper, tmp_path / "health")
 
     assert not (tmp_path / "health").exists()
 
@@ -65,7 +63,7 @@ def test_a_step_that_fails_does_not_touch_the_health_file(tmp_path: Path, error:
 def test_a_good_step_touches_the_health_file(tmp_path: Path) -> None:
     reaper = ScriptedReaper(ValueError("one bad record"), None)
 
-    run_until(reaper.stop, reaper, tmp_path / "health")
+    run(reaper, tmp_path / "health")
 
     assert (tmp_path / "health").exists()
 
@@ -74,7 +72,7 @@ def test_the_health_file_is_not_touched_before_the_first_step_is_over(tmp_path: 
     seen = []
     reaper = ScriptedReaper(None, after=lambda: seen.append((tmp_path / "health").exists()))
 
-    run_until(reaper.stop, reaper, tmp_path / "health")
+    run(reaper, tmp_path / "health")
 
     assert seen == [False]
 
@@ -82,7 +80,7 @@ def test_the_health_file_is_not_touched_before_the_first_step_is_over(tmp_path: 
 def test_a_reaper_that_stops_releases_the_leadership_once() -> None:
     reaper = ScriptedReaper(None, None)
 
-    run_until(reaper.stop, reaper, None)
+    run(reaper)
 
     assert reaper.releases == 1
 
@@ -91,7 +89,7 @@ def test_a_reaper_that_cannot_release_the_leadership_ends_all_the_same() -> None
     reaper = ScriptedReaper(None)
     reaper.is_away = True
 
-    run_until(reaper.stop, reaper, None)
+    run(reaper)
 
     assert reaper.releases == 0
 
@@ -100,7 +98,7 @@ def test_a_reaper_that_is_stopped_before_the_first_step_takes_none() -> None:
     reaper = ScriptedReaper(None)
     reaper.stop.set()
 
-    run_until(reaper.stop, reaper, None)
+    run(reaper)
 
     assert (len(reaper.steps), reaper.releases) == (1, 1)
 
@@ -114,7 +112,7 @@ def test_the_rows_of_a_past_batch_are_deleted_with_its_folder(tmp_path: Path, re
         (tmp_path / "files" / rows_file_id(owner)).mkdir(parents=True)
     with redis.Redis.from_url(redis_url) as client:
         client.set(f"qc:gone:{past}", "")
-    reaper = module.Reaper(Settings(redis_url=redis_url, data_dir=tmp_path))
+    reaper = Reaper(Settings(redis_url=redis_url, data_dir=tmp_path))
 
     reaper.step()
 

@@ -1,4 +1,4 @@
-"""An id of a Parquet file is written as what it is, whatever its type, or refused before any row is read."""
+"""An id column of a Parquet file is written faithfully, or refused before any row is read."""
 
 import json
 from pathlib import Path
@@ -15,8 +15,9 @@ from queuecast.domain.errors import InvalidInputError
 from queuecast.domain.signature import Column, ColumnType, Layout, Signature
 from queuecast.domain.work import Method
 from worker.batches.part_files import join_parts, write_part
-from worker.tables.reader import read_cut
-from worker.tables.splitting import require_columns, split_file
+from worker.tables.file_columns import require_columns
+from worker.tables.reader import read_range
+from worker.tables.splitting import split_file
 
 PARQUET = FileFormat.PARQUET
 SIGNATURE = Signature(Layout.FRAME, (Column("x", ColumnType.NUMBER, False, "float64"),), (Method.PREDICT,))
@@ -37,8 +38,8 @@ def _file(folder: Path, ids: Any) -> Path:
 def _written(folder: Path, ids: Any, output_format: OutputFormat) -> Path:
     path = _file(folder, ids)
     require_columns(path, PARQUET, SIGNATURE, "id")
-    (cut,) = split_file(path, PARQUET, 100, 10**6)
-    part = read_cut(path, PARQUET, SIGNATURE, cut, "id")
+    (span,) = split_file(path, PARQUET, 100, 10**6)
+    part = read_range(path, PARQUET, SIGNATURE, span, "id")
     write_part(folder / "part", output_format, part, {"prediction": np.zeros(len(ids))}, "id")
     join_parts([folder / "part"], folder / "answers", output_format)
     return folder / "answers"
@@ -76,7 +77,7 @@ def test_an_id_of_any_type_is_written_in_the_other_formats(
     assert _written(tmp_path, ids, output_format).stat().st_size > 0
 
 
-def test_a_word_of_any_type_that_is_a_formula_is_harmless_in_csv(tmp_path: Path) -> None:
+def test_an_id_that_looks_like_a_formula_is_escaped_in_csv(tmp_path: Path) -> None:
     content = _written(tmp_path, pa.array(["=1+1"], pa.string_view()), OutputFormat.CSV).read_text()
 
     assert content.splitlines()[1].startswith('1,"\'=1+1"')
@@ -94,6 +95,6 @@ def test_a_word_of_any_type_that_is_a_formula_is_harmless_in_csv(tmp_path: Path)
     ],
     ids=lambda ids: str(ids.type),
 )
-def test_bytes_and_what_is_nested_are_no_ids(tmp_path: Path, ids: Any) -> None:
+def test_bytes_and_nested_values_cannot_be_ids(tmp_path: Path, ids: Any) -> None:
     with pytest.raises(InvalidInputError, match=r"column 'id' of the file holds .*, which cannot be an id; write"):
         require_columns(_file(tmp_path, ids), PARQUET, SIGNATURE, "id")

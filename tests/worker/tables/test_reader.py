@@ -1,4 +1,4 @@
-"""A file's rows reach the estimator as the frame that the same rows sent as JSON do, whatever its format and cuts."""
+"""Rows of a file reach the estimator as the same frame as rows sent as JSON, in any format and however it is split."""
 
 import csv
 import io
@@ -19,13 +19,13 @@ from hypothesis import strategies as st
 from queuecast.domain.batch import FileFormat, OutputFormat
 from queuecast.domain.errors import InvalidInputError
 from queuecast.domain.signature import INT64_MAX, INT64_MIN, Column, ColumnType, Layout, Signature
-from queuecast.domain.tables import MISSING_WORDS
 from queuecast.domain.work import Method
+from queuecast.tables.cells import MISSING_WORDS
 from worker.batches.part_files import join_parts, write_part
 from worker.models.frames import frame_of
 from worker.tables import parquet_reader
-from worker.tables.parquet_files import opened
-from worker.tables.reader import BadRow, Part, read_cut, read_rows
+from worker.tables.parquet_files import open_parquet
+from worker.tables.reader import BadRow, Part, read_range, read_rows
 from worker.tables.splitting import FileRange, split_file
 
 CSV, NDJSON, PARQUET = FileFormat.CSV, FileFormat.NDJSON, FileFormat.PARQUET
@@ -121,7 +121,7 @@ def _written(folder: Path, fmt: FileFormat, data: bytes) -> Path:
 def _parts(
     path: Path, fmt: FileFormat, signature: Signature, max_rows: int, max_bytes: int, id_column: str | None = None
 ) -> list[Part]:
-    return [read_cut(path, fmt, signature, cut, id_column) for cut in split_file(path, fmt, max_rows, max_bytes)]
+    return [read_range(path, fmt, signature, span, id_column) for span in split_file(path, fmt, max_rows, max_bytes)]
 
 
 def _assert_same(found: Any, expected: Any) -> None:
@@ -137,7 +137,7 @@ def _assert_same(found: Any, expected: Any) -> None:
 
 @given(tables, st.sampled_from([CSV, NDJSON, PARQUET]), st.integers(1, 13), st.integers(1, 2000))
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_any_table_in_any_format_cut_anywhere_is_the_frame_of_its_rows(
+def test_a_table_in_any_format_and_any_ranges_becomes_the_frame_of_its_rows(
     tmp_path_factory: pytest.TempPathFactory, rows: list[Any], fmt: FileFormat, max_rows: int, max_bytes: int
 ) -> None:
     data = {CSV: _csv, NDJSON: _ndjson, PARQUET: lambda rows: _parquet(rows, 5)}[fmt](rows)
@@ -153,12 +153,12 @@ def test_any_table_in_any_format_cut_anywhere_is_the_frame_of_its_rows(
         at += part.n_rows
 
 
-def test_words_are_pythons_own_strings_which_scikit_learn_makes_of_any_other_kind() -> None:
+def test_a_str_column_holds_python_strings_so_that_scikit_learn_need_not_convert_it() -> None:
     signature = Signature(Layout.FRAME, (Column("w", STRING, nullable=True, dtype="str"),), (Method.PREDICT,))
 
     dtype = frame_of(signature, [{"w": "a"}, {"w": None}])["w"].dtype
 
-    assert (dtype, dtype.storage) == ("str", "python")  # a file's are the same: see `_assert_same`
+    assert (dtype, dtype.storage) == ("str", "python")  # `_assert_same` expects the same of a file
 
 
 soup = st.text(st.sampled_from('a7,"\n\r '), max_size=80)
@@ -166,26 +166,26 @@ soup = st.text(st.sampled_from('a7,"\n\r '), max_size=80)
 
 @given(soup, st.integers(1, 9), st.integers(1, 40))
 @settings(max_examples=500, deadline=None)
-def test_the_rows_of_any_text_are_counted_alike_by_who_cuts_and_who_reads(
+def test_splitting_and_reading_count_the_same_rows_in_any_text(
     tmp_path_factory: pytest.TempPathFactory, text: str, max_rows: int, max_bytes: int
 ) -> None:
     signature = Signature(Layout.FRAME, (Column("a", STRING, nullable=True, dtype="str"),), (Method.PREDICT,))
     path = _written(tmp_path_factory.getbasetemp(), CSV, b"a,b\n" + text.encode())
     try:
-        found = list(split_file(path, CSV, max_rows, max_bytes))
+        ranges = list(split_file(path, CSV, max_rows, max_bytes))
     except InvalidInputError:
         return  # no rows, or a quote that is never closed
 
-    parts = [read_cut(path, CSV, signature, cut) for cut in found]  # raises where the counts differ
+    parts = [read_range(path, CSV, signature, span) for span in ranges]  # raises if the counts differ
 
     numbers = [n for part in parts for n in [*part.row_numbers.tolist(), *(bad.row for bad in part.bad)]]
-    whole = read_cut(path, CSV, signature, FileRange(0, 1, len(numbers), found[0].start, found[-1].end))
+    whole = read_range(path, CSV, signature, FileRange(0, 1, len(numbers), ranges[0].start, ranges[-1].end))
     assert sorted(numbers) == list(range(1, len(numbers) + 1))
     assert [bad for part in parts for bad in part.bad] == whole.bad
     assert [cell for part in parts for cell in part.frame["a"].fillna("-")] == whole.frame["a"].fillna("-").tolist()
 
 
-# What is wrong with a row
+# Bad rows
 
 MIXED = Signature(
     Layout.FRAME,
@@ -206,7 +206,7 @@ def _read(
     return part
 
 
-def test_a_bad_row_of_csv_is_left_out_with_its_number_column_code_and_words(tmp_path: Path) -> None:
+def test_a_bad_csv_row_is_reported_with_its_number_column_code_and_detail(tmp_path: Path) -> None:
     part = _read(
         tmp_path,
         CSV,
@@ -239,7 +239,7 @@ def test_a_bad_row_of_csv_is_left_out_with_its_number_column_code_and_words(tmp_
 
 
 @pytest.mark.parametrize("layout", Layout)
-def test_a_whole_number_of_ndjson_may_be_written_with_a_point(tmp_path: Path, layout: Layout) -> None:
+def test_an_integer_in_ndjson_may_have_a_decimal_point(tmp_path: Path, layout: Layout) -> None:
     signature = Signature(layout, tuple(Column(name, INTEGER, False, "int64") for name in "ab"), (Method.PREDICT,))
     big = 2**53 + 1
     rows: list[Any] = [[1, 2.0], [3.0, big], [4.5, 1], [5.0, float(big + 1)], [6, -0.0]]
@@ -254,7 +254,7 @@ def test_a_whole_number_of_ndjson_may_be_written_with_a_point(tmp_path: Path, la
     assert [bad.row for bad in part.bad] == [3, 4, 6]
 
 
-def test_a_bad_row_of_ndjson_has_the_words_of_a_predictions_refusal(tmp_path: Path) -> None:
+def test_a_bad_ndjson_row_is_explained_like_a_bad_row_of_a_prediction(tmp_path: Path) -> None:
     good = {"age": 1, "sibsp": 1, "alone": True, "deck": "A", "extra": [1]}
     lines = [
         good,
@@ -287,7 +287,7 @@ def test_a_bad_row_of_ndjson_has_the_words_of_a_predictions_refusal(tmp_path: Pa
     assert part.row_numbers.tolist() == [1, 9]
 
 
-def test_a_bad_row_of_parquet_is_one_whose_value_the_column_cannot_hold(tmp_path: Path) -> None:
+def test_a_parquet_value_that_its_column_cannot_hold_makes_a_bad_row(tmp_path: Path) -> None:
     file = io.BytesIO()
     table = {
         "age": pa.array([1.0, float("inf"), float("nan"), 1e300]),
@@ -308,7 +308,7 @@ def test_a_bad_row_of_parquet_is_one_whose_value_the_column_cannot_hold(tmp_path
 
 
 @pytest.mark.parametrize("value", ["0x1F", "1.5", "99999999999999999999", "1_000"])
-def test_what_python_does_not_read_as_a_whole_number_is_none(tmp_path: Path, value: str) -> None:
+def test_a_cell_that_python_does_not_read_as_an_integer_makes_a_bad_row(tmp_path: Path, value: str) -> None:
     signature = Signature(Layout.FRAME, (Column("n", INTEGER, nullable=False, dtype="int64"),), (Method.PREDICT,))
 
     assert [bad.code for bad in _read(tmp_path, CSV, f"n\n1\n{value}\n".encode(), signature).bad] == ["wrong_type"]
@@ -327,7 +327,7 @@ def test_what_python_does_not_read_as_a_whole_number_is_none(tmp_path: Path, val
         ("9e99999999", None),
     ],
 )
-def test_a_whole_number_with_a_point_is_exact_beyond_what_a_float_holds(
+def test_an_integer_with_a_decimal_point_is_exact_beyond_the_precision_of_a_float(
     tmp_path: Path, cell: str, value: int | None
 ) -> None:
     signature = Signature(Layout.FRAME, (Column("n", INTEGER, nullable=False, dtype="int64"),), (Method.PREDICT,))
@@ -340,7 +340,7 @@ def test_a_whole_number_with_a_point_is_exact_beyond_what_a_float_holds(
 @pytest.mark.parametrize(
     "kind", [pa.decimal128(20, 0), pa.decimal128(38, 3), pa.decimal256(76, 2)], ids=["whole", "with_a_point", "large"]
 )
-def test_decimals_of_parquet_are_exact_beyond_what_a_float_holds(tmp_path: Path, kind: Any) -> None:
+def test_parquet_decimals_are_exact_beyond_the_precision_of_a_float(tmp_path: Path, kind: Any) -> None:
     signature = Signature(Layout.FRAME, (Column("n", INTEGER, nullable=False, dtype="int64"),), (Method.PREDICT,))
     numbers = [2**53 + 1, -(2**53) - 1, INT64_MIN, INT64_MAX, INT64_MAX + 1, INT64_MIN - 1]
     file = io.BytesIO()
@@ -352,7 +352,7 @@ def test_decimals_of_parquet_are_exact_beyond_what_a_float_holds(tmp_path: Path,
     assert [bad.row for bad in part.bad] == [5, 6]
 
 
-def test_a_decimal_with_a_fraction_is_no_whole_number(tmp_path: Path) -> None:
+def test_a_decimal_with_a_fraction_is_not_an_integer(tmp_path: Path) -> None:
     signature = Signature(Layout.FRAME, (Column("n", INTEGER, nullable=False, dtype="int64"),), (Method.PREDICT,))
     file = io.BytesIO()
     pq.write_table(pa.table({"n": pa.array([Decimal("1.00"), Decimal("-1.50"), Decimal("2.00")])}), file)
@@ -367,7 +367,7 @@ def test_a_decimal_with_a_fraction_is_no_whole_number(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("word", MISSING_WORDS)
 @pytest.mark.parametrize("column", [COLUMNS[0], COLUMNS[7], COLUMNS[10], COLUMNS[12]], ids=lambda column: column.name)
-def test_the_words_for_missing_are_those_of_pandas(tmp_path: Path, column: Column, word: str) -> None:
+def test_the_same_words_mean_missing_as_in_pandas(tmp_path: Path, column: Column, word: str) -> None:
     signature = Signature(Layout.FRAME, (Column("c", column.type, True, column.dtype), COLUMNS[4]), (Method.PREDICT,))
     data = f"c,int64\n{word},1\n".encode()
 
@@ -375,30 +375,30 @@ def test_the_words_for_missing_are_those_of_pandas(tmp_path: Path, column: Colum
     assert pd.read_csv(io.BytesIO(data))["c"].isna().tolist() == [True]
 
 
-def test_a_file_that_is_all_bad_rows_makes_an_empty_frame(tmp_path: Path) -> None:
+def test_a_file_of_bad_rows_only_makes_an_empty_frame(tmp_path: Path) -> None:
     part = _read(tmp_path, CSV, b"age,sibsp,alone,deck\nx,1,1,A\n1\n")
 
     assert len(part.bad) == 2
     _assert_same(part.frame, frame_of(MIXED, [{"age": 1, "sibsp": 1, "alone": True, "deck": "A"}])[:0])
 
 
-def test_a_cut_of_another_file_is_refused(tmp_path: Path) -> None:
+def test_a_range_of_another_file_is_refused(tmp_path: Path) -> None:
     path = _written(tmp_path, CSV, b"age,sibsp,alone,deck\n1,1,1,A\n1,1,1,A\n")
 
     with pytest.raises(InvalidInputError, match="hold 1 rows, expected 2"):
-        read_cut(path, CSV, MIXED, FileRange(0, 1, 2, 21, 29))
+        read_range(path, CSV, MIXED, FileRange(0, 1, 2, 21, 29))
 
 
 BYTES = pa.array([b"A", b"B", b"caf\xe9", None], pa.binary())
-NO_TEXT = {
+NOT_UTF8 = {
     "string": BYTES.view(pa.string()),
     "large_string": pc.cast(BYTES, pa.large_binary()).view(pa.large_string()),
     "string_view": pc.cast(BYTES, pa.binary_view()).view(pa.string_view()),
 }
 
 
-@pytest.mark.parametrize("words", NO_TEXT.values(), ids=NO_TEXT)
-def test_a_word_of_parquet_that_is_no_text_makes_a_bad_row_and_no_more(tmp_path: Path, words: Any) -> None:
+@pytest.mark.parametrize("words", NOT_UTF8.values(), ids=NOT_UTF8)
+def test_a_parquet_string_that_is_not_utf8_makes_only_its_row_bad(tmp_path: Path, words: Any) -> None:
     columns = (Column("deck", STRING, nullable=True, dtype="str"), Column("n", INTEGER, nullable=False, dtype="int64"))
     signature = Signature(Layout.FRAME, columns, (Method.PREDICT,))
     file = io.BytesIO()
@@ -410,8 +410,8 @@ def test_a_word_of_parquet_that_is_no_text_makes_a_bad_row_and_no_more(tmp_path:
     assert (part.frame["deck"].fillna("-").tolist(), part.ids.to_pylist()) == (["A", "B", "-"], [0, 1, 3])
 
 
-@pytest.mark.parametrize("words", NO_TEXT.values(), ids=NO_TEXT)
-def test_an_id_of_parquet_that_is_no_text_makes_a_bad_row_and_no_more(tmp_path: Path, words: Any) -> None:
+@pytest.mark.parametrize("words", NOT_UTF8.values(), ids=NOT_UTF8)
+def test_a_parquet_id_that_is_not_utf8_makes_only_its_row_bad(tmp_path: Path, words: Any) -> None:
     file = io.BytesIO()
     pq.write_table(pa.table({"id": words, "n": [0, 1, 2, None]}), file)
     signature = Signature(Layout.FRAME, (Column("n", INTEGER, nullable=False, dtype="int64"),), (Method.PREDICT,))
@@ -423,7 +423,7 @@ def test_an_id_of_parquet_that_is_no_text_makes_a_bad_row_and_no_more(tmp_path: 
     assert (part.frame["n"].tolist(), part.ids.to_pylist(), part.n_rows) == ([0, 1], ["A", "B"], 4)
 
 
-def test_a_dictionary_of_parquet_that_is_no_text_is_refused(tmp_path: Path) -> None:
+def test_a_parquet_dictionary_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
     words = pa.DictionaryArray.from_arrays(pa.array([0, 1, 2, None]), BYTES[:3].view(pa.string()))
     file = io.BytesIO()
     pq.write_table(pa.table({"deck": words}), file)
@@ -444,21 +444,21 @@ def test_a_dictionary_of_parquet_that_is_no_text_is_refused(tmp_path: Path) -> N
         (NDJSON, b'{"x0": 1}\n{"id": "b", "x0": 2}\n', [None, "b"]),
     ],
 )
-def test_ids_are_those_of_the_good_rows(tmp_path: Path, fmt: FileFormat, data: bytes, ids: list[Any]) -> None:
+def test_only_good_rows_have_ids(tmp_path: Path, fmt: FileFormat, data: bytes, ids: list[Any]) -> None:
     signature = Signature(Layout.FRAME, (Column("x0", NUMBER, nullable=False, dtype="float64"),), (Method.PREDICT,))
 
     assert _read(tmp_path, fmt, data, signature, "id").ids.to_pylist() == ids
 
 
-KINDS = ("1.50", "2.25", "true", str(2**63), '"a"', "7", None, "[1, {}]", '"\\u00e9"', "8", "9", '"b"')
+JSON_IDS = ("1.50", "2.25", "true", str(2**63), '"a"', "7", None, "[1, {}]", '"\\u00e9"', "8", "9", '"b"')
 
 
 @pytest.mark.parametrize("max_rows", [1, 2, 5, 100])
 @pytest.mark.parametrize("name", ["id", 'a "b"', "tab\t"])
-def test_ids_of_many_kinds_are_the_json_that_they_were_wherever_the_file_is_cut(
+def test_ids_of_mixed_types_keep_their_json_wherever_the_file_is_split(
     tmp_path: Path, max_rows: int, name: str
 ) -> None:
-    lines = [f'{{"x0": 1, {json.dumps(name)}: {kind}}}' if kind else '{"x0": 1}' for kind in KINDS]
+    lines = [f'{{"x0": 1, {json.dumps(name)}: {value}}}' if value else '{"x0": 1}' for value in JSON_IDS]
     path = _written(tmp_path, NDJSON, "\n".join(lines).encode())
     signature = Signature(Layout.FRAME, (Column("x0", NUMBER, nullable=False, dtype="float64"),), (Method.PREDICT,))
 
@@ -470,8 +470,8 @@ def test_ids_of_many_kinds_are_the_json_that_they_were_wherever_the_file_is_cut(
         join_parts([tmp_path / str(index) for index in range(len(parts))], tmp_path / "joined", wanted)
         written[wanted] = (tmp_path / "joined").read_bytes()
 
-    texts = [kind if kind is None or kind[0] != '"' else json.loads(kind) for kind in KINDS]
-    values = [json.loads(kind or "null") for kind in KINDS]
+    texts = [value if value is None or value[0] != '"' else json.loads(value) for value in JSON_IDS]
+    values = [json.loads(value or "null") for value in JSON_IDS]
     assert [json.loads(line)[name] for line in written[OutputFormat.NDJSON].splitlines()] == values
     assert [row[name] for row in json.loads(written[OutputFormat.JSON])] == values
     assert [row[name] for row in csv.DictReader(io.StringIO(written[OutputFormat.CSV].decode()))] == [
@@ -489,14 +489,14 @@ def test_ids_of_many_kinds_are_the_json_that_they_were_wherever_the_file_is_cut(
     ],
     ids=["whole", "mixed", "null"],
 )
-def test_an_id_that_the_model_takes_too_is_what_it_was(tmp_path: Path, data: bytes, ids: list[Any]) -> None:
+def test_an_id_that_is_also_a_feature_keeps_its_json(tmp_path: Path, data: bytes, ids: list[Any]) -> None:
     columns = (Column("n", NUMBER, nullable=True, dtype="float64"), Column("w", STRING, nullable=False, dtype="str"))
     signature = Signature(Layout.FRAME, columns, (Method.PREDICT,))
 
     part = _read(tmp_path, NDJSON, data, signature, "n")
 
     assert part.ids.to_pylist() == ids
-    np.testing.assert_array_equal(part.frame["n"], [np.nan if each is None else float(each) for each in ids])
+    np.testing.assert_array_equal(part.frame["n"], [np.nan if value is None else float(value) for value in ids])
 
 
 # Lines
@@ -514,9 +514,7 @@ def test_an_id_that_the_model_takes_too_is_what_it_was(tmp_path: Path, data: byt
         (["{a}\r", "\r", "{b}\r", "{c}\r"], [1, 2, 3], []),
     ],
 )
-def test_a_row_of_ndjson_is_a_line_whatever_stands_in_it(
-    tmp_path: Path, lines: list[str], good: list[int], bad: list[int]
-) -> None:
+def test_each_line_of_ndjson_is_one_row(tmp_path: Path, lines: list[str], good: list[int], bad: list[int]) -> None:
     signature = Signature(Layout.FRAME, (Column("x", NUMBER, nullable=False, dtype="float64"),), (Method.PREDICT,))
     data = "\n".join(lines)
     for index, letter in enumerate("abcd"):
@@ -525,12 +523,12 @@ def test_a_row_of_ndjson_is_a_line_whatever_stands_in_it(
     part = _read(tmp_path, NDJSON, data.encode(), signature)
 
     assert part.row_numbers.tolist() == good
-    assert [each.row for each in part.bad] == bad
+    assert [row.row for row in part.bad] == bad
     assert len(part.frame) == len(good)
 
 
 @pytest.mark.parametrize("line", ["[1, 2][3, 4]", "[1,", "   "])
-def test_a_line_without_one_list_is_a_bad_row(tmp_path: Path, line: str) -> None:
+def test_a_line_that_is_not_exactly_one_list_is_a_bad_row(tmp_path: Path, line: str) -> None:
     data = f"[1, 2]\n{line}\n[5, 6]\n".encode()
 
     part = _read(tmp_path, NDJSON, data, _array("float64"))
@@ -538,7 +536,7 @@ def test_a_line_without_one_list_is_a_bad_row(tmp_path: Path, line: str) -> None
     assert ([bad.row for bad in part.bad], part.row_numbers.tolist()) == ([2], [1, 3])
 
 
-def test_columns_whose_names_json_must_escape_are_read_like_any_other(tmp_path: Path) -> None:
+def test_columns_whose_names_json_must_escape_are_read(tmp_path: Path) -> None:
     names = ['size "in"', "back\\slash", "tab\t"]
     columns = tuple(Column(name, NUMBER, nullable=index == 2, dtype="float64") for index, name in enumerate(names))
     signature = Signature(Layout.FRAME, columns, (Method.PREDICT,))
@@ -591,29 +589,32 @@ def test_an_array_is_read_by_name_or_in_order(tmp_path: Path, fmt: FileFormat, d
     _assert_same(part.frame, frame_of(signature, rows))
 
 
-def test_a_list_of_another_length_is_a_bad_row(tmp_path: Path) -> None:
+def test_a_list_of_the_wrong_length_is_a_bad_row(tmp_path: Path) -> None:
     part = _read(tmp_path, NDJSON, b"[1, 2]\n[1]\n[1, 2, 3]\n[null, 4]\n", _array("float64"))
 
     assert [(bad.row, bad.code) for bad in part.bad] == [(2, "wrong_length"), (3, "wrong_length")]
     np.testing.assert_array_equal(part.frame, [[1, 2], [np.nan, 4]])
 
 
-# A row group that is read on
+# A file that stays open between its ranges
 
 
 @pytest.mark.parametrize(("group_rows", "max_rows"), [(30, 7), (7, 30), (1, 100), (30, 30)])
-def test_cuts_of_a_parquet_file_may_be_read_in_any_order(tmp_path: Path, group_rows: int, max_rows: int) -> None:
+def test_ranges_of_a_parquet_file_may_be_read_in_any_order(tmp_path: Path, group_rows: int, max_rows: int) -> None:
     rows = [{"n": n} for n in range(100)]
     signature = Signature(Layout.FRAME, (Column("n", INTEGER, nullable=False, dtype="int64"),), (Method.PREDICT,))
     path = _written(tmp_path, PARQUET, _parquet(rows, group_rows, signature))
-    found = list(split_file(path, PARQUET, max_rows, 10**6))
+    ranges = list(split_file(path, PARQUET, max_rows, 10**6))
 
-    read = {cut.index: read_cut(path, PARQUET, signature, cut).frame["n"].tolist() for cut in found[::2] + found[::-1]}
+    read = {
+        span.index: read_range(path, PARQUET, signature, span).frame["n"].tolist()
+        for span in ranges[::2] + ranges[::-1]
+    }
 
-    assert [n for cut in found for n in read[cut.index]] == list(range(100))
+    assert [n for span in ranges for n in read[span.index]] == list(range(100))
 
 
-def test_a_parquet_file_that_takes_anothers_place_is_read_anew(tmp_path: Path) -> None:
+def test_a_replaced_parquet_file_is_opened_again(tmp_path: Path) -> None:
     signature = Signature(Layout.FRAME, (Column("n", INTEGER, nullable=False, dtype="int64"),), (Method.PREDICT,))
     path = _written(tmp_path, PARQUET, _parquet([{"n": n} for n in range(10)], None, signature))
     first, second = split_file(path, PARQUET, 5, 10**6)
@@ -621,46 +622,46 @@ def test_a_parquet_file_that_takes_anothers_place_is_read_anew(tmp_path: Path) -
     path.unlink()
     _written(tmp_path, PARQUET, _parquet([{"n": -n} for n in range(10)], None, signature))
 
-    assert read_cut(path, PARQUET, signature, second).frame["n"].tolist() == [-5, -6, -7, -8, -9]
+    assert read_range(path, PARQUET, signature, second).frame["n"].tolist() == [-5, -6, -7, -8, -9]
 
 
-def test_a_file_of_many_row_groups_is_opened_once_for_its_cuts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_of_many_row_groups_is_opened_once_for_its_ranges(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     signature = Signature(Layout.FRAME, (Column("n", INTEGER, nullable=False, dtype="int64"),), (Method.PREDICT,))
     path = _written(tmp_path, PARQUET, _parquet([{"n": n} for n in range(50)], 1, signature))
-    found = list(split_file(path, PARQUET, 7, 10**6))
+    ranges = list(split_file(path, PARQUET, 7, 10**6))
     opens: list[Path] = []
 
-    def noted(path: Path) -> Any:
+    def count_opens(path: Path) -> Any:
         opens.append(path)
-        return opened(path)
+        return open_parquet(path)
 
-    monkeypatch.setattr(parquet_reader, "opened", noted)
+    monkeypatch.setattr(parquet_reader, "open_parquet", count_opens)
 
-    for cut in found:
-        read_cut(path, PARQUET, signature, cut)
+    for span in ranges:
+        read_range(path, PARQUET, signature, span)
 
     assert opens == [path]
 
 
-@pytest.mark.parametrize("stores_schema", [True, False], ids=["as_a_dictionary", "as_words"])
-def test_a_word_that_is_repeated_for_next_to_nothing_does_not_fill_the_memory(
-    tmp_path: Path, stores_schema: bool
-) -> None:
+@pytest.mark.parametrize("stores_schema", [True, False], ids=["as_a_dictionary", "as_strings"])
+def test_a_long_string_that_a_small_file_repeats_does_not_fill_the_memory(tmp_path: Path, stores_schema: bool) -> None:
     signature = Signature(Layout.FRAME, (Column("n", INTEGER, nullable=False, dtype="int64"),), (Method.PREDICT,))
     words = pa.DictionaryArray.from_arrays(pa.array(np.zeros(2**16, "int32")), pa.array(["q" * 10_000]))
     path = tmp_path / "rows.parquet"
     pq.write_table(pa.table({"n": range(2**16), "id": words}), path, store_schema=stores_schema)
-    (cut,) = split_file(path, PARQUET, 2**16, 2**23)
+    (span,) = split_file(path, PARQUET, 2**16, 2**23)
     before = pa.total_allocated_bytes()
 
     with pytest.raises(InvalidInputError, match=r"rows 1 to 65,536 of the file unfold to more than 134217728 bytes"):
-        read_cut(path, PARQUET, signature, cut, "id")
+        read_range(path, PARQUET, signature, span, "id")
 
     assert pa.total_allocated_bytes() - before < 2**20
-    assert read_cut(path, PARQUET, signature, cut).n_rows == 2**16  # nobody wants the words
+    assert read_range(path, PARQUET, signature, span).n_rows == 2**16  # without the column of strings
 
 
-def test_repeated_words_of_a_usual_length_are_no_matter(tmp_path: Path) -> None:
+def test_repeated_strings_of_ordinary_length_are_read(tmp_path: Path) -> None:
     path = tmp_path / "rows.parquet"
     pq.write_table(pa.table({f"w{at}": ["Southampton, Cherbourg, Queenstown"] * 2**16 for at in range(40)}), path)
     columns = tuple(Column(f"w{at}", STRING, nullable=True, dtype="str") for at in range(40))

@@ -1,4 +1,4 @@
-"""Where a file is cut: between rows, never within one, and every row is in one cut."""
+"""A file is split between rows, and every row is in exactly one range."""
 
 import csv
 import io
@@ -15,11 +15,9 @@ from hypothesis import strategies as st
 from queuecast.domain.batch import FileFormat
 from queuecast.domain.chunking import FileRange
 from queuecast.domain.errors import InvalidInputError
-from queuecast.domain.signature import Column, ColumnType, Layout, Signature
-from queuecast.domain.work import Method
 from worker.tables import record_scanner
-from worker.tables.record_scanner import RecordScanner, first_record
-from worker.tables.splitting import header, require_columns, split_file
+from worker.tables.record_scanner import RecordScanner
+from worker.tables.splitting import split_file
 
 CSV, NDJSON, PARQUET = FileFormat.CSV, FileFormat.NDJSON, FileFormat.PARQUET
 
@@ -30,12 +28,12 @@ def _written(folder: Path, data: bytes) -> Path:
     return path
 
 
-def _pieces(path: Path, found: list[FileRange]) -> list[bytes]:
+def _pieces(path: Path, ranges: list[FileRange]) -> list[bytes]:
     data = path.read_bytes()
-    return [data[cut.start : cut.end] for cut in found]
+    return [data[span.start : span.end] for span in ranges]
 
 
-def _cuts(folder: Path, data: bytes, max_rows: int = 1, fmt: FileFormat = CSV, max_bytes: int = 10**6) -> list[bytes]:
+def _split(folder: Path, data: bytes, max_rows: int = 1, fmt: FileFormat = CSV, max_bytes: int = 10**6) -> list[bytes]:
     path = _written(folder, data)
     return _pieces(path, list(split_file(path, fmt, max_rows, max_bytes)))
 
@@ -65,37 +63,40 @@ def _cuts(folder: Path, data: bytes, max_rows: int = 1, fmt: FileFormat = CSV, m
     ],
 )
 def test_a_record_ends_where_pyarrow_and_pandas_end_it(tmp_path: Path, data: bytes, rows: list[bytes]) -> None:
-    assert _cuts(tmp_path, data) == rows
+    assert _split(tmp_path, data) == rows
     assert len(pd.read_csv(io.BytesIO(data))) == len(rows)
 
 
-def test_blank_lines_are_no_rows(tmp_path: Path) -> None:
+def test_blank_lines_are_not_rows(tmp_path: Path) -> None:
     path = _written(tmp_path, b"\n\r\na,b\n\n1,2\n\r\n\n3,4\n\n")
 
-    found = list(split_file(path, CSV, 1, 1000))
+    ranges = list(split_file(path, CSV, 1, 1000))
 
-    assert [(cut.index, cut.first_row, cut.n_rows) for cut in found] == [(0, 1, 1), (1, 2, 1)]
-    assert [piece.strip() for piece in _pieces(path, found)] == [b"1,2", b"3,4"]
+    assert [(span.index, span.first_row, span.n_rows) for span in ranges] == [
+        (0, 1, 1),
+        (1, 2, 1),
+    ]
+    assert [piece.strip() for piece in _pieces(path, ranges)] == [b"1,2", b"3,4"]
 
 
 def test_a_line_of_spaces_is_a_row(tmp_path: Path) -> None:
-    assert len(_cuts(tmp_path, b"a\n1\n  \n2\n")) == 3
+    assert len(_split(tmp_path, b"a\n1\n  \n2\n")) == 3
 
 
 @pytest.mark.parametrize(("max_rows", "sizes"), [(1, [1] * 5), (2, [2, 2, 1]), (4, [4, 1]), (5, [5]), (6, [5])])
-def test_a_cut_has_as_many_rows_as_it_may(tmp_path: Path, max_rows: int, sizes: list[int]) -> None:
+def test_a_range_has_at_most_max_rows_rows(tmp_path: Path, max_rows: int, sizes: list[int]) -> None:
     path = _written(tmp_path, b"a\n1\n2\n3\n4\n5\n")
 
-    assert [cut.n_rows for cut in split_file(path, CSV, max_rows, 1000)] == sizes
+    assert [span.n_rows for span in split_file(path, CSV, max_rows, 1000)] == sizes
 
 
 @pytest.mark.parametrize(("max_bytes", "sizes"), [(1, [1, 1, 1, 1]), (4, [2, 1, 1]), (7, [2, 1, 1]), (8, [2, 2])])
-def test_a_cut_has_as_many_bytes_as_it_may_and_at_least_one_row(
+def test_a_range_has_at_most_max_bytes_bytes_but_at_least_one_row(
     tmp_path: Path, max_bytes: int, sizes: list[int]
 ) -> None:
     path = _written(tmp_path, b"a\n1\n2\n33333\n4\n")
 
-    assert [cut.n_rows for cut in split_file(path, CSV, 1000, max_bytes)] == sizes
+    assert [span.n_rows for span in split_file(path, CSV, 1000, max_bytes)] == sizes
 
 
 cells = st.text(st.sampled_from('a,"\n\r é'), max_size=6)
@@ -109,7 +110,7 @@ cells = st.text(st.sampled_from('a,"\n\r é'), max_size=6)
     st.integers(1, 60),
 )
 @settings(max_examples=300, deadline=None)
-def test_whatever_the_blocks_and_cuts_the_rows_are_those_of_the_csv_module(
+def test_the_rows_are_those_of_the_csv_module_for_any_blocks_and_ranges(
     tmp_path_factory: pytest.TempPathFactory,
     rows: list[tuple[str, str]],
     newline: str,
@@ -122,17 +123,19 @@ def test_whatever_the_blocks_and_cuts_the_rows_are_those_of_the_csv_module(
     path = _written(tmp_path_factory.getbasetemp(), text.getvalue().encode())
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(RecordScanner.__init__, "__kwdefaults__", {"first_row": 1, "block_bytes": block_bytes})
-        found = list(split_file(path, CSV, max_rows, max_bytes))
+        ranges = list(split_file(path, CSV, max_rows, max_bytes))
 
-    read = [row for piece in _pieces(path, found) for row in csv.reader(io.StringIO(piece.decode(), newline=""))]
+    read = [row for piece in _pieces(path, ranges) for row in csv.reader(io.StringIO(piece.decode(), newline=""))]
     assert read == [list(row) for row in rows]
-    assert [cut.first_row for cut in found] == [1 + sum(each.n_rows for each in found[:at]) for at in range(len(found))]
-    assert all(cut.n_rows <= max_rows for cut in found)
+    assert [span.first_row for span in ranges] == [
+        1 + sum(before.n_rows for before in ranges[:at]) for at in range(len(ranges))
+    ]
+    assert all(span.n_rows <= max_rows for span in ranges)
 
 
 @given(st.binary(max_size=60).map(lambda data: bytes(b'a,"\n\r'[byte % 5] for byte in data)), st.integers(1, 20))
 @settings(max_examples=500, deadline=None)
-def test_a_files_records_do_not_depend_on_the_blocks_it_is_read_in(data: bytes, block_bytes: int) -> None:
+def test_the_records_of_a_file_do_not_depend_on_the_block_size(data: bytes, block_bytes: int) -> None:
     def scanned(size: int) -> Any:
         try:
             return [
@@ -149,17 +152,17 @@ def test_a_files_records_do_not_depend_on_the_blocks_it_is_read_in(data: bytes, 
 # NDJSON and Parquet
 
 
-def test_ndjson_is_cut_at_its_lines(tmp_path: Path) -> None:
+def test_ndjson_is_split_between_lines(tmp_path: Path) -> None:
     data = b'\xef\xbb\xbf{"a": "\\"\\n"}\n\n{"a": "x"}\r\n[]'
 
-    assert [piece.strip() for piece in _cuts(tmp_path, data, fmt=NDJSON)] == [b'{"a": "\\"\\n"}', b'{"a": "x"}', b"[]"]
+    assert [piece.strip() for piece in _split(tmp_path, data, fmt=NDJSON)] == [b'{"a": "\\"\\n"}', b'{"a": "x"}', b"[]"]
 
 
-def test_parquet_is_cut_within_its_row_groups(tmp_path: Path) -> None:
+def test_parquet_is_split_within_row_groups(tmp_path: Path) -> None:
     path = tmp_path / "rows.parquet"
     pq.write_table(pa.table({"a": range(10)}), path, row_group_size=4)
 
-    found = [(cut.first_row, cut.start, cut.end) for cut in split_file(path, PARQUET, 3, 10**6)]
+    found = [(span.first_row, span.start, span.end) for span in split_file(path, PARQUET, 3, 10**6)]
 
     assert found == [(1, 0, 3), (4, 3, 4), (5, 4, 7), (8, 7, 8), (9, 8, 10)]
 
@@ -174,17 +177,17 @@ def test_parquet_is_cut_within_its_row_groups(tmp_path: Path) -> None:
         (100, 250, [4, 4, 1]),
     ],
 )
-def test_small_row_groups_share_a_cut(tmp_path: Path, max_rows: int, max_bytes: int, sizes: list[int]) -> None:
+def test_small_row_groups_share_a_range(tmp_path: Path, max_rows: int, max_bytes: int, sizes: list[int]) -> None:
     path = tmp_path / "rows.parquet"
     pq.write_table(pa.table({"a": range(9)}), path, row_group_size=2)
 
-    found = list(split_file(path, PARQUET, max_rows, max_bytes))
+    ranges = list(split_file(path, PARQUET, max_rows, max_bytes))
 
-    assert [cut.n_rows for cut in found] == sizes
-    assert [cut.start for cut in found] == [sum(sizes[:at]) for at in range(len(sizes))]
+    assert [span.n_rows for span in ranges] == sizes
+    assert [span.start for span in ranges] == [sum(sizes[:at]) for at in range(len(sizes))]
 
 
-# What is refused
+# Refused files
 
 
 @pytest.mark.parametrize(
@@ -201,127 +204,30 @@ def test_small_row_groups_share_a_cut(tmp_path: Path, max_rows: int, max_bytes: 
         (PARQUET, b"a,b\n1,2\n", "cannot be read as Parquet"),
     ],
 )
-def test_a_file_that_has_no_rows_or_cannot_be_taken_apart_is_refused(
+def test_a_file_without_rows_or_with_unreadable_bytes_is_refused(
     tmp_path: Path, fmt: FileFormat, data: bytes, words: str
 ) -> None:
     with pytest.raises(InvalidInputError, match=words):
-        _cuts(tmp_path, data, fmt=fmt)
+        _split(tmp_path, data, fmt=fmt)
 
 
-def test_a_character_that_two_blocks_share_is_utf8(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_character_may_span_two_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(RecordScanner.__init__, "__kwdefaults__", {"first_row": 1, "block_bytes": 1})
 
-    assert _cuts(tmp_path, "a\né€\n".encode()) == ["é€\n".encode()]
+    assert _split(tmp_path, "a\né€\n".encode()) == ["é€\n".encode()]
 
 
-def test_a_record_without_end_is_refused_by_its_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_record_that_is_too_long_is_refused_with_its_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(record_scanner, "MAX_RECORD_BYTES", 10)
 
     with pytest.raises(InvalidInputError, match="row 2 of the file has more than 10 bytes; is a quote left open"):
-        _cuts(tmp_path, b'a\n1\n"2345678901234')
+        _split(tmp_path, b'a\n1\n"2345678901234')
 
 
-def test_a_row_group_that_unfolds_to_too_much_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_row_group_that_is_too_large_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "rows.parquet"
     pq.write_table(pa.table({"a": range(1000)}), path)
     monkeypatch.setattr("worker.tables.parquet_files.MAX_ROW_GROUP_BYTES", 1000)
 
     with pytest.raises(InvalidInputError, match="row group 0 of the file has"):
         list(split_file(path, PARQUET, 10, 10**6))
-
-
-# The columns
-
-TWO = Signature(
-    Layout.FRAME,
-    (
-        Column("age", ColumnType.NUMBER, nullable=True, dtype="float64"),
-        Column("sex", ColumnType.STRING, nullable=False, dtype="str"),
-    ),
-    (Method.PREDICT,),
-)
-ARRAY = Signature(
-    Layout.ARRAY,
-    tuple(Column(f"x{index}", ColumnType.NUMBER, nullable=False, dtype="float64") for index in range(2)),
-    (Method.PREDICT,),
-)
-
-
-def test_the_header_is_read_past_a_byte_order_mark_quotes_and_blank_lines(tmp_path: Path) -> None:
-    path = _written(tmp_path, b'\xef\xbb\xbf\r\n"a ""b""\nc",d,\r\n1,2,3\r\n')
-
-    assert header(path, CSV) == ['a "b"\nc', "d", ""]
-    assert first_record(path) == (5, 21)
-
-
-def test_the_columns_of_ndjson_are_those_of_its_first_object(tmp_path: Path) -> None:
-    assert header(_written(tmp_path, b'broken\n{"b": 1, "a": [2]}\n{"c": 3}\n'), NDJSON) == ["b", "a"]
-
-
-@pytest.mark.parametrize(("fmt", "data"), [(CSV, b"age,sex,age\n1,f,2\n"), (CSV, b"sex,,age,\nf,,1,\n")])
-def test_a_name_that_is_there_twice_is_refused(tmp_path: Path, fmt: FileFormat, data: bytes) -> None:
-    with pytest.raises(InvalidInputError, match="is in the file more than once"):
-        require_columns(_written(tmp_path, data), fmt, TWO)
-
-
-@pytest.mark.parametrize(
-    ("fmt", "data"), [(CSV, b"name,age\nx,1\n"), (NDJSON, b'{"name": "x", "age": 1}\n')], ids=["csv", "ndjson"]
-)
-def test_a_column_that_is_not_there_is_named_beside_those_that_are(
-    tmp_path: Path, fmt: FileFormat, data: bytes
-) -> None:
-    with pytest.raises(InvalidInputError, match="the file lacks the column 'sex'; it has name, age"):
-        require_columns(_written(tmp_path, data), fmt, TWO)
-
-
-def test_an_id_column_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InvalidInputError, match="lacks the column 'ticket'"):
-        require_columns(_written(tmp_path, b"age,sex\n1,f\n"), CSV, TWO, "ticket")
-
-
-def test_columns_that_the_model_does_not_take_are_ignored(tmp_path: Path) -> None:
-    require_columns(_written(tmp_path, b"extra,sex,age\n,f,1\n"), CSV, TWO, "extra")
-
-
-@pytest.mark.parametrize("names", [b"x1,x0,id", b"height,width,id"], ids=["known", "in_order"])
-def test_a_model_without_names_takes_its_own_names_or_the_order(tmp_path: Path, names: bytes) -> None:
-    require_columns(_written(tmp_path, names + b"\n1,2,3\n"), CSV, ARRAY, "id")
-
-
-@pytest.mark.parametrize(
-    "data",
-    [b'{"age": 1}\n{"age": 1, "sex": "f", "ticket": 7}\n', b'{"ticket": 1, "age": 1}\n\n{"sex": "f"}\n'],
-    ids=["second", "spread"],
-)
-def test_a_column_that_only_the_first_line_lacks_is_in_the_file(tmp_path: Path, data: bytes) -> None:
-    require_columns(_written(tmp_path, data), NDJSON, TWO, "ticket")
-
-
-@pytest.mark.parametrize("at", [99, 100])
-def test_a_column_that_none_of_the_first_hundred_lines_has_is_not_in_the_file(tmp_path: Path, at: int) -> None:
-    lines = [b'{"age": 1, "sex": "f"}'] * at + [b'{"age": 1, "sex": "f", "ticket": 7}']
-    path = _written(tmp_path, b"\n".join(lines))
-
-    if at < 100:
-        require_columns(path, NDJSON, TWO, "ticket")
-    else:
-        with pytest.raises(InvalidInputError, match="lacks the column 'ticket'; it has age, sex"):
-            require_columns(path, NDJSON, TWO, "ticket")
-
-
-def test_rows_that_are_lists_have_no_id_column(tmp_path: Path) -> None:
-    with pytest.raises(InvalidInputError, match="lists without names, so there is no column 'id'"):
-        require_columns(_written(tmp_path, b"[1, 2]\n"), NDJSON, ARRAY, "id")
-
-
-def test_a_model_without_names_refuses_another_number_of_columns(tmp_path: Path) -> None:
-    with pytest.raises(InvalidInputError, match=r"has 3 feature columns, expected 2 .* or the names x0, x1"):
-        require_columns(_written(tmp_path, b"height,width,depth\n1,2,3\n"), CSV, ARRAY)
-
-
-def test_a_parquet_column_of_a_type_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "rows.parquet"
-    pq.write_table(pa.table({"age": ["old"], "sex": ["f"]}), path)
-
-    with pytest.raises(InvalidInputError, match="column 'age' of the file holds string, expected number"):
-        require_columns(path, PARQUET, TWO)

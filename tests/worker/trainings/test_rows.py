@@ -333,7 +333,7 @@ def test_csv_of_other_programs_is_read(tmp_path: Path, content: bytes) -> None:
 def test_a_column_that_the_file_lacks_is_named(tmp_path: Path, lacking: str) -> None:
     header = [name for name in ("age", "sex", "y") if name != lacking]
 
-    with pytest.raises(InvalidInputError, match=f"lacks the column '{lacking}'; it has {', '.join(header)}"):
+    with pytest.raises(InvalidInputError, match=f"the file has no column '{lacking}'; it has {', '.join(header)}"):
         _read(tmp_path, ",".join(header) + "\n1,1\n", TWO)
 
 

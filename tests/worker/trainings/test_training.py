@@ -47,7 +47,7 @@ def titanic(house: House) -> House:
 
 @pytest.fixture
 def of_unknown_past(house: House) -> House:
-    """Version 1 is the champion, and nobody knows which rows it has seen."""
+    """Version 1 is the champion, and the rows that it has seen are unknown."""
     house.result(house.pushed(FIRST, TRAIN, (TARGET,)))
     return house
 
@@ -127,7 +127,7 @@ def test_a_champion_of_unknown_past_is_incomparable_and_stays(of_unknown_past: H
     result = _trained(of_unknown_past, promote=promote)
 
     assert (result["verdict"], result["promoted"], of_unknown_past.champion()) == ("incomparable", False, 1)
-    assert "nobody knows which rows version 1 was fitted on" in result["reason"]
+    assert "the rows that version 1 was fitted on are unknown" in result["reason"]
     assert result["champion"]["score"] is None
     assert 0.7 < result["challenger"]["score"] < 0.9
 
@@ -153,7 +153,7 @@ def test_a_person_who_moves_the_champion_during_a_training_wins(titanic: House) 
     result = titanic.training.run(job, work, report).value
 
     assert (result["version"], result["promoted"], titanic.champion()) == (3, False, 2)
-    assert "moved meanwhile" in result["reason"]
+    assert "moved in between" in result["reason"]
 
 
 def test_a_challenger_set_during_a_training_does_not_stop_its_promotion(titanic: House) -> None:

@@ -1,0 +1,125 @@
+"""Finds the columns of a model in a file, by the rules of `queuecast.tables.column_names`."""
+
+import csv
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from queuecast.domain.batch import FileFormat
+from queuecast.domain.errors import InvalidInputError
+from queuecast.domain.signature import Layout, Signature
+from queuecast.tables.column_names import (
+    FIRST_LINES,
+    duplicate_name,
+    explain,
+    first_lines,
+    missing_column,
+    missing_columns,
+    not_csv,
+    read_csv_names,
+    source_columns,
+)
+from queuecast.tables.json_values import NOT_JSON
+from worker.tables.parquet_files import open_parquet, require_types
+from worker.tables.record_scanner import MAX_RECORD_BYTES, header_range
+
+
+def column_names(path: Path, fmt: FileFormat) -> list[str]:
+    """The names of the columns. NDJSON has those of its first object, and none if its rows are lists.
+
+    Raises InvalidInputError for a file without a header, and for a name that occurs twice.
+    """
+    if fmt is FileFormat.PARQUET:
+        with open_parquet(path) as parquet:
+            names = list(parquet.schema_arrow.names)
+    else:
+        names = _csv_names(path) if fmt is FileFormat.CSV else _first_keys(path)
+    require_unique(names)
+    return names
+
+
+def require_unique(names: list[str]) -> None:
+    duplicate = duplicate_name(names)
+    if duplicate is not None:
+        raise InvalidInputError(duplicate.detail)
+
+
+def find_columns(names: list[str], signature: Signature, extra: Sequence[str] = ()) -> list[str]:
+    """The file's name for each column of the signature. extra: columns that are not features, such as an id.
+
+    Raises InvalidInputError for the first column that the file does not have.
+    """
+    findings = [missing_column(name) for name in extra if name not in names]
+    findings += missing_columns(names, signature, extra)
+    if findings:
+        raise InvalidInputError(explain(findings[0], names))
+    return source_columns(names, signature, extra)
+
+
+def find_keys(path: Path, signature: Signature, extra: Sequence[str] = ()) -> list[str]:
+    """The key of an NDJSON object for each column of the signature; empty if the rows are lists.
+
+    The first row decides for an estimator that was fitted without names. Any other estimator has its own names, and a
+    row without one of them is a bad row.
+    """
+    if signature.layout is Layout.FRAME:
+        return [column.name for column in signature.columns]
+    names = column_names(path, FileFormat.NDJSON)
+    if not names and extra:
+        raise InvalidInputError(f"the rows are lists without names, so there is no column {extra[0]!r}")
+    return find_columns([*names, *(name for name in extra if name not in names)], signature, extra) if names else []
+
+
+def require_columns(path: Path, fmt: FileFormat, signature: Signature, id_column: str | None = None) -> None:
+    """Raises InvalidInputError for a column that the file does not have, or has in a type that cannot be read."""
+    extra = [id_column] if id_column is not None else []
+    if fmt is FileFormat.NDJSON:
+        _require_keys(path, [*find_keys(path, signature, extra), *extra])
+        return
+    sources = find_columns(column_names(path, fmt), signature, extra)
+    if fmt is FileFormat.PARQUET:
+        require_types(path, dict(zip(sources, signature.columns, strict=True)), id_column)
+
+
+def _require_keys(path: Path, wanted: list[str]) -> None:
+    """Refuses a file in which all the first rows lack a key, because most likely every row lacks it."""
+    seen: dict[str, None] = {}
+    for row in _first_rows(path):
+        seen |= dict.fromkeys(row) if isinstance(row, dict) else {}
+        if seen.keys() >= set(wanted):
+            return
+    missing = next(name for name in wanted if name not in seen)
+    raise InvalidInputError(explain(missing_column(missing), list(seen)))
+
+
+def _csv_names(path: Path) -> list[str]:
+    start, end = header_range(path)
+    with path.open("rb") as file:
+        file.seek(start)
+        header = file.read(end - start).decode()
+    try:
+        return read_csv_names([header]) or []
+    except csv.Error as error:
+        raise InvalidInputError(not_csv(error).detail) from None
+
+
+def _first_keys(path: Path) -> list[str]:
+    row = next(_first_rows(path))
+    return list(row) if isinstance(row, dict) else []
+
+
+def _first_rows(path: Path) -> Iterator[dict[str, Any] | list[Any]]:
+    """The first lines that are rows. Raises InvalidInputError if there are none."""
+    has_any = False
+    for line in first_lines(path, MAX_RECORD_BYTES):
+        try:
+            row = msgspec.json.decode(line)
+        except NOT_JSON:
+            continue
+        if isinstance(row, dict | list):
+            has_any = True
+            yield row
+    if not has_any:
+        raise InvalidInputError(f"none of the file's first {FIRST_LINES} lines is a JSON object; expected one per line")
