@@ -13,16 +13,16 @@ from tests.architecture.prose import Passage
 # Hits in 1,000 words, at most. Each is the value of today, rounded up: lower it with every rewrite, never raise it.
 # The goal is under 2 in each group; well written packages have 0.0 to 0.5 in their comments and docstrings.
 BOUNDS = {
-    "comments and docstrings": 5,
+    "comments and docstrings": 1,
     "messages": 1,
     "names": 1,
     "Lua comments": 1,
     "bench and examples": 1,
     "bench and examples, messages": 1,
     "bench and examples, names": 1,
-    "tests": 12,
+    "tests": 9,
     "tests, messages": 2,
-    "tests, names": 3,
+    "tests, names": 1,
     "Markdown": 1,
     "build files": 1,
 }

@@ -32,10 +32,10 @@ def main() -> int:
     campaign = Campaign(plan, folder, partial(print, flush=True))
     try:
         campaign.start()
-        campaign.rounds()
+        campaign.run_rounds()
         if not options.no_poison:
-            campaign.poisoned()
-        found, text = campaign.verdict()
+            campaign.run_poison_job()
+        violations, text = campaign.verdict()
     except KeyboardInterrupt:
         print("interrupted")
         return 130
@@ -44,30 +44,32 @@ def main() -> int:
             signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C must not leave processes behind
         campaign.stop()
     print(text)
-    print(f"seed {plan.seed}" + (f"; logs are kept in {folder}" if found or options.keep else ""))
-    if not found and not options.keep:
+    print(f"seed {plan.seed}" + (f"; logs are in {folder}" if violations or options.keep else ""))
+    if not violations and not options.keep:
         shutil.rmtree(folder, ignore_errors=True)
-    return 1 if found else 0
+    return 1 if violations else 0
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--seed", type=int, default=random.randrange(1_000_000), help="default: drawn, and printed")
-    parser.add_argument("--jobs-per-round", type=int, default=200, help="a round lasts at least as long")
-    parser.add_argument("--jobs-per-s", type=float, default=15.0, help="submitted by all clients together")
+    parser.add_argument("--jobs-per-round", type=int, default=200, help="before the next round starts (default: 200)")
+    parser.add_argument("--jobs-per-s", type=float, default=15.0, help="submission rate of all clients together")
     parser.add_argument("--lease-s", type=int, default=4, help="QUEUECAST_LEASE_S of the service")
-    parser.add_argument("--faults", type=_faults, default=known_faults(), help=f"of {','.join(FAULTS)}")
-    parser.add_argument("--brief", action="store_true", help="all faults in each round, one upon the other")
-    parser.add_argument("--no-poison", action="store_true", help="leave out the job whose process always dies")
-    parser.add_argument("--keep", action="store_true", help="keep logs and data of a run without violations too")
+    parser.add_argument(
+        "--faults", type=_faults, default=known_faults(), help=f"comma-separated, from {','.join(FAULTS)}"
+    )
+    parser.add_argument("--brief", action="store_true", help="all faults in each round, without waiting for recovery")
+    parser.add_argument("--no-poison", action="store_true", help="skip the job whose process always dies")
+    parser.add_argument("--keep", action="store_true", help="keep logs and data even if there are no violations")
     return parser.parse_args()
 
 
 def _faults(text: str) -> tuple[str, ...]:
     chosen = tuple(text.split(","))
     if unknown := [kind for kind in chosen if kind not in FAULTS]:
-        raise argparse.ArgumentTypeError(f"no fault {unknown[0]!r}; there are {', '.join(FAULTS)}")
+        raise argparse.ArgumentTypeError(f"unknown fault {unknown[0]!r}, expected one of {', '.join(FAULTS)}")
     return chosen
 
 

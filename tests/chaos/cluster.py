@@ -1,7 +1,7 @@
-"""The service in its own processes under a supervisor that restarts whatever exits, as Docker's restart policy would.
+"""The service in real processes, under a supervisor that restarts them when they exit, like Docker.
 
-Signals go only to processes that were started here, by pid. A member's main process is reaped by the supervisor
-alone, and after its session was ended, so that a pid cannot have been given to somebody else meanwhile.
+Signals go only to processes started here, by pid. Only the supervisor reaps a member's main process, and only after it
+has killed the member's session. Until then, the system cannot give the pid to another process.
 """
 
 import contextlib
@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -38,7 +38,6 @@ class Cluster:
     folder: Path
     seed: int
     settings: dict[str, object] = field(default_factory=dict)
-    say: Callable[[str], None] = print
 
     def __post_init__(self) -> None:
         self.redis = RedisServer(self.folder / "redis")
@@ -65,7 +64,7 @@ class Cluster:
         self.wait_ready(START_LIMIT_S)
 
     def wait_ready(self, limit_s: float, *names: str) -> None:
-        """Raises TimeoutError, naming who is missing, when members (by default all) are not ready in time."""
+        """Waits for the named members (default: all). Raises TimeoutError with the names of the missing ones."""
         deadline = time.monotonic() + limit_s
         while missing := [name for name in names or self.members if not self.is_ready(name)]:
             if time.monotonic() > deadline:
@@ -95,38 +94,38 @@ class Cluster:
 
     @contextlib.contextmanager
     def frozen(self, pids: list[int]) -> Iterator[None]:
-        """Stops processes and lets them go on afterwards, whatever happens in between."""
+        """Suspends processes for the time of the block, and always resumes them."""
         self._frozen.update(pids)
         try:
             for pid in pids:
                 self.signal(pid, signal.SIGSTOP)
             yield
         finally:
-            self._thaw(pids)
+            self._resume(pids)
 
     def connect(self) -> redis.Redis:
-        """A client that fails fast instead of repeating by itself."""
+        """A client that fails fast instead of retrying."""
         return redis.Redis.from_url(self.redis.url, socket_timeout=5, retry=Retry(NoBackoff(), 0))
 
     def reconfigure(self, **settings: object) -> None:
         """Restarts every member with other settings and waits for them."""
         self.settings |= settings
-        lives = {name: member.starts for name, member in self.members.items()}
+        starts_before = {name: member.starts for name, member in self.members.items()}
         for member in self.of_role("gateway", "worker", "trainer", "reaper"):
             self.signal(member.process.pid, signal.SIGTERM)
         deadline = time.monotonic() + START_LIMIT_S
-        while any(member.starts == lives[name] for name, member in self.members.items()):
+        while any(member.starts == starts_before[name] for name, member in self.members.items()):
             if time.monotonic() > deadline:
-                raise TimeoutError("a member did not stop for its new settings")
+                raise TimeoutError("a member did not restart with its new settings")
             time.sleep(0.1)
         self.wait_ready(START_LIMIT_S)
 
     def stop(self) -> None:
-        """Ends everything that was started here. Safe to call twice, and after a start that failed."""
+        """Ends all processes started here. Safe to call twice, and after a failed start."""
         self._ending.set()
         if self._supervisor.is_alive():
             self._supervisor.join(10)
-        self._thaw(list(self._frozen))
+        self._resume(list(self._frozen))
         running = [member.process for member in self.members.values() if member.process]
         for process in running:
             self.signal(process.pid, signal.SIGTERM)
@@ -139,7 +138,7 @@ class Cluster:
                 member.process = None
         self.redis.stop()
 
-    def _thaw(self, pids: list[int]) -> None:
+    def _resume(self, pids: list[int]) -> None:
         for pid in pids:
             self._frozen.discard(pid)
             self.signal(pid, signal.SIGCONT)

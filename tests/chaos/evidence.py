@@ -1,6 +1,6 @@
-"""What can be found when everything is quiet: jobs read twice, versions, promotions, keys, folders, memory.
+"""The evidence of an idle service: jobs read twice, versions, promotions, keys, folders, and memory.
 
-Gathered here and judged in `checks`, so that the checks can be given evidence that was doctored.
+It is gathered here and judged in `checks`, so that tests can pass altered evidence to the checks.
 """
 
 import json
@@ -18,12 +18,12 @@ from tests.chaos.history import Body, History
 from tests.chaos.recovery import Recovery
 
 BETWEEN_READS_S = 3.0
-RECORDS = ("qc:job:", "qc:jobs", "qc:gone:", "qc:idempotency:", "qc:alias", "qc:audit", "qc:dead", "qc:waits:")
+RETAINED_KEYS = ("qc:job:", "qc:jobs", "qc:gone:", "qc:idempotency:", "qc:alias", "qc:audit", "qc:dead", "qc:waits:")
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A key of Redis, with what of it is worth telling."""
+    """A key of Redis, with the details that a report needs."""
 
     name: str
     type: str
@@ -34,7 +34,7 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """A published folder, by its manifest."""
+    """A published version, from its manifest."""
 
     model: str
     number: int
@@ -45,7 +45,7 @@ class Version:
 class Evidence:
     history: History
     first: dict[str, Body | None] = field(default_factory=dict)
-    """Job id -> its body when all was quiet; None where the gateway knows no such job."""
+    """Job id -> its body in the idle service; None if the gateway does not know the job."""
     second: dict[str, Body | None] = field(default_factory=dict)
     listed: list[Body] = field(default_factory=list)
     versions: list[Version] = field(default_factory=list)
@@ -53,16 +53,16 @@ class Evidence:
     keys: list[Key] = field(default_factory=list)
     dead: set[str] = field(default_factory=set)
     unfinished: list[str] = field(default_factory=list)
-    rest_start_bytes: int = 0
-    rest_end_bytes: int = 0
+    start_memory_bytes: int = 0
+    end_memory_bytes: int = 0
     recoveries: list[Recovery] = field(default_factory=list)
     lease_s: float = 30.0
-    mishaps: list[str] = field(default_factory=list)
-    """What kept the run itself from going on, such as a round that did not end."""
+    harness_errors: list[str] = field(default_factory=list)
+    """Errors of the run itself, such as a round that did not end."""
 
 
 def gather(cluster: Cluster, evidence: Evidence) -> None:
-    """Reads everything. Raises ConnectionError when the service does not answer although nothing is done to it."""
+    """Reads everything. Raises ConnectionError if the service does not answer although no fault is active."""
     with closing(Gateway(cluster.url, evidence.history)) as gateway:
         wanted = list(evidence.history.accepted())
         evidence.first = {job_id: _read(gateway, job_id) for job_id in wanted}
@@ -77,17 +77,17 @@ def gather(cluster: Cluster, evidence: Evidence) -> None:
         evidence.dead = _dead_letters(gateway)
     with cluster.connect() as client:
         evidence.keys = keys(client)
-        evidence.rest_end_bytes = rest_bytes(client, evidence.keys)
+        evidence.end_memory_bytes = memory_without_records(client, evidence.keys)
 
 
 def versions(models: Path) -> list[Version]:
     manifests = sorted(models.glob("*/[0-9]*/manifest.json"))
-    found = ((path, json.loads(path.read_text())) for path in manifests)
-    return [Version(path.parts[-3], int(path.parts[-2]), said["job_id"]) for path, said in found]
+    contents = ((path, json.loads(path.read_text())) for path in manifests)
+    return [Version(path.parts[-3], int(path.parts[-2]), manifest["job_id"]) for path, manifest in contents]
 
 
 def keys(client: redis.Redis) -> list[Key]:
-    """Every key there is, Celery's included."""
+    """All keys, including Celery's."""
     found = []
     for raw in sorted(client.scan_iter(count=1000)):
         ttl_ms = int(client.pttl(raw))
@@ -98,14 +98,14 @@ def keys(client: redis.Redis) -> list[Key]:
     return found
 
 
-def rest_bytes(client: redis.Redis, found: list[Key]) -> int:
-    """Redis's memory without the records that are meant to stay until their time is up."""
+def memory_without_records(client: redis.Redis, found: list[Key]) -> int:
+    """The memory that Redis uses, without the records that stay until their retention ends."""
     used = int(client.info("memory")["used_memory"])
-    return used - sum(key.size_bytes for key in found if key.name.startswith(RECORDS))
+    return used - sum(key.size_bytes for key in found if key.name.startswith(RETAINED_KEYS))
 
 
 def _content(client: redis.Redis, raw: bytes, kind: str) -> str:
-    """The first entries of a collection, for the report's reader."""
+    """The first entries of a collection, for the report."""
     reads: dict[str, Any] = {
         "zset": lambda: client.zrange(raw, 0, 4),
         "list": lambda: client.lrange(raw, 0, 1),
@@ -114,15 +114,15 @@ def _content(client: redis.Redis, raw: bytes, kind: str) -> str:
         "stream": lambda: [client.xlen(raw)],
         "string": lambda: [client.getrange(raw, 0, 60)],
     }
-    return " ".join(str(each)[:80] for each in reads.get(kind, list)())
+    return " ".join(str(entry)[:80] for entry in reads.get(kind, list)())
 
 
 def _read(gateway: Gateway, job_id: str) -> Body | None:
-    """The job, None for 404 and 410. Raises ConnectionError when a quiet gateway does not answer."""
+    """The job, or None for 404 and 410. Raises ConnectionError if the gateway does not answer."""
     asked_at = time.time()
     status, body = gateway.get(f"/v1/jobs/{job_id}")
     if status == 200:
-        gateway.history.see(body, asked_at)
+        gateway.history.record_sighting(body, asked_at)
         return body
     if status in (404, 410):
         return None

@@ -1,7 +1,7 @@
-"""A client of the gateway that writes down what it asked and what it was told, and that gives up in time.
+"""A client of the gateway that records its requests and answers in the history, with a time limit.
 
-A submit is repeated under its Idempotency-Key until the answer is known: a refusal (503) accepted nothing, and a
-broken connection or a timeout may have accepted it.
+It repeats a submit under its Idempotency-Key until it has a definite answer: after a refusal (503) there is no job,
+but after a broken connection or a timeout there may be one.
 """
 
 import time
@@ -20,7 +20,7 @@ PAUSE_S = 0.3
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A submit as bytes or JSON, the same for every repetition."""
+    """A submit as bytes or JSON, identical for every repetition."""
 
     path: str
     body: Body | None = None
@@ -29,7 +29,7 @@ class Request:
 
 
 class Gateway:
-    """One thread's connections."""
+    """The connections of one thread."""
 
     def __init__(self, url: str, history: History) -> None:
         self.history = history
@@ -39,75 +39,75 @@ class Gateway:
         self._http.close()
 
     def submit(self, order: Order, request: Request, patience_s: float = PATIENCE_S) -> str | None:
-        """The id of the job that the order was accepted as; None when it was refused or nobody knows."""
-        self.history.invoke(order)
+        """The id of the accepted job; None if the order was refused, or if the outcome is unknown."""
+        self.history.record_order(order)
         deadline = time.monotonic() + patience_s
         while time.monotonic() < deadline:
             asked_at = time.time()
             try:
                 answer = self._send(order.key, request)
             except httpx2.HTTPError as error:
-                self.history.answer(order, UNKNOWN, detail=type(error).__name__)
+                self.history.record_answer(order, UNKNOWN, detail=type(error).__name__)
             else:
                 body = _json(answer)
                 if answer.status_code in (200, 202):
                     is_replay = answer.headers.get("Idempotency-Replayed") == "true"
-                    self.history.answer(order, OK, answer.status_code, body, is_replay=is_replay)
-                    self.history.see(body, asked_at)
+                    self.history.record_answer(order, OK, answer.status_code, body, is_replay=is_replay)
+                    self.history.record_sighting(body, asked_at)
                     return str(body["id"])
-                # A gateway that breaks may have accepted before it broke; only a plain refusal is sure.
+                # A gateway that fails may already have accepted the job; only a refusal is definite.
                 outcome = UNKNOWN if answer.status_code in (500, 502, 504) else FAIL
-                self.history.answer(order, outcome, answer.status_code, detail=str(body.get("detail", "")))
+                self.history.record_answer(order, outcome, answer.status_code, detail=str(body.get("detail", "")))
                 if outcome == FAIL and answer.status_code not in REFUSED:
                     return None
             time.sleep(PAUSE_S)
         return None
 
-    def see(self, job_id: str) -> Body | None:
-        """Reads a job and notes what was seen; None when no answer came or there is no such job."""
+    def read_job(self, job_id: str) -> Body | None:
+        """Reads a job and records the sighting; None if there is no answer or no such job."""
         asked_at = time.time()
         status, body = self.get(f"/v1/jobs/{job_id}")
         if status != 200:
             return None
-        self.history.see(body, asked_at)
+        self.history.record_sighting(body, asked_at)
         return body
 
     def cancel(self, job_id: str, patience_s: float = PATIENCE_S) -> None:
-        """Asks until the gateway has answered; what it said last counts."""
+        """Repeats the cancel until the gateway answers, and records its last answer."""
         deadline = time.monotonic() + patience_s
         while time.monotonic() < deadline:
             status, body = self.post(f"/v1/jobs/{job_id}/cancel")
             if status in (200, 202, 409):
-                return self.history.canceled(job_id, status, body)
+                return self.history.record_cancel(job_id, status, body)
             time.sleep(PAUSE_S)
         return None
 
     def reuse_key(self, order: Order, request: Request) -> None:
-        """Sends another body under an order's key, once, and notes the answer."""
+        """Sends a different body under an order's key, once, and records the answer."""
         body = {**(request.body or {}), "metadata": {"chaos": f"{order.key}-reused"}}
         status, _ = self.post(request.path, json=body, headers={"Idempotency-Key": order.key})
-        self.history.conflicted(order.key, status)
+        self.history.record_key_reuse(order.key, status)
 
     def get(self, path: str, **query: Any) -> tuple[int, Body]:
-        """Status and JSON body; status 0 when no answer came."""
+        """Status and JSON body; status 0 if there is no answer."""
         return self._call("GET", path, params=query)
 
     def post(self, path: str, **options: Any) -> tuple[int, Body]:
         return self._call("POST", path, **options)
 
     def pages(self, path: str) -> list[Body]:
-        """Every entry of a list. Raises ConnectionError when a page cannot be had."""
-        found: list[Body] = []
+        """Every entry of a list. Raises ConnectionError if a page cannot be read."""
+        entries: list[Body] = []
         cursor: str | None = None
         while True:
             query = {"limit": "200"} | ({"cursor": cursor} if cursor else {})
             status, page = self.get(path, **query)
             if status != 200:
                 raise ConnectionError(f"GET {path} answered {status or 'nothing'}")
-            found += page["data"]
+            entries += page["data"]
             cursor = page.get("next_cursor")
             if not cursor:
-                return found
+                return entries
 
     def _send(self, key: str, request: Request) -> httpx2.Response:
         headers = {"Idempotency-Key": key}

@@ -1,7 +1,7 @@
-"""What the clients asked for and what they were told: the only thing that the checks believe in.
+"""The requests of the clients and the answers they received: the checks trust nothing else.
 
-As in Jepsen, an order is invoked once and its answers are `ok` (accepted, with an id), `fail` (surely not accepted)
-or `unknown` (no answer came). Nothing here knows how queuecast works inside.
+As in Jepsen, an order is recorded once, and its answers are `ok` (accepted, with an id), `fail` (definitely not
+accepted) or `unknown` (no answer). This module does not know how queuecast works inside.
 """
 
 import hashlib
@@ -19,14 +19,14 @@ OK, FAIL, UNKNOWN = "ok", "fail", "unknown"
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One thing that a client wants done, under one Idempotency-Key, however often it is sent."""
+    """One job that a client wants, under one Idempotency-Key, no matter how often it is sent."""
 
     key: str
     type: str
     model: str
     method: str = ""
     rows: tuple[int, ...] = ()
-    """Indices into the example's rows, so that the answer can be computed here."""
+    """Indices into the rows of the example, to compute the expected answer."""
     is_canceled: bool = False
     may_expire: bool = False
     is_poisoned: bool = False
@@ -48,7 +48,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """A job as somebody saw it. Between `asked_at` and `at` the gateway read it."""
+    """A job as a client read it. The gateway read it between `asked_at` and `at`."""
 
     asked_at: float
     at: float
@@ -59,8 +59,8 @@ class Sighting:
 
 
 @dataclass(frozen=True, slots=True)
-class Canceling:
-    """The gateway's last word on a cancel."""
+class CancelAnswer:
+    """The final answer of the gateway to a cancel."""
 
     job_id: str
     status: int
@@ -75,16 +75,16 @@ class History:
     orders: dict[str, Order] = field(default_factory=dict)
     answers: list[Answer] = field(default_factory=list)
     sightings: dict[str, list[Sighting]] = field(default_factory=dict)
-    cancelings: list[Canceling] = field(default_factory=list)
-    conflicts: list[tuple[str, int]] = field(default_factory=list)
-    """Keys that were used for another body, with the status of the answer."""
+    cancel_answers: list[CancelAnswer] = field(default_factory=list)
+    key_reuses: list[tuple[str, int]] = field(default_factory=list)
+    """Keys that were reused for a different body, with the status of the answer."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def invoke(self, order: Order) -> None:
+    def record_order(self, order: Order) -> None:
         with self._lock:
             self.orders[order.key] = order
 
-    def answer(
+    def record_answer(
         self,
         order: Order,
         outcome: str,
@@ -94,14 +94,14 @@ class History:
         is_replay: bool = False,
         detail: str = "",
     ) -> None:
-        found = body or {}
-        version = (found.get("model") or {}).get("version") if order.type != "import" else None
-        said = Answer(order.key, outcome, time.time(), status, found.get("id", ""), version, is_replay, detail)
+        job = body or {}
+        version = (job.get("model") or {}).get("version") if order.type != "import" else None
+        answer = Answer(order.key, outcome, time.time(), status, job.get("id", ""), version, is_replay, detail)
         with self._lock:
-            self.answers.append(said)
+            self.answers.append(answer)
 
-    def see(self, body: Body, asked_at: float) -> None:
-        """Notes a job's body, unless it is what was seen last."""
+    def record_sighting(self, body: Body, asked_at: float) -> None:
+        """Records a job, unless it is unchanged since its last sighting."""
         seen = Sighting(
             asked_at, time.time(), body["state"], body["revision"], body["attempt"], digest(body.get("result"))
         )
@@ -110,25 +110,25 @@ class History:
             if not known or _content(known[-1]) != _content(seen):
                 known.append(seen)
 
-    def canceled(self, job_id: str, status: int, body: Body) -> None:
-        said = Canceling(job_id, status, body.get("state", ""), body.get("attempt", 0))
+    def record_cancel(self, job_id: str, status: int, body: Body) -> None:
+        answer = CancelAnswer(job_id, status, body.get("state", ""), body.get("attempt", 0))
         with self._lock:
-            self.cancelings.append(said)
+            self.cancel_answers.append(answer)
 
-    def conflicted(self, key: str, status: int) -> None:
+    def record_key_reuse(self, key: str, status: int) -> None:
         with self._lock:
-            self.conflicts.append((key, status))
+            self.key_reuses.append((key, status))
 
     def accepted(self) -> dict[str, Order]:
-        """Job id -> the order that it was accepted for."""
+        """Job id -> its order."""
         with self._lock:
-            return {said.job_id: self.orders[said.key] for said in self.answers if said.outcome == OK}
+            return {answer.job_id: self.orders[answer.key] for answer in self.answers if answer.outcome == OK}
 
     def open_jobs(self) -> list[str]:
-        """Accepted jobs that nobody has seen ended yet."""
+        """Accepted jobs that no client has seen in a final state yet."""
         accepted = self.accepted()
         with self._lock:
-            ended = {job for job, seen in self.sightings.items() if any(each.state in FINAL for each in seen)}
+            ended = {job for job, sightings in self.sightings.items() if any(seen.state in FINAL for seen in sightings)}
         return [job for job in accepted if job not in ended]
 
     def size(self) -> int:
@@ -137,13 +137,13 @@ class History:
 
 
 def outcome_of(answers: list[Answer]) -> str:
-    """What is known of an order after all of its answers: one `ok` settles it, then any doubt."""
-    outcomes = {said.outcome for said in answers}
-    return next((each for each in (OK, UNKNOWN) if each in outcomes), FAIL)
+    """The outcome of an order from all of its answers: `ok` outweighs `unknown`, which outweighs `fail`."""
+    outcomes = {answer.outcome for answer in answers}
+    return next((outcome for outcome in (OK, UNKNOWN) if outcome in outcomes), FAIL)
 
 
 def digest(result: Any) -> str:
-    """Of a result, so that a changed one is noticed without keeping them all. Empty for none."""
+    """The digest of a result, to notice a change without keeping every result. Empty if there is no result."""
     if result is None:
         return ""
     return hashlib.sha256(json.dumps(result, sort_keys=True).encode()).hexdigest()

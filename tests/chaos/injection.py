@@ -1,4 +1,4 @@
-"""How a process is hit: found while it has something to do, killed, frozen, or asked to end."""
+"""The mechanics of a fault: choose a busy process, then kill it, freeze it, or terminate it."""
 
 import random
 import signal
@@ -14,8 +14,8 @@ STOP_LIMIT_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Hit:
-    """One fault as it happened. `victims`: member names and pids whose claims must move on."""
+class InjectedFault:
+    """One fault as it happened. `victims`: names and pids of members whose jobs must go to other workers."""
 
     kind: str
     began_at: float
@@ -27,8 +27,8 @@ class Hit:
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
-    """What a fault may touch."""
+class FaultContext:
+    """Everything that a fault may affect."""
 
     cluster: Cluster
     load: Load
@@ -36,28 +36,28 @@ class Scene:
     lease_s: float
 
 
-def busy(scene: Scene, role: str) -> Member:
-    """A member that runs, and has most likely something to run."""
-    scene.load.bait("train" if role == "trainer" else "predict")
-    wait(lambda: bool(scene.cluster.of_role(role)), STOP_LIMIT_S)
-    return scene.random.choice(scene.cluster.of_role(role))
+def busy(context: FaultContext, role: str) -> Member:
+    """A running member of the role that is most likely running a job."""
+    context.load.keep_busy("train" if role == "trainer" else "predict")
+    wait(lambda: bool(context.cluster.of_role(role)), STOP_LIMIT_S)
+    return context.random.choice(context.cluster.of_role(role))
 
 
 def pid_of(member: Member) -> int:
-    """Raises ProcessLookupError for a member that is between two lives."""
+    """Raises ProcessLookupError if the member is waiting for its restart."""
     process = member.process
     if process is None:
-        raise ProcessLookupError(f"{member.name} does not run now")
+        raise ProcessLookupError(f"{member.name} is not running")
     return process.pid
 
 
-def kill_member(scene: Scene, kind: str, member: Member, queue: str) -> Hit:
-    lives, pid = member.starts, pid_of(member)
+def kill_member(context: FaultContext, kind: str, member: Member, queue: str) -> InjectedFault:
+    starts_before, pid = member.starts, pid_of(member)
     victims = (member.name, *map(str, [pid, *children(pid)]))
-    began_at = kill(scene.cluster, [pid])
-    # The rest of the fault is the supervisor's: it ends when the dead one has been noticed.
-    wait(lambda: member.process is None or member.starts > lives, 5)
-    return Hit(kind, began_at, time.time(), queue, victims, member.name, is_kill=True)
+    began_at = kill(context.cluster, [pid])
+    # The fault ends once the supervisor has noticed the death.
+    wait(lambda: member.process is None or member.starts > starts_before, 5)
+    return InjectedFault(kind, began_at, time.time(), queue, victims, member.name, is_kill=True)
 
 
 def kill(cluster: Cluster, pids: list[int]) -> float:
@@ -67,18 +67,18 @@ def kill(cluster: Cluster, pids: list[int]) -> float:
     return began_at
 
 
-def freeze(scene: Scene, kind: str, pids: list[int], seconds: float) -> Hit:
+def freeze(context: FaultContext, kind: str, pids: list[int], seconds: float) -> InjectedFault:
     began_at = time.time()
-    with scene.cluster.frozen(pids):
+    with context.cluster.frozen(pids):
         time.sleep(seconds)
-    return Hit(kind, began_at, time.time(), "predict", tuple(map(str, pids)), f"{seconds:.1f} s")
+    return InjectedFault(kind, began_at, time.time(), "predict", tuple(map(str, pids)), f"{seconds:.1f} s")
 
 
 def terminate(cluster: Cluster, member: Member) -> bool:
-    """Whether it ended in time when it was asked to; it is killed if not."""
-    lives, pid = member.starts, pid_of(member)
+    """Sends SIGTERM, then SIGKILL if the member does not exit in time. Returns whether it exited in time."""
+    starts_before, pid = member.starts, pid_of(member)
     cluster.signal(pid, signal.SIGTERM)
-    has_ended = wait(lambda: member.process is None or member.starts > lives, STOP_LIMIT_S)
+    has_ended = wait(lambda: member.process is None or member.starts > starts_before, STOP_LIMIT_S)
     if not has_ended:
         cluster.signal(pid, signal.SIGKILL)
     return has_ended

@@ -1,4 +1,4 @@
-"""One supervised process: its command, its lives, its children and its end."""
+"""One supervised process: its command, its starts, its children and its end."""
 
 import contextlib
 import os
@@ -10,7 +10,7 @@ from pathlib import Path
 
 @dataclass
 class Member:
-    """One supervised process. `starts` counts its lives; `ready_at` is when the present one said so."""
+    """One supervised process. `starts` counts its starts; the log of the current one begins at `log_offset`."""
 
     name: str
     role: str
@@ -23,7 +23,7 @@ class Member:
 
 
 def children(pid: int) -> list[int]:
-    """The direct children of a process; none when it is gone."""
+    """The direct children of a process; empty if the process is gone."""
     try:
         return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     except (FileNotFoundError, ProcessLookupError):
@@ -36,7 +36,7 @@ def celery_member(name: str, role: str, queue: str) -> Member:
 
 
 def has_exited(pid: int) -> bool:
-    """Without reaping it: until that is done its pid, and its session's, are nobody else's."""
+    """Whether the process has exited, without reaping it: until then, the system does not reuse its pid."""
     try:
         return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
     except ChildProcessError:
@@ -44,7 +44,7 @@ def has_exited(pid: int) -> bool:
 
 
 def end_session(process: subprocess.Popen[bytes]) -> int:
-    """Kills what is left of a member, as the end of its container would, and returns the main process's exit code."""
+    """Kills all processes of a member, as a stopped container would, and returns the exit code of the main process."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     return process.wait()

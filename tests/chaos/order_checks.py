@@ -1,29 +1,29 @@
-"""An order becomes one job or, when it was refused, none."""
+"""An accepted order becomes one job; a refused order becomes none."""
 
 from collections import defaultdict
 
 from tests.chaos.evidence import Evidence
 from tests.chaos.history import FAIL, OK, Answer, outcome_of
-from tests.chaos.violation import DOUBLED, WRONG, Found, Violation
+from tests.chaos.violation import DOUBLED, WRONG, Violation, Violations
 
-USUAL = {200, 202, 429, 503}
+EXPECTED_STATUSES = {200, 202, 429, 503}
 
 
-def one_key_is_one_job(evidence: Evidence) -> Found:
+def one_key_is_one_job(evidence: Evidence) -> Violations:
     for answers in _by_key(evidence).values():
-        ids = sorted({said.job_id for said in answers if said.outcome == OK})
+        ids = sorted({answer.job_id for answer in answers if answer.outcome == OK})
         if len(ids) > 1:
-            yield Violation(DOUBLED, f"one Idempotency-Key was accepted as {len(ids)} jobs: {', '.join(ids)}", ids[0])
-        firsts = [said for said in answers if said.outcome == OK and not said.is_replay]
-        if len(ids) == 1 and len(firsts) > 1:
-            yield Violation(WRONG, f"{len(firsts)} answers to one key do not say that they are replays", ids[0])
-    for key, status in evidence.history.conflicts:
+            yield Violation(DOUBLED, f"one Idempotency-Key became {len(ids)} jobs: {', '.join(ids)}", ids[0])
+        originals = [answer for answer in answers if answer.outcome == OK and not answer.is_replay]
+        if len(ids) == 1 and len(originals) > 1:
+            yield Violation(WRONG, f"{len(originals)} answers to one key are not marked as replays", ids[0])
+    for key, status in evidence.history.key_reuses:
         if status in (200, 202):
-            yield Violation(DOUBLED, f"the Idempotency-Key {key} was accepted for another body too")
+            yield Violation(DOUBLED, f"the Idempotency-Key {key} was also accepted for a different body")
 
 
-def every_job_has_one_order(evidence: Evidence) -> Found:
-    """The service lists no job that was refused, and none twice for one order, known to the client or not."""
+def every_job_has_one_order(evidence: Evidence) -> Violations:
+    """The service lists no job for a refused order and at most one job per order, even if no client got the answer."""
     named = {order.model: key for key, order in evidence.history.orders.items() if order.type == "import"}
     by_key = _by_key(evidence)
     jobs: defaultdict[str, list[str]] = defaultdict(list)
@@ -32,28 +32,30 @@ def every_job_has_one_order(evidence: Evidence) -> Found:
             continue
         key = named.get(body["model"]["name"]) if body["type"] == "import" else body["metadata"].get("chaos")
         if key not in evidence.history.orders:
-            yield Violation(WRONG, f"a {body['type']} that nobody ordered", body["id"])
+            yield Violation(WRONG, f"a {body['type']} without an order", body["id"])
         else:
             jobs[key].append(body["id"])
     for key, ids in jobs.items():
-        known = {said.job_id for said in by_key.get(key, []) if said.outcome == OK}
-        if len(ids) > 1 and not known.issuperset(ids):  # ids that a client was told are one_key_is_one_job's
+        known = {answer.job_id for answer in by_key.get(key, []) if answer.outcome == OK}
+        if len(ids) > 1 and not known.issuperset(ids):  # one_key_is_one_job reports ids that a client received
             yield Violation(DOUBLED, f"order {key} became {len(ids)} jobs: {', '.join(sorted(ids))}", ids[0])
         if by_key.get(key) and outcome_of(by_key[key]) == FAIL:
-            statuses = sorted({said.status for said in by_key[key]})
-            yield Violation(WRONG, f"the gateway refused it ({statuses}) and made a job of it all the same", ids[0])
+            statuses = sorted({answer.status for answer in by_key[key]})
+            yield Violation(WRONG, f"the gateway refused the order ({statuses}) but created a job", ids[0])
 
 
-def refusals_are_the_usual_ones(evidence: Evidence) -> Found:
-    for said in evidence.history.answers:
-        order = evidence.history.orders[said.key]
-        usual = USUAL | {409} if order.type == "training" else USUAL
-        if said.status and said.status not in usual:
-            yield Violation(WRONG, f"a {order.type} was answered with {said.status}: {said.detail[:200]}", said.job_id)
+def refusals_have_expected_statuses(evidence: Evidence) -> Violations:
+    for answer in evidence.history.answers:
+        order = evidence.history.orders[answer.key]
+        expected = EXPECTED_STATUSES | {409} if order.type == "training" else EXPECTED_STATUSES
+        if answer.status and answer.status not in expected:
+            yield Violation(
+                WRONG, f"a {order.type} was answered with {answer.status}: {answer.detail[:200]}", answer.job_id
+            )
 
 
 def _by_key(evidence: Evidence) -> dict[str, list[Answer]]:
-    found: defaultdict[str, list[Answer]] = defaultdict(list)
-    for said in evidence.history.answers:
-        found[said.key].append(said)
-    return found
+    by_key: defaultdict[str, list[Answer]] = defaultdict(list)
+    for answer in evidence.history.answers:
+        by_key[answer.key].append(answer)
+    return by_key

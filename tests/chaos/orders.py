@@ -1,4 +1,4 @@
-"""What a client may want, drawn from the seed: an order for the history and the request that carries it."""
+"""Orders drawn from the seed: each is an order for the history and the request that sends it."""
 
 import random
 from dataclasses import replace
@@ -7,9 +7,9 @@ from typing import Any
 
 from tests.chaos.gateway import Request
 from tests.chaos.history import Order
-from tests.chaos.sample_models import Zoo
+from tests.chaos.sample_models import SampleModels
 
-KINDS = {  # kind -> how often, in a hundred
+KINDS = {  # kind -> weight in percent
     "one_row": 44,
     "many_rows": 18,
     "slow": 3,
@@ -22,20 +22,20 @@ KINDS = {  # kind -> how often, in a hundred
     "import": 1.5,
 }
 SLOW_ROWS = (150, 600)  # 0.14 to 0.55 s on one core
-BAIT_ROWS = 1500
+BUSY_ROWS = 1500
 
 
 class Orders:
-    """Draws orders for one thread; the keys of two threads never meet."""
+    """Draws orders for one thread; the keys of two threads never collide."""
 
-    def __init__(self, zoo: Zoo, file_id: str, seed: int, thread: str) -> None:
-        self._zoo = zoo
+    def __init__(self, samples: SampleModels, file_id: str, seed: int, thread: str) -> None:
+        self._samples = samples
         self._file_id = file_id
         self._random = random.Random(f"{seed}/load/{thread}")
         self._key = (f"chaos-{seed}-{thread}-{number}" for number in count())
 
     def draw(self) -> tuple[str, Order, Request]:
-        """The kind of order, so that the client knows what else to do with it."""
+        """An order with its kind, which tells the client whether to cancel or repeat it."""
         (kind,) = self._random.choices(list(KINDS), list(KINDS.values()))
         if kind == "training":
             return kind, *self.training()
@@ -56,7 +56,7 @@ class Orders:
         return kind, replace(order, is_canceled=kind == "canceled", may_expire=kind == "expiring"), request
 
     def prediction(self, model: str, n_rows: int, method: str = "", **options: Any) -> tuple[Order, Request]:
-        example = self._zoo.examples[model]
+        example = self._samples.examples[model]
         key = next(self._key)
         method = method or self._random.choice(example.methods)
         rows = tuple(self._random.choices(range(len(example.rows)), k=n_rows))
@@ -65,7 +65,7 @@ class Orders:
         return Order(key, "prediction", model, method, rows), Request(f"/v1/models/{model}/predictions", body)
 
     def training(self, iterations: int | None = None, promote: str | None = None) -> tuple[Order, Request]:
-        """A retraining of `hist` that takes about a millisecond an iteration."""
+        """A retraining of `hist`, which takes about one millisecond per iteration."""
         key = next(self._key)
         drawn = {
             "model__max_iter": self._random.randint(10, 600),
@@ -81,8 +81,8 @@ class Orders:
         return Order(key, "training", "hist"), Request("/v1/models/hist/trainings", body)
 
     def importing(self, model: str | None = None) -> tuple[Order, Request]:
-        """A push: of one of the zoo's models under its own name, or of a small one under a fresh name."""
+        """A push of a sample model under its own name or, by default, of a small model under a new name."""
         key = next(self._key)
         name = model or f"imported-{key}"
-        push = self._zoo.small if model is None else self._zoo.pushes[model]
+        push = self._samples.small if model is None else self._samples.pushes[model]
         return Order(key, "import", name), Request(f"/v1/models/{name}/versions", push=push)

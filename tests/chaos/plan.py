@@ -1,25 +1,25 @@
-"""What one run of the chaos suite is asked to do, and the bounds that hold for all of them."""
+"""The options of one chaos run, and the limits that apply to all runs."""
 
 from dataclasses import dataclass
 
 WORKERS = 2
 REAPERS = 2
-ATTEMPTS = 50  # repeated kills are no fault of a job, so its attempts must outlast the whole run
+ATTEMPTS = 50  # a job must not run out of attempts because of the injected kills
 POISON_ATTEMPTS = 3
 
-REQUEST_TIMEOUT_S = 8.0  # a frozen Redis holds the gateway for its socket timeout of 5 s
-PATIENCE_S = 60.0  # how long a client repeats a submit before it leaves it at "unknown"
+REQUEST_TIMEOUT_S = 8.0  # a frozen Redis blocks the gateway for its socket timeout of 5 s
+PATIENCE_S = 60.0  # how long a client repeats a submit before its outcome stays "unknown"
 START_LIMIT_S = 90.0
 RECOVERY_LIMIT_S = 60.0
 ROUND_LIMIT_S = 300.0
 QUIET_LIMIT_S = 90.0
-REAPER_S = 5.0  # the reaper's own pace: a lost job is given back within lease + 5 s
-MEMORY_BOUND_BYTES = 4 * 2**20  # buffers of connections and scripts that a restarted Redis learns anew
+REAPER_S = 5.0  # the reaper requeues a lost job within lease + 5 s
+MEMORY_BOUND_BYTES = 4 * 2**20  # connection buffers, and scripts that a restarted Redis loads again
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`faults` is the deck: it is shuffled and dealt, and shuffled again when it is used up."""
+    """`faults` are injected in random order, each once before any is repeated."""
 
     seed: int
     faults: tuple[str, ...]
@@ -29,4 +29,4 @@ class Plan:
     jobs_per_s: float = 15.0
     clients: int = 4
     is_brief: bool = False
-    """One round with the whole deck; a fault does not wait until the one before has been recovered from."""
+    """Each round injects all faults, without waiting for the recovery from the previous fault."""

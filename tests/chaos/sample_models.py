@@ -1,8 +1,7 @@
-"""The models that the load runs on, fitted here, so that every answer can be computed here as well.
+"""The models of the load, fitted in this process, so that it can compute the expected answers.
 
-`titanic` is the example of the repository; `numbers` is a model without column names; `slow` needs 1 ms a row with
-scikit-learn alone (brute-force neighbours under a Minkowski metric), so that a kill hits something; `hist` is
-retrained all the time.
+`titanic` is the example of the repository; `numbers` has no column names; `slow` takes 1 ms per row (brute-force
+neighbours under a Minkowski metric), so that a kill hits a running job; `hist` is retrained repeatedly.
 """
 
 import json
@@ -29,7 +28,7 @@ ANSWER_FIELDS = {"predict": "predictions", "predict_proba": "probabilities"}
 
 @dataclass(frozen=True)
 class Example:
-    """A fitted estimator with the rows it is asked about."""
+    """A fitted estimator with the rows for its predictions."""
 
     name: str
     estimator: Any
@@ -45,38 +44,38 @@ class Example:
 
 @dataclass(frozen=True)
 class Push:
-    """The body of a push, made once: an Idempotency-Key belongs to the same bytes, multipart boundary and all."""
+    """The body of a push, built once: requests under one Idempotency-Key must be identical, boundary included."""
 
     content: bytes
     media_type: str
 
 
-class Zoo:
+class SampleModels:
     def __init__(self, seed: int) -> None:
         self.examples = {example.name: example for example in _examples(seed)}
         self.pushes = {name: push_body(example) for name, example in self.examples.items()}
-        self.small = self.pushes["numbers"]  # what the load imports under fresh names
+        self.small = self.pushes["numbers"]  # the load imports it under new names
         self._answers: dict[tuple[str, int, str], list[Any]] = {}
 
     def answer(self, models: Path, model: str, version: int, method: str, rows: tuple[int, ...]) -> list[Any]:
-        """What the version says in process. A retrained version is read from its folder under `models`."""
-        asked = (model, version, method)
-        if asked not in self._answers:
+        """The answers of a version, computed in this process. `models` holds the folders of retrained versions."""
+        key = (model, version, method)
+        if key not in self._answers:
             example = self.examples[model]
             estimator = example.estimator if version == 1 else load(models / model / str(version) / "model.skops")
-            self._answers[asked] = getattr(estimator, method)(example.X).tolist()
-        known = self._answers[asked]
-        return [known[row] for row in rows]
+            self._answers[key] = getattr(estimator, method)(example.X).tolist()
+        answers = self._answers[key]
+        return [answers[row] for row in rows]
 
 
 def load(path: Path) -> Any:
-    """A file that our own workers wrote, so whatever types are in it are taken."""
+    """Loads a model file with all its types: our own workers wrote it."""
     data = path.read_bytes()
     return skops.io.loads(data, trusted=skops.io.get_untrusted_types(data=data))
 
 
 def is_same(found: Any, expected: Any) -> bool:
-    """Labels identical, floats within RELATIVE, to any depth of lists."""
+    """Compares nested lists: labels must be identical, floats equal within RELATIVE."""
     if isinstance(found, list) and isinstance(expected, list):
         return len(found) == len(expected) and all(map(is_same, found, expected))
     if isinstance(expected, float) and isinstance(found, int | float):

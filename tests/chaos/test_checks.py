@@ -1,4 +1,4 @@
-"""The checks themselves: evidence without a fault passes, and each way of doctoring it is caught."""
+"""The checks themselves: sound evidence passes, and every alteration of it is caught."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from tests.chaos.checks import violations
+from tests.chaos.checks import find_violations
 from tests.chaos.evidence import Evidence, Key, Version
-from tests.chaos.history import FAIL, OK, UNKNOWN, Answer, Body, Canceling, History, Order, Sighting
-from tests.chaos.injection import Hit
+from tests.chaos.history import FAIL, OK, UNKNOWN, Answer, Body, CancelAnswer, History, Order, Sighting
+from tests.chaos.injection import InjectedFault
 from tests.chaos.plan import MEMORY_BOUND_BYTES
-from tests.chaos.recovery import Recovery, note_reruns
+from tests.chaos.recovery import Recovery, record_reruns
 from tests.chaos.report import report
 from tests.chaos.sample_models import is_same
 from tests.chaos.violation import Violation
@@ -22,7 +22,7 @@ def event(name: str, at: float, worker: str | None = None) -> Body:
 
 
 def job(job_id: str, key: str, type_: str = "prediction", **changes: Any) -> Body:
-    """A job that succeeded at its first attempt."""
+    """A job that succeeded on its first attempt."""
     body: Body = {
         "id": job_id,
         "type": type_,
@@ -44,14 +44,14 @@ def seen(at: float, state: str, revision: int, result: str = "") -> Sighting:
 
 
 def sound() -> Evidence:
-    """A prediction, a training that made version 2 and promoted it, and an import that made version 1."""
+    """A prediction, a training that created and promoted version 2, and an import that created version 1."""
     history = History()
     training = job("job_b", "b", "training", result={"model": "titanic", "version": 2})
     pushed = job("job_c", "c", "import", result={"model": "titanic", "version": 1}, metadata={})
     bodies = [job("job_a", "a"), training, pushed]
     for body, key in zip(bodies, "abc", strict=True):
         order = Order(key, body["type"], "titanic")
-        history.invoke(order)
+        history.record_order(order)
         history.answers.append(Answer(key, OK, 1.0, 202, body["id"], 1))
         history.sightings[body["id"]] = [seen(1, "queued", 1), seen(2, "running", 2), seen(3, "succeeded", 3, "r")]
     return Evidence(
@@ -62,7 +62,7 @@ def sound() -> Evidence:
         versions=[Version("titanic", 1, "job_c"), Version("titanic", 2, "job_b")],
         moves={"titanic": [move(1, 1, None, "job_c"), move(2, 2, 1, "job_b")]},
         keys=[Key("qc:job:job_a", "hash", 86_000, 900), Key("qc:jobs", "zset", None, 100)],
-        recoveries=[Recovery(Hit("kill_worker", 10, 10, victims=("10",), is_kill=True), "job_a", 0.2)],
+        recoveries=[Recovery(InjectedFault("kill_worker", 10, 10, victims=("10",), is_kill=True), "job_a", 0.2)],
         lease_s=4,
     )
 
@@ -73,11 +73,11 @@ def move(generation: int, version: int, previous: int | None, job_id: str) -> Bo
 
 
 def caught(evidence: Evidence) -> list[tuple[str, str]]:
-    return [(found.kind, found.job_id) for found in violations(evidence)]
+    return [(violation.kind, violation.job_id) for violation in find_violations(evidence)]
 
 
 def changed(evidence: Evidence, job_id: str, **changes: Any) -> None:
-    """The same in every read, as the service would say it all along."""
+    """Changes the job in every read, as if the service had always reported it so."""
     body = evidence.first[job_id] | changes
     evidence.first[job_id] = evidence.second[job_id] = body
     evidence.listed = [body if each["id"] == job_id else each for each in evidence.listed]
@@ -89,10 +89,10 @@ def accept(evidence: Evidence, key: str, job_id: str) -> None:
 
 
 def test_sound_evidence_passes() -> None:
-    assert violations(sound()) == []
+    assert find_violations(sound()) == []
 
 
-def forget(evidence: Evidence) -> None:
+def forget_the_job(evidence: Evidence) -> None:
     evidence.first["job_a"] = evidence.second["job_a"] = None
 
 
@@ -100,11 +100,11 @@ def leave_running(evidence: Evidence) -> None:
     changed(evidence, "job_a", state="running")
 
 
-def fail(evidence: Evidence) -> None:
+def fail_the_job(evidence: Evidence) -> None:
     changed(evidence, "job_a", state="failed", result=None, error={"code": "worker_lost", "detail": ""})
 
 
-def expire(evidence: Evidence) -> None:
+def expire_the_job(evidence: Evidence) -> None:
     changed(evidence, "job_a", state="expired", result=None)
 
 
@@ -128,29 +128,29 @@ def accept_a_key_twice(evidence: Evidence) -> None:
     accept(evidence, "a", "job_d")
 
 
-def replay_without_saying_so(evidence: Evidence) -> None:
+def replay_without_marking_it(evidence: Evidence) -> None:
     evidence.history.answers.append(Answer("a", OK, 2.0, 202, "job_a", 1))
 
 
 def accept_a_key_for_another_body(evidence: Evidence) -> None:
-    evidence.history.conflicted("a", 202)
+    evidence.history.record_key_reuse("a", 202)
 
 
 def list_a_second_job(evidence: Evidence) -> None:
     evidence.listed.append(job("job_d", "a"))
 
 
-def make_a_job_of_a_refused_order(evidence: Evidence) -> None:
-    evidence.history.invoke(Order("d", "prediction", "titanic"))
+def create_a_job_for_a_refused_order(evidence: Evidence) -> None:
+    evidence.history.record_order(Order("d", "prediction", "titanic"))
     evidence.history.answers.append(Answer("d", FAIL, 2.0, 503))
     evidence.listed.append(job("job_d", "d"))
 
 
-def break_the_gateway(evidence: Evidence) -> None:
+def answer_with_an_internal_error(evidence: Evidence) -> None:
     evidence.history.answers.append(Answer("a", UNKNOWN, 2.0, 500))
 
 
-def double_the_version(evidence: Evidence) -> None:
+def create_a_second_version(evidence: Evidence) -> None:
     evidence.versions.append(Version("titanic", 3, "job_b"))
 
 
@@ -162,7 +162,7 @@ def promote_twice(evidence: Evidence) -> None:
     evidence.moves["titanic"].append(move(3, 2, 2, "job_b"))
 
 
-def break_the_chain(evidence: Evidence) -> None:
+def break_the_chain_of_moves(evidence: Evidence) -> None:
     evidence.moves["titanic"][1] = move(2, 2, None, "job_b")
 
 
@@ -170,14 +170,14 @@ def skip_a_generation(evidence: Evidence) -> None:
     evidence.moves["titanic"][1] = move(3, 2, 1, "job_b")
 
 
-def run_what_was_canceled(evidence: Evidence) -> None:
-    evidence.history.cancelings.append(Canceling("job_a", 200, "canceled", 0))
+def finish_a_canceled_job(evidence: Evidence) -> None:
+    evidence.history.cancel_answers.append(CancelAnswer("job_a", 200, "canceled", 0))
 
 
 def run_after_the_cancel(evidence: Evidence) -> None:
     order = replace(evidence.history.orders["a"], is_canceled=True)
     evidence.history.orders["a"] = order
-    evidence.history.cancelings.append(Canceling("job_a", 200, "canceled", 0))
+    evidence.history.cancel_answers.append(CancelAnswer("job_a", 200, "canceled", 0))
     changed(evidence, "job_a", state="canceled", attempt=1)
 
 
@@ -189,7 +189,7 @@ def leave_a_lane(evidence: Evidence) -> None:
     evidence.keys.append(Key("qc:lane:predict:titanic", "stream", None, 900))
 
 
-def leave_a_bell(evidence: Evidence) -> None:
+def leave_a_notification(evidence: Evidence) -> None:
     evidence.keys.append(Key("qc:bells", "hash", None, 90))
 
 
@@ -197,15 +197,15 @@ def leave_a_lock(evidence: Evidence) -> None:
     evidence.keys.append(Key("qc:training:titanic", "string", None, 90))
 
 
-def look_after_an_ended_batch(evidence: Evidence) -> None:
+def keep_an_ended_batch_scheduled(evidence: Evidence) -> None:
     evidence.keys.append(Key("qc:batches", "hash", None, 90))
 
 
-def keep_a_board_for_ever(evidence: Evidence) -> None:
+def keep_batch_progress_without_ttl(evidence: Evidence) -> None:
     evidence.keys.append(Key("qc:batch:job_a:1", "hash", None, 90))
 
 
-def keep_a_chunk_for_ever(evidence: Evidence) -> None:
+def keep_a_chunk_without_ttl(evidence: Evidence) -> None:
     evidence.keys.append(Key("qc:job:chunk_a_1_0", "hash", None, 90))
 
 
@@ -213,28 +213,28 @@ def leave_an_unacknowledged_message(evidence: Evidence) -> None:
     evidence.keys.append(Key("unacked_index", "zset", None, 90))
 
 
-def leave_a_doorbell(evidence: Evidence) -> None:
+def leave_a_doorbell_message(evidence: Evidence) -> None:
     evidence.keys.append(Key("train", "list", None, 90))
 
 
-def leave_a_foreign_key(evidence: Evidence) -> None:
+def leave_an_unknown_key(evidence: Evidence) -> None:
     evidence.keys.append(Key("chaos:junk", "string", None, 90))
 
 
-def keep_a_record_for_ever(evidence: Evidence) -> None:
+def keep_a_record_without_ttl(evidence: Evidence) -> None:
     evidence.keys.append(Key("qc:job:job_b", "hash", None, 900))
 
 
-def leave_a_record_of_nobody(evidence: Evidence) -> None:
+def leave_a_record_of_an_unknown_job(evidence: Evidence) -> None:
     evidence.keys.append(Key("qc:job:job_z", "hash", 100, 900))
 
 
-def leave_half_a_version(evidence: Evidence) -> None:
+def leave_an_incomplete_version(evidence: Evidence) -> None:
     evidence.unfinished.append("models/titanic/.incoming-x")
 
 
-def grow(evidence: Evidence) -> None:
-    evidence.rest_end_bytes = evidence.rest_start_bytes + MEMORY_BOUND_BYTES + 1
+def grow_memory(evidence: Evidence) -> None:
+    evidence.end_memory_bytes = evidence.start_memory_bytes + MEMORY_BOUND_BYTES + 1
 
 
 def lose_the_canary(evidence: Evidence) -> None:
@@ -251,99 +251,99 @@ def poison_without_a_dead_letter(evidence: Evidence) -> None:
 
 
 @pytest.mark.parametrize(
-    ("doctor", "kind"),
+    ("alter", "kind"),
     [
-        (forget, "lost"),
+        (forget_the_job, "lost"),
         (leave_running, "stuck"),
-        (fail, "lost"),
-        (expire, "lost"),
+        (fail_the_job, "lost"),
+        (expire_the_job, "lost"),
         (change_the_result, "wrong"),
         (show_another_result, "wrong"),
         (leave_a_final_state, "wrong"),
         (show_an_older_revision, "wrong"),
         (accept_a_key_twice, "doubled"),
-        (replay_without_saying_so, "wrong"),
+        (replay_without_marking_it, "wrong"),
         (accept_a_key_for_another_body, "doubled"),
         (list_a_second_job, "doubled"),
-        (make_a_job_of_a_refused_order, "wrong"),
-        (break_the_gateway, "wrong"),
-        (double_the_version, "doubled"),
+        (create_a_job_for_a_refused_order, "wrong"),
+        (answer_with_an_internal_error, "wrong"),
+        (create_a_second_version, "doubled"),
         (lose_the_version, "lost"),
         (promote_twice, "doubled"),
-        (break_the_chain, "wrong"),
+        (break_the_chain_of_moves, "wrong"),
         (skip_a_generation, "wrong"),
-        (run_what_was_canceled, "wrong"),
+        (finish_a_canceled_job, "wrong"),
         (run_after_the_cancel, "wrong"),
         (finish_twice, "wrong"),
         (leave_a_lane, "stuck"),
-        (leave_a_bell, "stuck"),
+        (leave_a_notification, "stuck"),
         (leave_a_lock, "stuck"),
-        (look_after_an_ended_batch, "stuck"),
-        (keep_a_board_for_ever, "stuck"),
-        (keep_a_chunk_for_ever, "stuck"),
+        (keep_an_ended_batch_scheduled, "stuck"),
+        (keep_batch_progress_without_ttl, "stuck"),
+        (keep_a_chunk_without_ttl, "stuck"),
         (leave_an_unacknowledged_message, "stuck"),
-        (leave_a_doorbell, "stuck"),
-        (leave_a_foreign_key, "stuck"),
-        (keep_a_record_for_ever, "stuck"),
-        (leave_a_record_of_nobody, "stuck"),
-        (leave_half_a_version, "stuck"),
-        (grow, "stuck"),
+        (leave_a_doorbell_message, "stuck"),
+        (leave_an_unknown_key, "stuck"),
+        (keep_a_record_without_ttl, "stuck"),
+        (leave_a_record_of_an_unknown_job, "stuck"),
+        (leave_an_incomplete_version, "stuck"),
+        (grow_memory, "stuck"),
         (lose_the_canary, "stuck"),
         (run_again_late, "stuck"),
         (poison_without_a_dead_letter, "lost"),
     ],
 )
-def test_doctored_evidence_is_caught(doctor: Callable[[Evidence], None], kind: str) -> None:
+def test_altered_evidence_is_caught(alter: Callable[[Evidence], None], kind: str) -> None:
     evidence = sound()
-    doctor(evidence)
+    alter(evidence)
 
-    assert kind in {found for found, _ in caught(evidence)}
+    assert kind in {caught_kind for caught_kind, _ in caught(evidence)}
 
 
 def test_a_violation_names_its_job() -> None:
     evidence = sound()
-    forget(evidence)
+    forget_the_job(evidence)
 
     assert ("lost", "job_a") in caught(evidence)
 
 
-def test_a_read_that_overlaps_a_newer_one_is_no_step_back() -> None:
+def test_an_older_revision_in_overlapping_reads_is_no_violation() -> None:
     evidence = sound()
     evidence.history.sightings["job_a"].append(Sighting(1.5, 3.5, "queued", 1, 0))
 
-    assert violations(evidence) == []
+    assert find_violations(evidence) == []
 
 
-def test_a_rerun_that_another_fault_may_have_delayed_is_no_violation() -> None:
+def test_a_late_rerun_is_no_violation_if_another_fault_may_have_delayed_it() -> None:
     evidence = sound()
     run_again_late(evidence)
-    evidence.recoveries.append(Recovery(Hit("freeze_redis", 11, 15), "job_a", 0.1))
+    evidence.recoveries.append(Recovery(InjectedFault("freeze_redis", 11, 15), "job_a", 0.1))
 
-    assert violations(evidence) == []
+    assert find_violations(evidence) == []
 
 
 def test_the_wait_of_a_killed_workers_job_is_read_from_its_timeline() -> None:
-    hit = Recovery(Hit("kill_worker", 10.0, 10.0, victims=("worker1", "4711"), is_kill=True))
+    recovery = Recovery(InjectedFault("kill_worker", 10.0, 10.0, victims=("worker1", "4711"), is_kill=True))
     claims = [event("claimed", 9.0, "host:4711"), event("lost", 14.0), event("claimed", 15.5, "host:99")]
 
-    note_reruns([hit], [job("job_a", "a", timeline=claims), job("job_b", "b")])
+    record_reruns([recovery], [job("job_a", "a", timeline=claims), job("job_b", "b")])
 
-    assert hit.rerun_s == [5.5]
+    assert recovery.rerun_s == [5.5]
 
 
 def test_the_report_shows_each_violation_with_its_timeline_and_counts_them() -> None:
-    text = report(sound(), [Violation("lost", "it is gone", "job_a"), Violation("stuck", "a lane is left")])
+    text = report(sound(), [Violation("lost", "the job is gone", "job_a"), Violation("stuck", "a lane is left")])
 
-    assert "LOST     job_a  it is gone\n         +   0.00 s  accepted" in text
+    assert "LOST     job_a  the job is gone\n         +   0.00 s  accepted" in text
     assert text.endswith("1 lost / 0 doubled / 1 stuck / 0 wrong")
 
 
-def test_an_order_that_was_refused_after_no_answer_came_may_have_become_a_job() -> None:
+def test_an_order_that_was_first_unanswered_and_then_refused_may_have_become_a_job() -> None:
     evidence = sound()
-    make_a_job_of_a_refused_order(evidence)
+    create_a_job_for_a_refused_order(evidence)
     evidence.history.answers.append(Answer("d", UNKNOWN, 2.0))
 
-    assert violations(evidence) == []
+    assert find_violations(evidence) == []
 
 
 @pytest.mark.parametrize(
@@ -358,5 +358,5 @@ def test_an_order_that_was_refused_after_no_answer_came_may_have_become_a_job() 
         (["a"], ["a"], True),
     ],
 )
-def test_labels_must_be_identical_and_floats_nearly_so(found: Any, expected: Any, same: bool) -> None:
+def test_labels_must_be_identical_and_floats_almost_equal(found: Any, expected: Any, same: bool) -> None:
     assert is_same(found, expected) is same

@@ -1,7 +1,7 @@
-"""What a check says when something does not hold.
+"""The finding of a check.
 
-`lost`: accepted and not carried out. `doubled`: an effect twice. `stuck`: not over, or something left behind.
-`wrong`: an answer or a state that cannot be.
+`lost`: an accepted job was not carried out. `doubled`: an effect happened twice. `stuck`: a job did not end, or data
+is left behind. `wrong`: an impossible answer or state.
 """
 
 from collections.abc import Iterator
@@ -13,8 +13,8 @@ KINDS = LOST, DOUBLED, STUCK, WRONG = "lost", "doubled", "stuck", "wrong"
 @dataclass(frozen=True, slots=True)
 class Violation:
     kind: str
-    what: str
+    text: str
     job_id: str = ""
 
 
-Found = Iterator[Violation]
+Violations = Iterator[Violation]

@@ -1,4 +1,4 @@
-"""The whole stack in containers, once a test session, under a project name and on ports of its own."""
+"""The complete stack in containers, once per test session, with its own project name and ports."""
 
 import json
 import os
@@ -21,14 +21,14 @@ from tests.conftest import require_service
 
 DEADLINE_S = 60.0
 IMAGES = ("api", "flower", "worker")
-VERSION = "test"  # tags of their own: a developer's images stay as they are
+VERSION = "test"  # separate tags, so that the images of a developer stay unchanged
 
 
 class Stack:
-    """`docker compose` on one project, and what runs in it."""
+    """`docker compose` for one project, and its containers."""
 
     def __init__(self, repository: Path, project: str, **settings: object) -> None:
-        """settings: those of queuecast that the compose file passes on."""
+        """settings: settings of queuecast that the compose file passes to the containers."""
         self._repository = repository
         self._project = project
         self._ports = {"QUEUECAST_API_PORT": str(free_port()), "QUEUECAST_FLOWER_PORT": str(free_port())}
@@ -37,9 +37,9 @@ class Stack:
         self.flower_url = f"http://127.0.0.1:{self._ports['QUEUECAST_FLOWER_PORT']}"
 
     def compose(self, *arguments: str, check: bool = True) -> str:
-        """What it printed on stdout. Settings of the shell and of a `.env` file do not reach it."""
+        """Runs the command and returns its stdout. It ignores settings of the shell and of a `.env` file."""
         plain = {name: value for name, value in os.environ.items() if not name.startswith(("QUEUECAST_", "COMPOSE_"))}
-        found = subprocess.run(
+        completed = subprocess.run(
             ["docker", "compose", "--env-file", os.devnull, "-p", self._project, *arguments],
             check=False,
             cwd=self._repository,
@@ -48,15 +48,16 @@ class Stack:
             text=True,
             timeout=900,
         )
-        if check and found.returncode != 0:
-            pytest.fail(f"docker compose {' '.join(arguments)} ended with {found.returncode}:\n{found.stderr[-4000:]}")
-        return found.stdout
+        if check and completed.returncode != 0:
+            command = f"docker compose {' '.join(arguments)}"
+            pytest.fail(f"{command} exited with code {completed.returncode}:\n{completed.stderr[-4000:]}")
+        return completed.stdout
 
     def up(self, workers: int = 3) -> None:
         self.compose("up", "-d", "--build", "--wait", "--scale", f"worker={workers}")
 
     def scale_workers(self, number: int) -> None:
-        """Returns when those that had to go have gone."""
+        """Returns once surplus workers have stopped."""
         self.compose("up", "-d", "--no-recreate", "--scale", f"worker={number}")
 
     def run_in(self, service: str, *command: str, check: bool = True) -> str:
@@ -66,7 +67,7 @@ class Stack:
         return self.run_in("flower", "cat", f"/run/queuecast/{name}").strip()
 
     def containers(self, service: str) -> list[dict[str, Any]]:
-        """What `docker inspect` says of each container of a service that runs."""
+        """The output of `docker inspect` for each running container of a service."""
         ids = self.compose("ps", "-q", service).split()
         return json.loads(docker("inspect", *ids)) if ids else []
 
@@ -75,25 +76,25 @@ class Stack:
 
     @staticmethod
     def kill_inside(container_id: str) -> None:
-        """SIGKILL to the service's main process, as the kernel would send it when memory runs out.
+        """Sends SIGKILL to the main process of the service, like the kernel's OOM killer.
 
-        It is the child of the init process, which takes no signal from inside.
+        The main process is a child of the init process, which ignores signals from inside its container.
         """
-        found = docker("exec", container_id, "sh", "-c", "grep -lP '^PPid:\\t1$' /proc/[0-9]*/status")
-        kill = ["docker", "exec", container_id, "sh", "-c", f"kill -9 {found.split('/')[2]}"]
-        # The container may end before the shell that killed it does: 137 is then a success too.
-        ended = subprocess.run(kill, capture_output=True, text=True, timeout=60, check=False)
-        assert ended.returncode in (0, 137), ended.stderr
+        status_file = docker("exec", container_id, "sh", "-c", "grep -lP '^PPid:\\t1$' /proc/[0-9]*/status")
+        kill = ["docker", "exec", container_id, "sh", "-c", f"kill -9 {status_file.split('/')[2]}"]
+        # The container may stop before the shell that sent the signal; 137 is then a success too.
+        completed = subprocess.run(kill, capture_output=True, text=True, timeout=60, check=False)
+        assert completed.returncode in (0, 137), completed.stderr
 
     @staticmethod
     def has_restarted(before: dict[str, Any]) -> bool:
-        """Whether a container that was inspected before runs and is healthy, and has ended in between."""
+        """Whether the container is healthy again after a restart. before: its inspection from before the restart."""
         state = json.loads(docker("inspect", before["Id"]))[0]["State"]
         return bool(state["Health"]["Status"] == "healthy" and state["StartedAt"] != before["State"]["StartedAt"])
 
     def remove(self) -> None:
         self.compose("down", "-v", "--timeout", "20", check=False)
-        for image in IMAGES:  # of one that another stack still uses, nothing is removed
+        for image in IMAGES:  # fails for an image that another stack uses
             tag = f"queuecast-{image}:{VERSION}"
             subprocess.run(["docker", "image", "rm", tag], check=False, capture_output=True, timeout=60)
 
@@ -102,9 +103,9 @@ def docker(*arguments: str) -> str:
     return subprocess.run(["docker", *arguments], capture_output=True, text=True, timeout=120, check=True).stdout
 
 
-def wait_until(what: str, is_so: Callable[[], bool], deadline_s: float = DEADLINE_S) -> None:
+def wait_until(what: str, condition: Callable[[], bool], deadline_s: float = DEADLINE_S) -> None:
     deadline = time.monotonic() + deadline_s
-    while not is_so():
+    while not condition():
         assert time.monotonic() < deadline, f"{what}: not within {deadline_s:g} s"
         time.sleep(0.1)
 
@@ -119,7 +120,7 @@ def engine_answers() -> bool:
 
 
 def pushed(gateway: httpx2.Client, model: str, rows: pd.DataFrame, estimator: Pipeline | None = None) -> Pipeline:
-    """Fits on the rows, pushes, and waits until the version is there."""
+    """Fits the estimator on the rows, pushes it, and waits for its version."""
     estimator = (estimator or logistic()).fit(rows[COLUMNS], rows[TARGET])
     metadata = {"target": [TARGET], "holdout": {"fraction": 0.2}}
     answer = gateway.post(
@@ -136,7 +137,7 @@ def pushed(gateway: httpx2.Client, model: str, rows: pd.DataFrame, estimator: Pi
 
 
 def succeeded(gateway: httpx2.Client, job_id: str) -> dict[str, Any]:
-    """The job once it has ended well."""
+    """Waits for the end of the job and returns it. The job must succeed."""
     ended: list[dict[str, Any]] = []
 
     def has_ended() -> bool:
@@ -158,9 +159,9 @@ def training_rows() -> pd.DataFrame:
 @pytest.fixture(scope="session")
 def stack(repository: Path) -> Iterator[Stack]:
     require_service(engine_answers(), "a Docker engine with compose")
-    # Processes of pytest-xdist have a stack each.
+    # Each process of pytest-xdist has its own stack.
     stack = Stack(repository, "queuecast-test" + os.environ.get("PYTEST_XDIST_WORKER", ""))
-    stack.remove()  # what a run that was killed has left
+    stack.remove()  # leftovers of a killed test run
     try:
         stack.up()
         yield stack

@@ -1,4 +1,4 @@
-"""A batch in containers: one of its two workers is killed in the middle, and no row of the answer is lost or moved."""
+"""A batch in containers: one of its two workers is killed halfway, and no row of the result is lost or moved."""
 
 import io
 import json
@@ -17,7 +17,7 @@ from tests.containers.conftest import Stack, docker, pushed, succeeded, training
 pytestmark = pytest.mark.docker
 
 ROWS = 200_000
-TREES = 600  # some 20,000 rows a second and process, so that there are chunks enough for a middle
+TREES = 600  # about 20,000 rows per second and process, so that the kill comes halfway through the chunks
 WORKERS_OF_THE_STACK = 3
 PEAK_FILES = "/sys/fs/cgroup/memory.peak /sys/fs/cgroup/memory/memory.max_usage_in_bytes"  # cgroups of version 2, 1
 
@@ -37,7 +37,7 @@ def two_workers(stack: Stack, gateway: httpx2.Client) -> Iterator[Stack]:
 
 
 def peak_bytes(container_id: str) -> int:
-    """The most memory that a container ever took, its page cache included."""
+    """The peak memory of a container, including its page cache."""
     return int(docker("exec", container_id, "sh", "-c", f"cat {PEAK_FILES} 2>/dev/null; true").split()[0])
 
 
@@ -48,7 +48,7 @@ def test_a_batch_survives_one_of_its_two_workers(two_workers: Stack, gateway: ht
     expected = np.resize(pushed(gateway, "bulk", training_rows(), forest).predict_proba(rows), (ROWS, 2))
     file = gateway.post("/v1/files", content=csv, headers={"Content-Type": "text/csv"})
     assert file.status_code == 201, file.text
-    killed, spared = two_workers.containers("worker")
+    killed, survivor = two_workers.containers("worker")
     began = time.monotonic()
     body = {"file_id": file.json()["id"], "method": "predict_proba"}
     answer = gateway.post("/v1/models/bulk/batches", json=body)
@@ -64,18 +64,18 @@ def test_a_batch_survives_one_of_its_two_workers(two_workers: Stack, gateway: ht
     done_at_the_kill = rows_done()
     kill_s = time.monotonic() - began
     job = succeeded(gateway, job_id)
-    peaks.append(peak_bytes(spared["Id"]))
+    peaks.append(peak_bytes(survivor["Id"]))
     print(
         f"killed after {kill_s:.1f} s with {done_at_the_kill} rows done, ended after {time.monotonic() - began:.1f} s;"
     )
-    print(f"{job['result']['chunks']} chunks, peaks {[f'{each / 2**20:.0f} MiB' for each in peaks]}")
+    print(f"{job['result']['chunks']} chunks, peaks {[f'{peak / 2**20:.0f} MiB' for peak in peaks]}")
     found = pd.read_csv(io.BytesIO(gateway.get(f"/v1/jobs/{job_id}/result").content)).to_numpy()
 
-    assert done_at_the_kill < ROWS, "the batch was over before its worker was killed"
+    assert done_at_the_kill < ROWS, "the batch ended before its worker was killed"
     assert (job["result"]["rows"], job["result"]["errors"]) == (ROWS, 0)
     assert found.shape == (ROWS, 3)
     np.testing.assert_array_equal(found[:, 0], np.arange(1, ROWS + 1))
     np.testing.assert_allclose(found[:, 1:], expected, rtol=1e-9)
-    state = json.loads(docker("inspect", spared["Id"]))[0]
+    state = json.loads(docker("inspect", survivor["Id"]))[0]
     assert (state["State"]["OOMKilled"], state["RestartCount"]) == (False, 0)
-    assert max(peaks) < spared["HostConfig"]["Memory"]
+    assert max(peaks) < survivor["HostConfig"]["Memory"]

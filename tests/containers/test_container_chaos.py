@@ -1,4 +1,4 @@
-"""Everything that can happen to a container happens while jobs are submitted; every accepted one is answered, once."""
+"""Containers are killed, paused and cut off while jobs are submitted; every accepted job is answered exactly once."""
 
 import json
 import os
@@ -26,17 +26,17 @@ TREES = 600
 CLIENTS = 4
 WORKERS = 4
 LEASE_S = 6
-EVERY_S = 0.4  # by each client, so that the submits last as long as the faults
+SUBMIT_INTERVAL_S = 0.4  # per client, so that the submits last as long as the faults
 END_S = 120.0
 FINAL = {"succeeded", "failed", "canceled", "expired"}
 
 
 @pytest.fixture
 def cluster(repository: Path) -> Iterator[Stack]:
-    """A stack of its own: it is broken on purpose."""
+    """A separate stack, because the test breaks it."""
     require_service(engine_answers(), "a Docker engine with compose")
     name = "queuecast-chaos" + os.environ.get("PYTEST_XDIST_WORKER", "")
-    # A job that several faults hit may need more than three runs, and would be right to fail with three.
+    # A job may be hit by several faults, and would rightly fail with the default of three attempts.
     stack = Stack(repository, name, lease_s=LEASE_S, max_attempts=10)
     stack.remove()
     try:
@@ -47,12 +47,12 @@ def cluster(repository: Path) -> Iterator[Stack]:
 
 
 class Load:
-    """Clients that submit one row after the other, whatever happens, and remember what was accepted."""
+    """Clients that submit one row at a time despite all faults, and remember the accepted jobs."""
 
     def __init__(self, url: str, rows: list[dict[str, Any]]) -> None:
         self._url = url
         self._rows = rows
-        self._left = list(range(JOBS))
+        self._pending = list(range(JOBS))
         self._lock = Lock()
         self.enough = Event()
         self.accepted: dict[str, int] = {}  # job id -> index of its row
@@ -62,16 +62,16 @@ class Load:
         with httpx2.Client(base_url=self._url, timeout=15) as gateway:
             while not self.enough.is_set():
                 with self._lock:
-                    if not self._left:
+                    if not self._pending:
                         return
-                    each = self._left.pop()
-                self._submit(gateway, each)
-                self.enough.wait(EVERY_S)
+                    number = self._pending.pop()
+                self._submit(gateway, number)
+                self.enough.wait(SUBMIT_INTERVAL_S)
 
-    def _submit(self, gateway: httpx2.Client, each: int) -> None:
-        body = {"inputs": [self._rows[each % len(self._rows)]], "method": "predict_proba"}
-        # With a key, a submit whose answer was lost can be sent again and stays one job.
-        headers = {"Idempotency-Key": f"chaos-{each}"}
+    def _submit(self, gateway: httpx2.Client, number: int) -> None:
+        body = {"inputs": [self._rows[number % len(self._rows)]], "method": "predict_proba"}
+        # With a key, a submit without an answer can be sent again without creating a second job.
+        headers = {"Idempotency-Key": f"chaos-{number}"}
         while not self.enough.is_set():
             try:
                 answer = gateway.post("/v1/models/titanic/predictions", json=body, headers=headers)
@@ -80,53 +80,55 @@ class Load:
             else:
                 if answer.status_code == 202:
                     with self._lock:
-                        self.accepted[answer.json()["id"]] = each % len(self._rows)
+                        self.accepted[answer.json()["id"]] = number % len(self._rows)
                     return
                 assert answer.status_code == 503, answer.text
                 self.refused["503"] += 1
             self.enough.wait(0.5)
 
 
-def break_everything(stack: Stack, say: Callable[[str], None]) -> None:
-    """One fault after the other, each while those before may not have healed."""
-    first, second, third, fourth = (each["Id"] for each in stack.containers("worker"))
+def break_everything(stack: Stack, log: Callable[[str], None]) -> None:
+    """Injects one fault after another, without waiting for recovery."""
+    first, second, third, fourth = (container["Id"] for container in stack.containers("worker"))
 
-    say("docker kill of two workers, and their start")
+    log("docker kill and start of two workers")
     docker("kill", first, second)
     time.sleep(2)
-    assert {json.loads(docker("inspect", each))[0]["State"]["Status"] for each in (first, second)} == {"exited"}
-    docker("start", first, second)  # the engine does not: to it this was a stop by hand
+    assert {json.loads(docker("inspect", container_id))[0]["State"]["Status"] for container_id in (first, second)} == {
+        "exited"
+    }
+    docker("start", first, second)  # after `docker kill` the engine does not restart a container
 
-    say("a worker's process dies")
+    log("a worker's process dies")
     stack.kill_inside(third)
 
-    say("the reaper's process dies")
+    log("the reaper's process dies")
     stack.kill_inside(stack.containers("reaper")[0]["Id"])
 
-    say("a worker is paused for longer than its lease")
+    log("a worker is paused for longer than its lease")
     docker("pause", fourth)
     time.sleep(2 * LEASE_S)
     docker("unpause", fourth)
 
-    say("Redis is restarted")
+    log("Redis is restarted")
     stack.compose("restart", "redis")
 
-    say("a worker loses its network for longer than its lease")
+    log("a worker loses its network for longer than its lease")
     docker("network", "disconnect", stack.network("data"), first)
     time.sleep(2 * LEASE_S)
     docker("network", "connect", stack.network("data"), first)
 
-    say("the gateway's process dies")
+    log("the gateway's process dies")
     stack.kill_inside(stack.containers("api")[0]["Id"])
 
-    say("docker kill of the reaper and of the gateway, and their start")
+    log("docker kill and start of the reaper and the gateway")
     stack.compose("kill", "reaper", "api")
     time.sleep(2)
     stack.compose("start", "reaper", "api")
 
 
 def workers_seen(gateway: httpx2.Client) -> int | None:
-    """None when the gateway is not ready."""
+    """The number of prediction workers; None if the gateway is not ready."""
     try:
         answer = gateway.get("/readyz", timeout=5)
     except httpx2.HTTPError:
@@ -135,31 +137,31 @@ def workers_seen(gateway: httpx2.Client) -> int | None:
 
 
 def ended_jobs(gateway: httpx2.Client, ids: list[str]) -> dict[str, dict[str, Any]]:
-    """Every job in its final state, each asked for until it is there."""
-    found: dict[str, dict[str, Any]] = {}
+    """Polls every job until it is in its final state, and returns them all."""
+    ended: dict[str, dict[str, Any]] = {}
 
     def all_ended() -> bool:
         for job_id in ids:
-            if job_id not in found:
+            if job_id not in ended:
                 job = gateway.get(f"/v1/jobs/{job_id}").json()
                 if job["state"] not in FINAL:
                     return False
-                found[job_id] = job
+                ended[job_id] = job
         return True
 
     try:
         wait_until("the end of all jobs", all_ended, END_S)
     except AssertionError:
-        states = Counter(gateway.get(f"/v1/jobs/{each}").json()["state"] for each in ids)
+        states = Counter(gateway.get(f"/v1/jobs/{job_id}").json()["state"] for job_id in ids)
         pytest.fail(f"not all jobs have ended within {END_S:g} s: {dict(states)}")
-    return found
+    return ended
 
 
-def test_every_accepted_job_is_answered_once_whatever_happens_to_the_containers(cluster: Stack) -> None:
+def test_every_accepted_job_is_answered_once_despite_container_faults(cluster: Stack) -> None:
     rows = passengers()[COLUMNS].head(50)
     inputs = json.loads(rows.to_json(orient="records"))
     with httpx2.Client(base_url=cluster.api_url, timeout=60) as gateway:
-        # A forest takes its time for a row, so that the faults meet workers that hold a job.
+        # A forest is slow enough per row that the faults hit workers with a running job.
         forest = logistic().set_params(model=RandomForestClassifier(TREES, max_depth=6, random_state=0))
         expected = pushed(gateway, "titanic", training_rows(), forest).predict_proba(rows)
     began = time.monotonic()
@@ -169,31 +171,33 @@ def test_every_accepted_job_is_answered_once_whatever_happens_to_the_containers(
         submitting = [clients.submit(load.submit_all) for _ in range(CLIENTS)]
         try:
             break_everything(cluster, lambda text: print(f"{time.monotonic() - began:5.1f} s  {text}"))
-            for each in submitting:
-                each.result(timeout=90)
+            for future in submitting:
+                future.result(timeout=90)
         finally:
             load.enough.set()
-    print(f"{time.monotonic() - began:5.1f} s  {len(load.accepted)} accepted, refused on the way: {dict(load.refused)}")
+    print(f"{time.monotonic() - began:5.1f} s  {len(load.accepted)} accepted, refusals: {dict(load.refused)}")
 
     with httpx2.Client(base_url=cluster.api_url, timeout=60) as gateway:
         wait_until("the gateway answers again", lambda: workers_seen(gateway) is not None)
         jobs = ended_jobs(gateway, list(load.accepted))
         wait_until("all workers are back", lambda: workers_seen(gateway) == WORKERS)
-        again = {each: gateway.get(f"/v1/jobs/{each}").json() for each in load.accepted}
+        again = {job_id: gateway.get(f"/v1/jobs/{job_id}").json() for job_id in load.accepted}
     attempts = Counter(job["attempt"] for job in jobs.values())
-    print(f"{time.monotonic() - began:5.1f} s  all ended; jobs by attempts: {dict(sorted(attempts.items()))}")
+    print(f"{time.monotonic() - began:5.1f} s  all ended; jobs by number of attempts: {dict(sorted(attempts.items()))}")
 
     assert len(load.accepted) == JOBS
     assert Counter(job["state"] for job in jobs.values()) == {"succeeded": JOBS}
-    assert {each: job["revision"] for each, job in again.items()} == {
-        each: job["revision"] for each, job in jobs.items()
+    assert {job_id: job["revision"] for job_id, job in again.items()} == {
+        job_id: job["revision"] for job_id, job in jobs.items()
     }
-    found = pd.Series({each: job["result"]["probabilities"][0] for each, job in jobs.items()})
-    assert all(answer == pytest.approx(list(expected[load.accepted[each]]), rel=1e-9) for each, answer in found.items())
-    wait_until("nothing is left in the lanes", lambda: lanes_left(cluster) == "0", 60)
+    found = pd.Series({job_id: job["result"]["probabilities"][0] for job_id, job in jobs.items()})
+    assert all(
+        answer == pytest.approx(list(expected[load.accepted[job_id]]), rel=1e-9) for job_id, answer in found.items()
+    )
+    wait_until("the lanes are empty", lambda: lanes_left(cluster) == "0", 60)
 
 
 def lanes_left(stack: Stack) -> str:
-    """How many lanes still have jobs."""
+    """The number of lanes that still have jobs."""
     count = "REDISCLI_AUTH=$(cat /run/queuecast/redis_password) redis-cli scard qc:lanes"
     return stack.run_in("redis", "sh", "-c", count).strip()

@@ -1,4 +1,4 @@
-"""Rows that make the kernel kill the process that runs them: their job fails, and nobody else's does."""
+"""Rows that exhaust the memory of a worker, so that the kernel kills its process: only their job fails."""
 
 import json
 
@@ -13,11 +13,11 @@ from tests.containers.conftest import Stack, succeeded, wait_until
 
 pytestmark = pytest.mark.docker
 
-COLUMNS = 300  # 45,450 numbers come out of a row
-ROWS = 4_000  # 1.4 GB, where a worker may have 1 GB
+COLUMNS = 300  # a row is transformed into 45,450 numbers
+ROWS = 4_000  # 1.4 GB, more than the 1 GB of a worker
 
 
-def test_rows_that_need_more_memory_than_there_is_become_a_dead_letter_and_their_neighbours_succeed(
+def test_rows_that_exceed_the_memory_limit_become_a_dead_letter_and_their_neighbours_succeed(
     stack: Stack, gateway: httpx2.Client
 ) -> None:
     example = pd.DataFrame(np.zeros((5, COLUMNS)), columns=[f"x{index}" for index in range(COLUMNS)])
@@ -40,13 +40,13 @@ def test_rows_that_need_more_memory_than_there_is_become_a_dead_letter_and_their
     poison = submitted(ROWS)
     neighbours = [submitted(1) for _ in range(20)]
     ended = [succeeded(gateway, neighbour) for neighbour in neighbours]
-    wait_until("the end of the poison", lambda: state_of(gateway, poison) == "failed", 120)
+    wait_until("the end of the poison job", lambda: state_of(gateway, poison) == "failed", 120)
     job = gateway.get(f"/v1/jobs/{poison}").json()
     letters = [letter["id"] for letter in gateway.get("/v1/dead-letters").json()["data"]]
 
     assert (job["error"]["code"], job["attempt"], job["lost_attempts"]) == ("worker_lost", 3, 3)
     assert letters == [poison]
-    assert {each["lost_attempts"] for each in ended} == {0}
+    assert {neighbour["lost_attempts"] for neighbour in ended} == {0}
     assert stack.containers("worker")[0]["State"]["Running"]
 
 

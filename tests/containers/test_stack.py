@@ -1,4 +1,4 @@
-"""The containers as a user starts them: they answer, scale, retrain, show themselves in Flower, and are locked down."""
+"""The containers as a user starts them: they predict, scale and retrain, appear in Flower, and are locked down."""
 
 import json
 import re
@@ -41,22 +41,22 @@ def predicted(gateway: httpx2.Client, model: str, rows: pd.DataFrame) -> dict[st
 
 
 def host_of(job: dict[str, Any]) -> str:
-    """The container that ran it; a worker is named host.start:process."""
+    """The container that ran the job, from the name of its worker: host.start:process."""
     return re.split("[.:]", job["worker"])[0]
 
 
 def health(stack: Stack, service: str) -> set[str]:
-    return {each["State"]["Health"]["Status"] for each in stack.containers(service)}
+    return {container["State"]["Health"]["Status"] for container in stack.containers(service)}
 
 
-def test_thirty_predictions_are_those_of_the_process_and_come_from_several_containers(
+def test_thirty_predictions_equal_those_of_the_estimator_and_come_from_several_containers(
     gateway: httpx2.Client, titanic: Pipeline, stack: Stack
 ) -> None:
     rows = passengers().iloc[::29].head(30)
     expected = titanic.predict_proba(rows[COLUMNS])
 
-    ids = [submitted(gateway, "titanic", rows.iloc[[each]], "predict_proba") for each in range(30)]
-    jobs = [succeeded(gateway, each) for each in ids]
+    ids = [submitted(gateway, "titanic", rows.iloc[[number]], "predict_proba") for number in range(30)]
+    jobs = [succeeded(gateway, job_id) for job_id in ids]
 
     found = [job["result"]["probabilities"][0] for job in jobs]
     assert found == [pytest.approx(list(row), rel=1e-9) for row in expected]
@@ -66,12 +66,12 @@ def test_thirty_predictions_are_those_of_the_process_and_come_from_several_conta
     assert len(answered_by) >= 2
 
 
-def test_a_retrained_version_answers_without_a_restart(gateway: httpx2.Client, stack: Stack) -> None:
-    """The first version has seen a few passengers only, so the second is better and is promoted."""
+def test_a_retrained_version_is_served_without_a_restart(gateway: httpx2.Client, stack: Stack) -> None:
+    """The first version is fitted on few passengers, so the second version is better and becomes champion."""
     pushed(gateway, "retrained", training_rows().sample(40, random_state=0))
     row = passengers().head(1)
     before = predicted(gateway, "retrained", row)
-    started = {each["Id"]: each["State"]["StartedAt"] for each in stack.containers("worker")}
+    started = {container["Id"]: container["State"]["StartedAt"] for container in stack.containers("worker")}
     csv = passengers().assign(fare=lambda rows: rows["fare"].round()).to_csv(index=False)
 
     file = gateway.post("/v1/files", content=csv.encode(), headers={"Content-Type": "text/csv"})
@@ -85,10 +85,10 @@ def test_a_retrained_version_answers_without_a_restart(gateway: httpx2.Client, s
     assert (result["version"], result["promoted"]) == (2, True), result
     answered = [predicted(gateway, "retrained", row) for _ in range(9)]
     assert {job["result"]["model"]["version"] for job in answered} == {2}
-    assert {each["Id"]: each["State"]["StartedAt"] for each in stack.containers("worker")} == started
+    assert {container["Id"]: container["State"]["StartedAt"] for container in stack.containers("worker")} == started
 
 
-def test_no_job_is_lost_while_workers_go_and_come(gateway: httpx2.Client, titanic: Pipeline, stack: Stack) -> None:
+def test_no_job_is_lost_while_workers_stop_and_start(gateway: httpx2.Client, titanic: Pipeline, stack: Stack) -> None:
     rows = pd.concat([passengers()] * 3)
     expected = titanic.predict(rows[COLUMNS]).tolist()
     enough = Event()
@@ -102,7 +102,7 @@ def test_no_job_is_lost_while_workers_go_and_come(gateway: httpx2.Client, titani
     def answering_workers() -> int:
         return gateway.get("/readyz").json()["workers"].get("predict", 0)
 
-    with ThreadPoolExecutor(8) as clients:  # more in flight than workers, so that each stop meets a busy one
+    with ThreadPoolExecutor(8) as clients:  # more jobs in flight than workers, so that each stop hits a busy worker
         futures = [clients.submit(keep_submitting) for _ in range(8)]
         try:
             stack.scale_workers(1)
@@ -115,8 +115,8 @@ def test_no_job_is_lost_while_workers_go_and_come(gateway: httpx2.Client, titani
 
     assert jobs
     assert all(job["result"]["predictions"] == expected for job in jobs)
-    hosts = {each["Config"]["Hostname"]: each["Id"] for each in stack.containers("worker")}
-    docker("pause", *hosts.values())  # so that more waits than a worker takes at once, or it would call no other
+    hosts = {container["Config"]["Hostname"]: container["Id"] for container in stack.containers("worker")}
+    docker("pause", *hosts.values())  # a worker notifies another only if more rows wait than one claim takes
     try:
         last = [submitted(gateway, "titanic", rows) for _ in range(40)]
     finally:
@@ -126,8 +126,8 @@ def test_no_job_is_lost_while_workers_go_and_come(gateway: httpx2.Client, titani
 
 
 def test_flower_lists_every_worker(flower: httpx2.Client, stack: Stack) -> None:
-    predicting = {f"predict@{each['Config']['Hostname']}" for each in stack.containers("worker")}
-    training = {f"train@{each['Config']['Hostname']}" for each in stack.containers("trainer")}
+    predicting = {f"predict@{container['Config']['Hostname']}" for container in stack.containers("worker")}
+    training = {f"train@{container['Config']['Hostname']}" for container in stack.containers("trainer")}
 
     found = flower.get("/api/workers", params={"refresh": "1"})
 
@@ -135,10 +135,10 @@ def test_flower_lists_every_worker(flower: httpx2.Client, stack: Stack) -> None:
     assert stack.secret("redis_password") not in found.text
 
 
-def test_flower_lists_tasks_by_name_and_runtime_with_lanes_only(
+def test_flower_lists_tasks_by_name_and_runtime_and_shows_only_their_lanes(
     flower: httpx2.Client, gateway: httpx2.Client, titanic: Pipeline
 ) -> None:
-    """A message says where work waits: what Flower shows has no rows in it, and of jobs the id of a batch at most."""
+    """A message names a lane, so Flower shows no rows, and no job ids except those of batches."""
     version = predicted(gateway, "titanic", passengers().head(1))["model"]["version"]
 
     def tasks() -> list[dict[str, Any]]:
@@ -153,16 +153,16 @@ def test_flower_lists_tasks_by_name_and_runtime_with_lanes_only(
     assert ended["state"] == "SUCCESS"
     shown = {re.sub("[^a-z_/0-9]", "", task["args"]) for task in tasks() if task["args"]}
     lane = r"prediction/[a-z]+/\d+/[a-z_]+(/low|/high)?|training|import|batch|chunk/job_[0-9a-f]+(/low|/high)?"
-    assert all(re.fullmatch(lane, each) for each in shown), shown
+    assert all(re.fullmatch(lane, name) for name in shown), shown
 
 
 @pytest.mark.parametrize("path", ["/", "/tasks", "/api/workers", "/api/tasks", "/broker"])
-def test_flower_refuses_without_the_password(stack: Stack, path: str) -> None:
+def test_flower_requires_its_password(stack: Stack, path: str) -> None:
     assert httpx2.get(stack.flower_url + path).status_code == 401
     assert httpx2.get(stack.flower_url + path, auth=("flower", "flower")).status_code == 401
 
 
-def test_flower_shows_and_does_nothing(flower: httpx2.Client, stack: Stack) -> None:
+def test_flower_is_read_only(flower: httpx2.Client, stack: Stack) -> None:
     worker = f"predict@{stack.containers('worker')[0]['Config']['Hostname']}"
 
     assert flower.post(f"/api/worker/shutdown/{worker}").status_code == 403
@@ -191,7 +191,7 @@ def test_a_container_is_locked_down(stack: Stack, service: str) -> None:
 
 @pytest.mark.parametrize("service", ["api", "worker", "trainer", "reaper", "flower"])
 def test_a_container_whose_process_dies_is_restarted(stack: Stack, service: str) -> None:
-    """`docker kill` would not do: the engine takes it for a stop by hand, and leaves the container as it is."""
+    """After `docker kill` the engine would not restart the container, so the process is killed from inside."""
     container = stack.containers(service)[0]
 
     stack.kill_inside(container["Id"])
@@ -200,7 +200,7 @@ def test_a_container_whose_process_dies_is_restarted(stack: Stack, service: str)
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_the_kernel_grants_nothing_to_a_process_of_a_container(stack: Stack, service: str) -> None:
+def test_a_process_in_a_container_has_no_privileges(stack: Stack, service: str) -> None:
     status = dict(
         line.split(":", 1) for line in stack.run_in(service, "cat", "/proc/1/status").splitlines() if ":" in line
     )
@@ -225,18 +225,18 @@ def test_ports_are_published_on_the_loopback_only(stack: Stack, service: str) ->
 
 
 @pytest.mark.parametrize("service", ["redis", "worker", "trainer", "reaper"])
-def test_there_is_no_way_out_of_a_container_that_has_no_business_outside(stack: Stack, service: str) -> None:
+def test_an_internal_container_has_no_route_to_other_networks(stack: Stack, service: str) -> None:
     networks = list(stack.containers(service)[0]["NetworkSettings"]["Networks"])
-    assert [json.loads(docker("network", "inspect", each))[0]["Internal"] for each in networks] == [True]
+    assert [json.loads(docker("network", "inspect", network))[0]["Internal"] for network in networks] == [True]
 
     routes = stack.run_in(service, "cat", "/proc/net/route").splitlines()[1:]
     assert "00000000" not in {line.split()[1] for line in routes}
 
 
-def test_only_trainer_and_reaper_write_models_and_a_worker_writes_batches_only(stack: Stack) -> None:
+def test_only_trainer_and_reaper_write_models_and_a_worker_writes_only_batches(stack: Stack) -> None:
     def writable(service: str) -> dict[str, bool]:
         mounts = stack.containers(service)[0]["Mounts"]
-        return {each["Destination"]: each["RW"] for each in mounts if each["Destination"].startswith("/data")}
+        return {mount["Destination"]: mount["RW"] for mount in mounts if mount["Destination"].startswith("/data")}
 
     assert writable("trainer") == {"/data/models": True, "/data/files": True}
     assert writable("reaper") == {"/data/models": True, "/data/files": True, "/data/batches": True}
@@ -244,18 +244,18 @@ def test_only_trainer_and_reaper_write_models_and_a_worker_writes_batches_only(s
     assert writable("worker") == {"/data/models": False, "/data/files": False, "/data/batches": True}
 
 
-def test_no_password_is_in_what_docker_shows_of_the_containers(stack: Stack) -> None:
-    shown = json.dumps([stack.containers(each) for each in SERVICES]) + stack.compose("logs", "--no-color")
+def test_docker_inspect_and_the_logs_show_no_password(stack: Stack) -> None:
+    shown = json.dumps([stack.containers(service) for service in SERVICES]) + stack.compose("logs", "--no-color")
 
     assert stack.secret("redis_password") not in shown
     assert stack.secret("flower_password") not in shown
 
 
-def test_redis_refuses_without_the_password(stack: Stack) -> None:
+def test_redis_requires_its_password(stack: Stack) -> None:
     assert stack.run_in("redis", "redis-cli", "ping", check=False).startswith("NOAUTH")
 
 
-def test_redis_keeps_what_it_accepted_and_lets_nobody_reconfigure_it(stack: Stack) -> None:
+def test_redis_is_durable_and_refuses_administrative_commands(stack: Stack) -> None:
     def answer(*command: str) -> str:
         login = f"REDISCLI_AUTH=$(cat /run/queuecast/redis_password) redis-cli {' '.join(command)}"
         return stack.run_in("redis", "sh", "-c", login)
@@ -275,17 +275,24 @@ def test_redis_keeps_what_it_accepted_and_lets_nobody_reconfigure_it(stack: Stac
     ],
 )
 @pytest.mark.usefixtures("stack")
-def test_an_image_has_what_it_needs_and_no_more(image: str, has: set[str], lacks: set[str]) -> None:
+def test_an_image_contains_only_what_it_needs(image: str, has: set[str], lacks: set[str]) -> None:
     script = (
         "import json, shutil, sys, importlib.util as u\n"
         "modules = [m for m in sys.argv[1].split() if u.find_spec(m)]\n"
         "programs = [p for p in 'gcc cc g++ clang make ld pip git curl'.split() if shutil.which(p)]\n"
         "print(json.dumps([modules, programs]))"
     )
-    asked = " ".join(sorted(has | lacks | {"pip"}))
+    names = " ".join(sorted(has | lacks | {"pip"}))
 
     found = docker(
-        "run", "--rm", "--network=none", "--entrypoint=python", f"queuecast-{image}:{VERSION}", "-c", script, asked
+        "run",
+        "--rm",
+        "--network=none",
+        "--entrypoint=python",
+        f"queuecast-{image}:{VERSION}",
+        "-c",
+        script,
+        names,
     )
 
     assert json.loads(found) == [sorted(has), []]
@@ -293,7 +300,7 @@ def test_an_image_has_what_it_needs_and_no_more(image: str, has: set[str], lacks
 
 @pytest.mark.parametrize("image", ["api", "worker", "flower"])
 @pytest.mark.usefixtures("stack")
-def test_an_image_says_what_it_is(image: str) -> None:
+def test_an_image_has_a_user_and_labels(image: str) -> None:
     config = json.loads(docker("image", "inspect", f"queuecast-{image}:{VERSION}"))[0]["Config"]
 
     assert config["User"] == "10001:10001"

@@ -1,20 +1,20 @@
-"""Records a state of the product, for `tests/upgrade/test_upgrade.py` to run with the code of a later day.
+"""Records a state of the product, which `tests/upgrade/test_upgrade.py` runs with later code.
 
     python -m tests.upgrade.record                  into tests/upgrade/states/{version}-{date of the commit}.tar.gz
     python -m tests.upgrade.record FOLDER           into another folder
 
-Record a state at every release: check out the commit that is released, run the first line (half a minute, Linux, needs
-nothing but the development environment), run the test, and commit the archive. Keep the archives of all releases from
-which an upgrade is supported; the test runs each of them. When a release brings a new kind of record or file, add it to
-the scenario here first; a test of something that an older state lacks is skipped for that state.
+Record a state at every release: check out the released commit, run the first line (half a minute on Linux, with only
+the development environment), run the test, and commit the archive. Keep the archives of all releases from which an
+upgrade is supported; the test runs each of them. If a release adds a new kind of record or file, add it to the
+scenario here first; tests of features that an older state lacks are skipped for that state.
 
-The scenario is the life of a small installation up to the moment at which it is switched off for an upgrade: jobs have
-ended in every way, others wait in every lane, and workers were killed in the middle of a run.
+The scenario is the life of a small installation until it is stopped for an upgrade: jobs have ended in every possible
+way, jobs wait in every lane, and workers were killed in the middle of a run.
 
-States are kept for years, so nothing in them may end by itself. Retention and the timeout of a batch are a hundred
-years here, because job records carry the deadlines that follow from them. Other deadlines need no care: the TTLs of
-keys are shifted when a state is loaded, files are as old as their copy, and a lease that ran out, a backoff that is
-over and a start deadline that has passed are the point of the jobs that have them.
+States are kept for years, so nothing in them may expire. Retention and the timeout of a batch are a hundred years
+here, because job records contain the resulting deadlines. Other deadlines need no care: loading a state shifts the
+TTLs of its keys and makes its files new, and jobs with an expired lease, backoff or start deadline are recorded on
+purpose.
 """
 
 import argparse
@@ -56,12 +56,12 @@ TRIES = 5
 Job = dict[str, Any]
 
 
-class NotAsPlannedError(Exception):
-    """A process was quicker or slower than the scenario needs it: the state is not worth keeping."""
+class ScenarioError(Exception):
+    """A process was too fast or too slow for the scenario, so the recorded state is useless."""
 
 
 class Scenario:
-    """Runs one installation and collects what must hold after an upgrade of it."""
+    """Runs one installation and collects the facts that must hold after its upgrade."""
 
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
@@ -72,9 +72,9 @@ class Scenario:
 
     def run(self) -> None:
         self.make_models()
-        self.end_jobs_in_every_way()
+        self.end_jobs_in_every_possible_way()
         self.wait_for_the_audit_files()
-        self.stack.stop("reaper")  # from here on what a killed worker held stays with it
+        self.stack.stop("reaper")  # from here on, no reaper requeues the jobs of a killed worker
         self.make_a_dead_letter()
         self.delay_a_job()
         self.kill_a_worker_that_runs_a_prediction()
@@ -104,10 +104,10 @@ class Scenario:
         self.client.promote(TOPICS, 2, reason="finer")
         self.client.promote(TOPICS, 1, "challenger")
 
-    def end_jobs_in_every_way(self) -> None:
+    def end_jobs_in_every_possible_way(self) -> None:
         self._predict("answered", SPECIES, "predict_proba", metadata={"asked by": "a caller"})
-        self._repeat("repeated")
-        self._refuse("refused", version=1)
+        self._submit_with_key("repeated")
+        self._submit_failing_row("refused", version=1)
         training = {"file_id": self.files["training"], "target": TARGET, "params": {"C": -1}}
         self._submit("unfit", f"{SPECIES}/trainings", training)
         self._batch("bulk", SPECIES, "predict_proba", samples.leaves(6, seed=4), "ndjson", "json", "leaf", bad_row=3)
@@ -128,35 +128,35 @@ class Scenario:
 
     def make_a_dead_letter(self) -> None:
         self._restart_api(max_attempts=1)
-        self._run_slowly("letter", version=2)
+        self._start_slow_job("letter", version=2)
         self._kill_child("worker1")
         self._wait("letter")
         self._require("letter", "failed")
         self._restart_api()
 
     def delay_a_job(self) -> None:
-        self._run_slowly("delayed", version=2)
+        self._start_slow_job("delayed", version=2)
         self._kill_child("worker1")
         wait_for(lambda: self._job("delayed")["not_before"] is not None, "the backoff", 30)
         self.jobs["delayed"] |= {"lost_attempts": 1}
 
     def kill_a_worker_that_runs_a_prediction(self) -> None:
-        """After a quick job the worker is noted as attending the lane, so the next job there is not announced."""
-        for _ in range(2):  # the first one has to load the model
-            self._refuse("attended", version=2)
+        """A worker that runs a quick job stays on its lane, so the gateway sends no message for the next job there."""
+        for _ in range(2):  # the first one loads the model
+            self._submit_failing_row("attended", version=2)
             self._wait("attended")
-        self._run_slowly("held", version=2)
+        self._start_slow_job("held", version=2)
         self.stack.kill("worker1")
         self._require("held", "running")
         self.jobs["held"] |= {"lost_attempts": 1}
-        self._ask_slow_model("unrung", version=2)
+        self._submit_slow_job("unrung", version=2)
         with redis.Redis.from_url(self.stack.redis.url) as client:
             if not client.hexists("qc:attended", f"prediction/{TOPICS}/2/transform"):
-                raise NotAsPlannedError("the worker did not attend the lane: its quick job was not quick")
+                raise ScenarioError("the worker did not stay on the lane: its quick job took too long")
 
     def kill_a_worker_that_runs_a_job_to_be_canceled(self) -> None:
         self._start_worker("worker2")
-        self._run_slowly("canceling", version=1)
+        self._start_slow_job("canceling", version=1)
         self.stack.kill("worker2")
         self._call("POST", f"/v1/jobs/{self.jobs['canceling']['id']}/cancel")
         self._require("canceling", "canceling")
@@ -171,7 +171,7 @@ class Scenario:
         self._require("bulk_running", "running")
         done, held = self._done_parts(), self._held_chunks()
         if len(held) != 1 or len(done) > 6:
-            raise NotAsPlannedError(f"found the chunks {held} held and {done} done")
+            raise ScenarioError(f"found chunks {held} held and {done} done")
         self.jobs["bulk_running"]["parts"] = done
 
     def _done_parts(self) -> list[str]:
@@ -179,13 +179,13 @@ class Scenario:
         return sorted(path.name for path in parts.glob("*") if not path.suffix and not path.name.startswith("."))
 
     def _held_chunks(self) -> list[str]:
-        """The chunks that a worker has taken and that have no part yet, by the names of their parts."""
+        """The chunks that a worker has claimed but not written, by the names of their part files."""
         lane = f"qc:lane:chunk/{self.jobs['bulk_running']['id']}"
         with redis.Redis.from_url(self.stack.redis.url, decode_responses=True) as client:
             if not client.exists(lane):
                 return []
             pending = client.xpending_range(lane, "workers", "-", "+", 10)
-            entries = [client.xrange(lane, each["message_id"], each["message_id"]) for each in pending]
+            entries = [client.xrange(lane, entry["message_id"], entry["message_id"]) for entry in pending]
         names = ["-".join(entry[0][1]["job"].split("_")[-2:]) for entry in entries if entry]
         return [name for name in names if name not in self._done_parts()]
 
@@ -228,33 +228,33 @@ class Scenario:
         job = self._call("POST", f"/v1/models/{path}", json.dumps(body).encode(), **headers).json()
         self.jobs[name] = {"id": job["id"], "state": "succeeded"}
 
-    def _predict(self, name: str, model: str, method: str, *, rows: int = 3, **asked: Any) -> None:
+    def _predict(self, name: str, model: str, method: str, *, rows: int = 3, **options: Any) -> None:
         table = samples.leaves(rows, seed=len(self.jobs))
-        version = asked.get("version", "champion")
+        version = options.get("version", "champion")
         inputs = samples.features(table).to_dict("records")
-        expected = self._answers(model, version, method, table)
-        self._submit(name, f"{model}/predictions", {"inputs": inputs, "method": method, **asked})
+        expected = self._expected_answers(model, version, method, table)
+        self._submit(name, f"{model}/predictions", {"inputs": inputs, "method": method, **options})
         self.jobs[name] |= {"method": method, "answers": expected}
 
-    def _ask_slow_model(self, name: str, version: int) -> None:
+    def _submit_slow_job(self, name: str, version: int) -> None:
         table = samples.baskets(1, seed=len(self.jobs))
         inputs = samples.features(table).to_dict("records")
-        expected = self._answers(TOPICS, version, "transform", table)
+        expected = self._expected_answers(TOPICS, version, "transform", table)
         self._submit(name, f"{TOPICS}/predictions", {"inputs": inputs, "method": "transform", "version": version})
         self.jobs[name] |= {"method": "transform", "answers": expected}
 
-    def _run_slowly(self, name: str, version: int) -> None:
-        """Returns while a worker runs it."""
-        self._ask_slow_model(name, version)
+    def _start_slow_job(self, name: str, version: int) -> None:
+        """Submits a slow job, and returns while a worker runs it."""
+        self._submit_slow_job(name, version)
         wait_for(lambda: self._job(name)["state"] != "queued", "the run", 60)
         self._require(name, "running")
 
-    def _refuse(self, name: str, version: int) -> None:
-        """The model raises on a number below zero."""
+    def _submit_failing_row(self, name: str, version: int) -> None:
+        """Submits a row that makes the model raise: a negative number."""
         body = {"inputs": [{"apples": -1, "pears": 0, "plums": 0}], "method": "transform", "version": version}
         self._submit(name, f"{TOPICS}/predictions", body)
 
-    def _repeat(self, name: str) -> None:
+    def _submit_with_key(self, name: str) -> None:
         rows = samples.features(samples.leaves(2, seed=9)).to_dict("records")
         body = {"inputs": rows, "method": "predict"}
         key = "the key of the caller"
@@ -273,13 +273,13 @@ class Scenario:
         id_column: str,
         *,
         bad_row: int = 0,
-        **asked: Any,
+        **options: Any,
     ) -> None:
-        """bad_row: the number of a row with a word where a number belongs; 0 for none."""
+        """bad_row: the number of a row that gets a word in a numeric column; 0 for none."""
         file_id = self._upload(name, table, file_format, bad_row)
         expected = self._expected_rows(model, method, table, table[id_column].tolist())
         body = {"file_id": file_id, "method": method, "output_format": output_format, "id_column": id_column}
-        self._submit(name, f"{model}/batches", {**body, **asked})
+        self._submit(name, f"{model}/batches", {**body, **options})
         good = [row for row in expected if row[0] != bad_row]
         self.jobs[name] |= {"format": output_format, "rows": good, "bad_rows": [bad_row] if bad_row else []}
 
@@ -290,15 +290,15 @@ class Scenario:
         self.jobs[name] |= {"format": "csv", "rows": expected, "bad_rows": []}
 
     def _expected_rows(self, model: str, method: str, table: pd.DataFrame, ids: list[str] | None) -> list[list[Any]]:
-        """The lines of a batch's result: row number, id where there is one, and what the estimator answers."""
+        """The lines of a batch's result: row number, id if there is one, and the answer of the estimator."""
         rows = []
-        for number, answer in enumerate(self._answers(model, "champion", method, table), 1):
+        for number, answer in enumerate(self._expected_answers(model, "champion", method, table), 1):
             values = answer if isinstance(answer, list) else [answer]
             rows.append([number, *([ids[number - 1]] if ids else []), *values])
         return rows
 
-    def _answers(self, model: str, version: int | str, method: str, table: pd.DataFrame) -> list[Any]:
-        """By the version's own file, in this process."""
+    def _expected_answers(self, model: str, version: int | str, method: str, table: pd.DataFrame) -> list[Any]:
+        """The answers of a version, computed in this process from its model file."""
         number = version if isinstance(version, int) else self.client.model(model)["aliases"][version]
         folder = self.stack.folder / "data/models" / model / str(number)
         return samples.answers(skops.io.load(folder / "model.skops"), method, table)
@@ -318,17 +318,17 @@ class Scenario:
         return answer
 
     def _job(self, name: str) -> Job:
-        found: Job = self._call("GET", f"/v1/jobs/{self.jobs[name]['id']}").json()
-        return found
+        job: Job = self._call("GET", f"/v1/jobs/{self.jobs[name]['id']}").json()
+        return job
 
     def _wait(self, name: str) -> None:
         body = self.client.job(self.jobs[name]["id"]).wait(60).body
         self.jobs[name] |= {"state": body["state"], "attempt": body["attempt"]}
 
     def _require(self, name: str, expected: str) -> None:
-        found = self._job(name)["state"]
-        if found != expected:
-            raise NotAsPlannedError(f"job {name} is {found}, expected {expected}")
+        actual = self._job(name)["state"]
+        if actual != expected:
+            raise ScenarioError(f"job {name} is {actual}, expected {expected}")
 
     def _start_worker(self, name: str) -> None:
         before = self.stack.workers().get("predict", 0)
@@ -353,7 +353,7 @@ def main() -> None:
     path = options.folder / f"{__version__}-{date}.tar.gz"
     recorded = _recorded({"version": __version__, "commit": commit})
     state.save(recorded, path)
-    print(f"{path}: {len(recorded.facts['jobs'])} jobs with expected ends, {path.stat().st_size:,} bytes")
+    print(f"{path}: {len(recorded.facts['jobs'])} jobs with expected outcomes, {path.stat().st_size:,} bytes")
 
 
 def _recorded(about: dict[str, Any]) -> state.State:
@@ -361,9 +361,9 @@ def _recorded(about: dict[str, Any]) -> state.State:
         with tempfile.TemporaryDirectory() as folder:
             try:
                 return record(Path(folder), about)
-            except NotAsPlannedError as error:
-                print(f"{error}; once more", file=sys.stderr)
-    raise SystemExit(f"not as planned {TRIES} times; is this machine busy with something else?")
+            except ScenarioError as error:
+                print(f"{error}; retrying", file=sys.stderr)
+    raise SystemExit(f"failed {TRIES} times; is this machine busy with something else?")
 
 
 def record(folder: Path, about: dict[str, Any]) -> state.State:
@@ -397,7 +397,7 @@ def record(folder: Path, about: dict[str, Any]) -> state.State:
 
 
 def _content_of(stack: Stack) -> tuple[list[state.Command], float]:
-    """Everything in Redis, and the time there."""
+    """Everything in Redis, and the time of Redis."""
     with redis.Redis.from_url(stack.redis.url) as client:
         client.config_set("aof-use-rdb-preamble", "no")
         client.bgrewriteaof()
@@ -409,7 +409,7 @@ def _content_of(stack: Stack) -> tuple[list[state.Command], float]:
 
 
 def _with_backup(recorded: state.State, folder: Path) -> state.State:
-    """The state with its backup by `queuecast admin`, made from Redis as a test will fill it."""
+    """Adds a backup by `queuecast admin`, made from a Redis filled in the same way as in the test."""
     server = RedisServer(folder)
     server.start()
     try:
@@ -453,7 +453,7 @@ def _product_commit() -> tuple[str, str]:
 
     changed = git("status", "--porcelain")
     if changed:
-        raise SystemExit(f"the product differs from its last commit; commit or undo first:\n{changed}")
+        raise SystemExit(f"the product has uncommitted changes; commit or revert them first:\n{changed}")
     commit, date = git("log", "-1", "--format=%H %cs").split()
     return commit, date
 

@@ -1,7 +1,7 @@
 """The models, tables and answers of a recorded state.
 
-`species` answers at once. `topics` needs most of a second a row, so that a worker can be killed in the middle of one
-row; its slowness is a parameter of the estimator and adds no byte to its file.
+`species` is fast. `topics` takes almost a second per row, so that a worker can be killed in the middle of a row; it is
+slow because of a parameter of the estimator, so its file stays small.
 """
 
 from typing import Any
@@ -13,11 +13,11 @@ from sklearn.linear_model import LogisticRegression
 
 SPECIES, TOPICS = "species", "topics"
 TARGET = "size"
-SLOW_STEPS = 250_000  # iterations a row, 3 us each
+SLOW_STEPS = 250_000  # iterations per row, 3 us each
 
 
 def leaves(rows: int, seed: int) -> pd.DataFrame:
-    """Three measures of a leaf, its name and its size: a table to train on, and to predict from."""
+    """Three measurements of a leaf, its name and its size: a table for training and prediction."""
     random = np.random.default_rng(seed)
     table = pd.DataFrame(random.uniform(0, 10, (rows, 3)).round(2), columns=["length", "width", "height"])
     size = np.where(table.sum(axis=1) > 15, "large", "small")
@@ -45,6 +45,6 @@ def topics(seed: int) -> LatentDirichletAllocation:
 
 
 def answers(estimator: Any, method: str, table: pd.DataFrame) -> list[Any]:
-    """What a prediction on these rows must answer."""
-    found: list[Any] = np.asarray(getattr(estimator, method)(features(table))).tolist()
-    return found
+    """The expected answers of a prediction on these rows."""
+    expected: list[Any] = np.asarray(getattr(estimator, method)(features(table))).tolist()
+    return expected

@@ -1,10 +1,10 @@
-"""A recorded state of the product as one small archive: what Redis held, the data folder, and facts to check it by.
+"""A recorded state of the product as one small archive: the content of Redis, the data folder, and expected facts.
 
-about.json      the version and the commit of the code that made it, and when (Redis's time)
-redis.ndjson    what Redis held as the commands that write it, one a line; bytes that are not UTF-8 as lone surrogates
-backup          the same as `queuecast admin backup` wrote it
+about.json      the version and the commit of the recorded code, and the time of recording (of Redis)
+redis.ndjson    the content of Redis as commands, one per line; bytes that are not UTF-8 become lone surrogates
+backup          the same content as a file of `queuecast admin backup`
 data/           models, files and batches
-facts.json      what `tests/upgrade/record.py` knows of it: ids, expected states and answers, pages of the API
+facts.json      the facts from `tests/upgrade/record.py`: ids, expected states and answers, pages of the API
 """
 
 import io
@@ -19,8 +19,8 @@ from typing import Any
 import httpx2
 import redis
 
-# Fields of the API that depend on the moment, the request, the gateway's settings or the wording of its code.
-PASSING = ("queue", "oldest_wait_s", "limits", "limit", "request_id", "title")
+# Fields of the API that depend on the time, the request, the settings of the gateway or the wording of its code.
+VOLATILE_FIELDS = ("queue", "oldest_wait_s", "limits", "limit", "request_id", "title")
 STATES = Path(__file__).with_name("states")
 Command = list[bytes]
 
@@ -36,9 +36,9 @@ class State:
 
 
 def commands_of(aof: bytes) -> Iterator[Command]:
-    """The commands in a log of writes that was rewritten with `aof-use-rdb-preamble no`.
+    """The commands in an append-only file that was rewritten with `aof-use-rdb-preamble no`.
 
-    Of all formats this one keeps what a consumer group holds, and any server of any version takes it.
+    This format includes the pending entries of consumer groups, and servers of every version can load it.
     """
     stream = io.BytesIO(aof)
     while head := stream.readline():
@@ -49,12 +49,12 @@ def commands_of(aof: bytes) -> Iterator[Command]:
             size = int(stream.readline()[1:])
             command.append(stream.read(size))
             stream.read(2)
-        if command[0] != b"SELECT":  # all is in database 0
+        if command[0] != b"SELECT":  # everything is in database 0
             yield command
 
 
 def save(state: State, path: Path) -> None:
-    """Writes an archive without a name, an id or a time of the machine that wrote it."""
+    """Writes an archive that contains no name, id or time of the machine."""
     lines = b"".join(json.dumps([_text(part) for part in command]).encode() + b"\n" for command in state.commands)
     members = {
         "about.json": _json(state.about),
@@ -74,13 +74,13 @@ def save(state: State, path: Path) -> None:
 def load(path: Path) -> State:
     with tarfile.open(path) as archive:
         members = {member.name: archive.extractfile(member) for member in archive.getmembers()}
-        found = {name: file.read() for name, file in members.items() if file is not None}
+        contents = {name: file.read() for name, file in members.items() if file is not None}
     return State(
-        about=json.loads(found["about.json"]),
-        commands=[[_bytes(part) for part in json.loads(line)] for line in found["redis.ndjson"].splitlines()],
-        facts=json.loads(found["facts.json"]),
-        backup=found["backup"],
-        data={name.removeprefix("data/"): content for name, content in found.items() if name.startswith("data/")},
+        about=json.loads(contents["about.json"]),
+        commands=[[_bytes(part) for part in json.loads(line)] for line in contents["redis.ndjson"].splitlines()],
+        facts=json.loads(contents["facts.json"]),
+        backup=contents["backup"],
+        data={name.removeprefix("data/"): content for name, content in contents.items() if name.startswith("data/")},
     )
 
 
@@ -89,7 +89,7 @@ def read_folder(folder: Path) -> dict[str, bytes]:
 
 
 def write_folder(data: dict[str, bytes], folder: Path) -> None:
-    """Every file is as old as this call: nothing was unused for so long that it would be swept away."""
+    """Writes the files with the current time as their age, so that cleanup does not remove them as unused."""
     for name, content in data.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -97,7 +97,7 @@ def write_folder(data: dict[str, bytes], folder: Path) -> None:
 
 
 def fill_redis(url: str, state: State) -> None:
-    """Puts the state into an empty Redis. Keys live on for as long as they had to live when it was recorded."""
+    """Loads the state into an empty Redis. Keys get the TTLs that they had when the state was recorded."""
     with redis.Redis.from_url(url) as client:
         seconds, micros = client.time()
         shift_ms = int((seconds + micros / 1e6 - state.about["recorded_at"]) * 1000)
@@ -114,8 +114,8 @@ def _shifted(command: Command, shift_ms: int) -> Command:
 
 
 def read_pages(url: str, paths: Iterable[str]) -> dict[str, Any]:
-    """What a gateway answers to GET for each path: the status, and the body as JSON or else as text."""
-    found = {}
+    """Path -> the gateway's answer to GET: its status, and its body as JSON or else as text."""
+    pages = {}
     with httpx2.Client(base_url=url, timeout=30) as client:
         for path in paths:
             answer = client.get(path)
@@ -124,20 +124,20 @@ def read_pages(url: str, paths: Iterable[str]) -> dict[str, Any]:
                 body = answer.json()
             if answer.is_error:
                 body = {"code": body["code"]}
-            found[path] = {"status": answer.status_code, "body": _lasting(body)}
-    return found
+            pages[path] = {"status": answer.status_code, "body": _stable(body)}
+    return pages
 
 
-def _lasting(body: Any) -> Any:
+def _stable(body: Any) -> Any:
     if isinstance(body, list):
-        return [_lasting(each) for each in body]
+        return [_stable(item) for item in body]
     if isinstance(body, dict):
-        return {name: _lasting(each) for name, each in body.items() if name not in PASSING}
+        return {name: _stable(value) for name, value in body.items() if name not in VOLATILE_FIELDS}
     return body
 
 
 def with_words(data: dict[str, Any], words: dict[str, str]) -> dict[str, Any]:
-    """The same JSON document with some words replaced, wherever they are."""
+    """The same JSON document with all occurrences of the words replaced."""
     text = json.dumps(data)
     for word, other in words.items():
         text = text.replace(word, other)

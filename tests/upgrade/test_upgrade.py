@@ -1,8 +1,8 @@
-"""What the code before an upgrade accepted, the code after it finishes: today's processes on a recorded state.
+"""The current code finishes the work that the code before an upgrade accepted: its processes run on a recorded state.
 
-Each archive in `tests/upgrade/states` is loaded into an empty Redis and data folder of its own. A gateway reads it;
-then workers start, with only the messages of the recorded state to wake them; then a reaper, which repairs. The state
-is used from outside alone, by the HTTP API, the command line and the file formats. `record.py` says how to add one.
+Each archive in `tests/upgrade/states` is loaded into an empty Redis and a new data folder. First a gateway reads it,
+then workers start, with only the recorded messages to wake them, and then a reaper repairs the rest. The tests use
+only the HTTP API, the command line and the file formats. `record.py` explains how to add a state.
 """
 
 import csv
@@ -31,30 +31,42 @@ RECORDED = sorted(state.STATES.glob("*.tar.gz"))
 assert RECORDED, f"there is no recorded state in {state.STATES}"
 SETTINGS = {"lease_s": 3}
 FINAL_STATES = {"succeeded", "failed", "canceled", "expired"}
-WAITED = ("high", "normal", "low", "pinned", "late", "training", "import", "bulk_queued", "bulk_of_rows")
-"""Jobs that no worker had taken."""
-REPAIRED = ("held", "canceling", "delayed", "unrung", "bulk_running")
-"""Jobs that need the reaper."""
-EMPTIED = ("lane", "lanes", "bells", "entered", "taken", "delayed", "expiring", "training", "batches", "audit", "dead")
-"""Families of keys that have nothing in them when every job has ended and every dead letter was replayed."""
-MOMENTARY = {"reaper", "wake", "lingering", "attended"}
-"""Families that are there at some moments only, so perhaps not in a recorded state."""
-KEPT = "kept-part"
-"""Written over the ids in the parts of chunks that were done, to see whether a chunk is run again."""
+QUEUED_JOBS = ("high", "normal", "low", "pinned", "late", "training", "import", "bulk_queued", "bulk_of_rows")
+"""Jobs that no worker had claimed."""
+JOBS_FOR_REAPER = ("held", "canceling", "delayed", "unrung", "bulk_running")
+"""Jobs that cannot end without the reaper."""
+TRANSIENT_FAMILIES = (
+    "lane",
+    "lanes",
+    "bells",
+    "entered",
+    "taken",
+    "delayed",
+    "expiring",
+    "training",
+    "batches",
+    "audit",
+    "dead",
+)
+"""Families of keys that are empty once every job has ended and every dead letter was replayed."""
+OCCASIONAL_FAMILIES = {"reaper", "wake", "lingering", "attended"}
+"""Families that exist only at times, and so may be missing from a recorded state."""
+MARK = "kept-part"
+"""Replaces the ids in the parts of finished chunks, to detect a chunk that runs again."""
 
 
 @dataclass
 class Upgraded:
-    """A recorded state under today's processes."""
+    """A recorded state with the processes of the current code."""
 
     recorded: state.State
     stack: Stack
     pages: dict[str, Any]
-    """What today's gateway answered before a worker ran."""
+    """The answers of the current gateway before a worker ran."""
     second_training: int
-    """The status that it answered to a training of the model whose training was queued."""
+    """The status of its answer to a second training of a model with a queued training."""
     woken: dict[str, str] = field(default_factory=dict)
-    """The states of the jobs that waited, at the end of the time without a reaper."""
+    """The states of the queued jobs before the reaper started."""
 
     def fact(self, name: str) -> dict[str, Any]:
         if name not in self.recorded.facts["jobs"]:
@@ -73,7 +85,7 @@ class Upgraded:
         return found
 
     def wait(self, names: tuple[str, ...], timeout_s: float) -> None:
-        """Waits for the ends of those jobs. A job that does not end fails the tests about it, and no others."""
+        """Waits for the jobs to end. A job that does not end fails only the tests that assert on it."""
         known = [name for name in names if name in self.recorded.facts["jobs"]]
         with suppress(AssertionError):
             wait_for(lambda: all(self.job(name)["state"] in FINAL_STATES for name in known), "the ends", timeout_s)
@@ -99,10 +111,10 @@ def upgraded(
         stack.start_worker("worker1", **SETTINGS)
         stack.start_worker("trainer", "train", **SETTINGS)
         wait_for(lambda: stack.workers() == {"predict": 1, "train": 1}, "a worker and a trainer", START_WAIT_S)
-        result.wait(WAITED, 60)
-        result.woken = {name: result.job(name)["state"] for name in WAITED if name in recorded.facts["jobs"]}
+        result.wait(QUEUED_JOBS, 60)
+        result.woken = {name: result.job(name)["state"] for name in QUEUED_JOBS if name in recorded.facts["jobs"]}
         stack.start_reaper(**SETTINGS)
-        result.wait(REPAIRED, 60)
+        result.wait(JOBS_FOR_REAPER, 60)
         yield result
     finally:
         stack.stop()
@@ -114,7 +126,7 @@ def _with_marked_parts(recorded: state.State) -> dict[str, bytes]:
     parts = {f"batches/{batch['id']}/parts/{part}" for part in batch["parts"]}
     assert parts <= recorded.data.keys()
     return {
-        name: content.replace(b"basket-", KEPT.encode() + b"-") if name in parts else content
+        name: content.replace(b"basket-", MARK.encode() + b"-") if name in parts else content
         for name, content in recorded.data.items()
     }
 
@@ -125,7 +137,7 @@ def train_again(recorded: state.State, stack: Stack) -> httpx2.Response:
 
 
 def queuecast(*words: str, stack: Stack, **environ: str) -> str:
-    """Runs the command, which must succeed, and returns what it printed."""
+    """Runs the command, which must succeed, and returns its output."""
     code = "from queuecast.cli.main import main; main()"
     ended = subprocess.run(
         [sys.executable, "-c", code, *words],
@@ -140,24 +152,24 @@ def queuecast(*words: str, stack: Stack, **environ: str) -> str:
     return ended.stdout
 
 
-def lost_in(found: Any, recorded: Any, at: str = "") -> list[str]:
-    """The places in which something of `recorded` is missing or other in `found`, which may have more fields."""
+def differences(found: Any, recorded: Any, at: str = "") -> list[str]:
+    """The places where `found` lacks or changes a value of `recorded`. `found` may have additional fields."""
     if isinstance(recorded, dict) and isinstance(found, dict):
         fields = [(found.get(name, "no field"), value, f"{at}/{name}") for name, value in recorded.items()]
-        return [place for each in fields for place in lost_in(*each)]
+        return [place for each in fields for place in differences(*each)]
     if isinstance(recorded, list) and isinstance(found, list) and len(found) == len(recorded):
         pairs = zip(found, recorded, strict=True)
-        return [place for number, pair in enumerate(pairs) for place in lost_in(*pair, f"{at}/{number}")]
+        return [place for number, pair in enumerate(pairs) for place in differences(*pair, f"{at}/{number}")]
     return [] if found == recorded else [f"{at}: {found!r}, was {recorded!r}"]
 
 
 def is_close(found: Any, expected: Any) -> bool:
-    """Labels identical, numbers to nine digits, to any depth of lists."""
+    """Compares nested lists: labels must be identical, numbers equal to nine digits."""
     if isinstance(expected, list):
         return isinstance(found, list) and len(found) == len(expected) and all(map(is_close, found, expected))
     if isinstance(expected, float):
         return math.isclose(float(found), expected, rel_tol=1e-9, abs_tol=1e-15)
-    return str(found) == str(expected)  # a CSV file has words only
+    return str(found) == str(expected)  # a CSV file contains only text
 
 
 def rows_of(content: str, output_format: str) -> list[list[Any]]:
@@ -167,9 +179,9 @@ def rows_of(content: str, output_format: str) -> list[list[Any]]:
     return [list(record.values()) for record in records]
 
 
-def test_the_gateway_reads_everything_as_it_was(upgraded: Upgraded) -> None:
+def test_the_gateway_reads_every_recorded_page_unchanged(upgraded: Upgraded) -> None:
     assert len(upgraded.pages) > 30
-    assert lost_in(upgraded.pages, upgraded.recorded.facts["pages"]) == []
+    assert differences(upgraded.pages, upgraded.recorded.facts["pages"]) == []
 
 
 def test_the_command_line_lists_the_recorded_jobs(upgraded: Upgraded) -> None:
@@ -179,7 +191,7 @@ def test_the_command_line_lists_the_recorded_jobs(upgraded: Upgraded) -> None:
     assert recorded <= {job["id"] for job in listed}
 
 
-def test_every_lane_holds_what_it_held(upgraded: Upgraded) -> None:
+def test_every_lane_holds_its_recorded_jobs(upgraded: Upgraded) -> None:
     lanes = {lane["lane"]: (lane["waiting"], lane["reserved"]) for lane in upgraded.pages["/v1/queues"]["body"]["data"]}
 
     recorded = upgraded.recorded_page("/v1/queues")["data"]
@@ -187,27 +199,27 @@ def test_every_lane_holds_what_it_held(upgraded: Upgraded) -> None:
     assert sum(lane["reserved"] for lane in recorded) == 3  # two predictions and a chunk
 
 
-@pytest.mark.parametrize("name", WAITED)
-def test_a_message_of_the_code_before_wakes_a_worker(upgraded: Upgraded, name: str) -> None:
+@pytest.mark.parametrize("name", QUEUED_JOBS)
+def test_a_recorded_message_wakes_a_worker(upgraded: Upgraded, name: str) -> None:
     assert upgraded.woken[name] == upgraded.fact(name)["state"]
 
 
-def test_a_model_whose_training_is_queued_takes_no_second_one(upgraded: Upgraded) -> None:
+def test_a_model_with_a_queued_training_refuses_a_second_one(upgraded: Upgraded) -> None:
     assert upgraded.fact("training")
     assert upgraded.second_training == 409
 
 
-@pytest.mark.parametrize("name", [*WAITED, *REPAIRED])
-def test_a_job_that_was_not_over_ends_as_it_must(upgraded: Upgraded, name: str) -> None:
+@pytest.mark.parametrize("name", [*QUEUED_JOBS, *JOBS_FOR_REAPER])
+def test_an_unfinished_job_ends_as_expected(upgraded: Upgraded, name: str) -> None:
     fact, job = upgraded.fact(name), upgraded.job(name)
 
     assert (job["state"], job.get("error")) == (fact["state"], None)
     assert job["lost_attempts"] == fact.get("lost_attempts", 0)
-    assert [moment["event"] for moment in job["timeline"]].count("finished") == 1
+    assert [entry["event"] for entry in job["timeline"]].count("finished") == 1
 
 
 @pytest.mark.parametrize("name", ["answered", "high", "normal", "low", "pinned", "held", "delayed", "unrung"])
-def test_a_prediction_is_what_the_estimator_answers(upgraded: Upgraded, name: str) -> None:
+def test_a_prediction_equals_the_answer_of_the_estimator(upgraded: Upgraded, name: str) -> None:
     fact = upgraded.fact(name)
 
     result = upgraded.get(f"/v1/jobs/{fact['id']}/result").json()
@@ -223,24 +235,24 @@ def test_a_batch_has_every_row_once_and_in_order(upgraded: Upgraded, name: str) 
     result = upgraded.get(f"/v1/jobs/{fact['id']}/result")
     errors = upgraded.get(f"/v1/jobs/{fact['id']}/errors")
 
-    rows = rows_of(result.text.replace(KEPT, "basket"), fact["format"])
+    rows = rows_of(result.text.replace(MARK, "basket"), fact["format"])
     assert is_close(rows, fact["rows"]), result.text
     assert [json.loads(line)["row"] for line in errors.text.splitlines()] == fact["bad_rows"]
 
 
-def test_the_chunks_that_were_done_are_not_run_again(upgraded: Upgraded) -> None:
+def test_finished_chunks_do_not_run_again(upgraded: Upgraded) -> None:
     fact = upgraded.fact("bulk_running")
-    done = {int(part.partition("-")[2]) + 1 for part in fact["parts"]}  # a chunk is one row there
+    done = {int(part.partition("-")[2]) + 1 for part in fact["parts"]}  # each chunk has one row
 
     rows = rows_of(upgraded.get(f"/v1/jobs/{fact['id']}/result").text, fact["format"])
 
-    kept = {int(number) for number, basket, *_ in rows if basket.startswith(KEPT)}
-    assert kept == done - set(fact["bad_rows"])
-    assert 0 < len(kept) < len(rows) - 2
+    marked = {int(number) for number, basket, *_ in rows if basket.startswith(MARK)}
+    assert marked == done - set(fact["bad_rows"])
+    assert 0 < len(marked) < len(rows) - 2
 
 
 @pytest.mark.parametrize("name", ["held", "bulk_running"])
-def test_a_run_goes_on_in_the_timeline_that_it_began(upgraded: Upgraded, name: str) -> None:
+def test_a_resumed_job_continues_its_timeline(upgraded: Upgraded, name: str) -> None:
     jobs = upgraded.recorded_page("/v1/jobs?limit=200")["data"]
     (before,) = (job["timeline"] for job in jobs if job["id"] == upgraded.fact(name)["id"])
 
@@ -251,25 +263,25 @@ def test_a_run_goes_on_in_the_timeline_that_it_began(upgraded: Upgraded, name: s
     assert after[-1]["detail"] == "succeeded"
 
 
-def test_a_queued_retraining_makes_version_3_of_its_model(upgraded: Upgraded) -> None:
+def test_a_queued_retraining_creates_version_3_of_its_model(upgraded: Upgraded) -> None:
     job = upgraded.job("training")
     versions = upgraded.get(f"/v1/models/{samples.SPECIES}/versions").json()["data"]
-    (made,) = (version for version in versions if version["version"] == 3)
+    (created,) = (version for version in versions if version["version"] == 3)
 
     assert (job["result"]["version"], job["result"]["promoted"]) == (3, True)
     assert job["metadata"] == {"season": "fall"}
-    assert (made["job_id"], made["lineage"]["parent_version"]) == (job["id"], 2)
-    assert (made["metrics"]["metric"], made["metrics"]["champion_version"]) == ("accuracy", 2)
-    assert made["metrics"]["challenger"] >= made["metrics"]["champion"]
+    assert (created["job_id"], created["lineage"]["parent_version"]) == (job["id"], 2)
+    assert (created["metrics"]["metric"], created["metrics"]["champion_version"]) == ("accuracy", 2)
+    assert created["metrics"]["challenger"] >= created["metrics"]["champion"]
 
 
-def test_a_queued_import_makes_a_model_with_a_champion(upgraded: Upgraded) -> None:
+def test_a_queued_import_creates_a_model_with_a_champion(upgraded: Upgraded) -> None:
     assert upgraded.job("import")["result"]["version"] == 1
     assert upgraded.get("/v1/models/newcomer").json()["champion"] == 1
 
 
 @pytest.mark.parametrize("model", [samples.SPECIES, samples.TOPICS])
-def test_the_history_of_a_model_goes_on_where_it_was(upgraded: Upgraded, model: str) -> None:
+def test_the_history_of_a_model_continues(upgraded: Upgraded, model: str) -> None:
     before = upgraded.recorded_page(f"/v1/models/{model}/history")["data"]
 
     after = upgraded.get(f"/v1/models/{model}/history").json()["data"]
@@ -279,7 +291,7 @@ def test_the_history_of_a_model_goes_on_where_it_was(upgraded: Upgraded, model: 
     assert [move["generation"] for move in after] == list(range(1, len(after) + 1))
 
 
-def test_the_audit_trail_holds_and_takes_the_move_that_was_not_in_it(upgraded: Upgraded) -> None:
+def test_the_audit_trail_stays_valid_and_gains_the_missing_move(upgraded: Upgraded) -> None:
     trail = upgraded.stack.folder / "data/models" / samples.SPECIES / "aliases.jsonl"
     before = upgraded.recorded.data[f"models/{samples.SPECIES}/aliases.jsonl"]
     moves = upgraded.recorded_page(f"/v1/models/{samples.SPECIES}/history")["data"]
@@ -291,7 +303,7 @@ def test_the_audit_trail_holds_and_takes_the_move_that_was_not_in_it(upgraded: U
     queuecast("admin", "verify-audit", stack=upgraded.stack)
 
 
-def test_the_same_idempotency_key_leads_to_the_same_job(upgraded: Upgraded) -> None:
+def test_a_recorded_idempotency_key_returns_the_same_job(upgraded: Upgraded) -> None:
     repeat = upgraded.recorded.facts["repeat"]
     headers = {"Content-Type": "application/json", "Idempotency-Key": repeat["key"]}
 
@@ -317,7 +329,7 @@ def test_a_dead_letter_is_replayed_and_answered(upgraded: Upgraded) -> None:
     assert upgraded.get("/v1/dead-letters").json()["data"] == []
 
 
-def test_a_canceled_job_is_run_again(upgraded: Upgraded) -> None:
+def test_a_canceled_job_can_be_retried(upgraded: Upgraded) -> None:
     fact = upgraded.fact("withdrawn")
 
     with Client(upgraded.stack.url) as client:
@@ -335,7 +347,7 @@ def test_an_ended_job_can_be_deleted(upgraded: Upgraded) -> None:
     assert upgraded.get(path).status_code == 410
 
 
-def test_a_new_retraining_goes_on_from_the_recorded_versions(upgraded: Upgraded) -> None:
+def test_a_new_retraining_continues_the_recorded_versions(upgraded: Upgraded) -> None:
     assert upgraded.job("training")["state"] == "succeeded"
 
     answer = train_again(upgraded.recorded, upgraded.stack)
@@ -345,33 +357,38 @@ def test_a_new_retraining_goes_on_from_the_recorded_versions(upgraded: Upgraded)
     assert (result["version"], result["champion"]["version"]) == (4, 3)
 
 
-def test_the_parts_of_batches_are_removed_when_they_are_joined(upgraded: Upgraded) -> None:
+def test_the_parts_of_a_batch_are_removed_after_they_are_joined(upgraded: Upgraded) -> None:
     batches = upgraded.stack.folder / "data/batches"
     names = [upgraded.fact(name)["id"] for name in ("bulk", "bulk_running")]
 
-    wait_for(lambda: not any((batches / name / "parts").exists() for name in names), "the end of the parts", 15)
+    wait_for(lambda: not any((batches / name / "parts").exists() for name in names), "the removal of the parts", 15)
 
 
 def test_no_job_and_no_message_is_left_waiting(upgraded: Upgraded) -> None:
-    def left() -> list[str]:
+    for letter in upgraded.get("/v1/dead-letters").json()["data"]:  # replayed on an earlier start
+        with Client(upgraded.stack.url) as client:
+            client.replay(letter["id"]).result(30)
+
+    def leftover_keys() -> list[str]:
         names = keys_of(upgraded.stack)
-        return [key for key in names if key.startswith(("predict", "train")) or families_of({key}) & set(EMPTIED)]
+        return [
+            key for key in names if key.startswith(("predict", "train")) or families_of({key}) & set(TRANSIENT_FAMILIES)
+        ]
 
     deadline = time.monotonic() + 60
-    while left() and time.monotonic() < deadline:
+    while leftover_keys() and time.monotonic() < deadline:
         time.sleep(0.1)
 
-    letters = [(job["id"], job["type"], job["timeline"]) for job in upgraded.get("/v1/dead-letters").json()["data"]]
-    assert (left(), letters) == ([], [])
+    assert leftover_keys() == []
 
 
-def test_redis_has_the_same_families_of_keys_on_both_sides(upgraded: Upgraded) -> None:
+def test_redis_has_the_same_families_of_keys_before_and_after(upgraded: Upgraded) -> None:
     before = families_of({command[1].decode() for command in upgraded.recorded.commands})
 
     after = families_of(keys_of(upgraded.stack))
 
-    assert after - MOMENTARY - before == set()
-    assert before - MOMENTARY - after <= {*EMPTIED, "workers"}
+    assert after - OCCASIONAL_FAMILIES - before == set()
+    assert before - OCCASIONAL_FAMILIES - after <= {*TRANSIENT_FAMILIES, "workers"}
 
 
 def keys_of(stack: Stack) -> set[str]:
@@ -399,8 +416,8 @@ def test_no_process_logged_an_exception(upgraded: Upgraded) -> None:
         ("files/*/about.json", {"id", "name", "media_type", "sha256"}),
     ],
 )
-def test_files_of_both_sides_have_the_same_fields(upgraded: Upgraded, pattern: str, fields: set[str]) -> None:
-    """So the code before can go on where the code after stopped, when an upgrade is undone."""
+def test_files_have_the_same_fields_before_and_after(upgraded: Upgraded, pattern: str, fields: set[str]) -> None:
+    """So that the old code can continue after a rollback of the upgrade."""
     data = upgraded.stack.folder / "data"
     before = {name for name in upgraded.recorded.data if Path(name).match(pattern)}
     after = {str(path.relative_to(data)) for path in data.glob(pattern)}
@@ -412,7 +429,7 @@ def test_files_of_both_sides_have_the_same_fields(upgraded: Upgraded, pattern: s
     assert all(fields <= known[0] <= each for each in (*known, *found))
 
 
-def test_a_backup_by_the_code_before_is_restored_by_the_code_after(
+def test_the_current_code_restores_a_backup_of_the_old_code(
     upgraded: Upgraded, tmp_path: Path, repository: Path
 ) -> None:
     backup, jobs = tmp_path / "backup", upgraded.recorded.facts["jobs"]
@@ -432,6 +449,6 @@ def test_a_backup_by_the_code_before_is_restored_by_the_code_after(
         stack.redis.stop()
 
     queued = pages.pop("/v1/jobs?state=queued&limit=200")["body"]["data"]
-    to_be_run = {jobs[name]["id"] for name in (*WAITED, "held", "delayed", "unrung") if name in jobs}
-    assert lost_in(pages, {path: upgraded.recorded.facts["pages"][path] for path in paths}) == []
-    assert {job["id"] for job in queued} == to_be_run
+    expected = {jobs[name]["id"] for name in (*QUEUED_JOBS, "held", "delayed", "unrung") if name in jobs}
+    assert differences(pages, {path: upgraded.recorded.facts["pages"][path] for path in paths}) == []
+    assert {job["id"] for job in queued} == expected
