@@ -45,7 +45,7 @@ SHARED_NAMES = {
 SAME_NAME: dict[str, set[str]] = {}
 
 # Module-level numeric constants in 1,000 lines of queuecast, api and worker. The goal is under 3.
-MAX_CONSTANTS = 3.8
+MAX_CONSTANTS = 2.8
 
 # Groups of modules that import one another.
 CYCLES: set[frozenset[str]] = set()
