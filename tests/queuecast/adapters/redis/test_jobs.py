@@ -605,7 +605,7 @@ def test_a_listener_replaces_a_connection_whose_server_vanished(
     with connect(url) as client, connect(own_server.url) as direct:
         listener = Listener(changed_ids(RedisJobs(client)))
         assert listener.next() == ""
-        proxy.swallow()
+        proxy.black_hole()
 
         assert listener.next() == ""
         direct.publish(keys.CHANGES, "job_1")
