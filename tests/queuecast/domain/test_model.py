@@ -1,0 +1,129 @@
+"""Valid names, the champion before the current one, and the trail of alias moves."""
+
+import pytest
+
+from queuecast.domain.errors import ForkedTrailError, InvalidInputError
+from queuecast.domain.model import (
+    Aliases,
+    aliases_after,
+    moves_beyond,
+    moves_in_common,
+    previous_champion,
+    require_name,
+)
+from tests.queuecast.domain.records import a_move
+
+HISTORIES: dict[str, tuple[list[tuple[str, str, int]], int | None]] = {
+    "nothing moved yet": ([], None),
+    "one champion": ([("import", "champion", 1)], None),
+    "one promotion": ([("import", "champion", 1), ("promote", "champion", 2)], 1),
+    "two promotions": ([("import", "champion", 1), ("promote", "champion", 2), ("promote", "champion", 3)], 2),
+    "a rollback leaves nothing before": (
+        [("import", "champion", 1), ("promote", "champion", 2), ("rollback", "champion", 1)],
+        None,
+    ),
+    "a second rollback goes back two promotions": (
+        [
+            ("import", "champion", 1),
+            ("promote", "champion", 2),
+            ("promote", "champion", 3),
+            ("rollback", "champion", 2),
+        ],
+        1,
+    ),
+    "two rollbacks use up two promotions": (
+        [
+            ("import", "champion", 1),
+            ("promote", "champion", 2),
+            ("promote", "champion", 3),
+            ("rollback", "champion", 2),
+            ("rollback", "champion", 1),
+        ],
+        None,
+    ),
+    "a promotion after a rollback leaves the rolled back one out": (
+        [
+            ("import", "champion", 1),
+            ("promote", "champion", 2),
+            ("rollback", "champion", 1),
+            ("promote", "champion", 3),
+        ],
+        1,
+    ),
+    "a put by hand counts as a promotion": (
+        [("import", "champion", 1), ("put", "champion", 5), ("put", "champion", 3)],
+        5,
+    ),
+    "a put back by hand is a move of its own": (
+        [("import", "champion", 1), ("put", "champion", 2), ("put", "champion", 1)],
+        2,
+    ),
+    "a put to the present champion does not count": (
+        [("import", "champion", 1), ("promote", "champion", 2), ("put", "champion", 2), ("put", "champion", 2)],
+        1,
+    ),
+    "other aliases do not count": (
+        [("import", "champion", 1), ("put", "challenger", 2), ("promote", "champion", 3), ("put", "canary", 9)],
+        1,
+    ),
+    "other aliases alone": ([("put", "challenger", 1), ("put", "challenger", 2)], None),
+}
+
+
+@pytest.mark.parametrize(("moves", "expected"), HISTORIES.values(), ids=HISTORIES)
+def test_a_rollback_returns_to_the_previous_champion(moves: list[tuple[str, str, int]], expected: int | None) -> None:
+    history = [
+        a_move(generation, version, alias, action) for generation, (action, alias, version) in enumerate(moves, 1)
+    ]
+
+    assert previous_champion(history) == expected
+
+
+@pytest.mark.parametrize("name", ["a", "0", "titanic", "a-b_c", "9lives", "a" * 64, "a-", "a_"])
+def test_a_name_of_lowercase_letters_digits_and_dashes_is_valid(name: str) -> None:
+    require_name(name, "model")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", "-a", "_a", "A", "a b", "a.b", "..", ".", "a/b", "a\\b", "a" * 65, "ä", "a\n", "\na", "a\x00", "\u0661", "~"],
+)
+def test_any_other_name_is_refused_with_its_pointer(name: str) -> None:
+    with pytest.raises(InvalidInputError, match="is not a name") as caught:
+        require_name(name, "model", "/name")
+
+    assert [(finding.pointer, finding.code) for finding in caught.value.findings] == [("/name", "bad_name")]
+
+
+def test_a_very_long_name_is_shortened_in_the_error() -> None:
+    with pytest.raises(InvalidInputError) as caught:
+        require_name("a" * 100_000, "model")
+
+    assert len(caught.value.detail) < 300
+
+
+def test_aliases_point_to_the_version_of_their_last_move() -> None:
+    moves = [a_move(1, 1), a_move(2, 2, "challenger"), a_move(3, 2), a_move(4, 3, "challenger")]
+
+    assert aliases_after(moves) == Aliases(4, {"champion": 2, "challenger": 3})
+    assert aliases_after([]) == Aliases()
+
+
+@pytest.mark.parametrize("filed", range(4))
+def test_moves_beyond_a_trail_are_the_moves_after_it(filed: int) -> None:
+    stored = [a_move(1, 1), a_move(2, 2), a_move(3, 3)]
+
+    assert moves_beyond(stored[:filed], stored) == stored[filed:]
+
+
+@pytest.mark.parametrize(
+    ("stored", "same"),
+    [([], 0), ([1], 1), ([1, 9], 1), ([9, 2], 0), ([9, 2, 3], 0), ([1, 9, 3, 4], 1)],
+)
+def test_a_trail_is_forked_if_the_stored_moves_do_not_begin_with_it(stored: list[int], same: int) -> None:
+    filed = [a_move(1, 1), a_move(2, 2)]
+    other = [a_move(at, version) for at, version in enumerate(stored, 1)]
+
+    with pytest.raises(ForkedTrailError, match=f"2 moves and Redis {len(stored)}, of which the first {same} agree"):
+        moves_beyond(filed, other)
+    assert moves_in_common(filed, other) == same
