@@ -54,7 +54,7 @@ QUERIES = {
 }
 
 
-class Reworded(msgspec.ValidationError):
+class RewordedError(msgspec.ValidationError):
     """As a later msgspec may say it."""
 
     def __init__(self) -> None:
@@ -69,7 +69,7 @@ def test_a_body_that_msgspec_refuses_is_explained_without_its_words(
     with pytest.raises(msgspec.ValidationError):
         msgspec.json.decode(data, type=kind)
 
-    (finding,) = body_error(Reworded(), kind, data).findings
+    (finding,) = body_error(RewordedError(), kind, data).findings
 
     assert (finding.pointer, finding.code, finding.found) == (pointer, code, found)
     assert finding.detail == f"found {finding.found}, expected {finding.expected}"
@@ -82,7 +82,7 @@ def test_a_query_that_msgspec_refuses_is_explained_without_its_words(
     with pytest.raises(msgspec.ValidationError):
         msgspec.convert(values, JobQuery, strict=False)
 
-    (finding,) = query_error(Reworded(), JobQuery, values).findings
+    (finding,) = query_error(RewordedError(), JobQuery, values).findings
 
     assert (finding.pointer, finding.code, finding.found) == (pointer, code, found)
     assert (finding.expected or "").startswith(expected)
@@ -112,7 +112,7 @@ def test_the_comparison_points_where_msgspec_does(body: Any) -> None:
 
 
 def test_words_of_msgspec_are_the_fallback_for_a_body_that_is_no_json_further_on() -> None:
-    refusal = body_error(Reworded(), AliasRequest, b'{"version": "1", ')
+    refusal = body_error(RewordedError(), AliasRequest, b'{"version": "1", ')
 
     assert (refusal.detail, refusal.findings) == ("no", (Finding("", "invalid", "no"),))
 
