@@ -21,7 +21,7 @@ class ScriptedReaper:
         self.steps = list(steps)
         self.stop = threading.Event()
         self.releases = 0
-        self.is_away = False
+        self.is_unreachable = False
         self._after = after
 
     def step(self) -> None:
@@ -33,7 +33,7 @@ class ScriptedReaper:
         self._after()
 
     def release_leadership(self) -> None:
-        if self.is_away:
+        if self.is_unreachable:
             raise UnavailableError("Redis does not answer")
         self.releases += 1
 
@@ -87,7 +87,7 @@ def test_a_reaper_that_stops_releases_the_leadership_once() -> None:
 
 def test_a_reaper_that_cannot_release_the_leadership_ends_all_the_same() -> None:
     reaper = ScriptedReaper(None)
-    reaper.is_away = True
+    reaper.is_unreachable = True
 
     run(reaper)
 
