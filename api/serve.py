@@ -5,7 +5,7 @@
 
 from typing import TYPE_CHECKING
 
-from queuecast.process import collect_rarely, freeze_objects, pin_to_one_core
+from queuecast.process_tuning import collect_rarely, freeze_objects, pin_to_one_core
 
 if TYPE_CHECKING:  # Flask must not be imported before the first freeze
     from flask import Flask

@@ -32,7 +32,7 @@ from queuecast.adapters.redis.workers import RedisWorkers
 from queuecast.config import Settings, read_settings
 from queuecast.domain.job import Failure, JobType
 from queuecast.logs import configure_logs
-from queuecast.process import freeze_objects
+from queuecast.process_tuning import freeze_objects
 from worker.batches.chunk_runner import ChunkRunner
 from worker.batches.planner import BatchPlanner
 from worker.batches.runner import BatchRunner

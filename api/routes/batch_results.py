@@ -9,8 +9,8 @@ import msgspec
 from flask import Response, request, send_file
 from werkzeug.datastructures import MIMEAccept
 
-from queuecast.domain.batch import OutputFormat
 from queuecast.domain.errors import GoneResultError, NotAcceptableError
+from queuecast.domain.file_formats import OutputFormat
 from queuecast.domain.job import Job, JobType
 from queuecast.ports.batches import BatchFiles
 

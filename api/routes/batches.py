@@ -16,10 +16,9 @@ from api.schemas.headers import SubmitHeaders
 from api.schemas.jobs import BatchJob
 from api.schemas.requests import BatchOfFile, BatchOfRows, BatchRequest
 from api.services.inline_rows import store_rows
+from api.services.job_files import delete_files, discard_unless_accepted
 from api.services.submission import SubmitOptions, Submitted, require_method
 from api.services.table_headers import columns_refused, csv_header, feature_findings, missing_column_at
-from api.services.uploads import delete_files, discard_unless_accepted
-from queuecast.domain.batch import FileFormat, file_format
 from queuecast.domain.errors import (
     FilesFullError,
     Finding,
@@ -30,6 +29,7 @@ from queuecast.domain.errors import (
     UnknownVersionError,
     UnsupportedMediaError,
 )
+from queuecast.domain.file_formats import FileFormat, file_format
 from queuecast.domain.model import Manifest
 from queuecast.domain.work import BatchWork, batch_of_rows
 from queuecast.ports.files import StoredFile

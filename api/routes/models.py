@@ -16,9 +16,9 @@ from api.schemas.headers import SubmitHeaders
 from api.schemas.jobs import ImportJob
 from api.schemas.requests import PushForm, PushMetadata
 from api.schemas.responses import Manifest, Model, ModelList, VersionList
-from api.services.model_files import require_skops
+from api.services.job_files import delete_files, discard_unless_accepted
+from api.services.pushed_model import require_skops
 from api.services.submission import SubmitOptions
-from api.services.uploads import delete_files, discard_unless_accepted
 from queuecast.domain.errors import (
     FilesFullError,
     Finding,

@@ -18,7 +18,6 @@ from api.schemas.jobs import TrainingJob
 from api.schemas.requests import TrainingRequest
 from api.services.submission import SubmitOptions, Submitted
 from api.services.table_headers import columns_refused, csv_header, feature_findings, missing_column_at, ndjson_keys
-from queuecast.domain.batch import FileFormat, training_format
 from queuecast.domain.errors import (
     ConflictError,
     Finding,
@@ -27,6 +26,7 @@ from queuecast.domain.errors import (
     UnknownFileError,
     UnknownModelError,
 )
+from queuecast.domain.file_formats import FileFormat, training_format
 from queuecast.domain.model import CHAMPION, Manifest
 from queuecast.domain.work import TrainingWork
 from queuecast.ports.files import StoredFile

@@ -7,9 +7,9 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from api.schemas.fields import JOB_ID, BinaryFile, FileId, Metadata, Params, Rows
-from queuecast.domain.batch import OnError, OutputFormat
+from queuecast.domain.file_formats import OutputFormat
 from queuecast.domain.job import JobType, Priority, State
-from queuecast.domain.work import Method, Promote
+from queuecast.domain.work import Method, OnError, Promote
 
 
 def _timeout(title: str) -> Meta:

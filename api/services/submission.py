@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from api.services.inline_rows import copy_rows, delete_rows
-from api.services.uploads import discard_unless_accepted
+from api.services.job_files import discard_unless_accepted
 from queuecast.domain.errors import (
     AliasMovedError,
     Finding,

@@ -18,7 +18,7 @@ import msgspec
 import stamina
 
 from queuecast.client.errors import ApiError, GatewayUnreachable
-from queuecast.client.uploads import ProgressFile
+from queuecast.client.table_files import ProgressFile
 
 Body = dict[str, Any]
 FilePart = tuple[str, IO[bytes] | bytes, str]

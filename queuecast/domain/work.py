@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from queuecast.domain.batch import FileFormat, OnError, OutputFormat
 from queuecast.domain.chunking import FileRange
+from queuecast.domain.file_formats import FileFormat, OutputFormat
 from queuecast.domain.holdout import HoldoutRule
 
 
@@ -23,6 +23,13 @@ class Promote(StrEnum):
     AUTO = "auto"
     MANUAL = "manual"
     NEVER = "never"
+
+
+class OnError(StrEnum):
+    """A row that does not fit is left out and reported, or fails the batch."""
+
+    SKIP = "skip"
+    FAIL = "fail"
 
 
 @dataclass(frozen=True, slots=True)

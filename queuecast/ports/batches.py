@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Protocol
 
-from queuecast.domain.batch import OutputFormat
 from queuecast.domain.chunking import BatchOutcome, ChunkTotals, Plan
+from queuecast.domain.file_formats import OutputFormat
 from queuecast.domain.job import Job
 from queuecast.domain.work import ChunkWork
 

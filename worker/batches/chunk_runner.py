@@ -4,7 +4,6 @@ The part is on the disk before the chunk is recorded as done, and that happens b
 in between, the next run writes the same bytes to the same name, or finds the record and has nothing to do.
 """
 
-from queuecast.domain.batch import OnError
 from queuecast.domain.errors import (
     Finding,
     InvalidInputError,
@@ -14,9 +13,9 @@ from queuecast.domain.errors import (
     raised,
 )
 from queuecast.domain.job import Failure, Job, failure_of
-from queuecast.domain.retry import is_transient
+from queuecast.domain.lost_attempts import is_transient
 from queuecast.domain.signature import MAX_FINDINGS
-from queuecast.domain.work import ChunkWork
+from queuecast.domain.work import ChunkWork, OnError
 from queuecast.logs import get_logger
 from queuecast.ports.batches import BatchFiles, ChunkProgressStore
 from queuecast.ports.files import FileStore
@@ -25,7 +24,7 @@ from worker.batches.coordinator import BATCH_ENDED, ChunkCoordinator
 from worker.batches.part_files import write_errors, write_part
 from worker.batches.part_prediction import predict_part
 from worker.engine.contracts import Result
-from worker.files import disk_full_as_unavailable
+from worker.file_writing import disk_full_as_unavailable
 from worker.models.loading import EstimatorCache
 from worker.tables.reader import BadRow, read_range
 

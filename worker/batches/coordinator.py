@@ -13,7 +13,7 @@ from queuecast.domain.chunking import WINDOW, ChunkTotals, FileRange, Plan, chun
 from queuecast.domain.errors import UnavailableError, UnknownJobError
 from queuecast.domain.job import Failure, Job, JobType, Progress, State
 from queuecast.domain.lane import Lane
-from queuecast.domain.retry import RETENTION_OF_DEAD_LETTERS
+from queuecast.domain.lost_attempts import RETENTION_OF_DEAD_LETTERS
 from queuecast.domain.work import BatchWork, ChunkWork
 from queuecast.job_updates import update_job
 from queuecast.logs import get_logger

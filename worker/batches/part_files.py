@@ -20,9 +20,9 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from queuecast.domain.batch import OutputFormat
+from queuecast.domain.file_formats import OutputFormat
 from queuecast.tables.json_values import is_field_name
-from worker.files import atomic_write
+from worker.file_writing import atomic_write
 from worker.tables.id_values import to_json_values
 from worker.tables.ndjson_reader import json_as_text
 from worker.tables.reader import Part

@@ -14,7 +14,7 @@ from queuecast.ports.batches import BatchFiles, ChunkProgressStore
 from queuecast.ports.clock import Clock
 from queuecast.ports.files import FileStore
 from worker.engine.contracts import Report
-from worker.files import require_accepted_file
+from worker.file_writing import require_accepted_file
 from worker.tables.file_columns import require_columns
 from worker.tables.reader import read_range
 from worker.tables.splitting import split_file

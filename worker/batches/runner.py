@@ -17,7 +17,7 @@ from worker.batches.coordinator import ChunkCoordinator, progress_of
 from worker.batches.part_files import join_errors, join_parts
 from worker.batches.planner import BatchPlanner
 from worker.engine.contracts import FanOut, Report, Result
-from worker.files import disk_full_as_unavailable, sha256_of_file
+from worker.file_writing import disk_full_as_unavailable, sha256_of_file
 from worker.models.loading import EstimatorCache
 
 

@@ -7,7 +7,7 @@ import msgspec
 
 from queuecast.domain.errors import QueuecastError, raised
 from queuecast.domain.job import Failure, Job, ModelRef, State, failure_of
-from queuecast.domain.retry import after_loss, is_transient
+from queuecast.domain.lost_attempts import after_loss, is_transient
 from queuecast.job_updates import Decide
 from queuecast.logs import get_logger
 from queuecast.ports.clock import Clock

@@ -11,7 +11,7 @@ from functools import partial
 from queuecast.domain.errors import UnavailableError
 from queuecast.domain.job import Failure, Job, State
 from queuecast.domain.lane import is_bell_late, is_bell_lost
-from queuecast.domain.retry import after_loss
+from queuecast.domain.lost_attempts import after_loss
 from queuecast.job_updates import update_job
 from queuecast.logs import get_logger
 from queuecast.ports.clock import Clock

@@ -13,11 +13,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.csv
 
-from queuecast.domain.batch import FileFormat
 from queuecast.domain.chunking import FileRange
 from queuecast.domain.errors import InvalidInputError
+from queuecast.domain.file_formats import FileFormat
 from queuecast.domain.signature import Signature
-from worker.tables.columns import check_column
+from worker.tables.checked_columns import check_column
 from worker.tables.file_columns import column_names, find_columns
 from worker.tables.rows import BadRow, Rows, number_rows
 from worker.tables.text_cells import parse_cells

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from queuecast.domain.batch import FileFormat
 from queuecast.domain.chunking import FileRange
+from queuecast.domain.file_formats import FileFormat
 from queuecast.domain.signature import Signature
-from worker.tables.columns import build_frame
+from worker.tables.checked_columns import build_frame
 from worker.tables.csv_reader import read_csv_rows
 from worker.tables.ndjson_reader import read_ndjson_rows
 from worker.tables.parquet_reader import read_parquet_rows

@@ -10,7 +10,7 @@ from typing import Any
 
 from sklearn.base import is_regressor
 
-from queuecast.domain.batch import training_format
+from queuecast.domain.file_formats import training_format
 from queuecast.domain.gate import Comparison, is_promoted
 from queuecast.domain.holdout import Split
 from queuecast.domain.job import Job, ModelRef
@@ -21,7 +21,7 @@ from queuecast.ports.clock import Clock
 from queuecast.ports.files import FileStore
 from queuecast.ports.models import ModelRegistry
 from worker.engine.contracts import Report, Result
-from worker.files import require_accepted_file
+from worker.file_writing import require_accepted_file
 from worker.models.loading import EstimatorCache, dump_estimator, environment, sha256_of
 from worker.models.promotion import promote
 from worker.models.publishing import estimator_text, publish

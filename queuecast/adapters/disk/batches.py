@@ -15,8 +15,8 @@ from typing import TypeVar
 
 import msgspec
 
-from queuecast.domain.batch import OutputFormat
 from queuecast.domain.chunking import BatchOutcome, Plan
+from queuecast.domain.file_formats import OutputFormat
 
 ID_RULE = re.compile(r"job_[0-9a-f-]{36}")
 T = TypeVar("T", Plan, BatchOutcome)

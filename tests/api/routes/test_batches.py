@@ -9,11 +9,11 @@ import pytest
 from flask.testing import FlaskClient
 
 from queuecast.adapters.memory.jobs import MemoryJobs
-from queuecast.domain.batch import FileFormat, OnError, OutputFormat
 from queuecast.domain.chunking import BatchOutcome, FileRange, Plan
+from queuecast.domain.file_formats import FileFormat, OutputFormat
 from queuecast.domain.job import Failure, Progress, State
 from queuecast.domain.signature import Layout, Signature
-from queuecast.domain.work import BatchWork, Method, rows_file_id
+from queuecast.domain.work import BatchWork, Method, OnError, rows_file_id
 from queuecast.ports.jobs import Accepted, IdempotencyKey
 from tests.api.conftest import COLUMNS, ROW, Gateway, away
 from tests.api.job_states import RETENTION_S, claimed, submitted

@@ -18,12 +18,12 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
 from queuecast.adapters.ids import new_id
-from queuecast.domain.batch import OnError, OutputFormat
 from queuecast.domain.chunking import chunk_id
 from queuecast.domain.errors import UnavailableError
+from queuecast.domain.file_formats import OutputFormat
 from queuecast.domain.job import Failure, Job, State
 from queuecast.domain.lane import Lane
-from queuecast.domain.work import BatchWork, Method
+from queuecast.domain.work import BatchWork, Method, OnError
 from tests.worker.batch_fixtures import Dying, Killed, LocalBatchService
 from tests.worker.model_fixtures import RETENTION_S
 from worker.batches import chunk_runner, coordinator, part_prediction, planner

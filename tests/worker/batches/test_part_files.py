@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from queuecast.domain.batch import OutputFormat
+from queuecast.domain.file_formats import OutputFormat
 from queuecast.domain.work import Method
 from worker.batches.part_files import join_errors, join_parts, write_errors, write_part
 from worker.models.model_output import output_columns

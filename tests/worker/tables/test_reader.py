@@ -16,8 +16,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from queuecast.domain.batch import FileFormat, OutputFormat
 from queuecast.domain.errors import InvalidInputError
+from queuecast.domain.file_formats import FileFormat, OutputFormat
 from queuecast.domain.signature import INT64_MAX, INT64_MIN, Column, ColumnType, Layout, Signature
 from queuecast.domain.work import Method
 from queuecast.tables.cells import MISSING_WORDS

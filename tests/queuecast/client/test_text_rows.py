@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from queuecast.client.csv import csv_head, parsed_csv_rows
-from queuecast.domain.batch import FileFormat
+from queuecast.client.text_rows import csv_head, parsed_csv_rows
 from queuecast.domain.errors import InvalidInputError
+from queuecast.domain.file_formats import FileFormat
 from queuecast.domain.signature import Column, ColumnType, Layout, Signature
 from queuecast.domain.work import Method
 from queuecast.tables.cells import MISSING_WORDS
