@@ -34,7 +34,6 @@ from queuecast.domain.work import ImportWork
 from queuecast.ports.aliases import AliasStore
 from queuecast.ports.models import ModelRegistry
 
-_MAX_BODY_BYTES = 64 * 1024
 _MODEL_HEADERS = (response_parts.MODEL_TAG,)
 
 

@@ -33,7 +33,6 @@ from queuecast.ports.jobs import IdempotencyKey, JobStore
 from queuecast.ports.models import ModelRegistry
 
 MAX_MEMORY_USE = 0.8  # of Redis; the rest is for running accepted jobs and storing their results
-MAX_ALIAS_MOVES = 5  # while one job is submitted
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +129,8 @@ class Submission:
         Aliases are cached, which saves a round trip; the store reports when one was moved in the meantime, and then
         `check` is called again for the new version.
         """
-        for _ in range(MAX_ALIAS_MOVES):
+        max_moves = 5
+        for _ in range(max_moves):
             manifest, ref = self._resolve_cached(model, wanted)
             work, rows = check(manifest)
             try:
@@ -138,7 +138,7 @@ class Submission:
             except AliasMovedError:
                 self._cached_versions.pop((model, ref.alias or ""), None)
         raise StaleWriteError(
-            f"alias {wanted} of {model} was moved {MAX_ALIAS_MOVES} times while the job was submitted; try again"
+            f"alias {wanted} of {model} was moved {max_moves} times while the job was submitted; try again"
         )
 
     def _resolve_cached(self, model: str, wanted: int | str) -> tuple[Manifest, ModelRef]:

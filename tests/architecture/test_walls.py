@@ -1,4 +1,4 @@
-"""The walls of the house, by what is written and by what is really loaded."""
+"""The import rules of the rooms, by the imports that are written and by the modules that are loaded."""
 
 import ast
 import os

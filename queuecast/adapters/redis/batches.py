@@ -17,9 +17,6 @@ _SUMS = (b"rows", b"bad")
 
 
 class RedisChunkProgress:
-    MAX_CHUNKS_PER_CALL = 200
-    """Redis serves no other client while a script runs."""
-
     def __init__(self, client: redis.Redis) -> None:
         self._redis = client
         self._record_done = Script(client, "record_chunk_done")
@@ -62,8 +59,9 @@ class RedisChunkProgress:
 
     def add(self, chunks: list[tuple[Job, ChunkWork]]) -> bool:
         must_ring = False
-        for start in range(0, len(chunks), self.MAX_CHUNKS_PER_CALL):
-            some = chunks[start : start + self.MAX_CHUNKS_PER_CALL]
+        size = 200  # chunks in one call: Redis serves no other client while a script runs
+        for start in range(0, len(chunks), size):
+            some = chunks[start : start + size]
             items = [(job.id, encode(job), encode(work)) for job, work in some]
             answer = call(self._add, items, lane=some[0][0].lane, final_states=words(FINAL_STATES))
             must_ring = answer == 1 or must_ring

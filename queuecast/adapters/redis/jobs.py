@@ -30,9 +30,6 @@ from queuecast.ports.jobs import Accepted, Change, IdempotencyKey, JobFilter, Jo
 
 
 class RedisJobs:
-    IDEMPOTENCY_TTL_S = 24 * 3600
-    PAGE_SCAN_LIMIT = 2_000
-    """Records that one call of `page` reads at most before it answers with a cursor."""
     FSYNC_TIMEOUT_MS = 4_000
     """Less than the client's socket timeout of 5 s."""
 
@@ -70,7 +67,7 @@ class RedisJobs:
             training=job.model.name if job.type is JobType.TRAINING else "",
             idempotency_key=idempotency_key.key if idempotency_key else "",
             fingerprint=idempotency_key.fingerprint if idempotency_key else "",
-            idempotency_ttl_s=self.IDEMPOTENCY_TTL_S,
+            idempotency_ttl_s=24 * 3600,
             letter=replayed_letter or "",
             expires_at="" if job.expires_at is None else job.expires_at,
             alias_model=job.model.name if checks_alias else "",
@@ -177,7 +174,7 @@ class RedisJobs:
         found: list[Job] = []
         before = f"({cursor}" if cursor else "+"
         size = 500  # records read in one round trip
-        for _ in range(0, self.PAGE_SCAN_LIMIT, size):
+        for _ in range(4):  # after these round trips the caller continues with a cursor
             ids = [raw.decode() for raw in call(self._redis.zrevrangebylex, keys.JOBS, before, "-", 0, size)]
             for job in self._records(ids):
                 if wanted.accepts(job):
