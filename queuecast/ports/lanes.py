@@ -52,7 +52,7 @@ class Lanes(Protocol):
     def reserve(
         self, lane: str, worker: str, rows: int, *, clears_notification: bool, stays: bool = False
     ) -> tuple[list[Reservation], bool]:
-        """Reserves the oldest waiting jobs: at least one, and as many as have `rows` rows and `MAX_BYTES_PER_CLAIM`.
+        """Reserves the oldest waiting jobs: at least one, and as many as have `rows` rows and `MAX_RESERVED_BYTES`.
 
         The second value tells whether the caller must ring for the jobs that are still waiting. clears_notification:
         the worker came because of a bell, which the lane then forgets. stays: the worker attends the lane. For a moment

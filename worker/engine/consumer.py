@@ -79,7 +79,7 @@ class LaneConsumer:
 
     def _run_claims(self, visit: LaneVisit) -> list[ModelCall]:
         calls: list[ModelCall] = []
-        while reserved := visit.claim():
+        while reserved := visit.reserve():
             began = time.monotonic()
             made = self._run_claim(reserved, visit)
             visit.finish_claim(sum(call.rows for call in made), time.monotonic() - began)

@@ -5,7 +5,7 @@ from itertools import accumulate
 
 from queuecast.adapters.memory.jobs import Entry, MemoryJobs
 from queuecast.domain.job import State
-from queuecast.domain.lane import ATTENDANT_GONE_S, MAX_BYTES_PER_CLAIM
+from queuecast.domain.lane import ATTENDANT_GONE_S, MAX_RESERVED_BYTES
 from queuecast.ports.lanes import LanePosition, LaneStats, Reservation
 
 
@@ -23,7 +23,7 @@ class MemoryLanes:
             attendant, since = self._jobs.attended.get(lane, (worker, 0.0))
             is_attended = attendant != worker and time.time() - since < 0.1
             all_rows, all_bytes = sum(entry.rows for entry in waiting), sum(entry.bytes for entry in waiting)
-            if is_attended and all_rows * 2 < rows and all_bytes * 2 < MAX_BYTES_PER_CLAIM:
+            if is_attended and all_rows * 2 < rows and all_bytes * 2 < MAX_RESERVED_BYTES:
                 return [], False
             taken = waiting[: _count_within(waiting, rows)]
             for entry in taken:
@@ -130,4 +130,4 @@ class MemoryLanes:
 def _count_within(waiting: list[Entry], rows: int) -> int:
     """How many of the first entries fit into one claim; at least one."""
     sums = zip(accumulate(entry.rows for entry in waiting), accumulate(entry.bytes for entry in waiting), strict=True)
-    return max(1, sum(n_rows <= rows and n_bytes <= MAX_BYTES_PER_CLAIM for n_rows, n_bytes in sums))
+    return max(1, sum(n_rows <= rows and n_bytes <= MAX_RESERVED_BYTES for n_rows, n_bytes in sums))

@@ -12,7 +12,7 @@ from queuecast.adapters.redis import keys
 from queuecast.adapters.redis.connection import call
 from queuecast.adapters.redis.script_loader import Script
 from queuecast.domain.job import State
-from queuecast.domain.lane import ATTENDANT_GONE_S, MAX_BYTES_PER_CLAIM
+from queuecast.domain.lane import ATTENDANT_GONE_S, MAX_RESERVED_BYTES
 from queuecast.ports.lanes import LanePosition, LaneStats, Reservation
 
 
@@ -39,7 +39,7 @@ class RedisLanes:
             worker=worker,
             max_rows=rows,
             clears_notification=int(clears_notification),
-            max_bytes=MAX_BYTES_PER_CLAIM,
+            max_bytes=MAX_RESERVED_BYTES,
             stays=int(stays),
             attended_ms=100,  # an attending worker claims again within this time, or other workers may take its jobs
         )

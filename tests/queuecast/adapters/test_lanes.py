@@ -7,7 +7,7 @@ import pytest
 
 from queuecast.domain.errors import JobStoppedError
 from queuecast.domain.job import Job, JobType, State
-from queuecast.domain.lane import MAX_BYTES_PER_CLAIM
+from queuecast.domain.lane import MAX_RESERVED_BYTES
 from queuecast.domain.work import Method, PredictionWork
 from queuecast.ports.jobs import Accepted, JobStore
 from queuecast.ports.lanes import LanePosition, Lanes, LaneStats, Reservation
@@ -67,7 +67,7 @@ def test_a_claim_is_limited_in_rows_and_has_at_least_one_job(
 
 
 def test_a_claim_is_limited_in_bytes_and_has_at_least_one_job(jobs: JobStore, lanes: Lanes) -> None:
-    half, limit = MAX_BYTES_PER_CLAIM // 2, MAX_BYTES_PER_CLAIM
+    half, limit = MAX_RESERVED_BYTES // 2, MAX_RESERVED_BYTES
     made = [sized(jobs, 1, n_bytes) for n_bytes in (half, half, 1, limit + 1, 1)]
 
     assert [ids(taken(lanes, 100)) for _ in range(4)] == [made[:2], made[2:3], made[3:4], made[4:]]
@@ -138,7 +138,7 @@ def test_another_worker_gets_nothing_from_an_attended_lane(jobs: JobStore, lanes
 
 
 @pytest.mark.parametrize(
-    ("n_jobs", "n_rows", "n_bytes"), [(8, 1, 1), (2, 4, 1), (1, 8, 1), (1, 1, MAX_BYTES_PER_CLAIM // 2)]
+    ("n_jobs", "n_rows", "n_bytes"), [(8, 1, 1), (2, 4, 1), (1, 8, 1), (1, 1, MAX_RESERVED_BYTES // 2)]
 )
 def test_another_worker_gets_a_backlog_of_half_a_claim_from_an_attended_lane(
     jobs: JobStore, lanes: Lanes, n_jobs: int, n_rows: int, n_bytes: int
