@@ -71,8 +71,8 @@ class BatchRoutes:
         body = json_body(BatchRequest, self._max_body_bytes)
         require_shallow(body.metadata, "/metadata")
         key = read_idempotency_key(request.get_data())
-        submitted = self._submission.find_replay(key) or self._submit(model, body, key)
-        return accepted(submitted.job, is_replay=submitted.is_replay)
+        submitted = self._submission.find_repeated(key) or self._submit(model, body, key)
+        return accepted(submitted.job, is_repeated=submitted.is_repeated)
 
     def _submit(self, model: str, body: BatchRequest, key: IdempotencyKey | None) -> Submitted:
         if (body.file_id is None) == (not bytes(body.inputs)):
@@ -99,7 +99,7 @@ class BatchRoutes:
         with discard_unless_accepted(self._files) as stored_files:
             stored_files.extend(own_files)
             submitted = self._submission.batch(ref, work, options)
-        if submitted.is_replay:
+        if submitted.is_repeated:
             delete_files(self._files, stored_files)
         return submitted
 

@@ -60,8 +60,8 @@ class TrainingRoutes:
         require_shallow(body.metadata, "/metadata")
         require_shallow(body.params, "/params")
         key = read_idempotency_key(request.get_data())
-        submitted = self._submission.find_replay(key) or self._submit(model, body, key)
-        return accepted(submitted.job, is_replay=submitted.is_replay)
+        submitted = self._submission.find_repeated(key) or self._submit(model, body, key)
+        return accepted(submitted.job, is_repeated=submitted.is_repeated)
 
     def _submit(self, model: str, body: TrainingRequest, key: IdempotencyKey | None) -> Submitted:
         manifest, ref = self._submission.resolve(model, CHAMPION)

@@ -60,7 +60,7 @@ class SubmitOptions:
 @dataclass(frozen=True, slots=True)
 class Submitted:
     job: Job
-    is_replay: bool = False
+    is_repeated: bool = False
     """Whether an earlier request with the same Idempotency-Key created the job."""
 
 
@@ -106,13 +106,13 @@ class Submission:
             raise UnknownAliasError(f"model {model} has no alias {alias[:80]!r}; it has {known}{hint}")
         return aliases[alias]
 
-    def find_replay(self, key: IdempotencyKey | None) -> Submitted | None:
+    def find_repeated(self, key: IdempotencyKey | None) -> Submitted | None:
         """The job that an earlier request with this key created, whatever has happened to the model since.
 
         Raises KeyReusedError if the key belongs to a different request, GoneJobError if that job's record is gone.
         """
-        job_id = None if key is None else self._jobs.find_replay(key)
-        return None if job_id is None else Submitted(self._jobs.read(job_id), is_replay=True)
+        job_id = None if key is None else self._jobs.find_repeated(key)
+        return None if job_id is None else Submitted(self._jobs.read(job_id), is_repeated=True)
 
     def new_job_id(self) -> str:
         return self._new_id("job")
@@ -242,7 +242,7 @@ class Submission:
         if accepted.must_ring:
             self._doorbell.ring(job.lane)  # if it fails, the job stays accepted and the reaper rings
         if accepted.job_id != job.id:
-            return Submitted(self._jobs.read(accepted.job_id), is_replay=True)
+            return Submitted(self._jobs.read(accepted.job_id), is_repeated=True)
         return Submitted(job)
 
     def _require_memory(self) -> None:

@@ -158,7 +158,7 @@ def away(*_: Any, **__: Any) -> Any:
 class UnreachableJobs(MemoryJobs):
     """A store that does not answer."""
 
-    create = find_replay = read = read_with_result = read_work = page = replace = delete = dead_letters = away
+    create = find_repeated = read = read_with_result = read_work = page = replace = delete = dead_letters = away
     read_many_with_results = count_dead_letters = memory = ping = away
 
 

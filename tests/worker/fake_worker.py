@@ -98,12 +98,12 @@ class FickleJobs(MemoryJobs):
         work: Work,
         rows: bytes = b"",
         repeat: IdempotencyKey | None = None,
-        replayed_letter: str | None = None,
+        replayed_dead_letter: str | None = None,
         *,
         checks_alias: bool = False,
     ) -> Accepted:
         self.require_there()
-        return super().create(job, work, rows, repeat, replayed_letter, checks_alias=checks_alias)
+        return super().create(job, work, rows, repeat, replayed_dead_letter, checks_alias=checks_alias)
 
     def read(self, job_id: str) -> Job:
         self.require_there()
@@ -132,10 +132,10 @@ class FickleLanes(MemoryLanes):
         self._store = jobs
 
     def reserve(
-        self, lane: str, worker: str, rows: int, *, clears_notification: bool, stays: bool = False
+        self, lane: str, worker: str, rows: int, *, clears_bell: bool, stays: bool = False
     ) -> tuple[list[Reservation], bool]:
         self._store.require_there()
-        return super().reserve(lane, worker, rows, clears_notification=clears_notification, stays=stays)
+        return super().reserve(lane, worker, rows, clears_bell=clears_bell, stays=stays)
 
     def wait_for_job(self, lane: str, worker: str, timeout_s: float) -> bool:
         self._store.require_there()
@@ -253,7 +253,7 @@ class FakeWorker:
         reaper.sweep()
         self.now += 60
         reaper.sweep()
-        self.lanes.reserve(LANE, "worker-2", 1, clears_notification=True)
+        self.lanes.reserve(LANE, "worker-2", 1, clears_bell=True)
         self.write(lambda present: present.claimed("worker-2", self.now), job_id)
 
     def silence(self, job_id: str = "job_1") -> None:

@@ -102,7 +102,7 @@ class LocalService:
         return self._claimed(job, "worker-9")
 
     def _claimed(self, job: Job, worker: str) -> Job:
-        self.lanes.reserve(job.lane, worker, 1, clears_notification=True)
+        self.lanes.reserve(job.lane, worker, 1, clears_bell=True)
         return self.rewritten(job, lambda queued: queued.claimed(worker, self.clock()))
 
     def ran(self, kind: JobType, model: ModelRef, work: Work, rows: bytes = b"") -> Job:

@@ -113,7 +113,7 @@ class LaneConsumer:
             return [], reserved
         shared, single = [], []
         for reservation in reserved:
-            if reservation.snapshot is not None and reservation.snapshot[0].is_batchable:
+            if reservation.snapshot is not None and reservation.snapshot[0].can_share_a_call:
                 shared.append(ClaimedJob(reservation, *reservation.snapshot))
             else:
                 single.append(reservation)

@@ -81,7 +81,7 @@ class LaneVisit:
                 self._name,
                 self._worker,
                 self.pace.limit,
-                clears_notification=self._clears_bell,
+                clears_bell=self._clears_bell,
                 stays=self.pace.is_quick,
             )
             if must_ring:

@@ -65,9 +65,9 @@ class JobRecovery:
         If a lane is only starved by higher priorities, send an urgent message for one such lane at a time, oldest
         first; doing so for all of them would starve the urgent lanes instead.
         """
-        for stats in sorted(waiting, key=lambda stats: stats.bell_at or 0.0):
+        for stats in sorted(waiting, key=lambda stats: stats.worker_expected_since or 0.0):
             urgent, *ordinary = self._messages_waiting(stats.lane)
-            age_s = None if stats.bell_at is None else self._clock() - stats.bell_at
+            age_s = None if stats.worker_expected_since is None else self._clock() - stats.worker_expected_since
             is_lost = is_bell_lost(age_s, urgent + sum(ordinary))
             if is_lost or (is_bell_late(age_s) and not urgent):
                 log.info("bell_rung_again", lane=stats.lane, waiting=stats.waiting, is_lost=is_lost)
@@ -93,7 +93,7 @@ class JobRecovery:
                 return present.stopped(now, self._limits.retention_s)
             if failure is None:
                 return present.handed_back(now, self._limits.retention_s)
-            if failure.code == "timeout" and not present.is_batchable:  # in a shared call another job may have hung
+            if failure.code == "timeout" and not present.can_share_a_call:  # in a shared call another job may have hung
                 return present.failed(failure, now, self._limits.retention_s)
             return after_loss(present, failure, now, self._jitter(), self._limits.retention_s)
 

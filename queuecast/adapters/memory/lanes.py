@@ -14,10 +14,10 @@ class MemoryLanes:
         self._jobs = jobs
 
     def reserve(
-        self, lane: str, worker: str, rows: int, *, clears_notification: bool, stays: bool = False
+        self, lane: str, worker: str, rows: int, *, clears_bell: bool, stays: bool = False
     ) -> tuple[list[Reservation], bool]:
         with self._jobs.lock:
-            if clears_notification:
+            if clears_bell:
                 self._jobs.bells.pop(lane, None)
             waiting = [entry for entry in self._jobs.lanes.get(lane, ()) if entry.worker is None]
             attendant, since = self._jobs.attended.get(lane, (worker, 0.0))

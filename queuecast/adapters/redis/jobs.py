@@ -50,7 +50,7 @@ class RedisJobs:
         work: Work,
         rows: bytes = b"",
         idempotency_key: IdempotencyKey | None = None,
-        replayed_letter: str | None = None,
+        replayed_dead_letter: str | None = None,
         *,
         checks_alias: bool = False,
     ) -> Accepted:
@@ -68,7 +68,7 @@ class RedisJobs:
             idempotency_key=idempotency_key.key if idempotency_key else "",
             fingerprint=idempotency_key.fingerprint if idempotency_key else "",
             idempotency_ttl_s=24 * 3600,
-            letter=replayed_letter or "",
+            replayed_dead_letter=replayed_dead_letter or "",
             expires_at="" if job.expires_at is None else job.expires_at,
             alias_model=job.model.name if checks_alias else "",
             alias=job.model.alias or "",
@@ -88,7 +88,7 @@ class RedisJobs:
             raise LaneFullError(
                 f"{detail.decode()} jobs wait in lane {job.lane}, expected fewer than {self._max_lane_jobs}"
             )
-        if refusal == b"letter":
+        if refusal == b"replayed":
             raise ConflictError(f"job {detail.decode()} is no dead letter; it may have been replayed already")
         if refusal == b"reused":
             raise _reused(detail)
@@ -104,7 +104,7 @@ class RedisJobs:
         self._require_synced(synced)
         return answer
 
-    def find_replay(self, idempotency_key: IdempotencyKey) -> str | None:
+    def find_repeated(self, idempotency_key: IdempotencyKey) -> str | None:
         key = f"{keys.IDEMPOTENCY}{idempotency_key.key}"
         job_id, fingerprint = call(self._redis.hmget, key, ["job", "fingerprint"])
         if job_id is None:

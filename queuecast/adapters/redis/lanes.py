@@ -31,14 +31,14 @@ class RedisLanes:
         self._forget_workers = Script(client, "forget_workers")
 
     def reserve(
-        self, lane: str, worker: str, rows: int, *, clears_notification: bool, stays: bool = False
+        self, lane: str, worker: str, rows: int, *, clears_bell: bool, stays: bool = False
     ) -> tuple[list[Reservation], bool]:
         taken, ring = call(
             self._reserve,
             lane=lane,
             worker=worker,
             max_rows=rows,
-            clears_notification=int(clears_notification),
+            clears_bell=int(clears_bell),
             max_bytes=MAX_RESERVED_BYTES,
             stays=int(stays),
             attended_ms=100,  # an attending worker claims again within this time, or other workers may take its jobs
@@ -94,9 +94,9 @@ class RedisLanes:
                 waiting,
                 reserved,
                 oldest_at=int(oldest.split(b"-")[0]) / 1000 if oldest else None,
-                bell_at=int(bell) / 1000 if bell else None,
+                worker_expected_since=int(expected) / 1000 if expected else None,
             )
-            for lane, waiting, reserved, oldest, bell in stats
+            for lane, waiting, reserved, oldest, expected in stats
         ]
 
     def position(self, lane: str, job_id: str) -> LanePosition:

@@ -367,8 +367,8 @@ class Late(MemoryJobs):
 
     is_writing = False
 
-    def find_replay(self, repeat: IdempotencyKey) -> str | None:
-        return super().find_replay(repeat) if self.is_writing else None
+    def find_repeated(self, repeat: IdempotencyKey) -> str | None:
+        return super().find_repeated(repeat) if self.is_writing else None
 
     def create(self, *args: Any, **kwargs: Any) -> Accepted:
         self.is_writing = True

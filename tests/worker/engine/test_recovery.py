@@ -20,7 +20,7 @@ def held(worker: FakeWorker, job_id: str = "job_1") -> Reservation:
 def started(worker: FakeWorker, **fields: object) -> Job:
     """A job that runs on a worker that has gone silent."""
     job = worker.submit(**fields)
-    worker.lanes.reserve(LANE, "worker-1", 1, clears_notification=True)
+    worker.lanes.reserve(LANE, "worker-1", 1, clears_bell=True)
     worker.write(lambda present: present.claimed("worker-1", worker.now), job.id)
     worker.silence(job.id)
     return job
@@ -59,7 +59,7 @@ def test_a_lost_job_names_the_silent_worker(worker: FakeWorker) -> None:
 
 def test_a_worker_that_renews_its_lease_keeps_its_job(worker: FakeWorker) -> None:
     worker.submit()
-    reservations, _ = worker.lanes.reserve(LANE, "worker-1", 1, clears_notification=True)
+    reservations, _ = worker.lanes.reserve(LANE, "worker-1", 1, clears_bell=True)
     worker.write(lambda present: present.claimed("worker-1", worker.now))
     worker.silence()
     worker.lanes.renew(reservations)
@@ -85,7 +85,7 @@ def test_the_lane_of_a_delayed_job_is_rung_for_once_the_delay_is_over(worker: Fa
 
 def test_a_job_that_was_held_but_not_started_loses_no_attempt_and_waits_again_at_once(worker: FakeWorker) -> None:
     worker.submit()
-    worker.lanes.reserve(LANE, "worker-1", 1, clears_notification=True)
+    worker.lanes.reserve(LANE, "worker-1", 1, clears_bell=True)
     worker.silence()
 
     worker.reaper().sweep()
@@ -98,7 +98,7 @@ def test_a_job_that_kills_its_workers_is_a_dead_letter_after_its_last_attempt(wo
     worker.submit(max_attempts=3)
     reaper = worker.reaper()
     for _ in range(3):
-        worker.lanes.reserve(LANE, "worker-1", 1, clears_notification=True)
+        worker.lanes.reserve(LANE, "worker-1", 1, clears_bell=True)
         worker.write(lambda present: present.claimed("worker-1", worker.now))
         worker.silence()
         reaper.sweep()
@@ -116,7 +116,7 @@ def test_a_job_that_kills_its_workers_is_a_dead_letter_after_its_last_attempt(wo
 def test_the_neighbors_of_a_lost_job_are_released_without_a_delay(worker: FakeWorker) -> None:
     started(worker)
     worker.submit()
-    worker.lanes.reserve(LANE, "worker-1", 1, clears_notification=True)
+    worker.lanes.reserve(LANE, "worker-1", 1, clears_bell=True)
     worker.silence("job_2")
 
     worker.reaper().sweep()
@@ -216,7 +216,7 @@ def test_a_job_recovered_twice_is_recovered_once(worker: FakeWorker, failure: Fa
 
 def test_a_job_that_another_worker_runs_is_not_taken_from_it(worker: FakeWorker) -> None:
     worker.submit()
-    worker.lanes.reserve(LANE, "worker-1", 1, clears_notification=True)
+    worker.lanes.reserve(LANE, "worker-1", 1, clears_bell=True)
     reservation = held(worker)
     worker.write(lambda present: present.claimed("worker-1", worker.now))
     worker.take_over()
@@ -364,7 +364,7 @@ def test_messages_do_not_pile_up_while_no_worker_runs(worker: FakeWorker) -> Non
 
 def test_a_lane_that_a_worker_attends_needs_no_bell(worker: FakeWorker) -> None:
     worker.submit()
-    worker.lanes.reserve(LANE, "worker-1", 1, clears_notification=True, stays=True)
+    worker.lanes.reserve(LANE, "worker-1", 1, clears_bell=True, stays=True)
     worker.submit()
 
     worker.reaper().sweep()
@@ -383,7 +383,7 @@ def test_a_lane_that_was_never_rung_for_is_rung_for(worker: FakeWorker) -> None:
 
 def test_a_lane_whose_jobs_are_all_held_needs_no_bell(worker: FakeWorker) -> None:
     worker.submit()
-    worker.lanes.reserve(LANE, "worker-1", 1, clears_notification=True)
+    worker.lanes.reserve(LANE, "worker-1", 1, clears_bell=True)
 
     worker.reaper().sweep()
 
@@ -444,7 +444,7 @@ def test_an_unreadable_record_does_not_block_the_repair_of_other_jobs(worker: Fa
     worker.jobs.__class__ = OneBadRecord
     for expires_at in (None, None, NOW, NOW):
         worker.submit(expires_at=expires_at)
-    worker.lanes.reserve(LANE, "worker-1", 2, clears_notification=True)
+    worker.lanes.reserve(LANE, "worker-1", 2, clears_bell=True)
     worker.write(lambda present: present.claimed("worker-1", worker.now), "job_2")
     worker.silence("job_1")
     worker.silence("job_2")
