@@ -124,7 +124,7 @@ class JobStore(Protocol):
     def delete(self, job_id: str) -> None:
         """Purges an ended job. Raises UnknownJobError, GoneJobError, or IllegalMoveError for one that has not ended."""
 
-    def overdue(self, now: float) -> list[str]:
+    def past_start_deadline(self, now: float) -> list[str]:
         """The ids of some jobs that were not started before their start deadline."""
 
     def page(self, wanted: JobFilter, cursor: str | None, limit: int) -> JobPage: ...

@@ -147,7 +147,7 @@ class Gateway:
 class UnreachableDoorbell:
     """A doorbell that never rings."""
 
-    def ring(self, lane: str, *, is_urgent: bool = False) -> bool:
+    def ring(self, lane: str, *, is_overtaking: bool = False) -> bool:
         return False
 
 

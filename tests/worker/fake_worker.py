@@ -157,7 +157,7 @@ class FickleLanes(MemoryLanes):
 class AwayBells:
     """A queue that cannot be reached."""
 
-    def ring(self, lane: str, *, is_urgent: bool = False) -> bool:
+    def ring(self, lane: str, *, is_overtaking: bool = False) -> bool:
         return False
 
 
@@ -203,19 +203,19 @@ class FakeWorker:
         )
 
     def reaper(self, lease_s: float = LEASE_S, messages_waiting: int = 0, bells: Doorbell | None = None) -> JobRecovery:
-        """messages_waiting: in the queue, without the urgent ones."""
+        """messages_waiting: in the queue, without the overtaking ones."""
         return JobRecovery(
             self.jobs,
             self.lanes,
             bells or self.bells,
-            lambda lane: [len(self.bells.urgent), messages_waiting],
+            lambda lane: [len(self.bells.overtaking), messages_waiting],
             lambda: self.now,
             RecoveryLimits(lease_s, RETENTION_S),
             jitter=lambda: 0.5,
         )
 
-    def drain(self, lane: str, *, is_extra_bell: bool = False) -> list[ModelCall]:
-        return self.consumer.drain(lane, is_extra_bell=is_extra_bell)
+    def drain(self, lane: str, *, is_overtaking: bool = False) -> list[ModelCall]:
+        return self.consumer.drain(lane, is_overtaking=is_overtaking)
 
     def _end_process(self) -> None:
         self.ended_processes += 1

@@ -190,7 +190,7 @@ class MemoryJobs:
             self._dead_letters = [letter for letter in self._dead_letters if letter != job_id]
             self._gone.add(job_id)
 
-    def overdue(self, now: float) -> list[str]:
+    def past_start_deadline(self, now: float) -> list[str]:
         with self.lock:
             return [job.id for job in map(decode_job, self._records.values()) if job.is_due_to_expire(now)]
 

@@ -167,7 +167,7 @@ class RedisJobs:
         if refusal:
             raise IllegalMoveError(f"job {job_id} is {refusal.decode()} and cannot be deleted; it must have ended")
 
-    def overdue(self, now: float) -> list[str]:
+    def past_start_deadline(self, now: float) -> list[str]:
         return [job_id.decode() for job_id in call(self._redis.zrangebyscore, keys.EXPIRING, "-inf", now, 0, 500)]
 
     def page(self, wanted: JobFilter, cursor: str | None, limit: int) -> JobPage:

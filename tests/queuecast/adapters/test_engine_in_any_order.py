@@ -201,7 +201,7 @@ class Engine(RuleBasedStateMachine):
     @rule(later_s=st.integers(0, 5))
     def expire(self, later_s: int) -> None:
         self.now += later_s
-        for job_id in self.both(lambda store: sorted(store.jobs.overdue(self.now))):
+        for job_id in self.both(lambda store: sorted(store.jobs.past_start_deadline(self.now))):
             self.write(self.memory.jobs.read(job_id).expired(self.now, RETENTION_S))
 
     # What is always so

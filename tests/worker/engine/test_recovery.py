@@ -320,33 +320,33 @@ def late(worker: FakeWorker, *lanes: str) -> None:
         worker.jobs.bells[lane] = NOW - 15 + number
 
 
-def test_a_bell_that_was_lost_is_rung_again_as_urgently_as_before(worker: FakeWorker) -> None:
+def test_a_bell_that_was_lost_is_rung_again_with_the_priority_of_its_lane(worker: FakeWorker) -> None:
     worker.submit()
     worker.jobs.bells.clear()
 
     worker.reaper(messages_waiting=3).sweep()
 
-    assert (worker.bells.rung, worker.bells.urgent) == ([LANE], [])
+    assert (worker.bells.rung, worker.bells.overtaking) == ([LANE], [])
 
 
-def test_of_starved_lanes_only_the_oldest_gets_an_urgent_bell(worker: FakeWorker) -> None:
-    """An urgent bell for all of them at once delayed urgent lanes: with 120 batches a prediction waited 30 s."""
+def test_of_starved_lanes_only_the_oldest_gets_an_overtaking_bell(worker: FakeWorker) -> None:
+    """An overtaking bell for all of them at once delayed urgent lanes: with 120 batches a prediction waited 30 s."""
     late(worker, "prediction/b/1/predict/low", "prediction/a/1/predict/low", "prediction/c/1/predict/low")
 
     worker.reaper(messages_waiting=3).sweep()
     worker.reaper(messages_waiting=3).sweep()
 
-    assert worker.bells.rung == worker.bells.urgent == ["prediction/b/1/predict/low"]
+    assert worker.bells.rung == worker.bells.overtaking == ["prediction/b/1/predict/low"]
 
 
-def test_the_next_starved_lane_gets_an_urgent_bell_once_the_last_one_was_answered(worker: FakeWorker) -> None:
+def test_the_next_starved_lane_gets_an_overtaking_bell_once_the_last_one_was_answered(worker: FakeWorker) -> None:
     late(worker, "prediction/b/1/predict/low", "prediction/a/1/predict/low", "prediction/c/1/predict/low")
     answered = []
 
     for _ in range(4):
         worker.reaper(messages_waiting=3).sweep()
-        answered += worker.bells.urgent
-        worker.bells.urgent.clear()
+        answered += worker.bells.overtaking
+        worker.bells.overtaking.clear()
 
     assert answered == [f"prediction/{model}/1/predict/low" for model in "bac"]
 

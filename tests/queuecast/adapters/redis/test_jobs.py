@@ -57,7 +57,7 @@ CALLS: dict[str, Callable[[redis.Redis], Any]] = {
     "create durably": lambda client: RedisJobs(client, durable=True).create(a_job(), WORK),
     "find_repeated": lambda client: RedisJobs(client).find_repeated(IdempotencyKey("key-1", "print")),
     "delete": lambda client: RedisJobs(client).delete("job_1"),
-    "overdue": lambda client: RedisJobs(client).overdue(NOW),
+    "past_start_deadline": lambda client: RedisJobs(client).past_start_deadline(NOW),
     "page": lambda client: RedisJobs(client).page(JobFilter(), None, 10),
     "dead_letters": lambda client: RedisJobs(client).dead_letters(None, 10),
     "count_dead_letters": lambda client: RedisJobs(client).count_dead_letters(NOW),
