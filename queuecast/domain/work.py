@@ -87,7 +87,7 @@ class ChunkWork:
 
     batch: BatchWork
     plan: int
-    cut: FileRange
+    file_range: FileRange
 
 
 Work = PredictionWork | TrainingWork | ImportWork | BatchWork | ChunkWork
@@ -97,4 +97,4 @@ def rows_of(work: Work) -> int:
     """The number of rows that the work counts for in a claim."""
     if isinstance(work, PredictionWork):
         return work.n_rows
-    return work.cut.n_rows if isinstance(work, ChunkWork) else 1
+    return work.file_range.n_rows if isinstance(work, ChunkWork) else 1

@@ -94,7 +94,7 @@ class LocalBatchService(LocalService):
     def error_file(self, job: Job) -> bytes:
         outcome = self.folders.outcome(job.id)
         assert outcome is not None
-        return self.folders.errors(job.id, outcome.attempt).read_bytes()
+        return self.folders.bad_rows(job.id, outcome.attempt).read_bytes()
 
     def plan(self, job: Job) -> Plan:
         plan = self.folders.plan(job.id)

@@ -35,9 +35,11 @@ class RedisChunkProgress:
         pipe.hdel(keys.BATCHES, batch_id)
         call(pipe.execute)
 
-    def record_done(self, batch_id: str, plan: int, index: int, rows: int, bad: int) -> ChunkTotals:
+    def record_done(self, batch_id: str, plan: int, index: int, rows: int, bad_rows: int) -> ChunkTotals:
         ttl_s = 8 * 24 * 3600  # longer than any job may run, so that the progress of a lost plan expires by itself
-        totals = call(self._record_done, batch_id=batch_id, plan=plan, index=index, rows=rows, bad=bad, ttl_s=ttl_s)
+        totals = call(
+            self._record_done, batch_id=batch_id, plan=plan, index=index, rows=rows, bad_rows=bad_rows, ttl_s=ttl_s
+        )
         return ChunkTotals(*totals)
 
     def undo_done(self, batch_id: str, plan: int, index: int) -> None:

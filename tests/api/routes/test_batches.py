@@ -44,7 +44,7 @@ def succeeded(gateway: Gateway, job_id: str, output_format: OutputFormat = Outpu
     gateway.batches.save_plan(job_id, PLAN)
     gateway.batches.save_outcome(job_id, outcome)
     gateway.batches.result(job_id, 2, output_format).write_bytes(RESULT)
-    gateway.batches.errors(job_id, 2).write_bytes(b'{"row":3}\n')
+    gateway.batches.bad_rows(job_id, 2).write_bytes(b'{"row":3}\n')
     value = {"rows": 2, "errors": 1, "file": {"format": output_format.value, "sha256": "ab" * 32}}
     gateway.jobs.replace(claimed(gateway, job_id).succeeded(gateway.clock(), RETENTION_S), json.dumps(value).encode())
 
@@ -553,7 +553,7 @@ def test_bad_rows_of_finished_chunks_can_be_read_before_the_batch_ends(
 ) -> None:
     job_id = batch(http)
     gateway.batches.save_plan(job_id, PLAN)
-    gateway.batches.bad_rows(job_id, 1, 1).write_bytes(b'{"row":2}\n')
+    gateway.batches.bad_rows_of_part(job_id, 1, 1).write_bytes(b'{"row":2}\n')
     running = claimed(gateway, job_id)
     if state is State.FAILED:
         gateway.jobs.replace(running.failed(Failure("prediction_failed", "no"), gateway.clock(), RETENTION_S))
