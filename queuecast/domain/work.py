@@ -19,7 +19,7 @@ class Method(StrEnum):
     SCORE_SAMPLES = "score_samples"
 
 
-class Promote(StrEnum):
+class PromotionPolicy(StrEnum):
     AUTO = "auto"
     MANUAL = "manual"
     NEVER = "never"
@@ -44,7 +44,7 @@ class TrainingWork:
     file_sha256: str
     target: tuple[str, ...]
     params: dict[str, Any] = field(default_factory=dict)
-    promote: Promote = Promote.AUTO
+    promote: PromotionPolicy = PromotionPolicy.AUTO
 
 
 @dataclass(frozen=True, slots=True)
