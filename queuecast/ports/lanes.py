@@ -88,5 +88,5 @@ class Lanes(Protocol):
 
     def position(self, lane: str, job_id: str) -> LanePosition: ...
 
-    def forget_workers(self, silent_s: float = 3600.0) -> None:
+    def forget_workers(self, silent_s: float) -> None:
         """Removes workers that hold nothing and were silent for longer than `silent_s`."""

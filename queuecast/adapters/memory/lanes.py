@@ -117,7 +117,7 @@ class MemoryLanes:
             lane, len(waiting), len(entries) - len(waiting), oldest, self._jobs.bells.get(lane, attended_at)
         )
 
-    def forget_workers(self, silent_s: float = 3600.0) -> None:
+    def forget_workers(self, silent_s: float) -> None:
         return None
 
     def _held(self, reservation: Reservation) -> Entry | None:

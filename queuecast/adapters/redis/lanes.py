@@ -103,7 +103,7 @@ class RedisLanes:
         position, taken = call(self._position, lane=lane, id=job_id)
         return LanePosition(position or None, taken)
 
-    def forget_workers(self, silent_s: float = 3600.0) -> None:
+    def forget_workers(self, silent_s: float) -> None:
         call(self._forget_workers, silent_ms=silent_s * 1000)
 
     def _pending(self, lanes: list[str], idle_ms: int) -> list[list[Any]]:

@@ -228,7 +228,7 @@ def test_a_restore_does_not_change_a_fanned_out_batch(redis_url: str) -> None:
         fanned_out = running.fanned_out(PROGRESS, NOW)
         jobs.replace(fanned_out)
 
-        assert RedisJobMaintenance(client).requeue_all(NOW) == 0
+        assert RedisJobMaintenance(client).requeue_all(NOW, RETENTION_S) == 0
         assert jobs.read(fanned_out.id) == fanned_out
 
 

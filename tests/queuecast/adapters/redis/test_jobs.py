@@ -70,7 +70,7 @@ CALLS: dict[str, Callable[[redis.Redis], Any]] = {
     "lanes.enqueue_due": lambda client: RedisLanes(client).enqueue_due(NOW),
     "lanes.record_ring": lambda client: RedisLanes(client).record_ring("training"),
     "lanes.stats": lambda client: RedisLanes(client).stats(),
-    "lanes.forget_workers": lambda client: RedisLanes(client).forget_workers(),
+    "lanes.forget_workers": lambda client: RedisLanes(client).forget_workers(1.0),
     "aliases.read": lambda client: RedisAliases(client).read("titanic"),
     "aliases.move": lambda client: RedisAliases(client).move("titanic", a_move(1, 1)),
     "aliases.history": lambda client: RedisAliases(client).history("titanic"),

@@ -139,7 +139,7 @@ def test_a_worker_that_claimed_lately_is_not_forgotten(client: redis.Redis, jobs
     taken(lanes, worker="idle")
     jobs.replace(first.cancel_requested(NOW, RETENTION_S))
 
-    lanes.forget_workers()
+    lanes.forget_workers(3600.0)
 
     assert consumers(client) == [b"idle"]
 
