@@ -10,7 +10,7 @@ from queuecast.domain.errors import (
     JobStoppedError,
     QueuecastError,
     UnknownJobError,
-    raised,
+    exception_text,
 )
 from queuecast.domain.job import Failure, Job, failure_of
 from queuecast.domain.lost_attempts import is_transient
@@ -67,7 +67,8 @@ class ChunkRunner:
             raise
         except Exception as error:
             log.exception("chunk_crashed", job_id=job.id)
-            self._coordinator.fail(batch_id, Failure("run_failed", f"{work.file_range.rows_text}: {raised(error)}"))
+            detail = f"{work.file_range.rows_text}: {exception_text(error)}"
+            self._coordinator.fail(batch_id, Failure("run_failed", detail))
             raise
 
     def _predict(self, batch_id: str, job: Job, work: ChunkWork) -> Result:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from queuecast.domain.errors import RunFailedError, raised
+from queuecast.domain.errors import RunFailedError, exception_text
 from queuecast.domain.model import Manifest
 from queuecast.domain.work import Method
 from worker.models.bisection import Failed, Succeeded, bisect_failures
@@ -66,7 +66,10 @@ def _no_rows(estimator: Any, manifest: Manifest, method: Method) -> Columns:
 
 def _without(read: ReadRange, failed: list[Failed[int]]) -> ReadRange:
     """The range with the failed rows among its bad ones."""
-    bad = [BadRow(int(read.row_numbers[each.item]), None, "prediction_failed", raised(each.error)) for each in failed]
+    bad = [
+        BadRow(int(read.row_numbers[each.item]), None, "prediction_failed", exception_text(each.error))
+        for each in failed
+    ]
     kept = np.delete(np.arange(len(read.row_numbers)), [each.item for each in failed])
     return replace(
         read,
@@ -79,6 +82,6 @@ def _without(read: ReadRange, failed: list[Failed[int]]) -> ReadRange:
 def _too_many_failed(manifest: Manifest, method: Method, read: ReadRange, error: Exception) -> RunFailedError:
     detail = (
         f"{method} of {manifest.model} version {manifest.version} raised on more than {MAX_FAILED_ROWS} of rows "
-        f"{read.row_numbers[0]:,} to {read.row_numbers[-1]:,}, at last {raised(error)}"
+        f"{read.row_numbers[0]:,} to {read.row_numbers[-1]:,}, at last {exception_text(error)}"
     )
     return RunFailedError(detail, code="prediction_failed")

@@ -8,7 +8,7 @@ import redis
 from queuecast.adapters.job_codec import decode_job, encode
 from queuecast.adapters.redis import keys
 from queuecast.adapters.redis.connection import call
-from queuecast.adapters.redis.script_loader import Script, words
+from queuecast.adapters.redis.script_loader import Script, word_list
 from queuecast.domain.chunking import ChunkTotals
 from queuecast.domain.job import FINAL_STATES, Job
 from queuecast.domain.work import ChunkWork
@@ -65,7 +65,7 @@ class RedisChunkProgress:
         for start in range(0, len(chunks), size):
             some = chunks[start : start + size]
             items = [(job.id, encode(job), encode(work)) for job, work in some]
-            answer = call(self._add, items, lane=some[0][0].lane, final_states=words(FINAL_STATES))
+            answer = call(self._add, items, lane=some[0][0].lane, final_states=word_list(FINAL_STATES))
             must_ring = answer == 1 or must_ring
         return must_ring
 

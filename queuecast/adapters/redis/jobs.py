@@ -13,7 +13,7 @@ from queuecast.adapters.redis import keys
 from queuecast.adapters.redis.command_batcher import CommandBatcher
 from queuecast.adapters.redis.connection import call
 from queuecast.adapters.redis.job_changes import ChangeListener
-from queuecast.adapters.redis.script_loader import Script, words
+from queuecast.adapters.redis.script_loader import Script, word_list
 from queuecast.domain.errors import (
     AliasMovedError,
     ConflictError,
@@ -161,7 +161,7 @@ class RedisJobs:
         return bool(ring == 1)
 
     def delete(self, job_id: str) -> None:
-        refusal = call(self._delete, id=job_id, final_states=words(FINAL_STATES))
+        refusal = call(self._delete, id=job_id, final_states=word_list(FINAL_STATES))
         if refusal == b"unknown":
             raise self._missing(job_id)
         if refusal:

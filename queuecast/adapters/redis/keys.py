@@ -55,7 +55,7 @@ ALIASES = "qc:aliases:"
 """+ model. A hash: generation, and `alias:{name}` -> version. The prefix allows an alias named `generation`."""
 ALIAS_HISTORY = "qc:alias-history:"
 """+ model. A list of moves as JSON, oldest first."""
-AUDIT = "qc:audit"
+UNEXPORTED = "qc:audit"
 """A set: models with moves that may not be in the audit file yet."""
 
 WORKERS = "qc:workers"
