@@ -55,6 +55,19 @@ def test_the_domain_imports_the_standard_library_and_itself_only(repository: Pat
     assert foreign == set()
 
 
+def test_the_ports_import_the_standard_library_the_domain_and_themselves_only(repository: Path) -> None:
+    named = {module for path in (repository / "queuecast/ports").glob("*.py") for module in imported_by(path)}
+
+    foreign = {
+        name
+        for name in named
+        if name.split(".")[0] not in sys.stdlib_module_names
+        and not name.startswith(("queuecast.domain.", "queuecast.ports."))
+    }
+    assert len(named) > 5
+    assert foreign == set()
+
+
 def test_the_domain_has_no_clock_and_no_io(repository: Path) -> None:
     named = {module for path in (repository / "queuecast/domain").glob("*.py") for module in imported_by(path)}
 

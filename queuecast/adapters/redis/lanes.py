@@ -41,7 +41,7 @@ class RedisLanes:
             clears_bell=int(clears_bell),
             max_bytes=MAX_RESERVED_BYTES,
             stays=int(stays),
-            attended_ms=100,  # an attending worker claims again within this time, or other workers may take its jobs
+            attended_ms=100,  # an attending worker reserves again within this time, or other workers may take its jobs
         )
         reservations = [
             Reservation(lane, entry.decode(), job_id.decode(), worker, decode_all(*fields))
