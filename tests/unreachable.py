@@ -15,12 +15,12 @@ def raise_unavailable(*_: Any, **__: Any) -> Any:
 class UnreachableDoorbell:
     """A doorbell that never rings."""
 
-    def ring(self, lane: str, *, is_urgent: bool = False) -> bool:
+    def ring(self, lane: str, *, is_overtaking: bool = False) -> bool:
         return False
 
 
 class UnreachableJobs(MemoryJobs):
-    create = find_replay = read = read_with_result = read_work = page = replace = raise_unavailable
+    create = find_repeated = read = read_with_result = read_work = page = replace = raise_unavailable
     delete = dead_letters = read_many_with_results = count_dead_letters = memory = ping = raise_unavailable
 
 

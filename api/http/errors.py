@@ -28,7 +28,6 @@ STATUSES: dict[type[errors.QueuecastError], int] = {
     errors.UnknownFileError: 404,
     errors.IllegalMoveError: 409,
     errors.StaleWriteError: 409,
-    errors.AliasMovedError: 409,
     errors.ConflictError: 409,
     errors.PreconditionFailedError: 412,
     errors.PreconditionRequiredError: 428,
@@ -99,7 +98,7 @@ def http_error_response(error: HTTPException) -> Response:
 def _not_found_detail(path: str) -> str:
     stripped = path.rstrip("/")
     has_extra_slash = stripped not in ("", path) and current_app.url_map.bind("").test(stripped, request.method)
-    hint = "remove the slash at its end" if has_extra_slash else "/docs lists the paths"
+    hint = "remove the trailing slash" if has_extra_slash else "/docs lists the paths"
     return f"no such path: {path[:80]!r}; {hint}"
 
 

@@ -21,11 +21,12 @@ from queuecast.adapters.redis.backup import Dump, redis_time, require_empty, res
 from queuecast.adapters.redis.connection import connect
 from queuecast.adapters.redis.job_maintenance import RedisJobMaintenance
 from queuecast.adapters.redis.server_check import UnsuitableServerError
-from queuecast.alias_rebuild import compare_with_redis, counted, rebuild
+from queuecast.alias_rebuild import compare_with_redis, rebuild
 from queuecast.cli.errors import OneLineErrors
 from queuecast.config import Settings, read_settings, variable
 from queuecast.domain.errors import QueuecastError, UnavailableError
 from queuecast.domain.model import Aliases
+from queuecast.plurals import counted
 
 PROGRESS_EVERY_S = 2.0
 
@@ -45,8 +46,8 @@ def backup(file: Path) -> None:
     """Write the data in Redis to FILE.
 
     A backup holds jobs with their rows and results, aliases with their history, and everything else that must
-    survive the loss of Redis. It does not hold model files and uploaded files (copy their folders), or the queue's
-    own lists, which a restore rebuilds.
+    survive the loss of Redis. It does not hold model files or uploaded files; copy their folders. It does not hold the
+    lists of the queues either; a restore rebuilds them.
 
     While jobs run, a backup is not a snapshot of one moment: each record is complete, but two records may be seconds
     apart.
@@ -58,7 +59,7 @@ def backup(file: Path) -> None:
     dump = Dump(client)
     trailer = write_backup(file, redis_time(client), _with_progress(dump, "written"), dump.counts)
     for name in dump.unsupported:
-        click.echo(f"skipped, because a backup cannot hold its type: {name}", err=True)
+        click.echo(f"skipped {name}: a backup cannot hold a key of its type", err=True)
     counts = trailer.counts
     click.echo(
         f"{file}: {counted(counts['jobs'], 'job')}, aliases of {counted(counts['models'], 'model')}, "
@@ -79,11 +80,12 @@ def restore_command(file: Path, *, force: bool) -> None:
     --force never overwrites a record, so an interrupted restore can be repeated.
     """
     header, _ = checked_backup(file)
-    client = _redis(read_settings())
+    settings = read_settings()
+    client = _redis(settings)
     if not force:
         require_empty(client)
     done = restore(client, _with_progress(backup_records(file), "read"))
-    waiting = RedisJobMaintenance(client).requeue_all(redis_time(client))
+    waiting = RedisJobMaintenance(client).requeue_all(redis_time(client), settings.retention_s)
     made = datetime.fromtimestamp(header.at, UTC)
     click.echo(
         f"{file} of {made:%Y-%m-%d %H:%M:%S} UTC: {counted(done.added, 'record')} restored, {done.jobs} of them jobs; "

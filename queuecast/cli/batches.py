@@ -14,10 +14,10 @@ import click
 from queuecast.cli.errors import INTERRUPTED
 from queuecast.cli.job_tables import bad_row_text, started_at
 from queuecast.cli.progress import batch_progress
-from queuecast.cli.rendering import duration_text, note, size_text
+from queuecast.cli.terminal import duration_text, note, size_text
 from queuecast.client import Client, GatewayUnreachable, JobHandle
+from queuecast.client.table_files import OUTPUT_FORMATS, output_format_of
 from queuecast.client.transport import Body
-from queuecast.client.uploads import OUTPUT_FORMATS, output_format_of
 from queuecast.domain.job import State
 
 
@@ -59,7 +59,7 @@ def output_options(command: Callable[..., None]) -> Callable[..., None]:
     file_type = click.Path(dir_okay=False, path_type=Path)
     help_text = f"Write the answers of a batch to FILE. Its suffix sets the format: {', '.join(OUTPUT_FORMATS)}."
     answers = click.option("-o", "--output", type=file_type, metavar="FILE", help=help_text)
-    help_text = "Write the bad rows of a batch to FILE, as NDJSON. With predict only together with -o."
+    help_text = "Write the bad rows of a batch to FILE, as NDJSON. With predict, it needs -o."
     errors = click.option("--errors", type=file_type, metavar="FILE", help=help_text)
     return answers(errors(command))
 

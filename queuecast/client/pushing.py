@@ -5,8 +5,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from queuecast.client.csv import csv_head
 from queuecast.client.json_rows import TABLE_MEDIA_TYPE, example_table
+from queuecast.client.text_rows import csv_head
 from queuecast.client.transport import Body, FilePart, encode_json
 from queuecast.domain.holdout import HoldoutRule, Split
 from queuecast.domain.pickles import is_pickle
@@ -58,6 +58,6 @@ def _refuse_pickle(path: Path, start: bytes) -> None:
     if path.suffix.lower() in (".pkl", ".pickle", ".joblib") or is_pickle(start):
         to = str(path.with_suffix(".skops"))
         raise ValueError(
-            f"{path} is a pickle, which can run any code when it is loaded; convert it where you trust it: "
+            f"{path} is a pickle, which can run any code when it is loaded; if you trust it, convert it: "
             f'python -c "import joblib, skops.io as sio; sio.dump(joblib.load({str(path)!r}), {to!r})"'
         )

@@ -66,7 +66,7 @@ def test_a_submit_returns_the_id_of_the_accepted_job(jobs: JobStore) -> None:
 def test_an_unused_key_has_no_job(jobs: JobStore) -> None:
     stored(jobs)
 
-    assert jobs.find_replay(IDEMPOTENCY_KEY) is None
+    assert jobs.find_repeated(IDEMPOTENCY_KEY) is None
 
 
 def test_a_repeated_request_returns_the_same_job_and_writes_nothing(jobs: JobStore, lanes: Lanes) -> None:
@@ -74,7 +74,7 @@ def test_a_repeated_request_returns_the_same_job_and_writes_nothing(jobs: JobSto
     create(jobs, first, IDEMPOTENCY_KEY)
 
     assert create(jobs, second, IDEMPOTENCY_KEY) == Accepted(first.id, must_ring=False)
-    assert jobs.find_replay(IDEMPOTENCY_KEY) == first.id
+    assert jobs.find_repeated(IDEMPOTENCY_KEY) == first.id
     assert listed_ids(jobs, JobFilter(), 10) == [first.id]
     assert [stats.waiting for stats in lanes.stats()] == [1]
 
@@ -86,7 +86,7 @@ def test_a_key_reused_for_another_request_is_refused_with_the_first_job(jobs: Jo
 
     assert first.id in refused(jobs, KeyReusedError, a_job(), other)
     with pytest.raises(KeyReusedError, match=first.id):
-        jobs.find_replay(other)
+        jobs.find_repeated(other)
 
 
 def test_the_same_request_with_another_key_is_another_job(jobs: JobStore) -> None:

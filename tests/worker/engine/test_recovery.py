@@ -21,7 +21,7 @@ def reservation_of(worker: FakeWorker, job_id: str = "job_1") -> Reservation:
 def submit_to_a_silent_worker(worker: FakeWorker, **fields: object) -> Job:
     """A job that runs on a worker that has gone silent."""
     job = worker.submit(**fields)
-    worker.lanes.reserve(LANE, "worker-1", 1, clears_notification=True)
+    worker.lanes.reserve(LANE, "worker-1", 1, clears_bell=True)
     worker.write(lambda present: present.claimed("worker-1", worker.now), job.id)
     worker.let_lease_expire(job.id)
     return job
@@ -56,7 +56,7 @@ def test_a_lost_job_names_the_silent_worker(worker: FakeWorker) -> None:
 
 def test_a_worker_that_renews_its_lease_keeps_its_job(worker: FakeWorker) -> None:
     worker.submit()
-    reservations, _ = worker.lanes.reserve(LANE, "worker-1", 1, clears_notification=True)
+    reservations, _ = worker.lanes.reserve(LANE, "worker-1", 1, clears_bell=True)
     worker.write(lambda present: present.claimed("worker-1", worker.now))
     worker.let_lease_expire()
     worker.lanes.renew(reservations)
@@ -82,7 +82,7 @@ def test_the_lane_of_a_delayed_job_is_rung_for_once_the_delay_is_over(worker: Fa
 
 def test_a_job_that_was_held_but_not_started_loses_no_attempt_and_waits_again_at_once(worker: FakeWorker) -> None:
     worker.submit()
-    worker.lanes.reserve(LANE, "worker-1", 1, clears_notification=True)
+    worker.lanes.reserve(LANE, "worker-1", 1, clears_bell=True)
     worker.let_lease_expire()
 
     worker.reaper().sweep()
@@ -95,7 +95,7 @@ def test_a_job_that_kills_its_workers_is_a_dead_letter_after_its_last_attempt(wo
     worker.submit(max_attempts=3)
     reaper = worker.reaper()
     for _ in range(3):
-        worker.lanes.reserve(LANE, "worker-1", 1, clears_notification=True)
+        worker.lanes.reserve(LANE, "worker-1", 1, clears_bell=True)
         worker.write(lambda present: present.claimed("worker-1", worker.now))
         worker.let_lease_expire()
         reaper.sweep()
@@ -113,7 +113,7 @@ def test_a_job_that_kills_its_workers_is_a_dead_letter_after_its_last_attempt(wo
 def test_the_neighbors_of_a_lost_job_are_released_without_a_delay(worker: FakeWorker) -> None:
     submit_to_a_silent_worker(worker)
     worker.submit()
-    worker.lanes.reserve(LANE, "worker-1", 1, clears_notification=True)
+    worker.lanes.reserve(LANE, "worker-1", 1, clears_bell=True)
     worker.let_lease_expire("job_2")
 
     worker.reaper().sweep()
@@ -213,7 +213,7 @@ def test_a_job_recovered_twice_is_recovered_once(worker: FakeWorker, failure: Fa
 
 def test_a_job_that_another_worker_runs_is_not_taken_from_it(worker: FakeWorker) -> None:
     worker.submit()
-    worker.lanes.reserve(LANE, "worker-1", 1, clears_notification=True)
+    worker.lanes.reserve(LANE, "worker-1", 1, clears_bell=True)
     reservation = reservation_of(worker)
     worker.write(lambda present: present.claimed("worker-1", worker.now))
     worker.take_over()
@@ -317,17 +317,17 @@ def submit_with_late_bells(worker: FakeWorker, *lanes: str) -> None:
         worker.jobs.bells[lane] = NOW - 15 + number
 
 
-def test_a_bell_that_was_lost_is_rung_again_as_urgently_as_before(worker: FakeWorker) -> None:
+def test_a_bell_that_was_lost_is_rung_again_with_the_priority_of_its_lane(worker: FakeWorker) -> None:
     worker.submit()
     worker.jobs.bells.clear()
 
     worker.reaper(messages_waiting=3).sweep()
 
-    assert (worker.doorbell.rung, worker.doorbell.urgent) == ([LANE], [])
+    assert (worker.doorbell.rung, worker.doorbell.overtaking) == ([LANE], [])
 
 
-def test_of_starved_lanes_only_the_oldest_gets_an_urgent_bell(worker: FakeWorker) -> None:
-    """An urgent bell for all of them at once delayed urgent lanes: with 120 batches a prediction waited 30 s."""
+def test_of_starved_lanes_only_the_oldest_gets_an_overtaking_bell(worker: FakeWorker) -> None:
+    """An overtaking bell for all of them at once delayed urgent lanes: with 120 batches a prediction waited 30 s."""
     submit_with_late_bells(
         worker, "prediction/b/1/predict/low", "prediction/a/1/predict/low", "prediction/c/1/predict/low"
     )
@@ -335,10 +335,10 @@ def test_of_starved_lanes_only_the_oldest_gets_an_urgent_bell(worker: FakeWorker
     worker.reaper(messages_waiting=3).sweep()
     worker.reaper(messages_waiting=3).sweep()
 
-    assert worker.doorbell.rung == worker.doorbell.urgent == ["prediction/b/1/predict/low"]
+    assert worker.doorbell.rung == worker.doorbell.overtaking == ["prediction/b/1/predict/low"]
 
 
-def test_the_next_starved_lane_gets_an_urgent_bell_once_the_last_one_was_answered(worker: FakeWorker) -> None:
+def test_the_next_starved_lane_gets_an_overtaking_bell_once_the_last_one_was_answered(worker: FakeWorker) -> None:
     submit_with_late_bells(
         worker, "prediction/b/1/predict/low", "prediction/a/1/predict/low", "prediction/c/1/predict/low"
     )
@@ -346,8 +346,8 @@ def test_the_next_starved_lane_gets_an_urgent_bell_once_the_last_one_was_answere
 
     for _ in range(4):
         worker.reaper(messages_waiting=3).sweep()
-        answered += worker.doorbell.urgent
-        worker.doorbell.urgent.clear()
+        answered += worker.doorbell.overtaking
+        worker.doorbell.overtaking.clear()
 
     assert answered == [f"prediction/{model}/1/predict/low" for model in "bac"]
 
@@ -365,7 +365,7 @@ def test_messages_do_not_pile_up_while_no_worker_runs(worker: FakeWorker) -> Non
 
 def test_a_lane_that_a_worker_attends_needs_no_bell(worker: FakeWorker) -> None:
     worker.submit()
-    worker.lanes.reserve(LANE, "worker-1", 1, clears_notification=True, stays=True)
+    worker.lanes.reserve(LANE, "worker-1", 1, clears_bell=True, stays=True)
     worker.submit()
 
     worker.reaper().sweep()
@@ -384,7 +384,7 @@ def test_a_lane_that_was_never_rung_for_is_rung_for(worker: FakeWorker) -> None:
 
 def test_a_lane_whose_jobs_are_all_held_needs_no_bell(worker: FakeWorker) -> None:
     worker.submit()
-    worker.lanes.reserve(LANE, "worker-1", 1, clears_notification=True)
+    worker.lanes.reserve(LANE, "worker-1", 1, clears_bell=True)
 
     worker.reaper().sweep()
 
@@ -445,7 +445,7 @@ def test_an_unreadable_record_does_not_block_the_repair_of_other_jobs(worker: Fa
     worker.jobs.__class__ = JobsWithUnreadableRecord
     for expires_at in (None, None, NOW, NOW):
         worker.submit(expires_at=expires_at)
-    worker.lanes.reserve(LANE, "worker-1", 2, clears_notification=True)
+    worker.lanes.reserve(LANE, "worker-1", 2, clears_bell=True)
     worker.write(lambda present: present.claimed("worker-1", worker.now), "job_2")
     worker.let_lease_expire("job_1")
     worker.let_lease_expire("job_2")
