@@ -12,8 +12,9 @@ from pathlib import Path
 import click
 import redis
 
+from queuecast.adapters.backup_records import Record
 from queuecast.adapters.disk.audit import AuditFiles
-from queuecast.adapters.disk.backup_format import Record, backup_records, checked_backup, write_backup
+from queuecast.adapters.disk.backup_format import backup_records, checked_backup, write_backup
 from queuecast.adapters.disk.embedded_redis import published_url, redis_folder
 from queuecast.adapters.disk.models import ModelFiles
 from queuecast.adapters.redis.aliases import RedisAliases

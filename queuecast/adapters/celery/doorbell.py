@@ -23,7 +23,7 @@ TASKS = {
 
 
 def queue_of(lane: str) -> str:
-    return TRAIN_QUEUE if Lane.parse(lane).is_for_trainer else PREDICT_QUEUE
+    return TRAIN_QUEUE if Lane.of_name(lane).is_for_trainer else PREDICT_QUEUE
 
 
 class CeleryDoorbell:
@@ -36,7 +36,7 @@ class CeleryDoorbell:
         self._app.conf.broker_transport_options |= {"max_retries": 1, "interval_start": 0, "interval_max": 0.2}
 
     def ring(self, lane: str, *, is_overtaking: bool = False) -> bool:
-        served = Lane.parse(lane)
+        served = Lane.of_name(lane)
         task = TASKS[served.type]
         priority = OVERTAKING if is_overtaking else PRIORITY_STEPS[1 + served.urgency]
         try:
