@@ -260,5 +260,5 @@ def require_method(manifest: Manifest, method: Method) -> None:
     """Raises InvalidInputError when the version has no such method."""
     methods = manifest.signature.methods
     if method not in methods:
-        detail = f"{manifest.model} version {manifest.version} has no {method}; it has {', '.join(methods)}"
+        detail = f"{manifest.model} version {manifest.version} has no method {method}; it has {', '.join(methods)}"
         raise InvalidInputError(detail, (Finding("/method", "unknown_method", detail),))
