@@ -419,7 +419,7 @@ def test_the_reaper_recovers_jobs_while_the_message_queue_is_away(worker: FakeWo
 # Lanes of a later version, which have waiting jobs after a rollback
 
 
-class BellsOfKnownTypes(MemoryDoorbell):
+class DoorbellOfKnownTypes(MemoryDoorbell):
     """Refuses a lane of an unknown type, as Celery's doorbell does."""
 
     def ring(self, lane: str, *, is_urgent: bool = False) -> bool:
@@ -432,11 +432,11 @@ def test_a_lost_bell_is_rung_again_in_spite_of_a_lane_of_an_unknown_type(worker:
     for lane in ("later_type/x", LANE, f"{LANE}/urgent"):
         worker.submit(lane=lane)
     worker.jobs.bells.clear()
-    bells = BellsOfKnownTypes()
+    doorbell = DoorbellOfKnownTypes()
 
-    worker.reaper(doorbell=bells).sweep()
+    worker.reaper(doorbell=doorbell).sweep()
 
-    assert bells.rung == [LANE, f"{LANE}/urgent"]
+    assert doorbell.rung == [LANE, f"{LANE}/urgent"]
 
 
 def test_delayed_jobs_are_rung_for_in_spite_of_one_of_an_unknown_type(worker: FakeWorker) -> None:
@@ -445,11 +445,11 @@ def test_delayed_jobs_are_rung_for_in_spite_of_one_of_an_unknown_type(worker: Fa
         worker.jobs.leave(job.id)
         worker.jobs.delayed[job.id] = NOW
     worker.jobs.bells.clear()
-    bells = BellsOfKnownTypes()
+    doorbell = DoorbellOfKnownTypes()
 
-    worker.reaper(doorbell=bells).sweep()
+    worker.reaper(doorbell=doorbell).sweep()
 
-    assert bells.rung == [LANE, f"{LANE}/urgent"]
+    assert doorbell.rung == [LANE, f"{LANE}/urgent"]
 
 
 # All of it
