@@ -18,7 +18,6 @@ from api.schemas.jobs import TrainingJob
 from api.schemas.requests import TrainingRequest
 from api.services.submission import SubmitOptions, Submitted
 from api.services.table_headers import columns_refused, csv_header, feature_findings, missing_column_at, ndjson_keys
-from queuecast.domain.batch import FileFormat, training_format
 from queuecast.domain.errors import (
     ConflictError,
     Finding,
@@ -27,6 +26,7 @@ from queuecast.domain.errors import (
     UnknownFileError,
     UnknownModelError,
 )
+from queuecast.domain.file_formats import FileFormat, training_format
 from queuecast.domain.model import CHAMPION, Manifest
 from queuecast.domain.work import TrainingWork
 from queuecast.ports.files import StoredFile
@@ -60,8 +60,8 @@ class TrainingRoutes:
         require_shallow(body.metadata, "/metadata")
         require_shallow(body.params, "/params")
         key = read_idempotency_key(request.get_data())
-        submitted = self._submission.find_replay(key) or self._submit(model, body, key)
-        return accepted(submitted.job, is_replay=submitted.is_replay)
+        submitted = self._submission.find_repeated(key) or self._submit(model, body, key)
+        return accepted(submitted.job, is_repeated=submitted.is_repeated)
 
     def _submit(self, model: str, body: TrainingRequest, key: IdempotencyKey | None) -> Submitted:
         manifest, ref = self._submission.resolve(model, CHAMPION)

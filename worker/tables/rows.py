@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from worker.tables.columns import CheckedColumn
+from worker.tables.checked_columns import CheckedColumn
 
 
 @dataclass(frozen=True, slots=True)

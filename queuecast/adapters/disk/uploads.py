@@ -15,7 +15,8 @@ from typing import IO, Any, cast
 
 import msgspec
 
-from queuecast.adapters.disk.models import NO_ROOM, remove_abandoned
+from queuecast.adapters.disk.models import remove_abandoned
+from queuecast.disk_writes import NO_ROOM
 from queuecast.domain.errors import FilesFullError, UnknownFileError
 from queuecast.ports.clock import Clock
 from queuecast.ports.files import StoredFile
