@@ -75,8 +75,8 @@ def restore_command(file: Path, *, force: bool) -> None:
     """Put the backup in FILE into an empty Redis.
 
     The checksum is checked first; a damaged file restores nothing. Expired records are skipped. Then every job that
-    has not ended returns to its lane, even if it was running: stop the gateway, the workers and the reaper before the
-    restore, and start them after it.
+    has not ended returns to its lane, even if it was running: if Redis is not empty, stop the gateway, the workers and
+    the reaper before the restore, and start them after it.
 
     --force never overwrites a record, so an interrupted restore can be repeated.
     """
