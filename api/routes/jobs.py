@@ -18,6 +18,7 @@ from api.schemas.jobs import Job as JobSchema
 from api.schemas.jobs import JobList
 from api.schemas.requests import JobQuery
 from api.schemas.results import ImportResult, PredictionResult, TrainingResult
+from api.services.callers_jobs import is_callers_job, require_callers_job
 from api.services.queue_position import RETRY_AFTER_S
 from queuecast.domain.errors import (
     Finding,
@@ -104,7 +105,7 @@ class JobRoutes:
 
         wait_s = preferred_wait_s(request.environ.get("HTTP_PREFER", ""))
         if wait_s is None:
-            job, result = self._jobs.read_with_result(job_id)
+            job, result = self._read(job_id)
         elif known:
             job, result = self._watcher.wait_for(job_id, ends_wait, wait_s)
         else:
@@ -179,7 +180,7 @@ class JobRoutes:
         Returns 202 with the job while there is no result yet, and 409 with the reason if there will never be one. For a
         batch the result is a file in the format that was asked for; `Range` selects a part of it.
         """
-        job, result = self._jobs.read_with_result(job_id)
+        job, result = self._read(job_id)
         if result is not None and job.type is JobType.BATCH:
             return self._batch_results.file(job, result)
         if result is not None:
@@ -205,7 +206,7 @@ class JobRoutes:
         runs, and after it failed or was canceled, these are the bad rows of the chunks that are done. Empty for any
         other job.
         """
-        return self._batch_results.errors(self._jobs.read(job_id))
+        return self._batch_results.errors(self._read(job_id)[0])
 
     @operation(
         "POST",
@@ -268,7 +269,11 @@ class JobRoutes:
         query = decode_query(JobQuery, request.args.to_dict())
         job_filter = JobFilter(query.type, query.state, query.model, query.version, _seconds(query.created_after))
         page = self._jobs.page(job_filter, query.cursor, query.limit)
-        return json_response(JobList([job_body(job) for job in page.jobs], page.next_cursor))
+        return json_response(JobList([job_body(job) for job in page.jobs if is_callers_job(job)], page.next_cursor))
+
+    def _read(self, job_id: str) -> tuple[Job, bytes | None]:
+        job, result = self._jobs.read_with_result(job_id)
+        return require_callers_job(job), result
 
     def _job_response(self, job: Job, result: bytes | None) -> JsonResponse:
         headers = {"ETag": revision_tag(job)}

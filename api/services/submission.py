@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from api.services.callers_jobs import require_callers_job
 from api.services.inline_rows import copy_rows, delete_rows
 from api.services.uploads import discard_unless_accepted
 from queuecast.domain.errors import (
@@ -166,7 +167,7 @@ class Submission:
         Raises IllegalMoveError for a job that has not ended or has succeeded, ConflictError for a dead letter that was
         already replayed, GoneJobError or UnknownJobError.
         """
-        ended = self._jobs.read(job_id)
+        ended = require_callers_job(self._jobs.read(job_id))
         retry = ended.retried_as(self._new_id("job"), self._clock(), self._defaults.max_attempts)
         work, rows = self._jobs.read_work(job_id)
         dead_letter = job_id if is_dead_letter else None
@@ -186,16 +187,18 @@ class Submission:
     def delete(self, job_id: str) -> None:
         """Purges an ended job and its rows. Raises as `JobStore.delete`."""
         self._jobs.delete(job_id)
+        require_callers_job(self._jobs.read(job_id))
         delete_rows(self._files, job_id)
 
     def cancel(self, job_id: str) -> Job:
         """Raises UnknownJobError, or IllegalMoveError for a job that has ended otherwise. Safe to call again."""
 
         def decide(job: Job) -> Job | None:
-            canceled = job.cancel_requested(self._clock(), self._defaults.retention_s)
+            canceled = require_callers_job(job).cancel_requested(self._clock(), self._defaults.retention_s)
             return None if canceled is job else canceled
 
-        return update_job(self._jobs, self._doorbell, job_id, decide) or self._jobs.read(job_id)
+        updated = update_job(self._jobs, self._doorbell, job_id, decide)
+        return updated or require_callers_job(self._jobs.read(job_id))
 
     def _submit(
         self,
