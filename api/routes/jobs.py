@@ -33,18 +33,11 @@ from queuecast.domain.job import Failure, Job, JobType, State
 from queuecast.ports.jobs import JobFilter
 
 FAILURE_CODES = (
-    *(
-        "canceled",
-        "expired",
-        "timeout",
-        "worker_lost",
-        "invalid_input",
-        "prediction_failed",
-        "fit_failed",
-        "run_failed",
-    ),
+    *("canceled", "expired", "timeout", "worker_lost", "invalid_input"),
+    *("prediction_failed", "fit_failed", "run_failed"),
     *("model_refused", "untrusted_types", "checksum_mismatch", "version_mismatch", "unsupported_column"),
     *("no_usable_method", "not_reproducible", "file_changed", "result_too_large", "disk_full"),
+    *("unavailable", "store_full", "unknown_file", "unknown_model", "unknown_version"),
 )
 
 
