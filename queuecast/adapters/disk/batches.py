@@ -5,7 +5,6 @@ and index, and every run writes the same bytes to it.
 """
 
 import os
-import re
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -17,8 +16,8 @@ import msgspec
 
 from queuecast.domain.batch import OutputFormat
 from queuecast.domain.chunking import BatchOutcome, Plan
+from queuecast.domain.id_rules import JOB_ID_RULE
 
-ID_RULE = re.compile(r"job_[0-9a-f-]{36}")
 T = TypeVar("T", Plan, BatchOutcome)
 
 
@@ -74,7 +73,7 @@ class BatchFolders:
         """
         removed = []
         for folder in self._root.iterdir() if self._root.is_dir() else ():
-            if not ID_RULE.fullmatch(folder.name):
+            if not JOB_ID_RULE.fullmatch(folder.name):
                 continue
             with suppress(FileNotFoundError):
                 if is_past(folder.name, is_old=folder.stat().st_mtime < before):
@@ -99,7 +98,7 @@ class BatchFolders:
         return _read(folder / name, type(content)) or content
 
     def _folder(self, batch_id: str) -> Path:
-        if not ID_RULE.fullmatch(batch_id):
+        if not JOB_ID_RULE.fullmatch(batch_id):
             raise ValueError(f"{batch_id[:80]!r} is not the id of a job")
         return self._root / batch_id
 
