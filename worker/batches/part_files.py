@@ -73,8 +73,9 @@ def join_parts(parts: list[Path], target: Path, output_format: OutputFormat) -> 
 
 
 def write_errors(path: Path, bad: Iterable[BadRow]) -> None:
+    lines = [{"row": row.row, "column": row.column, "code": row.code, "detail": row.detail} for row in bad]
     with atomic_write(path) as file:
-        file.write(msgspec.json.Encoder().encode_lines(list(bad)))
+        file.write(msgspec.json.Encoder().encode_lines(lines))
 
 
 def join_errors(parts: list[Path], target: Path) -> int:

@@ -18,7 +18,8 @@ from queuecast.domain.batch import OutputFormat
 from queuecast.domain.work import Method
 from worker.batches.part_files import join_errors, join_parts, write_errors, write_part
 from worker.models.model_output import output_columns
-from worker.tables.reader import BadRow, Part
+from worker.tables.reader import Part
+from worker.tables.rows import BadRow
 
 CSV, NDJSON, JSON, PARQUET = OutputFormat.CSV, OutputFormat.NDJSON, OutputFormat.JSON, OutputFormat.PARQUET
 
