@@ -21,13 +21,13 @@ from api.schemas.results import ImportResult, PredictionResult, TrainingResult
 from api.services.callers_jobs import is_callers_job, require_callers_job
 from api.services.queue_position import RETRY_AFTER_S
 from queuecast.domain.errors import (
-    Finding,
     GoneResultError,
     IllegalMoveError,
     InvalidInputError,
     NotAcceptableError,
     UnavailableError,
     WaitersFullError,
+    mismatch,
 )
 from queuecast.domain.job import Failure, Job, JobType, State
 from queuecast.ports.jobs import JobFilter
@@ -289,5 +289,6 @@ def _seconds(time: str | None) -> float | None:
         parsed = datetime.fromisoformat(time)
         return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp()
     except ValueError:
-        detail = f"found {time[:40]!r}, expected an RFC 3339 time such as 2026-01-31T12:00:00Z"
-        raise InvalidInputError(detail, (Finding("/created_after", "invalid", detail),)) from None
+        expected = "an RFC 3339 time such as 2026-01-31T12:00:00Z"
+        finding = mismatch("/created_after", "invalid", repr(time[:40]), expected)
+        raise InvalidInputError(finding.detail, (finding,)) from None

@@ -19,6 +19,7 @@ from queuecast.domain.errors import (
     StaleWriteError,
     StoreFullError,
     UnknownAliasError,
+    mismatch,
 )
 from queuecast.domain.job import Job, JobType, ModelRef, Priority
 from queuecast.domain.lane import Lane
@@ -186,8 +187,8 @@ class Submission:
 
     def delete(self, job_id: str) -> None:
         """Purges an ended job and its rows. Raises as `JobStore.delete`."""
-        self._jobs.delete(job_id)
         require_callers_job(self._jobs.read(job_id))
+        self._jobs.delete(job_id)
         delete_rows(self._files, job_id)
 
     def cancel(self, job_id: str) -> Job:
@@ -226,8 +227,9 @@ class Submission:
             **accepted_at(now),
         )
         if job.timeout_s > max_timeout_s:
-            detail = f"found {job.timeout_s:g} s, expected at most {max_timeout_s:g} s for a {kind}"
-            raise InvalidInputError(detail, (Finding("/timeout_s", "too_long", detail),))
+            expected = f"at most {max_timeout_s:g} s for a {kind}"
+            finding = mismatch("/timeout_s", "too_long", f"{job.timeout_s:g} s", expected)
+            raise InvalidInputError(finding.detail, (finding,))
         return self._record(job, work, rows, options.idempotency_key, checks_alias=checks_alias)
 
     def _record(
@@ -263,5 +265,7 @@ def require_method(manifest: Manifest, method: Method) -> None:
     """Raises InvalidInputError when the version has no such method."""
     methods = manifest.signature.methods
     if method not in methods:
-        detail = f"{manifest.model} version {manifest.version} has no {method}; it has {', '.join(methods)}"
-        raise InvalidInputError(detail, (Finding("/method", "unknown_method", detail),))
+        names = ", ".join(methods)
+        detail = f"{manifest.model} version {manifest.version} has no {method}; it has {names}"
+        finding = Finding("/method", "unknown_method", detail, method.value, f"one of {names}")
+        raise InvalidInputError(detail, (finding,))
