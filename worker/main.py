@@ -17,7 +17,7 @@ from functools import cache
 
 import worker.thread_limits  # noqa: F401 # before numpy, which reads the limits
 from queuecast.adapters.celery.doorbell import TASKS, CeleryDoorbell
-from queuecast.adapters.celery.settings import OVERDUE, celery_settings
+from queuecast.adapters.celery.settings import OVERDUE, celery_settings, lists_of
 from queuecast.adapters.disk.batches import BatchFolders
 from queuecast.adapters.disk.models import ModelFiles
 from queuecast.adapters.disk.uploads import UploadedFiles
@@ -117,7 +117,9 @@ def recover(failure: Failure | None) -> None:
             recovery.recover(held, failure)
 
 
-WorkerHeartbeat(RedisWorkers(connect(URL), time.time), settings.health_file, RedisJobs(connect(URL)).ping).connect()
+WorkerHeartbeat(
+    RedisWorkers(connect(URL), time.time), lists_of, settings.health_file, RedisJobs(connect(URL)).ping
+).connect()
 _slack_s = 60  # the job's own timeout ends it earlier
 app = create_celery(
     celery_settings(URL),

@@ -42,7 +42,7 @@ def require_length(length: int | None, limit: int) -> int:
     """Raises LengthRequiredError or TooLargeError before a byte of the body is read."""
     if length is None:
         raise LengthRequiredError(
-            "the body has no Content-Length; chunked bodies are refused, because a truncated one goes unnoticed"
+            "the body has no Content-Length; chunked bodies are refused, because a truncated one would go unnoticed"
         )
     if length > limit:
         raise TooLargeError(f"the body has {length} bytes, expected at most {limit}")

@@ -99,7 +99,7 @@ def http_error_response(error: HTTPException) -> Response:
 def _not_found_detail(path: str) -> str:
     stripped = path.rstrip("/")
     has_extra_slash = stripped not in ("", path) and current_app.url_map.bind("").test(stripped, request.method)
-    hint = "remove the slash at its end" if has_extra_slash else "/docs lists the paths"
+    hint = "remove the trailing slash" if has_extra_slash else "/docs lists the paths"
     return f"no such path: {path[:80]!r}; {hint}"
 
 

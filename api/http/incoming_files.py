@@ -124,7 +124,7 @@ def decode_form_field(kind: type[Any], text: str, name: str) -> Any:
     except msgspec.ValidationError as error:
         (finding,) = body_error(error, kind, data).findings
         place = f"{finding.pointer}: " if finding.pointer else ""
-        detail = f"the field {name!r} does not fit: {place}{finding.detail}"
+        detail = f"the field {name!r} is invalid: {place}{finding.detail}"
         raise InvalidInputError(detail, (replace(finding, pointer=f"/{name}", detail=detail),)) from None
     except (msgspec.DecodeError, RecursionError) as error:
         detail = malformed_body(error, data, f"the field {name!r}").detail

@@ -15,6 +15,7 @@ from werkzeug.routing import MapAdapter
 from werkzeug.sansio.utils import get_host
 
 from api.http.json_response import JsonResponse
+from api.http.remembered_matches import Matches, RememberingAdapter
 
 _NULL_SESSION = NullSession()
 
@@ -26,6 +27,10 @@ class _NoSessions(SessionInterface):
 
 class MinimalFlask(Flask):
     session_interface = _NoSessions()
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.matches: Matches = {}
 
     def full_dispatch_request(self, *ctx: AppContext) -> Response:
         """Calls no functions before or after the request, and does not convert a JsonResponse."""
@@ -41,6 +46,9 @@ class MinimalFlask(Flask):
         for function in self.teardown_request_funcs.get(None, ()):
             function(exc)
 
+    def do_teardown_appcontext(self, exc: Any = None) -> None:
+        """The gateway registers no functions for it."""
+
     def ensure_sync(self, func: Any) -> Any:
         return func
 
@@ -50,7 +58,8 @@ class MinimalFlask(Flask):
             return None
         environ = request.environ
         scheme = environ["wsgi.url_scheme"]
-        return MapAdapter(
+        return RememberingAdapter(
+            self.matches,
             self.url_map,
             _redirect_host(scheme, environ.get("HTTP_HOST"), environ["SERVER_NAME"], environ["SERVER_PORT"]),
             environ.get("SCRIPT_NAME") or "/",

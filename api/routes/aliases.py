@@ -116,7 +116,7 @@ class AliasRoutes:
         generation = self._aliases.read(model).generation
         previous = previous_champion(self._aliases.history(model))
         if previous is None:
-            raise ConflictError(f"model {model} has had one champion only; there is nothing to go back to")
+            raise ConflictError(f"model {model} has had only one champion, so there is none to go back to")
         return self._move(model, CHAMPION, previous, body.reason, generation, "rollback")
 
     def _move(

@@ -60,7 +60,7 @@ class BatchResults:
         outcome = self._batches.outcome(job.id)
         path = None if outcome is None else self._batches.result(job.id, outcome.attempt, output_format)
         if path is None or not path.is_file():
-            raise GoneResultError(f"the file with the result of job {job.id} is not there any more")
+            raise GoneResultError(f"the result file of job {job.id} no longer exists")
         if not _ONE_RANGE.match(request.headers.get("Range", "")):
             request.environ.pop("HTTP_RANGE", None)  # ignored, as in RFC 9110 14.2; Werkzeug would return 416
         return send_file(

@@ -16,6 +16,10 @@ from api.services.callers_jobs import is_callers_job
 from api.services.submission import MAX_MEMORY_USE
 from queuecast.domain.errors import InvalidInputError, UnavailableError
 from queuecast.domain.lane import Lane
+from queuecast.logs import get_logger
+from queuecast.ports.lanes import LaneStats
+
+log = get_logger()
 
 
 class QueueRoutes:
@@ -43,17 +47,8 @@ class QueueRoutes:
         Lanes without jobs are left out. Each limit names the code of the error that a request gets once it is reached.
         """
         now = self._clock()
-        lanes = [
-            LaneStatus(
-                stats.lane,
-                Lane.parse(stats.lane).type,
-                stats.waiting,
-                stats.reserved,
-                None if stats.oldest_at is None else round(max(now - stats.oldest_at, 0.0), 3),
-                self._limits.max_lane_jobs,
-            )
-            for stats in self._lanes.stats()
-        ]
+        statuses = [self._lane_status(stats, now) for stats in self._lanes.stats()]
+        lanes = [status for status in statuses if status is not None]
         longest = max((lane.waiting + lane.reserved for lane in lanes), default=0)
         return json_response(Queues(lanes, self._limit_statuses(longest), self._jobs.count_dead_letters(now)))
 
@@ -89,6 +84,17 @@ class QueueRoutes:
         same time, one of them gets 409.
         """
         return accepted(self._submission.retry(job_id, is_dead_letter=True))
+
+    def _lane_status(self, stats: LaneStats, now: float) -> LaneStatus | None:
+        """None for the lane of a later version whose type of job this version does not know."""
+        try:
+            job_type = Lane.of_name(stats.lane).type
+        except ValueError as error:
+            log.warning("lane_left_out", lane=stats.lane, reason=str(error))
+            return None
+        oldest_wait_s = None if stats.oldest_at is None else round(max(now - stats.oldest_at, 0.0), 3)
+        max_jobs = self._limits.max_lane_jobs
+        return LaneStatus(stats.lane, job_type, stats.waiting, stats.reserved, oldest_wait_s, max_jobs)
 
     def _limit_statuses(self, longest_lane: int) -> dict[str, LimitStatus]:
         """`used` is None for the limits of a single request or result."""

@@ -36,6 +36,29 @@ def next_poll_s() -> float:
     return random.uniform(MAX_POLL_S / 2, MAX_POLL_S)  # noqa: S311 - nothing secret
 
 
+class _Flag:
+    """A `threading.Event` for one waiter, 4 us cheaper for each request that waits (docs/performance.md)."""
+
+    __slots__ = ("_is_down",)
+
+    def __init__(self) -> None:
+        self._is_down = threading.Lock()  # held while the flag is down
+        self._is_down.acquire()
+
+    def set(self) -> None:
+        try:
+            self._is_down.release()
+        except RuntimeError:  # it is set already
+            return
+
+    def clear(self) -> None:
+        self._is_down.acquire(blocking=False)
+
+    def wait(self, timeout_s: float) -> bool:
+        """Whether the flag is set within that time. Clears it."""
+        return self._is_down.acquire(timeout=max(0.0, timeout_s))
+
+
 class Watch:
     """One registered waiter. It counts until it is closed; use it as a context manager."""
 
@@ -45,7 +68,7 @@ class Watch:
         self._jobs = watcher.jobs
         self._limiter = watcher.limiter
         self.job_id = job_id
-        self._changed = threading.Event()
+        self._changed = _Flag()
         self._latest: JobAndResult | None = None
 
     def notify(self, latest: JobAndResult | None = None) -> None:

@@ -6,7 +6,7 @@ from queuecast.domain.errors import UnsupportedMediaError
 from queuecast.domain.pickles import is_pickle
 
 _CONVERT = (
-    'convert it where you trust it: python -c "import joblib, skops.io as sio; '
+    'if you trust it, convert it: python -c "import joblib, skops.io as sio; '
     "sio.dump(joblib.load('model.joblib'), 'model.skops')\""
 )
 
@@ -24,11 +24,11 @@ def require_skops(path: Path) -> None:
         end = file.read()
     if is_pickle(start):
         raise UnsupportedMediaError(
-            f"the model file is a pickle (or joblib's compressed one), which can run any code; {_CONVERT}",
+            f"the model file is a pickle or a compressed joblib file, which can run any code when loaded; {_CONVERT}",
             code="pickle_refused",
         )
     is_whole = start.startswith(b"PK\x03\x04") and b"PK\x05\x06" in end[-end_record_bytes:]
     if not is_whole or b"schema.json" not in end:
         raise UnsupportedMediaError(
-            "the model file is not one of skops, or not a whole one; write one with skops.io.dump", code="not_skops"
+            "the model file is not a complete skops file; write it with skops.io.dump", code="not_skops"
         )

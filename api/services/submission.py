@@ -266,6 +266,6 @@ def require_method(manifest: Manifest, method: Method) -> None:
     methods = manifest.signature.methods
     if method not in methods:
         names = ", ".join(methods)
-        detail = f"{manifest.model} version {manifest.version} has no {method}; it has {names}"
+        detail = f"{manifest.model} version {manifest.version} has no method {method}; it has {names}"
         finding = Finding("/method", "unknown_method", detail, method.value, f"one of {names}")
         raise InvalidInputError(detail, (finding,))

@@ -57,7 +57,7 @@ def ndjson_keys(path: Path) -> list[str]:
     try:
         return list(msgspec.json.decode(first, type=dict[str, msgspec.Raw]))
     except NOT_JSON as error:
-        raise _refusal(Finding("", "not_ndjson", f"the file's first line is no JSON object: {error}")) from None
+        raise _refusal(Finding("", "not_ndjson", f"the file's first line is not a JSON object: {error}")) from None
 
 
 def feature_findings(names: Sequence[str], signature: Signature, extra: Sequence[str] = ()) -> list[Finding]:

@@ -12,8 +12,9 @@ from pathlib import Path
 import click
 import redis
 
+from queuecast.adapters.backup_records import Record
 from queuecast.adapters.disk.audit import AuditFiles
-from queuecast.adapters.disk.backup_format import Record, backup_records, checked_backup, write_backup
+from queuecast.adapters.disk.backup_format import backup_records, checked_backup, write_backup
 from queuecast.adapters.disk.embedded_redis import published_url, redis_folder
 from queuecast.adapters.disk.models import ModelFiles
 from queuecast.adapters.redis.aliases import RedisAliases
@@ -45,8 +46,8 @@ def backup(file: Path) -> None:
     """Write the data in Redis to FILE.
 
     A backup holds jobs with their rows and results, aliases with their history, and everything else that must
-    survive the loss of Redis. It does not hold model files and uploaded files (copy their folders), or the queue's
-    own lists, which a restore rebuilds.
+    survive the loss of Redis. It does not hold model files or uploaded files; copy their folders. It does not hold the
+    lists of the queues either; a restore rebuilds them.
 
     While jobs run, a backup is not a snapshot of one moment: each record is complete, but two records may be seconds
     apart.
@@ -58,7 +59,7 @@ def backup(file: Path) -> None:
     dump = Dump(client)
     trailer = write_backup(file, redis_time(client), _with_progress(dump, "written"), dump.counts)
     for name in dump.unsupported:
-        click.echo(f"skipped, because a backup cannot hold its type: {name}", err=True)
+        click.echo(f"skipped {name}: a backup cannot hold a key of its type", err=True)
     counts = trailer.counts
     click.echo(
         f"{file}: {counted(counts['jobs'], 'job')}, aliases of {counted(counts['models'], 'model')}, "

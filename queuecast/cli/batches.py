@@ -59,7 +59,7 @@ def output_options(command: Callable[..., None]) -> Callable[..., None]:
     file_type = click.Path(dir_okay=False, path_type=Path)
     help_text = f"Write the answers of a batch to FILE. Its suffix sets the format: {', '.join(OUTPUT_FORMATS)}."
     answers = click.option("-o", "--output", type=file_type, metavar="FILE", help=help_text)
-    help_text = "Write the bad rows of a batch to FILE, as NDJSON. With predict only together with -o."
+    help_text = "Write the bad rows of a batch to FILE, as NDJSON. With predict, it needs -o."
     errors = click.option("--errors", type=file_type, metavar="FILE", help=help_text)
     return answers(errors(command))
 

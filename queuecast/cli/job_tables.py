@@ -86,7 +86,7 @@ def show_queues(queues: Body) -> None:
     if queues["dead_letters"]:
         console.print()
         letters = "1 dead letter" if queues["dead_letters"] == 1 else f"{queues['dead_letters']} dead letters"
-        say(f"{letters}; queuecast dead-letters lists them")
+        say(f"{letters}; to list: queuecast dead-letters")
 
 
 def show_dead_letters(bodies: list[Body], now: datetime) -> None:

@@ -27,11 +27,11 @@ reason_option = click.option("--reason", default="", help="The reason, for the m
     "--example",
     required=True,
     type=EXISTING_FILE,
-    help="CSV file with the rows that the model was fitted on, best all of them; at most 50,000 are sent.",
+    help="CSV file with the rows that the model was fitted on, if possible all of them; at most 50,000 are sent.",
 )
-@click.option("--target", multiple=True, metavar="COLUMN", help="The column that the model predicts; may repeat.")
+@click.option("--target", multiple=True, metavar="COLUMN", help="The column that the model predicts; can be repeated.")
 @click.option("--holdout", is_flag=True, help="The model was fitted without the rows that queuecast.holdout holds out.")
-@click.option("--description", help="A sentence to store with the version.")
+@click.option("--description", help="A description to store with the version.")
 @no_wait_option
 @json_option
 @click.pass_obj
@@ -70,14 +70,14 @@ def _parse_params(ctx: click.Context, param: click.Parameter, pairs: Sequence[st
 @click.command()
 @click.argument("model")
 @click.argument("file", type=EXISTING_FILE)
-@click.option("--target", multiple=True, required=True, metavar="COLUMN", help="The column to learn; may repeat.")
+@click.option("--target", multiple=True, required=True, metavar="COLUMN", help="The column to learn; can be repeated.")
 @click.option(
     "--param",
     "params",
     multiple=True,
     metavar="NAME=VALUE",
     callback=_parse_params,
-    help="A parameter for the estimator's set_params; may repeat.",
+    help="A parameter for the estimator's set_params; can be repeated.",
 )
 @click.option(
     "--promote",
@@ -100,7 +100,7 @@ def train(
     no_wait: bool,
     as_json: bool,
 ) -> None:
-    """Retrain the champion of MODEL on a file, and compare.
+    """Retrain the champion of MODEL on a file, and compare both versions.
 
     FILE is CSV, NDJSON or Parquet. The new version is fitted with the champion's estimator, and both are scored on
     the same held-out rows of FILE.

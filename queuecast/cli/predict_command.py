@@ -19,7 +19,7 @@ from queuecast.domain.work import Method
 @click.argument("model")
 @click.argument("rows", required=False, type=click.Path(exists=True, dir_okay=False, allow_dash=True))
 @click.option(
-    "--row", "single_rows", multiple=True, metavar="JSON", help="One row, such as '{\"age\": 29}'; may repeat."
+    "--row", "single_rows", multiple=True, metavar="JSON", help="One row, such as '{\"age\": 29}'; can be repeated."
 )
 @click.option("--method", default="predict", type=click.Choice([method.value for method in Method]), show_default=True)
 @click.option("--version", metavar="NUMBER|ALIAS", help="Version number or alias (default: champion).")
@@ -67,7 +67,7 @@ def predict(
         finish_job(job, files, no_wait=no_wait, as_json=as_json)
         return
     if output or errors or id_column or on_error:
-        raise click.UsageError("-o, --errors, --id and --on-error belong together: ROWS -o FILE")
+        raise click.UsageError("-o needs ROWS, and --errors, --id and --on-error need -o: ROWS -o FILE")
     inputs = read_rows(client, rows, model, wanted_version) if rows else parsed_json_rows(f"[{','.join(single_rows)}]")
     # Most predictions end within 2 s: the first response has their result, and no progress is shown.
     wait_s = 0 if no_wait else 2

@@ -175,7 +175,7 @@ class Client:
     ) -> JobHandle:
         """Pushes a skops file as a new version of the model `name` and returns the import job.
 
-        example_path: a CSV file with the rows it was fitted on, best all of them; at most 50,000 are sent.
+        example_path: a CSV file with the rows it was fitted on, if possible all of them; at most 50,000 are sent.
         Raises ValueError for a pickle, with the command that converts it, before anything is sent.
         """
         targets = [target] if isinstance(target, str) else list(target or ()) or None

@@ -129,7 +129,7 @@ def _column_positions(header: list[str], columns: list[Any]) -> tuple[list[int],
         return [header.index(name) for name in wanted], _left_out([name for name in header if name not in wanted])
     is_numbered = header == [str(index) for index in range(len(header))]  # the header that pandas gives an array
     is_row = not is_numbered and all(parse_number(cell) is not None for cell in header)
-    return list(range(len(header))), [f"the first line was taken for names: {','.join(header)}"] if is_row else []
+    return list(range(len(header))), [f"the first line was read as column names: {','.join(header)}"] if is_row else []
 
 
 def _left_out(names: list[str]) -> list[str]:

@@ -13,7 +13,7 @@ class ApiError(Exception):
     """The gateway answered with an error. `problem` is its RFC 9457 document."""
 
     def __init__(self, status: int, problem: Problem, retry_after_s: float | None = None) -> None:
-        later = "" if retry_after_s is None else f" (again in {retry_after_s:g} s)"
+        later = "" if retry_after_s is None else f" (retry in {retry_after_s:g} s)"
         super().__init__(f"{status} {problem_line(problem)}{later}")
         self.status = status
         self.problem = problem

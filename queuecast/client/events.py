@@ -42,7 +42,7 @@ def job_events(transport: Transport, path: str) -> Iterator[tuple[str, Body]]:
 def _checked(response: httpx2.Response) -> httpx2.EventSource:
     media_type = response.headers.get("Content-Type", "")
     if not media_type.startswith("text/event-stream"):
-        detail = f"{response.url} answered {media_type or 'without a type'}, expected text/event-stream"
+        detail = f"{response.url} answered with {media_type or 'no media type'}, expected text/event-stream"
         raise ApiError(response.status_code, {"title": "the answer is not an event stream", "detail": detail})
     return httpx2.EventSource(response)
 

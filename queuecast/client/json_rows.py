@@ -117,7 +117,7 @@ def _as_array(x: Any, limit: int | None = None) -> Any:
     if x.ndim != 2:
         shown = "x".join(str(length) for length in x.shape)
         raise ValueError(
-            f"rows have the shape {shown}, expected 2 dimensions (rows, columns); one row is row.reshape(1, -1)"
+            f"rows have the shape {shown}, expected 2 dimensions (rows, columns); send one row as row.reshape(1, -1)"
         )
     return x[:limit]
 

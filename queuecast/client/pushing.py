@@ -58,6 +58,6 @@ def _refuse_pickle(path: Path, start: bytes) -> None:
     if path.suffix.lower() in (".pkl", ".pickle", ".joblib") or is_pickle(start):
         to = str(path.with_suffix(".skops"))
         raise ValueError(
-            f"{path} is a pickle, which can run any code when it is loaded; convert it where you trust it: "
+            f"{path} is a pickle, which can run any code when it is loaded; if you trust it, convert it: "
             f'python -c "import joblib, skops.io as sio; sio.dump(joblib.load({str(path)!r}), {to!r})"'
         )

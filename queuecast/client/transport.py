@@ -154,7 +154,7 @@ class Transport:
         else:
             line = f"the connection to {self.url} broke during {method} {path} ({reason})"
         if method == "POST":
-            line += "; the request may have been accepted, check the jobs before you send it again"
+            line += "; the request may have been accepted, so check the jobs before you send it again"
         return GatewayUnreachable(line)
 
 

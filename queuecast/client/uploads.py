@@ -78,7 +78,7 @@ def output_format_of(path: Path) -> str:
     """The format for the file's suffix. Raises ValueError for a suffix that no format has."""
     output_format = OUTPUT_FORMATS.get(path.suffix.lower())
     if output_format is None:
-        raise ValueError(f"{path} names no output format, expected a file name in {_listed(OUTPUT_FORMATS)}")
+        raise ValueError(f"{path} names no output format, expected a name that ends in {_listed(OUTPUT_FORMATS)}")
     return output_format
 
 

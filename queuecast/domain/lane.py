@@ -54,6 +54,18 @@ class Lane:
                 return cls(job_type)
         raise ValueError(f"{name!r} is not the name of a lane")
 
+    @classmethod
+    def of_name(cls, name: str) -> "Lane":
+        """Like `parse`, and accepts the name of a later version's lane, which has waiting jobs after a rollback.
+
+        Such a lane has its type and normal priority, and `str` does not give its name back. Raises ValueError for a
+        type that this version does not know.
+        """
+        try:
+            return cls.parse(name)
+        except ValueError:
+            return cls(JobType(name.partition("/")[0]))
+
     def __str__(self) -> str:
         match self.type:
             case JobType.PREDICTION:

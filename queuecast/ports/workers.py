@@ -13,8 +13,8 @@ class WorkerList(Protocol):
     def forget(self, name: str) -> None:
         """Removes a worker that stops. A dead worker drops off the list after a while."""
 
-    def queue_lengths(self, queues: Sequence[str]) -> list[int]:
-        """The number of messages in each of these Redis lists."""
+    def queue_lengths(self, lists: Sequence[str]) -> list[int]:
+        """The number of messages in each of these Redis lists. A queue has one list for each urgency."""
 
     def count_by_queue(self) -> dict[str, int]:
         """The number of workers that consume each queue."""

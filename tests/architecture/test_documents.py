@@ -70,9 +70,9 @@ def test_every_failure_code_of_a_job_has_its_row(repository: Path) -> None:
     page = (repository / "docs/02-jobs.md").read_text()
     section = page.partition("## What does a failed job say?")[2].partition("\n## ")[0]
     cells = [line.split(" | ")[0] for line in section.splitlines() if line.startswith("| `")]
-    kin = section.partition("Kin of `model_refused`:")[2].partition("\n\n")[0]
+    related = section.partition("Codes related to `model_refused`:")[2].partition("\n\n")[0]
 
-    documented = set(re.findall(r"`([a-z_]+)`", " ".join([*cells, kin])))
+    documented = set(re.findall(r"`([a-z_]+)`", " ".join([*cells, related])))
 
     assert documented == set(FAILURE_CODES) - {"canceled", "expired"}  # the states of jobs that did not fail
 

@@ -1,6 +1,6 @@
 """Predicts the rows of one part. A row on which the estimator raises an error becomes a bad row."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -27,10 +27,11 @@ def predict_part(estimator: Any, manifest: Manifest, method: Method, part: Part)
 
     Raises RunFailedError if more than MAX_FAILED_ROWS failed.
     """
+    call = getattr(estimator, method.value)  # an estimator without the method is no fault of the rows
 
     def predict(rows: Sequence[int]) -> Columns:
         frame = part.frame if len(rows) == len(part.row_numbers) else part.frame[rows[0] : rows[-1] + 1]
-        columns = output_columns(method, getattr(estimator, method.value)(frame), manifest.classes)
+        columns = output_columns(method, call(frame), manifest.classes)
         for values in columns.values():
             require_length(len(values), len(rows))
         return columns
@@ -46,7 +47,7 @@ def predict_part(estimator: Any, manifest: Manifest, method: Method, part: Part)
             raise _too_many_failed(manifest, method, part, outcome.error) from outcome.error
     good = _without(part, failed) if failed else part
     if not predicted:
-        return good, _no_rows(estimator, manifest, method)
+        return good, _no_rows(call, manifest, method)
     return good, _join([each.value for each in predicted])
 
 
@@ -56,11 +57,11 @@ def _join(pieces: list[Columns]) -> Columns:
     return {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
 
 
-def _no_rows(estimator: Any, manifest: Manifest, method: Method) -> Columns:
+def _no_rows(call: Callable[[Any], Any], manifest: Manifest, method: Method) -> Columns:
     """The columns of the model's output without rows, learned from its example rows; none if it fails on those too."""
-    example = frame_of(manifest.signature, list(manifest.signature.example))
-    with suppress(Exception):  # an estimator raises what it likes
-        columns = output_columns(method, getattr(estimator, method.value)(example), manifest.classes)
+    with suppress(Exception):  # an estimator raises what it likes, and an example may not fit its own signature
+        example = frame_of(manifest.signature, list(manifest.signature.example))
+        columns = output_columns(method, call(example), manifest.classes)
         return {name: values[:0] for name, values in columns.items()}
     return {}
 

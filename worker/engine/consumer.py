@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping
 
 from queuecast.domain.errors import UnavailableError
 from queuecast.domain.job import JobType
-from queuecast.domain.lane import Lane
 from queuecast.logs import get_logger
 from queuecast.ports.clock import Clock
 from queuecast.ports.doorbell import Doorbell
@@ -68,9 +67,7 @@ class LaneConsumer:
                 self._doorbell.ring(lane)  # for another worker
             return []
         pace = self._paces.get(lane, Pace())
-        visit = LaneVisit(
-            self._lanes, self._doorbell, self._worker, Lane.parse(lane), pace, clears_bell=not is_extra_bell
-        )
+        visit = LaneVisit(self._lanes, self._doorbell, self._worker, lane, pace, clears_bell=not is_extra_bell)
         try:
             return self._run_claims(visit)
         finally:

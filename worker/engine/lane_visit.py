@@ -67,23 +67,26 @@ class LaneVisit:
         lanes: Lanes,
         doorbell: Doorbell,
         worker: str,
-        lane: Lane,
+        name: str,
         pace: Pace,
         *,
         clears_bell: bool,
     ) -> None:
-        """clears_bell: the visit answers the lane's only bell, so its first claim clears the note of it."""
+        """name: the lane's name.
+
+        clears_bell: the visit answers the lane's only bell, so its first claim clears the note of it.
+        """
         self._lanes = lanes
         self._doorbell = doorbell
         self._worker = worker
-        self.lane = lane
-        self._name = str(lane)
+        self._name = name
+        self.lane = Lane.of_name(name)
         self._clears_bell = clears_bell
         self._is_detached = False
         self._started_at = time.monotonic()
         self.pace = pace
         # Chunks are bulk: after each one a worker is free for the bell of a single prediction.
-        self.deadline = self._started_at + (0.0 if lane.type is JobType.CHUNK else BUDGET.slice_s)
+        self.deadline = self._started_at + (0.0 if self.lane.type is JobType.CHUNK else BUDGET.slice_s)
 
     def claim(self) -> list[Reservation]:
         """The next jobs to run. None when the lane is empty and no job came; then the visit is over."""
@@ -131,9 +134,15 @@ class LaneVisit:
 
     def _is_needed_elsewhere(self) -> bool:
         return any(
-            stats.waiting and stats.lane != self._name and self.lane.shares_workers_with(Lane.parse(stats.lane))
+            stats.waiting and stats.lane != self._name and self._shares_workers_with(stats.lane)
             for stats in self._lanes.stats()
         )
+
+    def _shares_workers_with(self, other: str) -> bool:
+        try:
+            return self.lane.shares_workers_with(Lane.of_name(other))
+        except ValueError:  # only workers of a later version serve it; the reaper logs it
+            return False
 
     def end(self) -> None:
         """Detaches from the lane, and rings for the jobs that are left."""

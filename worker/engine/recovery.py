@@ -52,11 +52,12 @@ class JobRecovery:
         """One round of the reaper. Raises UnavailableError when the store is away."""
         for held in self._lanes.reservations(self._limits.lease_s):
             detail = f"worker {held.worker} did not renew its lease for {self._limits.lease_s:g} s"
-            self._guard(held.job_id, partial(self.recover, held, Failure("worker_lost", detail)))
+            recover = partial(self.recover, held, Failure("worker_lost", detail))
+            self._guard(recover, "job_repair_failed", job_id=held.job_id)
         for job_id in self._jobs.overdue(self._clock()):
-            self._guard(job_id, partial(self._expire, job_id))
+            self._guard(partial(self._expire, job_id), "job_repair_failed", job_id=job_id)
         for lane in self._lanes.enqueue_due(self._clock()):
-            self._doorbell.ring(lane)
+            self._guard(partial(self._doorbell.ring, lane), "lane_repair_failed", lane=lane)
         self._ring_again([stats for stats in self._lanes.stats() if stats.waiting])
 
     def _ring_again(self, waiting: list[LaneStats]) -> None:
@@ -66,21 +67,24 @@ class JobRecovery:
         first; doing so for all of them would starve the urgent lanes instead.
         """
         for stats in sorted(waiting, key=lambda stats: stats.bell_at or 0.0):
-            urgent, *ordinary = self._messages_waiting(stats.lane)
-            age_s = None if stats.bell_at is None else self._clock() - stats.bell_at
-            is_lost = is_bell_lost(age_s, urgent + sum(ordinary))
-            if is_lost or (is_bell_late(age_s) and not urgent):
-                log.info("bell_rung_again", lane=stats.lane, waiting=stats.waiting, is_lost=is_lost)
-                self._lanes.record_ring(stats.lane)
-                self._doorbell.ring(stats.lane, is_urgent=not is_lost)
+            self._guard(partial(self._ring_if_unanswered, stats), "lane_repair_failed", lane=stats.lane)
 
-    def _guard(self, job_id: str, repair: Callable[[], None]) -> None:
+    def _ring_if_unanswered(self, stats: LaneStats) -> None:
+        urgent, *ordinary = self._messages_waiting(stats.lane)
+        age_s = None if stats.bell_at is None else self._clock() - stats.bell_at
+        is_lost = is_bell_lost(age_s, urgent + sum(ordinary))
+        if is_lost or (is_bell_late(age_s) and not urgent):
+            log.info("bell_rung_again", lane=stats.lane, waiting=stats.waiting, is_lost=is_lost)
+            self._lanes.record_ring(stats.lane)
+            self._doorbell.ring(stats.lane, is_urgent=not is_lost)
+
+    def _guard(self, repair: Callable[[], object], event: str, **subject: str) -> None:
         try:
             repair()
         except UnavailableError:
             raise
-        except Exception:  # one bad record must not block the repair of all other jobs in every sweep
-            log.exception("job_repair_failed", job_id=job_id)
+        except Exception:  # one bad record, or a lane of a later version, must not end every sweep
+            log.exception(event, **subject)
 
     def recover(self, held: Reservation, failure: Failure | None) -> None:
         """Takes a job from a worker that is gone. failure: the known cause; None if the worker stopped in order."""

@@ -7,7 +7,7 @@ is unhealthy. A main loop that hangs cannot check itself; the watchdog does.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,22 +29,28 @@ class WorkerHeartbeat:
     def __init__(
         self,
         workers: WorkerList,
+        lists_of: Callable[[str], Sequence[str]],
         health_file: str,
         ping: Callable[[], object] | None = None,
         end: Callable[..., None] = end_process,
         clock: Clock = time.monotonic,
     ) -> None:
-        """ping: pings Redis for the watchdog, on a connection of its own. The default asks through `workers`."""
+        """lists_of: the Redis lists of a queue. A message waits in the list of its urgency.
+
+        ping: pings Redis for the watchdog, on a connection of its own. The default asks through `workers`.
+        """
         self._workers = workers
+        self._lists_of = lists_of
         self._health_file = Path(health_file) if health_file else None
         self._end = end
         self._clock = clock
         self._name = ""
         self._queues: tuple[str, ...] = ()
+        self._lists: list[str] = []
         self._processes = 1
         self._is_running: Callable[[], bool] = lambda: True
         self._well_at = self._beat_at = clock()
-        self._watchdog = Watchdog(ping or (lambda: workers.queue_lengths(self._queues)), end, clock)
+        self._watchdog = Watchdog(ping or (lambda: workers.queue_lengths(self._lists)), end, clock)
 
     def connect(self) -> None:
         """Connects to Celery's signals. Call it before Celery starts."""
@@ -57,6 +63,7 @@ class WorkerHeartbeat:
         worker = sender.controller
         self._name = worker.hostname
         self._queues = tuple(worker.app.amqp.queues.consume_from)
+        self._lists = [name for queue in self._queues for name in self._lists_of(queue)]
         self._processes = worker.concurrency
         self._is_running = lambda: bool(worker.blueprint.state == bootsteps.RUN)  # type: ignore[attr-defined] # no stub
         self._on_heartbeat()
@@ -76,7 +83,7 @@ class WorkerHeartbeat:
         self._beat_at = now
         try:
             self._workers.report(self._name, self._queues)
-            if self._is_busy() or not any(self._workers.queue_lengths(self._queues)):
+            if self._is_busy() or not any(self._workers.queue_lengths(self._lists)):
                 self._well_at = self._clock()
         except UnavailableError as error:  # the next heartbeat tries again; until then the health file ages
             log.warning("heartbeat_failed", reason=error.detail)

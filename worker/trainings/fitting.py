@@ -33,8 +33,11 @@ def split_rows(rows: TrainingRows, champion: Manifest) -> Split:
     return split
 
 
-def fit_challenger(champion: Any, params: dict[str, Any], features: Any, target: Any) -> Any:
-    """champion: its estimator. Raises InvalidInputError for wrong parameters, RunFailedError if the fit fails."""
+def fit_challenger(champion: Any, params: dict[str, Any], rows: TrainingRows, train: list[int]) -> Any:
+    """champion: its estimator. train: the positions of the rows that are not held out.
+
+    Raises InvalidInputError for wrong parameters, RunFailedError if the fit fails.
+    """
     try:
         challenger = clone(champion).set_params(**params)
     except (ValueError, TypeError, AttributeError) as error:
@@ -43,7 +46,8 @@ def fit_challenger(champion: Any, params: dict[str, Any], features: Any, target:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a ConvergenceWarning on stderr is useless; the score shows it
-            return challenger.fit(features, target)
+            # The selection copies the rows: for a large file it can run out of memory, as the fit can.
+            return challenger.fit(rows.take_features(train), rows.target[train])
     except InvalidParameterError as error:
         raise _invalid_params(error) from error
     except Exception as error:  # an estimator raises what it likes

@@ -99,9 +99,7 @@ class TrainingRunner:
         split = split_rows(rows, champion)
         report(stage_progress(STAGES, "fit", len(split.train)))
         with using_threads(self._threads):
-            challenger = fit_challenger(
-                champion_estimator, work.params, rows.take_features(split.train), rows.target[split.train]
-            )
+            challenger = fit_challenger(champion_estimator, work.params, rows, split.train)
         report(stage_progress(STAGES, "score", len(split.test)))
         comparison = compare(champion, champion_estimator, challenger, work.target, rows, split)
         report(stage_progress(STAGES, "publish"))

@@ -23,7 +23,7 @@ TASKS = {
 
 
 def queue_of(lane: str) -> str:
-    return TRAIN_QUEUE if Lane.parse(lane).is_for_trainer else PREDICT_QUEUE
+    return TRAIN_QUEUE if Lane.of_name(lane).is_for_trainer else PREDICT_QUEUE
 
 
 class CeleryDoorbell:
@@ -36,7 +36,7 @@ class CeleryDoorbell:
         self._app.conf.broker_transport_options |= {"max_retries": 1, "interval_start": 0, "interval_max": 0.2}
 
     def ring(self, lane: str, *, is_urgent: bool = False) -> bool:
-        served = Lane.parse(lane)
+        served = Lane.of_name(lane)
         task, priority = TASKS[served.type], OVERDUE if is_urgent else PRIORITY_STEPS[1 + served.urgency]
         try:
             self._app.send_task(task, args=[lane], queue=queue_of(lane), priority=priority, ignore_result=True)

@@ -11,32 +11,12 @@ from pathlib import Path
 
 import msgspec
 
+from queuecast.adapters.backup_records import Record
 from queuecast.adapters.disk.folders import sync_folder
 from queuecast.domain.errors import DamagedFileError
 
 FORMAT = "queuecast-backup"
 VERSION = 1
-
-
-class Binary(msgspec.Struct):
-    """Bytes that are not UTF-8."""
-
-    base64: bytes
-
-
-Value = str | Binary
-
-
-class Record(msgspec.Struct, omit_defaults=True):
-    """One key. values: the arguments of the command that writes them: field, value, ... or score, member, ...
-
-    A large set or sorted set is split into several records.
-    """
-
-    key: Value
-    type: str
-    values: list[Value]
-    expires_ms: int | None = None
 
 
 class Header(msgspec.Struct):
@@ -121,14 +101,3 @@ def _header(path: Path, line: bytes) -> Header:
     if header.format != FORMAT or header.version != VERSION:
         raise DamagedFileError(f"{path} is {header.format} {header.version}, expected {FORMAT} {VERSION}")
     return header
-
-
-def to_value(data: bytes) -> Value:
-    try:
-        return data.decode()
-    except UnicodeDecodeError:
-        return Binary(data)
-
-
-def to_bytes(value: Value) -> bytes:
-    return value.encode() if isinstance(value, str) else value.base64

@@ -11,7 +11,7 @@ from typing import Any
 
 import redis
 
-from queuecast.adapters.disk.backup_format import Record, to_bytes, to_value
+from queuecast.adapters.backup_records import Record, to_bytes, to_value
 from queuecast.adapters.redis import keys
 from queuecast.adapters.redis.connection import call
 from queuecast.adapters.redis.script_loader import Script, words

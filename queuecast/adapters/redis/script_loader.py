@@ -30,6 +30,7 @@ class Script:
     def __init__(self, client: redis.Redis, name: str) -> None:
         self.source = source(name)
         self.arguments, self.item_arguments = argument_names(name)
+        self._argument_set = frozenset(self.arguments)
         self.registered = client.register_script(self.source)
 
     def __call__(self, items: Iterable[Sequence[Any]] = (), /, **arguments: Any) -> Any:
@@ -38,7 +39,7 @@ class Script:
 
     def args(self, items: Iterable[Sequence[Any]] = (), /, **arguments: Any) -> list[Any]:
         """The arguments in the order of the script. items: the values of each item; TypeError when some are missing."""
-        if arguments.keys() != set(self.arguments):
+        if arguments.keys() != self._argument_set:
             raise TypeError(f"script takes {', '.join(self.arguments)}, got {', '.join(arguments)}")
         args = [arguments[name] for name in self.arguments]
         for item in items:

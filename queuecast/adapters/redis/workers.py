@@ -29,10 +29,10 @@ class RedisWorkers:
     def forget(self, name: str) -> None:
         call(self._redis.hdel, keys.WORKERS, name)
 
-    def queue_lengths(self, queues: Sequence[str]) -> list[int]:
+    def queue_lengths(self, lists: Sequence[str]) -> list[int]:
         pipe = self._redis.pipeline(transaction=False)
-        for queue in queues:
-            pipe.llen(queue)
+        for name in lists:
+            pipe.llen(name)
         return [int(length) for length in call(pipe.execute)]
 
     def count_by_queue(self) -> dict[str, int]:

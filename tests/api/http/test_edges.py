@@ -150,9 +150,9 @@ def test_the_first_value_of_a_repeated_column_is_refused_with_a_pointer(
         ("/", "no such path: '/'; /docs lists the paths"),
         ("/v1/modles", "/docs lists the paths"),
         ("/v1/modles/", "/docs lists the paths"),
-        ("/v1/models/", "no such path: '/v1/models/'; remove the slash at its end"),
-        ("/v1/models/titanic/", "remove the slash at its end"),
-        ("/v1/jobs/", "remove the slash at its end"),
+        ("/v1/models/", "no such path: '/v1/models/'; remove the trailing slash"),
+        ("/v1/models/titanic/", "remove the trailing slash"),
+        ("/v1/jobs/", "remove the trailing slash"),
         ("/ü" + "x" * 1000, "/docs lists the paths"),
     ],
 )

@@ -87,6 +87,21 @@ def test_each_version_and_method_has_a_lane_and_trainings_and_imports_have_one_e
     ]
 
 
+def test_a_lane_of_a_later_version_is_shown_if_its_type_is_known(gateway: Gateway, http: FlaskClient) -> None:
+    """Once the answer was a 500 until the jobs of that lane had ended."""
+    submitted(http)
+    for lane in ("later_type/x", f"{LANE}/urgent"):
+        gateway.jobs.lanes[lane] = gateway.jobs.lanes[LANE]
+
+    answer = http.get("/v1/queues")
+
+    assert answer.status_code == 200
+    assert [(lane["lane"], lane["type"]) for lane in answer.json["data"]] == [
+        (LANE, "prediction"),
+        (f"{LANE}/urgent", "prediction"),
+    ]
+
+
 def test_dead_letters_are_counted(gateway: Gateway, http: FlaskClient) -> None:
     for _ in range(3):
         dead_letter(gateway, http)

@@ -151,7 +151,7 @@ def test_the_suffix_of_the_output_sets_its_format(
         (
             "rows.csv",
             "out.xlsx",
-            "out.xlsx names no output format, expected a file name in .csv, .ndjson, .jso",
+            "out.xlsx names no output format, expected a name that ends in .csv, .ndjson, .jso",
         ),
         ("rows.csv", "nowhere/out.csv", "cannot be written: there is no folder"),
         ("rows.csv", "rows.csv", "rows.csv is the input; write to another file"),

@@ -219,7 +219,7 @@ def test_queues_shows_lanes_limits_and_dead_letters(gateway: ScriptedGateway) ->
         ["rows", "10,000", "rows", "invalid_input"],
         ["files", "5.0", "GiB", "10.0", "GiB", "files_full"],
         ["redis", "memory", "2", "KiB", "no", "limit", "store_full"],
-        ["2", "dead", "letters;", "queuecast", "dead-letters", "lists", "them"],
+        ["2", "dead", "letters;", "to", "list:", "queuecast", "dead-letters"],
     ]
 
 

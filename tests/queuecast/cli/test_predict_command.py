@@ -61,7 +61,7 @@ def test_a_first_line_of_numbers_is_a_header_as_in_a_batch_and_a_note_says_so(ga
     odd = run(gateway, "predict", "titanic", "-", stdin="1.5,-2e3\n3,4\n")
 
     assert [request.json["inputs"] for request in gateway.requests_to(PREDICT)] == [[[3, 4]], [[3, 4]]]
-    assert (counted.stderr, odd.stderr) == ("", "note: the first line was taken for names: 1.5,-2e3\n")
+    assert (counted.stderr, odd.stderr) == ("", "note: the first line was read as column names: 1.5,-2e3\n")
 
 
 def test_without_a_schema_cells_are_sent_as_they_are(gateway: ScriptedGateway) -> None:

@@ -83,6 +83,33 @@ def test_a_name_with_an_unknown_priority_is_no_lane(name: str) -> None:
         Lane.parse(name)
 
 
+@pytest.mark.parametrize(
+    ("name", "job_type"),
+    [
+        ("prediction/titanic/1/predict/urgent", JobType.PREDICTION),
+        ("prediction/titanic/1/predict/high/eu", JobType.PREDICTION),
+        ("chunk/job_7/later", JobType.CHUNK),
+        ("batch/later", JobType.BATCH),
+        ("training/later", JobType.TRAINING),
+    ],
+)
+def test_a_lane_of_a_later_version_is_a_normal_one_of_its_type(name: str, job_type: JobType) -> None:
+    assert Lane.of_name(name) == Lane(job_type)
+    assert Lane.of_name(name).urgency == Lane(job_type).urgency
+
+
+def test_a_known_lane_is_read_whole() -> None:
+    low = replace(PREDICTIONS, priority=Priority.LOW)
+
+    assert Lane.of_name(str(low)) == low
+
+
+@pytest.mark.parametrize("name", ["", "later_type/x", "/prediction"])
+def test_a_lane_of_an_unknown_type_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="is not a valid JobType"):
+        Lane.of_name(name)
+
+
 def test_each_priority_has_a_lane_of_its_own_and_an_urgency() -> None:
     ref, work = ModelRef("titanic", 3), PredictionWork(Method.PREDICT, 1)
     lanes = {priority: Lane.of_job(JobType.PREDICTION, ref, work, priority) for priority in Priority}

@@ -23,6 +23,7 @@ from queuecast.domain.chunking import chunk_id
 from queuecast.domain.errors import UnavailableError
 from queuecast.domain.job import Failure, Job, State
 from queuecast.domain.lane import Lane
+from queuecast.domain.signature import Signature
 from queuecast.domain.work import BatchWork, Method
 from tests.worker.batch_fixtures import Dying, Killed, LocalBatchService
 from tests.worker.model_fixtures import RETENTION_S
@@ -172,6 +173,19 @@ def test_chunks_without_a_good_row_have_the_columns_of_the_other_chunks(
         assert found.row.tolist() == good
 
 
+def test_chunks_without_a_good_row_succeed_if_the_example_rows_do_not_fit_the_signature(
+    service: LocalBatchService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(signature: Signature, rows: list[Any]) -> None:
+        raise KeyError("x")
+
+    monkeypatch.setattr(part_prediction, "frame_of", refuse)
+
+    job = service.ended_batch(service.batch_work(spoiled(*range(1, 11))))
+
+    assert (job.state, len(read(service, job)), len(bad_rows(service, job))) == (State.SUCCEEDED, ROWS - 10, 10)
+
+
 def test_a_bad_row_fails_the_batch_with_on_error_fail(service: LocalBatchService) -> None:
     job = service.ended_batch(service.batch_work(spoiled(12), on_error=OnError.FAIL))
 
@@ -283,6 +297,16 @@ def test_rows_are_bad_if_the_estimator_returns_another_number_of_rows(service: L
 
     assert len(bad_rows(service, job)) == ROWS
     assert bad_rows(service, job)[5]["detail"] == "ValueError: found 2 answers, expected 1"
+
+
+def test_an_estimator_without_the_method_fails_the_batch_and_not_its_rows(
+    service: LocalBatchService, picky: Picky
+) -> None:
+    job = service.ended_batch(work_of(service, method=Method.PREDICT_PROBA))
+
+    assert job.failure is not None
+    assert (job.state, job.failure.code) == (State.FAILED, "run_failed")
+    assert job.failure.detail.startswith("rows 1 to 10: AttributeError: ")
 
 
 def test_an_estimator_that_fails_on_too_many_rows_fails_the_batch(

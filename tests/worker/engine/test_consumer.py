@@ -272,6 +272,30 @@ def test_a_worker_leaves_a_lane_within_a_quarter_of_a_second_for_another_that_wa
     assert runs_of_a_lane_that_never_empties(worker, submits_elsewhere) == pytest.approx(1.0, abs=0.3)
 
 
+@pytest.mark.parametrize(
+    ("lane", "stays_s"), [("prediction/other/1/predict/urgent", 1.0), ("training/later", 5.0), ("later_type/x", 5.0)]
+)
+def test_a_worker_leaves_a_lane_for_one_of_a_later_version_only_if_it_can_serve_it(
+    worker: FakeWorker, lane: str, stays_s: float
+) -> None:
+    """Once the visit ended with an error."""
+
+    def submits_elsewhere(number: int) -> None:
+        if number == 50:
+            worker.submit(lane=lane)
+
+    assert runs_of_a_lane_that_never_empties(worker, submits_elsewhere) == pytest.approx(stays_s, abs=0.3)
+
+
+def test_a_worker_serves_a_lane_with_a_priority_of_a_later_version(worker: FakeWorker) -> None:
+    ids = [worker.submit(lane=f"{LANE}/urgent").id for _ in range(3)]
+
+    worker.drain(f"{LANE}/urgent")
+
+    assert [job.id for job in worker.runs] == ids
+    assert worker.lanes.stats() == []
+
+
 def test_a_worker_rings_for_the_jobs_it_leaves(worker: FakeWorker) -> None:
     held_during_runs(worker, 10, took_s=lambda job: 0.1)
 

@@ -4,8 +4,10 @@ import threading
 
 import pytest
 
+from queuecast.adapters.memory.doorbell import MemoryDoorbell
 from queuecast.domain.errors import UnavailableError
 from queuecast.domain.job import Failure, Job, State
+from queuecast.domain.lane import Lane
 from queuecast.ports.lanes import Reservation
 from tests.worker.fake_worker import LANE, NOW, RETENTION_S, AwayBells, FakeWorker, FickleJobs
 
@@ -411,6 +413,42 @@ def test_the_reaper_recovers_jobs_while_the_message_queue_is_away(worker: FakeWo
 
     assert [worker.job(f"job_{number}").state for number in (1, 2, 3)] == [State.QUEUED, State.EXPIRED, State.QUEUED]
     assert worker.job("job_1").lost_attempts == 1
+
+
+# Lanes of a later version, which have waiting jobs after a rollback
+
+
+class BellsOfKnownTypes(MemoryDoorbell):
+    """Refuses a lane of an unknown type, as Celery's doorbell does."""
+
+    def ring(self, lane: str, *, is_urgent: bool = False) -> bool:
+        Lane.of_name(lane)
+        return super().ring(lane, is_urgent=is_urgent)
+
+
+def test_a_lost_bell_is_rung_again_in_spite_of_a_lane_of_an_unknown_type(worker: FakeWorker) -> None:
+    """Once every sweep ended at that lane."""
+    for lane in ("later_type/x", LANE, f"{LANE}/urgent"):
+        worker.submit(lane=lane)
+    worker.jobs.bells.clear()
+    bells = BellsOfKnownTypes()
+
+    worker.reaper(bells=bells).sweep()
+
+    assert bells.rung == [LANE, f"{LANE}/urgent"]
+
+
+def test_delayed_jobs_are_rung_for_in_spite_of_one_of_an_unknown_type(worker: FakeWorker) -> None:
+    for lane in ("later_type/x", LANE, f"{LANE}/urgent"):
+        job = worker.submit(lane=lane)
+        worker.jobs.leave(job.id)
+        worker.jobs.delayed[job.id] = NOW
+    worker.jobs.bells.clear()
+    bells = BellsOfKnownTypes()
+
+    worker.reaper(bells=bells).sweep()
+
+    assert bells.rung == [LANE, f"{LANE}/urgent"]
 
 
 # All of it

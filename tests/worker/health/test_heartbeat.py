@@ -1,21 +1,30 @@
-"""When a worker counts as healthy and when it ends itself. The messages, the clock and the end are in memory."""
+"""When a worker counts as healthy and when it ends itself. The clock and the end are in memory, most messages too."""
 
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import redis
 from celery import bootsteps, signals
 from celery.worker import state
 
+from queuecast.adapters.celery.doorbell import CeleryDoorbell
+from queuecast.adapters.celery.settings import lists_of
+from queuecast.adapters.redis.workers import RedisWorkers
 from queuecast.domain.errors import UnavailableError
+from queuecast.ports.workers import WorkerList
 from worker.health.heartbeat import WorkerHeartbeat
 from worker.health.watchdog import Watchdog
 
+LANE = "prediction/titanic/1/predict"
+NORMAL = lists_of("predict")[2]  # the Redis list of the messages for lanes like LANE
+
 
 class Queues:
-    """A WorkerList in memory, with outages."""
+    """A WorkerList in memory, with outages. Its messages are of normal urgency."""
 
     def __init__(self) -> None:
         self.messages = 0
@@ -34,9 +43,9 @@ class Queues:
         self.ping()
         self.names.discard(name)
 
-    def queue_lengths(self, queues: tuple[str, ...]) -> list[int]:
+    def queue_lengths(self, lists: Sequence[str]) -> list[int]:
         self.ping()
-        return [0, self.messages]
+        return [self.messages if name == NORMAL else 0 for name in lists]
 
     def count_by_queue(self) -> dict[str, int]:
         return {"predict": len(self.names)}
@@ -52,7 +61,7 @@ class Consumer:
 class BeatingWorker:
     """A heartbeat that is connected to Celery's signals, and its clock."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, workers: WorkerList | None = None) -> None:
         self.now = 1000.0
         self.queues = Queues()
         self.ends: list[str] = []
@@ -63,7 +72,9 @@ class BeatingWorker:
             concurrency=1,
             blueprint=SimpleNamespace(state=bootsteps.RUN),
         )
-        WorkerHeartbeat(self.queues, str(self.health_file), self.queues.ping, self.end, lambda: self.now).connect()
+        WorkerHeartbeat(
+            workers or self.queues, lists_of, str(self.health_file), self.queues.ping, self.end, lambda: self.now
+        ).connect()
         signals.worker_ready.send(sender=Consumer(self.controller))
 
     def end(self, event: str, **fields: Any) -> None:
@@ -83,14 +94,26 @@ class BeatingWorker:
 
 
 @pytest.fixture
-def worker(tmp_path: Path) -> Iterator[BeatingWorker]:
+def own_signals() -> Iterator[None]:
     used = (signals.worker_ready, signals.task_received, signals.heartbeat_sent, signals.worker_shutdown)
     before = [list(signal.receivers or ()) for signal in used]
-    yield BeatingWorker(tmp_path)
+    yield
     for signal, receivers in zip(used, before, strict=True):
         signal.receivers = receivers
         signal.sender_receivers_cache.clear()
     state.reserved_requests.clear()
+
+
+@pytest.fixture
+def worker(tmp_path: Path, own_signals: None) -> BeatingWorker:
+    return BeatingWorker(tmp_path)
+
+
+@pytest.fixture
+def redis_worker(tmp_path: Path, redis_url: str, own_signals: None) -> Iterator[BeatingWorker]:
+    """Its messages are in Redis."""
+    with redis.Redis.from_url(redis_url) as client:
+        yield BeatingWorker(tmp_path, RedisWorkers(client, time.time))
 
 
 class Request:
@@ -114,6 +137,34 @@ def test_an_idle_worker_ends_itself_when_messages_have_waited_for_half_a_minute(
 
     assert before == []
     assert worker.ends == ["worker_stalled"]
+
+
+@pytest.mark.redis
+@pytest.mark.parametrize(
+    ("lane", "is_urgent"),
+    [(f"{LANE}/low", True), (f"{LANE}/high", False), (LANE, False), (f"{LANE}/low", False), ("chunk/job_7", False)],
+    ids=["overdue", "high", "normal", "low", "bulk"],
+)
+def test_an_idle_worker_ends_itself_whatever_the_urgency_of_the_waiting_message(
+    redis_worker: BeatingWorker, redis_url: str, lane: str, is_urgent: bool
+) -> None:
+    """Each urgency has a list of its own. Once only a message in the list of overdue ones was seen."""
+    CeleryDoorbell(redis_url).ring(lane, is_urgent=is_urgent)
+
+    redis_worker.beat_for(32)
+
+    assert redis_worker.ends == ["worker_stalled"]
+
+
+@pytest.mark.redis
+def test_messages_in_a_queue_of_other_workers_do_not_end_the_worker(
+    redis_worker: BeatingWorker, redis_url: str
+) -> None:
+    CeleryDoorbell(redis_url).ring("training")
+
+    redis_worker.beat_for(60)
+
+    assert redis_worker.ends == []
 
 
 def test_a_stalled_worker_no_longer_touches_its_health_file(worker: BeatingWorker) -> None:

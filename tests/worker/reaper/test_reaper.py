@@ -1,5 +1,7 @@
 """The loop around the sweeps: it survives a sweep that fails, and touches the health file only after a good one."""
 
+import base64
+import json
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -7,10 +9,15 @@ from pathlib import Path
 import pytest
 import redis
 
+from queuecast.adapters.celery.settings import lists_of
 from queuecast.adapters.ids import new_id
+from queuecast.adapters.redis import keys
+from queuecast.adapters.redis.jobs import RedisJobs
 from queuecast.config import Settings
 from queuecast.domain.errors import UnavailableError
+from queuecast.domain.job import JobType
 from queuecast.domain.work import rows_file_id
+from tests.queuecast.domain.records import a_job, work_of
 from worker.reaper.reaper import Reaper, run_until
 
 
@@ -118,4 +125,22 @@ def test_the_rows_of_a_past_batch_are_deleted_with_its_folder(tmp_path: Path, re
 
     assert {folder.name for folder in (tmp_path / "batches").iterdir()} == {present}
     assert {folder.name for folder in (tmp_path / "files").iterdir()} == {rows_file_id(present), rows_file_id(uploaded)}
+    reaper.release_leadership()
+
+
+@pytest.mark.redis
+def test_a_step_rings_for_every_lane_in_spite_of_lanes_of_a_later_version(tmp_path: Path, redis_url: str) -> None:
+    """After a rollback the lanes of the later version still have jobs. Once the first such lane ended every step."""
+    known = a_job().lane
+    reaper = Reaper(Settings(redis_url=redis_url, data_dir=tmp_path))
+    with redis.Redis.from_url(redis_url) as client:
+        for lane in ("later_type/x", known, f"{known}/urgent"):
+            RedisJobs(client).create(a_job(lane=lane).accepted(), work_of(JobType.PREDICTION))
+        client.delete(keys.BELLS)
+
+        reaper.step()
+
+        messages = [json.loads(message) for name in lists_of("predict") for message in client.lrange(name, 0, -1)]
+    arguments = [json.loads(base64.b64decode(message["body"]))[0] for message in messages]
+    assert sorted(arguments) == [[known], [f"{known}/urgent"]]
     reaper.release_leadership()

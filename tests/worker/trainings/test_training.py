@@ -27,6 +27,7 @@ from queuecast.domain.work import Method, Promote, TrainingWork
 from tests.worker.model_fixtures import MODEL, LocalService, with_target
 from worker.models.loading import sha256_of
 from worker.trainings.runner import STAGES
+from worker.trainings.training_rows import TrainingRows
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -480,6 +481,17 @@ def test_an_error_of_the_fit_fails_the_job_with_its_message(titanic: LocalServic
 
     assert failure.code == "fit_failed"
     assert "at least 2 classes" in failure.detail
+
+
+def test_rows_that_do_not_fit_into_memory_fail_the_fit(titanic: LocalService, monkeypatch: pytest.MonkeyPatch) -> None:
+    def run_out_of_memory(rows: TrainingRows, positions: list[int]) -> None:
+        raise MemoryError("no room for the rows")
+
+    monkeypatch.setattr(TrainingRows, "take_features", run_out_of_memory)
+
+    failure = _failure(titanic.trained(titanic.training_work(ROWS, (TARGET,))))
+
+    assert (failure.code, failure.detail) == ("fit_failed", "fit raised MemoryError: no room for the rows")
 
 
 def test_cells_that_do_not_fit_are_reported_by_row_and_column(titanic: LocalService) -> None:

@@ -120,6 +120,15 @@ def test_a_name_that_is_not_a_lane_is_not_rung_for(redis_url: str, client: redis
     assert lengths(client) == {}
 
 
+def test_a_lane_with_a_priority_of_a_later_version_is_rung_for_as_a_normal_one(
+    redis_url: str, client: redis.Redis
+) -> None:
+    CeleryDoorbell(redis_url).ring(f"{LANE}/urgent")
+
+    assert [client.llen(each) for each in lists_of("predict")] == [0, 0, 1, 0, 0]
+    assert arguments(envelope(client, "predict"))[0] == [f"{LANE}/urgent"]
+
+
 def test_rings_from_many_threads_are_neither_lost_nor_repeated(redis_url: str, client: redis.Redis) -> None:
     bells = CeleryDoorbell(redis_url)
 

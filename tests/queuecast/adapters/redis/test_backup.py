@@ -11,7 +11,8 @@ import pytest
 import redis
 
 from deploy.embedded.redis_server import RedisServer
-from queuecast.adapters.disk.backup_format import Record, backup_records, checked_backup, write_backup
+from queuecast.adapters.backup_records import Record
+from queuecast.adapters.disk.backup_format import backup_records, checked_backup, write_backup
 from queuecast.adapters.redis.backup import Dump, Restored, require_empty, restore
 from queuecast.adapters.redis.connection import connect
 from queuecast.adapters.redis.job_maintenance import RedisJobMaintenance
