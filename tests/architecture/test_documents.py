@@ -68,9 +68,9 @@ def test_every_operation_has_its_row_with_its_statuses(repository: Path, gateway
 
 def test_every_failure_code_of_a_job_has_its_row(repository: Path) -> None:
     page = (repository / "docs/02-jobs.md").read_text()
-    section = page.partition("## What does a failed job say?")[2].partition("\n## ")[0]
+    section = page.partition("| `error.code` |")[2].partition("\n## ")[0]
     cells = [line.split(" | ")[0] for line in section.splitlines() if line.startswith("| `")]
-    related = section.partition("Codes related to `model_refused`:")[2].partition("\n\n")[0]
+    related = section.partition("`model_refused`:")[2].partition("\n\n")[0]
 
     documented = set(re.findall(r"`([a-z_]+)`", " ".join([*cells, related])))
 
