@@ -5,7 +5,7 @@
 
 from typing import TYPE_CHECKING
 
-from queuecast.process import collect_rarely, freeze_objects, pin_to_one_core
+from queuecast.process_tuning import collect_rarely, freeze_objects, pin_to_one_core
 
 if TYPE_CHECKING:  # Flask must not be imported before the first freeze
     from flask import Flask
@@ -16,7 +16,7 @@ def gateway() -> "Flask":
     freeze_objects()  # before the imports below trigger a collection, which would copy the pages shared with granian
     from api.main import app  # noqa: PLC0415 - see above
 
-    pin_to_one_core()
+    pin_to_one_core("queuecast")
     freeze_objects()
     collect_rarely()
     return app

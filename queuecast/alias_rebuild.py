@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from queuecast.domain.errors import ConflictError, ForkedTrailError, UnknownModelError, UnknownVersionError
 from queuecast.domain.model import Aliases, AliasMove, aliases_after, moves_beyond, moves_in_common
+from queuecast.plurals import counted
 from queuecast.ports.aliases import AliasStore
 from queuecast.ports.audit import AuditTrails, UnexportedMoves
 from queuecast.ports.models import ModelRegistry
@@ -58,11 +59,6 @@ def compare_with_redis(model: str, trails: AuditTrails, aliases: UnexportedMoves
     if new and not is_listed:
         raise ForkedTrailError(f"Redis has {counted(len(new), 'move')} more: the end of the audit file is missing")
     return f"Redis has {len(new)} more, which the reaper will append" if new else f"Redis has the same {filed}"
-
-
-def counted(count: int, noun: str) -> str:
-    """The count with its noun: 1 move, 2 moves."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def _require_trail(model: str, trails: AuditTrails) -> None:

@@ -1,6 +1,7 @@
-"""Every setting with its unit, its default and the reason for the default. Only this module reads the environment.
+"""Every setting with its unit, its default and the reason for the default.
 
-`docs/configuration.md` has a row for each (a test compares them).
+The gateway, the workers, the reaper and the operator's commands read the environment only here. `docs/configuration.md`
+has a row for each setting (a test compares them).
 """
 
 import os

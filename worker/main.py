@@ -17,7 +17,7 @@ from functools import cache
 
 import worker.thread_limits  # noqa: F401 # before numpy, which reads the limits
 from queuecast.adapters.celery.doorbell import TASKS, CeleryDoorbell
-from queuecast.adapters.celery.settings import OVERDUE, celery_settings, lists_of
+from queuecast.adapters.celery.settings import OVERTAKING, celery_settings, lists_of
 from queuecast.adapters.disk.batches import BatchFolders
 from queuecast.adapters.disk.models import ModelFiles
 from queuecast.adapters.disk.uploads import UploadedFiles
@@ -32,7 +32,7 @@ from queuecast.adapters.redis.workers import RedisWorkers
 from queuecast.config import Settings, read_settings
 from queuecast.domain.job import Failure, JobType
 from queuecast.logs import configure_logs
-from queuecast.process import freeze_objects
+from queuecast.process_tuning import freeze_objects
 from worker.batches.chunk_runner import ChunkRunner
 from worker.batches.planner import BatchPlanner
 from worker.batches.runner import BatchRunner
@@ -101,7 +101,7 @@ def process_consumer() -> LaneConsumer:
 
 
 def drain(lane: str, priority: int | None) -> list[ModelCall]:
-    return process_consumer().drain(lane, is_extra_bell=priority == OVERDUE)
+    return process_consumer().drain(lane, is_overtaking=priority == OVERTAKING)
 
 
 def stop() -> None:

@@ -28,7 +28,6 @@ STATUSES: dict[type[errors.QueuecastError], int] = {
     errors.UnknownFileError: 404,
     errors.IllegalMoveError: 409,
     errors.StaleWriteError: 409,
-    errors.AliasMovedError: 409,
     errors.ConflictError: 409,
     errors.PreconditionFailedError: 412,
     errors.PreconditionRequiredError: 428,

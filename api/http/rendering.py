@@ -30,7 +30,7 @@ def empty_response(status: int, headers: dict[str, str] | None = None) -> Respon
 
 
 def accepted(
-    job: Job, position: QueuePosition | None = None, retry_after_s: int = RETRY_AFTER_S, *, is_replay: bool = False
+    job: Job, position: QueuePosition | None = None, retry_after_s: int = RETRY_AFTER_S, *, is_repeated: bool = False
 ) -> JsonResponse:
     """202. A submit leaves the position out: it takes a round trip, and is 1 for most."""
     headers = {
@@ -38,7 +38,7 @@ def accepted(
         "ETag": revision_tag(job),
         "Retry-After": str(retry_after_s),
     }
-    if is_replay:
+    if is_repeated:
         headers["Idempotency-Replayed"] = "true"
     return json_response(job_body(job, position=position), 202, headers)
 

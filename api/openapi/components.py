@@ -8,6 +8,9 @@ import msgspec
 
 # Their values are data, and no schemas.
 _DATA = frozenset({"examples", "default", "mapping", "required", "enum", "const"})
+# Generated clients know a component by the name that the type once had.
+_COMPONENT_NAMES = {"PromotionPolicy": "Promote"}
+_REFERENCE = "#/components/schemas/"
 
 
 class SchemaComponents:
@@ -15,9 +18,10 @@ class SchemaComponents:
 
     def __init__(self, types: Iterable[Any]) -> None:
         unique = list({id(kind): kind for kind in types}.values())
-        own, named = msgspec.json.schema_components(unique, ref_template="#/components/schemas/{name}")
+        own, named = msgspec.json.schema_components(unique, ref_template=_REFERENCE + "{name}")
         self.schemas: dict[str, Any] = {}
-        for name, schema in named.items():
+        for type_name, schema in named.items():
+            name = _COMPONENT_NAMES.get(type_name, type_name)
             self.schemas[name] = self._simplified(schema, name)
         self._of_type = {id(kind): self._simplified(schema) for kind, schema in zip(unique, own, strict=True)}
 
@@ -38,7 +42,7 @@ class SchemaComponents:
             each = pending.pop()
             if isinstance(each, dict):
                 reference = each.get("$ref")
-                name = reference.removeprefix("#/components/schemas/") if isinstance(reference, str) else ""
+                name = reference.removeprefix(_REFERENCE) if isinstance(reference, str) else ""
                 if name in self.schemas and name not in found:
                     found[name] = self.schemas[name]
                     pending.append(found[name])
@@ -71,11 +75,16 @@ class SchemaComponents:
             return schema
         default = {"default": schema.pop("default")} if "default" in schema else {}
         self.schemas[title] = schema
-        return {"$ref": f"#/components/schemas/{title}"} | default
+        return {"$ref": _REFERENCE + title} | default
 
     def _part(self, key: str, value: Any) -> Any:
         if key in _DATA:
             return value
+        if key == "title":
+            return _COMPONENT_NAMES.get(value, value)
+        if key == "$ref":
+            name = value.removeprefix(_REFERENCE)
+            return _REFERENCE + _COMPONENT_NAMES.get(name, name)
         if key == "properties":
             return {name: self._simplified(each) for name, each in value.items()}
         return self._simplified(value)

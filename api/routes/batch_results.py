@@ -9,8 +9,8 @@ import msgspec
 from flask import Response, request, send_file
 from werkzeug.datastructures import MIMEAccept
 
-from queuecast.domain.batch import OutputFormat
 from queuecast.domain.errors import GoneResultError, NotAcceptableError
+from queuecast.domain.file_formats import OutputFormat
 from queuecast.domain.job import Job, JobType
 from queuecast.ports.batches import BatchFiles
 
@@ -82,13 +82,13 @@ class BatchResults:
     def _error_files(self, job: Job) -> Iterator[Path]:
         outcome = self._batches.outcome(job.id)
         if outcome is not None:
-            yield self._batches.errors(job.id, outcome.attempt)
+            yield self._batches.bad_rows(job.id, outcome.attempt)
             return
         plan = self._batches.plan(job.id)
         if plan is None:
             return
-        for cut in plan.cuts:
-            yield self._batches.bad_rows(job.id, plan.number, cut.index)
+        for file_range in plan.ranges:
+            yield self._batches.bad_rows_of_part(job.id, plan.number, file_range.index)
 
 
 def _accepts(media_type: str) -> bool:

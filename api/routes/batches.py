@@ -16,10 +16,9 @@ from api.schemas.headers import SubmitHeaders
 from api.schemas.jobs import BatchJob
 from api.schemas.requests import BatchOfFile, BatchOfRows, BatchRequest
 from api.services.inline_rows import store_rows
+from api.services.job_files import delete_files, discard_unless_accepted, refusing_file_id
 from api.services.submission import SubmitOptions, Submitted, require_method
 from api.services.table_headers import columns_refused, csv_header, feature_findings, missing_column_at
-from api.services.uploads import delete_files, discard_unless_accepted, refusing_file_id
-from queuecast.domain.batch import FileFormat, file_format
 from queuecast.domain.errors import (
     FilesFullError,
     Finding,
@@ -30,6 +29,7 @@ from queuecast.domain.errors import (
     mismatch,
     shortened,
 )
+from queuecast.domain.file_formats import FileFormat, file_format
 from queuecast.domain.model import Manifest
 from queuecast.domain.work import BatchWork, batch_of_rows
 from queuecast.ports.files import StoredFile
@@ -71,8 +71,8 @@ class BatchRoutes:
         body = json_body(BatchRequest, self._max_body_bytes)
         require_shallow(body.metadata, "/metadata")
         key = read_idempotency_key(request.get_data())
-        submitted = self._submission.find_replay(key) or self._submit(model, body, key)
-        return accepted(submitted.job, is_replay=submitted.is_replay)
+        submitted = self._submission.find_repeated(key) or self._submit(model, body, key)
+        return accepted(submitted.job, is_repeated=submitted.is_repeated)
 
     def _submit(self, model: str, body: BatchRequest, key: IdempotencyKey | None) -> Submitted:
         if (body.file_id is None) == (not bytes(body.inputs)):
@@ -100,7 +100,7 @@ class BatchRoutes:
         with discard_unless_accepted(self._files) as stored_files:
             stored_files.extend(own_files)
             submitted = self._submission.batch(ref, work, options)
-        if submitted.is_replay:
+        if submitted.is_repeated:
             delete_files(self._files, stored_files)
         return submitted
 

@@ -14,9 +14,9 @@ from api.schemas.headers import SubmitHeaders
 from api.schemas.jobs import ImportJob
 from api.schemas.requests import PushForm, PushMetadata
 from api.schemas.responses import Manifest, Model, ModelList, VersionList
-from api.services.model_files import require_skops
+from api.services.job_files import delete_files, discard_unless_accepted
+from api.services.pushed_model import require_skops
 from api.services.submission import SubmitOptions
-from api.services.uploads import delete_files, discard_unless_accepted
 from queuecast.domain.errors import (
     FilesFullError,
     InvalidInputError,
@@ -147,12 +147,12 @@ class ModelRoutes:
             require_skops(self._files.path(model_file.id))
             key = read_idempotency_key(model_file.sha256, example_file.sha256, msgspec.json.encode(metadata))
             work = _import_work(model_file.id, example_file.id, metadata)
-            submitted = self._submission.find_replay(key) or self._submission.import_model(
+            submitted = self._submission.find_repeated(key) or self._submission.import_model(
                 model, work, SubmitOptions(idempotency_key=key)
             )
-        if submitted.is_replay:
+        if submitted.is_repeated:
             delete_files(self._files, stored_files)
-        return accepted(submitted.job, is_replay=submitted.is_replay)
+        return accepted(submitted.job, is_repeated=submitted.is_repeated)
 
     @operation(
         "GET",

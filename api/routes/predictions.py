@@ -85,9 +85,9 @@ class PredictionRoutes:
         job_id = self._submission.new_job_id()
         wait_s = preferred_wait_s(request.environ.get("HTTP_PREFER", ""))
         with self._watcher.reserve(job_id, wait_s) as watch:  # before the job exists, so its end cannot be missed
-            submitted = self._submission.find_replay(key) or self._submit(model, body, job_id, key)
+            submitted = self._submission.find_repeated(key) or self._submit(model, body, job_id, key)
             if wait_s is None or watch is None:
-                return accepted(submitted.job, is_replay=submitted.is_replay)
+                return accepted(submitted.job, is_repeated=submitted.is_repeated)
             return self._wait(watch, submitted, wait_s)
 
     def _submit(self, model: str, body: PredictionRequest, job_id: str, key: IdempotencyKey | None) -> Submitted:
@@ -103,7 +103,7 @@ class PredictionRoutes:
 
     def _wait(self, watch: Watch, submitted: Submitted, wait_s: float) -> JsonResponse:
         """200 with the ended job, or 202 as without waiting. watch: reserved for the job that the request creates."""
-        is_replay = submitted.is_replay
+        is_repeated = submitted.is_repeated
         try:
             if submitted.job.id == watch.job_id:
                 job, result = self._watcher.wait_from_submit(watch, wait_s)
@@ -111,13 +111,13 @@ class PredictionRoutes:
                 job, result = self._watcher.wait_until_final(submitted.job.id, wait_s)
         except (WaitersFullError, UnavailableError):
             # The job is accepted in any case, and a preference may be ignored (RFC 7240).
-            return accepted(submitted.job, is_replay=is_replay)
+            return accepted(submitted.job, is_repeated=is_repeated)
         if job.is_final:
             headers = {"ETag": revision_tag(job)}
-            if is_replay:
+            if is_repeated:
                 headers["Idempotency-Replayed"] = "true"
             response = json_response(job_body(job, result), headers=headers)
         else:
-            response = accepted(job, is_replay=is_replay)
+            response = accepted(job, is_repeated=is_repeated)
         response.headers["Preference-Applied"] = f"wait={wait_s:g}"
         return response

@@ -18,16 +18,16 @@ from api.schemas import examples
 from api.schemas.headers import SubmitHeaders
 from api.schemas.jobs import TrainingJob
 from api.schemas.requests import TrainingRequest
+from api.services.job_files import refusing_file_id
 from api.services.submission import SubmitOptions, Submitted
 from api.services.table_headers import columns_refused, csv_header, feature_findings, missing_column_at, ndjson_keys
-from api.services.uploads import refusing_file_id
-from queuecast.domain.batch import FileFormat, training_format
 from queuecast.domain.errors import (
     ConflictError,
     Finding,
     UnknownAliasError,
     UnknownModelError,
 )
+from queuecast.domain.file_formats import FileFormat, training_format
 from queuecast.domain.model import CHAMPION, Manifest
 from queuecast.domain.signature import MAX_FINDINGS
 from queuecast.domain.work import TrainingWork
@@ -62,8 +62,8 @@ class TrainingRoutes:
         require_shallow(body.metadata, "/metadata")
         require_shallow(body.params, "/params")
         key = read_idempotency_key(request.get_data())
-        submitted = self._submission.find_replay(key) or self._submit(model, body, key)
-        return accepted(submitted.job, is_replay=submitted.is_replay)
+        submitted = self._submission.find_repeated(key) or self._submit(model, body, key)
+        return accepted(submitted.job, is_repeated=submitted.is_repeated)
 
     def _submit(self, model: str, body: TrainingRequest, key: IdempotencyKey | None) -> Submitted:
         manifest, ref = self._submission.resolve(model, CHAMPION)

@@ -7,9 +7,9 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from api.schemas.fields import JOB_ID, BinaryFile, FileId, Metadata, Params, Rows
-from queuecast.domain.batch import OnError, OutputFormat
+from queuecast.domain.file_formats import OutputFormat
 from queuecast.domain.job import JobType, Priority, State
-from queuecast.domain.work import Method, Promote
+from queuecast.domain.work import Method, OnError, PromotionPolicy
 
 
 def _timeout(title: str) -> Meta:
@@ -60,7 +60,7 @@ class TrainingRequest(Struct, forbid_unknown_fields=True):
         Meta(description="The column to learn, or several of them."),
     ]
     params: Params = msgspec.field(default_factory=dict)
-    promote: Promote = Promote.AUTO
+    promote: PromotionPolicy = PromotionPolicy.AUTO
     metadata: Metadata = msgspec.field(default_factory=dict)
     expires_in_s: Expiry = None
     timeout_s: TrainingTimeout | None = None

@@ -5,7 +5,7 @@ from typing import Annotated
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from api.schemas.fields import Answers, Classes, Count, Milliseconds, Name, Positive, Probabilities, Sha256
-from queuecast.domain.batch import OutputFormat
+from queuecast.domain.file_formats import OutputFormat
 from queuecast.domain.gate import Verdict
 from queuecast.domain.work import Method
 

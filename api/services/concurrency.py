@@ -13,7 +13,7 @@ from typing import ClassVar
 class FairLimiter:
     """Safe to share between threads. A thread holds one slot at most."""
 
-    max_wait_s: ClassVar[float] = 1.0
+    MAX_WAIT_S: ClassVar[float] = 1.0
     """Slow bodies or a slow store may hold every slot; after this time a request runs without one."""
 
     def __init__(self, slots: int) -> None:
@@ -24,7 +24,7 @@ class FairLimiter:
         self._slot = _Slot(self)
 
     def slot(self) -> "_Slot":
-        """Acquires a slot, waiting `max_wait_s` at most; after that, runs without one."""
+        """Acquires a slot, waiting `MAX_WAIT_S` at most; after that, runs without one."""
         return self._slot
 
     def released(self) -> "_Released":
@@ -43,7 +43,7 @@ class FairLimiter:
         self._thread.has_slot = is_free or self._wait_for(turn)
 
     def _wait_for(self, turn: threading.Lock) -> bool:
-        if turn.acquire(timeout=self.max_wait_s):
+        if turn.acquire(timeout=self.MAX_WAIT_S):
             return True
         with self._lock:
             if turn in self._queue:

@@ -11,7 +11,7 @@ from typing import Any
 
 from api.services.callers_jobs import require_callers_job
 from api.services.inline_rows import copy_rows, delete_rows
-from api.services.uploads import discard_unless_accepted
+from api.services.job_files import discard_unless_accepted
 from queuecast.domain.errors import (
     AliasMovedError,
     Finding,
@@ -35,7 +35,6 @@ from queuecast.ports.jobs import IdempotencyKey, JobStore
 from queuecast.ports.models import ModelRegistry
 
 MAX_MEMORY_USE = 0.8  # of Redis; the rest is for running accepted jobs and storing their results
-MAX_ALIAS_MOVES = 5  # while one job is submitted
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +62,7 @@ class SubmitOptions:
 @dataclass(frozen=True, slots=True)
 class Submitted:
     job: Job
-    is_replay: bool = False
+    is_repeated: bool = False
     """Whether an earlier request with the same Idempotency-Key created the job."""
 
 
@@ -109,13 +108,13 @@ class Submission:
             raise UnknownAliasError(f"model {model} has no alias {alias[:80]!r}; it has {known}{hint}")
         return aliases[alias]
 
-    def find_replay(self, key: IdempotencyKey | None) -> Submitted | None:
+    def find_repeated(self, key: IdempotencyKey | None) -> Submitted | None:
         """The job that an earlier request with this key created, whatever has happened to the model since.
 
         Raises KeyReusedError if the key belongs to a different request, GoneJobError if that job's record is gone.
         """
-        job_id = None if key is None else self._jobs.find_replay(key)
-        return None if job_id is None else Submitted(self._jobs.read(job_id), is_replay=True)
+        job_id = None if key is None else self._jobs.find_repeated(key)
+        return None if job_id is None else Submitted(self._jobs.read(job_id), is_repeated=True)
 
     def new_job_id(self) -> str:
         return self._new_id("job")
@@ -132,7 +131,8 @@ class Submission:
         Aliases are cached, which saves a round trip; the store reports when one was moved in the meantime, and then
         `check` is called again for the new version.
         """
-        for _ in range(MAX_ALIAS_MOVES):
+        max_moves = 5
+        for _ in range(max_moves):
             manifest, ref = self._resolve_cached(model, wanted)
             work, rows = check(manifest)
             try:
@@ -140,7 +140,7 @@ class Submission:
             except AliasMovedError:
                 self._cached_versions.pop((model, ref.alias or ""), None)
         raise StaleWriteError(
-            f"alias {wanted} of {model} was moved {MAX_ALIAS_MOVES} times while the job was submitted; try again"
+            f"alias {wanted} of {model} was moved {max_moves} times while the job was submitted; try again"
         )
 
     def _resolve_cached(self, model: str, wanted: int | str) -> tuple[Manifest, ModelRef]:
@@ -247,7 +247,7 @@ class Submission:
         if accepted.must_ring:
             self._doorbell.ring(job.lane)  # if it fails, the job stays accepted and the reaper rings
         if accepted.job_id != job.id:
-            return Submitted(self._jobs.read(accepted.job_id), is_replay=True)
+            return Submitted(self._jobs.read(accepted.job_id), is_repeated=True)
         return Submitted(job)
 
     def _require_memory(self) -> None:

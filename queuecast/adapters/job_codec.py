@@ -1,25 +1,28 @@
 """Jobs and work as JSON bytes, for the store in Redis and the one in memory."""
 
+from collections.abc import Callable
+
 import msgspec
 
+from queuecast.adapters.stored_form import StoredForm
 from queuecast.domain.errors import GoneJobError, UnknownJobError
 from queuecast.domain.job import Job, JobType
 from queuecast.domain.work import BatchWork, ChunkWork, ImportWork, PredictionWork, TrainingWork, Work
 
-_WORK_TYPES: dict[JobType, type[Work]] = {
-    JobType.PREDICTION: PredictionWork,
-    JobType.TRAINING: TrainingWork,
-    JobType.IMPORT: ImportWork,
-    JobType.BATCH: BatchWork,
-    JobType.CHUNK: ChunkWork,
+_CHUNK_WORK = StoredForm(ChunkWork, {"file_range": "cut"})
+_decode_work: dict[JobType, Callable[[bytes], Work]] = {
+    JobType.PREDICTION: msgspec.json.Decoder(PredictionWork).decode,
+    JobType.TRAINING: msgspec.json.Decoder(TrainingWork).decode,
+    JobType.IMPORT: msgspec.json.Decoder(ImportWork).decode,
+    JobType.BATCH: msgspec.json.Decoder(BatchWork).decode,
+    JobType.CHUNK: _CHUNK_WORK.decode,
 }
 _job_decoder = msgspec.json.Decoder(Job)
-_work_decoders = {kind: msgspec.json.Decoder(work) for kind, work in _WORK_TYPES.items()}
 _encoder = msgspec.json.Encoder()
 
 
 def encode(record: Job | Work) -> bytes:
-    return _encoder.encode(record)
+    return _CHUNK_WORK.encode(record) if isinstance(record, ChunkWork) else _encoder.encode(record)
 
 
 def decode_job(data: bytes) -> Job:
@@ -27,7 +30,7 @@ def decode_job(data: bytes) -> Job:
 
 
 def decode_work(kind: JobType, data: bytes) -> Work:
-    return _work_decoders[kind].decode(data)
+    return _decode_work[kind](data)
 
 
 def decode_all(record: bytes | None, work: bytes | None, rows: bytes | None) -> tuple[Job, Work, bytes] | None:

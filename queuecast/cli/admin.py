@@ -22,11 +22,12 @@ from queuecast.adapters.redis.backup import Dump, redis_time, require_empty, res
 from queuecast.adapters.redis.connection import connect
 from queuecast.adapters.redis.job_maintenance import RedisJobMaintenance
 from queuecast.adapters.redis.server_check import UnsuitableServerError
-from queuecast.alias_rebuild import compare_with_redis, counted, rebuild
+from queuecast.alias_rebuild import compare_with_redis, rebuild
 from queuecast.cli.errors import OneLineErrors
 from queuecast.config import Settings, read_settings, variable
 from queuecast.domain.errors import QueuecastError, UnavailableError
 from queuecast.domain.model import Aliases
+from queuecast.plurals import counted
 
 PROGRESS_EVERY_S = 2.0
 
@@ -74,17 +75,18 @@ def restore_command(file: Path, *, force: bool) -> None:
     """Put the backup in FILE into an empty Redis.
 
     The checksum is checked first; a damaged file restores nothing. Expired records are skipped. Then every job that
-    has not ended returns to its lane, even if it was running: stop the gateway, the workers and the reaper before the
-    restore, and start them after it.
+    has not ended returns to its lane, even if it was running: if Redis is not empty, stop the gateway, the workers and
+    the reaper before the restore, and start them after it.
 
     --force never overwrites a record, so an interrupted restore can be repeated.
     """
     header, _ = checked_backup(file)
-    client = _redis(read_settings())
+    settings = read_settings()
+    client = _redis(settings)
     if not force:
         require_empty(client)
     done = restore(client, _with_progress(backup_records(file), "read"))
-    waiting = RedisJobMaintenance(client).requeue_all(redis_time(client))
+    waiting = RedisJobMaintenance(client).requeue_all(redis_time(client), settings.retention_s)
     made = datetime.fromtimestamp(header.at, UTC)
     click.echo(
         f"{file} of {made:%Y-%m-%d %H:%M:%S} UTC: {counted(done.added, 'record')} restored, {done.jobs} of them jobs; "

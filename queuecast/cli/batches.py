@@ -14,10 +14,10 @@ import click
 from queuecast.cli.errors import INTERRUPTED
 from queuecast.cli.job_tables import bad_row_text, started_at
 from queuecast.cli.progress import batch_progress
-from queuecast.cli.rendering import duration_text, note, size_text
+from queuecast.cli.terminal import duration_text, note, size_text
 from queuecast.client import Client, GatewayUnreachable, JobHandle
+from queuecast.client.table_files import OUTPUT_FORMATS, output_format_of
 from queuecast.client.transport import Body
-from queuecast.client.uploads import OUTPUT_FORMATS, output_format_of
 from queuecast.domain.job import State
 
 

@@ -8,7 +8,7 @@ import click
 from queuecast.cli.batches import OutputFiles, output_options
 from queuecast.cli.job_output import finish_job, json_option, no_wait_option, show_document
 from queuecast.cli.job_tables import show_dead_letters, show_job, show_jobs, show_queues, show_result
-from queuecast.cli.rendering import say
+from queuecast.cli.terminal import say
 from queuecast.client import Client
 from queuecast.domain.job import JobType, State
 

@@ -9,7 +9,7 @@ import click
 from queuecast.cli.batches import OutputFiles, note_files, resume_hint, write_files
 from queuecast.cli.job_tables import show_result
 from queuecast.cli.progress import job_progress
-from queuecast.cli.rendering import note
+from queuecast.cli.terminal import note
 from queuecast.client import JobFailed, JobHandle
 from queuecast.domain.job import State
 

@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from queuecast.cli.model_tables import show_import, show_training
-from queuecast.cli.rendering import duration_text, new_table, say, short_text, size_text, stdout_console
+from queuecast.cli.terminal import duration_text, new_table, say, short_text, size_text, stdout_console
 from queuecast.client.errors import problem_line
 from queuecast.client.transport import Body
 from queuecast.domain.job import FINAL_STATES

@@ -13,7 +13,7 @@ from queuecast.cli.job_commands import dead_letters, jobs, queues, retry, show
 from queuecast.cli.lazy_group import LazyGroup
 from queuecast.cli.model_commands import models, promote, push, rollback, train
 from queuecast.cli.predict_command import predict
-from queuecast.cli.rendering import note
+from queuecast.cli.terminal import note
 from queuecast.client import ApiError, Client, JobFailed
 from queuecast.client.transport import error_text
 

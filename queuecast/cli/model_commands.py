@@ -12,7 +12,7 @@ from queuecast.cli.job_output import finish_job, json_option, no_wait_option, sh
 from queuecast.cli.model_tables import show_aliases, show_models, show_versions
 from queuecast.client import Client
 from queuecast.domain.holdout import HoldoutRule
-from queuecast.domain.work import Promote
+from queuecast.domain.work import PromotionPolicy
 
 PYTHON_WORDS = {"True": True, "False": False, "None": None}
 EXISTING_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -82,7 +82,7 @@ def _parse_params(ctx: click.Context, param: click.Parameter, pairs: Sequence[st
 @click.option(
     "--promote",
     default="auto",
-    type=click.Choice([policy.value for policy in Promote]),
+    type=click.Choice([policy.value for policy in PromotionPolicy]),
     show_default=True,
     help="When to promote the new version: if it is not worse (auto), by hand (manual), or never.",
 )

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from rich.text import Text
 
-from queuecast.cli.rendering import duration_text, new_table, say, short_text, size_text, stdout_console
+from queuecast.cli.terminal import duration_text, new_table, say, short_text, size_text, stdout_console
 from queuecast.client.transport import Body
 
 

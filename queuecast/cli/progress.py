@@ -9,7 +9,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from rich.table import Column
 
 from queuecast.cli.job_tables import progress_text
-from queuecast.cli.rendering import duration_text, note, size_text, stderr_console
+from queuecast.cli.terminal import duration_text, note, size_text, stderr_console
 from queuecast.client.job import JobHandle
 
 Show = Callable[[str, int, int | None, str], None]

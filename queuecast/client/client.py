@@ -22,8 +22,8 @@ from queuecast.client.errors import ApiError, TooManyRows
 from queuecast.client.job import JobHandle
 from queuecast.client.json_rows import json_rows, target_names
 from queuecast.client.pushing import estimator_parts, file_parts, push_metadata
+from queuecast.client.table_files import ProgressCallback, ProgressFile, TableFile, open_table
 from queuecast.client.transport import MAX_WAIT_S, Body, FilePart, Transport, read_json
-from queuecast.client.uploads import ProgressCallback, ProgressFile, TableFile, open_table
 from queuecast.domain.holdout import HoldoutRule, Split
 
 DEFAULT_URL = "http://127.0.0.1:8000"

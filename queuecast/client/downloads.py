@@ -10,8 +10,8 @@ from typing import IO
 import httpx2
 import msgspec
 
+from queuecast.client.table_files import ProgressCallback
 from queuecast.client.transport import Body, Transport
-from queuecast.client.uploads import ProgressCallback
 
 
 def download(transport: Transport, job: Body, to: Path, on_progress: ProgressCallback | None = None) -> Path:

@@ -5,8 +5,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from queuecast.client.csv import csv_head
 from queuecast.client.json_rows import TABLE_MEDIA_TYPE, example_table
+from queuecast.client.text_rows import csv_head
 from queuecast.client.transport import Body, FilePart, encode_json
 from queuecast.domain.holdout import HoldoutRule, Split
 from queuecast.domain.pickles import is_pickle

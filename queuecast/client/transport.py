@@ -18,14 +18,13 @@ import msgspec
 import stamina
 
 from queuecast.client.errors import ApiError, GatewayUnreachable
-from queuecast.client.uploads import ProgressFile
+from queuecast.client.table_files import ProgressFile
 
 Body = dict[str, Any]
 FilePart = tuple[str, IO[bytes] | bytes, str]
 """A file in a multipart form: its name, content and media type."""
 
 MAX_WAIT_S = 30  # the longest `Prefer: wait` that the gateway accepts
-RETRY_FOR_S = 30.0  # a longer Retry-After becomes an error at once
 TOO_MANY_WAITERS = "too_many_waiters"
 
 
@@ -75,7 +74,7 @@ class Transport:
         without waiting then. A broken connection is retried for GET, for a submit and for a request that
         `is_idempotent`. A submit carries an Idempotency-Key, so that the gateway answers a repeated one with the same
         job.
-        retry_for_s: how long to retry, without a limit of attempts. None: a few attempts within RETRY_FOR_S.
+        retry_for_s: how long to retry, without a limit of attempts. None: a few attempts within 30 s.
         Raises ApiError for every other response and GatewayUnreachable if none came.
         """
         all_headers = dict(headers or {})
@@ -177,7 +176,7 @@ def _plain_numpy(value: Any) -> Any:
 def _with_retries(
     send_once: Callable[[], httpx2.Response], *, is_idempotent: bool, retry_for_s: float | None
 ) -> httpx2.Response:
-    limit_s = RETRY_FOR_S if retry_for_s is None else retry_for_s
+    limit_s = 30.0 if retry_for_s is None else retry_for_s  # a longer Retry-After becomes an error at once
     caller = stamina.RetryingCaller(attempts=5 if retry_for_s is None else None, timeout=limit_s, wait_jitter=0.1)
     return caller(_retry_rule(is_idempotent=is_idempotent, retry_for_s=limit_s), send_once)
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-WINDOW = 1_000  # chunks of one batch that wait or run at a time; a slow model has more than Redis should hold
+MAX_OPEN_CHUNKS = 1_000  # of one batch, waiting or running; a slow model has more than Redis should hold
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Plan:
 
     number: int
     n_rows: int
-    cuts: tuple[FileRange, ...]
+    ranges: tuple[FileRange, ...]
     planned_at: float
     plan_ms: float
     queue_ms: float
@@ -38,11 +38,11 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class ChunkTotals:
-    """The progress of all chunks of a batch. `rows` includes the `bad` rows."""
+    """The progress of all chunks of a batch. `rows` includes the `bad_rows`."""
 
     chunks: int
     rows: int
-    bad: int
+    bad_rows: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class BatchOutcome:
 
     attempt: int
     rows: int
-    errors: int
+    bad_rows: int
     format: str
     size_bytes: int
     sha256: str

@@ -1,6 +1,6 @@
 """Every reason for which queuecast refuses or fails. Each kind of error has a stable `code`.
 
-The gateway maps the kinds to HTTP statuses in `api.http.rendering`.
+The gateway maps the kinds to HTTP statuses in `api.http.errors`.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ def shortened(text: str, limit: int = 60) -> str:
     return text if len(text) <= limit else text[: limit - 3] + "..."
 
 
-def raised(error: BaseException) -> str:
+def exception_text(error: BaseException) -> str:
     """The type and text of an exception. The text is cut because it may contain a whole row or matrix."""
     return shortened(f"{type(error).__name__}: {error}", 500)
 

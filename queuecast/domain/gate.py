@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from queuecast.domain.work import Promote
+from queuecast.domain.work import PromotionPolicy
 
 
 class Verdict(StrEnum):
@@ -31,6 +31,6 @@ class Comparison:
         return Verdict.NOT_WORSE if self.challenger == self.champion else Verdict.WORSE
 
 
-def is_promoted(verdict: Verdict, policy: Promote) -> bool:
+def is_promoted(verdict: Verdict, policy: PromotionPolicy) -> bool:
     """Only a score that is not worse promotes the challenger without a person, and only if the job asked for it."""
-    return policy is Promote.AUTO and verdict in (Verdict.BETTER, Verdict.NOT_WORSE)
+    return policy is PromotionPolicy.AUTO and verdict in (Verdict.BETTER, Verdict.NOT_WORSE)

@@ -132,7 +132,7 @@ class Job:
         return self.state in FINAL_STATES
 
     @property
-    def is_batchable(self) -> bool:
+    def can_share_a_call(self) -> bool:
         """Whether its rows may go into one call with those of other jobs."""
         return self.type is JobType.PREDICTION and not self.runs_alone
 

@@ -9,8 +9,8 @@ from queuecast.domain.job import JobType, ModelRef, Priority
 from queuecast.domain.work import PredictionWork, Work
 
 ATTENDANT_GONE_S = 1.0  # without a claim; a worker that attends a lane claims several times a second
-MAX_ROWS_PER_CLAIM = 1024  # beyond some hundred rows a call costs by the row, and a larger one delays the other lanes
-MAX_BYTES_PER_CLAIM = 4 * 2**20  # of JSON rows, which take several times that in the memory of a Python process
+MAX_RESERVED_ROWS = 1024  # beyond some hundred rows a call costs by the row, and a larger one delays the other lanes
+MAX_RESERVED_BYTES = 4 * 2**20  # of JSON rows, which take several times that in the memory of a Python process
 TRAINER_TYPES = frozenset({JobType.TRAINING, JobType.IMPORT})
 URGENCIES = (Priority.HIGH, Priority.NORMAL, Priority.LOW)
 
@@ -102,7 +102,7 @@ class Lane:
         quick_s = 0.25
         if took_s > quick_s:
             return max(1, int(rows * quick_s / took_s / 2))
-        return min(max(limit, 2 * rows), MAX_ROWS_PER_CLAIM)
+        return min(max(limit, 2 * rows), MAX_RESERVED_ROWS)
 
 
 def _priority_of(rest: list[str]) -> Priority:

@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from queuecast.domain.batch import FileFormat, OnError, OutputFormat
 from queuecast.domain.chunking import FileRange
+from queuecast.domain.file_formats import FileFormat, OutputFormat
 from queuecast.domain.holdout import HoldoutRule
 
 
@@ -19,10 +19,17 @@ class Method(StrEnum):
     SCORE_SAMPLES = "score_samples"
 
 
-class Promote(StrEnum):
+class PromotionPolicy(StrEnum):
     AUTO = "auto"
     MANUAL = "manual"
     NEVER = "never"
+
+
+class OnError(StrEnum):
+    """A row that does not fit is left out and reported, or fails the batch."""
+
+    SKIP = "skip"
+    FAIL = "fail"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +44,7 @@ class TrainingWork:
     file_sha256: str
     target: tuple[str, ...]
     params: dict[str, Any] = field(default_factory=dict)
-    promote: Promote = Promote.AUTO
+    promote: PromotionPolicy = PromotionPolicy.AUTO
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +87,7 @@ class ChunkWork:
 
     batch: BatchWork
     plan: int
-    cut: FileRange
+    file_range: FileRange
 
 
 Work = PredictionWork | TrainingWork | ImportWork | BatchWork | ChunkWork
@@ -90,4 +97,4 @@ def rows_of(work: Work) -> int:
     """The number of rows that the work counts for in a claim."""
     if isinstance(work, PredictionWork):
         return work.n_rows
-    return work.cut.n_rows if isinstance(work, ChunkWork) else 1
+    return work.file_range.n_rows if isinstance(work, ChunkWork) else 1

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Protocol
 
-from queuecast.domain.batch import OutputFormat
 from queuecast.domain.chunking import BatchOutcome, ChunkTotals, Plan
+from queuecast.domain.file_formats import OutputFormat
 from queuecast.domain.job import Job
 from queuecast.domain.work import ChunkWork
 
@@ -24,7 +24,7 @@ class ChunkProgressStore(Protocol):
     def close(self, batch_id: str, plan: int, delete_at: float) -> None:
         """Removes an ended batch from the live ones. A retry can resume its progress until `delete_at`."""
 
-    def record_done(self, batch_id: str, plan: int, index: int, rows: int, bad: int) -> ChunkTotals:
+    def record_done(self, batch_id: str, plan: int, index: int, rows: int, bad_rows: int) -> ChunkTotals:
         """Records a chunk as done and returns the new totals. Recording a chunk again changes nothing."""
 
     def undo_done(self, batch_id: str, plan: int, index: int) -> None:
@@ -59,11 +59,12 @@ class BatchFiles(Protocol):
 
     def part(self, batch_id: str, plan: int, index: int) -> Path: ...
 
-    def bad_rows(self, batch_id: str, plan: int, index: int) -> Path: ...
+    def bad_rows_of_part(self, batch_id: str, plan: int, index: int) -> Path: ...
 
     def result(self, batch_id: str, attempt: int, output_format: OutputFormat) -> Path: ...
 
-    def errors(self, batch_id: str, attempt: int) -> Path: ...
+    def bad_rows(self, batch_id: str, attempt: int) -> Path:
+        """Of the whole batch, next to its result."""
 
     def link_part(self, batch_id: str, plan: int, source_id: str, source_plan: int, index: int) -> bool:
         """Reuses a part of another batch; False when that part does not exist. Safe to call again."""

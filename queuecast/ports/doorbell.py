@@ -10,8 +10,8 @@ class Doorbell(Protocol):
     message was lost.
     """
 
-    def ring(self, lane: str, *, is_urgent: bool = False) -> bool:
+    def ring(self, lane: str, *, is_overtaking: bool = False) -> bool:
         """True when the message was sent. A failure is logged, and the caller need not handle it.
 
-        is_urgent: the message goes before all others, whatever the priority of the lane.
+        is_overtaking: the message overtakes all others, whatever the priority of the lane.
         """

@@ -46,7 +46,7 @@ class IdempotencyKey:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The job of a submit, an earlier one for a replay, and whether the caller must ring for its lane."""
+    """The job of a submit, the first one's for a repeated submit, and whether the caller must ring for its lane."""
 
     job_id: str
     must_ring: bool
@@ -81,18 +81,18 @@ class JobStore(Protocol):
         work: Work,
         rows: bytes = b"",
         idempotency_key: IdempotencyKey | None = None,
-        replayed_letter: str | None = None,
+        replayed_dead_letter: str | None = None,
         *,
         checks_alias: bool = False,
     ) -> Accepted:
         """Writes record, work and rows, and puts the job in its lane, in one step.
 
-        replayed_letter: the dead letter that this job replays; it leaves the list of dead letters. checks_alias: raises
+        replayed_dead_letter: the one that this job replays; it leaves the list of dead letters. checks_alias: raises
         AliasMovedError unless the job's alias names its version. Raises LaneFullError, StoreFullError, KeyReusedError,
-        and ConflictError when the model already has a live training or the letter was replayed before.
+        and ConflictError when the model already has a live training or the dead letter was replayed before.
         """
 
-    def find_replay(self, idempotency_key: IdempotencyKey) -> str | None:
+    def find_repeated(self, idempotency_key: IdempotencyKey) -> str | None:
         """The id of the job that the same request led to before. Raises KeyReusedError for a different request."""
 
     def read(self, job_id: str) -> Job:
@@ -124,7 +124,7 @@ class JobStore(Protocol):
     def delete(self, job_id: str) -> None:
         """Purges an ended job. Raises UnknownJobError, GoneJobError, or IllegalMoveError for one that has not ended."""
 
-    def overdue(self, now: float) -> list[str]:
+    def past_start_deadline(self, now: float) -> list[str]:
         """The ids of some jobs that were not started before their start deadline."""
 
     def page(self, wanted: JobFilter, cursor: str | None, limit: int) -> JobPage: ...

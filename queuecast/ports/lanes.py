@@ -27,8 +27,8 @@ class LaneStats:
     waiting: int
     reserved: int
     oldest_at: float | None
-    bell_at: float | None
-    """When the lane was last rung for, or its attending worker last claimed; None when no worker is on its way."""
+    worker_expected_since: float | None
+    """When the lane was last rung for, or its attending worker last reserved jobs; None when none is on its way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +50,13 @@ class Lanes(Protocol):
     """
 
     def reserve(
-        self, lane: str, worker: str, rows: int, *, clears_notification: bool, stays: bool = False
+        self, lane: str, worker: str, rows: int, *, clears_bell: bool, stays: bool = False
     ) -> tuple[list[Reservation], bool]:
-        """Reserves the oldest waiting jobs: at least one, and as many as have `rows` rows and `MAX_BYTES_PER_CLAIM`.
+        """Reserves the oldest waiting jobs: at least one, and as many as have `rows` rows and `MAX_RESERVED_BYTES`.
 
-        The second value tells whether the caller must ring for the jobs that are still waiting. clears_notification:
-        the worker came because of a bell, which the lane then forgets. stays: the worker attends the lane. For a moment
-        other workers get nothing from it, unless at least half a claim is waiting.
+        The second value tells whether the caller must ring for the jobs that are still waiting. clears_bell: the worker
+        came because of a bell, which the lane then forgets. stays: the worker attends the lane. For a moment other
+        workers get nothing from it, unless at least half of `rows` or of `MAX_RESERVED_BYTES` is waiting.
         """
 
     def wait_for_job(self, lane: str, worker: str, timeout_s: float) -> bool:
@@ -88,5 +88,5 @@ class Lanes(Protocol):
 
     def position(self, lane: str, job_id: str) -> LanePosition: ...
 
-    def forget_workers(self, silent_s: float = 3600.0) -> None:
+    def forget_workers(self, silent_s: float) -> None:
         """Removes workers that hold nothing and were silent for longer than `silent_s`."""

@@ -147,7 +147,7 @@ class Gateway:
 class UnreachableDoorbell:
     """A doorbell that never rings."""
 
-    def ring(self, lane: str, *, is_urgent: bool = False) -> bool:
+    def ring(self, lane: str, *, is_overtaking: bool = False) -> bool:
         return False
 
 
@@ -158,7 +158,7 @@ def away(*_: Any, **__: Any) -> Any:
 class UnreachableJobs(MemoryJobs):
     """A store that does not answer."""
 
-    create = find_replay = read = read_with_result = read_work = page = replace = delete = dead_letters = away
+    create = find_repeated = read = read_with_result = read_work = page = replace = delete = dead_letters = away
     read_many_with_results = count_dead_letters = memory = ping = away
 
 

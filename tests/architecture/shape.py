@@ -33,10 +33,10 @@ def reason_for_length(source: str) -> str | None:
 
 
 def numeric_constants(source: str) -> list[str]:
-    """Module-level UPPER_CASE names whose value is a number or arithmetic that has a number in it."""
+    """UPPER_CASE names of the module and its classes whose value is a number or arithmetic that has a number in it."""
     return [
         target.id
-        for statement in ast.parse(source).body
+        for statement in _statements(ast.parse(source))
         for target, value in _assigned(statement)
         if isinstance(target, ast.Name) and _CONSTANT.fullmatch(target.id) and _is_numeric(value)
     ]
@@ -53,6 +53,14 @@ def cycles(graph: dict[str, set[str]]) -> set[frozenset[str]]:
     reached = {name: _reachable(name, graph) for name in graph}
     groups = {frozenset(other for other in reached[name] if name in reached[other]) for name in graph}
     return {group for group in groups if len(group) > 1}
+
+
+def _statements(scope: ast.Module | ast.ClassDef) -> Iterator[ast.stmt]:
+    """The statements outside of functions."""
+    for statement in scope.body:
+        yield statement
+        if isinstance(statement, ast.ClassDef):
+            yield from _statements(statement)
 
 
 def _assigned(statement: ast.stmt) -> Iterator[tuple[ast.expr, ast.expr]]:

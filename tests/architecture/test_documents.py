@@ -37,6 +37,11 @@ def rows(path: Path, first: str) -> list[list[str]]:
     return [[cell.strip().strip("`") for cell in line.strip("| ").split(" | ")] for line in lines]
 
 
+def documents(repository: Path) -> list[Path]:
+    folders = ((repository / "docs").glob("*.md"), (repository / "examples").rglob("*.md"), repository.glob("*.md"))
+    return [page for pages in folders for page in pages]
+
+
 def commands(group: click.Group, prefix: str = "") -> set[str]:
     found = set()
     ctx = click.Context(group)
@@ -169,16 +174,24 @@ def test_every_command_has_its_row(repository: Path) -> None:
 
 def test_every_link_in_the_documents_leads_somewhere(repository: Path) -> None:
     broken = []
-    for page in [
-        repository / "README.md",
-        *(repository / "docs").glob("*.md"),
-        *(repository / "examples").rglob("*.md"),
-    ]:
+    for page in documents(repository):
         for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
             if not target.startswith("http") and not (page.parent / target).exists():
                 broken.append(f"{page.name}: {target}")
 
     assert broken == []
+
+
+def test_every_file_of_the_tree_that_a_document_names_exists(repository: Path) -> None:
+    rooms = "api|worker|queuecast|deploy|bench|tests|examples|requirements"
+    missing = [
+        f"{page.name}: {path}"
+        for page in documents(repository)
+        for path in re.findall(rf"`((?:{rooms})/[\w./-]+)[:`]", page.read_text())
+        if not (repository / path).exists()
+    ]
+
+    assert missing == []
 
 
 def test_no_tracked_file_names_a_registry_or_leaves_a_note_to_oneself(repository: Path) -> None:

@@ -1,4 +1,4 @@
-"""The walls of the house, by what is written and by what is really loaded."""
+"""The import rules of the rooms, by the imports that are written and by the modules that are loaded."""
 
 import ast
 import os
@@ -50,6 +50,19 @@ def test_the_domain_imports_the_standard_library_and_itself_only(repository: Pat
         name
         for name in named
         if name.split(".")[0] not in sys.stdlib_module_names and not name.startswith("queuecast.domain")
+    }
+    assert len(named) > 5
+    assert foreign == set()
+
+
+def test_the_ports_import_the_standard_library_the_domain_and_themselves_only(repository: Path) -> None:
+    named = {module for path in (repository / "queuecast/ports").glob("*.py") for module in imported_by(path)}
+
+    foreign = {
+        name
+        for name in named
+        if name.split(".")[0] not in sys.stdlib_module_names
+        and not name.startswith(("queuecast.domain.", "queuecast.ports."))
     }
     assert len(named) > 5
     assert foreign == set()

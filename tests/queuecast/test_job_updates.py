@@ -34,7 +34,7 @@ def job(jobs: MemoryJobs) -> Job:
 
 def claimed(jobs: MemoryJobs, job: Job) -> str:
     """Claims the job; returns its lane entry."""
-    (held,), _ = MemoryLanes(jobs).reserve(job.lane, WORKER, 1, clears_notification=True)
+    (held,), _ = MemoryLanes(jobs).reserve(job.lane, WORKER, 1, clears_bell=True)
     jobs.replace(jobs.read(job.id).claimed(WORKER, LATER), entry=held.entry)
     return held.entry
 

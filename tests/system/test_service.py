@@ -203,12 +203,12 @@ def test_a_chunked_body_is_refused(stack: Stack) -> None:
     assert problem["code"] == "length_required"
 
 
-def test_an_urgent_doorbell_message_does_not_clear_the_normal_notification(stack: Stack) -> None:
-    """The worker tells them apart by the priority of the Celery message; the normal message is still on its way."""
+def test_an_overtaking_message_does_not_clear_the_ordinary_bell(stack: Stack) -> None:
+    """The worker tells them apart by the priority of the Celery message; the ordinary message is still on its way."""
     lane, doorbell = "prediction/unknown/1/predict", CeleryDoorbell(stack.redis.url)
     with redis.Redis.from_url(stack.redis.url) as store:
         store.hset("qc:bells", lane, 1)
-        doorbell.ring(lane, is_urgent=True)
+        doorbell.ring(lane, is_overtaking=True)
         wait_for(lambda: not any(map(store.llen, lists_of("predict"))), "a worker that takes the message")
         time.sleep(0.5)  # a worker handles a message within milliseconds
         is_still_noted = store.hexists("qc:bells", lane)

@@ -6,11 +6,11 @@ from typing import Any
 
 from queuecast.adapters.disk.batches import BatchFolders
 from queuecast.adapters.memory.batches import MemoryChunkProgress
-from queuecast.domain.batch import FileFormat, OnError, OutputFormat
 from queuecast.domain.chunking import Plan
+from queuecast.domain.file_formats import FileFormat, OutputFormat
 from queuecast.domain.job import Failure, Job, JobType, ModelRef
 from queuecast.domain.lane import Lane
-from queuecast.domain.work import BatchWork, Method
+from queuecast.domain.work import BatchWork, Method, OnError
 from tests.worker.model_fixtures import MODEL, RETENTION_S, LocalService
 from worker.batches.chunk_runner import ChunkRunner
 from worker.batches.coordinator import BatchLimits, ChunkCoordinator
@@ -94,7 +94,7 @@ class LocalBatchService(LocalService):
     def error_file(self, job: Job) -> bytes:
         outcome = self.folders.outcome(job.id)
         assert outcome is not None
-        return self.folders.errors(job.id, outcome.attempt).read_bytes()
+        return self.folders.bad_rows(job.id, outcome.attempt).read_bytes()
 
     def plan(self, job: Job) -> Plan:
         plan = self.folders.plan(job.id)

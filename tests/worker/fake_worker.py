@@ -98,12 +98,12 @@ class FickleJobs(MemoryJobs):
         work: Work,
         rows: bytes = b"",
         repeat: IdempotencyKey | None = None,
-        replayed_letter: str | None = None,
+        replayed_dead_letter: str | None = None,
         *,
         checks_alias: bool = False,
     ) -> Accepted:
         self.require_there()
-        return super().create(job, work, rows, repeat, replayed_letter, checks_alias=checks_alias)
+        return super().create(job, work, rows, repeat, replayed_dead_letter, checks_alias=checks_alias)
 
     def read(self, job_id: str) -> Job:
         self.require_there()
@@ -132,10 +132,10 @@ class FickleLanes(MemoryLanes):
         self._store = jobs
 
     def reserve(
-        self, lane: str, worker: str, rows: int, *, clears_notification: bool, stays: bool = False
+        self, lane: str, worker: str, rows: int, *, clears_bell: bool, stays: bool = False
     ) -> tuple[list[Reservation], bool]:
         self._store.require_there()
-        return super().reserve(lane, worker, rows, clears_notification=clears_notification, stays=stays)
+        return super().reserve(lane, worker, rows, clears_bell=clears_bell, stays=stays)
 
     def wait_for_job(self, lane: str, worker: str, timeout_s: float) -> bool:
         self._store.require_there()
@@ -157,7 +157,7 @@ class FickleLanes(MemoryLanes):
 class AwayBells:
     """A queue that cannot be reached."""
 
-    def ring(self, lane: str, *, is_urgent: bool = False) -> bool:
+    def ring(self, lane: str, *, is_overtaking: bool = False) -> bool:
         return False
 
 
@@ -203,19 +203,19 @@ class FakeWorker:
         )
 
     def reaper(self, lease_s: float = LEASE_S, messages_waiting: int = 0, bells: Doorbell | None = None) -> JobRecovery:
-        """messages_waiting: in the queue, without the urgent ones."""
+        """messages_waiting: in the queue, without the overtaking ones."""
         return JobRecovery(
             self.jobs,
             self.lanes,
             bells or self.bells,
-            lambda lane: [len(self.bells.urgent), messages_waiting],
+            lambda lane: [len(self.bells.overtaking), messages_waiting],
             lambda: self.now,
             RecoveryLimits(lease_s, RETENTION_S),
             jitter=lambda: 0.5,
         )
 
-    def drain(self, lane: str, *, is_extra_bell: bool = False) -> list[ModelCall]:
-        return self.consumer.drain(lane, is_extra_bell=is_extra_bell)
+    def drain(self, lane: str, *, is_overtaking: bool = False) -> list[ModelCall]:
+        return self.consumer.drain(lane, is_overtaking=is_overtaking)
 
     def _end_process(self) -> None:
         self.ended_processes += 1
@@ -253,7 +253,7 @@ class FakeWorker:
         reaper.sweep()
         self.now += 60
         reaper.sweep()
-        self.lanes.reserve(LANE, "worker-2", 1, clears_notification=True)
+        self.lanes.reserve(LANE, "worker-2", 1, clears_bell=True)
         self.write(lambda present: present.claimed("worker-2", self.now), job_id)
 
     def silence(self, job_id: str = "job_1") -> None:

@@ -24,7 +24,7 @@ from queuecast.domain.holdout import HoldoutRule
 from queuecast.domain.job import Failure, Job, JobType, ModelRef
 from queuecast.domain.lane import Lane
 from queuecast.domain.model import CHAMPION, AliasMove, Manifest
-from queuecast.domain.work import ImportWork, Method, PredictionWork, Promote, TrainingWork, Work
+from queuecast.domain.work import ImportWork, Method, PredictionWork, PromotionPolicy, TrainingWork, Work
 from queuecast.ports.files import StoredFile
 from worker.engine.consumer import LaneConsumer
 from worker.engine.contracts import RunLimits, Runner
@@ -102,7 +102,7 @@ class LocalService:
         return self._claimed(job, "worker-9")
 
     def _claimed(self, job: Job, worker: str) -> Job:
-        self.lanes.reserve(job.lane, worker, 1, clears_notification=True)
+        self.lanes.reserve(job.lane, worker, 1, clears_bell=True)
         return self.rewritten(job, lambda queued: queued.claimed(worker, self.clock()))
 
     def ran(self, kind: JobType, model: ModelRef, work: Work, rows: bytes = b"") -> Job:
@@ -165,7 +165,7 @@ class LocalService:
         rows: Any,
         target: tuple[str, ...] = ("target",),
         params: dict[str, Any] | None = None,
-        promote: Promote = Promote.AUTO,
+        promote: PromotionPolicy = PromotionPolicy.AUTO,
     ) -> TrainingWork:
         """rows: features and target in one DataFrame, or the bytes of a CSV file."""
         stored = self.stored(rows if isinstance(rows, bytes) else rows.to_csv(index=False).encode())

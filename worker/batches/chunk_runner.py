@@ -4,27 +4,26 @@ The part is on the disk before the chunk is recorded as done, and that happens b
 in between, the next run writes the same bytes to the same name, or finds the record and has nothing to do.
 """
 
-from queuecast.domain.batch import OnError
 from queuecast.domain.errors import (
     InvalidInputError,
     JobStoppedError,
     QueuecastError,
     UnknownJobError,
-    raised,
+    exception_text,
 )
 from queuecast.domain.job import Failure, Job, failure_of
-from queuecast.domain.retry import is_transient
+from queuecast.domain.lost_attempts import is_transient
 from queuecast.domain.signature import MAX_FINDINGS
-from queuecast.domain.work import ChunkWork
+from queuecast.domain.work import ChunkWork, OnError
 from queuecast.logs import get_logger
 from queuecast.ports.batches import BatchFiles, ChunkProgressStore
 from queuecast.ports.files import FileStore
 from queuecast.ports.models import ModelRegistry
 from worker.batches.coordinator import BATCH_ENDED, ChunkCoordinator
-from worker.batches.part_files import write_errors, write_part
+from worker.batches.part_files import write_bad_rows, write_part
 from worker.batches.part_prediction import predict_part
 from worker.engine.contracts import Result
-from worker.files import disk_full_as_unavailable
+from worker.file_writing import disk_full_as_unavailable
 from worker.models.loading import EstimatorCache
 from worker.tables.reader import read_range
 from worker.tables.rows import BadRow
@@ -54,7 +53,7 @@ class ChunkRunner:
         batch_id = job.parent or ""
         if not self._coordinator.is_needed(batch_id, work.plan):
             raise QueuecastError(f"batch {batch_id} has ended", code=BATCH_ENDED)
-        if self._progress.is_done(batch_id, work.plan, work.cut.index):
+        if self._progress.is_done(batch_id, work.plan, work.file_range.index):
             # An earlier run died after it recorded the chunk, perhaps before it checked whether the batch was complete.
             self._coordinator.recheck(batch_id, work.plan)
             return Result({})
@@ -68,31 +67,32 @@ class ChunkRunner:
             raise
         except Exception as error:
             log.exception("chunk_crashed", job_id=job.id)
-            self._coordinator.fail(batch_id, Failure("run_failed", f"{work.cut.rows_text}: {raised(error)}"))
+            detail = f"{work.file_range.rows_text}: {exception_text(error)}"
+            self._coordinator.fail(batch_id, Failure("run_failed", detail))
             raise
 
     def _predict(self, batch_id: str, job: Job, work: ChunkWork) -> Result:
         manifest = self._models.manifest(job.model.name, job.model.pinned_version)
         estimator = self._estimators.load(manifest)
-        batch, index = work.batch, work.cut.index
+        batch, index = work.batch, work.file_range.index
         path = self._files.path(batch.file_id)
-        part = read_range(path, batch.file_format, manifest.signature, work.cut, batch.id_column)
-        _require_no_bad_row(part.bad, batch.on_error)
-        part, columns = predict_part(estimator, manifest, batch.method, part)
-        _require_no_bad_row(part.bad, batch.on_error)
+        read = read_range(path, batch.file_format, manifest.signature, work.file_range, batch.id_column)
+        _require_no_bad_row(read.bad_rows, batch.on_error)
+        read, columns = predict_part(estimator, manifest, batch.method, read)
+        _require_no_bad_row(read.bad_rows, batch.on_error)
         with disk_full_as_unavailable():
-            errors = self._folders.bad_rows(batch_id, work.plan, index)
-            if part.bad:
-                write_errors(errors, part.bad)
+            bad_rows = self._folders.bad_rows_of_part(batch_id, work.plan, index)
+            if read.bad_rows:
+                write_bad_rows(bad_rows, read.bad_rows)
             else:
-                errors.unlink(missing_ok=True)  # of an earlier run that died, and in which the estimator failed
+                bad_rows.unlink(missing_ok=True)  # of an earlier run that died, and in which the estimator failed
             target = self._folders.part(batch_id, work.plan, index)
-            write_part(target, batch.output_format, part, columns, batch.id_column)
-        self._coordinator.commit(batch_id, work, work.cut.n_rows, len(part.bad))
-        return Result({"rows": work.cut.n_rows, "errors": len(part.bad)})
+            write_part(target, batch.output_format, read, columns, batch.id_column)
+        self._coordinator.commit(batch_id, work, work.file_range.n_rows, len(read.bad_rows))
+        return Result({"rows": work.file_range.n_rows, "errors": len(read.bad_rows)})
 
 
-def _require_no_bad_row(bad: list[BadRow], on_error: OnError) -> None:
-    if on_error is OnError.FAIL and bad:
-        findings = tuple(row.finding for row in bad[:MAX_FINDINGS])
+def _require_no_bad_row(bad_rows: list[BadRow], on_error: OnError) -> None:
+    if on_error is OnError.FAIL and bad_rows:
+        findings = tuple(row.finding for row in bad_rows[:MAX_FINDINGS])
         raise InvalidInputError(f"{findings[0].pointer}: {findings[0].detail}", findings)

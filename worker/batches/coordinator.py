@@ -9,11 +9,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import islice
 
-from queuecast.domain.chunking import WINDOW, ChunkTotals, FileRange, Plan, chunk_id
+from queuecast.domain.chunking import MAX_OPEN_CHUNKS, ChunkTotals, FileRange, Plan, chunk_id
 from queuecast.domain.errors import UnavailableError, UnknownJobError
 from queuecast.domain.job import Failure, Job, JobType, Progress, State
 from queuecast.domain.lane import Lane
-from queuecast.domain.retry import RETENTION_OF_DEAD_LETTERS
+from queuecast.domain.lost_attempts import RETENTION_OF_DEAD_LETTERS
 from queuecast.domain.work import BatchWork, ChunkWork
 from queuecast.job_updates import update_job
 from queuecast.logs import get_logger
@@ -39,14 +39,14 @@ class ChunkCoordinator:
         self,
         jobs: JobStore,
         progress: ChunkProgressStore,
-        files: BatchFiles,
+        folders: BatchFiles,
         doorbell: Doorbell,
         clock: Clock,
         limits: BatchLimits,
     ) -> None:
         self._jobs = jobs
         self._progress = progress
-        self._files = files
+        self._folders = folders
         self._doorbell = doorbell
         self._clock = clock
         self._limits = limits
@@ -62,10 +62,10 @@ class ChunkCoordinator:
         return not is_over and self._plan(batch_id, plan) is not None
 
     def schedule(self, batch_id: str, plan: Plan) -> None:
-        """Adds the batch's next chunks, so that at most `WINDOW` wait or run. Queues the join when all are done."""
+        """Adds the batch's next chunks: at most `MAX_OPEN_CHUNKS` wait or run. Queues the join when all are done."""
         done = self._progress.done(batch_id, plan.number)
-        remaining = islice((cut for cut in plan.cuts if cut.index not in done), WINDOW)
-        wanted = {chunk_id(batch_id, plan.number, cut.index): cut for cut in remaining}
+        remaining = islice((each for each in plan.ranges if each.index not in done), MAX_OPEN_CHUNKS)
+        wanted = {chunk_id(batch_id, plan.number, each.index): each for each in remaining}
         if not wanted:
             self.queue_join(batch_id)
             return
@@ -74,7 +74,11 @@ class ChunkCoordinator:
             if chunk.failure is not None and chunk.failure.code != BATCH_ENDED:
                 self.fail_from_chunk(batch_id, wanted[job_id], chunk, chunk.failure)
                 return
-        missing = {job_id: cut for job_id, cut in wanted.items() if job_id not in existing or existing[job_id].is_final}
+        missing = {
+            job_id: file_range
+            for job_id, file_range in wanted.items()
+            if job_id not in existing or existing[job_id].is_final
+        }
         if missing:
             self._add_chunks(batch_id, plan, missing)
 
@@ -85,7 +89,10 @@ class ChunkCoordinator:
             return
         if not batch.is_fanned_out or not isinstance(work, BatchWork):
             return
-        chunks = [(self._chunk(batch, job_id), ChunkWork(work, plan.number, cut)) for job_id, cut in missing.items()]
+        chunks = [
+            (self._chunk(batch, job_id), ChunkWork(work, plan.number, file_range))
+            for job_id, file_range in missing.items()
+        ]
         if self._progress.add(chunks):
             self._doorbell.ring(str(Lane.of_chunks(batch_id, batch.priority)))
         log.info("chunks_added", job_id=batch_id, count=len(chunks))
@@ -103,34 +110,34 @@ class ChunkCoordinator:
             parent=batch.id,
         ).accepted()
 
-    def commit(self, batch_id: str, work: ChunkWork, rows: int, bad: int) -> None:
+    def commit(self, batch_id: str, work: ChunkWork, rows: int, bad_rows: int) -> None:
         """Records a chunk whose part is on the disk, and queues the join after the last one."""
         plan = self._plan(batch_id, work.plan)
         if plan is not None:
-            totals = self._progress.record_done(batch_id, work.plan, work.cut.index, rows, bad)
-            self._count(batch_id, plan, totals)
+            totals = self._progress.record_done(batch_id, work.plan, work.file_range.index, rows, bad_rows)
+            self._update_progress(batch_id, plan, totals)
 
     def recheck(self, batch_id: str, number: int) -> None:
         """Updates the batch after a chunk was recorded as done."""
         plan = self._plan(batch_id, number)
         if plan is not None:
-            self._count(batch_id, plan, self._progress.totals(batch_id, number))
+            self._update_progress(batch_id, plan, self._progress.totals(batch_id, number))
 
-    def _count(self, batch_id: str, plan: Plan, totals: ChunkTotals) -> None:
-        if totals.chunks >= len(plan.cuts):
+    def _update_progress(self, batch_id: str, plan: Plan, totals: ChunkTotals) -> None:
+        if totals.chunks >= len(plan.ranges):
             self.queue_join(batch_id)
             return
         self._update(batch_id, lambda batch: _with_progress(batch, plan, totals))
-        if len(plan.cuts) > WINDOW and totals.chunks % (WINDOW // 2) == 0:
+        if len(plan.ranges) > MAX_OPEN_CHUNKS and totals.chunks % (MAX_OPEN_CHUNKS // 2) == 0:
             self.schedule(batch_id, plan)
 
     def fail(self, batch_id: str, failure: Failure) -> None:
         """Ends the batch; its other chunks notice when they are claimed."""
         self._update(batch_id, lambda batch: batch.failed(failure, self._clock(), self._limits.retention_s))
 
-    def fail_from_chunk(self, batch_id: str, cut: FileRange, chunk: Job, cause: Failure) -> None:
+    def fail_from_chunk(self, batch_id: str, file_range: FileRange, chunk: Job, cause: Failure) -> None:
         """Ends the batch because one of its chunks failed; a dead letter if the chunk used up its attempts."""
-        failure = replace(cause, detail=f"{cut.rows_text}: {cause.detail}")
+        failure = replace(cause, detail=f"{file_range.rows_text}: {cause.detail}")
         if chunk.lost_attempts >= chunk.max_attempts:
             retention_s = self._limits.retention_s * RETENTION_OF_DEAD_LETTERS
             self._update(batch_id, lambda batch: batch.given_up(failure, self._clock(), retention_s))
@@ -160,13 +167,13 @@ class ChunkCoordinator:
             return
         if batch.is_final:
             if batch.state is State.SUCCEEDED:
-                self._files.delete_parts(batch_id)
+                self._folders.delete_parts(batch_id)
             self._progress.close(batch_id, number, batch.delete_at or now)
         elif batch.is_fanned_out and now >= (batch.started_at or now) + batch.timeout_s:
             detail = f"the batch took longer than {batch.timeout_s:g} s and was ended"
             self.fail(batch_id, Failure("timeout", detail))
         elif batch.is_fanned_out:
-            plan = self._files.plan(batch_id)
+            plan = self._folders.plan(batch_id)
             if plan is None or plan.number != number:
                 self.queue_join(batch_id)  # its folder was lost: the next run plans it again
             else:
@@ -174,7 +181,7 @@ class ChunkCoordinator:
 
     def _plan(self, batch_id: str, number: int) -> Plan | None:
         if self._last_plan is None or (self._last_plan[0], self._last_plan[1].number) != (batch_id, number):
-            plan = self._files.plan(batch_id)
+            plan = self._folders.plan(batch_id)
             if plan is None or plan.number != number:
                 return None
             self._last_plan = batch_id, plan
@@ -194,7 +201,7 @@ class ChunkCoordinator:
 
 def progress_of(plan: Plan, totals: ChunkTotals, stage: str = "predict") -> Progress:
     """The rows of the chunks that are done, bad rows included, out of all rows."""
-    return Progress(totals.rows, plan.n_rows, "rows", stage, errors=totals.bad)
+    return Progress(totals.rows, plan.n_rows, "rows", stage, errors=totals.bad_rows)
 
 
 def _with_progress(batch: Job, plan: Plan, totals: ChunkTotals) -> Job | None:

@@ -20,12 +20,12 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from queuecast.domain.batch import OutputFormat
+from queuecast.domain.file_formats import OutputFormat
 from queuecast.tables.json_values import is_field_name
-from worker.files import atomic_write
+from worker.file_writing import atomic_write
 from worker.tables.id_values import to_json_values
 from worker.tables.ndjson_reader import json_as_text
-from worker.tables.reader import Part
+from worker.tables.reader import ReadRange
 from worker.tables.record_scanner import first_record
 from worker.tables.rows import BadRow
 
@@ -35,15 +35,15 @@ _BETWEEN_OBJECTS = b",\n"
 
 
 def write_part(
-    path: Path, output_format: OutputFormat, part: Part, columns: dict[str, Any], id_column: str | None = None
+    path: Path, output_format: OutputFormat, read: ReadRange, columns: dict[str, Any], id_column: str | None = None
 ) -> None:
-    """columns: the output for the part's good rows (`output_columns`); without rows and columns the part is empty.
+    """columns: the output for the good rows (`output_columns`); without rows and columns the part is empty.
 
     An id column with the name of an output column, or `row`, is written as `id_{name}`.
     """
     needs_text = output_format in (OutputFormat.CSV, OutputFormat.PARQUET)
-    ids = json_as_text(part.ids) if needs_text and part.ids is not None else part.ids
-    table = _table(replace(part, ids=ids), columns, id_column) if columns or len(part.row_numbers) else None
+    ids = json_as_text(read.ids) if needs_text and read.ids is not None else read.ids
+    table = _table(replace(read, ids=ids), columns, id_column) if columns or len(read.row_numbers) else None
     with atomic_write(path) as file:
         if output_format is OutputFormat.PARQUET:
             pq.write_table(table if table is not None else pa.table({}), file)
@@ -72,13 +72,13 @@ def join_parts(parts: list[Path], target: Path, output_format: OutputFormat) -> 
                 _copy(part, joined)
 
 
-def write_errors(path: Path, bad: Iterable[BadRow]) -> None:
-    lines = [{"row": row.row, "column": row.column, "code": row.code, "detail": row.detail} for row in bad]
+def write_bad_rows(path: Path, bad_rows: Iterable[BadRow]) -> None:
+    lines = [{"row": bad.row, "column": bad.column, "code": bad.code, "detail": bad.detail} for bad in bad_rows]
     with atomic_write(path) as file:
         file.write(msgspec.json.Encoder().encode_lines(lines))
 
 
-def join_errors(parts: list[Path], target: Path) -> int:
+def join_bad_rows(parts: list[Path], target: Path) -> int:
     """Returns the number of bad rows."""
     count = 0
     with atomic_write(target) as joined:
@@ -90,10 +90,10 @@ def join_errors(parts: list[Path], target: Path) -> int:
     return count
 
 
-def _table(part: Part, columns: dict[str, Any], id_column: str | None) -> Any:
-    arrays: dict[str, Any] = {"row": pa.array(part.row_numbers)}
-    if id_column is not None and part.ids is not None:
-        arrays[f"id_{id_column}" if id_column == "row" or id_column in columns else id_column] = part.ids
+def _table(read: ReadRange, columns: dict[str, Any], id_column: str | None) -> Any:
+    arrays: dict[str, Any] = {"row": pa.array(read.row_numbers)}
+    if id_column is not None and read.ids is not None:
+        arrays[f"id_{id_column}" if id_column == "row" or id_column in columns else id_column] = read.ids
     return pa.table(arrays | {name: _array(values) for name, values in columns.items()})
 
 

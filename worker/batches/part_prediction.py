@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from queuecast.domain.errors import RunFailedError, raised
+from queuecast.domain.errors import RunFailedError, exception_text
 from queuecast.domain.model import Manifest
 from queuecast.domain.work import Method
 from worker.models.bisection import Failed, Succeeded, bisect_failures
 from worker.models.frames import frame_of
 from worker.models.model_output import output_columns, require_length
-from worker.tables.reader import Part
+from worker.tables.reader import ReadRange
 from worker.tables.rows import BadRow
 
 Columns = dict[str, Any]
@@ -22,15 +22,15 @@ Columns = dict[str, Any]
 MAX_FAILED_ROWS = 100  # more failed rows than this in one part mean that the model is broken, not the rows
 
 
-def predict_part(estimator: Any, manifest: Manifest, method: Method, part: Part) -> tuple[Part, Columns]:
-    """The part without the rows that failed, and the output for the rows that it still has.
+def predict_part(estimator: Any, manifest: Manifest, method: Method, read: ReadRange) -> tuple[ReadRange, Columns]:
+    """The range without the rows that failed, and the output for the rows that it still has.
 
     Raises RunFailedError if more than MAX_FAILED_ROWS failed.
     """
     call = getattr(estimator, method.value)  # an estimator without the method is no fault of the rows
 
     def predict(rows: Sequence[int]) -> Columns:
-        frame = part.frame if len(rows) == len(part.row_numbers) else part.frame[rows[0] : rows[-1] + 1]
+        frame = read.frame if len(rows) == len(read.row_numbers) else read.frame[rows[0] : rows[-1] + 1]
         columns = output_columns(method, call(frame), manifest.classes)
         for values in columns.values():
             require_length(len(values), len(rows))
@@ -38,14 +38,14 @@ def predict_part(estimator: Any, manifest: Manifest, method: Method, part: Part)
 
     predicted: list[Succeeded[int, Columns]] = []
     failed: list[Failed[int]] = []
-    for outcome in bisect_failures(predict, range(len(part.row_numbers))):
+    for outcome in bisect_failures(predict, range(len(read.row_numbers))):
         if isinstance(outcome, Succeeded):
             predicted.append(outcome)
             continue
         failed.append(outcome)
         if len(failed) > MAX_FAILED_ROWS:
-            raise _too_many_failed(manifest, method, part, outcome.error) from outcome.error
-    good = _without(part, failed) if failed else part
+            raise _too_many_failed(manifest, method, read, outcome.error) from outcome.error
+    good = _without(read, failed) if failed else read
     if not predicted:
         return good, _no_rows(call, manifest, method)
     return good, _join([each.value for each in predicted])
@@ -66,21 +66,24 @@ def _no_rows(call: Callable[[Any], Any], manifest: Manifest, method: Method) -> 
     return {}
 
 
-def _without(part: Part, failed: list[Failed[int]]) -> Part:
-    """The part with the failed rows among its bad ones."""
-    bad = [BadRow(int(part.row_numbers[each.item]), None, "prediction_failed", raised(each.error)) for each in failed]
-    kept = np.delete(np.arange(len(part.row_numbers)), [each.item for each in failed])
+def _without(read: ReadRange, failed: list[Failed[int]]) -> ReadRange:
+    """The range with the failed rows among its bad ones."""
+    bad = [
+        BadRow(int(read.row_numbers[each.item]), None, "prediction_failed", exception_text(each.error))
+        for each in failed
+    ]
+    kept = np.delete(np.arange(len(read.row_numbers)), [each.item for each in failed])
     return replace(
-        part,
-        row_numbers=part.row_numbers[kept],
-        ids=None if part.ids is None else part.ids.take(kept),
-        bad=sorted([*part.bad, *bad], key=lambda row: row.row),
+        read,
+        row_numbers=read.row_numbers[kept],
+        ids=None if read.ids is None else read.ids.take(kept),
+        bad_rows=sorted([*read.bad_rows, *bad], key=lambda row: row.row),
     )
 
 
-def _too_many_failed(manifest: Manifest, method: Method, part: Part, error: Exception) -> RunFailedError:
+def _too_many_failed(manifest: Manifest, method: Method, read: ReadRange, error: Exception) -> RunFailedError:
     detail = (
         f"{method} of {manifest.model} version {manifest.version} raised on more than {MAX_FAILED_ROWS} of rows "
-        f"{part.row_numbers[0]:,} to {part.row_numbers[-1]:,}, at last {raised(error)}"
+        f"{read.row_numbers[0]:,} to {read.row_numbers[-1]:,}, at last {exception_text(error)}"
     )
     return RunFailedError(detail, code="prediction_failed")

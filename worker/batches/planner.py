@@ -14,7 +14,7 @@ from queuecast.ports.batches import BatchFiles, ChunkProgressStore
 from queuecast.ports.clock import Clock
 from queuecast.ports.files import FileStore
 from worker.engine.contracts import Report
-from worker.files import require_accepted_file
+from worker.file_writing import require_accepted_file
 from worker.tables.file_columns import require_columns
 from worker.tables.reader import read_range
 from worker.tables.splitting import split_file
@@ -39,7 +39,7 @@ class BatchPlanner:
         began = time.perf_counter()
         queue_ms = job.queued_ms(self._clock())
         resumed = self._resumed_plan(job, work)
-        ranges = self._split(work, manifest, estimator, report) if resumed is None else resumed.cuts
+        ranges = self._split(work, manifest, estimator, report) if resumed is None else resumed.ranges
         n_rows = sum(file_range.n_rows for file_range in ranges)
         plan_ms = round((time.perf_counter() - began) * 1000, 3)
         return self._folders.save_plan(job.id, Plan(job.attempt, n_rows, ranges, self._clock(), plan_ms, queue_ms))
@@ -49,9 +49,9 @@ class BatchPlanner:
         earlier = None if work.resumes is None else self._folders.plan(work.resumes)
         if earlier is None or work.resumes is None:
             return None
-        for index, (rows, bad) in self._progress.done(work.resumes, earlier.number).items():
+        for index, (rows, bad_rows) in self._progress.done(work.resumes, earlier.number).items():
             if self._folders.link_part(job.id, job.attempt, work.resumes, earlier.number, index):
-                self._progress.record_done(job.id, job.attempt, index, rows, bad)
+                self._progress.record_done(job.id, job.attempt, index, rows, bad_rows)
         return earlier
 
     def _split(self, work: BatchWork, manifest: Manifest, estimator: Any, report: Report) -> tuple[FileRange, ...]:
@@ -70,11 +70,11 @@ class BatchPlanner:
     def _rows_per_chunk(self, path: Path, work: BatchWork, manifest: Manifest, estimator: Any) -> int:
         """Measures the model on the first rows. If it raises an error on them, chunks have a fixed size."""
         first = next(split_file(path, work.file_format, 8_192, MAX_CHUNK_BYTES))
-        part = read_range(path, work.file_format, manifest.signature, first, work.id_column)
+        read = read_range(path, work.file_format, manifest.signature, first, work.id_column)
         rows_per_chunk = 4_096
         # An estimator raises what it likes; the chunks will find out on which rows.
         with suppress(Exception):
-            rows_per_chunk = _rows_in_time(getattr(estimator, work.method.value), part.frame, len(part.row_numbers))
+            rows_per_chunk = _rows_in_time(getattr(estimator, work.method.value), read.frame, len(read.row_numbers))
         return min(rows_per_chunk, self._max_chunk_rows)
 
 

@@ -14,10 +14,10 @@ from queuecast.domain.work import BatchWork
 from queuecast.ports.batches import BatchFiles, ChunkProgressStore
 from queuecast.ports.models import ModelRegistry
 from worker.batches.coordinator import ChunkCoordinator, progress_of
-from worker.batches.part_files import join_errors, join_parts
+from worker.batches.part_files import join_bad_rows, join_parts
 from worker.batches.planner import BatchPlanner
 from worker.engine.contracts import FanOut, Report, Result
-from worker.files import disk_full_as_unavailable, sha256_of_file
+from worker.file_writing import disk_full_as_unavailable, sha256_of_file
 from worker.models.loading import EstimatorCache
 
 
@@ -48,7 +48,7 @@ class BatchRunner:
             outcome = self._folders.outcome(job.id)
             if outcome is None:
                 totals = self._totals_on_disk(job, plan)
-                if totals.chunks < len(plan.cuts):
+                if totals.chunks < len(plan.ranges):
                     self._progress.open(job.id, plan.number)
                     return FanOut(progress_of(plan, totals), lambda: self._coordinator.schedule(job.id, plan))
                 report(progress_of(plan, totals, "join"))
@@ -58,7 +58,7 @@ class BatchRunner:
     def _totals_on_disk(self, job: Job, plan: Plan) -> ChunkTotals:
         """Before the join, a chunk whose part is no longer on the disk counts as not done."""
         done = self._progress.done(job.id, plan.number)
-        if len(done) == len(plan.cuts):
+        if len(done) == len(plan.ranges):
             for index in done:
                 if not self._folders.part(job.id, plan.number, index).exists():
                     self._progress.undo_done(job.id, plan.number, index)
@@ -66,16 +66,18 @@ class BatchRunner:
 
     def _join(self, job: Job, work: BatchWork, plan: Plan) -> BatchOutcome:
         began = time.perf_counter()
-        indices = [cut.index for cut in plan.cuts]
+        indices = [each.index for each in plan.ranges]
         target = self._folders.result(job.id, job.attempt, work.output_format)
         join_parts([self._folders.part(job.id, plan.number, index) for index in indices], target, work.output_format)
-        bad_rows = [self._folders.bad_rows(job.id, plan.number, index) for index in indices]
-        errors = join_errors([path for path in bad_rows if path.exists()], self._folders.errors(job.id, job.attempt))
+        parts_of_bad_rows = [self._folders.bad_rows_of_part(job.id, plan.number, index) for index in indices]
+        bad_rows = join_bad_rows(
+            [path for path in parts_of_bad_rows if path.exists()], self._folders.bad_rows(job.id, job.attempt)
+        )
         sha256 = sha256_of_file(target)
         return BatchOutcome(
             attempt=job.attempt,
             rows=plan.n_rows,
-            errors=errors,
+            bad_rows=bad_rows,
             format=work.output_format.value,
             size_bytes=target.stat().st_size,
             sha256=sha256,
@@ -88,10 +90,10 @@ def _result(job: Job, work: BatchWork, manifest: Manifest, plan: Plan, outcome: 
     return {
         "method": work.method.value,
         "rows": outcome.rows,
-        "errors": outcome.errors,
+        "errors": outcome.bad_rows,
         "file": {"format": outcome.format, "size_bytes": outcome.size_bytes, "sha256": outcome.sha256},
         "model": manifest.model_info(),
-        "chunks": len(plan.cuts),
+        "chunks": len(plan.ranges),
         "timings": {
             "queue_ms": plan.queue_ms,
             "plan_ms": plan.plan_ms,

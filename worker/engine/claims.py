@@ -1,4 +1,4 @@
-"""How a worker claims the jobs it reserved: it moves them to `running`, or lets them expire if they are overdue."""
+"""How a worker claims the jobs it reserved: it moves each to `running`, or to `expired` past its start deadline."""
 
 from dataclasses import replace
 

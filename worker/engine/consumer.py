@@ -57,17 +57,18 @@ class LaneConsumer:
         self._shared_runs = SharedRuns(self._claims, self._writer, self._outcomes, shared_runners)
         self._single_runs = SingleRuns(jobs, self._writer, self._outcomes, self._leases, clock, runners, shared_runners)
 
-    def drain(self, lane: str, *, is_extra_bell: bool = False) -> list[ModelCall]:
+    def drain(self, lane: str, *, is_overtaking: bool = False) -> list[ModelCall]:
         """Runs the lane's jobs for a while; returns the calls. Raises UnavailableError when the store is away.
 
-        is_extra_bell: the lane's ordinary bell is still in the queue, and will serve the jobs that this call leaves.
+        is_overtaking: this call answers an overtaking message. The lane's ordinary one is still in the queue, and will
+        serve the jobs that this call leaves.
         """
         if self._leases.is_shutting_down():
-            if not is_extra_bell:
+            if not is_overtaking:
                 self._doorbell.ring(lane)  # for another worker
             return []
         pace = self._paces.get(lane, Pace())
-        visit = LaneVisit(self._lanes, self._doorbell, self._worker, lane, pace, clears_bell=not is_extra_bell)
+        visit = LaneVisit(self._lanes, self._doorbell, self._worker, lane, pace, clears_bell=not is_overtaking)
         try:
             return self._run_claims(visit)
         finally:
@@ -76,7 +77,7 @@ class LaneConsumer:
 
     def _run_claims(self, visit: LaneVisit) -> list[ModelCall]:
         calls: list[ModelCall] = []
-        while reserved := visit.claim():
+        while reserved := visit.reserve():
             began = time.monotonic()
             made = self._run_claim(reserved, visit)
             visit.finish_claim(sum(call.rows for call in made), time.monotonic() - began)
@@ -110,7 +111,7 @@ class LaneConsumer:
             return [], reserved
         shared, single = [], []
         for reservation in reserved:
-            if reservation.snapshot is not None and reservation.snapshot[0].is_batchable:
+            if reservation.snapshot is not None and reservation.snapshot[0].can_share_a_call:
                 shared.append(ClaimedJob(reservation, *reservation.snapshot))
             else:
                 single.append(reservation)

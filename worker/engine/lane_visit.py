@@ -34,23 +34,12 @@ from queuecast.ports.lanes import Lanes, Reservation
 log = get_logger()
 
 
-@dataclass(frozen=True, slots=True)
-class TimeBudget:
-    """Every time limit of a visit. The measurements are in docs/performance.md."""
-
-    slice_s: float = 0.25
-    """How long one bell keeps a worker with a lane while jobs wait in other lanes, so that no lane starves."""
-    longest_stay_s: float = 5.0
-    """How long it stays while none wait there. With slices alone a job in a burst cost 375 us of CPU, not 290 us:
-    each handover costs a bell, and the next worker has nothing of the model in its caches."""
-    quick_claim_s: float = 0.05
-    """A worker that finishes a claim this quickly can drain the lane alone: one large call is cheaper than two small
-    ones. It was 25 ms, which busy cores exceed: then two workers shared the lane in small claims."""
-    wait_for_job_s: float = 0.02
-    """How long an attending worker waits for the next job. The message of a bell takes longer than that."""
-
-
-BUDGET = TimeBudget()
+# The measurements behind these times are in docs/performance.md.
+SLICE_S = 0.25
+"""How long one bell keeps a worker with a lane while jobs wait in other lanes, so that no lane starves."""
+LONGEST_STAY_S = 5.0
+"""How long it stays while none wait there. With slices alone a job in a burst cost 375 us of CPU, not 290 us: each
+handover costs a bell, and the next worker has nothing of the model in its caches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,16 +75,16 @@ class LaneVisit:
         self._started_at = time.monotonic()
         self.pace = pace
         # Chunks are bulk: after each one a worker is free for the bell of a single prediction.
-        self.deadline = self._started_at + (0.0 if self.lane.type is JobType.CHUNK else BUDGET.slice_s)
+        self.deadline = self._started_at + (0.0 if self.lane.type is JobType.CHUNK else SLICE_S)
 
-    def claim(self) -> list[Reservation]:
-        """The next jobs to run. None when the lane is empty and no job came; then the visit is over."""
+    def reserve(self) -> list[Reservation]:
+        """The next jobs to run. Empty when the lane is empty and no job came; then the visit is over."""
         while True:
             reserved, must_ring = self._lanes.reserve(
                 self._name,
                 self._worker,
                 self.pace.limit,
-                clears_notification=self._clears_bell,
+                clears_bell=self._clears_bell,
                 stays=self.pace.is_quick,
             )
             if must_ring:
@@ -111,11 +100,15 @@ class LaneVisit:
     def _job_came(self) -> bool:
         self._extend()
         left_s = self.deadline - time.monotonic()
-        return left_s > 0 and self._lanes.wait_for_job(self._name, self._worker, min(left_s, BUDGET.wait_for_job_s))
+        wait_s = 0.02  # the message of a bell takes longer
+        return left_s > 0 and self._lanes.wait_for_job(self._name, self._worker, min(left_s, wait_s))
 
     def finish_claim(self, rows: int, took_s: float) -> None:
         """Learns from a claim that ran `rows` rows."""
-        is_quick = took_s < BUDGET.quick_claim_s and self.lane.type is not JobType.CHUNK  # chunks are for all workers
+        # A worker that finishes a claim this quickly can drain the lane alone: one large call is cheaper than two small
+        # ones. It was 25 ms, which busy cores exceed: then two workers shared the lane in small claims.
+        quick_s = 0.05
+        is_quick = took_s < quick_s and self.lane.type is not JobType.CHUNK  # chunks are for all workers
         self.pace = Pace(self.lane.next_limit(self.pace.limit, rows, took_s), is_quick)
         self._clears_bell = False
 
@@ -128,9 +121,9 @@ class LaneVisit:
     def _extend(self) -> None:
         """Adds a slice when the last one is over, unless a job in another lane needs the worker."""
         now = time.monotonic()
-        if now < self.deadline or now - self._started_at >= BUDGET.longest_stay_s or self._is_needed_elsewhere():
+        if now < self.deadline or now - self._started_at >= LONGEST_STAY_S or self._is_needed_elsewhere():
             return
-        self.deadline = now + BUDGET.slice_s
+        self.deadline = now + SLICE_S
 
     def _is_needed_elsewhere(self) -> bool:
         return any(

@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 
 import msgspec
 
-from queuecast.domain.errors import QueuecastError, raised
+from queuecast.domain.errors import QueuecastError, exception_text
 from queuecast.domain.job import Failure, Job, ModelRef, State, failure_of
-from queuecast.domain.retry import after_loss, is_transient
+from queuecast.domain.lost_attempts import after_loss, is_transient
 from queuecast.job_updates import Decide
 from queuecast.logs import get_logger
 from queuecast.ports.clock import Clock
@@ -66,7 +66,7 @@ class OutcomeRecorder:
             failure = failure_of(result)
             return Outcome(reservation, job, lambda present: end(present, failure))
         log.error("run_crashed", job_id=job.id, exc_info=result)
-        crash = Failure("run_failed", raised(result))
+        crash = Failure("run_failed", exception_text(result))
         return Outcome(reservation, job, lambda present: self._failed(present, crash))
 
     def _succeeded(self, present: Job, model: ModelRef | None) -> Job:

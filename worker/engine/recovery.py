@@ -1,4 +1,6 @@
-"""The use case of the reaper: recover the jobs of silent workers, let overdue jobs expire, ring for lanes that wait.
+"""Repairs jobs for the reaper: recovers those of silent workers, lets late ones expire, and rings for lanes that wait.
+
+A worker uses it too, for the jobs of its own dead processes.
 
 Each step is safe to repeat and to run in several processes: every write names the revision and lane entry it is for.
 """
@@ -11,7 +13,7 @@ from functools import partial
 from queuecast.domain.errors import UnavailableError
 from queuecast.domain.job import Failure, Job, State
 from queuecast.domain.lane import is_bell_late, is_bell_lost
-from queuecast.domain.retry import after_loss
+from queuecast.domain.lost_attempts import after_loss
 from queuecast.job_updates import update_job
 from queuecast.logs import get_logger
 from queuecast.ports.clock import Clock
@@ -39,7 +41,7 @@ class JobRecovery:
         limits: RecoveryLimits,
         jitter: Callable[[], float] = random.random,
     ) -> None:
-        """messages_waiting: how many bells are in the queue of a lane: first the urgent ones, then the other lists."""
+        """messages_waiting: how many bells are in a lane's queue: first the overtaking ones, then the other lists."""
         self._jobs = jobs
         self._lanes = lanes
         self._doorbell = doorbell
@@ -54,7 +56,7 @@ class JobRecovery:
             detail = f"worker {held.worker} did not renew its lease for {self._limits.lease_s:g} s"
             recover = partial(self.recover, held, Failure("worker_lost", detail))
             self._guard(recover, "job_repair_failed", job_id=held.job_id)
-        for job_id in self._jobs.overdue(self._clock()):
+        for job_id in self._jobs.past_start_deadline(self._clock()):
             self._guard(partial(self._expire, job_id), "job_repair_failed", job_id=job_id)
         for lane in self._lanes.enqueue_due(self._clock()):
             self._guard(partial(self._doorbell.ring, lane), "lane_repair_failed", lane=lane)
@@ -63,20 +65,20 @@ class JobRecovery:
     def _ring_again(self, waiting: list[LaneStats]) -> None:
         """Ring again for every lane whose message was lost.
 
-        If a lane is only starved by higher priorities, send an urgent message for one such lane at a time, oldest
+        If a lane is only starved by higher priorities, send an overtaking message for one such lane at a time, oldest
         first; doing so for all of them would starve the urgent lanes instead.
         """
-        for stats in sorted(waiting, key=lambda stats: stats.bell_at or 0.0):
+        for stats in sorted(waiting, key=lambda stats: stats.worker_expected_since or 0.0):
             self._guard(partial(self._ring_if_unanswered, stats), "lane_repair_failed", lane=stats.lane)
 
     def _ring_if_unanswered(self, stats: LaneStats) -> None:
-        urgent, *ordinary = self._messages_waiting(stats.lane)
-        age_s = None if stats.bell_at is None else self._clock() - stats.bell_at
-        is_lost = is_bell_lost(age_s, urgent + sum(ordinary))
-        if is_lost or (is_bell_late(age_s) and not urgent):
+        overtaking, *ordinary = self._messages_waiting(stats.lane)
+        age_s = None if stats.worker_expected_since is None else self._clock() - stats.worker_expected_since
+        is_lost = is_bell_lost(age_s, overtaking + sum(ordinary))
+        if is_lost or (is_bell_late(age_s) and not overtaking):
             log.info("bell_rung_again", lane=stats.lane, waiting=stats.waiting, is_lost=is_lost)
             self._lanes.record_ring(stats.lane)
-            self._doorbell.ring(stats.lane, is_urgent=not is_lost)
+            self._doorbell.ring(stats.lane, is_overtaking=not is_lost)
 
     def _guard(self, repair: Callable[[], object], event: str, **subject: str) -> None:
         try:
@@ -97,7 +99,7 @@ class JobRecovery:
                 return present.stopped(now, self._limits.retention_s)
             if failure is None:
                 return present.handed_back(now, self._limits.retention_s)
-            if failure.code == "timeout" and not present.is_batchable:  # in a shared call another job may have hung
+            if failure.code == "timeout" and not present.can_share_a_call:  # in a shared call another job may have hung
                 return present.failed(failure, now, self._limits.retention_s)
             return after_loss(present, failure, now, self._jitter(), self._limits.retention_s)
 

@@ -31,13 +31,13 @@ class WorkerHeartbeat:
         workers: WorkerList,
         lists_of: Callable[[str], Sequence[str]],
         health_file: str,
-        ping: Callable[[], object] | None = None,
+        ping: Callable[[], object],
         end: Callable[..., None] = end_process,
         clock: Clock = time.monotonic,
     ) -> None:
         """lists_of: the Redis lists of a queue. A message waits in the list of its urgency.
 
-        ping: pings Redis for the watchdog, on a connection of its own. The default asks through `workers`.
+        ping: pings Redis for the watchdog, on a connection of its own.
         """
         self._workers = workers
         self._lists_of = lists_of
@@ -49,8 +49,8 @@ class WorkerHeartbeat:
         self._lists: list[str] = []
         self._processes = 1
         self._is_running: Callable[[], bool] = lambda: True
-        self._well_at = self._beat_at = clock()
-        self._watchdog = Watchdog(ping or (lambda: workers.queue_lengths(self._lists)), end, clock)
+        self._last_sign_at = self._beat_at = clock()
+        self._watchdog = Watchdog(ping, end, clock)
 
     def connect(self) -> None:
         """Connects to Celery's signals. Call it before Celery starts."""
@@ -70,7 +70,7 @@ class WorkerHeartbeat:
         self._watchdog.start(self._is_running)
 
     def _on_taken(self, **_: Any) -> None:
-        self._well_at = self._clock()
+        self._last_sign_at = self._clock()
 
     def _on_heartbeat(self, **_: Any) -> None:
         if not self._name:
@@ -79,17 +79,17 @@ class WorkerHeartbeat:
         now = self._clock()
         if now - self._beat_at > 10.0:  # five heartbeats
             # Redis was away, or the process was paused. The waiting messages are no sign that the loop is stuck.
-            self._well_at = now
+            self._last_sign_at = now
         self._beat_at = now
         try:
             self._workers.report(self._name, self._queues)
             if self._is_busy() or not any(self._workers.queue_lengths(self._lists)):
-                self._well_at = self._clock()
+                self._last_sign_at = self._clock()
         except UnavailableError as error:  # the next heartbeat tries again; until then the health file ages
             log.warning("heartbeat_failed", reason=error.detail)
-            self._well_at = self._clock()
+            self._last_sign_at = self._clock()
             return
-        stalled_s = self._clock() - self._well_at
+        stalled_s = self._clock() - self._last_sign_at
         if stalled_s > 30.0:
             self._end("worker_stalled", queues=self._queues, stalled_s=round(stalled_s))
         elif self._health_file is not None:

@@ -18,7 +18,6 @@ from queuecast.ports.clock import Clock
 
 log = get_logger()
 QUIET_AFTER_S = 15.0  # seven heartbeats
-HUNG_AFTER_S = 60.0  # Celery waits up to 30 s between attempts to connect, and notices a dead connection within 50 s
 
 
 def end_process(event: str, **fields: Any) -> None:
@@ -47,7 +46,7 @@ class Watchdog:
         self._end = end
         self._clock = clock
         self._is_running: Callable[[], bool] = lambda: True
-        self._beat_at = self._excused_at = self._checked_at = clock()
+        self._beat_at = self._last_outage_at = self._checked_at = clock()
 
     def start(self, is_running: Callable[[], bool]) -> None:
         """is_running: False once the worker shuts down; then the loop may be silent until the last job has ended."""
@@ -62,19 +61,20 @@ class Watchdog:
         """Ends the process if the main loop has been silent for long although Redis responded all that time."""
         now = self._clock()
         if now - self._checked_at > QUIET_AFTER_S:  # this thread did not run either: the whole process was paused
-            self._excused_at = now
+            self._last_outage_at = now
         if now - self._beat_at > QUIET_AFTER_S:
-            self._judge()
+            self._end_if_hung()
         self._checked_at = self._clock()
 
-    def _judge(self) -> None:
+    def _end_if_hung(self) -> None:
         try:
             self._ping()
         except UnavailableError:
-            self._excused_at = self._clock()
+            self._last_outage_at = self._clock()
             return
-        silent_s = self._clock() - max(self._beat_at, self._excused_at)
-        if silent_s > HUNG_AFTER_S and self._is_running():
+        silent_s = self._clock() - max(self._beat_at, self._last_outage_at)
+        hung_after_s = 60.0  # Celery waits up to 30 s to connect again, and notices a dead connection within 50 s
+        if silent_s > hung_after_s and self._is_running():
             self._end("worker_hung", silent_s=round(silent_s))
 
     def _watch(self) -> None:

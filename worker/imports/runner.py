@@ -14,7 +14,7 @@ from queuecast.ports.models import ModelRegistry
 from worker.engine.contracts import Report, Result
 from worker.imports.example_rows import read_example
 from worker.models.loading import environment, load_estimator, require_sha256
-from worker.models.promotion import promote
+from worker.models.promotion import move_alias
 from worker.models.publishing import estimator_text, publish
 from worker.models.signatures import learn_signature
 from worker.stages import stage_progress
@@ -77,7 +77,7 @@ class ImportRunner:
         return publish(self._models, manifest, data, estimator, golden)
 
     def _promote(self, job: Job, published: Manifest) -> Result:
-        promoted = promote(
+        promoted = move_alias(
             self._aliases,
             published,
             expected=None,

@@ -6,20 +6,19 @@ import zlib
 
 from queuecast.domain.errors import ModelRefusedError
 
-MAX_ENTRIES = 20_000  # one for each array; a forest of 1,000 trees has about 4,000
-
 
 def require_sound_archive(data: bytes) -> None:
     """Raises ModelRefusedError for no archive, a broken one, and one that unpacks to too much."""
     archive = _open(data)
     entries = archive.infolist()
     unpacked = sum(entry.file_size for entry in entries)
+    max_entries = 20_000  # one for each array; a forest of 1,000 trees has about 4,000
     max_bytes = 4 * 2**30
     max_ratio = 200  # skops stores arrays uncompressed, so the ratio of a real file is near 1
-    if len(entries) > MAX_ENTRIES or unpacked > min(max_bytes, max_ratio * len(data)):
+    if len(entries) > max_entries or unpacked > min(max_bytes, max_ratio * len(data)):
         raise ModelRefusedError(
             f"the model file unpacks to {len(entries)} entries of {unpacked} bytes from {len(data)}; expected at most "
-            f"{MAX_ENTRIES} entries, {max_bytes} bytes and {max_ratio} times its size"
+            f"{max_entries} entries, {max_bytes} bytes and {max_ratio} times its size"
         )
     for entry in entries:
         if entry.compress_type != zipfile.ZIP_STORED:

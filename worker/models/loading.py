@@ -15,7 +15,7 @@ import skops.io
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import InconsistentVersionWarning
 
-from queuecast.domain.errors import ModelRefusedError, raised
+from queuecast.domain.errors import ModelRefusedError, exception_text
 from queuecast.domain.model import Manifest
 from queuecast.ports.models import ModelRegistry
 from worker.models.archive_checks import require_sound_archive, unpacked_bytes
@@ -48,7 +48,7 @@ def load_estimator(data: bytes) -> Any:
     except ModelRefusedError:
         raise
     except Exception as error:  # skops raises whatever the forged or broken part makes it raise
-        raise ModelRefusedError(f"the model file cannot be read: {raised(error)}") from error
+        raise ModelRefusedError(f"the model file cannot be read: {exception_text(error)}") from error
     require_sound_trees(estimator)
     reset_n_jobs(estimator)
     return estimator

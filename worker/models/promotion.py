@@ -6,7 +6,7 @@ from queuecast.domain.model import CHAMPION, AliasMove, Manifest
 from queuecast.ports.aliases import AliasStore
 
 
-def promote(
+def move_alias(
     aliases: AliasStore,
     manifest: Manifest,
     *,

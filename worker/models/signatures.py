@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from queuecast.domain.errors import ModelRefusedError, raised
+from queuecast.domain.errors import ModelRefusedError, exception_text
 from queuecast.domain.signature import Column, ColumnType, Layout, Signature
 from queuecast.domain.work import Method
 from worker.models.frames import frame_of, rows_of, scalar
@@ -91,7 +91,7 @@ def _try_methods(estimator: Any, sample: Any) -> dict[str, list[Any]]:
             try:
                 output = infer_frame(estimator, method, sample)
             except Exception as error:  # an estimator raises what it likes
-                problem = f"{method.value} raised {raised(error)}"
+                problem = f"{method.value} raised {exception_text(error)}"
             else:
                 if len(output) == len(sample):
                     outputs[method.value] = output

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from queuecast.domain.errors import RunFailedError, raised
+from queuecast.domain.errors import RunFailedError, exception_text
 from queuecast.domain.model import Manifest
 from queuecast.domain.work import Method, PredictionWork
 from queuecast.ports.clock import Clock
@@ -111,7 +111,7 @@ def _method_of(claimed: ClaimedJob) -> Method:
 
 
 def _failure(error: Exception, manifest: Manifest, method: Method) -> RunFailedError:
-    detail = f"{method} of {manifest.model} version {manifest.version} raised {raised(error)}"
+    detail = f"{method} of {manifest.model} version {manifest.version} raised {exception_text(error)}"
     failure = RunFailedError(detail, code="prediction_failed")
     failure.__cause__ = error
     return failure

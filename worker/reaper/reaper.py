@@ -16,6 +16,7 @@ from queuecast.adapters.disk.batches import BatchFolders
 from queuecast.adapters.disk.models import ModelFiles
 from queuecast.adapters.disk.uploads import UploadedFiles
 from queuecast.adapters.ids import new_id
+from queuecast.adapters.redis import keys
 from queuecast.adapters.redis.aliases import RedisAliases
 from queuecast.adapters.redis.clock import RedisClock
 from queuecast.adapters.redis.connection import connect
@@ -39,7 +40,7 @@ class Reaper:
         self._clock = RedisClock(redis)
         self._jobs, self._lanes = RedisJobs(redis), RedisLanes(redis)
         self._maintenance = RedisJobMaintenance(redis)
-        self._leader = RedisLeader(redis, "reaper", 10.0)  # seconds until another reaper replaces a dead leader
+        self._leader = RedisLeader(redis, keys.REAPER, 10.0)  # seconds until another reaper replaces a dead leader
         self._models = ModelFiles(settings.data_dir / "models")
         self._files = UploadedFiles(settings.data_dir / "files", new_id, self._clock)
         self._file_retention_s = settings.file_retention_s
@@ -62,7 +63,7 @@ class Reaper:
         if time.monotonic() - self._tidied_at > 60.0:
             self._tidied_at = time.monotonic()
             self._maintenance.drop_past_retention(self._clock())
-            self._lanes.forget_workers()
+            self._lanes.forget_workers(silent_s=3600.0)
             self._audit.export_all()
             self._models.sweep()
             self._files.sweep(self._clock() - self._file_retention_s)

@@ -13,11 +13,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.csv
 
-from queuecast.domain.batch import FileFormat
 from queuecast.domain.chunking import FileRange
 from queuecast.domain.errors import InvalidInputError, mismatch
+from queuecast.domain.file_formats import FileFormat
 from queuecast.domain.signature import Signature
-from worker.tables.columns import check_column
+from worker.tables.checked_columns import check_column
 from worker.tables.file_columns import column_names, find_columns
 from worker.tables.rows import BadRow, Rows, number_rows
 from worker.tables.text_cells import parse_cells
@@ -75,7 +75,7 @@ def _single_chunk(chunked: Any) -> Any:
     return chunked.chunk(0) if chunked.num_chunks == 1 else chunked.combine_chunks()
 
 
-def read_csv(path: Path, **options: Any) -> Any:
+def read_csv(path: Path) -> Any:
     """A DataFrame of a UTF-8 file with a header. Raises InvalidInputError for a file that is not a table.
 
     pandas decides which cells are missing ("", "NA", "nan", "null" ...), as it did in the notebook that fitted the
@@ -85,7 +85,7 @@ def read_csv(path: Path, **options: Any) -> Any:
         _require_short_first_row(path)
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)
-            return pd.read_csv(path, encoding="utf-8-sig", index_col=False, **options)
+            return pd.read_csv(path, encoding="utf-8-sig", index_col=False)
     except (ValueError, csv.Error, pd.errors.ParserError, pd.errors.ParserWarning) as error:
         # UnicodeDecodeError and "no columns" are ValueErrors
         raise InvalidInputError(f"the file cannot be read as CSV: {error}") from None

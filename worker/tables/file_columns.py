@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
-from queuecast.domain.batch import FileFormat
 from queuecast.domain.errors import InvalidInputError
+from queuecast.domain.file_formats import FileFormat
 from queuecast.domain.signature import Layout, Signature
 from queuecast.tables.column_names import (
     FIRST_LINES,

@@ -27,7 +27,7 @@ from queuecast.domain.signature import (
     shown,
 )
 from queuecast.tables.json_values import NOT_JSON, VALUE_TYPES, is_field_name, parse_leniently
-from worker.tables.columns import ARROW_TYPES, check_column
+from worker.tables.checked_columns import ARROW_TYPES, check_column
 from worker.tables.file_columns import find_keys
 from worker.tables.rows import BadRow, Rows, number_rows
 

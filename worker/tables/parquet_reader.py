@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from queuecast.domain.chunking import FileRange
 from queuecast.domain.errors import InvalidInputError, mismatch, shortened
 from queuecast.domain.signature import INT64_MAX, INT64_MIN, ColumnType, Signature
-from worker.tables.columns import ARROW_TYPES, check_column
+from worker.tables.checked_columns import ARROW_TYPES, check_column
 from worker.tables.file_columns import find_columns, require_unique
 from worker.tables.id_values import to_id_values
 from worker.tables.parquet_files import is_readable, not_parquet, open_parquet, value_type, wrong_column_type

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from queuecast.domain.batch import FileFormat
 from queuecast.domain.chunking import FileRange
+from queuecast.domain.file_formats import FileFormat
 from queuecast.domain.signature import Signature
-from worker.tables.columns import build_frame
+from worker.tables.checked_columns import build_frame
 from worker.tables.csv_reader import read_csv_rows
 from worker.tables.ndjson_reader import read_ndjson_rows
 from worker.tables.parquet_reader import read_parquet_rows
@@ -29,20 +29,20 @@ _READERS: dict[FileFormat, Callable[[Path, Signature, FileRange, Sequence[str]],
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class ReadRange:
     """frame, row_numbers ((n,) int64, counted from 1) and ids belong to the good rows. ids: a pyarrow array; text if
-    they come from a CSV file, which has no types. bad: the bad rows, in order. n_rows: good and bad."""
+    they come from a CSV file, which has no types. bad_rows: in order. n_rows: good and bad."""
 
     frame: Any
     row_numbers: Any
     ids: Any
-    bad: list[BadRow]
+    bad_rows: list[BadRow]
     n_rows: int
 
 
 def read_range(
     path: Path, fmt: FileFormat, signature: Signature, file_range: FileRange, id_column: str | None = None
-) -> Part:
+) -> ReadRange:
     """Raises InvalidInputError if the file does not have a column, or is not the one that was split."""
     rows = read_rows(path, fmt, signature, file_range, [] if id_column is None else [id_column])
     arrays = [column.values for column in rows.columns]
@@ -56,7 +56,7 @@ def read_range(
         arrays = [values.filter(is_good) for values in arrays]
         numbers = numbers[~is_bad]
         ids = ids.filter(is_good) if ids is not None else None
-    return Part(build_frame(signature, arrays), numbers, ids, bad, file_range.n_rows)
+    return ReadRange(build_frame(signature, arrays), numbers, ids, bad, file_range.n_rows)
 
 
 def read_rows(

@@ -17,7 +17,6 @@ import numpy as np
 
 from queuecast.domain.errors import InvalidInputError
 
-BLOCK_BYTES = 2**20  # fits a core's cache together with the positions found in it
 MAX_RECORD_BYTES = 2**23
 _NEWLINE, _RETURN, _QUOTE, _COMMA = 10, 13, 34, 44
 BYTE_ORDER_MARK = codecs.BOM_UTF8
@@ -35,9 +34,10 @@ class RecordScanner:
     """Iterates over the ends of the records from `start` on, some thousands at a time."""
 
     def __init__(
-        self, file: IO[bytes], start: int, *, has_quotes: bool, first_row: int = 1, block_bytes: int = BLOCK_BYTES
+        self, file: IO[bytes], start: int, *, has_quotes: bool, first_row: int = 1, block_bytes: int = 2**20
     ) -> None:
-        """first_row: the number of the record at `start`, for errors."""
+        """first_row: the number of the record at `start`, for errors. block_bytes: read at a time; by default what fits
+        a core's cache together with the positions found in it."""
         self._file = file
         self._start = start
         self._has_quotes = has_quotes

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from queuecast.domain.errors import Finding
-from worker.tables.columns import CheckedColumn
+from worker.tables.checked_columns import CheckedColumn
 
 
 @dataclass(frozen=True, slots=True)

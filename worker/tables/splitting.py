@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from queuecast.domain.batch import FileFormat
 from queuecast.domain.chunking import FileRange
 from queuecast.domain.errors import InvalidInputError
+from queuecast.domain.file_formats import FileFormat
 from worker.tables.parquet_files import open_parquet, row_groups
 from worker.tables.record_scanner import BYTE_ORDER_MARK, RecordScanner, header_range
 

@@ -7,7 +7,7 @@ from typing import Any
 from sklearn.base import clone
 from sklearn.utils._param_validation import InvalidParameterError
 
-from queuecast.domain.errors import Finding, InvalidInputError, RunFailedError, raised, shortened
+from queuecast.domain.errors import Finding, InvalidInputError, RunFailedError, exception_text, shortened
 from queuecast.domain.holdout import METHOD, HoldoutRule, Split, holdout
 from queuecast.domain.model import Manifest
 from queuecast.domain.signature import Layout
@@ -51,7 +51,7 @@ def fit_challenger(champion: Any, params: dict[str, Any], rows: TrainingRows, tr
     except InvalidParameterError as error:
         raise _invalid_params(error) from error
     except Exception as error:  # an estimator raises what it likes
-        raise RunFailedError(f"fit raised {raised(error)}", code="fit_failed") from error
+        raise RunFailedError(f"fit raised {exception_text(error)}", code="fit_failed") from error
 
 
 def _unknown_parameter(champion: Any, params: dict[str, Any]) -> tuple[str, str] | None:

@@ -10,20 +10,20 @@ from typing import Any
 
 from sklearn.base import is_regressor
 
-from queuecast.domain.batch import training_format
+from queuecast.domain.file_formats import training_format
 from queuecast.domain.gate import Comparison, is_promoted
 from queuecast.domain.holdout import Split
 from queuecast.domain.job import Job, ModelRef
 from queuecast.domain.model import CHALLENGER, CHAMPION, Lineage, Manifest
-from queuecast.domain.work import Promote, TrainingWork
+from queuecast.domain.work import PromotionPolicy, TrainingWork
 from queuecast.ports.aliases import AliasStore
 from queuecast.ports.clock import Clock
 from queuecast.ports.files import FileStore
 from queuecast.ports.models import ModelRegistry
 from worker.engine.contracts import Report, Result
-from worker.files import require_accepted_file
+from worker.file_writing import require_accepted_file
 from worker.models.loading import EstimatorCache, dump_estimator, environment, sha256_of
-from worker.models.promotion import promote
+from worker.models.promotion import move_alias
 from worker.models.publishing import estimator_text, publish
 from worker.models.signatures import learn_signature
 from worker.stages import stage_progress
@@ -135,7 +135,9 @@ class TrainingRunner:
         )
         return publish(self._models, manifest, data, trial.challenger, golden)
 
-    def _promote(self, job: Job, published: Manifest, comparison: Comparison, policy: Promote) -> tuple[bool, str]:
+    def _promote(
+        self, job: Job, published: Manifest, comparison: Comparison, policy: PromotionPolicy
+    ) -> tuple[bool, str]:
         """Whether the champion moved, and why or why not."""
         verdict = comparison.verdict
         reason = comparison.reason or (
@@ -145,9 +147,9 @@ class TrainingRunner:
             expected = job.model.pinned_version
             moved = self._move_alias(job, published, CHAMPION, expected, reason)
             return moved, reason if moved else f"{reason}; the champion was moved in between, so nothing was promoted"
-        if policy is not Promote.NEVER:
+        if policy is not PromotionPolicy.NEVER:
             self._set_challenger(job, published, reason)
-        return False, reason if policy is Promote.AUTO else f"{reason}; promote is {policy}"
+        return False, reason if policy is PromotionPolicy.AUTO else f"{reason}; promote is {policy}"
 
     def _set_challenger(self, job: Job, published: Manifest, reason: str) -> None:
         """Points `challenger` at the new version, whichever version it points at now."""
@@ -157,7 +159,7 @@ class TrainingRunner:
                 return
 
     def _move_alias(self, job: Job, published: Manifest, alias: str, expected: int | None, reason: str) -> bool:
-        return promote(
+        return move_alias(
             self._aliases,
             published,
             expected=expected,

@@ -12,12 +12,12 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from queuecast.domain.batch import FileFormat
 from queuecast.domain.errors import Finding, InvalidInputError, mismatch, shortened
+from queuecast.domain.file_formats import FileFormat
 from queuecast.domain.model import Manifest
 from queuecast.domain.signature import MAX_FINDINGS, Column, ColumnType, Layout, Signature
 from queuecast.domain.work import TrainingWork
-from worker.tables.columns import ARROW_TYPES, build_column, empty_cell, python_objects
+from worker.tables.checked_columns import ARROW_TYPES, build_column, empty_cell, python_objects
 from worker.tables.ndjson_reader import json_as_text
 from worker.tables.reader import read_rows
 from worker.tables.rows import Rows, place_in_file

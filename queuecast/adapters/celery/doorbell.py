@@ -6,7 +6,7 @@ Celery on Redis may lose or repeat a message. That is safe, because a message is
 from celery import Celery
 from kombu.exceptions import KombuError
 
-from queuecast.adapters.celery.settings import OVERDUE, PREDICT_QUEUE, PRIORITY_STEPS, TRAIN_QUEUE, celery_settings
+from queuecast.adapters.celery.settings import OVERTAKING, PREDICT_QUEUE, PRIORITY_STEPS, TRAIN_QUEUE, celery_settings
 from queuecast.domain.job import JobType
 from queuecast.domain.lane import Lane
 from queuecast.logs import get_logger
@@ -35,9 +35,10 @@ class CeleryDoorbell:
         # One retry at once, for a stale connection. By default kombu tries for 6 s.
         self._app.conf.broker_transport_options |= {"max_retries": 1, "interval_start": 0, "interval_max": 0.2}
 
-    def ring(self, lane: str, *, is_urgent: bool = False) -> bool:
+    def ring(self, lane: str, *, is_overtaking: bool = False) -> bool:
         served = Lane.of_name(lane)
-        task, priority = TASKS[served.type], OVERDUE if is_urgent else PRIORITY_STEPS[1 + served.urgency]
+        task = TASKS[served.type]
+        priority = OVERTAKING if is_overtaking else PRIORITY_STEPS[1 + served.urgency]
         try:
             self._app.send_task(task, args=[lane], queue=queue_of(lane), priority=priority, ignore_result=True)
         except (KombuError, OSError) as error:

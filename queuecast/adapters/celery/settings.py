@@ -10,10 +10,10 @@ from kombu import Exchange, Queue
 
 PREDICT_QUEUE = "predict"
 TRAIN_QUEUE = "train"
-# On Redis each priority is a list of its own, and a worker polls them in this order. The first is for messages that
-# more urgent ones have overtaken for too long, then one follows for each urgency.
+# On Redis each priority is a list of its own, and a worker polls them in this order. The first is for overtaking
+# messages: their lanes have waited for too long behind more urgent ones. Then one follows for each urgency.
 PRIORITY_STEPS = (0, 2, 4, 6, 8)
-OVERDUE = PRIORITY_STEPS[0]
+OVERTAKING = PRIORITY_STEPS[0]
 
 
 def celery_settings(redis_url: str) -> dict[str, Any]:
@@ -53,7 +53,7 @@ def celery_settings(redis_url: str) -> dict[str, Any]:
 
 
 def lists_of(queue: str) -> list[str]:
-    """The Redis lists of a queue's messages: the overdue ones, then one list for each urgency."""
+    """The Redis lists of a queue's messages: the overtaking ones, then one list for each urgency."""
     return [queue, *(f"{queue}\x06\x16{step}" for step in PRIORITY_STEPS[1:])]
 
 

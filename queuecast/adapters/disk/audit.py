@@ -19,7 +19,7 @@ from typing import Any
 
 import msgspec
 
-from queuecast.adapters.disk.folders import sync_folder
+from queuecast.disk_writes import sync_folder
 from queuecast.domain.errors import DamagedFileError
 from queuecast.domain.model import AliasMove, require_name
 

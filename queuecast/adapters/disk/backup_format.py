@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from queuecast.adapters.backup_records import Record
-from queuecast.adapters.disk.folders import sync_folder
+from queuecast.disk_writes import sync_folder
 from queuecast.domain.errors import DamagedFileError
 
 FORMAT = "queuecast-backup"

@@ -12,13 +12,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
-import msgspec
-
-from queuecast.domain.batch import OutputFormat
+from queuecast.adapters.stored_form import StoredForm
 from queuecast.domain.chunking import BatchOutcome, Plan
+from queuecast.domain.file_formats import OutputFormat
 from queuecast.domain.id_rules import JOB_ID_RULE
 
-T = TypeVar("T", Plan, BatchOutcome)
+_PLAN = StoredForm(Plan, {"ranges": "cuts"})
+_OUTCOME = StoredForm(BatchOutcome, {"bad_rows": "errors"})
+T = TypeVar("T")
 
 
 class BatchFolders:
@@ -26,27 +27,27 @@ class BatchFolders:
         self._root = root
 
     def plan(self, batch_id: str) -> Plan | None:
-        return _read(self._folder(batch_id) / "plan.json", Plan)
+        return _read(self._folder(batch_id) / "plan.json", _PLAN)
 
     def save_plan(self, batch_id: str, plan: Plan) -> Plan:
-        return self._save_once(batch_id, "plan.json", plan)
+        return self._save_once(batch_id, "plan.json", plan, _PLAN)
 
     def outcome(self, batch_id: str) -> BatchOutcome | None:
-        return _read(self._folder(batch_id) / "outcome.json", BatchOutcome)
+        return _read(self._folder(batch_id) / "outcome.json", _OUTCOME)
 
     def save_outcome(self, batch_id: str, outcome: BatchOutcome) -> BatchOutcome:
-        return self._save_once(batch_id, "outcome.json", outcome)
+        return self._save_once(batch_id, "outcome.json", outcome, _OUTCOME)
 
     def part(self, batch_id: str, plan: int, index: int) -> Path:
         return self._folder(batch_id) / "parts" / f"{plan}-{index}"
 
-    def bad_rows(self, batch_id: str, plan: int, index: int) -> Path:
+    def bad_rows_of_part(self, batch_id: str, plan: int, index: int) -> Path:
         return self._folder(batch_id) / "parts" / f"{plan}-{index}.bad"
 
     def result(self, batch_id: str, attempt: int, output_format: OutputFormat) -> Path:
         return self._folder(batch_id) / f"result-{attempt}.{output_format}"
 
-    def errors(self, batch_id: str, attempt: int) -> Path:
+    def bad_rows(self, batch_id: str, attempt: int) -> Path:
         return self._folder(batch_id) / f"errors-{attempt}.ndjson"
 
     def link_part(self, batch_id: str, plan: int, source_id: str, source_plan: int, index: int) -> bool:
@@ -55,7 +56,7 @@ class BatchFolders:
         part.parent.mkdir(parents=True, exist_ok=True)
         links = (
             # Bad rows first: a part that exists must have its bad rows.
-            (self.bad_rows(source_id, source_plan, index), self.bad_rows(batch_id, plan, index)),
+            (self.bad_rows_of_part(source_id, source_plan, index), self.bad_rows_of_part(batch_id, plan, index)),
             (self.part(source_id, source_plan, index), part),
         )
         for source, target in links:
@@ -81,13 +82,13 @@ class BatchFolders:
                     removed.append(folder.name)
         return removed
 
-    def _save_once(self, batch_id: str, name: str, content: T) -> T:
+    def _save_once(self, batch_id: str, name: str, content: T, form: StoredForm[T]) -> T:
         folder = self._folder(batch_id)
         (folder / "parts").mkdir(parents=True, exist_ok=True)
         descriptor, draft = tempfile.mkstemp(prefix=".", dir=folder)
         try:
             with os.fdopen(descriptor, "wb") as file:
-                file.write(msgspec.json.encode(content))
+                file.write(form.encode(content))
                 file.flush()
                 os.fsync(file.fileno())
             Path(draft).chmod(0o644)
@@ -95,7 +96,7 @@ class BatchFolders:
                 os.link(draft, folder / name)
         finally:
             Path(draft).unlink()
-        return _read(folder / name, type(content)) or content
+        return _read(folder / name, form) or content
 
     def _folder(self, batch_id: str) -> Path:
         if not JOB_ID_RULE.fullmatch(batch_id):
@@ -103,8 +104,8 @@ class BatchFolders:
         return self._root / batch_id
 
 
-def _read(path: Path, kind: type[T]) -> T | None:
+def _read(path: Path, form: StoredForm[T]) -> T | None:
     try:
-        return msgspec.json.decode(path.read_bytes(), type=kind)
+        return form.decode(path.read_bytes())
     except FileNotFoundError:
         return None

@@ -17,13 +17,12 @@ from pathlib import Path
 
 import msgspec
 
-from queuecast.adapters.disk.folders import sync_folder
+from queuecast.disk_writes import NO_ROOM, sync_folder
 from queuecast.domain.errors import UnavailableError, UnknownModelError, UnknownVersionError
 from queuecast.domain.model import NAME_RULE, Manifest
 
 MANIFEST = "manifest.json"
 ABANDONED_S = 3600.0
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class ModelFiles:

@@ -14,7 +14,8 @@ from typing import IO, Any, cast
 
 import msgspec
 
-from queuecast.adapters.disk.models import NO_ROOM, remove_abandoned
+from queuecast.adapters.disk.models import remove_abandoned
+from queuecast.disk_writes import NO_ROOM
 from queuecast.domain.errors import FilesFullError, UnknownFileError
 from queuecast.domain.id_rules import FILE_ID_RULE
 from queuecast.ports.clock import Clock

@@ -24,9 +24,9 @@ class MemoryChunkProgress:
     def close(self, batch_id: str, plan: int, delete_at: float) -> None:
         self._live.pop(batch_id, None)
 
-    def record_done(self, batch_id: str, plan: int, index: int, rows: int, bad: int) -> ChunkTotals:
+    def record_done(self, batch_id: str, plan: int, index: int, rows: int, bad_rows: int) -> ChunkTotals:
         with self._jobs.lock:
-            self._done.setdefault((batch_id, plan), {}).setdefault(index, (rows, bad))
+            self._done.setdefault((batch_id, plan), {}).setdefault(index, (rows, bad_rows))
             return self.totals(batch_id, plan)
 
     def undo_done(self, batch_id: str, plan: int, index: int) -> None:

@@ -2,14 +2,14 @@
 
 
 class MemoryDoorbell:
-    """Records the lanes that were rung for, in order, and those rung for urgently."""
+    """Records the lanes that were rung for, in order, and those rung for by an overtaking message."""
 
     def __init__(self) -> None:
         self.rung: list[str] = []
-        self.urgent: list[str] = []
+        self.overtaking: list[str] = []
 
-    def ring(self, lane: str, *, is_urgent: bool = False) -> bool:
+    def ring(self, lane: str, *, is_overtaking: bool = False) -> bool:
         self.rung.append(lane)
-        if is_urgent:
-            self.urgent.append(lane)
+        if is_overtaking:
+            self.overtaking.append(lane)
         return True

@@ -52,8 +52,8 @@ class MemoryJobs:
         self._work: dict[str, tuple[bytes, bytes]] = {}
         self._sizes: dict[str, tuple[int, int]] = {}
         self._results: dict[str, bytes] = {}
-        self._replays: dict[str, tuple[str, str]] = {}
-        self._letters: list[str] = []
+        self._first_submits: dict[str, tuple[str, str]] = {}
+        self._dead_letters: list[str] = []
         self._gone: set[str] = set()
         self._listeners: list[queue.SimpleQueue[Change]] = []
         self.alias_of: Callable[[str, str], int | None] = lambda model, alias: None
@@ -65,12 +65,12 @@ class MemoryJobs:
         work: Work,
         rows: bytes = b"",
         idempotency_key: IdempotencyKey | None = None,
-        replayed_letter: str | None = None,
+        replayed_dead_letter: str | None = None,
         *,
         checks_alias: bool = False,
     ) -> Accepted:
         with self.lock:
-            earlier = None if idempotency_key is None else self.find_replay(idempotency_key)
+            earlier = None if idempotency_key is None else self.find_repeated(idempotency_key)
             if earlier is not None:
                 return Accepted(earlier, must_ring=False)
             if job.type is JobType.TRAINING:
@@ -80,12 +80,13 @@ class MemoryJobs:
             length = len(self.lanes.get(job.lane, ()))
             if length >= self._max_lane_jobs:
                 raise LaneFullError(f"{length} jobs wait in lane {job.lane}, expected fewer than {self._max_lane_jobs}")
-            if replayed_letter is not None:
-                if replayed_letter not in self._letters:
-                    raise ConflictError(f"job {replayed_letter} is no dead letter; it may have been replayed already")
-                self._letters.remove(replayed_letter)
+            if replayed_dead_letter is not None:
+                if replayed_dead_letter not in self._dead_letters:
+                    detail = f"job {replayed_dead_letter} is no dead letter; it may have been replayed already"
+                    raise ConflictError(detail)
+                self._dead_letters.remove(replayed_dead_letter)
             if idempotency_key is not None:
-                self._replays[idempotency_key.key] = idempotency_key.fingerprint, job.id
+                self._first_submits[idempotency_key.key] = idempotency_key.fingerprint, job.id
             self._records[job.id] = encode(job)
             self._work[job.id] = encode(work), rows
             self._sizes[job.id] = rows_of(work), len(rows)
@@ -101,8 +102,8 @@ class MemoryJobs:
             if record.type is JobType.TRAINING and record.model.name == model and not record.is_final:
                 raise ConflictError(f"model {model} is in training already, in job {record.id}")
 
-    def find_replay(self, idempotency_key: IdempotencyKey) -> str | None:
-        fingerprint, job_id = self._replays.get(idempotency_key.key, (idempotency_key.fingerprint, None))
+    def find_repeated(self, idempotency_key: IdempotencyKey) -> str | None:
+        fingerprint, job_id = self._first_submits.get(idempotency_key.key, (idempotency_key.fingerprint, None))
         if fingerprint != idempotency_key.fingerprint:
             raise KeyReusedError(f"this Idempotency-Key was used for another request, which led to job {job_id}")
         return job_id
@@ -176,7 +177,7 @@ class MemoryJobs:
             if job.state is State.SUCCEEDED:
                 self._work.pop(job.id, None)
             if job.is_dead_letter:
-                self._letters.insert(0, job.id)
+                self._dead_letters.insert(0, job.id)
         return False
 
     def delete(self, job_id: str) -> None:
@@ -186,10 +187,10 @@ class MemoryJobs:
                 raise IllegalMoveError(f"job {job_id} is {job.state} and cannot be deleted; it must have ended")
             for values in (self._records, self._work, self._results):
                 values.pop(job_id, None)
-            self._letters = [letter for letter in self._letters if letter != job_id]
+            self._dead_letters = [letter for letter in self._dead_letters if letter != job_id]
             self._gone.add(job_id)
 
-    def overdue(self, now: float) -> list[str]:
+    def past_start_deadline(self, now: float) -> list[str]:
         with self.lock:
             return [job.id for job in map(decode_job, self._records.values()) if job.is_due_to_expire(now)]
 
@@ -202,12 +203,12 @@ class MemoryJobs:
 
     def dead_letters(self, cursor: str | None, limit: int) -> JobPage:
         start = int(cursor or 0)
-        ids = self._letters[start : start + limit]
-        more = len(self._letters) > start + limit
+        ids = self._dead_letters[start : start + limit]
+        more = len(self._dead_letters) > start + limit
         return JobPage([self.read(job_id) for job_id in ids], str(start + limit) if more else None)
 
     def count_dead_letters(self, now: float) -> int:
-        return sum((self.read(job_id).delete_at or now) > now for job_id in self._letters)
+        return sum((self.read(job_id).delete_at or now) > now for job_id in self._dead_letters)
 
     def changes(self) -> Iterator[list[Change]]:
         changes: queue.SimpleQueue[Change] = queue.SimpleQueue()

@@ -5,7 +5,7 @@ from itertools import accumulate
 
 from queuecast.adapters.memory.jobs import Entry, MemoryJobs
 from queuecast.domain.job import State
-from queuecast.domain.lane import ATTENDANT_GONE_S, MAX_BYTES_PER_CLAIM
+from queuecast.domain.lane import ATTENDANT_GONE_S, MAX_RESERVED_BYTES
 from queuecast.ports.lanes import LanePosition, LaneStats, Reservation
 
 
@@ -14,16 +14,16 @@ class MemoryLanes:
         self._jobs = jobs
 
     def reserve(
-        self, lane: str, worker: str, rows: int, *, clears_notification: bool, stays: bool = False
+        self, lane: str, worker: str, rows: int, *, clears_bell: bool, stays: bool = False
     ) -> tuple[list[Reservation], bool]:
         with self._jobs.lock:
-            if clears_notification:
+            if clears_bell:
                 self._jobs.bells.pop(lane, None)
             waiting = [entry for entry in self._jobs.lanes.get(lane, ()) if entry.worker is None]
             attendant, since = self._jobs.attended.get(lane, (worker, 0.0))
             is_attended = attendant != worker and time.time() - since < 0.1
             all_rows, all_bytes = sum(entry.rows for entry in waiting), sum(entry.bytes for entry in waiting)
-            if is_attended and all_rows * 2 < rows and all_bytes * 2 < MAX_BYTES_PER_CLAIM:
+            if is_attended and all_rows * 2 < rows and all_bytes * 2 < MAX_RESERVED_BYTES:
                 return [], False
             taken = waiting[: _count_within(waiting, rows)]
             for entry in taken:
@@ -117,7 +117,7 @@ class MemoryLanes:
             lane, len(waiting), len(entries) - len(waiting), oldest, self._jobs.bells.get(lane, attended_at)
         )
 
-    def forget_workers(self, silent_s: float = 3600.0) -> None:
+    def forget_workers(self, silent_s: float) -> None:
         return None
 
     def _held(self, reservation: Reservation) -> Entry | None:
@@ -130,4 +130,4 @@ class MemoryLanes:
 def _count_within(waiting: list[Entry], rows: int) -> int:
     """How many of the first entries fit into one claim; at least one."""
     sums = zip(accumulate(entry.rows for entry in waiting), accumulate(entry.bytes for entry in waiting), strict=True)
-    return max(1, sum(n_rows <= rows and n_bytes <= MAX_BYTES_PER_CLAIM for n_rows, n_bytes in sums))
+    return max(1, sum(n_rows <= rows and n_bytes <= MAX_RESERVED_BYTES for n_rows, n_bytes in sums))

@@ -1,6 +1,6 @@
 """Aliases and their history in Redis: a hash and a list for each model, moved together by one script.
 
-The same script adds the model to `keys.AUDIT`, the set of models with moves that are not in the audit file yet.
+The same script adds the model to `keys.UNEXPORTED`, the set of models with moves that are not in the audit file yet.
 """
 
 import msgspec
@@ -59,7 +59,7 @@ class RedisAliases:
             )
 
     def unexported(self) -> list[str]:
-        return sorted(model.decode() for model in call(self._redis.smembers, keys.AUDIT))
+        return sorted(model.decode() for model in call(self._redis.smembers, keys.UNEXPORTED))
 
     def mark_exported(self, model: str, count: int) -> bool:
         return bool(call(self._mark_exported, model=model, count=count))

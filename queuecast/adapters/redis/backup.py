@@ -14,7 +14,7 @@ import redis
 from queuecast.adapters.backup_records import Record, to_bytes, to_value
 from queuecast.adapters.redis import keys
 from queuecast.adapters.redis.connection import call
-from queuecast.adapters.redis.script_loader import Script, words
+from queuecast.adapters.redis.script_loader import Script, word_list
 from queuecast.domain.errors import ConflictError
 from queuecast.domain.job import FINAL_STATES
 
@@ -191,7 +191,7 @@ def _unlock_ended_trainings(client: redis.Redis) -> None:
     unlock = Script(client, "unlock_ended_training")
     for page in pages(client.scan, match=f"{keys.TRAINING}*"):
         for lock in page:
-            call(unlock, lock=lock, final_states=words(FINAL_STATES))
+            call(unlock, lock=lock, final_states=word_list(FINAL_STATES))
 
 
 def _record_batches(records: Iterable[Record]) -> Iterator[list[Record]]:

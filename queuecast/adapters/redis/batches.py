@@ -8,7 +8,7 @@ import redis
 from queuecast.adapters.job_codec import decode_job, encode
 from queuecast.adapters.redis import keys
 from queuecast.adapters.redis.connection import call
-from queuecast.adapters.redis.script_loader import Script, words
+from queuecast.adapters.redis.script_loader import Script, word_list
 from queuecast.domain.chunking import ChunkTotals
 from queuecast.domain.job import FINAL_STATES, Job
 from queuecast.domain.work import ChunkWork
@@ -17,9 +17,6 @@ _SUMS = (b"rows", b"bad")
 
 
 class RedisChunkProgress:
-    MAX_CHUNKS_PER_CALL = 200
-    """Redis serves no other client while a script runs."""
-
     def __init__(self, client: redis.Redis) -> None:
         self._redis = client
         self._record_done = Script(client, "record_chunk_done")
@@ -38,9 +35,11 @@ class RedisChunkProgress:
         pipe.hdel(keys.BATCHES, batch_id)
         call(pipe.execute)
 
-    def record_done(self, batch_id: str, plan: int, index: int, rows: int, bad: int) -> ChunkTotals:
+    def record_done(self, batch_id: str, plan: int, index: int, rows: int, bad_rows: int) -> ChunkTotals:
         ttl_s = 8 * 24 * 3600  # longer than any job may run, so that the progress of a lost plan expires by itself
-        totals = call(self._record_done, batch_id=batch_id, plan=plan, index=index, rows=rows, bad=bad, ttl_s=ttl_s)
+        totals = call(
+            self._record_done, batch_id=batch_id, plan=plan, index=index, rows=rows, bad_rows=bad_rows, ttl_s=ttl_s
+        )
         return ChunkTotals(*totals)
 
     def undo_done(self, batch_id: str, plan: int, index: int) -> None:
@@ -62,10 +61,11 @@ class RedisChunkProgress:
 
     def add(self, chunks: list[tuple[Job, ChunkWork]]) -> bool:
         must_ring = False
-        for start in range(0, len(chunks), self.MAX_CHUNKS_PER_CALL):
-            some = chunks[start : start + self.MAX_CHUNKS_PER_CALL]
+        size = 200  # chunks in one call: Redis serves no other client while a script runs
+        for start in range(0, len(chunks), size):
+            some = chunks[start : start + size]
             items = [(job.id, encode(job), encode(work)) for job, work in some]
-            answer = call(self._add, items, lane=some[0][0].lane, final_states=words(FINAL_STATES))
+            answer = call(self._add, items, lane=some[0][0].lane, final_states=word_list(FINAL_STATES))
             must_ring = answer == 1 or must_ring
         return must_ring
 

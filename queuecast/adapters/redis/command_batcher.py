@@ -33,8 +33,6 @@ class _Command:
 class CommandBatcher:
     """Safe to share between threads."""
 
-    MAX_COMMANDS = 128
-    """In one batch. A larger one makes its first thread wait without need."""
     IDLE_S = 0.05
     """A connection is checked only after it was idle for this long: the check is a system call."""
 
@@ -70,8 +68,9 @@ class CommandBatcher:
 
     def _send(self) -> None:
         """Sends the queued commands, this thread's among them, and makes the next waiting thread send the rest."""
+        size = 128  # a larger batch makes its first thread wait without need
         with self._lock:
-            batch, self._queue = self._queue[: self.MAX_COMMANDS], self._queue[self.MAX_COMMANDS :]
+            batch, self._queue = self._queue[:size], self._queue[size:]
         try:
             answers = self._answers([command.parts for command in batch])
         except BaseException as error:  # every thread of the batch must get it, or it would wait forever

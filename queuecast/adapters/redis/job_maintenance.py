@@ -37,7 +37,7 @@ class RedisJobMaintenance:
             if not last or (step >= self.STEPS and not removed):
                 return
 
-    def requeue_all(self, now: float, retention_s: float = 24 * 3600) -> int:
+    def requeue_all(self, now: float, retention_s: float) -> int:
         """Puts every job that has not ended back into its lane, running ones included. Safe to call twice.
 
         Returns how many it put there. The reaper rings for the lanes.

@@ -13,7 +13,7 @@ from queuecast.adapters.redis import keys
 from queuecast.adapters.redis.command_batcher import CommandBatcher
 from queuecast.adapters.redis.connection import call
 from queuecast.adapters.redis.job_changes import ChangeListener
-from queuecast.adapters.redis.script_loader import Script, words
+from queuecast.adapters.redis.script_loader import Script, word_list
 from queuecast.domain.errors import (
     AliasMovedError,
     ConflictError,
@@ -30,9 +30,6 @@ from queuecast.ports.jobs import Accepted, Change, IdempotencyKey, JobFilter, Jo
 
 
 class RedisJobs:
-    IDEMPOTENCY_TTL_S = 24 * 3600
-    PAGE_SCAN_LIMIT = 2_000
-    """Records that one call of `page` reads at most before it answers with a cursor."""
     FSYNC_TIMEOUT_MS = 4_000
     """Less than the client's socket timeout of 5 s."""
 
@@ -53,7 +50,7 @@ class RedisJobs:
         work: Work,
         rows: bytes = b"",
         idempotency_key: IdempotencyKey | None = None,
-        replayed_letter: str | None = None,
+        replayed_dead_letter: str | None = None,
         *,
         checks_alias: bool = False,
     ) -> Accepted:
@@ -70,8 +67,8 @@ class RedisJobs:
             training=job.model.name if job.type is JobType.TRAINING else "",
             idempotency_key=idempotency_key.key if idempotency_key else "",
             fingerprint=idempotency_key.fingerprint if idempotency_key else "",
-            idempotency_ttl_s=self.IDEMPOTENCY_TTL_S,
-            letter=replayed_letter or "",
+            idempotency_ttl_s=24 * 3600,
+            replayed_dead_letter=replayed_dead_letter or "",
             expires_at="" if job.expires_at is None else job.expires_at,
             alias_model=job.model.name if checks_alias else "",
             alias=job.model.alias or "",
@@ -91,7 +88,7 @@ class RedisJobs:
             raise LaneFullError(
                 f"{detail.decode()} jobs wait in lane {job.lane}, expected fewer than {self._max_lane_jobs}"
             )
-        if refusal == b"letter":
+        if refusal == b"replayed":
             raise ConflictError(f"job {detail.decode()} is no dead letter; it may have been replayed already")
         if refusal == b"reused":
             raise _reused(detail)
@@ -107,7 +104,7 @@ class RedisJobs:
         self._require_synced(synced)
         return answer
 
-    def find_replay(self, idempotency_key: IdempotencyKey) -> str | None:
+    def find_repeated(self, idempotency_key: IdempotencyKey) -> str | None:
         key = f"{keys.IDEMPOTENCY}{idempotency_key.key}"
         job_id, fingerprint = call(self._redis.hmget, key, ["job", "fingerprint"])
         if job_id is None:
@@ -164,20 +161,20 @@ class RedisJobs:
         return bool(ring == 1)
 
     def delete(self, job_id: str) -> None:
-        refusal = call(self._delete, id=job_id, final_states=words(FINAL_STATES))
+        refusal = call(self._delete, id=job_id, final_states=word_list(FINAL_STATES))
         if refusal == b"unknown":
             raise self._missing(job_id)
         if refusal:
             raise IllegalMoveError(f"job {job_id} is {refusal.decode()} and cannot be deleted; it must have ended")
 
-    def overdue(self, now: float) -> list[str]:
+    def past_start_deadline(self, now: float) -> list[str]:
         return [job_id.decode() for job_id in call(self._redis.zrangebyscore, keys.EXPIRING, "-inf", now, 0, 500)]
 
     def page(self, wanted: JobFilter, cursor: str | None, limit: int) -> JobPage:
         found: list[Job] = []
         before = f"({cursor}" if cursor else "+"
         size = 500  # records read in one round trip
-        for _ in range(0, self.PAGE_SCAN_LIMIT, size):
+        for _ in range(4):  # after these round trips the caller continues with a cursor
             ids = [raw.decode() for raw in call(self._redis.zrevrangebylex, keys.JOBS, before, "-", 0, size)]
             for job in self._records(ids):
                 if wanted.accepts(job):

@@ -12,7 +12,7 @@ from queuecast.adapters.redis import keys
 from queuecast.adapters.redis.connection import call
 from queuecast.adapters.redis.script_loader import Script
 from queuecast.domain.job import State
-from queuecast.domain.lane import ATTENDANT_GONE_S, MAX_BYTES_PER_CLAIM
+from queuecast.domain.lane import ATTENDANT_GONE_S, MAX_RESERVED_BYTES
 from queuecast.ports.lanes import LanePosition, LaneStats, Reservation
 
 
@@ -31,17 +31,17 @@ class RedisLanes:
         self._forget_workers = Script(client, "forget_workers")
 
     def reserve(
-        self, lane: str, worker: str, rows: int, *, clears_notification: bool, stays: bool = False
+        self, lane: str, worker: str, rows: int, *, clears_bell: bool, stays: bool = False
     ) -> tuple[list[Reservation], bool]:
         taken, ring = call(
             self._reserve,
             lane=lane,
             worker=worker,
             max_rows=rows,
-            clears_notification=int(clears_notification),
-            max_bytes=MAX_BYTES_PER_CLAIM,
+            clears_bell=int(clears_bell),
+            max_bytes=MAX_RESERVED_BYTES,
             stays=int(stays),
-            attended_ms=100,  # an attending worker claims again within this time, or other workers may take its jobs
+            attended_ms=100,  # an attending worker reserves again within this time, or other workers may take its jobs
         )
         reservations = [
             Reservation(lane, entry.decode(), job_id.decode(), worker, decode_all(*fields))
@@ -94,16 +94,16 @@ class RedisLanes:
                 waiting,
                 reserved,
                 oldest_at=int(oldest.split(b"-")[0]) / 1000 if oldest else None,
-                bell_at=int(bell) / 1000 if bell else None,
+                worker_expected_since=int(expected) / 1000 if expected else None,
             )
-            for lane, waiting, reserved, oldest, bell in stats
+            for lane, waiting, reserved, oldest, expected in stats
         ]
 
     def position(self, lane: str, job_id: str) -> LanePosition:
         position, taken = call(self._position, lane=lane, id=job_id)
         return LanePosition(position or None, taken)
 
-    def forget_workers(self, silent_s: float = 3600.0) -> None:
+    def forget_workers(self, silent_s: float) -> None:
         call(self._forget_workers, silent_ms=silent_s * 1000)
 
     def _pending(self, lanes: list[str], idle_ms: int) -> list[list[Any]]:

@@ -5,17 +5,19 @@ import uuid
 
 import redis
 
-from queuecast.adapters.redis import keys
 from queuecast.adapters.redis.connection import call
 from queuecast.adapters.redis.script_loader import Script
 
 
 class RedisLeader:
-    """Two processes may lead at once for a moment, when one was silent for longer than `term_s`: their work must
-    tolerate that."""
+    """key: the one in Redis that the leader keeps alive.
 
-    def __init__(self, client: redis.Redis, role: str, term_s: float) -> None:
-        self._key = f"{keys.PREFIX}{role}"
+    Two processes may lead at once for a moment, when one was silent for longer than `term_s`: their work must tolerate
+    that.
+    """
+
+    def __init__(self, client: redis.Redis, key: str, term_s: float) -> None:
+        self._key = key
         self._term_ms = int(term_s * 1000)
         self._process = f"{os.uname().nodename}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         self._take = Script(client, "take_leadership")

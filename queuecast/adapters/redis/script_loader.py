@@ -49,7 +49,7 @@ class Script:
         return args
 
 
-def words(values: Iterable[str]) -> str:
+def word_list(values: Iterable[str]) -> str:
     """A set of words as one argument: a script finds one with `string.find(words, ' ' .. word .. ' ', 1, true)`."""
     return f" {' '.join(values)} "
 

@@ -16,7 +16,6 @@ from redis.retry import Retry
 REDIS, VALKEY = "Redis", "Valkey"
 MIN_REDIS = (7, 0)
 MIN_REDIS_FOR_FSYNC = (7, 2)
-CHECK_TIMEOUT_S = 1.0
 
 
 class UnsuitableServerError(redis.ConnectionError):
@@ -93,8 +92,8 @@ def check_server(url: str, *, durable: bool) -> None:
     """
     client = redis.Redis.from_url(
         url,
-        socket_timeout=CHECK_TIMEOUT_S,
-        socket_connect_timeout=CHECK_TIMEOUT_S,
+        socket_timeout=1.0,
+        socket_connect_timeout=1.0,
         retry=Retry(NoBackoff(), 0),
         redis_connect_func=ConnectionCheck(durable=durable),
     )

@@ -70,7 +70,7 @@ def test_a_problem_lists_every_code_as_an_example(http: FlaskClient) -> None:
     codes = document(http)["components"]["schemas"]["Problem"]["properties"]["code"]["examples"]
 
     assert codes == sorted(codes)
-    assert {error.code for error in STATUSES} - set(codes) == {"alias_moved"}  # never reaches a caller
+    assert {error.code for error in STATUSES} - set(codes) == set()
 
 
 def test_a_chunk_of_a_batch_is_not_a_job_of_a_caller(gateway: Gateway) -> None:

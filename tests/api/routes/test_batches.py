@@ -9,11 +9,11 @@ import pytest
 from flask.testing import FlaskClient
 
 from queuecast.adapters.memory.jobs import MemoryJobs
-from queuecast.domain.batch import FileFormat, OnError, OutputFormat
 from queuecast.domain.chunking import BatchOutcome, FileRange, Plan
+from queuecast.domain.file_formats import FileFormat, OutputFormat
 from queuecast.domain.job import Failure, Progress, State
 from queuecast.domain.signature import Layout, Signature
-from queuecast.domain.work import BatchWork, Method, rows_file_id
+from queuecast.domain.work import BatchWork, Method, OnError, rows_file_id
 from queuecast.ports.jobs import Accepted, IdempotencyKey
 from tests.api.conftest import COLUMNS, ROW, Gateway, away
 from tests.api.job_states import RETENTION_S, claimed, submitted
@@ -44,7 +44,7 @@ def succeeded(gateway: Gateway, job_id: str, output_format: OutputFormat = Outpu
     gateway.batches.save_plan(job_id, PLAN)
     gateway.batches.save_outcome(job_id, outcome)
     gateway.batches.result(job_id, 2, output_format).write_bytes(RESULT)
-    gateway.batches.errors(job_id, 2).write_bytes(b'{"row":3}\n')
+    gateway.batches.bad_rows(job_id, 2).write_bytes(b'{"row":3}\n')
     value = {"rows": 2, "errors": 1, "file": {"format": output_format.value, "sha256": "ab" * 32}}
     gateway.jobs.replace(claimed(gateway, job_id).succeeded(gateway.clock(), RETENTION_S), json.dumps(value).encode())
 
@@ -367,8 +367,8 @@ class Late(MemoryJobs):
 
     is_writing = False
 
-    def find_replay(self, repeat: IdempotencyKey) -> str | None:
-        return super().find_replay(repeat) if self.is_writing else None
+    def find_repeated(self, repeat: IdempotencyKey) -> str | None:
+        return super().find_repeated(repeat) if self.is_writing else None
 
     def create(self, *args: Any, **kwargs: Any) -> Accepted:
         self.is_writing = True
@@ -553,7 +553,7 @@ def test_bad_rows_of_finished_chunks_can_be_read_before_the_batch_ends(
 ) -> None:
     job_id = batch(http)
     gateway.batches.save_plan(job_id, PLAN)
-    gateway.batches.bad_rows(job_id, 1, 1).write_bytes(b'{"row":2}\n')
+    gateway.batches.bad_rows_of_part(job_id, 1, 1).write_bytes(b'{"row":2}\n')
     running = claimed(gateway, job_id)
     if state is State.FAILED:
         gateway.jobs.replace(running.failed(Failure("prediction_failed", "no"), gateway.clock(), RETENTION_S))

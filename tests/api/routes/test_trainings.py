@@ -4,7 +4,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from queuecast.domain.signature import Column, ColumnType, Layout, Signature
-from queuecast.domain.work import Method, Promote
+from queuecast.domain.work import Method, PromotionPolicy
 from tests.api.conftest import Gateway
 
 TRAININGS = "/v1/models/titanic/trainings"
@@ -27,7 +27,7 @@ def test_a_training_is_accepted_with_its_file_and_parameters(gateway: Gateway, h
     work, _ = gateway.jobs.read_work(answer.json["id"])
     assert (answer.status_code, answer.json["type"], answer.json["model"]["version"]) == (202, "training", 1)
     assert (work.file_sha256, work.target, work.params) == (gateway.files.stat(file_id).sha256, ("survived",), {"C": 2})
-    assert work.promote is Promote.MANUAL
+    assert work.promote is PromotionPolicy.MANUAL
     assert gateway.bells.rung == ["training"]
 
 

@@ -39,7 +39,7 @@ class Crowd:
 
 
 def test_slots_are_limited_and_handed_out_in_order_of_arrival(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(FairLimiter, "max_wait_s", 20.0)
+    monkeypatch.setattr(FairLimiter, "MAX_WAIT_S", 20.0)
     gate = FairLimiter(1)
     crowd = Crowd(gate)
     for number in range(6):
@@ -53,7 +53,7 @@ def test_slots_are_limited_and_handed_out_in_order_of_arrival(monkeypatch: pytes
 
 
 def test_a_thread_that_waited_too_long_runs_without_a_slot(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(FairLimiter, "max_wait_s", 0.01)
+    monkeypatch.setattr(FairLimiter, "MAX_WAIT_S", 0.01)
     gate = FairLimiter(1)
     crowd = Crowd(gate)
     for number in range(3):
@@ -65,7 +65,7 @@ def test_a_thread_that_waited_too_long_runs_without_a_slot(monkeypatch: pytest.M
 
 
 def test_a_released_slot_goes_to_another_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(FairLimiter, "max_wait_s", 20.0)
+    monkeypatch.setattr(FairLimiter, "MAX_WAIT_S", 20.0)
     gate = FairLimiter(1)
     crowd = Crowd(gate)
     with gate.slot():
@@ -105,7 +105,7 @@ def test_waiting_requests_do_not_block_others(gateway: Gateway) -> None:
         thread.join(20)
 
     assert answer.status_code == 200
-    assert took_s < FairLimiter.max_wait_s
+    assert took_s < FairLimiter.MAX_WAIT_S
 
 
 class SlowBody(io.BytesIO):
@@ -124,7 +124,7 @@ class SlowBody(io.BytesIO):
 
 def test_slow_senders_of_small_bodies_do_not_block_others(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
     """Sixteen of them made every other request a second slower."""
-    monkeypatch.setattr(FairLimiter, "max_wait_s", 20.0)
+    monkeypatch.setattr(FairLimiter, "MAX_WAIT_S", 20.0)
     app, is_sent = gateway.app(), threading.Event()
     readers: list[int] = []
     statuses: list[int] = []
@@ -147,4 +147,4 @@ def test_slow_senders_of_small_bodies_do_not_block_others(gateway: Gateway, monk
         thread.join(20)
 
     assert (others, statuses) == ([200] * 20, [202] * 40)
-    assert took_s < FairLimiter.max_wait_s
+    assert took_s < FairLimiter.MAX_WAIT_S

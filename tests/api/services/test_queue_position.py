@@ -12,7 +12,7 @@ LANE = "prediction/titanic/1/predict"
 
 
 def take(gateway: Gateway, count: int) -> None:
-    for each in MemoryLanes(gateway.jobs).reserve(LANE, "host:7", count, clears_notification=False)[0]:
+    for each in MemoryLanes(gateway.jobs).reserve(LANE, "host:7", count, clears_bell=False)[0]:
         gateway.jobs.replace(gateway.jobs.read(each.job_id).claimed("host:7", gateway.clock()))
 
 

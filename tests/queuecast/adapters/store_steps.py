@@ -38,7 +38,7 @@ def stored(jobs: JobStore, job: Job | None = None) -> Job:
 
 def taken(lanes: Lanes, limit: int = 1, worker: str = WORKER, lane: str = LANE) -> list[Reservation]:
     """The reservations of a worker that came because of a bell."""
-    return lanes.reserve(lane, worker, limit, clears_notification=True)[0]
+    return lanes.reserve(lane, worker, limit, clears_bell=True)[0]
 
 
 def claimed(jobs: JobStore, held: Reservation) -> Job:

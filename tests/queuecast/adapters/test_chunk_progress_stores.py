@@ -124,7 +124,7 @@ def test_chunks_enter_their_lane_in_order_and_need_one_ring(place: Place) -> Non
 
 
 def test_more_chunks_than_fit_into_one_call_all_enter_the_lane(place: Place) -> None:
-    count = 2 * RedisChunkProgress.MAX_CHUNKS_PER_CALL + 1
+    count = 2 * 200 + 1
 
     assert place.progress.add([a_chunk(index) for index in range(count)])
 
@@ -228,7 +228,7 @@ def test_a_restore_does_not_change_a_fanned_out_batch(redis_url: str) -> None:
         fanned_out = running.fanned_out(PROGRESS, NOW)
         jobs.replace(fanned_out)
 
-        assert RedisJobMaintenance(client).requeue_all(NOW) == 0
+        assert RedisJobMaintenance(client).requeue_all(NOW, RETENTION_S) == 0
         assert jobs.read(fanned_out.id) == fanned_out
 
 

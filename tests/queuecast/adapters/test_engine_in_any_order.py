@@ -128,7 +128,9 @@ class Engine(RuleBasedStateMachine):
         job = self.job(pick, State.FAILED)
         if job is not None:
             again = job.retried_as(a_job().id, self.now, 2)
-            answer = self.both(lambda store: store.jobs.create(again, work_of(again.type), b"", replayed_letter=job.id))
+            answer = self.both(
+                lambda store: store.jobs.create(again, work_of(again.type), b"", replayed_dead_letter=job.id)
+            )
             self.job_ids += [] if isinstance(answer, tuple) else [again.id]
 
     # Workers
@@ -137,13 +139,12 @@ class Engine(RuleBasedStateMachine):
     @rule(
         lane=st.sampled_from([LANES[0], LANES[0], LANES[1], "training"]),
         limit=st.integers(1, 3),
-        clears_notification=st.booleans(),
+        clears_bell=st.booleans(),
     )
-    def reserve(self, lane: str, limit: int, clears_notification: bool) -> None:
+    def reserve(self, lane: str, limit: int, clears_bell: bool) -> None:
         worker = f"host:{len(self.held)}"
         found = [
-            store.lanes.reserve(lane, worker, limit, clears_notification=clears_notification)
-            for store in (self.memory, self.redis)
+            store.lanes.reserve(lane, worker, limit, clears_bell=clears_bell) for store in (self.memory, self.redis)
         ]
         (mine, must_ring), (theirs, must_ring_too) = found
         assert [each.job_id for each in mine] == [each.job_id for each in theirs]
@@ -200,7 +201,7 @@ class Engine(RuleBasedStateMachine):
     @rule(later_s=st.integers(0, 5))
     def expire(self, later_s: int) -> None:
         self.now += later_s
-        for job_id in self.both(lambda store: sorted(store.jobs.overdue(self.now))):
+        for job_id in self.both(lambda store: sorted(store.jobs.past_start_deadline(self.now))):
             self.write(self.memory.jobs.read(job_id).expired(self.now, RETENTION_S))
 
     # What is always so
@@ -209,7 +210,8 @@ class Engine(RuleBasedStateMachine):
     def both_have_the_same(self) -> None:
         self.both(
             lambda store: [
-                (each.lane, each.waiting, each.reserved, each.bell_at is None) for each in store.lanes.stats()
+                (each.lane, each.waiting, each.reserved, each.worker_expected_since is None)
+                for each in store.lanes.stats()
             ]
         )
         self.both(lambda store: store.jobs.page(JobFilter(), None, 1000).jobs)
@@ -232,7 +234,7 @@ class Engine(RuleBasedStateMachine):
 
     @invariant()
     def a_lane_in_which_jobs_wait_has_a_bell(self) -> None:
-        assert all(each.bell_at is not None for each in self.redis.lanes.stats() if each.waiting)
+        assert all(each.worker_expected_since is not None for each in self.redis.lanes.stats() if each.waiting)
 
     @invariant()
     def a_model_is_locked_exactly_while_it_is_in_training(self) -> None:

@@ -64,7 +64,7 @@ def test_a_submit_returns_the_id_of_the_accepted_job(jobs: JobStore) -> None:
 def test_an_unused_key_has_no_job(jobs: JobStore) -> None:
     stored(jobs)
 
-    assert jobs.find_replay(REPEAT) is None
+    assert jobs.find_repeated(REPEAT) is None
 
 
 def test_a_repeated_request_returns_the_same_job_and_writes_nothing(jobs: JobStore, lanes: Lanes) -> None:
@@ -72,7 +72,7 @@ def test_a_repeated_request_returns_the_same_job_and_writes_nothing(jobs: JobSto
     create(jobs, first, REPEAT)
 
     assert create(jobs, second, REPEAT) == Accepted(first.id, must_ring=False)
-    assert jobs.find_replay(REPEAT) == first.id
+    assert jobs.find_repeated(REPEAT) == first.id
     assert listed_ids(jobs, JobFilter(), 10) == [first.id]
     assert [depth.waiting for depth in lanes.stats()] == [1]
 
@@ -84,7 +84,7 @@ def test_a_key_reused_for_another_request_is_refused_with_the_first_job(jobs: Jo
 
     assert first.id in refused(jobs, KeyReusedError, a_job(), other)
     with pytest.raises(KeyReusedError, match=first.id):
-        jobs.find_replay(other)
+        jobs.find_repeated(other)
 
 
 def test_the_same_request_with_another_key_is_another_job(jobs: JobStore) -> None:

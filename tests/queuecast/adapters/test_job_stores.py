@@ -332,24 +332,24 @@ def test_a_job_can_be_deleted_only_once(jobs: JobStore, lanes: Lanes) -> None:
 # Start deadlines
 
 
-def test_a_job_is_overdue_from_its_start_deadline(jobs: JobStore) -> None:
+def test_a_job_is_past_its_start_deadline_from_that_moment_on(jobs: JobStore) -> None:
     job = stored(jobs, a_job(expires_at=NOW + 10.5))
     stored(jobs)  # without a deadline
 
-    found = [jobs.overdue(NOW + 10.5 + seconds) for seconds in (-0.001, 0, 0.001)]
+    found = [jobs.past_start_deadline(NOW + 10.5 + seconds) for seconds in (-0.001, 0, 0.001)]
 
     assert found == [[], [job.id], [job.id]]
 
 
 @pytest.mark.parametrize("end", ENDS)
-def test_an_ended_job_is_not_overdue(jobs: JobStore, lanes: Lanes, end: str) -> None:
+def test_an_ended_job_is_not_past_its_start_deadline(jobs: JobStore, lanes: Lanes, end: str) -> None:
     ended(jobs, lanes, end, a_job(expires_at=NOW + 1))
 
-    assert jobs.overdue(NOW + 2) == []
+    assert jobs.past_start_deadline(NOW + 2) == []
 
 
 @pytest.mark.parametrize("move", ["running", "canceling", "given back", "lost"])
-def test_a_job_that_has_started_is_not_overdue(jobs: JobStore, lanes: Lanes, move: str) -> None:
+def test_a_job_that_has_started_is_not_past_its_start_deadline(jobs: JobStore, lanes: Lanes, move: str) -> None:
     held, running = started(jobs, lanes, a_job(expires_at=NOW + 1))
     moves = {
         "canceling": lambda: running.cancel_requested(NOW, RETENTION_S),
@@ -359,15 +359,15 @@ def test_a_job_that_has_started_is_not_overdue(jobs: JobStore, lanes: Lanes, mov
     if move in moves:
         jobs.replace(moves[move](), entry=held.entry)
 
-    assert jobs.overdue(NOW + 2) == []
+    assert jobs.past_start_deadline(NOW + 2) == []
 
 
-def test_a_reserved_job_that_has_not_started_is_overdue(jobs: JobStore, lanes: Lanes) -> None:
+def test_a_reserved_job_that_has_not_started_can_be_past_its_start_deadline(jobs: JobStore, lanes: Lanes) -> None:
     job = stored(jobs, a_job(expires_at=NOW + 1))
     (held,) = taken(lanes)
     lanes.requeue(held)
 
-    assert jobs.overdue(NOW + 2) == [job.id]
+    assert jobs.past_start_deadline(NOW + 2) == [job.id]
 
 
 # Listing

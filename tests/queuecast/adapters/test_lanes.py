@@ -7,7 +7,7 @@ import pytest
 
 from queuecast.domain.errors import JobStoppedError
 from queuecast.domain.job import Job, JobType, State
-from queuecast.domain.lane import MAX_BYTES_PER_CLAIM
+from queuecast.domain.lane import MAX_RESERVED_BYTES
 from queuecast.domain.work import Method, PredictionWork
 from queuecast.ports.jobs import Accepted, JobStore
 from queuecast.ports.lanes import LanePosition, Lanes, LaneStats, Reservation
@@ -67,7 +67,7 @@ def test_a_claim_is_limited_in_rows_and_has_at_least_one_job(
 
 
 def test_a_claim_is_limited_in_bytes_and_has_at_least_one_job(jobs: JobStore, lanes: Lanes) -> None:
-    half, limit = MAX_BYTES_PER_CLAIM // 2, MAX_BYTES_PER_CLAIM
+    half, limit = MAX_RESERVED_BYTES // 2, MAX_RESERVED_BYTES
     made = [sized(jobs, 1, n_bytes) for n_bytes in (half, half, 1, limit + 1, 1)]
 
     assert [ids(taken(lanes, 100)) for _ in range(4)] == [made[:2], made[2:3], made[3:4], made[4:]]
@@ -83,11 +83,11 @@ def test_jobs_left_by_a_claim_need_a_ring(jobs: JobStore, lanes: Lanes) -> None:
     for n_rows in (2, 4):
         sized(jobs, n_rows)
 
-    assert [lanes.reserve(LANE, WORKER, 3, clears_notification=True)[1] for _ in range(2)] == [True, False]
+    assert [lanes.reserve(LANE, WORKER, 3, clears_bell=True)[1] for _ in range(2)] == [True, False]
 
 
 def attend(lanes: Lanes, rows: int = 1) -> bool:
-    return lanes.reserve(LANE, WORKER, rows, clears_notification=True, stays=True)[1]
+    return lanes.reserve(LANE, WORKER, rows, clears_bell=True, stays=True)[1]
 
 
 def test_jobs_that_enter_an_attended_lane_need_no_ring(jobs: JobStore, lanes: Lanes) -> None:
@@ -133,12 +133,12 @@ def test_another_worker_gets_nothing_from_an_attended_lane(jobs: JobStore, lanes
     attend(lanes)
     job = stored(jobs)
 
-    assert lanes.reserve(LANE, "host:8", 16, clears_notification=True) == ([], False)
-    assert ids(lanes.reserve(LANE, WORKER, 16, clears_notification=False, stays=True)[0]) == [job.id]
+    assert lanes.reserve(LANE, "host:8", 16, clears_bell=True) == ([], False)
+    assert ids(lanes.reserve(LANE, WORKER, 16, clears_bell=False, stays=True)[0]) == [job.id]
 
 
 @pytest.mark.parametrize(
-    ("n_jobs", "n_rows", "n_bytes"), [(8, 1, 1), (2, 4, 1), (1, 8, 1), (1, 1, MAX_BYTES_PER_CLAIM // 2)]
+    ("n_jobs", "n_rows", "n_bytes"), [(8, 1, 1), (2, 4, 1), (1, 8, 1), (1, 1, MAX_RESERVED_BYTES // 2)]
 )
 def test_another_worker_gets_a_backlog_of_half_a_claim_from_an_attended_lane(
     jobs: JobStore, lanes: Lanes, n_jobs: int, n_rows: int, n_bytes: int
@@ -148,7 +148,7 @@ def test_another_worker_gets_a_backlog_of_half_a_claim_from_an_attended_lane(
     attend(lanes)
     backlog = [sized(jobs, n_rows, n_bytes) for _ in range(n_jobs)]
 
-    assert ids(lanes.reserve(LANE, "host:8", 16, clears_notification=True)[0]) == backlog
+    assert ids(lanes.reserve(LANE, "host:8", 16, clears_bell=True)[0]) == backlog
 
 
 def test_an_attending_worker_that_was_silent_for_a_moment_does_not_block_others(jobs: JobStore, lanes: Lanes) -> None:
@@ -156,7 +156,7 @@ def test_an_attending_worker_that_was_silent_for_a_moment_does_not_block_others(
     attend(lanes)
     job = stored(jobs)
 
-    found = until(lambda: ids(lanes.reserve(LANE, "host:8", 16, clears_notification=True)[0]))
+    found = until(lambda: ids(lanes.reserve(LANE, "host:8", 16, clears_bell=True)[0]))
 
     assert found == [job.id]
 
@@ -166,19 +166,19 @@ def test_a_lane_can_be_rung_for_when_its_attending_worker_is_silent(jobs: JobSto
     submit(jobs)
     attend(lanes)
     submit(jobs)
-    assert stats_of(lanes).bell_at is not None  # the attending worker counts as a bell
-    assert until(lambda: stats_of(lanes).bell_at is None)
+    assert stats_of(lanes).worker_expected_since is not None  # the attending worker counts as a bell
+    assert until(lambda: stats_of(lanes).worker_expected_since is None)
 
     lanes.record_ring(LANE)
 
-    assert stats_of(lanes).bell_at is not None
+    assert stats_of(lanes).worker_expected_since is not None
     taken(lanes)
     assert submit(jobs).must_ring
 
 
 def test_an_emptied_lane_stays_attended_until_the_worker_detaches(jobs: JobStore, lanes: Lanes) -> None:
     stored(jobs)
-    ((held,), _) = lanes.reserve(LANE, WORKER, 1, clears_notification=True, stays=True)
+    ((held,), _) = lanes.reserve(LANE, WORKER, 1, clears_bell=True, stays=True)
     jobs.replace(claimed(jobs, held).succeeded(NOW, RETENTION_S), entry=held.entry)
 
     assert not submit(jobs).must_ring
@@ -269,7 +269,7 @@ def test_a_reservation_has_its_lane_worker_and_job_and_a_unique_entry(jobs: JobS
 
 @pytest.mark.parametrize("lane", [LANE, OTHER, "nonsense", "", "training"])
 def test_an_empty_lane_gives_nothing_and_needs_no_ring(lanes: Lanes, lane: str) -> None:
-    assert lanes.reserve(lane, WORKER, 5, clears_notification=True) == ([], False)
+    assert lanes.reserve(lane, WORKER, 5, clears_bell=True) == ([], False)
 
 
 def test_a_reserved_job_is_not_reserved_again(jobs: JobStore, lanes: Lanes) -> None:
@@ -338,15 +338,15 @@ def test_a_worker_that_leaves_jobs_waiting_must_ring(jobs: JobStore, lanes: Lane
     for _ in range(3):
         submit(jobs)
 
-    assert lanes.reserve(LANE, WORKER, limit, clears_notification=True)[1] is must_ring
+    assert lanes.reserve(LANE, WORKER, limit, clears_bell=True)[1] is must_ring
 
 
 def test_a_second_claim_after_the_same_bell_need_not_ring_again(jobs: JobStore, lanes: Lanes) -> None:
     for _ in range(4):
         submit(jobs)
-    lanes.reserve(LANE, WORKER, 1, clears_notification=True)
+    lanes.reserve(LANE, WORKER, 1, clears_bell=True)
 
-    found = [lanes.reserve(LANE, WORKER, 1, clears_notification=False)[1] for _ in range(3)]
+    found = [lanes.reserve(LANE, WORKER, 1, clears_bell=False)[1] for _ in range(3)]
 
     assert found == [False, False, False]
 
@@ -354,7 +354,7 @@ def test_a_second_claim_after_the_same_bell_need_not_ring_again(jobs: JobStore, 
 def test_a_claim_without_a_bell_does_not_clear_the_bell(jobs: JobStore, lanes: Lanes) -> None:
     submit(jobs)
 
-    lanes.reserve(LANE, WORKER, 5, clears_notification=False)
+    lanes.reserve(LANE, WORKER, 5, clears_bell=False)
 
     assert not submit(jobs).must_ring
 
@@ -364,22 +364,22 @@ def test_a_lane_with_waiting_jobs_has_a_bell_under_concurrent_claims_and_submits
         return sum(submit(jobs).must_ring for _ in range(20))
 
     def taking() -> int:
-        return sum(lanes.reserve(LANE, WORKER, 1, clears_notification=True)[1] for _ in range(10))
+        return sum(lanes.reserve(LANE, WORKER, 1, clears_bell=True)[1] for _ in range(10))
 
     at_once([submitting, submitting, taking, taking])
 
     found = stats_of(lanes)
-    assert (found.waiting + found.reserved, found.bell_at is not None) == (40, True)
+    assert (found.waiting + found.reserved, found.worker_expected_since is not None) == (40, True)
 
 
 def test_a_repeated_ring_is_recorded(jobs: JobStore, lanes: Lanes) -> None:
     submit(jobs)
-    first = stats_of(lanes).bell_at
+    first = stats_of(lanes).worker_expected_since
     assert first is not None
 
     def later() -> bool:
         lanes.record_ring(LANE)
-        return (stats_of(lanes).bell_at or 0) > first
+        return (stats_of(lanes).worker_expected_since or 0) > first
 
     assert until(later)
 
@@ -448,7 +448,7 @@ def test_more_than_a_thousand_reservations_are_listed(jobs: JobStore, lanes: Lan
     for worker in ("host:1", "host:2"):
         for _ in range(600):
             submit(jobs)
-        lanes.reserve(LANE, worker, 600, clears_notification=True)
+        lanes.reserve(LANE, worker, 600, clears_bell=True)
 
     held = lanes.reservations()
 
@@ -792,12 +792,12 @@ def test_the_stats_have_the_time_of_the_last_ring(jobs: JobStore, lanes: Lanes) 
     before = time.time()
     stored(jobs), stored(jobs)
 
-    rung_at = stats_of(lanes).bell_at
-    lanes.reserve(LANE, WORKER, 5, clears_notification=True)
+    rung_at = stats_of(lanes).worker_expected_since
+    lanes.reserve(LANE, WORKER, 5, clears_bell=True)
 
     assert rung_at is not None
     assert before - 0.001 <= rung_at <= time.time() + 0.001
-    assert stats_of(lanes).bell_at is None
+    assert stats_of(lanes).worker_expected_since is None
 
 
 def test_the_stats_add_up_while_jobs_come_and_go(jobs: JobStore, lanes: Lanes) -> None:

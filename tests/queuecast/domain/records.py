@@ -3,14 +3,14 @@
 from typing import Any
 
 from queuecast.adapters.ids import new_id
-from queuecast.domain.batch import FileFormat, OnError, OutputFormat
 from queuecast.domain.chunking import FileRange
+from queuecast.domain.file_formats import FileFormat, OutputFormat
 from queuecast.domain.holdout import HoldoutRule
 from queuecast.domain.job import Job, JobType, ModelRef
 from queuecast.domain.lane import Lane
 from queuecast.domain.model import AliasMove, Manifest
 from queuecast.domain.signature import Column, ColumnType, Layout, Signature
-from queuecast.domain.work import BatchWork, ChunkWork, ImportWork, Method, PredictionWork, TrainingWork, Work
+from queuecast.domain.work import BatchWork, ChunkWork, ImportWork, Method, OnError, PredictionWork, TrainingWork, Work
 
 NOW = 4_000_000_000.0
 """In 2096: Redis goes by its own clock, and must not take an ended record away in the middle of a test."""

@@ -2,7 +2,7 @@
 
 import pytest
 
-from queuecast.domain.errors import raised, shortened
+from queuecast.domain.errors import exception_text, shortened
 
 
 @pytest.mark.parametrize(
@@ -15,7 +15,7 @@ def test_a_text_is_shortened_above_the_limit(text: str, expected: str) -> None:
 
 
 def test_an_exception_is_described_by_its_type_and_its_first_words() -> None:
-    text = raised(ValueError("found NaN in " + "1, " * 10**6))
+    text = exception_text(ValueError("found NaN in " + "1, " * 10**6))
 
     assert text.startswith("ValueError: found NaN in 1, 1, ")
     assert len(text) == 500

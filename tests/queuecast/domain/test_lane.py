@@ -6,7 +6,7 @@ import pytest
 
 from queuecast.domain.errors import InvalidInputError
 from queuecast.domain.job import JobType, ModelRef, Priority
-from queuecast.domain.lane import MAX_ROWS_PER_CLAIM, Lane, is_bell_late, is_bell_lost
+from queuecast.domain.lane import MAX_RESERVED_ROWS, Lane, is_bell_late, is_bell_lost
 from queuecast.domain.work import Method, PredictionWork
 from tests.queuecast.domain.records import a_job, work_of
 
@@ -133,7 +133,7 @@ def test_a_lane_without_priorities_is_as_urgent_as_a_normal_one(job_type: JobTyp
 
 @pytest.mark.parametrize(("limit", "expected"), [(1, 2), (2, 4), (7, 14), (512, 1024), (513, 1024), (1024, 1024)])
 def test_quick_full_claims_double_the_limit_up_to_the_maximum(limit: int, expected: int) -> None:
-    assert PREDICTIONS.next_limit(limit, limit, 0.0) == expected <= MAX_ROWS_PER_CLAIM
+    assert PREDICTIONS.next_limit(limit, limit, 0.0) == expected <= MAX_RESERVED_ROWS
 
 
 @pytest.mark.parametrize("rows", [0, 1, 31, 32])
@@ -142,7 +142,7 @@ def test_a_quick_claim_of_few_rows_leaves_the_limit(rows: int) -> None:
 
 
 def test_one_job_with_more_rows_than_a_claim_may_take_does_not_raise_the_maximum() -> None:
-    assert PREDICTIONS.next_limit(1, 10_000, 0.0) == MAX_ROWS_PER_CLAIM
+    assert PREDICTIONS.next_limit(1, 10_000, 0.0) == MAX_RESERVED_ROWS
 
 
 @pytest.mark.parametrize(("took_s", "expected"), [(0.25, 200), (0.26, 48), (0.5, 25), (5.0, 2), (60.0, 1)])

@@ -12,7 +12,7 @@ from queuecast.domain.model import (
     previous_champion,
     require_name,
 )
-from queuecast.domain.work import Promote
+from queuecast.domain.work import PromotionPolicy
 from tests.queuecast.domain.records import a_move
 
 HISTORIES: dict[str, tuple[list[tuple[str, str, int]], int | None]] = {
@@ -127,15 +127,17 @@ def test_the_verdict_compares_two_scores(champion: float | None, challenger: flo
 def test_a_score_that_is_not_a_number_never_promotes(champion: float, challenger: float) -> None:
     verdict = Comparison("accuracy", champion, challenger).verdict
 
-    assert not is_promoted(verdict, Promote.AUTO)
+    assert not is_promoted(verdict, PromotionPolicy.AUTO)
 
 
-PROMOTED = {(Verdict.BETTER, Promote.AUTO), (Verdict.NOT_WORSE, Promote.AUTO)}
+PROMOTED = {(Verdict.BETTER, PromotionPolicy.AUTO), (Verdict.NOT_WORSE, PromotionPolicy.AUTO)}
 
 
 @pytest.mark.parametrize("verdict", Verdict)
-@pytest.mark.parametrize("policy", Promote)
-def test_only_a_score_that_is_not_worse_is_promoted_and_only_when_asked(verdict: Verdict, policy: Promote) -> None:
+@pytest.mark.parametrize("policy", PromotionPolicy)
+def test_only_a_score_that_is_not_worse_is_promoted_and_only_when_asked(
+    verdict: Verdict, policy: PromotionPolicy
+) -> None:
     assert is_promoted(verdict, policy) is ((verdict, policy) in PROMOTED)
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from api.services.table_headers import columns_refused, csv_header, feature_findings
-from queuecast.client.csv import parsed_csv_rows
-from queuecast.domain.batch import FileFormat
+from queuecast.client.text_rows import parsed_csv_rows
 from queuecast.domain.errors import InvalidInputError
+from queuecast.domain.file_formats import FileFormat
 from queuecast.domain.signature import Column, ColumnType, Layout, Signature
 from queuecast.domain.work import Method
 from queuecast.tables.column_names import SHOWN_NAMES, duplicate_name, list_names, missing_column, named_or_in_order

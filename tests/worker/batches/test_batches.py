@@ -18,13 +18,13 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
 from queuecast.adapters.ids import new_id
-from queuecast.domain.batch import OnError, OutputFormat
 from queuecast.domain.chunking import chunk_id
 from queuecast.domain.errors import UnavailableError
+from queuecast.domain.file_formats import OutputFormat
 from queuecast.domain.job import Failure, Job, State
 from queuecast.domain.lane import Lane
 from queuecast.domain.signature import Signature
-from queuecast.domain.work import BatchWork, Method
+from queuecast.domain.work import BatchWork, Method, OnError
 from tests.worker.batch_fixtures import Dying, Killed, LocalBatchService
 from tests.worker.model_fixtures import RETENTION_S
 from worker.batches import chunk_runner, coordinator, part_prediction, planner
@@ -411,7 +411,7 @@ def test_progress_counts_rows_whose_predictions_are_on_the_disk(service: LocalBa
 
 
 def test_chunks_are_queued_one_window_at_a_time(service: LocalBatchService, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(coordinator, "WINDOW", 2)
+    monkeypatch.setattr(coordinator, "MAX_OPEN_CHUNKS", 2)
     job = service.fanned_out(work_of(service))
     waiting = service.lanes.stats()[0].waiting
 
@@ -529,7 +529,7 @@ def test_a_chunk_has_as_many_rows_as_the_model_predicts_in_its_time(
 
     job = service.fanned_out(service.batch_work(csv_of(many)))
 
-    assert service.plan(job).cuts[0].n_rows == pytest.approx(expected, rel=0.03)
+    assert service.plan(job).ranges[0].n_rows == pytest.approx(expected, rel=0.03)
     assert sum(timed) < 6  # timing a slow model does not take long
 
 
@@ -700,7 +700,7 @@ def test_a_second_plan_for_a_batch_is_dropped(service: LocalBatchService) -> Non
     job = service.fanned_out(work_of(service))
     plan = service.plan(job)
 
-    late = service.folders.save_plan(job.id, replace(plan, number=9, cuts=plan.cuts[:1]))
+    late = service.folders.save_plan(job.id, replace(plan, number=9, ranges=plan.ranges[:1]))
 
     assert late == plan
 

@@ -14,18 +14,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from queuecast.domain.batch import OutputFormat
+from queuecast.domain.file_formats import OutputFormat
 from queuecast.domain.work import Method
-from worker.batches.part_files import join_errors, join_parts, write_errors, write_part
+from worker.batches.part_files import join_bad_rows, join_parts, write_bad_rows, write_part
 from worker.models.model_output import output_columns
-from worker.tables.reader import Part
+from worker.tables.reader import ReadRange
 from worker.tables.rows import BadRow
 
 CSV, NDJSON, JSON, PARQUET = OutputFormat.CSV, OutputFormat.NDJSON, OutputFormat.JSON, OutputFormat.PARQUET
 
 
-def _part(first_row: int, n_rows: int, ids: Any = None) -> Part:
-    return Part(None, np.arange(first_row, first_row + n_rows), None if ids is None else pa.array(ids), [], n_rows)
+def _part(first_row: int, n_rows: int, ids: Any = None) -> ReadRange:
+    row_numbers = np.arange(first_row, first_row + n_rows)
+    return ReadRange(None, row_numbers, None if ids is None else pa.array(ids), [], n_rows)
 
 
 def _joined(folder: Path, output_format: OutputFormat, parts: list[tuple[dict[str, Any], Any]]) -> Path:
@@ -209,11 +210,11 @@ def test_a_header_with_a_newline_is_written_once(tmp_path: Path) -> None:
 
 def test_errors_are_joined_in_order_and_counted(tmp_path: Path) -> None:
     bad = [BadRow(17, "age", "wrong_type", "found 'x\n', expected a number"), BadRow(18, None, "malformed", "é")]
-    write_errors(tmp_path / "0", bad)
-    write_errors(tmp_path / "1", [])
-    write_errors(tmp_path / "2", bad[:1])
+    write_bad_rows(tmp_path / "0", bad)
+    write_bad_rows(tmp_path / "1", [])
+    write_bad_rows(tmp_path / "2", bad[:1])
 
-    count = join_errors([tmp_path / name for name in "012"], tmp_path / "errors")
+    count = join_bad_rows([tmp_path / name for name in "012"], tmp_path / "errors")
 
     lines = [json.loads(line) for line in (tmp_path / "errors").read_text().splitlines()]
     assert count == 3

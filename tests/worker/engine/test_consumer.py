@@ -71,8 +71,8 @@ def test_an_extra_bell_leaves_the_waiting_jobs_to_the_ordinary_one(worker: FakeW
         worker.submit()
     worker.bells.rung.clear()
 
-    worker.drain(LANE, is_extra_bell=True)
-    noted = worker.lanes.stats()[0].bell_at
+    worker.drain(LANE, is_overtaking=True)
+    noted = worker.lanes.stats()[0].worker_expected_since
     rung_by_second = list(worker.bells.rung)
     worker.drain(LANE)
 

@@ -25,7 +25,7 @@ class Held:
         self.leases = Leases(worker.lanes, LEASE_S, lambda: worker.stop_by, self.given_up.append)
         for _ in range(jobs):
             worker.submit(timeout_s=timeout_s)
-        self.reservations, _ = worker.lanes.reserve(LANE, "worker-1", jobs, clears_notification=True)
+        self.reservations, _ = worker.lanes.reserve(LANE, "worker-1", jobs, clears_bell=True)
         self.first = self.reservations[0]
         self.leases.hold(self.reservations)
         worker.beats.settle()
@@ -57,7 +57,7 @@ def test_a_beat_renews_every_lease(worker: FakeWorker) -> None:
 def test_the_first_beat_comes_by_itself(worker: FakeWorker) -> None:
     leases = Leases(worker.lanes, LEASE_S, lambda: math.inf, lambda holds: None)
     worker.submit()
-    reservations, _ = worker.lanes.reserve(LANE, "worker-1", 1, clears_notification=True)
+    reservations, _ = worker.lanes.reserve(LANE, "worker-1", 1, clears_bell=True)
     worker.silence()
 
     leases.hold(reservations)
@@ -187,7 +187,7 @@ def test_an_outage_before_anything_was_held_does_not_count(worker: FakeWorker) -
     held.leases.release(held.first)
     worker.time.now += 1000
     worker.submit()
-    later, _ = worker.lanes.reserve(LANE, "worker-1", 1, clears_notification=True)
+    later, _ = worker.lanes.reserve(LANE, "worker-1", 1, clears_bell=True)
     held.leases.hold(later)
     worker.jobs.is_away = True
 
@@ -244,7 +244,7 @@ def test_no_job_is_taken_while_a_run_is_given_up(worker: FakeWorker) -> None:
 
     def give_up(holds: list[Hold]) -> None:
         worker.submit()
-        more, _ = worker.lanes.reserve(LANE, "worker-1", 1, clears_notification=True)
+        more, _ = worker.lanes.reserve(LANE, "worker-1", 1, clears_bell=True)
         taking = threading.Thread(target=lambda: (held.leases.hold(more), is_taken.set()), daemon=True)
         taking.start()
         was_taken.append(is_taken.wait(0.2))

@@ -22,7 +22,7 @@ def held(worker: FakeWorker, job_id: str = "job_1") -> Reservation:
 def started(worker: FakeWorker, **fields: object) -> Job:
     """A job that runs on a worker that has gone silent."""
     job = worker.submit(**fields)
-    worker.lanes.reserve(LANE, "worker-1", 1, clears_notification=True)
+    worker.lanes.reserve(LANE, "worker-1", 1, clears_bell=True)
     worker.write(lambda present: present.claimed("worker-1", worker.now), job.id)
     worker.silence(job.id)
     return job
@@ -61,7 +61,7 @@ def test_a_lost_job_names_the_silent_worker(worker: FakeWorker) -> None:
 
 def test_a_worker_that_renews_its_lease_keeps_its_job(worker: FakeWorker) -> None:
     worker.submit()
-    reservations, _ = worker.lanes.reserve(LANE, "worker-1", 1, clears_notification=True)
+    reservations, _ = worker.lanes.reserve(LANE, "worker-1", 1, clears_bell=True)
     worker.write(lambda present: present.claimed("worker-1", worker.now))
     worker.silence()
     worker.lanes.renew(reservations)
@@ -87,7 +87,7 @@ def test_the_lane_of_a_delayed_job_is_rung_for_once_the_delay_is_over(worker: Fa
 
 def test_a_job_that_was_held_but_not_started_loses_no_attempt_and_waits_again_at_once(worker: FakeWorker) -> None:
     worker.submit()
-    worker.lanes.reserve(LANE, "worker-1", 1, clears_notification=True)
+    worker.lanes.reserve(LANE, "worker-1", 1, clears_bell=True)
     worker.silence()
 
     worker.reaper().sweep()
@@ -100,7 +100,7 @@ def test_a_job_that_kills_its_workers_is_a_dead_letter_after_its_last_attempt(wo
     worker.submit(max_attempts=3)
     reaper = worker.reaper()
     for _ in range(3):
-        worker.lanes.reserve(LANE, "worker-1", 1, clears_notification=True)
+        worker.lanes.reserve(LANE, "worker-1", 1, clears_bell=True)
         worker.write(lambda present: present.claimed("worker-1", worker.now))
         worker.silence()
         reaper.sweep()
@@ -118,7 +118,7 @@ def test_a_job_that_kills_its_workers_is_a_dead_letter_after_its_last_attempt(wo
 def test_the_neighbors_of_a_lost_job_are_released_without_a_delay(worker: FakeWorker) -> None:
     started(worker)
     worker.submit()
-    worker.lanes.reserve(LANE, "worker-1", 1, clears_notification=True)
+    worker.lanes.reserve(LANE, "worker-1", 1, clears_bell=True)
     worker.silence("job_2")
 
     worker.reaper().sweep()
@@ -218,7 +218,7 @@ def test_a_job_recovered_twice_is_recovered_once(worker: FakeWorker, failure: Fa
 
 def test_a_job_that_another_worker_runs_is_not_taken_from_it(worker: FakeWorker) -> None:
     worker.submit()
-    worker.lanes.reserve(LANE, "worker-1", 1, clears_notification=True)
+    worker.lanes.reserve(LANE, "worker-1", 1, clears_bell=True)
     reservation = held(worker)
     worker.write(lambda present: present.claimed("worker-1", worker.now))
     worker.take_over()
@@ -322,33 +322,33 @@ def late(worker: FakeWorker, *lanes: str) -> None:
         worker.jobs.bells[lane] = NOW - 15 + number
 
 
-def test_a_bell_that_was_lost_is_rung_again_as_urgently_as_before(worker: FakeWorker) -> None:
+def test_a_bell_that_was_lost_is_rung_again_with_the_priority_of_its_lane(worker: FakeWorker) -> None:
     worker.submit()
     worker.jobs.bells.clear()
 
     worker.reaper(messages_waiting=3).sweep()
 
-    assert (worker.bells.rung, worker.bells.urgent) == ([LANE], [])
+    assert (worker.bells.rung, worker.bells.overtaking) == ([LANE], [])
 
 
-def test_of_starved_lanes_only_the_oldest_gets_an_urgent_bell(worker: FakeWorker) -> None:
-    """An urgent bell for all of them at once delayed urgent lanes: with 120 batches a prediction waited 30 s."""
+def test_of_starved_lanes_only_the_oldest_gets_an_overtaking_bell(worker: FakeWorker) -> None:
+    """An overtaking bell for all of them at once delayed urgent lanes: with 120 batches a prediction waited 30 s."""
     late(worker, "prediction/b/1/predict/low", "prediction/a/1/predict/low", "prediction/c/1/predict/low")
 
     worker.reaper(messages_waiting=3).sweep()
     worker.reaper(messages_waiting=3).sweep()
 
-    assert worker.bells.rung == worker.bells.urgent == ["prediction/b/1/predict/low"]
+    assert worker.bells.rung == worker.bells.overtaking == ["prediction/b/1/predict/low"]
 
 
-def test_the_next_starved_lane_gets_an_urgent_bell_once_the_last_one_was_answered(worker: FakeWorker) -> None:
+def test_the_next_starved_lane_gets_an_overtaking_bell_once_the_last_one_was_answered(worker: FakeWorker) -> None:
     late(worker, "prediction/b/1/predict/low", "prediction/a/1/predict/low", "prediction/c/1/predict/low")
     answered = []
 
     for _ in range(4):
         worker.reaper(messages_waiting=3).sweep()
-        answered += worker.bells.urgent
-        worker.bells.urgent.clear()
+        answered += worker.bells.overtaking
+        worker.bells.overtaking.clear()
 
     assert answered == [f"prediction/{model}/1/predict/low" for model in "bac"]
 
@@ -366,7 +366,7 @@ def test_messages_do_not_pile_up_while_no_worker_runs(worker: FakeWorker) -> Non
 
 def test_a_lane_that_a_worker_attends_needs_no_bell(worker: FakeWorker) -> None:
     worker.submit()
-    worker.lanes.reserve(LANE, "worker-1", 1, clears_notification=True, stays=True)
+    worker.lanes.reserve(LANE, "worker-1", 1, clears_bell=True, stays=True)
     worker.submit()
 
     worker.reaper().sweep()
@@ -385,7 +385,7 @@ def test_a_lane_that_was_never_rung_for_is_rung_for(worker: FakeWorker) -> None:
 
 def test_a_lane_whose_jobs_are_all_held_needs_no_bell(worker: FakeWorker) -> None:
     worker.submit()
-    worker.lanes.reserve(LANE, "worker-1", 1, clears_notification=True)
+    worker.lanes.reserve(LANE, "worker-1", 1, clears_bell=True)
 
     worker.reaper().sweep()
 
@@ -421,9 +421,9 @@ def test_the_reaper_recovers_jobs_while_the_message_queue_is_away(worker: FakeWo
 class BellsOfKnownTypes(MemoryDoorbell):
     """Refuses a lane of an unknown type, as Celery's doorbell does."""
 
-    def ring(self, lane: str, *, is_urgent: bool = False) -> bool:
+    def ring(self, lane: str, *, is_overtaking: bool = False) -> bool:
         Lane.of_name(lane)
-        return super().ring(lane, is_urgent=is_urgent)
+        return super().ring(lane, is_overtaking=is_overtaking)
 
 
 def test_a_lost_bell_is_rung_again_in_spite_of_a_lane_of_an_unknown_type(worker: FakeWorker) -> None:
@@ -482,7 +482,7 @@ def test_an_unreadable_record_does_not_block_the_repair_of_other_jobs(worker: Fa
     worker.jobs.__class__ = OneBadRecord
     for expires_at in (None, None, NOW, NOW):
         worker.submit(expires_at=expires_at)
-    worker.lanes.reserve(LANE, "worker-1", 2, clears_notification=True)
+    worker.lanes.reserve(LANE, "worker-1", 2, clears_bell=True)
     worker.write(lambda present: present.claimed("worker-1", worker.now), "job_2")
     worker.silence("job_1")
     worker.silence("job_2")

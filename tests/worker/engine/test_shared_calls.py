@@ -359,4 +359,4 @@ def test_a_cancel_that_ends_a_long_call_costs_the_neighbors_no_attempt(worker: F
 
 @pytest.mark.parametrize("kind", [kind for kind in JobType if kind is not JobType.PREDICTION])
 def test_jobs_of_other_kinds_share_no_run(kind: JobType) -> None:
-    assert not a_job(kind).is_batchable
+    assert not a_job(kind).can_share_a_call

@@ -141,15 +141,15 @@ def test_an_idle_worker_ends_itself_when_messages_have_waited_for_half_a_minute(
 
 @pytest.mark.redis
 @pytest.mark.parametrize(
-    ("lane", "is_urgent"),
+    ("lane", "is_overtaking"),
     [(f"{LANE}/low", True), (f"{LANE}/high", False), (LANE, False), (f"{LANE}/low", False), ("chunk/job_7", False)],
-    ids=["overdue", "high", "normal", "low", "bulk"],
+    ids=["overtaking", "high", "normal", "low", "bulk"],
 )
 def test_an_idle_worker_ends_itself_whatever_the_urgency_of_the_waiting_message(
-    redis_worker: BeatingWorker, redis_url: str, lane: str, is_urgent: bool
+    redis_worker: BeatingWorker, redis_url: str, lane: str, is_overtaking: bool
 ) -> None:
-    """Each urgency has a list of its own. Once only a message in the list of overdue ones was seen."""
-    CeleryDoorbell(redis_url).ring(lane, is_urgent=is_urgent)
+    """Each urgency has a list of its own. Once only a message in the list of overtaking ones was seen."""
+    CeleryDoorbell(redis_url).ring(lane, is_overtaking=is_overtaking)
 
     redis_worker.beat_for(32)
 

@@ -11,7 +11,7 @@ from queuecast.domain.job import Job, JobType, ModelRef
 from queuecast.domain.model import CHALLENGER, CHAMPION, Aliases, AliasMove, Manifest
 from queuecast.domain.signature import Layout, Signature
 from queuecast.domain.work import Method, TrainingWork
-from worker.models.promotion import promote
+from worker.models.promotion import move_alias
 
 MODEL = "model"
 SIGNATURE = Signature(Layout.FRAME, (), (Method.PREDICT,))
@@ -37,7 +37,7 @@ def _run(number: int) -> Job:
 def _promoted(
     aliases: MemoryAliases, version: int, expected: int | None, alias: str = CHAMPION, run: Job | None = None
 ) -> bool:
-    return promote(
+    return move_alias(
         aliases,
         _version(version),
         expected=expected,
@@ -50,7 +50,7 @@ def _promoted(
 
 
 class Overtaken(MemoryAliases):
-    """Another writer moves an alias between the first read of `promote` and its move."""
+    """Another writer moves an alias between the first read of `move_alias` and its move."""
 
     def __init__(self, write: Callable[[MemoryAliases], None]) -> None:
         super().__init__()

@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from queuecast.domain.batch import FileFormat, OutputFormat
 from queuecast.domain.errors import InvalidInputError
+from queuecast.domain.file_formats import FileFormat, OutputFormat
 from queuecast.domain.signature import Column, ColumnType, Layout, Signature
 from queuecast.domain.work import Method
 from worker.batches.part_files import join_parts, write_part

@@ -16,8 +16,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from queuecast.domain.batch import FileFormat, OutputFormat
 from queuecast.domain.errors import InvalidInputError
+from queuecast.domain.file_formats import FileFormat, OutputFormat
 from queuecast.domain.signature import INT64_MAX, INT64_MIN, Column, ColumnType, Layout, Signature
 from queuecast.domain.work import Method
 from queuecast.tables.cells import MISSING_WORDS
@@ -25,7 +25,7 @@ from worker.batches.part_files import join_parts, write_part
 from worker.models.frames import frame_of
 from worker.tables import parquet_reader
 from worker.tables.parquet_files import open_parquet
-from worker.tables.reader import Part, read_range, read_rows
+from worker.tables.reader import ReadRange, read_range, read_rows
 from worker.tables.rows import BadRow
 from worker.tables.splitting import FileRange, split_file
 
@@ -121,7 +121,7 @@ def _written(folder: Path, fmt: FileFormat, data: bytes) -> Path:
 
 def _parts(
     path: Path, fmt: FileFormat, signature: Signature, max_rows: int, max_bytes: int, id_column: str | None = None
-) -> list[Part]:
+) -> list[ReadRange]:
     return [read_range(path, fmt, signature, span, id_column) for span in split_file(path, fmt, max_rows, max_bytes)]
 
 
@@ -146,7 +146,7 @@ def test_a_table_in_any_format_and_any_ranges_becomes_the_frame_of_its_rows(
 
     parts = _parts(path, fmt, SIGNATURE, max_rows, max_bytes)
 
-    assert [bad for part in parts for bad in part.bad] == []
+    assert [bad for part in parts for bad in part.bad_rows] == []
     assert [number for part in parts for number in part.row_numbers.tolist()] == list(range(1, len(rows) + 1))
     at = 0
     for part in parts:
@@ -179,10 +179,10 @@ def test_splitting_and_reading_count_the_same_rows_in_any_text(
 
     parts = [read_range(path, CSV, signature, span) for span in ranges]  # raises if the counts differ
 
-    numbers = [n for part in parts for n in [*part.row_numbers.tolist(), *(bad.row for bad in part.bad)]]
+    numbers = [n for part in parts for n in [*part.row_numbers.tolist(), *(bad.row for bad in part.bad_rows)]]
     whole = read_range(path, CSV, signature, FileRange(0, 1, len(numbers), ranges[0].start, ranges[-1].end))
     assert sorted(numbers) == list(range(1, len(numbers) + 1))
-    assert [bad for part in parts for bad in part.bad] == whole.bad
+    assert [bad for part in parts for bad in part.bad_rows] == whole.bad_rows
     assert [cell for part in parts for cell in part.frame["a"].fillna("-")] == whole.frame["a"].fillna("-").tolist()
 
 
@@ -202,7 +202,7 @@ MIXED = Signature(
 
 def _read(
     folder: Path, fmt: FileFormat, data: bytes, signature: Signature = MIXED, id_column: str | None = None
-) -> Part:
+) -> ReadRange:
     (part,) = _parts(_written(folder, fmt, data), fmt, signature, 1000, 10**6, id_column)
     return part
 
@@ -219,7 +219,7 @@ def test_a_bad_csv_row_is_reported_with_its_number_column_code_and_detail(tmp_pa
         b"1,1,1,A,9\nNA,2.0,FALSE,\n",
     )
 
-    assert part.bad == [
+    assert part.bad_rows == [
         _bad(2, "age", "wrong_type", "'old'", "a number"),
         BadRow(
             *(3, "sibsp", "null", "is empty, expected an integer in every row"),
@@ -259,7 +259,7 @@ def test_an_integer_in_ndjson_may_have_a_decimal_point(tmp_path: Path, layout: L
 
     found = np.asarray(part.frame[["b", "a"]] if layout is Layout.FRAME else part.frame)
     assert found.tolist() == [[1, 2], [3, big], [6, 0]]
-    assert [bad.row for bad in part.bad] == [3, 4, 6]
+    assert [bad.row for bad in part.bad_rows] == [3, 4, 6]
 
 
 def test_a_bad_ndjson_row_is_explained_like_a_bad_row_of_a_prediction(tmp_path: Path) -> None:
@@ -279,7 +279,7 @@ def test_a_bad_ndjson_row_is_explained_like_a_bad_row_of_a_prediction(tmp_path: 
 
     part = _read(tmp_path, NDJSON, data)
 
-    assert [(bad.row, bad.column, bad.code) for bad in part.bad] == [
+    assert [(bad.row, bad.column, bad.code) for bad in part.bad_rows] == [
         (2, "age", "wrong_type"),
         (3, "sibsp", "wrong_type"),
         (4, "sibsp", "null"),
@@ -291,7 +291,7 @@ def test_a_bad_ndjson_row_is_explained_like_a_bad_row_of_a_prediction(tmp_path: 
         (11, None, "malformed"),
         (12, "age", "wrong_type"),
     ]
-    assert part.bad[0].detail == 'found string "1", expected a finite number or null'
+    assert part.bad_rows[0].detail == 'found string "1", expected a finite number or null'
     assert part.row_numbers.tolist() == [1, 9]
 
 
@@ -307,7 +307,7 @@ def test_a_parquet_value_that_its_column_cannot_hold_makes_a_bad_row(tmp_path: P
 
     part = _read(tmp_path, PARQUET, file.getvalue())
 
-    assert [(bad.row, bad.column, bad.code, bad.detail[:11]) for bad in part.bad] == [
+    assert [(bad.row, bad.column, bad.code, bad.detail[:11]) for bad in part.bad_rows] == [
         (2, "age", "wrong_type", "found inf, "),
         (3, "deck", "unknown_category", "found 'C', "),
         (4, "age", "wrong_type", "found 1e+30"),
@@ -319,7 +319,7 @@ def test_a_parquet_value_that_its_column_cannot_hold_makes_a_bad_row(tmp_path: P
 def test_a_cell_that_python_does_not_read_as_an_integer_makes_a_bad_row(tmp_path: Path, value: str) -> None:
     signature = Signature(Layout.FRAME, (Column("n", INTEGER, nullable=False, dtype="int64"),), (Method.PREDICT,))
 
-    assert [bad.code for bad in _read(tmp_path, CSV, f"n\n1\n{value}\n".encode(), signature).bad] == ["wrong_type"]
+    assert [bad.code for bad in _read(tmp_path, CSV, f"n\n1\n{value}\n".encode(), signature).bad_rows] == ["wrong_type"]
 
 
 @pytest.mark.parametrize(
@@ -357,7 +357,7 @@ def test_parquet_decimals_are_exact_beyond_the_precision_of_a_float(tmp_path: Pa
     part = _read(tmp_path, PARQUET, file.getvalue(), signature)
 
     assert part.frame["n"].tolist() == numbers[:4]
-    assert [bad.row for bad in part.bad] == [5, 6]
+    assert [bad.row for bad in part.bad_rows] == [5, 6]
 
 
 def test_a_decimal_with_a_fraction_is_not_an_integer(tmp_path: Path) -> None:
@@ -367,7 +367,7 @@ def test_a_decimal_with_a_fraction_is_not_an_integer(tmp_path: Path) -> None:
 
     part = _read(tmp_path, PARQUET, file.getvalue(), signature)
 
-    assert (part.frame["n"].tolist(), [bad.detail for bad in part.bad]) == (
+    assert (part.frame["n"].tolist(), [bad.detail for bad in part.bad_rows]) == (
         [1, 2],
         ["found Decimal('-1.50'), expected an integer"],
     )
@@ -386,7 +386,7 @@ def test_the_same_words_mean_missing_as_in_pandas(tmp_path: Path, column: Column
 def test_a_file_of_bad_rows_only_makes_an_empty_frame(tmp_path: Path) -> None:
     part = _read(tmp_path, CSV, b"age,sibsp,alone,deck\nx,1,1,A\n1\n")
 
-    assert len(part.bad) == 2
+    assert len(part.bad_rows) == 2
     _assert_same(part.frame, frame_of(MIXED, [{"age": 1, "sibsp": 1, "alone": True, "deck": "A"}])[:0])
 
 
@@ -414,7 +414,7 @@ def test_a_parquet_string_that_is_not_utf8_makes_only_its_row_bad(tmp_path: Path
 
     part = _read(tmp_path, PARQUET, file.getvalue(), signature, "n")
 
-    assert part.bad == [_bad(3, "deck", "wrong_type", "b'caf\\xe9'", "a string")]
+    assert part.bad_rows == [_bad(3, "deck", "wrong_type", "b'caf\\xe9'", "a string")]
     assert (part.frame["deck"].fillna("-").tolist(), part.ids.to_pylist()) == (["A", "B", "-"], [0, 1, 3])
 
 
@@ -426,8 +426,8 @@ def test_a_parquet_id_that_is_not_utf8_makes_only_its_row_bad(tmp_path: Path, wo
 
     part = _read(tmp_path, PARQUET, file.getvalue(), signature, "id")
 
-    assert [(bad.row, bad.column, bad.code) for bad in part.bad] == [(3, "id", "wrong_type"), (4, "n", "null")]
-    assert part.bad[0].detail == "found b'caf\\xe9', expected text in UTF-8"
+    assert [(bad.row, bad.column, bad.code) for bad in part.bad_rows] == [(3, "id", "wrong_type"), (4, "n", "null")]
+    assert part.bad_rows[0].detail == "found b'caf\\xe9', expected text in UTF-8"
     assert (part.frame["n"].tolist(), part.ids.to_pylist(), part.n_rows) == ([0, 1], ["A", "B"], 4)
 
 
@@ -531,7 +531,7 @@ def test_each_line_of_ndjson_is_one_row(tmp_path: Path, lines: list[str], good: 
     part = _read(tmp_path, NDJSON, data.encode(), signature)
 
     assert part.row_numbers.tolist() == good
-    assert [row.row for row in part.bad] == bad
+    assert [row.row for row in part.bad_rows] == bad
     assert len(part.frame) == len(good)
 
 
@@ -541,7 +541,7 @@ def test_a_line_that_is_not_exactly_one_list_is_a_bad_row(tmp_path: Path, line: 
 
     part = _read(tmp_path, NDJSON, data, _array("float64"))
 
-    assert ([bad.row for bad in part.bad], part.row_numbers.tolist()) == ([2], [1, 3])
+    assert ([bad.row for bad in part.bad_rows], part.row_numbers.tolist()) == ([2], [1, 3])
 
 
 def test_columns_whose_names_json_must_escape_are_read(tmp_path: Path) -> None:
@@ -553,7 +553,7 @@ def test_columns_whose_names_json_must_escape_are_read(tmp_path: Path) -> None:
 
     part = _read(tmp_path, NDJSON, _ndjson(lines) + b"{", signature, "id")
 
-    assert [(bad.row, bad.column, bad.code) for bad in part.bad] == [
+    assert [(bad.row, bad.column, bad.code) for bad in part.bad_rows] == [
         (2, names[0], "wrong_type"),
         (3, names[1], "missing_column"),
         (4, None, "wrong_type"),
@@ -593,14 +593,14 @@ def test_an_array_is_read_by_name_or_in_order(tmp_path: Path, fmt: FileFormat, d
 
     part = _read(tmp_path, fmt, data.encode(), signature)
 
-    assert part.bad == []
+    assert part.bad_rows == []
     _assert_same(part.frame, frame_of(signature, rows))
 
 
 def test_a_list_of_the_wrong_length_is_a_bad_row(tmp_path: Path) -> None:
     part = _read(tmp_path, NDJSON, b"[1, 2]\n[1]\n[1, 2, 3]\n[null, 4]\n", _array("float64"))
 
-    assert [(bad.row, bad.code) for bad in part.bad] == [(2, "wrong_length"), (3, "wrong_length")]
+    assert [(bad.row, bad.code) for bad in part.bad_rows] == [(2, "wrong_length"), (3, "wrong_length")]
     np.testing.assert_array_equal(part.frame, [[1, 2], [np.nan, 4]])
 
 

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from queuecast.domain.batch import FileFormat
 from queuecast.domain.chunking import FileRange
 from queuecast.domain.errors import InvalidInputError
+from queuecast.domain.file_formats import FileFormat
 from worker.tables import record_scanner
 from worker.tables.record_scanner import RecordScanner
 from worker.tables.splitting import split_file

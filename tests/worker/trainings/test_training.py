@@ -23,7 +23,7 @@ from queuecast.domain.errors import ConflictError, JobStoppedError, mismatch
 from queuecast.domain.holdout import HoldoutRule
 from queuecast.domain.job import Failure, Job, JobType, ModelRef, Progress, State
 from queuecast.domain.model import CHALLENGER, CHAMPION, AliasMove, Manifest
-from queuecast.domain.work import Method, Promote, TrainingWork
+from queuecast.domain.work import Method, PromotionPolicy, TrainingWork
 from tests.worker.model_fixtures import MODEL, LocalService, with_target
 from worker.models.loading import sha256_of
 from worker.trainings.runner import STAGES
@@ -90,16 +90,16 @@ def test_a_version_that_is_worse_does_not_become_champion(titanic: LocalService)
 @pytest.mark.parametrize(
     ("promote", "params", "aliases"),
     [
-        (Promote.AUTO, {}, {CHAMPION: 2}),
-        (Promote.AUTO, CRIPPLED, {CHAMPION: 1, CHALLENGER: 2}),
-        (Promote.MANUAL, {}, {CHAMPION: 1, CHALLENGER: 2}),
-        (Promote.MANUAL, CRIPPLED, {CHAMPION: 1, CHALLENGER: 2}),
-        (Promote.NEVER, {}, {CHAMPION: 1}),
-        (Promote.NEVER, CRIPPLED, {CHAMPION: 1}),
+        (PromotionPolicy.AUTO, {}, {CHAMPION: 2}),
+        (PromotionPolicy.AUTO, CRIPPLED, {CHAMPION: 1, CHALLENGER: 2}),
+        (PromotionPolicy.MANUAL, {}, {CHAMPION: 1, CHALLENGER: 2}),
+        (PromotionPolicy.MANUAL, CRIPPLED, {CHAMPION: 1, CHALLENGER: 2}),
+        (PromotionPolicy.NEVER, {}, {CHAMPION: 1}),
+        (PromotionPolicy.NEVER, CRIPPLED, {CHAMPION: 1}),
     ],
 )
 def test_aliases_move_according_to_the_policy(
-    titanic: LocalService, promote: Promote, params: dict[str, Any], aliases: dict[str, int]
+    titanic: LocalService, promote: PromotionPolicy, params: dict[str, Any], aliases: dict[str, int]
 ) -> None:
     result = _trained(titanic, promote=promote, params=params)
 
@@ -108,9 +108,9 @@ def test_aliases_move_according_to_the_policy(
 
 
 def test_a_later_challenger_takes_the_alias_from_an_earlier_one(titanic: LocalService) -> None:
-    _trained(titanic, promote=Promote.MANUAL)
+    _trained(titanic, promote=PromotionPolicy.MANUAL)
 
-    _trained(titanic, promote=Promote.MANUAL)
+    _trained(titanic, promote=PromotionPolicy.MANUAL)
 
     assert titanic.aliases.read(MODEL).versions == {CHAMPION: 1, CHALLENGER: 3}
 
@@ -123,9 +123,9 @@ def test_a_promotion_is_in_the_audit_trail_with_its_scores_and_job(titanic: Loca
     assert "accuracy" in move.reason
 
 
-@pytest.mark.parametrize("promote", Promote)
+@pytest.mark.parametrize("promote", PromotionPolicy)
 def test_a_champion_with_an_unknown_holdout_is_incomparable_and_stays(
-    unknown_holdout: LocalService, promote: Promote
+    unknown_holdout: LocalService, promote: PromotionPolicy
 ) -> None:
     result = _trained(unknown_holdout, promote=promote)
 
@@ -145,7 +145,7 @@ def test_the_next_training_is_comparable_after_a_person_promoted_version_2(unkno
 
 
 def test_a_champion_moved_by_a_person_during_a_training_stays(titanic: LocalService) -> None:
-    _trained(titanic, promote=Promote.NEVER)
+    _trained(titanic, promote=PromotionPolicy.NEVER)
     work = titanic.training_work(ROWS, (TARGET,))
     job = titanic.started(JobType.TRAINING, ModelRef(MODEL, 1), work)
 
@@ -661,9 +661,9 @@ def _died(service: LocalService, job: Job, work: TrainingWork, where: str) -> Jo
 
 
 @pytest.mark.parametrize("where", PLACES)
-@pytest.mark.parametrize("promote", [Promote.AUTO, Promote.MANUAL])
+@pytest.mark.parametrize("promote", [PromotionPolicy.AUTO, PromotionPolicy.MANUAL])
 def test_a_training_that_dies_at_any_step_and_runs_again_makes_one_version_and_one_move(
-    titanic: LocalService, where: str, promote: Promote
+    titanic: LocalService, where: str, promote: PromotionPolicy
 ) -> None:
     """The second run ends like a run without a death."""
     work = titanic.training_work(ROWS, (TARGET,), promote=promote)
@@ -672,17 +672,17 @@ def test_a_training_that_dies_at_any_step_and_runs_again_makes_one_version_and_o
 
     value = titanic.training.run(again, work, lambda progress: None).value
 
-    alias = CHAMPION if promote is Promote.AUTO else CHALLENGER
-    assert (value["version"], value["promoted"]) == (2, promote is Promote.AUTO)
+    alias = CHAMPION if promote is PromotionPolicy.AUTO else CHALLENGER
+    assert (value["version"], value["promoted"]) == (2, promote is PromotionPolicy.AUTO)
     assert titanic.models.versions(MODEL) == [1, 2]
     assert titanic.aliases.read(MODEL).versions[alias] == 2
     assert [move.version for move in titanic.aliases.history(MODEL) if move.job_id == job.id] == [2]
 
 
-@pytest.mark.parametrize("promote", Promote)
+@pytest.mark.parametrize("promote", PromotionPolicy)
 @pytest.mark.parametrize("params", [{}, CRIPPLED], ids=["good", "crippled"])
 def test_a_training_that_runs_twice_has_the_same_result(
-    titanic: LocalService, promote: Promote, params: dict[str, Any]
+    titanic: LocalService, promote: PromotionPolicy, params: dict[str, Any]
 ) -> None:
     work = titanic.training_work(ROWS, (TARGET,), params, promote)
     job = titanic.started(JobType.TRAINING, ModelRef(MODEL, 1), work)
@@ -714,8 +714,8 @@ def test_a_second_run_needs_no_file_if_the_first_published_the_version(titanic: 
     assert titanic.training.run(again, work, lambda progress: None).value["promoted"] is True
 
 
-@pytest.mark.parametrize("promote", [Promote.AUTO, Promote.MANUAL])
-def test_a_run_of_a_training_that_lost_its_job_moves_no_alias(titanic: LocalService, promote: Promote) -> None:
+@pytest.mark.parametrize("promote", [PromotionPolicy.AUTO, PromotionPolicy.MANUAL])
+def test_a_run_of_a_training_that_lost_its_job_moves_no_alias(titanic: LocalService, promote: PromotionPolicy) -> None:
     work = titanic.training_work(ROWS, (TARGET,), promote=promote)
     zombie = titanic.started(JobType.TRAINING, ModelRef(MODEL, 1), work)
     titanic.lost(zombie)

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from queuecast.domain.batch import FileFormat
 from queuecast.domain.errors import Finding, InvalidInputError, mismatch
+from queuecast.domain.file_formats import FileFormat
 from queuecast.domain.model import Manifest
 from queuecast.domain.signature import MAX_FINDINGS, Column, ColumnType, Layout, Signature
 from queuecast.domain.work import Method, TrainingWork

@@ -3,7 +3,7 @@
 
 -- Without allow-oom: the first write takes memory, so a Redis that is full refuses it and nothing is written.
 local id, revision, state, record, work, rows, n_rows, lane, max_lane_jobs, training, idempotency_key, fingerprint,
-  idempotency_ttl_s, letter, expires_at, alias_model, alias, version = unpack(ARGV)
+  idempotency_ttl_s, replayed_dead_letter, expires_at, alias_model, alias, version = unpack(ARGV)
 
 local earlier_key = IDEMPOTENCY .. idempotency_key
 if idempotency_key ~= '' then
@@ -20,7 +20,9 @@ if alias_model ~= '' then
 end
 local length = redis.call('XLEN', LANE .. lane)
 if length >= tonumber(max_lane_jobs) then return {'full', tostring(length), 0} end
-if letter ~= '' and not redis.call('ZSCORE', DEAD, letter) then return {'letter', letter, 0} end
+if replayed_dead_letter ~= '' and not redis.call('ZSCORE', DEAD, replayed_dead_letter) then
+  return {'replayed', replayed_dead_letter, 0}
+end
 
 local must_ring = enter(id, lane, n_rows, #rows, 'revision', revision, 'state', state, 'record', record,
   'work', work, 'rows', rows, 'n_rows', n_rows)
@@ -29,7 +31,7 @@ if idempotency_key ~= '' then
   redis.call('HSET', earlier_key, 'job', id, 'fingerprint', fingerprint)
   redis.call('EXPIRE', earlier_key, idempotency_ttl_s)
 end
-if letter ~= '' then redis.call('ZREM', DEAD, letter) end
+if replayed_dead_letter ~= '' then redis.call('ZREM', DEAD, replayed_dead_letter) end
 if expires_at ~= '' then redis.call('ZADD', EXPIRING, expires_at, id) end
 -- Records expire by their own TTL, and the index does not notice: each submit removes up to two ids of expired ones.
 for _, old in ipairs(redis.call('ZRANGE', JOBS, 0, 1)) do

@@ -65,7 +65,7 @@ local function waiting_entries(key, limit)
   return redis.call('XRANGE', key, '(' .. taken_to, '+', 'COUNT', limit)
 end
 
--- The worker that attends a lane, and when it last claimed (ms); nil for a lane without one.
+-- The worker that attends a lane, and when it last reserved jobs (ms); nil for a lane without one.
 local function attendant_of(lane)
   return string.match(redis.call('HGET', ATTENDED, lane) or '', '^(.*) (%d+)$')
 end

@@ -2,5 +2,5 @@
 local model, count = unpack(ARGV)
 
 if redis.call('LLEN', ALIAS_HISTORY .. model) ~= tonumber(count) then return 0 end
-redis.call('SREM', AUDIT, model)
+redis.call('SREM', UNEXPORTED, model)
 return 1

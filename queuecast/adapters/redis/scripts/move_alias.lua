@@ -13,5 +13,5 @@ local present = tonumber(redis.call('HGET', key, 'generation') or 0)
 if present ~= tonumber(generation) - 1 then return present end
 redis.call('HSET', key, 'generation', generation, 'alias:' .. alias, version)
 redis.call('RPUSH', ALIAS_HISTORY .. model, move)
-redis.call('SADD', AUDIT, model)
+redis.call('SADD', UNEXPORTED, model)
 return -1

@@ -1,11 +1,11 @@
 #!lua flags=allow-oom
 -- Reserves the oldest jobs of a lane for a worker. Answers {{{entry, job id, {record, work, rows}}, ...}, must ring}.
 -- needs lane.lua
-local lane, worker, max_rows, clears_notification, max_bytes, stays, attended_ms = unpack(ARGV)
+local lane, worker, max_rows, clears_bell, max_bytes, stays, attended_ms = unpack(ARGV)
 
 local key = LANE .. lane
 max_rows, max_bytes = tonumber(max_rows), tonumber(max_bytes)
-if clears_notification == '1' then redis.call('HDEL', BELLS, lane) end
+if clears_bell == '1' then redis.call('HDEL', BELLS, lane) end
 local attendant, since = attendant_of(lane)
 local is_attended = attendant and attendant ~= worker and now_ms() - since < tonumber(attended_ms)
 

@@ -48,14 +48,14 @@ def test_a_message_waits_in_the_list_of_its_priority(redis_url: str, client: red
     CeleryDoorbell(redis_url).ring(lane)
 
     rank = [Priority.HIGH, Priority.NORMAL, Priority.LOW].index(priority)
-    overdue, *others = [client.llen(each) for each in lists_of("predict")]
-    assert (overdue, others) == (0, [int(index == rank) for index in range(4)])
+    overtaking, *others = [client.llen(each) for each in lists_of("predict")]
+    assert (overtaking, others) == (0, [int(index == rank) for index in range(4)])
 
 
-def test_an_urgent_message_goes_before_every_priority(redis_url: str, client: redis.Redis) -> None:
+def test_an_overtaking_message_goes_before_every_priority(redis_url: str, client: redis.Redis) -> None:
     bells = CeleryDoorbell(redis_url)
     bells.ring(f"{LANE}/high")
-    bells.ring(f"{LANE}/low", is_urgent=True)
+    bells.ring(f"{LANE}/low", is_overtaking=True)
 
     assert [client.llen(each) for each in lists_of("predict")] == [1, 1, 0, 0, 0]
     assert arguments(envelope(client, "predict"))[0] == [f"{LANE}/low"]

@@ -19,7 +19,7 @@ from queuecast.adapters.redis.job_maintenance import RedisJobMaintenance
 from queuecast.adapters.redis.jobs import RedisJobs
 from queuecast.domain.errors import ConflictError, DamagedFileError, UnavailableError
 from queuecast.domain.job import JobType, State
-from tests.queuecast.domain.records import a_job, work_of
+from tests.queuecast.domain.records import RETENTION_S, a_job, work_of
 
 pytestmark = pytest.mark.redis
 BYTES = bytes(range(256))
@@ -217,8 +217,8 @@ def test_jobs_that_have_not_ended_are_requeued_and_counted(client: redis.Redis, 
     restored(client, file)
 
     assert {job.id: jobs.read(job.id) for job in made} == before
-    assert RedisJobMaintenance(client).requeue_all(time.time()) == 2
-    RedisJobMaintenance(client).requeue_all(time.time())
+    assert RedisJobMaintenance(client).requeue_all(time.time(), RETENTION_S) == 2
+    RedisJobMaintenance(client).requeue_all(time.time(), RETENTION_S)
     assert [jobs.read(job.id).state for job in made] == [State.CANCELED, State.QUEUED, State.QUEUED]
 
 

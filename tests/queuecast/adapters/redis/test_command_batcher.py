@@ -28,7 +28,7 @@ def test_a_single_command_is_answered(batcher: CommandBatcher) -> None:
     assert batcher.call("HMGET", "h", "a", "b") == [b"1", None]
 
 
-@pytest.mark.parametrize("threads", [2, 64, 3 * CommandBatcher.MAX_COMMANDS])
+@pytest.mark.parametrize("threads", [2, 64, 3 * 128])
 def test_each_thread_gets_the_answer_to_its_own_command(batcher: CommandBatcher, threads: int) -> None:
     def ask(number: int) -> list[bytes]:
         return [batcher.call("ECHO", f"{number}-{again}") for again in range(5)]

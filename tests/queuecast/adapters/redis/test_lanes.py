@@ -139,7 +139,7 @@ def test_a_worker_that_claimed_lately_is_not_forgotten(client: redis.Redis, jobs
     taken(lanes, worker="idle")
     jobs.replace(first.cancel_requested(NOW, RETENTION_S))
 
-    lanes.forget_workers()
+    lanes.forget_workers(3600.0)
 
     assert consumers(client) == [b"idle"]
 
@@ -187,7 +187,7 @@ def test_a_job_that_cannot_be_decoded_is_reserved_with_the_others(
     first, broken, last = (stored(jobs) for _ in range(3))
     client.hset(f"qc:job:{broken.id}", field, "{}")
 
-    reserved, _ = lanes.reserve(LANE, "host:7", 5, clears_notification=True)
+    reserved, _ = lanes.reserve(LANE, "host:7", 5, clears_bell=True)
 
     assert [each.job_id for each in reserved] == [first.id, broken.id, last.id]
     assert [each.snapshot is None for each in reserved] == [False, True, False]
@@ -195,7 +195,7 @@ def test_a_job_that_cannot_be_decoded_is_reserved_with_the_others(
 
 def test_a_waiting_worker_is_woken_by_the_next_job(client: redis.Redis, jobs: RedisJobs, lanes: RedisLanes) -> None:
     stored(jobs)
-    lanes.reserve(LANE, "host:7", 1, clears_notification=True, stays=True)
+    lanes.reserve(LANE, "host:7", 1, clears_bell=True, stays=True)
     with ThreadPoolExecutor(1) as pool:
         lingering = pool.submit(lanes.wait_for_job, LANE, "host:7", 30.0)
         until(lambda: client.hexists("qc:lingering", LANE))
@@ -208,7 +208,7 @@ def test_a_waiting_worker_is_woken_by_the_next_job(client: redis.Redis, jobs: Re
 
 def test_the_attendance_of_a_dead_worker_is_forgotten(client: redis.Redis, jobs: RedisJobs, lanes: RedisLanes) -> None:
     stored(jobs)
-    lanes.reserve(LANE, "host:7", 1, clears_notification=True, stays=True)
+    lanes.reserve(LANE, "host:7", 1, clears_bell=True, stays=True)
     lanes.wait_for_job(LANE, "host:7", 0.01)
 
     lanes.forget_workers(3600.0)

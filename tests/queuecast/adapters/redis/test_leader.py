@@ -6,6 +6,7 @@ import pytest
 import redis
 
 from deploy.embedded.redis_server import RedisServer
+from queuecast.adapters.redis import keys
 from queuecast.adapters.redis.connection import connect
 from queuecast.adapters.redis.leader import RedisLeader
 from queuecast.domain.errors import UnavailableError
@@ -25,7 +26,7 @@ def client(redis_url: str) -> Iterator[redis.Redis]:
 
 @pytest.fixture
 def candidate(client: redis.Redis) -> Callable[..., RedisLeader]:
-    return lambda term_s=LONG_S, role="reaper": RedisLeader(client, role, term_s)
+    return lambda term_s=LONG_S, key=keys.REAPER: RedisLeader(client, key, term_s)
 
 
 def test_the_first_candidate_leads_and_stays_the_leader(candidate: Callable[..., RedisLeader]) -> None:
@@ -82,8 +83,8 @@ def test_a_term_expires_by_itself(client: redis.Redis, candidate: Callable[..., 
     assert until(lambda: client.exists("qc:reaper") == 0)
 
 
-def test_each_role_has_its_own_leader(candidate: Callable[..., RedisLeader]) -> None:
-    assert [candidate(role="reaper").leads(), candidate(role="webhooks").leads()] == [True, True]
+def test_each_key_has_its_own_leader(candidate: Callable[..., RedisLeader]) -> None:
+    assert [candidate(key="qc:reaper").leads(), candidate(key="qc:webhooks").leads()] == [True, True]
 
 
 def test_resigning_twice_or_before_leading_is_harmless(candidate: Callable[..., RedisLeader]) -> None:
@@ -100,7 +101,7 @@ def test_resigning_twice_or_before_leading_is_harmless(candidate: Callable[..., 
 def test_a_candidate_can_lead_when_memory_is_used_up(own_server: RedisServer) -> None:
     """Accepted jobs must still be repaired then, or no memory is ever freed."""
     with connect(own_server.url) as client:
-        first, second = RedisLeader(client, "reaper", LONG_S), RedisLeader(client, "reaper", LONG_S)
+        first, second = RedisLeader(client, keys.REAPER, LONG_S), RedisLeader(client, keys.REAPER, LONG_S)
         client.config_set("maxmemory", 1)
 
         answers = [first.leads(), second.leads(), first.leads()]
@@ -111,7 +112,7 @@ def test_a_candidate_can_lead_when_memory_is_used_up(own_server: RedisServer) ->
 
 def test_no_candidate_leads_while_redis_is_away(own_server: RedisServer) -> None:
     with connect(own_server.url) as client:
-        leader = RedisLeader(client, "reaper", LONG_S)
+        leader = RedisLeader(client, keys.REAPER, LONG_S)
         leader.leads()
         own_server.kill()
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from queuecast.domain.batch import FileFormat, file_format, training_format
 from queuecast.domain.errors import UnsupportedMediaError
+from queuecast.domain.file_formats import FileFormat, file_format, training_format
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 """Reads and writes whole files: a checksum, an atomic write, and a full disk as an error that is retried."""
 
-import errno
 import hashlib
 import os
 import secrets
@@ -9,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from queuecast.disk_writes import NO_ROOM, sync_folder
 from queuecast.domain.errors import InvalidInputError, UnavailableError
 
 
@@ -46,11 +46,7 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync_folder(path.parent)
 
 
 @contextmanager
@@ -59,6 +55,6 @@ def disk_full_as_unavailable() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno not in NO_ROOM:
             raise
         raise UnavailableError(f"there is no room left for the batch: {error}", code="disk_full") from error

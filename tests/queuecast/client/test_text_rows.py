@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from queuecast.client.csv import csv_head, parsed_csv_rows
-from queuecast.domain.batch import FileFormat
+from queuecast.client.text_rows import csv_head, parsed_csv_rows
 from queuecast.domain.errors import InvalidInputError
+from queuecast.domain.file_formats import FileFormat
 from queuecast.domain.signature import Column, ColumnType, Layout, Signature
 from queuecast.domain.work import Method
 from queuecast.tables.cells import MISSING_WORDS
@@ -61,8 +61,8 @@ def test_client_and_worker_read_a_cell_alike(tmp_path: Path, kind: str, cell: st
     sent, _ = parsed_csv_rows(text, signature.json_schema())
     read = worker_rows(tmp_path, text, signature)
 
-    assert bool(signature.findings(sent)) == bool(read.bad)
-    if not read.bad:
+    assert bool(signature.findings(sent)) == bool(read.bad_rows)
+    if not read.bad_rows:
         assert frame_of(signature, sent).equals(read.frame)
 
 

@@ -26,7 +26,7 @@ def collect_rarely() -> None:
     gc.set_threshold(20_000)
 
 
-def pin_to_one_core(group: str = "queuecast") -> None:
+def pin_to_one_core(group: str) -> None:
     """Pins the process to one core, a different one for each process of the group, while there are free ones.
 
     Only one thread holds the GIL. Letting the threads migrate between cores evicts the working set, and cost two fifths

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from queuecast.domain import errors
 from queuecast.domain.errors import QueuecastError, StoreFullError, UnavailableError
-from queuecast.domain.retry import backoff_s, is_transient
+from queuecast.domain.lost_attempts import backoff_s, is_transient
 
 ALMOST_ONE = math.nextafter(1.0, 0.0)
 KINDS = sorted(

@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from queuecast.client.uploads import PARQUET_START
+from queuecast.client.table_files import PARQUET_START
 from queuecast.tables.cells import MISSING_WORDS, parse_boolean, parse_integer, parse_number
 from queuecast.tables.column_names import duplicate_name, named_or_in_order, separator_hint, wrong_count
 

@@ -13,7 +13,7 @@ NEEDS_TWO_CORES = pytest.mark.skipif(
 STATE = "print(gc.get_freeze_count() > 0, gc.get_threshold()[0], len(os.sched_getaffinity(0)), flush=True)"
 PIN = """
 import os, sys
-from queuecast.process import pin_to_one_core
+from queuecast.process_tuning import pin_to_one_core
 pin_to_one_core(sys.argv[1])
 print(*os.sched_getaffinity(0), flush=True)
 sys.stdin.read()

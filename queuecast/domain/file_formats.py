@@ -1,4 +1,4 @@
-"""The choices of a batch: the formats of its files, and the treatment of a row that does not fit."""
+"""The formats of uploaded tables and of result files, and how an uploaded file shows its format."""
 
 from enum import StrEnum
 
@@ -20,13 +20,6 @@ class OutputFormat(StrEnum):
     NDJSON = "ndjson"
     JSON = "json"
     PARQUET = "parquet"
-
-
-class OnError(StrEnum):
-    """A row that does not fit is left out and reported, or fails the batch."""
-
-    SKIP = "skip"
-    FAIL = "fail"
 
 
 _MEDIA_TYPES = {
