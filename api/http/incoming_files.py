@@ -106,6 +106,16 @@ def _require_digest(stored: StoredFile, digest: str) -> None:
             )
 
 
+def form_files(form: dict[str, Any], *names: str) -> list[Any]:
+    """The files of these fields, as FileStorage. Raises InvalidInputError with a pointer to a field without a file."""
+    for name in names:
+        if name not in form or isinstance(form[name], str):
+            found = "text" if name in form else "no field"
+            detail = f"the form has no file {name!r}, expected {' and '.join(map(repr, names))}"
+            raise InvalidInputError(detail, (Finding(f"/{name}", "missing", detail, found, "a file"),))
+    return [form[name] for name in names]
+
+
 def decode_form_field(kind: type[Any], text: str, name: str) -> Any:
     """A form field that holds JSON. Raises InvalidInputError with a pointer to the field."""
     data = text.encode("utf-8", "replace")
@@ -116,6 +126,6 @@ def decode_form_field(kind: type[Any], text: str, name: str) -> Any:
         place = f"{finding.pointer}: " if finding.pointer else ""
         detail = f"the field {name!r} is invalid: {place}{finding.detail}"
         raise InvalidInputError(detail, (replace(finding, pointer=f"/{name}", detail=detail),)) from None
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         detail = malformed_body(error, data, f"the field {name!r}").detail
         raise InvalidInputError(detail, (Finding(f"/{name}", "malformed", detail),)) from None

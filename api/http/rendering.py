@@ -12,7 +12,6 @@ from api.http.errors import failure_problem
 from api.http.json_response import JsonResponse
 from api.schemas import jobs, responses
 from api.services.queue_position import RETRY_AFTER_S, QueuePosition
-from queuecast.domain.errors import UnknownJobError
 from queuecast.domain.job import Job, Progress
 from queuecast.domain.model import CHAMPION, Aliases, AliasMove, Manifest
 from queuecast.domain.timeline import TimelineEntry
@@ -45,13 +44,10 @@ def accepted(
 
 
 def job_body(job: Job, result: bytes | None = None, position: QueuePosition | None = None) -> jobs.AnyJob:
-    """Raises UnknownJobError for a chunk, which is a part of a batch and no job of a caller."""
-    kind = jobs.JOB_KINDS.get(job.type)
-    if kind is None:
-        raise UnknownJobError(f"there is no job {job.id}")
+    """job: not a chunk (`api.services.callers_jobs`)."""
     url = f"/v1/jobs/{job.id}"
     model = job.model
-    return kind(
+    return jobs.JOB_KINDS[job.type](
         id=job.id,
         state=job.state,
         revision=job.revision,

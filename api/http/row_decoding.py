@@ -1,9 +1,10 @@
 """Checks the rows of a request against a model's signature before anything is queued.
 
-A decoder that is compiled from the signature checks the rows in one pass. Rows that it refuses are parsed again and
-checked by `Signature.findings`, which finds every mismatch and describes it.
+A decoder that is compiled from the signature checks the rows in one pass. Rows that it refuses are parsed again, one at
+a time, and checked by `Signature.findings`, which finds every mismatch and describes it.
 """
 
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -12,7 +13,7 @@ import msgspec
 from api.http.validation_errors import ROWS_HINT, malformed_body
 from queuecast.domain.errors import Finding, InvalidInputError, MalformedError, mismatch
 from queuecast.domain.signature import Column, Layout, Signature, column_findings, escaped, shown
-from queuecast.tables.json_values import VALUE_TYPES, is_field_name, parse_leniently
+from queuecast.tables.json_values import VALUE_TYPES, is_field_name, parse_items_leniently
 
 
 class _Row(dict[str, Any]):
@@ -58,25 +59,26 @@ def require_rows(signature: Signature, rows: bytes, max_rows: int) -> tuple[int,
 
 def _with_whole_numbers(signature: Signature, rows: bytes, error: msgspec.ValidationError) -> bytes:
     """Rows that only the decoder refuses, because of `3.0` in an integer column. Raises InvalidInputError otherwise."""
-    parsed = _parsed(rows)
-    if not isinstance(parsed, list):
-        finding = mismatch("/inputs", "wrong_type", shown(parsed), "a list of rows")
+    first = rows.lstrip()[:1]
+    if first != b"[":
+        found = "an object" if first == b"{" else shown(next(_parsed(b"[%b]" % rows)))
+        finding = mismatch("/inputs", "wrong_type", found, "a list of rows")
         raise InvalidInputError(f"{finding.detail}; {ROWS_HINT}", (finding,))
-    findings = signature.findings(parsed)
+    findings = signature.findings(_parsed(rows))
     if findings:
         raise _refusal(findings)
     # Otherwise the decoder and `findings` agree on every row (tested), except on one that repeats a column.
     changed = signature.with_whole_numbers(rows)
     if changed is None:
-        finding = _repeated_column(signature, parsed) or Finding("/inputs", "invalid", str(error))
+        finding = _repeated_column(signature, rows) or Finding("/inputs", "invalid", str(error))
         raise _refusal((finding,))
     return changed
 
 
-def _repeated_column(signature: Signature, rows: list[Any]) -> Finding | None:
+def _repeated_column(signature: Signature, rows: bytes) -> Finding | None:
     """The first value that does not fit its column and is hidden by a later one of the same name."""
     columns = {column.name: column for column in signature.columns}
-    for index, row in enumerate(rows):
+    for index, row in enumerate(_parsed(rows, object_pairs_hook=_Row)):
         for name, value in row.pairs if isinstance(row, _Row) else ():
             if name in columns:
                 finding = next(column_findings(columns[name], value, f"/inputs/{index}/{escaped(name)}"), None)
@@ -90,9 +92,10 @@ def _refusal(findings: tuple[Finding, ...]) -> InvalidInputError:
     return InvalidInputError(f"{findings[0].pointer}: {findings[0].detail}{more}", findings)
 
 
-def _parsed(rows: bytes) -> Any:
+def _parsed(rows: bytes, **options: Any) -> Iterator[Any]:
+    """The rows one at a time: a list of all of them would take up to thirty times the size of the text."""
     try:
-        return parse_leniently(rows.decode(), object_pairs_hook=_Row)
+        yield from parse_items_leniently(rows.decode(), **options)
     except (ValueError, RecursionError) as error:
         raise MalformedError(f"the rows are not JSON in UTF-8, or nested too deeply: {error}") from None
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from msgspec import inspect
+from msgspec import Raw, inspect
 
 from queuecast.domain.errors import Finding, mismatch, shortened
 from queuecast.domain.signature import escaped, shown
@@ -26,7 +26,12 @@ _TYPE_NAMES: dict[type[inspect.Type], tuple[str, Any]] = {
 
 
 def mismatches(kind: inspect.Type, value: Any, at: str) -> Iterator[Finding]:
-    """Where the value differs from the type, in the order of the value. at: the pointer to the value."""
+    """Where the value differs from the type, in the order of the value. at: the pointer to the value.
+
+    A value that was left as text (`Raw`) is one that msgspec accepts.
+    """
+    if isinstance(value, Raw):
+        return
     match kind:
         case inspect.Metadata(type=inner):
             yield from mismatches(inner, value, at)
@@ -134,8 +139,18 @@ def _length_mismatches(
 
 
 def _numbers_out_of_range(value: Any, at: str) -> Iterator[Finding]:
-    if isinstance(value, float) and not math.isfinite(value):
-        yield mismatch(at, "out_of_range", "a number that is too large", "a finite number")
-    elif isinstance(value, dict | list):
-        for name, item in value.items() if isinstance(value, dict) else enumerate(value):
-            yield from _numbers_out_of_range(item, f"{at}/{escaped(str(name))}")
+    """Walks without recursion, because the caller decides how deeply the value is nested."""
+    levels: list[Iterator[tuple[Any, Any]]] = [iter([("", value)])]
+    names: list[Any] = []  # of the containers that are open; the first is the value itself
+    while levels:
+        for name, item in levels[-1]:
+            if isinstance(item, float) and not math.isfinite(item):
+                place = at + "".join(f"/{escaped(str(each))}" for each in [*names, name][1:])
+                yield mismatch(place, "out_of_range", "a number that is too large", "a finite number")
+            elif isinstance(item, dict | list):
+                names.append(name)
+                levels.append(iter(item.items() if isinstance(item, dict) else enumerate(item)))
+                break
+        else:
+            levels.pop()
+            del names[-1:]

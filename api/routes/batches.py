@@ -16,7 +16,7 @@ from api.schemas.headers import SubmitHeaders
 from api.schemas.jobs import BatchJob
 from api.schemas.requests import BatchOfFile, BatchOfRows, BatchRequest
 from api.services.inline_rows import store_rows
-from api.services.job_files import delete_files, discard_unless_accepted
+from api.services.job_files import delete_files, discard_unless_accepted, refusing_file_id
 from api.services.submission import SubmitOptions, Submitted, require_method
 from api.services.table_headers import columns_refused, csv_header, feature_findings, missing_column_at
 from queuecast.domain.errors import (
@@ -24,10 +24,10 @@ from queuecast.domain.errors import (
     Finding,
     InvalidInputError,
     UnknownAliasError,
-    UnknownFileError,
     UnknownModelError,
     UnknownVersionError,
-    UnsupportedMediaError,
+    mismatch,
+    shortened,
 )
 from queuecast.domain.file_formats import FileFormat, file_format
 from queuecast.domain.model import Manifest
@@ -76,8 +76,9 @@ class BatchRoutes:
 
     def _submit(self, model: str, body: BatchRequest, key: IdempotencyKey | None) -> Submitted:
         if (body.file_id is None) == (not bytes(body.inputs)):
-            detail = "found " + ("neither" if body.file_id is None else "both") + ", expected one of file_id and inputs"
-            raise InvalidInputError(detail, (Finding("/file_id", "invalid", detail),))
+            found = "neither" if body.file_id is None else "both"
+            finding = mismatch("/file_id", "invalid", found, "one of file_id and inputs")
+            raise InvalidInputError(finding.detail, (finding,))
         manifest, ref = self._submission.resolve(model, body.version)
         require_method(manifest, body.method)
         if body.file_id is None:
@@ -104,12 +105,10 @@ class BatchRoutes:
         return submitted
 
     def _uploaded(self, file_id: str, id_column: str | None, manifest: Manifest) -> tuple[StoredFile, FileFormat]:
-        try:
+        with refusing_file_id():
             stored = self._files.stat(file_id)
             path = self._files.path(stored.id)  # counts as a use, which workers cannot record: they only read
             rows_format = file_format(stored.name, stored.media_type)
-        except (UnknownFileError, UnsupportedMediaError) as error:
-            raise InvalidInputError(error.detail, (Finding("/file_id", error.code, error.detail),)) from None
         if rows_format is FileFormat.CSV:
             _require_columns(csv_header(path), manifest, id_column)
         return stored, rows_format
@@ -118,8 +117,8 @@ class BatchRoutes:
         """The rows of the request, once they fit the signature, as a file with one row per line."""
         _, rows = require_rows(manifest.signature, bytes(body.inputs), max_rows=self._max_body_bytes)
         if body.id_column is not None and body.id_column not in {c.name for c in manifest.signature.columns}:
-            detail = f"the rows have no column {body.id_column!r}, only those of the model"
-            raise InvalidInputError(detail, (Finding("/id_column", "missing_column_at", detail),))
+            detail = f"the rows have no column {shortened(repr(body.id_column))}, only those of the model"
+            raise InvalidInputError(detail, (Finding("/id_column", "missing_column", detail, column=body.id_column),))
         return store_rows(self._files, rows)
 
 

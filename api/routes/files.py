@@ -3,7 +3,7 @@
 from flask import Response, request
 
 from api.dependencies import Dependencies
-from api.http.incoming_files import MULTIPART
+from api.http.incoming_files import MULTIPART, form_files
 from api.http.json_response import JsonResponse
 from api.http.rendering import empty_response, file_body, json_response
 from api.openapi import error_groups
@@ -14,7 +14,6 @@ from api.schemas.requests import UploadForm, UploadQuery
 from api.schemas.responses import FileInfo
 from queuecast.domain.errors import (
     FilesFullError,
-    Finding,
     InvalidInputError,
     UnknownFileError,
     UnsupportedMediaError,
@@ -83,10 +82,7 @@ class FileRoutes:
         return empty_response(204)
 
     def _form_file(self) -> StoredFile:
-        part = self._uploads.form().get("file")
-        if part is None or isinstance(part, str):
-            finding = Finding("/file", "missing", "expected a file")
-            raise InvalidInputError("the form has no file field 'file'", (finding,))
+        (part,) = form_files(self._uploads.form(), "file")
         return self._uploads.keep(part)
 
     def _raw_file(self) -> StoredFile:

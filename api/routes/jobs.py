@@ -18,32 +18,26 @@ from api.schemas.jobs import Job as JobSchema
 from api.schemas.jobs import JobList
 from api.schemas.requests import JobQuery
 from api.schemas.results import ImportResult, PredictionResult, TrainingResult
+from api.services.callers_jobs import is_callers_job, require_callers_job
 from api.services.queue_position import RETRY_AFTER_S
 from queuecast.domain.errors import (
-    Finding,
     GoneResultError,
     IllegalMoveError,
     InvalidInputError,
     NotAcceptableError,
     UnavailableError,
     WaitersFullError,
+    mismatch,
 )
 from queuecast.domain.job import Failure, Job, JobType, State
 from queuecast.ports.jobs import JobFilter
 
 FAILURE_CODES = (
-    *(
-        "canceled",
-        "expired",
-        "timeout",
-        "worker_lost",
-        "invalid_input",
-        "prediction_failed",
-        "fit_failed",
-        "run_failed",
-    ),
+    *("canceled", "expired", "timeout", "worker_lost", "invalid_input"),
+    *("prediction_failed", "fit_failed", "run_failed"),
     *("model_refused", "untrusted_types", "checksum_mismatch", "version_mismatch", "unsupported_column"),
     *("no_usable_method", "not_reproducible", "file_changed", "result_too_large", "disk_full"),
+    *("unavailable", "store_full", "unknown_file", "unknown_model", "unknown_version"),
 )
 
 
@@ -104,7 +98,7 @@ class JobRoutes:
 
         wait_s = preferred_wait_s(request.environ.get("HTTP_PREFER", ""))
         if wait_s is None:
-            job, result = self._jobs.read_with_result(job_id)
+            job, result = self._read(job_id)
         elif known:
             job, result = self._watcher.wait_for(job_id, ends_wait, wait_s)
         else:
@@ -179,7 +173,7 @@ class JobRoutes:
         Returns 202 with the job while there is no result yet, and 409 with the reason if there will never be one. For a
         batch the result is a file in the format that was asked for; `Range` selects a part of it.
         """
-        job, result = self._jobs.read_with_result(job_id)
+        job, result = self._read(job_id)
         if result is not None and job.type is JobType.BATCH:
             return self._batch_results.file(job, result)
         if result is not None:
@@ -205,7 +199,7 @@ class JobRoutes:
         runs, and after it failed or was canceled, these are the bad rows of the chunks that are done. Empty for any
         other job.
         """
-        return self._batch_results.errors(self._jobs.read(job_id))
+        return self._batch_results.errors(self._read(job_id)[0])
 
     @operation(
         "POST",
@@ -268,7 +262,11 @@ class JobRoutes:
         query = decode_query(JobQuery, request.args.to_dict())
         job_filter = JobFilter(query.type, query.state, query.model, query.version, _seconds(query.created_after))
         page = self._jobs.page(job_filter, query.cursor, query.limit)
-        return json_response(JobList([job_body(job) for job in page.jobs], page.next_cursor))
+        return json_response(JobList([job_body(job) for job in page.jobs if is_callers_job(job)], page.next_cursor))
+
+    def _read(self, job_id: str) -> tuple[Job, bytes | None]:
+        job, result = self._jobs.read_with_result(job_id)
+        return require_callers_job(job), result
 
     def _job_response(self, job: Job, result: bytes | None) -> JsonResponse:
         headers = {"ETag": revision_tag(job)}
@@ -291,5 +289,6 @@ def _seconds(time: str | None) -> float | None:
         parsed = datetime.fromisoformat(time)
         return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp()
     except ValueError:
-        detail = f"found {time[:40]!r}, expected an RFC 3339 time such as 2026-01-31T12:00:00Z"
-        raise InvalidInputError(detail, (Finding("/created_after", "invalid", detail),)) from None
+        expected = "an RFC 3339 time such as 2026-01-31T12:00:00Z"
+        finding = mismatch("/created_after", "invalid", repr(time[:40]), expected)
+        raise InvalidInputError(finding.detail, (finding,)) from None

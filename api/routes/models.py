@@ -1,12 +1,10 @@
 """`/v1/models`: push versions and read them."""
 
-from typing import Any
-
 import msgspec
 
 from api.dependencies import Dependencies
 from api.http.idempotency import read_idempotency_key
-from api.http.incoming_files import MULTIPART, decode_form_field
+from api.http.incoming_files import MULTIPART, decode_form_field, form_files
 from api.http.json_response import JsonResponse
 from api.http.rendering import accepted, etag, json_response, manifest_body, model_body
 from api.openapi import error_groups, response_parts
@@ -21,7 +19,6 @@ from api.services.pushed_model import require_skops
 from api.services.submission import SubmitOptions
 from queuecast.domain.errors import (
     FilesFullError,
-    Finding,
     InvalidInputError,
     UnavailableError,
     UnknownAliasError,
@@ -144,7 +141,7 @@ class ModelRoutes:
         form = self._uploads.form()
         metadata = decode_form_field(PushMetadata, str(form.get("metadata") or "{}"), "metadata")
         with discard_unless_accepted(self._files) as stored_files:
-            for part in [_file_part(form, name) for name in ("model", "example")]:
+            for part in form_files(form, "model", "example"):
                 stored_files.append(self._uploads.keep(part))
             model_file, example_file = stored_files
             require_skops(self._files.path(model_file.id))
@@ -204,14 +201,6 @@ def model_response(name: str, models: ModelRegistry, aliases: AliasStore) -> Jso
     """The model with its ETag. Raises UnknownModelError or UnavailableError."""
     versions, named = models.versions(name), aliases.read(name)
     return json_response(model_body(name, named, versions), headers={"ETag": etag(named.generation)})
-
-
-def _file_part(form: dict[str, Any], name: str) -> Any:
-    part = form.get(name)
-    if part is None or isinstance(part, str):
-        detail = f"the form has no file {name!r}; it needs the files 'model' and 'example'"
-        raise InvalidInputError(detail, (Finding(f"/{name}", "missing", detail),))
-    return part
 
 
 def _import_work(model_file_id: str, example_file_id: str, metadata: PushMetadata) -> ImportWork:

@@ -12,6 +12,7 @@ from api.openapi.response_parts import JOB_HEADERS, SUBMIT_LINKS
 from api.schemas.jobs import Job, JobList
 from api.schemas.requests import DeadLetterQuery
 from api.schemas.responses import LaneStatus, LimitStatus, Queues
+from api.services.callers_jobs import is_callers_job
 from api.services.submission import MAX_MEMORY_USE
 from queuecast.domain.errors import InvalidInputError, UnavailableError
 from queuecast.domain.lane import Lane
@@ -67,7 +68,7 @@ class QueueRoutes:
         """
         query = decode_query(DeadLetterQuery, request.args.to_dict())
         page = self._jobs.dead_letters(query.cursor, query.limit)
-        return json_response(JobList([job_body(job) for job in page.jobs], page.next_cursor))
+        return json_response(JobList([job_body(job) for job in page.jobs if is_callers_job(job)], page.next_cursor))
 
     @operation(
         "POST",

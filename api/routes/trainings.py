@@ -1,5 +1,7 @@
 """`/v1/models/{model}/trainings`: an uploaded file in, a retraining job out."""
 
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 from flask import request
@@ -16,18 +18,18 @@ from api.schemas import examples
 from api.schemas.headers import SubmitHeaders
 from api.schemas.jobs import TrainingJob
 from api.schemas.requests import TrainingRequest
+from api.services.job_files import refusing_file_id
 from api.services.submission import SubmitOptions, Submitted
 from api.services.table_headers import columns_refused, csv_header, feature_findings, missing_column_at, ndjson_keys
 from queuecast.domain.errors import (
     ConflictError,
     Finding,
-    InvalidInputError,
     UnknownAliasError,
-    UnknownFileError,
     UnknownModelError,
 )
 from queuecast.domain.file_formats import FileFormat, training_format
 from queuecast.domain.model import CHAMPION, Manifest
+from queuecast.domain.signature import MAX_FINDINGS
 from queuecast.domain.work import TrainingWork
 from queuecast.ports.files import StoredFile
 from queuecast.ports.jobs import IdempotencyKey
@@ -65,12 +67,11 @@ class TrainingRoutes:
 
     def _submit(self, model: str, body: TrainingRequest, key: IdempotencyKey | None) -> Submitted:
         manifest, ref = self._submission.resolve(model, CHAMPION)
-        try:
+        with refusing_file_id():
             stored = self._files.stat(body.file_id)
-        except UnknownFileError as error:
-            raise InvalidInputError(error.detail, (Finding("/file_id", error.code, error.detail),)) from None
+            path = self._files.path(stored.id)
         target = (body.target,) if isinstance(body.target, str) else tuple(body.target)
-        _require_columns(_header(self._files.path(stored.id), stored), manifest, target)
+        _require_columns(_header(path, stored), manifest, target)
         work = TrainingWork(stored.id, stored.sha256, target, body.params, body.promote)
         options = SubmitOptions(body.metadata, body.expires_in_s, body.timeout_s, idempotency_key=key)
         return self._submission.train(ref, work, options)
@@ -78,18 +79,22 @@ class TrainingRoutes:
 
 def _require_columns(header: list[str] | None, manifest: Manifest, target: tuple[str, ...]) -> None:
     """Raises InvalidInputError for a file without the columns. header: None if only a worker can read it."""
-    findings = []
     names = [column.name for column in manifest.signature.columns]
     if header is None:
         header = [*names, *target]
-    for name in target:
-        if name not in header:
-            findings.append(missing_column_at("/target", name))
-        elif name in names:
-            findings.append(Finding("/target", "is_feature", f"{name!r} is a column that the model takes"))
+    findings = list(islice(_target_findings(header, names, target), MAX_FINDINGS))
     findings += feature_findings(header, manifest.signature, target)
     if findings:
         raise columns_refused(findings, header, manifest.signature)
+
+
+def _target_findings(header: list[str], names: list[str], target: tuple[str, ...]) -> Iterator[Finding]:
+    present, features = set(header), set(names)  # header and target may each have hundreds of thousands of names
+    for name in target:
+        if name not in present:
+            yield missing_column_at("/target", name)
+        elif name in features:
+            yield Finding("/target", "is_feature", f"{name!r} is a column that the model takes", column=name)
 
 
 def _header(path: Path, stored: StoredFile) -> list[str] | None:

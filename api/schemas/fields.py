@@ -10,10 +10,12 @@ import msgspec
 from msgspec import Meta
 
 from api.schemas import examples
+from queuecast.domain.id_rules import FILE_ID_RULE, JOB_ID_RULE
+from queuecast.domain.model import NAME_RULE
 
-JOB_ID = "^job_[0-9a-f-]{36}$"
-FILE_ID = "^file_[0-9a-f-]{36}$"
-NAME = "^[a-z0-9][a-z0-9_-]{0,63}$"
+JOB_ID = f"^{JOB_ID_RULE.pattern}$"
+FILE_ID = f"^{FILE_ID_RULE.pattern}$"
+NAME = f"^{NAME_RULE.pattern}$"
 
 
 def free_object(title: str, description: str, *values: Any) -> Meta:

@@ -1,15 +1,30 @@
-"""Files that only one job will use: kept if the job is accepted, deleted if it is not. Names no framework."""
+"""The files that a request names, and files that only one job will use. Names no framework."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-from queuecast.domain.errors import UnavailableError
+from queuecast.domain.errors import (
+    Finding,
+    InvalidInputError,
+    UnavailableError,
+    UnknownFileError,
+    UnsupportedMediaError,
+)
 from queuecast.ports.files import FileStore, StoredFile
 
 
 @contextmanager
+def refusing_file_id() -> Iterator[None]:
+    """Turns the error of an unusable file into the error of the request that names it: 422 at `/file_id`, not 404."""
+    try:
+        yield
+    except (UnknownFileError, UnsupportedMediaError) as error:
+        raise InvalidInputError(error.detail, (Finding("/file_id", error.code, error.detail),)) from None
+
+
+@contextmanager
 def discard_unless_accepted(files: FileStore) -> Iterator[list[StoredFile]]:
-    """Yields a list for the files that the block stores; they are deleted again if the block raises.
+    """Yields a list for the files that the block stores for a job; they are deleted again if the block raises.
 
     They stay if Redis did not answer, because the job may have been recorded.
     """

@@ -14,6 +14,7 @@ from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
 from typing import Self
 
+from api.services.callers_jobs import require_callers_job
 from api.services.concurrency import FairLimiter
 from queuecast.domain.errors import WaitersFullError
 from queuecast.domain.job import Job
@@ -82,7 +83,8 @@ class Watch:
         """
         self._changed.clear()  # before the read: a change after it must wake us
         latest, self._latest = self._latest, None
-        return latest or self._jobs.read_with_result(self.job_id)
+        job, result = latest or self._jobs.read_with_result(self.job_id)
+        return require_callers_job(job), result
 
     def wait(self, timeout_s: float) -> bool:
         """Blocks until the job may have changed since the last read (True) or the time is up."""

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from api.services.callers_jobs import require_callers_job
 from api.services.inline_rows import copy_rows, delete_rows
 from api.services.job_files import discard_unless_accepted
 from queuecast.domain.errors import (
@@ -18,6 +19,7 @@ from queuecast.domain.errors import (
     StaleWriteError,
     StoreFullError,
     UnknownAliasError,
+    mismatch,
 )
 from queuecast.domain.job import Job, JobType, ModelRef, Priority
 from queuecast.domain.lane import Lane
@@ -166,7 +168,7 @@ class Submission:
         Raises IllegalMoveError for a job that has not ended or has succeeded, ConflictError for a dead letter that was
         already replayed, GoneJobError or UnknownJobError.
         """
-        ended = self._jobs.read(job_id)
+        ended = require_callers_job(self._jobs.read(job_id))
         retry = ended.retried_as(self._new_id("job"), self._clock(), self._defaults.max_attempts)
         work, rows = self._jobs.read_work(job_id)
         dead_letter = job_id if is_dead_letter else None
@@ -185,6 +187,7 @@ class Submission:
 
     def delete(self, job_id: str) -> None:
         """Purges an ended job and its rows. Raises as `JobStore.delete`."""
+        require_callers_job(self._jobs.read(job_id))
         self._jobs.delete(job_id)
         delete_rows(self._files, job_id)
 
@@ -192,10 +195,11 @@ class Submission:
         """Raises UnknownJobError, or IllegalMoveError for a job that has ended otherwise. Safe to call again."""
 
         def decide(job: Job) -> Job | None:
-            canceled = job.cancel_requested(self._clock(), self._defaults.retention_s)
+            canceled = require_callers_job(job).cancel_requested(self._clock(), self._defaults.retention_s)
             return None if canceled is job else canceled
 
-        return update_job(self._jobs, self._doorbell, job_id, decide) or self._jobs.read(job_id)
+        updated = update_job(self._jobs, self._doorbell, job_id, decide)
+        return updated or require_callers_job(self._jobs.read(job_id))
 
     def _submit(
         self,
@@ -223,8 +227,9 @@ class Submission:
             **accepted_at(now),
         )
         if job.timeout_s > max_timeout_s:
-            detail = f"found {job.timeout_s:g} s, expected at most {max_timeout_s:g} s for a {kind}"
-            raise InvalidInputError(detail, (Finding("/timeout_s", "too_long", detail),))
+            expected = f"at most {max_timeout_s:g} s for a {kind}"
+            finding = mismatch("/timeout_s", "too_long", f"{job.timeout_s:g} s", expected)
+            raise InvalidInputError(finding.detail, (finding,))
         return self._record(job, work, rows, options.idempotency_key, checks_alias=checks_alias)
 
     def _record(
@@ -260,5 +265,7 @@ def require_method(manifest: Manifest, method: Method) -> None:
     """Raises InvalidInputError when the version has no such method."""
     methods = manifest.signature.methods
     if method not in methods:
-        detail = f"{manifest.model} version {manifest.version} has no method {method}; it has {', '.join(methods)}"
-        raise InvalidInputError(detail, (Finding("/method", "unknown_method", detail),))
+        names = ", ".join(methods)
+        detail = f"{manifest.model} version {manifest.version} has no method {method}; it has {names}"
+        finding = Finding("/method", "unknown_method", detail, method.value, f"one of {names}")
+        raise InvalidInputError(detail, (finding,))

@@ -1,7 +1,7 @@
 """The Python client. It needs neither Redis nor scikit-learn."""
 
-from queuecast.client.client import Client
+from queuecast.client.client import DEFAULT_URL, Client
 from queuecast.client.errors import ApiError, GatewayUnreachable, TooManyRows
 from queuecast.client.job import JobFailed, JobHandle
 
-__all__ = ["ApiError", "Client", "GatewayUnreachable", "JobFailed", "JobHandle", "TooManyRows"]
+__all__ = ["DEFAULT_URL", "ApiError", "Client", "GatewayUnreachable", "JobFailed", "JobHandle", "TooManyRows"]

@@ -6,7 +6,7 @@
 
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -52,8 +52,8 @@ class Signature:
     example: tuple[Any, ...] = field(default=(), compare=False)
     """A few rows that the version predicted when it was imported, as JSON values."""
 
-    def findings(self, rows: list[Any], limit: int = MAX_FINDINGS) -> tuple[Finding, ...]:
-        """The first `limit` faults of `rows` (parsed JSON), with pointers from `/inputs`."""
+    def findings(self, rows: Iterable[Any], limit: int = MAX_FINDINGS) -> tuple[Finding, ...]:
+        """The first `limit` faults of `rows` (parsed JSON), with pointers from `/inputs`. Reads no row after those."""
         found: list[Finding] = []
         for index, row in enumerate(rows):
             for finding in self._row_findings(row, f"/inputs/{index}"):

@@ -7,6 +7,7 @@ sent. A finding has no place yet; the gateway adds the field of the request that
 
 import codecs
 import csv
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -37,9 +38,10 @@ def first_lines(path: Path, max_line_bytes: int) -> Iterator[bytes]:
 
 def duplicate_name(names: Sequence[str]) -> Finding | None:
     """A column that would hide the values of another one of the same name."""
-    if len(set(names)) == len(names):
+    counts = Counter(names)
+    if len(counts) == len(names):
         return None
-    name = min(name for name in names if names.count(name) > 1)
+    name = min(name for name, count in counts.items() if count > 1)
     detail = f"the column {shortened(repr(name))} is in the file more than once"
     return Finding("", "doubled_column", detail, column=name)
 
@@ -70,7 +72,10 @@ def source_columns(names: Sequence[str], signature: Signature, extra: Sequence[s
 def named_or_in_order(names: Sequence[str], wanted: Sequence[str], extra: Sequence[str] = ()) -> list[str]:
     """The columns for an estimator that was fitted without names: the file's features in their order, unless the file
     has all the names that the signature gives them (x0, x1, ...)."""
-    return list(wanted) if set(wanted) <= set(names) else [name for name in names if name not in extra]
+    if set(wanted) <= set(names):
+        return list(wanted)
+    others = set(extra)
+    return [name for name in names if name not in others]
 
 
 def wrong_count(features: Sequence[str], wanted: Sequence[str]) -> Finding | None:

@@ -2,6 +2,8 @@
 
 import json
 import math
+import re
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 import msgspec
@@ -17,6 +19,8 @@ VALUE_TYPES: dict[ColumnType, Any] = {
 NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """The errors of msgspec for bytes that are not JSON in UTF-8, or are nested too deeply."""
 
+_LIST_MARK = re.compile(r"[ \t\n\r]*([\[,\]])[ \t\n\r]*")
+
 
 def is_field_name(name: str) -> bool:
     """msgspec takes no field name that JSON must escape."""
@@ -25,5 +29,26 @@ def is_field_name(name: str) -> bool:
 
 def parse_leniently(text: str | bytes, **options: Any) -> Any:
     """JSON in which a number that is too long to hold becomes infinite. Raises ValueError or RecursionError."""
-    # A float has at most 309 digits before its point, and int() refuses more than 4,300.
-    return json.loads(text, parse_int=lambda digits: int(digits) if len(digits) < 400 else math.inf, **options)
+    return json.loads(text, parse_int=_parse_digits, **options)
+
+
+def parse_items_leniently(text: str, **options: Any) -> Iterator[Any]:
+    """The items of a JSON list as `parse_leniently` reads them, one at a time, so that memory holds only one of them.
+
+    text: known to be JSON, for example because msgspec has accepted it. Raises ValueError or RecursionError.
+    """
+    decoder = json.JSONDecoder(parse_int=_parse_digits, **options)
+    mark = _LIST_MARK.match(text)
+    if mark is not None and mark[1] == "[" and text.startswith("]", mark.end()):
+        return
+    while mark is not None and mark[1] != "]":
+        item, end = decoder.raw_decode(text, mark.end())
+        yield item
+        mark = _LIST_MARK.match(text, end)
+    if mark is None:
+        raise ValueError("the text is not a JSON list")
+
+
+def _parse_digits(digits: str) -> float:
+    """A float has at most 309 digits before its point, and int() refuses more than 4,300."""
+    return int(digits) if len(digits) < 400 else math.inf

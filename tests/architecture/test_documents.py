@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import click
 import pytest
 
+from api.routes.jobs import FAILURE_CODES
 from queuecast.cli.main import main
 from queuecast.config import Settings, variable
 from tests.api.conftest import Gateway
@@ -68,6 +69,17 @@ def test_every_operation_has_its_row_with_its_statuses(repository: Path, gateway
     documented = {(row[0], row[1]): row[3] for row in rows(repository / "docs/03-api.md", "[A-Z]+`")}
 
     assert documented == operations
+
+
+def test_every_failure_code_of_a_job_has_its_row(repository: Path) -> None:
+    page = (repository / "docs/02-jobs.md").read_text()
+    section = page.partition("| `error.code` |")[2].partition("\n## ")[0]
+    cells = [line.split(" | ")[0] for line in section.splitlines() if line.startswith("| `")]
+    related = section.partition("`model_refused`:")[2].partition("\n\n")[0]
+
+    documented = set(re.findall(r"`([a-z_]+)`", " ".join([*cells, related])))
+
+    assert documented == set(FAILURE_CODES) - {"canceled", "expired"}  # the states of jobs that did not fail
 
 
 def test_every_route_is_in_the_openapi_document(gateway: DocumentedGateway) -> None:

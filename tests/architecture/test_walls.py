@@ -117,6 +117,23 @@ def test_the_procfile_and_the_image_serve_the_gateway_by_the_same_script(reposit
     assert len(re.findall(r"^export (?:MALLOC_ARENA_MAX|GLIBC_TUNABLES|_RJEM_MALLOC_CONF)=\S+$", script, re.M)) == 3
 
 
+@pytest.mark.parametrize("name", ["MALLOC_ARENA_MAX", "GLIBC_TUNABLES", "_RJEM_MALLOC_CONF"])
+def test_the_environment_overrides_the_tuning_of_memory(repository: Path, tmp_path: Path, name: str) -> None:
+    program = tmp_path / "granian"
+    program.write_text(f'#!/bin/sh\necho "${name}"\n')
+    program.chmod(0o755)
+    script = ["sh", str(repository / "deploy/serve_api.sh"), "api.serve:gateway"]
+    path = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+
+    shown = [
+        subprocess.run(script, env=path | more, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+        for more in ({}, {name: "glibc.malloc.arena_max=2"})
+    ]
+
+    assert shown[0] not in ("", shown[1])
+    assert shown[1] == "glibc.malloc.arena_max=2"
+
+
 def test_nothing_but_the_configuration_reads_the_environment(repository: Path) -> None:
     readers = {
         path.relative_to(repository).as_posix()

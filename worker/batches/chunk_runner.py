@@ -5,7 +5,6 @@ in between, the next run writes the same bytes to the same name, or finds the re
 """
 
 from queuecast.domain.errors import (
-    Finding,
     InvalidInputError,
     JobStoppedError,
     QueuecastError,
@@ -26,7 +25,8 @@ from worker.batches.part_prediction import predict_part
 from worker.engine.contracts import Result
 from worker.file_writing import disk_full_as_unavailable
 from worker.models.loading import EstimatorCache
-from worker.tables.reader import BadRow, read_range
+from worker.tables.reader import read_range
+from worker.tables.rows import BadRow
 
 log = get_logger()
 
@@ -94,8 +94,5 @@ class ChunkRunner:
 
 def _require_no_bad_row(bad_rows: list[BadRow], on_error: OnError) -> None:
     if on_error is OnError.FAIL and bad_rows:
-        findings = tuple(
-            Finding(f"row {row.row}" + (f", column {row.column}" if row.column else ""), row.code, row.detail)
-            for row in bad_rows[:MAX_FINDINGS]
-        )
+        findings = tuple(row.finding for row in bad_rows[:MAX_FINDINGS])
         raise InvalidInputError(f"{findings[0].pointer}: {findings[0].detail}", findings)

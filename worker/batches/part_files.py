@@ -73,8 +73,9 @@ def join_parts(parts: list[Path], target: Path, output_format: OutputFormat) -> 
 
 
 def write_bad_rows(path: Path, bad_rows: Iterable[BadRow]) -> None:
+    lines = [{"row": bad.row, "column": bad.column, "code": bad.code, "detail": bad.detail} for bad in bad_rows]
     with atomic_write(path) as file:
-        file.write(msgspec.json.Encoder().encode_lines(list(bad_rows)))
+        file.write(msgspec.json.Encoder().encode_lines(lines))
 
 
 def join_bad_rows(parts: list[Path], target: Path) -> int:

@@ -13,7 +13,8 @@ from queuecast.domain.work import Method
 from worker.models.bisection import Failed, Succeeded, bisect_failures
 from worker.models.frames import frame_of
 from worker.models.model_output import output_columns, require_length
-from worker.tables.reader import BadRow, ReadRange
+from worker.tables.reader import ReadRange
+from worker.tables.rows import BadRow
 
 Columns = dict[str, Any]
 """Name -> array (n,)."""

@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from queuecast.domain.errors import shortened
+from queuecast.domain.errors import Finding, mismatch, shortened
 from queuecast.domain.signature import INT64_MAX, INT64_MIN, Column, ColumnType, Layout, Signature, expected_value
 from worker.models.frames import NUMPY_NAMES, column_of
 
@@ -33,11 +33,17 @@ class CheckedColumn:
     cells: Any
     """The values of the file before they were converted, as a pyarrow array."""
 
-    def detail(self, code: str, row: int) -> str:
+    def finding(self, code: str, row: int) -> Finding:
+        """The fault of one cell, without its place. row: its index in `values`."""
         if code == "null":
-            return f"is empty, expected {_with_article(self.column.type)} in every row"
+            expected = f"{_with_article(self.column.type)} in every row"
+            return empty_cell(f"is empty, expected {expected}", expected, self.column.name)
         expected = expected_value(self.column) if code == "unknown_category" else _with_article(self.column.type)
-        return f"found {shortened(repr(self.cells[row].as_py()))}, expected {expected}"
+        return mismatch("", code, shortened(repr(self.cells[row].as_py())), expected, self.column.name)
+
+
+def empty_cell(detail: str, expected: str, column: str) -> Finding:
+    return Finding("", "null", detail, "an empty cell", expected, column)
 
 
 def check_column(column: Column, values: Any, is_wrong: Any, cells: Any) -> CheckedColumn:

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.csv
 
 from queuecast.domain.chunking import FileRange
-from queuecast.domain.errors import InvalidInputError
+from queuecast.domain.errors import InvalidInputError, mismatch
 from queuecast.domain.file_formats import FileFormat
 from queuecast.domain.signature import Signature
 from worker.tables.checked_columns import check_column
@@ -47,8 +47,8 @@ def _split_cells(
     unreadable: list[BadRow] = []
 
     def skip(row: Any) -> str:
-        detail = f"found {row.actual_columns} cells, expected {row.expected_columns}"
-        unreadable.append(BadRow(file_range.first_row + row.number - 1, None, "wrong_length", detail))
+        fault = mismatch("", "wrong_length", f"{row.actual_columns} cells", str(row.expected_columns))
+        unreadable.append(BadRow.of(file_range.first_row + row.number - 1, None, fault))
         return "skip"
 
     table = pyarrow.csv.read_csv(

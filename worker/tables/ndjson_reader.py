@@ -24,6 +24,7 @@ from queuecast.domain.signature import (
     Layout,
     Signature,
     column_findings,
+    shown,
 )
 from queuecast.tables.json_values import NOT_JSON, VALUE_TYPES, is_field_name, parse_leniently
 from worker.tables.checked_columns import ARROW_TYPES, check_column
@@ -158,13 +159,14 @@ def _explain(signature: Signature, sources: tuple[str, ...], line: bytes, number
     elif isinstance(row, list) and not sources and len(row) == len(signature.columns):
         values = list(zip(signature.columns, row, strict=True))
     elif sources and signature.layout is Layout.ARRAY:
-        return BadRow(number, None, "wrong_type", f"expected an object with the columns {', '.join(sources)}")
+        expected = f"an object with the columns {', '.join(sources)}"
+        return BadRow(number, None, "wrong_type", f"expected {expected}", shown(row), expected)
     else:
         finding = signature.findings([row], limit=1)[0]
-        return BadRow(number, None, finding.code, finding.detail)
+        return BadRow.of(number, None, finding)
     for column, value in values:
         for finding in column_findings(column, value, ""):
-            return BadRow(number, column.name, finding.code, finding.detail)
+            return BadRow.of(number, column.name, finding)
     return BadRow(number, None, "malformed", error)
 
 

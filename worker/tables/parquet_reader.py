@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from queuecast.domain.chunking import FileRange
-from queuecast.domain.errors import InvalidInputError, shortened
+from queuecast.domain.errors import InvalidInputError, mismatch, shortened
 from queuecast.domain.signature import INT64_MAX, INT64_MIN, ColumnType, Signature
 from worker.tables.checked_columns import ARROW_TYPES, check_column
 from worker.tables.file_columns import find_columns, require_unique
@@ -52,8 +52,8 @@ def _rows_without_text(arrays: dict[str, Any], first_row: int, extra: Sequence[s
         is_wrong = _not_utf8_mask(arrays[name])
         for at in [] if is_wrong is None else np.flatnonzero(is_wrong).tolist():
             row, value = first_row + at, pc.cast(arrays[name], pa.binary())[at].as_py()
-            detail = f"found {shortened(repr(value))}, expected text in UTF-8"
-            bad.setdefault(row, BadRow(row, name, "wrong_type", detail))
+            fault = mismatch("", "wrong_type", shortened(repr(value)), "text in UTF-8")
+            bad.setdefault(row, BadRow.of(row, name, fault))
     return [bad[row] for row in sorted(bad)]
 
 

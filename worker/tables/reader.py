@@ -21,8 +21,6 @@ from worker.tables.ndjson_reader import read_ndjson_rows
 from worker.tables.parquet_reader import read_parquet_rows
 from worker.tables.rows import BadRow, Rows
 
-__all__ = ["BadRow", "ReadRange", "read_range", "read_rows"]
-
 _READERS: dict[FileFormat, Callable[[Path, Signature, FileRange, Sequence[str]], Rows]] = {
     FileFormat.CSV: read_csv_rows,
     FileFormat.NDJSON: read_ndjson_rows,
@@ -79,5 +77,5 @@ def _bad_rows(rows: Rows, is_bad: Any) -> list[BadRow]:
     faults = [(column, code, mask) for column in rows.columns for code, mask in column.faults.items()]
     for at in np.flatnonzero(is_bad).tolist():
         column, code, _ = next(fault for fault in faults if fault[2][at])
-        bad.append(BadRow(int(rows.row_numbers[at]), column.column.name, code, column.detail(code, at)))
+        bad.append(BadRow.of(int(rows.row_numbers[at]), column.column.name, column.finding(code, at)))
     return bad

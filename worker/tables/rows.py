@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from queuecast.domain.errors import Finding
 from worker.tables.checked_columns import CheckedColumn
 
 
@@ -16,6 +17,19 @@ class BadRow:
     column: str | None
     code: str
     detail: str
+    found: str | None = None
+    expected: str | None = None
+
+    @classmethod
+    def of(cls, row: int, column: str | None, fault: Finding) -> "BadRow":
+        return cls(row, column, fault.code, fault.detail, fault.found, fault.expected)
+
+    @property
+    def finding(self) -> Finding:
+        """For the error of a job that such a row fails."""
+        return Finding(
+            place_in_file(self.row, self.column), self.code, self.detail, self.found, self.expected, self.column
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +45,10 @@ class Rows:
     extra: dict[str, Any]
     row_numbers: Any
     unreadable: list[BadRow]
+
+
+def place_in_file(row: int, column: str | None) -> str:
+    return f"row {row}" if column is None else f"row {row}, column {column}"
 
 
 def number_rows(first_row: int, n_rows: int, unreadable: list[BadRow]) -> Any:

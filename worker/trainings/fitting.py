@@ -1,12 +1,13 @@
 """Fits the challenger: a clone of the champion with the job's parameters, on the rows that are not held out."""
 
 import warnings
+from contextlib import suppress
 from typing import Any
 
 from sklearn.base import clone
 from sklearn.utils._param_validation import InvalidParameterError
 
-from queuecast.domain.errors import Finding, InvalidInputError, RunFailedError, exception_text
+from queuecast.domain.errors import Finding, InvalidInputError, RunFailedError, exception_text, shortened
 from queuecast.domain.holdout import METHOD, HoldoutRule, Split, holdout
 from queuecast.domain.model import Manifest
 from queuecast.domain.signature import Layout
@@ -40,7 +41,7 @@ def fit_challenger(champion: Any, params: dict[str, Any], rows: TrainingRows, tr
     try:
         challenger = clone(champion).set_params(**params)
     except (ValueError, TypeError, AttributeError) as error:
-        raise _invalid_params(error) from error
+        raise _invalid_params(error, _unknown_parameter(champion, params)) from error
     reset_n_jobs(challenger)  # `n_jobs` among the parameters would be the machine's cores, not this container's
     try:
         with warnings.catch_warnings():
@@ -53,6 +54,18 @@ def fit_challenger(champion: Any, params: dict[str, Any], rows: TrainingRows, tr
         raise RunFailedError(f"fit raised {exception_text(error)}", code="fit_failed") from error
 
 
-def _invalid_params(error: Exception) -> InvalidInputError:
-    finding = Finding("/params", "invalid_params", str(error))
-    return InvalidInputError(f"the parameters do not fit the estimator: {error}", (finding,))
+def _unknown_parameter(champion: Any, params: dict[str, Any]) -> tuple[str, str] | None:
+    """What was found and expected, if the estimator lacks one of the parameters."""
+    with suppress(Exception):  # an estimator raises what it likes
+        known = champion.get_params()
+        unknown = next((name for name in params if name not in known), None)
+        if unknown is not None:
+            return f"an unknown parameter {shortened(repr(unknown))}", shortened(f"one of {', '.join(known)}", 500)
+    return None
+
+
+def _invalid_params(error: Exception, facts: tuple[str, str] | None = None) -> InvalidInputError:
+    """facts: what was found and expected, where it is known."""
+    words = shortened(str(error), 500)  # it may quote a whole value or estimator
+    finding = Finding("/params", "invalid_params", words, *(facts or ()))
+    return InvalidInputError(f"the parameters do not fit the estimator: {words}", (finding,))

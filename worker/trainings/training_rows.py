@@ -12,15 +12,15 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from queuecast.domain.errors import Finding, InvalidInputError, shortened
+from queuecast.domain.errors import Finding, InvalidInputError, mismatch, shortened
 from queuecast.domain.file_formats import FileFormat
 from queuecast.domain.model import Manifest
 from queuecast.domain.signature import MAX_FINDINGS, Column, ColumnType, Layout, Signature
 from queuecast.domain.work import TrainingWork
-from worker.tables.checked_columns import ARROW_TYPES, build_column, python_objects
+from worker.tables.checked_columns import ARROW_TYPES, build_column, empty_cell, python_objects
 from worker.tables.ndjson_reader import json_as_text
 from worker.tables.reader import read_rows
-from worker.tables.rows import Rows
+from worker.tables.rows import Rows, place_in_file
 from worker.tables.splitting import split_file
 from worker.tables.text_cells import null_missing_words, parse_cells
 
@@ -121,24 +121,25 @@ def _collect_faults(
 ) -> None:
     """Adds the first fault of each kind in each column, and the first unreadable row of each kind."""
     for bad in rows.unreadable:
-        place = f"row {bad.row}" + (f", column {bad.column}" if bad.column is not None else "")
-        found.setdefault((-1, bad.code), Finding(place, bad.code, bad.detail))
+        found.setdefault((-1, bad.code), bad.finding)
     for index, column in enumerate(rows.columns):
         for code, mask in column.faults.items():
             at = int(np.flatnonzero(mask)[0])
-            place = f"row {rows.row_numbers[at]}, column {column.column.name}"
-            found.setdefault((index, code), Finding(place, code, column.detail(code, at)))
+            found.setdefault((index, code), _placed(rows, at, column.finding(code, at)))
     for index, (name, text) in enumerate(targets.items(), start=len(rows.columns)):
         if text.null_count:
             at = int(np.flatnonzero(text.is_null().to_numpy(zero_copy_only=False))[0])
-            place = f"row {rows.row_numbers[at]}, column {name}"
-            found.setdefault((index, "null"), Finding(place, "null", "is empty; every row needs a target"))
+            fault = empty_cell("is empty; every row needs a target", "a target in every row", name)
+            found.setdefault((index, "null"), _placed(rows, at, fault))
         is_wrong = parse_cells(ColumnType.NUMBER, text)[1] if needs_numbers else None
         if is_wrong is not None and is_wrong.any():
             at = int(np.flatnonzero(is_wrong)[0])
-            place = f"row {rows.row_numbers[at]}, column {name}"
-            detail = f"found {shortened(repr(text[at].as_py()))}, expected a number"
-            found.setdefault((index, "wrong_type"), Finding(place, "wrong_type", detail))
+            fault = mismatch("", "wrong_type", shortened(repr(text[at].as_py())), "a number", name)
+            found.setdefault((index, "wrong_type"), _placed(rows, at, fault))
+
+
+def _placed(rows: Rows, at: int, fault: Finding) -> Finding:
+    return replace(fault, pointer=place_in_file(rows.row_numbers[at], fault.column))
 
 
 def _target_text(values: Any, fmt: FileFormat, name: str) -> Any:

@@ -5,7 +5,6 @@ and index, and every run writes the same bytes to it.
 """
 
 import os
-import re
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -16,10 +15,10 @@ from typing import TypeVar
 from queuecast.adapters.stored_form import StoredForm
 from queuecast.domain.chunking import BatchOutcome, Plan
 from queuecast.domain.file_formats import OutputFormat
+from queuecast.domain.id_rules import JOB_ID_RULE
 
 _PLAN = StoredForm(Plan, {"ranges": "cuts"})
 _OUTCOME = StoredForm(BatchOutcome, {"bad_rows": "errors"})
-ID_RULE = re.compile(r"job_[0-9a-f-]{36}")
 T = TypeVar("T")
 
 
@@ -75,7 +74,7 @@ class BatchFolders:
         """
         removed = []
         for folder in self._root.iterdir() if self._root.is_dir() else ():
-            if not ID_RULE.fullmatch(folder.name):
+            if not JOB_ID_RULE.fullmatch(folder.name):
                 continue
             with suppress(FileNotFoundError):
                 if is_past(folder.name, is_old=folder.stat().st_mtime < before):
@@ -100,7 +99,7 @@ class BatchFolders:
         return _read(folder / name, form) or content
 
     def _folder(self, batch_id: str) -> Path:
-        if not ID_RULE.fullmatch(batch_id):
+        if not JOB_ID_RULE.fullmatch(batch_id):
             raise ValueError(f"{batch_id[:80]!r} is not the id of a job")
         return self._root / batch_id
 

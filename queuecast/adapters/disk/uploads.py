@@ -3,7 +3,6 @@
 import errno
 import hashlib
 import os
-import re
 import shutil
 import sys
 import tempfile
@@ -18,12 +17,12 @@ import msgspec
 from queuecast.adapters.disk.models import remove_abandoned
 from queuecast.disk_writes import NO_ROOM
 from queuecast.domain.errors import FilesFullError, UnknownFileError
+from queuecast.domain.id_rules import FILE_ID_RULE
 from queuecast.ports.clock import Clock
 from queuecast.ports.files import StoredFile
 
 # A prediction worker mounts the files read-only; the gateway touched the file when it accepted the batch.
 READ_ONLY_ERRORS = {errno.EROFS, errno.EPERM, errno.EACCES}
-ID_RULE = re.compile(r"file_[0-9a-f-]{36}")
 
 
 class UploadedFiles:
@@ -74,7 +73,7 @@ class UploadedFiles:
         """Removes files that were not used since `before`, and unfinished uploads of gateways that died."""
         for folder in self._root.iterdir() if self._root.is_dir() else ():
             with suppress(FileNotFoundError, UnknownFileError):  # another process deletes it
-                if ID_RULE.fullmatch(folder.name) and folder.stat().st_mtime < before:
+                if FILE_ID_RULE.fullmatch(folder.name) and folder.stat().st_mtime < before:
                     self.delete(folder.name)
         remove_abandoned(self._root)
 
@@ -89,7 +88,7 @@ class UploadedFiles:
 
     def _folder(self, file_id: str) -> Path:
         folder = self._root / file_id
-        if not ID_RULE.fullmatch(file_id) or not folder.is_dir():
+        if not FILE_ID_RULE.fullmatch(file_id) or not folder.is_dir():
             raise _unknown(file_id)
         return folder
 

@@ -81,6 +81,21 @@ def test_a_body_that_is_not_json_in_utf_8_is_a_400_and_leaves_nothing(
     assert (gateway.recorded(), gateway.doorbell.rung) == ([], [])
 
 
+def test_deeply_nested_metadata_next_to_another_error_is_no_500(http: FlaskClient) -> None:
+    depths = range(400, 1000, 11)
+    numbers = (b"1", b"1e999")
+    bodies = [
+        b'{"inputs": [{}], "metadata": {"a": ' + b"[" * depth + number + b"]" * depth + b'}, "model": 1}'
+        for depth in depths
+        for number in numbers
+    ]
+
+    statuses = {http.post(PREDICTIONS, data=data, headers=JSON).status_code for data in bodies}
+
+    assert 422 in statuses
+    assert statuses <= {400, 422}
+
+
 @pytest.mark.parametrize(("data", "pointer"), MISMATCHES.values(), ids=MISMATCHES)
 def test_a_body_that_does_not_fit_is_a_422_with_a_pointer_and_leaves_nothing(
     gateway: Gateway, http: FlaskClient, data: bytes, pointer: str
@@ -116,6 +131,11 @@ REFUSALS = {
     "a row that is no JSON further on": (b'{"age": 1, "sex": nan', "unknown field `age`"),
     "a row that is no text further on": (b'{"age": 1, "sex\xff": 1}', "unknown field `age`"),
     "a word in quotes": (b'{"inputs": ["nan" x', "is not JSON in UTF-8"),
+    "a word in quotes right before": (b'{"inputs": ["nan"x', "is not JSON in UTF-8"),
+    "a word in a string that is cut off": (b'{"method": "\\\\ \\" nan', "is not JSON in UTF-8"),
+    "a word after a quote in a string": (b'{"version": "a\\"b", "timeout_s": nan}', "has nan near byte 33"),
+    "a word that is only a part": (b'{"timeout_s": Ynan}', "is not JSON in UTF-8"),
+    "a word that is cut off": (b'{"timeout_s": nan', "has nan near byte 14"),
 }
 
 

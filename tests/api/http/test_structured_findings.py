@@ -5,11 +5,13 @@ import re
 from typing import Any
 
 import msgspec
+import msgspec.inspect
 import pytest
 from flask.testing import FlaskClient
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from api.http.type_mismatches import mismatches
 from api.http.validation_errors import body_error, query_error
 from api.schemas.requests import AliasRequest, JobQuery, PredictionRequest, PushMetadata, TrainingRequest
 from queuecast.adapters.job_codec import decode_job, encode
@@ -109,6 +111,41 @@ def test_the_comparison_points_where_msgspec_does(body: Any) -> None:
         (finding,) = body_error(error, TrainingRequest, data).findings
 
         assert (finding.pointer, finding.code == "invalid") == (pointer, False)
+
+
+def test_a_number_out_of_range_is_found_at_any_depth() -> None:
+    value: Any = [1.0, float("inf")]
+    for _ in range(50_000):
+        value = [value]
+
+    (finding,) = mismatches(msgspec.inspect.type_info(Any), {"a": {"b": 1.0}, "c/d": value}, "/metadata")
+
+    assert finding.pointer == "/metadata/c~1d" + "/0" * 50_000 + "/1"
+
+
+def test_numbers_out_of_range_are_found_in_the_order_of_the_body() -> None:
+    value = {"a": [1e999, {"b": -1e999}], "c": 1.0, "d": 1e999}
+
+    found = list(mismatches(msgspec.inspect.type_info(Any), value, ""))
+
+    assert [finding.pointer for finding in found] == ["/a/0", "/a/1/b", "/d"]
+
+
+def test_a_field_that_msgspec_accepts_is_not_compared() -> None:
+    body = {"file_id": "f", "target": "y", "params": {"C": [1] * 10}, "promote": "x"}
+
+    (finding,) = body_error(RewordedError(), TrainingRequest, json.dumps(body).encode()).findings
+
+    assert (finding.pointer, finding.found) == ("/promote", "'x'")
+
+
+@pytest.mark.parametrize("size", [10, 2**16])
+def test_a_refused_field_of_any_size_has_an_explanation(size: int) -> None:
+    data = json.dumps({"version": 1, "reason": [0] * size}).encode()
+
+    (finding,) = body_error(RewordedError(), AliasRequest, data).findings
+
+    assert finding.code == ("wrong_type" if size == 10 else "invalid")
 
 
 def test_words_of_msgspec_are_the_fallback_for_a_body_that_is_no_json_further_on() -> None:

@@ -571,3 +571,21 @@ def test_a_job_without_bad_rows_has_an_empty_list_of_them(http: FlaskClient) -> 
 
 def test_the_errors_of_an_unknown_job_are_a_404(http: FlaskClient) -> None:
     assert http.get("/v1/jobs/job_1/errors").status_code == 404
+
+
+def test_an_id_column_that_the_rows_lack_is_named(http: FlaskClient) -> None:
+    answer = http.post(BATCHES, json={"inputs": [ROW], "id_column": "passenger"})
+
+    (finding,) = answer.json["errors"]
+    assert (finding["pointer"], finding["code"], finding["column"]) == ("/id_column", "missing_column", "passenger")
+
+
+def test_a_batch_without_rows_or_with_two_sources_has_its_facts(http: FlaskClient) -> None:
+    bodies = ({}, {"inputs": [ROW], "file_id": "file_1"})
+
+    findings = [http.post(BATCHES, json=body).json["errors"][0] for body in bodies]
+
+    assert [(finding["found"], finding["expected"]) for finding in findings] == [
+        ("neither", "one of file_id and inputs"),
+        ("both", "one of file_id and inputs"),
+    ]

@@ -98,3 +98,15 @@ def test_a_file_without_a_length_is_refused(gateway: Gateway, http: FlaskClient)
 @pytest.mark.parametrize("file_id", ["file_1", "..", "file_" + "0" * 36, "%2e%2e"])
 def test_an_unknown_or_odd_id_is_a_404(http: FlaskClient, file_id: str) -> None:
     assert http.get(f"/v1/files/{file_id}").status_code == 404
+
+
+@pytest.mark.parametrize("found", ["no field", "text"])
+@pytest.mark.parametrize(("path", "name"), [("/v1/files", "file"), ("/v1/models/titanic/versions", "model")])
+def test_a_form_without_a_file_says_what_it_has_instead(http: FlaskClient, path: str, name: str, found: str) -> None:
+    data = {"metadata": "{}"} | ({name: "text"} if found == "text" else {})
+
+    answer = http.post(path, data=data, content_type="multipart/form-data")
+
+    (finding,) = answer.json["errors"]
+    assert (answer.status_code, finding["pointer"], finding["code"]) == (422, f"/{name}", "missing")
+    assert (finding["found"], finding["expected"]) == (found, "a file")

@@ -132,3 +132,22 @@ def test_a_model_without_a_champion_cannot_be_retrained(http: FlaskClient) -> No
 )
 def test_an_invalid_request_is_a_422(http: FlaskClient, request_body: dict[str, object]) -> None:
     assert http.post(TRAININGS, json=request_body).status_code == 422
+
+
+def test_a_refusal_of_many_targets_lists_the_first_twenty(http: FlaskClient) -> None:
+    targets = [f"t{index}" for index in range(10_000)]
+
+    answer = http.post(TRAININGS, json={"file_id": upload(http), "target": targets})
+
+    assert answer.status_code == 422
+    assert [error["column"] for error in answer.json["errors"]] == targets[:20]
+
+
+@pytest.mark.parametrize("path", ["trainings", "batches"])
+def test_an_unknown_file_is_an_error_of_the_request(http: FlaskClient, path: str) -> None:
+    body = {"file_id": "file_" + "0" * 36} | ({"target": "y"} if path == "trainings" else {})
+
+    answer = http.post(f"/v1/models/titanic/{path}", json=body)
+
+    assert (answer.status_code, answer.json["code"]) == (422, "invalid_input")
+    assert [(error["pointer"], error["code"]) for error in answer.json["errors"]] == [("/file_id", "unknown_file")]

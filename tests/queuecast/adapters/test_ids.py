@@ -3,6 +3,7 @@ import re
 import pytest
 
 from queuecast.adapters.ids import new_id
+from queuecast.domain.id_rules import FILE_ID_RULE, JOB_ID_RULE
 
 
 @pytest.mark.parametrize("kind", ["job", "file"])
@@ -18,3 +19,12 @@ def test_ids_sort_by_creation_time() -> None:
 
 def test_ids_are_unique() -> None:
     assert len({new_id("job") for _ in range(2000)}) == 2000
+
+
+@pytest.mark.parametrize(("rule", "kind"), [(JOB_ID_RULE, "job"), (FILE_ID_RULE, "file")])
+def test_an_id_follows_the_rule_of_its_kind_only(rule: re.Pattern[str], kind: str) -> None:
+    other = {"job": "file", "file": "job"}[kind]
+
+    assert rule.fullmatch(new_id(kind))
+    assert not rule.fullmatch(new_id(other))
+    assert not rule.fullmatch(new_id(kind) + "/..")

@@ -14,12 +14,19 @@ import skops.io
 from sklearn.linear_model import LogisticRegression
 
 import queuecast
-from queuecast.client import ApiError, Client
+from queuecast.client import DEFAULT_URL, ApiError, Client
 from queuecast.client.json_rows import example_table
 from queuecast.domain.holdout import HoldoutRule
 from tests.queuecast.scripted_gateway import Answer, ScriptedGateway, job, parts_of, problem
 
 PUSH = "POST /v1/models/titanic/versions"
+
+
+def test_a_client_without_a_url_uses_the_exported_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("QUEUECAST_URL", raising=False)
+
+    with Client() as client:
+        assert client.url == DEFAULT_URL
 
 
 # Uploads, trainings and pushes

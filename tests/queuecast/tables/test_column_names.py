@@ -1,5 +1,6 @@
 """The gateway, a worker and the client refuse the head of a table by the same rules and in the same words."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from queuecast.domain.errors import InvalidInputError
 from queuecast.domain.file_formats import FileFormat
 from queuecast.domain.signature import Column, ColumnType, Layout, Signature
 from queuecast.domain.work import Method
-from queuecast.tables.column_names import SHOWN_NAMES, list_names, missing_column
+from queuecast.tables.column_names import SHOWN_NAMES, duplicate_name, list_names, missing_column, named_or_in_order
 from worker.tables.file_columns import require_columns
 
 FRAME, ARRAY = (
@@ -70,3 +71,22 @@ def test_a_long_name_is_shortened_in_the_sentence_and_whole_in_the_finding() -> 
     finding = missing_column("c" * 1000)
 
     assert (len(finding.detail) < 100, finding.column) == (True, "c" * 1000)
+
+
+def test_a_duplicate_among_many_names_is_found_at_once() -> None:
+    names = [f"c{index}" for index in range(40_000)]
+    began = time.monotonic()
+
+    finding = duplicate_name([*names, "c39999"])
+
+    assert finding is not None
+    assert finding.column == "c39999"
+    assert time.monotonic() - began < 2
+
+
+def test_features_among_many_other_columns_are_found_at_once() -> None:
+    others = [f"c{index}" for index in range(60_000)]
+    began = time.monotonic()
+
+    assert named_or_in_order([*others, "a", "b"], ["x0", "x1"], others) == ["a", "b"]
+    assert time.monotonic() - began < 2

@@ -192,7 +192,9 @@ def test_a_bad_row_fails_the_batch_with_on_error_fail(service: LocalBatchService
 
     assert job.failure is not None
     assert (job.state, job.failure.code, job.is_dead_letter) == (State.FAILED, "invalid_input", False)
-    assert job.failure.findings[0].pointer == "row 12, column x"
+    (finding,) = job.failure.findings
+    assert (finding.pointer, finding.column) == ("row 12, column x", "x")
+    assert finding.detail == f"found {finding.found}, expected {finding.expected}"
 
 
 @pytest.mark.parametrize("cell", ["a" * 10**6, "\x01" * 10**6], ids=["letters", "escaped"])

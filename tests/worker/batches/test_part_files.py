@@ -18,7 +18,8 @@ from queuecast.domain.file_formats import OutputFormat
 from queuecast.domain.work import Method
 from worker.batches.part_files import join_bad_rows, join_parts, write_bad_rows, write_part
 from worker.models.model_output import output_columns
-from worker.tables.reader import BadRow, ReadRange
+from worker.tables.reader import ReadRange
+from worker.tables.rows import BadRow
 
 CSV, NDJSON, JSON, PARQUET = OutputFormat.CSV, OutputFormat.NDJSON, OutputFormat.JSON, OutputFormat.PARQUET
 

@@ -25,7 +25,8 @@ from worker.batches.part_files import join_parts, write_part
 from worker.models.frames import frame_of
 from worker.tables import parquet_reader
 from worker.tables.parquet_files import open_parquet
-from worker.tables.reader import BadRow, ReadRange, read_range, read_rows
+from worker.tables.reader import ReadRange, read_range, read_rows
+from worker.tables.rows import BadRow
 from worker.tables.splitting import FileRange, split_file
 
 CSV, NDJSON, PARQUET = FileFormat.CSV, FileFormat.NDJSON, FileFormat.PARQUET
@@ -206,6 +207,10 @@ def _read(
     return part
 
 
+def _bad(row: int, column: str | None, code: str, found: str, expected: str) -> BadRow:
+    return BadRow(row, column, code, f"found {found}, expected {expected}", found, expected)
+
+
 def test_a_bad_csv_row_is_reported_with_its_number_column_code_and_detail(tmp_path: Path) -> None:
     part = _read(
         tmp_path,
@@ -215,14 +220,17 @@ def test_a_bad_csv_row_is_reported_with_its_number_column_code_and_detail(tmp_pa
     )
 
     assert part.bad_rows == [
-        BadRow(2, "age", "wrong_type", "found 'old', expected a number"),
-        BadRow(3, "sibsp", "null", "is empty, expected an integer in every row"),
-        BadRow(4, "sibsp", "wrong_type", "found '128', expected an integer"),
-        BadRow(5, "alone", "wrong_type", "found 'maybe', expected a boolean"),
-        BadRow(6, "deck", "unknown_category", 'found \'C\', expected one of string "A", string "B" or null'),
-        BadRow(7, None, "wrong_length", "found 2 cells, expected 4"),
-        BadRow(8, "age", "wrong_type", "found '1e39', expected a number"),
-        BadRow(9, None, "wrong_length", "found 5 cells, expected 4"),
+        _bad(2, "age", "wrong_type", "'old'", "a number"),
+        BadRow(
+            *(3, "sibsp", "null", "is empty, expected an integer in every row"),
+            *("an empty cell", "an integer in every row"),
+        ),
+        _bad(4, "sibsp", "wrong_type", "'128'", "an integer"),
+        _bad(5, "alone", "wrong_type", "'maybe'", "a boolean"),
+        _bad(6, "deck", "unknown_category", "'C'", 'one of string "A", string "B" or null'),
+        _bad(7, None, "wrong_length", "2 cells", "4"),
+        _bad(8, "age", "wrong_type", "'1e39'", "a number"),
+        _bad(9, None, "wrong_length", "5 cells", "4"),
     ]
     assert part.row_numbers.tolist() == [1, 10]
     assert part.n_rows == 10
@@ -406,7 +414,7 @@ def test_a_parquet_string_that_is_not_utf8_makes_only_its_row_bad(tmp_path: Path
 
     part = _read(tmp_path, PARQUET, file.getvalue(), signature, "n")
 
-    assert part.bad_rows == [BadRow(3, "deck", "wrong_type", "found b'caf\\xe9', expected a string")]
+    assert part.bad_rows == [_bad(3, "deck", "wrong_type", "b'caf\\xe9'", "a string")]
     assert (part.frame["deck"].fillna("-").tolist(), part.ids.to_pylist()) == (["A", "B", "-"], [0, 1, 3])
 
 

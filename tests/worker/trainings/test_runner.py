@@ -17,7 +17,7 @@ from sklearn.preprocessing import OneHotEncoder
 
 import queuecast
 from examples.titanic.train import COLUMNS, TARGET, logistic, passengers
-from queuecast.domain.errors import ConflictError, Finding, JobStoppedError
+from queuecast.domain.errors import ConflictError, JobStoppedError, mismatch
 from queuecast.domain.holdout import HoldoutRule
 from queuecast.domain.job import Failure, Job, JobType, ModelRef, Progress, State
 from queuecast.domain.model import CHALLENGER, CHAMPION
@@ -218,7 +218,7 @@ def test_a_target_that_is_not_a_number_is_reported_for_a_regressor_in_any_row(
 
     failure = _failure(service.trained(service.training_work(bad)))
 
-    assert failure.findings == (Finding(f"row {at + 1}, column target", "wrong_type", "found 'x', expected a number"),)
+    assert failure.findings == (mismatch(f"row {at + 1}, column target", "wrong_type", "'x'", "a number", "target"),)
 
 
 # Scores
@@ -450,7 +450,19 @@ def test_unknown_parameters_are_invalid_input_at_params(titanic: LocalService, p
     failure = _failure(titanic.trained(titanic.training_work(ROWS, (TARGET,), params)))
 
     assert failure.code == "invalid_input"
-    assert [(finding.pointer, finding.code) for finding in failure.findings] == [("/params", "invalid_params")]
+    (finding,) = failure.findings
+    assert (finding.pointer, finding.code) == ("/params", "invalid_params")
+    assert finding.found == f"an unknown parameter {next(iter(params))!r}"
+    assert (finding.expected or "").startswith("one of memory, steps")
+
+
+def test_a_long_parameter_value_is_reported_shortened(titanic: LocalService) -> None:
+    params = {"model__solver": "x" * 100_000}
+
+    failure = _failure(titanic.trained(titanic.training_work(ROWS, (TARGET,), params)))
+
+    assert len(failure.detail) < 1000
+    assert len(failure.findings[0].detail) <= 500
 
 
 @pytest.mark.parametrize("params", [{"model__C": -1.0}, {"model__C": "strong"}, {"model__solver": "magic"}])
@@ -489,8 +501,8 @@ def test_cells_that_do_not_fit_are_reported_by_row_and_column(titanic: LocalServ
     failure = _failure(titanic.trained(titanic.training_work(bad, (TARGET,))))
 
     assert failure.findings == (
-        Finding("row 5, column age", "wrong_type", "found 'old', expected a number"),
-        Finding("row 7, column sibsp", "wrong_type", "found '1.5', expected an integer"),
+        mismatch("row 5, column age", "wrong_type", "'old'", "a number", "age"),
+        mismatch("row 7, column sibsp", "wrong_type", "'1.5'", "an integer", "sibsp"),
     )
 
 

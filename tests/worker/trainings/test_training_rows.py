@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from queuecast.domain.errors import Finding, InvalidInputError
+from queuecast.domain.errors import Finding, InvalidInputError, mismatch
 from queuecast.domain.file_formats import FileFormat
 from queuecast.domain.model import Manifest
 from queuecast.domain.signature import MAX_FINDINGS, Column, ColumnType, Layout, Signature
@@ -110,7 +110,7 @@ def test_the_usual_notations_of_a_number_are_read(tmp_path: Path, cell: str, val
 def test_a_cell_that_is_not_a_finite_number_is_reported_by_row_and_column(tmp_path: Path, cell: str) -> None:
     (finding,) = _findings(tmp_path, _column("float64"), "1.5", "2.5", cell)
 
-    assert finding == Finding("row 3, column c", "wrong_type", f"found {cell!r}, expected a number")
+    assert finding == mismatch("row 3, column c", "wrong_type", repr(cell), "a number", "c")
 
 
 @pytest.mark.parametrize("dtype", ["int64", "Int64"])
@@ -168,7 +168,7 @@ def test_booleans_are_read_in_their_usual_spellings(tmp_path: Path, cell: str, v
 def test_a_cell_that_is_not_a_boolean_is_reported_by_row_and_column(tmp_path: Path, cell: str) -> None:
     (finding,) = _findings(tmp_path, _column("bool"), "true", cell)
 
-    assert finding == Finding("row 2, column c", "wrong_type", f"found {cell!r}, expected a boolean")
+    assert finding == mismatch("row 2, column c", "wrong_type", repr(cell), "a boolean", "c")
 
 
 @pytest.mark.parametrize("dtype", ["str", "object"])
@@ -244,7 +244,7 @@ def test_a_fraction_is_not_a_new_integer_category(tmp_path: Path) -> None:
 def test_a_string_is_not_a_new_integer_category(tmp_path: Path) -> None:
     (finding,) = _findings(tmp_path, NUMBERED, "1", "three")
 
-    assert finding == Finding("row 2, column c", "wrong_type", "found 'three', expected an integer")
+    assert finding == mismatch("row 2, column c", "wrong_type", "'three'", "an integer", "c")
 
 
 def test_boolean_categories_are_read(tmp_path: Path) -> None:
@@ -287,7 +287,8 @@ def test_a_missing_target_is_reported_by_row_and_column(tmp_path: Path, classes:
     with pytest.raises(InvalidInputError) as refused:
         _target(tmp_path, classes, "1", "", "1")
 
-    assert refused.value.findings == (Finding("row 2, column y", "null", "is empty; every row needs a target"),)
+    facts = ("an empty cell", "a target in every row", "y")
+    assert refused.value.findings == (Finding("row 2, column y", "null", "is empty; every row needs a target", *facts),)
 
 
 def test_several_targets_are_columns_of_one_array_each_with_its_own_type(tmp_path: Path) -> None:
