@@ -19,7 +19,6 @@ from queuecast.adapters.memory.aliases import MemoryAliases
 from queuecast.adapters.memory.doorbell import MemoryDoorbell
 from queuecast.adapters.memory.jobs import MemoryJobs
 from queuecast.adapters.memory.lanes import MemoryLanes
-from queuecast.domain.errors import UnavailableError
 from queuecast.domain.job import JobType
 from queuecast.domain.model import AliasMove, Manifest
 from queuecast.domain.signature import Column, ColumnType, Layout, Signature
@@ -27,7 +26,7 @@ from queuecast.domain.work import Method
 
 ROW = {"age": 29.5, "sex": "female", "sibsp": 1, "alone": False, "deck": None}
 PREDICTIONS = "/v1/models/titanic/predictions"
-RULES = JobDefaults(
+DEFAULTS = JobDefaults(
     retention_s=3600.0,
     max_attempts=3,
     timeouts_s={JobType.PREDICTION: 300, JobType.TRAINING: 7200, JobType.IMPORT: 7200, JobType.BATCH: 86400},
@@ -51,7 +50,7 @@ class Clock:
         return self.now
 
 
-class Workers:
+class FakeWorkerList:
     def count_by_queue(self) -> dict[str, int]:
         return {"predict": 2}
 
@@ -63,7 +62,7 @@ class Gateway:
         self.folder = folder
         self.clock = Clock()
         self.jobs = MemoryJobs()
-        self.bells = MemoryDoorbell()
+        self.doorbell = MemoryDoorbell()
         self.batches = BatchFolders(folder / "batches")
         self.aliases = MemoryAliases()
         self.models = ModelFiles(folder / "models")
@@ -77,7 +76,7 @@ class Gateway:
             max_lane_jobs=10_000,
             max_result_bytes=1_000_000,
             max_files_bytes=10_000_000,
-            max_timeouts_s=RULES.timeouts_s,
+            max_timeouts_s=DEFAULTS.timeouts_s,
         )
         self.files = UploadedFiles(folder / "files", self.new_id, self.clock, self.limits.max_files_bytes)
 
@@ -88,25 +87,25 @@ class Gateway:
         self.files = UploadedFiles(self.folder / "files", self.new_id, self.clock, self.limits.max_files_bytes)
         return self.app()
 
-    def app(self, **other: Any) -> Flask:
-        """The application; `other` replaces parts, for example by an unreachable store."""
-        jobs, bells = other.get("jobs", self.jobs), other.get("bells", self.bells)
-        aliases = other.get("aliases", self.aliases)
+    def app(self, **replacements: Any) -> Flask:
+        """The application; `replacements` replace its dependencies, for example by an unreachable store."""
+        jobs, doorbell = replacements.get("jobs", self.jobs), replacements.get("doorbell", self.doorbell)
+        aliases = replacements.get("aliases", self.aliases)
         jobs.alias_of = self.jobs.alias_of = lambda model, alias: self.aliases.read(model).versions.get(alias)
-        submission = Submission(jobs, bells, self.models, aliases, self.new_id, self.clock, RULES, self.files)
-        parts = Dependencies(
+        submission = Submission(jobs, doorbell, self.models, aliases, self.new_id, self.clock, DEFAULTS, self.files)
+        dependencies = Dependencies(
             jobs=jobs,
-            lanes=other.get("lanes", MemoryLanes(self.jobs)),
+            lanes=replacements.get("lanes", MemoryLanes(self.jobs)),
             models=self.models,
             aliases=aliases,
             files=self.files,
             batches=self.batches,
-            workers=Workers(),  # type: ignore[arg-type]
+            workers=FakeWorkerList(),  # type: ignore[arg-type]
             submission=submission,
             clock=self.clock,
             limits=self.limits,
         )
-        return create_app(parts)
+        return create_app(dependencies)
 
     def publish(self, model: str = "titanic", **changes: Any) -> Manifest:
         """Publishes a version as a worker does; the first one becomes champion."""
@@ -142,32 +141,6 @@ class Gateway:
         return (
             sorted(path.name for path in (self.folder / "files").glob("*")) if (self.folder / "files").exists() else []
         )
-
-
-class UnreachableDoorbell:
-    """A doorbell that never rings."""
-
-    def ring(self, lane: str, *, is_overtaking: bool = False) -> bool:
-        return False
-
-
-def away(*_: Any, **__: Any) -> Any:
-    raise UnavailableError("Redis does not answer")
-
-
-class UnreachableJobs(MemoryJobs):
-    """A store that does not answer."""
-
-    create = find_repeated = read = read_with_result = read_work = page = replace = delete = dead_letters = away
-    read_many_with_results = count_dead_letters = memory = ping = away
-
-
-class UnreachableLanes(MemoryLanes):
-    stats = away
-
-
-class UnreachableAliases(MemoryAliases):
-    read = move = history = away
 
 
 @pytest.fixture

@@ -13,10 +13,10 @@ import pytest
 from api.routes.jobs import FAILURE_CODES
 from queuecast.cli.main import main
 from queuecast.config import Settings, variable
-from tests.api.conftest import Gateway as GatewayInMemory
+from tests.api.conftest import Gateway
 
 
-class Gateway(NamedTuple):
+class DocumentedGateway(NamedTuple):
     openapi: str
     spec: Any
     routes: set[tuple[str, str]]
@@ -24,11 +24,11 @@ class Gateway(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def gateway(tmp_path_factory: pytest.TempPathFactory) -> Gateway:
-    app = GatewayInMemory(tmp_path_factory.mktemp("gateway")).app()
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> DocumentedGateway:
+    app = Gateway(tmp_path_factory.mktemp("gateway")).app()
     openapi = app.test_client().get("/openapi.json").text
     routes = {(method, rule.rule) for rule in app.url_map.iter_rules() for method in rule.methods or ()}
-    return Gateway(openapi, json.loads(openapi), routes)
+    return DocumentedGateway(openapi, json.loads(openapi), routes)
 
 
 def rows(path: Path, first: str) -> list[list[str]]:
@@ -59,7 +59,7 @@ def test_every_setting_has_its_row_with_its_default(repository: Path) -> None:
     assert documented == {variable(field.name): str(field.default) for field in fields(Settings)}
 
 
-def test_every_operation_has_its_row_with_its_statuses(repository: Path, gateway: Gateway) -> None:
+def test_every_operation_has_its_row_with_its_statuses(repository: Path, gateway: DocumentedGateway) -> None:
     operations = {
         (method.upper(), path): " ".join(sorted(operation["responses"]))
         for path, methods in gateway.spec["paths"].items()
@@ -82,7 +82,7 @@ def test_every_failure_code_of_a_job_has_its_row(repository: Path) -> None:
     assert documented == set(FAILURE_CODES) - {"canceled", "expired"}  # the states of jobs that did not fail
 
 
-def test_every_route_is_in_the_openapi_document(gateway: Gateway) -> None:
+def test_every_route_is_in_the_openapi_document(gateway: DocumentedGateway) -> None:
     routes = {
         (method, re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", path))
         for method, path in gateway.routes
@@ -96,7 +96,7 @@ def test_every_route_is_in_the_openapi_document(gateway: Gateway) -> None:
     assert described - routes == set()
 
 
-def operations(gateway: Gateway) -> dict[str, Any]:
+def operations(gateway: DocumentedGateway) -> dict[str, Any]:
     """The operations by their ids."""
     described = [operation for methods in gateway.spec["paths"].values() for operation in methods.values()]
     by_id = {operation["operationId"]: operation for operation in described}
@@ -105,13 +105,13 @@ def operations(gateway: Gateway) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("kind", ["schemas", "headers", "links"])
-def test_every_reference_of_the_openapi_document_resolves(gateway: Gateway, kind: str) -> None:
+def test_every_reference_of_the_openapi_document_resolves(gateway: DocumentedGateway, kind: str) -> None:
     named = set(re.findall(rf'"#/components/{kind}/([^"]+)"', gateway.openapi))
 
     assert named == set(gateway.spec["components"][kind])
 
 
-def test_every_operation_has_a_summary_a_description_and_a_described_tag(gateway: Gateway) -> None:
+def test_every_operation_has_a_summary_a_description_and_a_described_tag(gateway: DocumentedGateway) -> None:
     tags = {tag["name"] for tag in gateway.spec["tags"] if tag["description"]}
 
     incomplete = [
@@ -123,7 +123,7 @@ def test_every_operation_has_a_summary_a_description_and_a_described_tag(gateway
     assert incomplete == []
 
 
-def test_every_operation_with_a_json_body_has_an_example_of_it(gateway: Gateway) -> None:
+def test_every_operation_with_a_json_body_has_an_example_of_it(gateway: DocumentedGateway) -> None:
     bodies = {
         name: each["requestBody"]["content"] for name, each in operations(gateway).items() if "requestBody" in each
     }
@@ -134,7 +134,7 @@ def test_every_operation_with_a_json_body_has_an_example_of_it(gateway: Gateway)
     assert without == []
 
 
-def test_every_response_describes_its_headers(gateway: Gateway) -> None:
+def test_every_response_describes_its_headers(gateway: DocumentedGateway) -> None:
     headers = gateway.spec["components"]["headers"]
     responses = [
         (name, status, response)
@@ -153,7 +153,7 @@ def test_every_response_describes_its_headers(gateway: Gateway) -> None:
     assert [name for name, header in headers.items() if not header["description"]] == []
 
 
-def test_every_link_leads_to_an_operation_and_fills_in_its_parameters(gateway: Gateway) -> None:
+def test_every_link_leads_to_an_operation_and_fills_in_its_parameters(gateway: DocumentedGateway) -> None:
     by_id = operations(gateway)
 
     for link in gateway.spec["components"]["links"].values():

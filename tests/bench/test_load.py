@@ -14,7 +14,7 @@ from bench.load import Load, Order
 ROWS = [{"n": number} for number in range(7)]
 
 
-class Jobs(BaseHTTPRequestHandler):
+class JobRequestHandler(BaseHTTPRequestHandler):
     """Speaks the tutorial's protocol. A job is done at the second poll; its answer is the `n` of its row."""
 
     protocol_version = "HTTP/1.1"
@@ -45,7 +45,7 @@ class Jobs(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def port() -> Iterator[int]:
-    handler = type("Fresh", (Jobs,), {"rows": {}, "asked": {}})
+    handler = type("Fresh", (JobRequestHandler,), {"rows": {}, "asked": {}})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()

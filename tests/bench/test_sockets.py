@@ -14,7 +14,7 @@ from bench.sockets import Answer, Drive, Script
 BODY = b'{"id":"x"}' * 20
 
 
-class Server:
+class ScriptedServer:
     """Sends scripted responses in pieces, one list of responses per connection."""
 
     def __init__(self, connections: list[list[list[bytes]]]) -> None:
@@ -49,8 +49,8 @@ def asked(seen: list[Answer], requests: int) -> Script:
 
 
 @pytest.fixture
-def served(request: pytest.FixtureRequest) -> Iterator[Server]:
-    server = Server(request.param)
+def served(request: pytest.FixtureRequest) -> Iterator[ScriptedServer]:
+    server = ScriptedServer(request.param)
     yield server
     server.close()
 
@@ -60,7 +60,7 @@ LAST = answer(200, b"a", b"Connection: close\r\n")
 
 
 @pytest.mark.parametrize("served", [[[[WHOLE], [answer(404, b"")]]]], indirect=True)
-def test_one_connection_carries_several_answers(served: Server) -> None:
+def test_one_connection_carries_several_answers(served: ScriptedServer) -> None:
     seen: list[Answer] = []
 
     Drive(served.address, [asked(seen, 2)]).run()
@@ -69,7 +69,7 @@ def test_one_connection_carries_several_answers(served: Server) -> None:
 
 
 @pytest.mark.parametrize("served", [[[[WHOLE[:5], WHOLE[5:40], WHOLE[40:60], WHOLE[60:]]]]], indirect=True)
-def test_an_answer_may_arrive_in_pieces(served: Server) -> None:
+def test_an_answer_may_arrive_in_pieces(served: ScriptedServer) -> None:
     seen: list[Answer] = []
 
     Drive(served.address, [asked(seen, 1)]).run()
@@ -78,7 +78,7 @@ def test_an_answer_may_arrive_in_pieces(served: Server) -> None:
 
 
 @pytest.mark.parametrize("served", [[[[LAST]], [[WHOLE]]]], indirect=True)
-def test_a_connection_closed_by_the_server_is_reopened(served: Server) -> None:
+def test_a_connection_closed_by_the_server_is_reopened(served: ScriptedServer) -> None:
     seen: list[Answer] = []
 
     Drive(served.address, [asked(seen, 2)]).run()
@@ -88,7 +88,7 @@ def test_a_connection_closed_by_the_server_is_reopened(served: Server) -> None:
 
 
 @pytest.mark.parametrize("served", [[[[]], [[WHOLE]]]], indirect=True)
-def test_a_request_lost_on_a_closing_connection_is_sent_again(served: Server) -> None:
+def test_a_request_lost_on_a_closing_connection_is_sent_again(served: ScriptedServer) -> None:
     seen: list[Answer] = []
 
     Drive(served.address, [asked(seen, 1)]).run()
@@ -98,7 +98,7 @@ def test_a_request_lost_on_a_closing_connection_is_sent_again(served: Server) ->
 
 
 @pytest.mark.parametrize("served", [[[[WHOLE]]]], indirect=True)
-def test_a_waiting_script_resumes_at_its_time(served: Server) -> None:
+def test_a_waiting_script_resumes_at_its_time(served: ScriptedServer) -> None:
     moments = []
 
     def late() -> Script:

@@ -15,7 +15,6 @@ from tests.chaos.checks import find_violations
 from tests.chaos.cluster import Cluster, has_reaper
 from tests.chaos.evidence import Evidence, gather, keys, memory_without_records
 from tests.chaos.faults import free_memory, inject
-from tests.chaos.gateway import Gateway
 from tests.chaos.history import History
 from tests.chaos.injection import FaultContext
 from tests.chaos.load import Load
@@ -28,6 +27,7 @@ from tests.chaos.plan import (
     Plan,
 )
 from tests.chaos.poison import poison
+from tests.chaos.recording_client import RecordingClient
 from tests.chaos.recovery import record_reruns, watch_recovery
 from tests.chaos.report import report
 from tests.chaos.sample_models import SampleModels
@@ -59,13 +59,13 @@ class Campaign:
         if not has_reaper():
             self.log("this version has no worker.reaper, so no reaper is started")
         self.cluster.start()
-        with closing(Gateway(self.cluster.url, self.history)) as gateway:
-            self.load = Load(self.cluster.url, self.plan, self.models, self.history, _upload_training_file(gateway))
-            orders = self.load.orders("setup")
-            jobs = [gateway.submit(*orders.importing(name)) for name in self.models.examples]
-            self._wait_ended(gateway, [job for job in jobs if job], START_LIMIT_S)
-        with self.cluster.connect() as client:
-            self.evidence.start_memory_bytes = memory_without_records(client, keys(client))
+        with closing(RecordingClient(self.cluster.url, self.history)) as client:
+            self.load = Load(self.cluster.url, self.plan, self.models, self.history, _upload_training_file(client))
+            submits = self.load.submits("setup")
+            jobs = [client.submit(*submits.importing(name)) for name in self.models.examples]
+            self._wait_ended(client, [job for job in jobs if job], START_LIMIT_S)
+        with self.cluster.connect() as redis_client:
+            self.evidence.start_memory_bytes = memory_without_records(redis_client, keys(redis_client))
         self.log(f"the service is up with {', '.join(self.models.examples)}")
 
     def run_rounds(self) -> None:
@@ -79,8 +79,8 @@ class Campaign:
 
     def run_poison_job(self) -> None:
         """Runs a job whose process dies on every attempt, next to jobs that must succeed."""
-        with closing(Gateway(self.cluster.url, self.history)) as gateway:
-            self._wait_ended(gateway, self.history.open_jobs(), QUIET_LIMIT_S)
+        with closing(RecordingClient(self.cluster.url, self.history)) as client:
+            self._wait_ended(client, self.history.open_jobs(), QUIET_LIMIT_S)
         poison(self.cluster, self.load, self.log)
 
     def verdict(self) -> tuple[list[Violation], str]:
@@ -90,7 +90,7 @@ class Campaign:
             canary.join(RECOVERY_LIMIT_S)
         self._wait_until_idle()
         gather(self.cluster, self.evidence)
-        record_reruns(self.evidence.recoveries, [body for body in self.evidence.first.values() if body])
+        record_reruns(self.evidence.recoveries, [body for body in self.evidence.first_read.values() if body])
         found = find_violations(self.evidence)
         found += wrong_answers(self.evidence, self.models, self.cluster.data / "models")
         return found, report(self.evidence, found, self.cluster.exits)
@@ -142,17 +142,17 @@ class Campaign:
     def _restore(self) -> None:
         for member in self.cluster.members.values():
             member.is_wanted = True
-        with self.cluster.connect() as client:
-            free_memory(client)
+        with self.cluster.connect() as redis_client:
+            free_memory(redis_client)
         self.cluster.wait_ready(START_LIMIT_S)
 
     def _wait_until_idle(self) -> None:
         """Returns when every accepted job has ended and no message is left, or after QUIET_LIMIT_S."""
         began_at = time.monotonic()
-        with closing(Gateway(self.cluster.url, self.history)) as gateway, self.cluster.connect() as client:
-            self._wait_ended(gateway, self.history.open_jobs(), QUIET_LIMIT_S)
+        with closing(RecordingClient(self.cluster.url, self.history)) as client, self.cluster.connect() as redis_client:
+            self._wait_ended(client, self.history.open_jobs(), QUIET_LIMIT_S)
             while time.monotonic() < began_at + QUIET_LIMIT_S + 10:
-                if not client.exists(
+                if not redis_client.exists(
                     *lists_of("predict"), *lists_of("train"), "qc:lanes", "qc:bells", "qc:delayed", "qc:expiring"
                 ):
                     break
@@ -160,20 +160,20 @@ class Campaign:
         still_open = len(self.history.open_jobs())
         self.log(f"idle after {time.monotonic() - began_at:.1f} s, {still_open} jobs still open")
 
-    def _wait_ended(self, gateway: Gateway, jobs: list[str], limit_s: float) -> None:
+    def _wait_ended(self, client: RecordingClient, jobs: list[str], limit_s: float) -> None:
         deadline = time.monotonic() + limit_s
         while jobs and time.monotonic() < deadline:
             for job_id in jobs[:50]:
-                gateway.read_job(job_id)
+                client.read_job(job_id)
             still_open = set(self.history.open_jobs())
             jobs = [job_id for job_id in jobs if job_id in still_open]
             jobs = jobs[50:] + jobs[:50]
             time.sleep(0.2)
 
 
-def _upload_training_file(gateway: Gateway) -> str:
+def _upload_training_file(client: RecordingClient) -> str:
     content = train.DATA.read_bytes()
-    status, body = gateway.post("/v1/files", content=content, headers={"Content-Type": "text/csv"})
+    status, body = client.post("/v1/files", content=content, headers={"Content-Type": "text/csv"})
     if status != 201:
         raise ConnectionError(f"the upload of the training file was answered with {status}")
     return str(body["id"])

@@ -12,8 +12,8 @@ from tests.chaos.job_checks import (
     timelines_agree_with_jobs,
 )
 from tests.chaos.leftovers import leftovers
-from tests.chaos.order_checks import every_job_has_one_order, one_key_is_one_job, refusals_have_expected_statuses
 from tests.chaos.recovery import rerun_limit_s
+from tests.chaos.submit_checks import every_job_has_one_submit, one_key_is_one_job, refusals_have_expected_statuses
 from tests.chaos.violation import STUCK, Violation, Violations
 
 REPAIR_PAUSE_S = {"kill_reaper": 12.0}  # no reaper repairs anything until the lock of the dead one expires
@@ -43,7 +43,7 @@ CHECKS: tuple[Callable[[Evidence], Violations], ...] = (
     ended_jobs_do_not_change,
     sightings_never_go_back,
     one_key_is_one_job,
-    every_job_has_one_order,
+    every_job_has_one_submit,
     refusals_have_expected_statuses,
     cancels_hold,
     timelines_agree_with_jobs,

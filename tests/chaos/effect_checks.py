@@ -11,9 +11,9 @@ def a_job_makes_one_version(evidence: Evidence) -> Violations:
     for job_id, number in created.items():
         if number > 1:
             yield Violation(DOUBLED, f"created {number} versions", job_id)
-    for job_id, order in evidence.history.accepted().items():
-        body = evidence.first.get(job_id)
-        if order.type == "prediction" or body is None or body["state"] != "succeeded":
+    for job_id, submit in evidence.history.accepted().items():
+        body = evidence.first_read.get(job_id)
+        if submit.type == "prediction" or body is None or body["state"] != "succeeded":
             continue
         reported = (body["result"]["model"], body["result"]["version"])
         found = [(version.model, version.number) for version in evidence.versions if version.job_id == job_id]

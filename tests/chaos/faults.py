@@ -62,10 +62,10 @@ def kill_reaper(context: FaultContext, kind: str) -> InjectedFault:
     context.random.shuffle(reapers)
     for member in reapers:
         fault = kill_member(context, kind, member, "predict")
-        with context.cluster.connect() as client:
-            before_ms = client.pttl(LEADER)
+        with context.cluster.connect() as redis_client:
+            before_ms = redis_client.pttl(LEADER)
             time.sleep(LOCK_RENEWAL_S)
-            is_renewed = int(client.pttl(LEADER)) > int(before_ms) - 1000 * LOCK_RENEWAL_S / 2
+            is_renewed = int(redis_client.pttl(LEADER)) > int(before_ms) - 1000 * LOCK_RENEWAL_S / 2
         if not is_renewed:
             break
     return replace(fault, ended_at=time.time())
@@ -103,22 +103,22 @@ def freeze_child(context: FaultContext, kind: str) -> InjectedFault:
 
 def cut_connections(context: FaultContext, kind: str) -> InjectedFault:
     began_at = time.time()
-    with context.cluster.connect() as client:
-        cut = [int(client.execute_command("CLIENT", "KILL", "TYPE", type_)) for type_ in ("normal", "pubsub")]
+    with context.cluster.connect() as redis_client:
+        cut = [int(redis_client.execute_command("CLIENT", "KILL", "TYPE", type_)) for type_ in ("normal", "pubsub")]
     return InjectedFault(kind, began_at, time.time(), detail=f"{sum(cut)} connections")
 
 
 def fill_redis(context: FaultContext, kind: str) -> InjectedFault:
     """Leaves no memory for new data, for some seconds."""
     began_at = time.time()
-    with context.cluster.connect() as client:
-        client.set(FILLER, b"x" * 100_000)
-        used = int(client.info("memory")["used_memory"])
+    with context.cluster.connect() as redis_client:
+        redis_client.set(FILLER, b"x" * 100_000)
+        used = int(redis_client.info("memory")["used_memory"])
         try:
-            client.config_set("maxmemory", used + 50_000)
+            redis_client.config_set("maxmemory", used + 50_000)
             time.sleep(context.random.uniform(*FULL_S))
         finally:
-            free_memory(client)
+            free_memory(redis_client)
     return InjectedFault(kind, began_at, time.time())
 
 
@@ -166,6 +166,6 @@ def inject(context: FaultContext, kind: str) -> InjectedFault:
     return FAULTS[kind](context, kind)
 
 
-def free_memory(client: redis.Redis) -> None:
-    client.config_set("maxmemory", 0)
-    client.delete(FILLER)
+def free_memory(redis_client: redis.Redis) -> None:
+    redis_client.config_set("maxmemory", 0)
+    redis_client.delete(FILLER)

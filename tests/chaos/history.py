@@ -1,6 +1,6 @@
 """The requests of the clients and the answers they received: the checks trust nothing else.
 
-As in Jepsen, an order is recorded once, and its answers are `ok` (accepted, with an id), `fail` (definitely not
+As in Jepsen, a submit is recorded once, and its answers are `ok` (accepted, with an id), `fail` (definitely not
 accepted) or `unknown` (no answer). This module does not know how queuecast works inside.
 """
 
@@ -18,7 +18,7 @@ OK, FAIL, UNKNOWN = "ok", "fail", "unknown"
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class Submit:
     """One job that a client wants, under one Idempotency-Key, no matter how often it is sent."""
 
     key: str
@@ -34,7 +34,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One HTTP answer to an order, or its absence."""
+    """One HTTP answer to a submit, or its absence."""
 
     key: str
     outcome: str
@@ -72,7 +72,7 @@ class CancelAnswer:
 class History:
     """Written by all client threads at once."""
 
-    orders: dict[str, Order] = field(default_factory=dict)
+    submits: dict[str, Submit] = field(default_factory=dict)
     answers: list[Answer] = field(default_factory=list)
     sightings: dict[str, list[Sighting]] = field(default_factory=dict)
     cancel_answers: list[CancelAnswer] = field(default_factory=list)
@@ -80,13 +80,13 @@ class History:
     """Keys that were reused for a different body, with the status of the answer."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def record_order(self, order: Order) -> None:
+    def record_submit(self, submit: Submit) -> None:
         with self._lock:
-            self.orders[order.key] = order
+            self.submits[submit.key] = submit
 
     def record_answer(
         self,
-        order: Order,
+        submit: Submit,
         outcome: str,
         status: int = 0,
         body: Body | None = None,
@@ -95,8 +95,8 @@ class History:
         detail: str = "",
     ) -> None:
         job = body or {}
-        version = (job.get("model") or {}).get("version") if order.type != "import" else None
-        answer = Answer(order.key, outcome, time.time(), status, job.get("id", ""), version, is_replay, detail)
+        version = (job.get("model") or {}).get("version") if submit.type != "import" else None
+        answer = Answer(submit.key, outcome, time.time(), status, job.get("id", ""), version, is_replay, detail)
         with self._lock:
             self.answers.append(answer)
 
@@ -119,10 +119,10 @@ class History:
         with self._lock:
             self.key_reuses.append((key, status))
 
-    def accepted(self) -> dict[str, Order]:
-        """Job id -> its order."""
+    def accepted(self) -> dict[str, Submit]:
+        """Job id -> its submit."""
         with self._lock:
-            return {answer.job_id: self.orders[answer.key] for answer in self.answers if answer.outcome == OK}
+            return {answer.job_id: self.submits[answer.key] for answer in self.answers if answer.outcome == OK}
 
     def open_jobs(self) -> list[str]:
         """Accepted jobs that no client has seen in a final state yet."""
@@ -133,11 +133,11 @@ class History:
 
     def size(self) -> int:
         with self._lock:
-            return len(self.orders)
+            return len(self.submits)
 
 
 def outcome_of(answers: list[Answer]) -> str:
-    """The outcome of an order from all of its answers: `ok` outweighs `unknown`, which outweighs `fail`."""
+    """The outcome of a submit from all of its answers: `ok` outweighs `unknown`, which outweighs `fail`."""
     outcomes = {answer.outcome for answer in answers}
     return next((outcome for outcome in (OK, UNKNOWN) if outcome in outcomes), FAIL)
 

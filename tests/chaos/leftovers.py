@@ -11,7 +11,7 @@ PERMANENT_KEYS = {"qc:jobs", "qc:audit", "qc:workers", "qc:reaper", "qc:entries"
 TRANSIENT_KEYS = {  # a key that must be gone once no job is open -> the violation if it is not
     "qc:lane:": "the stream of a lane is left",
     "qc:lanes": "lanes are still marked as waiting",
-    "qc:bells": "a lane is still marked as notified",
+    "qc:bells": "a lane still has a bell",
     "qc:entered": "a lane's jobs are counted",
     "qc:taken": "a lane's jobs are counted",
     "qc:delayed": "a delayed retry is left",
@@ -26,9 +26,9 @@ MUTEX = "unacked_mutex"  # kombu's lock for restoring unacknowledged messages; i
 
 def leftovers(evidence: Evidence) -> Iterator[tuple[str, str]]:
     """Pairs of a violation and the id of its job, which is empty if there is none."""
-    jobs = set(evidence.first) | {body["id"] for body in evidence.listed}
+    jobs = set(evidence.first_read) | {body["id"] for body in evidence.listed}
     for key in evidence.keys:
-        if reason := _unowned(key, evidence, jobs):
+        if reason := _why_unowned(key, evidence, jobs):
             yield f"{reason}: {key.name} ({key.type}) {key.content}", _job_of(key)
     for path in evidence.unfinished:
         yield f"an incomplete folder is left: {path}", ""
@@ -37,7 +37,7 @@ def leftovers(evidence: Evidence) -> Iterator[tuple[str, str]]:
         yield f"Redis holds {grown / 2**20:.1f} MiB more than at the start, not counting the records of jobs", ""
 
 
-def _unowned(key: Key, evidence: Evidence, jobs: set[str]) -> str:
+def _why_unowned(key: Key, evidence: Evidence, jobs: set[str]) -> str:
     """Why the key has no owner; empty if it has one."""
     name = key.name
     for start, why in TRANSIENT_KEYS.items():
@@ -57,7 +57,7 @@ def _unowned(key: Key, evidence: Evidence, jobs: set[str]) -> str:
     if name.startswith("qc:idempotency:"):
         return "" if key.ttl_s is not None else "an Idempotency-Key has no TTL"
     if name == "qc:dead":
-        return "" if evidence.dead else "the API does not list the dead letters"
+        return "" if evidence.dead_letters else "the API does not list the dead letters"
     if alias := re.fullmatch(r"qc:alias(?:es|-history):(.+)", name):
         return "" if alias[1] in evidence.moves else "aliases of a model that was never pushed"
     if name in PERMANENT_KEYS or name == MUTEX or name.startswith("_kombu.binding"):

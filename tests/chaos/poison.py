@@ -11,11 +11,11 @@ from contextlib import closing
 from dataclasses import replace
 
 from tests.chaos.cluster import Cluster
-from tests.chaos.gateway import Gateway
 from tests.chaos.history import FINAL
 from tests.chaos.load import Load
 from tests.chaos.member import children
 from tests.chaos.plan import POISON_ATTEMPTS
+from tests.chaos.recording_client import RecordingClient
 
 ITERATIONS = 60_000  # a fit of a minute, so that the kill comes before its end
 NEIGHBOURS = 8
@@ -25,28 +25,28 @@ LIMIT_S = 120.0
 def poison(cluster: Cluster, load: Load, log: Callable[[str], None]) -> None:
     """Returns when the job has ended or after LIMIT_S. The checks judge how it ended."""
     cluster.reconfigure(max_attempts=POISON_ATTEMPTS)
-    orders = load.orders("poison")
-    training, request = orders.training(ITERATIONS, promote="never")
-    with closing(Gateway(cluster.url, load.history)) as gateway:
-        job_id = gateway.submit(replace(training, is_poisoned=True), request)
+    submits = load.submits("poison")
+    training, request = submits.training(ITERATIONS, promote="never")
+    with closing(RecordingClient(cluster.url, load.history)) as client:
+        job_id = client.submit(replace(training, is_poisoned=True), request)
         if job_id is None:
             log("poison: the training was not accepted")
             return
-        gateway.submit(*orders.importing())
+        client.submit(*submits.importing())
         for model in ["titanic", "forest"] * (NEIGHBOURS // 2):
-            gateway.submit(*orders.prediction(model, 3))
-        kills = _kill_each_run(cluster, gateway, job_id)
-        body = gateway.read_job(job_id) or {}
+            client.submit(*submits.prediction(model, 3))
+        kills = _kill_each_run(cluster, client, job_id)
+        body = client.read_job(job_id) or {}
         error = body.get("error") or {}
         log(f"poison: {kills} kills, then {body.get('state')} {error.get('code')} at attempt {body.get('attempt')}")
-        _retry(gateway, job_id, log)
+        _retry(client, job_id, log)
 
 
-def _kill_each_run(cluster: Cluster, gateway: Gateway, job_id: str) -> int:
+def _kill_each_run(cluster: Cluster, client: RecordingClient, job_id: str) -> int:
     killed: set[int] = set()
     deadline = time.monotonic() + LIMIT_S
     while time.monotonic() < deadline:
-        body = gateway.read_job(job_id) or {}
+        body = client.read_job(job_id) or {}
         if body.get("state") in FINAL:
             break
         # Only during its fit: before that, the trainer's child may belong to another job.
@@ -60,15 +60,15 @@ def _kill_each_run(cluster: Cluster, gateway: Gateway, job_id: str) -> int:
     return len(killed)
 
 
-def _retry(gateway: Gateway, job_id: str, log: Callable[[str], None]) -> None:
+def _retry(client: RecordingClient, job_id: str, log: Callable[[str], None]) -> None:
     """Retries the dead letter as a new job, and cancels that job, since its fit takes a minute."""
-    status, body = gateway.post(f"/v1/jobs/{job_id}/retry")
+    status, body = client.post(f"/v1/jobs/{job_id}/retry")
     if status != 202:
         log(f"poison: the retry was answered with {status}")
         return
-    gateway.cancel(body["id"])
+    client.cancel(body["id"])
     deadline = time.monotonic() + LIMIT_S
-    while time.monotonic() < deadline and (gateway.read_job(body["id"]) or {}).get("state") not in FINAL:
+    while time.monotonic() < deadline and (client.read_job(body["id"]) or {}).get("state") not in FINAL:
         time.sleep(0.1)
-    seen = gateway.read_job(body["id"]) or {}
+    seen = client.read_job(body["id"]) or {}
     log(f"poison: the retry was canceled and ended {seen.get('state')}")

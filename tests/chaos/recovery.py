@@ -18,11 +18,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from tests.chaos.gateway import Gateway
 from tests.chaos.history import FINAL, Body
 from tests.chaos.injection import InjectedFault
 from tests.chaos.load import Load
 from tests.chaos.plan import REAPER_S, RECOVERY_LIMIT_S
+from tests.chaos.recording_client import RecordingClient
 
 POLL_S = 0.05
 
@@ -47,15 +47,15 @@ def watch_recovery(url: str, load: Load, fault: InjectedFault, number: int) -> t
 
 
 def _send_canary(url: str, load: Load, recovery: Recovery, number: int) -> None:
-    orders = load.orders(f"canary{number}")
-    order, request = (
-        orders.importing() if recovery.fault.queue == "train" else orders.prediction("titanic", 1, "predict")
+    submits = load.submits(f"canary{number}")
+    submit, request = (
+        submits.importing() if recovery.fault.queue == "train" else submits.prediction("titanic", 1, "predict")
     )
     deadline = time.monotonic() + RECOVERY_LIMIT_S
-    with closing(Gateway(url, load.history)) as gateway:
-        recovery.canary = gateway.submit(order, request, RECOVERY_LIMIT_S) or ""
+    with closing(RecordingClient(url, load.history)) as client:
+        recovery.canary = client.submit(submit, request, RECOVERY_LIMIT_S) or ""
         while recovery.canary and time.monotonic() < deadline:
-            body = gateway.read_job(recovery.canary) or {}
+            body = client.read_job(recovery.canary) or {}
             if body.get("state") == "succeeded":
                 recovery.canary_s = time.time() - recovery.fault.ended_at
             if body.get("state") in FINAL:
@@ -77,7 +77,7 @@ def rerun_s(body: Body, fault: InjectedFault) -> float | None:
     events = body.get("timeline") or []
     before = [event for event in events if seconds(event["at"]) <= fault.began_at]
     claim = next((event for event in reversed(before) if event["event"] == "claimed"), None)
-    if claim is None or not _is_by(claim, fault.victims):
+    if claim is None or not _is_by_victim(claim, fault.victims):
         return None
     if any(event["event"] in ("lost", "given_back", "retried", "finished") for event in before[before.index(claim) :]):
         return None
@@ -96,6 +96,6 @@ def seconds(at: Any) -> float:
     return float(at) if isinstance(at, int | float) else datetime.fromisoformat(at).timestamp()
 
 
-def _is_by(claim: Body, victims: tuple[str, ...]) -> bool:
+def _is_by_victim(claim: Body, victims: tuple[str, ...]) -> bool:
     """Whether a worker's name, such as `host:1234` or `worker1@host`, contains the name or pid of a victim."""
     return not set(re.split(r"[^A-Za-z0-9]+", str(claim.get("worker") or ""))).isdisjoint(victims)

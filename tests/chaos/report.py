@@ -19,7 +19,7 @@ def report(evidence: Evidence, found: list[Violation], exits: Iterable[tuple[str
         of_kind = [violation for violation in found if violation.kind == kind]
         for violation in of_kind[:MAX_SHOWN]:
             lines += [f"{kind.upper():8} {violation.job_id or '-'}  {violation.text}"]
-            lines += _timeline(evidence.first.get(violation.job_id))
+            lines += _timeline(evidence.first_read.get(violation.job_id))
         if len(of_kind) > MAX_SHOWN:
             lines.append(f"         and {len(of_kind) - MAX_SHOWN} more of this kind")
     kinds = Counter(violation.kind for violation in found)
@@ -57,13 +57,13 @@ def _median_and_max(waits_s: list[float], width: int) -> str:
 
 def _jobs(evidence: Evidence) -> list[str]:
     accepted = evidence.history.accepted()
-    ended = Counter((body or {}).get("state", "unknown") for body in evidence.first.values())
-    types = Counter(order.type for order in accepted.values())
-    n_rerun = sum((body or {}).get("attempt", 0) > 1 for body in evidence.first.values())
+    ended = Counter((body or {}).get("state", "unknown") for body in evidence.first_read.values())
+    types = Counter(submit.type for submit in accepted.values())
+    n_rerun = sum((body or {}).get("attempt", 0) > 1 for body in evidence.first_read.values())
     grown_mib = (evidence.end_memory_bytes - evidence.start_memory_bytes) / 2**20
     outcomes = Counter(answer.outcome for answer in evidence.history.answers)
     return [
-        f"{evidence.history.size()} orders, {len(accepted)} jobs accepted ({_counted(types)}): {_counted(ended)}; "
+        f"{evidence.history.size()} submits, {len(accepted)} jobs accepted ({_counted(types)}): {_counted(ended)}; "
         f"{n_rerun} ran more than once",
         f"answers to submits: {_counted(outcomes)}; {len(evidence.versions)} versions, "
         f"{sum(map(len, evidence.moves.values()))} alias moves; "

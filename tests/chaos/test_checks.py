@@ -8,7 +8,7 @@ import pytest
 
 from tests.chaos.checks import find_violations
 from tests.chaos.evidence import Evidence, Key, Version
-from tests.chaos.history import FAIL, OK, UNKNOWN, Answer, Body, CancelAnswer, History, Order, Sighting
+from tests.chaos.history import FAIL, OK, UNKNOWN, Answer, Body, CancelAnswer, History, Sighting, Submit
 from tests.chaos.injection import InjectedFault
 from tests.chaos.plan import MEMORY_BOUND_BYTES
 from tests.chaos.recovery import Recovery, record_reruns
@@ -39,25 +39,29 @@ def job(job_id: str, key: str, type_: str = "prediction", **changes: Any) -> Bod
     return body | changes
 
 
-def seen(at: float, state: str, revision: int, result: str = "") -> Sighting:
+def sighting(at: float, state: str, revision: int, result: str = "") -> Sighting:
     return Sighting(at, at + 0.01, state, revision, 1, result)
 
 
-def sound() -> Evidence:
+def sound_evidence() -> Evidence:
     """A prediction, a training that created and promoted version 2, and an import that created version 1."""
     history = History()
     training = job("job_b", "b", "training", result={"model": "titanic", "version": 2})
     pushed = job("job_c", "c", "import", result={"model": "titanic", "version": 1}, metadata={})
     bodies = [job("job_a", "a"), training, pushed]
     for body, key in zip(bodies, "abc", strict=True):
-        order = Order(key, body["type"], "titanic")
-        history.record_order(order)
+        submit = Submit(key, body["type"], "titanic")
+        history.record_submit(submit)
         history.answers.append(Answer(key, OK, 1.0, 202, body["id"], 1))
-        history.sightings[body["id"]] = [seen(1, "queued", 1), seen(2, "running", 2), seen(3, "succeeded", 3, "r")]
+        history.sightings[body["id"]] = [
+            sighting(1, "queued", 1),
+            sighting(2, "running", 2),
+            sighting(3, "succeeded", 3, "r"),
+        ]
     return Evidence(
         history,
-        first={body["id"]: body for body in bodies},
-        second={body["id"]: body for body in bodies},
+        first_read={body["id"]: body for body in bodies},
+        second_read={body["id"]: body for body in bodies},
         listed=bodies,
         versions=[Version("titanic", 1, "job_c"), Version("titanic", 2, "job_b")],
         moves={"titanic": [move(1, 1, None, "job_c"), move(2, 2, 1, "job_b")]},
@@ -72,56 +76,56 @@ def move(generation: int, version: int, previous: int | None, job_id: str) -> Bo
     return {"generation": generation, "job_id": job_id, **alias}
 
 
-def caught(evidence: Evidence) -> list[tuple[str, str]]:
+def found_in(evidence: Evidence) -> list[tuple[str, str]]:
     return [(violation.kind, violation.job_id) for violation in find_violations(evidence)]
 
 
-def changed(evidence: Evidence, job_id: str, **changes: Any) -> None:
+def change_job(evidence: Evidence, job_id: str, **changes: Any) -> None:
     """Changes the job in every read, as if the service had always reported it so."""
-    body = evidence.first[job_id] | changes
-    evidence.first[job_id] = evidence.second[job_id] = body
+    body = evidence.first_read[job_id] | changes
+    evidence.first_read[job_id] = evidence.second_read[job_id] = body
     evidence.listed = [body if each["id"] == job_id else each for each in evidence.listed]
 
 
 def accept(evidence: Evidence, key: str, job_id: str) -> None:
     evidence.history.answers.append(Answer(key, OK, 2.0, 202, job_id, 1))
-    evidence.first[job_id] = evidence.second[job_id] = job(job_id, key)
+    evidence.first_read[job_id] = evidence.second_read[job_id] = job(job_id, key)
 
 
 def test_sound_evidence_passes() -> None:
-    assert find_violations(sound()) == []
+    assert find_violations(sound_evidence()) == []
 
 
 def forget_the_job(evidence: Evidence) -> None:
-    evidence.first["job_a"] = evidence.second["job_a"] = None
+    evidence.first_read["job_a"] = evidence.second_read["job_a"] = None
 
 
 def leave_running(evidence: Evidence) -> None:
-    changed(evidence, "job_a", state="running")
+    change_job(evidence, "job_a", state="running")
 
 
 def fail_the_job(evidence: Evidence) -> None:
-    changed(evidence, "job_a", state="failed", result=None, error={"code": "worker_lost", "detail": ""})
+    change_job(evidence, "job_a", state="failed", result=None, error={"code": "worker_lost", "detail": ""})
 
 
 def expire_the_job(evidence: Evidence) -> None:
-    changed(evidence, "job_a", state="expired", result=None)
+    change_job(evidence, "job_a", state="expired", result=None)
 
 
 def change_the_result(evidence: Evidence) -> None:
-    evidence.second["job_a"] = job("job_a", "a", result={"predictions": [0]})
+    evidence.second_read["job_a"] = job("job_a", "a", result={"predictions": [0]})
 
 
 def show_another_result(evidence: Evidence) -> None:
-    evidence.history.sightings["job_a"].append(seen(4, "succeeded", 3, "other"))
+    evidence.history.sightings["job_a"].append(sighting(4, "succeeded", 3, "other"))
 
 
 def leave_a_final_state(evidence: Evidence) -> None:
-    evidence.history.sightings["job_a"].append(seen(4, "running", 4))
+    evidence.history.sightings["job_a"].append(sighting(4, "running", 4))
 
 
 def show_an_older_revision(evidence: Evidence) -> None:
-    evidence.history.sightings["job_a"].insert(2, seen(2.5, "queued", 1))
+    evidence.history.sightings["job_a"].insert(2, sighting(2.5, "queued", 1))
 
 
 def accept_a_key_twice(evidence: Evidence) -> None:
@@ -140,8 +144,8 @@ def list_a_second_job(evidence: Evidence) -> None:
     evidence.listed.append(job("job_d", "a"))
 
 
-def create_a_job_for_a_refused_order(evidence: Evidence) -> None:
-    evidence.history.record_order(Order("d", "prediction", "titanic"))
+def create_a_job_for_a_refused_submit(evidence: Evidence) -> None:
+    evidence.history.record_submit(Submit("d", "prediction", "titanic"))
     evidence.history.answers.append(Answer("d", FAIL, 2.0, 503))
     evidence.listed.append(job("job_d", "d"))
 
@@ -175,21 +179,21 @@ def finish_a_canceled_job(evidence: Evidence) -> None:
 
 
 def run_after_the_cancel(evidence: Evidence) -> None:
-    order = replace(evidence.history.orders["a"], is_canceled=True)
-    evidence.history.orders["a"] = order
+    submit = replace(evidence.history.submits["a"], is_canceled=True)
+    evidence.history.submits["a"] = submit
     evidence.history.cancel_answers.append(CancelAnswer("job_a", 200, "canceled", 0))
-    changed(evidence, "job_a", state="canceled", attempt=1)
+    change_job(evidence, "job_a", state="canceled", attempt=1)
 
 
 def finish_twice(evidence: Evidence) -> None:
-    changed(evidence, "job_a", timeline=[event("claimed", 1), event("finished", 2), event("finished", 3)])
+    change_job(evidence, "job_a", timeline=[event("claimed", 1), event("finished", 2), event("finished", 3)])
 
 
 def leave_a_lane(evidence: Evidence) -> None:
     evidence.keys.append(Key("qc:lane:predict:titanic", "stream", None, 900))
 
 
-def leave_a_notification(evidence: Evidence) -> None:
+def leave_a_bell(evidence: Evidence) -> None:
     evidence.keys.append(Key("qc:bells", "hash", None, 90))
 
 
@@ -246,8 +250,8 @@ def run_again_late(evidence: Evidence) -> None:
 
 
 def poison_without_a_dead_letter(evidence: Evidence) -> None:
-    evidence.history.orders["a"] = replace(evidence.history.orders["a"], is_poisoned=True)
-    changed(evidence, "job_a", state="failed", max_attempts=3, attempt=3, error={"code": "worker_lost"}, result=None)
+    evidence.history.submits["a"] = replace(evidence.history.submits["a"], is_poisoned=True)
+    change_job(evidence, "job_a", state="failed", max_attempts=3, attempt=3, error={"code": "worker_lost"}, result=None)
 
 
 @pytest.mark.parametrize(
@@ -265,7 +269,7 @@ def poison_without_a_dead_letter(evidence: Evidence) -> None:
         (replay_without_marking_it, "wrong"),
         (accept_a_key_for_another_body, "doubled"),
         (list_a_second_job, "doubled"),
-        (create_a_job_for_a_refused_order, "wrong"),
+        (create_a_job_for_a_refused_submit, "wrong"),
         (answer_with_an_internal_error, "wrong"),
         (create_a_second_version, "doubled"),
         (lose_the_version, "lost"),
@@ -276,7 +280,7 @@ def poison_without_a_dead_letter(evidence: Evidence) -> None:
         (run_after_the_cancel, "wrong"),
         (finish_twice, "wrong"),
         (leave_a_lane, "stuck"),
-        (leave_a_notification, "stuck"),
+        (leave_a_bell, "stuck"),
         (leave_a_lock, "stuck"),
         (keep_an_ended_batch_scheduled, "stuck"),
         (keep_batch_progress_without_ttl, "stuck"),
@@ -294,28 +298,28 @@ def poison_without_a_dead_letter(evidence: Evidence) -> None:
     ],
 )
 def test_altered_evidence_is_caught(alter: Callable[[Evidence], None], kind: str) -> None:
-    evidence = sound()
+    evidence = sound_evidence()
     alter(evidence)
 
-    assert kind in {caught_kind for caught_kind, _ in caught(evidence)}
+    assert kind in {caught_kind for caught_kind, _ in found_in(evidence)}
 
 
 def test_a_violation_names_its_job() -> None:
-    evidence = sound()
+    evidence = sound_evidence()
     forget_the_job(evidence)
 
-    assert ("lost", "job_a") in caught(evidence)
+    assert ("lost", "job_a") in found_in(evidence)
 
 
 def test_an_older_revision_in_overlapping_reads_is_no_violation() -> None:
-    evidence = sound()
+    evidence = sound_evidence()
     evidence.history.sightings["job_a"].append(Sighting(1.5, 3.5, "queued", 1, 0))
 
     assert find_violations(evidence) == []
 
 
 def test_a_late_rerun_is_no_violation_if_another_fault_may_have_delayed_it() -> None:
-    evidence = sound()
+    evidence = sound_evidence()
     run_again_late(evidence)
     evidence.recoveries.append(Recovery(InjectedFault("freeze_redis", 11, 15), "job_a", 0.1))
 
@@ -332,15 +336,17 @@ def test_the_wait_of_a_killed_workers_job_is_read_from_its_timeline() -> None:
 
 
 def test_the_report_shows_each_violation_with_its_timeline_and_counts_them() -> None:
-    text = report(sound(), [Violation("lost", "the job is gone", "job_a"), Violation("stuck", "a lane is left")])
+    text = report(
+        sound_evidence(), [Violation("lost", "the job is gone", "job_a"), Violation("stuck", "a lane is left")]
+    )
 
     assert "LOST     job_a  the job is gone\n         +   0.00 s  accepted" in text
     assert text.endswith("1 lost / 0 doubled / 1 stuck / 0 wrong")
 
 
-def test_an_order_that_was_first_unanswered_and_then_refused_may_have_become_a_job() -> None:
-    evidence = sound()
-    create_a_job_for_a_refused_order(evidence)
+def test_a_submit_that_was_first_unanswered_and_then_refused_may_have_become_a_job() -> None:
+    evidence = sound_evidence()
+    create_a_job_for_a_refused_submit(evidence)
     evidence.history.answers.append(Answer("d", UNKNOWN, 2.0))
 
     assert find_violations(evidence) == []

@@ -24,7 +24,7 @@ IMAGES = ("api", "flower", "worker")
 VERSION = "test"  # separate tags, so that the images of a developer stay unchanged
 
 
-class Stack:
+class ComposeStack:
     """`docker compose` for one project, and its containers."""
 
     def __init__(self, repository: Path, project: str, **settings: object) -> None:
@@ -157,10 +157,10 @@ def training_rows() -> pd.DataFrame:
 
 
 @pytest.fixture(scope="session")
-def stack(repository: Path) -> Iterator[Stack]:
+def stack(repository: Path) -> Iterator[ComposeStack]:
     require_service(engine_answers(), "a Docker engine with compose")
     # Each process of pytest-xdist has its own stack.
-    stack = Stack(repository, "queuecast-test" + os.environ.get("PYTEST_XDIST_WORKER", ""))
+    stack = ComposeStack(repository, "queuecast-test" + os.environ.get("PYTEST_XDIST_WORKER", ""))
     stack.remove()  # leftovers of a killed test run
     try:
         stack.up()
@@ -170,13 +170,13 @@ def stack(repository: Path) -> Iterator[Stack]:
 
 
 @pytest.fixture(scope="session")
-def gateway(stack: Stack) -> Iterator[httpx2.Client]:
+def gateway(stack: ComposeStack) -> Iterator[httpx2.Client]:
     with httpx2.Client(base_url=stack.api_url, timeout=60) as client:
         yield client
 
 
 @pytest.fixture(scope="session")
-def flower(stack: Stack) -> Iterator[httpx2.Client]:
+def flower(stack: ComposeStack) -> Iterator[httpx2.Client]:
     with httpx2.Client(
         base_url=stack.flower_url, timeout=60, auth=("flower", stack.secret("flower_password"))
     ) as client:

@@ -12,7 +12,7 @@ import pytest
 from sklearn.ensemble import RandomForestClassifier
 
 from examples.titanic.train import COLUMNS, logistic, passengers
-from tests.containers.conftest import Stack, docker, pushed, succeeded, training_rows, wait_until
+from tests.containers.conftest import ComposeStack, docker, pushed, succeeded, training_rows, wait_until
 
 pytestmark = pytest.mark.docker
 
@@ -23,7 +23,7 @@ PEAK_FILES = "/sys/fs/cgroup/memory.peak /sys/fs/cgroup/memory/memory.max_usage_
 
 
 @pytest.fixture
-def two_workers(stack: Stack, gateway: httpx2.Client) -> Iterator[Stack]:
+def two_workers(stack: ComposeStack, gateway: httpx2.Client) -> Iterator[ComposeStack]:
     def answering() -> int:
         return gateway.get("/readyz").json()["workers"].get("predict", 0)
 
@@ -41,7 +41,7 @@ def peak_bytes(container_id: str) -> int:
     return int(docker("exec", container_id, "sh", "-c", f"cat {PEAK_FILES} 2>/dev/null; true").split()[0])
 
 
-def test_a_batch_survives_one_of_its_two_workers(two_workers: Stack, gateway: httpx2.Client) -> None:
+def test_a_batch_survives_one_of_its_two_workers(two_workers: ComposeStack, gateway: httpx2.Client) -> None:
     rows = passengers()[COLUMNS]
     csv = rows.iloc[np.arange(ROWS) % len(rows)].to_csv(index=False).encode()
     forest = logistic().set_params(model=RandomForestClassifier(TREES, max_depth=6, random_state=0))

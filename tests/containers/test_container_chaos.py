@@ -17,7 +17,7 @@ from sklearn.ensemble import RandomForestClassifier
 
 from examples.titanic.train import COLUMNS, logistic, passengers
 from tests.conftest import require_service
-from tests.containers.conftest import Stack, docker, engine_answers, pushed, training_rows, wait_until
+from tests.containers.conftest import ComposeStack, docker, engine_answers, pushed, training_rows, wait_until
 
 pytestmark = pytest.mark.docker
 
@@ -32,12 +32,12 @@ FINAL = {"succeeded", "failed", "canceled", "expired"}
 
 
 @pytest.fixture
-def cluster(repository: Path) -> Iterator[Stack]:
+def own_stack(repository: Path) -> Iterator[ComposeStack]:
     """A separate stack, because the test breaks it."""
     require_service(engine_answers(), "a Docker engine with compose")
     name = "queuecast-chaos" + os.environ.get("PYTEST_XDIST_WORKER", "")
     # A job may be hit by several faults, and would rightly fail with the default of three attempts.
-    stack = Stack(repository, name, lease_s=LEASE_S, max_attempts=10)
+    stack = ComposeStack(repository, name, lease_s=LEASE_S, max_attempts=10)
     stack.remove()
     try:
         stack.up(WORKERS)
@@ -46,7 +46,7 @@ def cluster(repository: Path) -> Iterator[Stack]:
         stack.remove()
 
 
-class Load:
+class RowSubmitter:
     """Clients that submit one row at a time despite all faults, and remember the accepted jobs."""
 
     def __init__(self, url: str, rows: list[dict[str, Any]]) -> None:
@@ -87,7 +87,7 @@ class Load:
             self.enough.wait(0.5)
 
 
-def break_everything(stack: Stack, log: Callable[[str], None]) -> None:
+def break_everything(stack: ComposeStack, log: Callable[[str], None]) -> None:
     """Injects one fault after another, without waiting for recovery."""
     first, second, third, fourth = (container["Id"] for container in stack.containers("worker"))
 
@@ -157,47 +157,48 @@ def ended_jobs(gateway: httpx2.Client, ids: list[str]) -> dict[str, dict[str, An
     return ended
 
 
-def test_every_accepted_job_is_answered_once_despite_container_faults(cluster: Stack) -> None:
+def test_every_accepted_job_is_answered_once_despite_container_faults(own_stack: ComposeStack) -> None:
     rows = passengers()[COLUMNS].head(50)
     inputs = json.loads(rows.to_json(orient="records"))
-    with httpx2.Client(base_url=cluster.api_url, timeout=60) as gateway:
+    with httpx2.Client(base_url=own_stack.api_url, timeout=60) as gateway:
         # A forest is slow enough per row that the faults hit workers with a running job.
         forest = logistic().set_params(model=RandomForestClassifier(TREES, max_depth=6, random_state=0))
         expected = pushed(gateway, "titanic", training_rows(), forest).predict_proba(rows)
     began = time.monotonic()
-    load = Load(cluster.api_url, inputs)
+    submitter = RowSubmitter(own_stack.api_url, inputs)
 
     with ThreadPoolExecutor(CLIENTS) as clients:
-        submitting = [clients.submit(load.submit_all) for _ in range(CLIENTS)]
+        submitting = [clients.submit(submitter.submit_all) for _ in range(CLIENTS)]
         try:
-            break_everything(cluster, lambda text: print(f"{time.monotonic() - began:5.1f} s  {text}"))
+            break_everything(own_stack, lambda text: print(f"{time.monotonic() - began:5.1f} s  {text}"))
             for future in submitting:
                 future.result(timeout=90)
         finally:
-            load.enough.set()
-    print(f"{time.monotonic() - began:5.1f} s  {len(load.accepted)} accepted, refusals: {dict(load.refused)}")
+            submitter.enough.set()
+    print(f"{time.monotonic() - began:5.1f} s  {len(submitter.accepted)} accepted, refusals: {dict(submitter.refused)}")
 
-    with httpx2.Client(base_url=cluster.api_url, timeout=60) as gateway:
+    with httpx2.Client(base_url=own_stack.api_url, timeout=60) as gateway:
         wait_until("the gateway answers again", lambda: workers_seen(gateway) is not None)
-        jobs = ended_jobs(gateway, list(load.accepted))
+        jobs = ended_jobs(gateway, list(submitter.accepted))
         wait_until("all workers are back", lambda: workers_seen(gateway) == WORKERS)
-        again = {job_id: gateway.get(f"/v1/jobs/{job_id}").json() for job_id in load.accepted}
+        again = {job_id: gateway.get(f"/v1/jobs/{job_id}").json() for job_id in submitter.accepted}
     attempts = Counter(job["attempt"] for job in jobs.values())
     print(f"{time.monotonic() - began:5.1f} s  all ended; jobs by number of attempts: {dict(sorted(attempts.items()))}")
 
-    assert len(load.accepted) == JOBS
+    assert len(submitter.accepted) == JOBS
     assert Counter(job["state"] for job in jobs.values()) == {"succeeded": JOBS}
     assert {job_id: job["revision"] for job_id, job in again.items()} == {
         job_id: job["revision"] for job_id, job in jobs.items()
     }
     found = pd.Series({job_id: job["result"]["probabilities"][0] for job_id, job in jobs.items()})
     assert all(
-        answer == pytest.approx(list(expected[load.accepted[job_id]]), rel=1e-9) for job_id, answer in found.items()
+        answer == pytest.approx(list(expected[submitter.accepted[job_id]]), rel=1e-9)
+        for job_id, answer in found.items()
     )
-    wait_until("the lanes are empty", lambda: lanes_left(cluster) == "0", 60)
+    wait_until("the lanes are empty", lambda: lanes_left(own_stack) == "0", 60)
 
 
-def lanes_left(stack: Stack) -> str:
+def lanes_left(stack: ComposeStack) -> str:
     """The number of lanes that still have jobs."""
     count = "REDISCLI_AUTH=$(cat /run/queuecast/redis_password) redis-cli scard qc:lanes"
     return stack.run_in("redis", "sh", "-c", count).strip()

@@ -9,7 +9,7 @@ import pytest
 import skops.io
 from sklearn.preprocessing import PolynomialFeatures
 
-from tests.containers.conftest import Stack, succeeded, wait_until
+from tests.containers.conftest import ComposeStack, succeeded, wait_until
 
 pytestmark = pytest.mark.docker
 
@@ -18,7 +18,7 @@ ROWS = 4_000  # 1.4 GB, more than the 1 GB of a worker
 
 
 def test_rows_that_exceed_the_memory_limit_become_a_dead_letter_and_their_neighbours_succeed(
-    stack: Stack, gateway: httpx2.Client
+    stack: ComposeStack, gateway: httpx2.Client
 ) -> None:
     example = pd.DataFrame(np.zeros((5, COLUMNS)), columns=[f"x{index}" for index in range(COLUMNS)])
     model = skops.io.dumps(PolynomialFeatures().fit(example.to_numpy()))

@@ -14,7 +14,7 @@ from sklearn.pipeline import Pipeline
 
 import queuecast
 from examples.titanic.train import COLUMNS, TARGET, passengers
-from tests.containers.conftest import VERSION, Stack, docker, pushed, succeeded, training_rows, wait_until
+from tests.containers.conftest import VERSION, ComposeStack, docker, pushed, succeeded, training_rows, wait_until
 
 pytestmark = pytest.mark.docker
 
@@ -45,12 +45,12 @@ def host_of(job: dict[str, Any]) -> str:
     return re.split("[.:]", job["worker"])[0]
 
 
-def health(stack: Stack, service: str) -> set[str]:
+def health(stack: ComposeStack, service: str) -> set[str]:
     return {container["State"]["Health"]["Status"] for container in stack.containers(service)}
 
 
 def test_thirty_predictions_equal_those_of_the_estimator_and_come_from_several_containers(
-    gateway: httpx2.Client, titanic: Pipeline, stack: Stack
+    gateway: httpx2.Client, titanic: Pipeline, stack: ComposeStack
 ) -> None:
     rows = passengers().iloc[::29].head(30)
     expected = titanic.predict_proba(rows[COLUMNS])
@@ -66,7 +66,7 @@ def test_thirty_predictions_equal_those_of_the_estimator_and_come_from_several_c
     assert len(answered_by) >= 2
 
 
-def test_a_retrained_version_is_served_without_a_restart(gateway: httpx2.Client, stack: Stack) -> None:
+def test_a_retrained_version_is_served_without_a_restart(gateway: httpx2.Client, stack: ComposeStack) -> None:
     """The first version is fitted on few passengers, so the second version is better and becomes champion."""
     pushed(gateway, "retrained", training_rows().sample(40, random_state=0))
     row = passengers().head(1)
@@ -88,7 +88,9 @@ def test_a_retrained_version_is_served_without_a_restart(gateway: httpx2.Client,
     assert {container["Id"]: container["State"]["StartedAt"] for container in stack.containers("worker")} == started
 
 
-def test_no_job_is_lost_while_workers_stop_and_start(gateway: httpx2.Client, titanic: Pipeline, stack: Stack) -> None:
+def test_no_job_is_lost_while_workers_stop_and_start(
+    gateway: httpx2.Client, titanic: Pipeline, stack: ComposeStack
+) -> None:
     rows = pd.concat([passengers()] * 3)
     expected = titanic.predict(rows[COLUMNS]).tolist()
     enough = Event()
@@ -125,7 +127,7 @@ def test_no_job_is_lost_while_workers_stop_and_start(gateway: httpx2.Client, tit
     wait_until("the workers are healthy after their pause", lambda: health(stack, "worker") == {"healthy"})
 
 
-def test_flower_lists_every_worker(flower: httpx2.Client, stack: Stack) -> None:
+def test_flower_lists_every_worker(flower: httpx2.Client, stack: ComposeStack) -> None:
     predicting = {f"predict@{container['Config']['Hostname']}" for container in stack.containers("worker")}
     training = {f"train@{container['Config']['Hostname']}" for container in stack.containers("trainer")}
 
@@ -157,19 +159,19 @@ def test_flower_lists_tasks_by_name_and_runtime_and_shows_only_their_lanes(
 
 
 @pytest.mark.parametrize("path", ["/", "/tasks", "/api/workers", "/api/tasks", "/broker"])
-def test_flower_requires_its_password(stack: Stack, path: str) -> None:
+def test_flower_requires_its_password(stack: ComposeStack, path: str) -> None:
     assert httpx2.get(stack.flower_url + path).status_code == 401
     assert httpx2.get(stack.flower_url + path, auth=("flower", "flower")).status_code == 401
 
 
-def test_flower_is_read_only(flower: httpx2.Client, stack: Stack) -> None:
+def test_flower_is_read_only(flower: httpx2.Client, stack: ComposeStack) -> None:
     worker = f"predict@{stack.containers('worker')[0]['Config']['Hostname']}"
 
     assert flower.post(f"/api/worker/shutdown/{worker}").status_code == 403
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_a_container_is_locked_down(stack: Stack, service: str) -> None:
+def test_a_container_is_locked_down(stack: ComposeStack, service: str) -> None:
     for container in stack.containers(service):
         host = container["HostConfig"]
         assert container["Config"]["User"] == ("redis" if service == "redis" else "10001:10001")
@@ -190,7 +192,7 @@ def test_a_container_is_locked_down(stack: Stack, service: str) -> None:
 
 
 @pytest.mark.parametrize("service", ["api", "worker", "trainer", "reaper", "flower"])
-def test_a_container_whose_process_dies_is_restarted(stack: Stack, service: str) -> None:
+def test_a_container_whose_process_dies_is_restarted(stack: ComposeStack, service: str) -> None:
     """After `docker kill` the engine would not restart the container, so the process is killed from inside."""
     container = stack.containers(service)[0]
 
@@ -200,7 +202,7 @@ def test_a_container_whose_process_dies_is_restarted(stack: Stack, service: str)
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_a_process_in_a_container_has_no_privileges(stack: Stack, service: str) -> None:
+def test_a_process_in_a_container_has_no_privileges(stack: ComposeStack, service: str) -> None:
     status = dict(
         line.split(":", 1) for line in stack.run_in(service, "cat", "/proc/1/status").splitlines() if ":" in line
     )
@@ -212,7 +214,7 @@ def test_a_process_in_a_container_has_no_privileges(stack: Stack, service: str) 
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_ports_are_published_on_the_loopback_only(stack: Stack, service: str) -> None:
+def test_ports_are_published_on_the_loopback_only(stack: ComposeStack, service: str) -> None:
     bindings = [
         binding
         for container in stack.containers(service)
@@ -225,7 +227,7 @@ def test_ports_are_published_on_the_loopback_only(stack: Stack, service: str) ->
 
 
 @pytest.mark.parametrize("service", ["redis", "worker", "trainer", "reaper"])
-def test_an_internal_container_has_no_route_to_other_networks(stack: Stack, service: str) -> None:
+def test_an_internal_container_has_no_route_to_other_networks(stack: ComposeStack, service: str) -> None:
     networks = list(stack.containers(service)[0]["NetworkSettings"]["Networks"])
     assert [json.loads(docker("network", "inspect", network))[0]["Internal"] for network in networks] == [True]
 
@@ -233,7 +235,7 @@ def test_an_internal_container_has_no_route_to_other_networks(stack: Stack, serv
     assert "00000000" not in {line.split()[1] for line in routes}
 
 
-def test_only_trainer_and_reaper_write_models_and_a_worker_writes_only_batches(stack: Stack) -> None:
+def test_only_trainer_and_reaper_write_models_and_a_worker_writes_only_batches(stack: ComposeStack) -> None:
     def writable(service: str) -> dict[str, bool]:
         mounts = stack.containers(service)[0]["Mounts"]
         return {mount["Destination"]: mount["RW"] for mount in mounts if mount["Destination"].startswith("/data")}
@@ -244,18 +246,18 @@ def test_only_trainer_and_reaper_write_models_and_a_worker_writes_only_batches(s
     assert writable("worker") == {"/data/models": False, "/data/files": False, "/data/batches": True}
 
 
-def test_docker_inspect_and_the_logs_show_no_password(stack: Stack) -> None:
+def test_docker_inspect_and_the_logs_show_no_password(stack: ComposeStack) -> None:
     shown = json.dumps([stack.containers(service) for service in SERVICES]) + stack.compose("logs", "--no-color")
 
     assert stack.secret("redis_password") not in shown
     assert stack.secret("flower_password") not in shown
 
 
-def test_redis_requires_its_password(stack: Stack) -> None:
+def test_redis_requires_its_password(stack: ComposeStack) -> None:
     assert stack.run_in("redis", "redis-cli", "ping", check=False).startswith("NOAUTH")
 
 
-def test_redis_is_durable_and_refuses_administrative_commands(stack: Stack) -> None:
+def test_redis_is_durable_and_refuses_administrative_commands(stack: ComposeStack) -> None:
     def answer(*command: str) -> str:
         login = f"REDISCLI_AUTH=$(cat /run/queuecast/redis_password) redis-cli {' '.join(command)}"
         return stack.run_in("redis", "sh", "-c", login)
@@ -310,7 +312,7 @@ def test_an_image_has_a_user_and_labels(image: str) -> None:
 
 
 def test_jobs_models_and_passwords_outlive_the_containers(
-    stack: Stack, gateway: httpx2.Client, titanic: Pipeline
+    stack: ComposeStack, gateway: httpx2.Client, titanic: Pipeline
 ) -> None:
     job = predicted(gateway, "titanic", passengers().head(1))
     password = stack.secret("flower_password")

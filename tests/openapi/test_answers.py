@@ -32,7 +32,7 @@ ESTIMATORS: dict[str, tuple[Any, Any]] = {
 JOB, RESULT = "/v1/jobs/{job_id}", "/v1/jobs/{job_id}/result"
 
 
-class Described:
+class ValidatingClient:
     """Sends requests and validates each answer against the document."""
 
     def __init__(self, url: str, document: Path) -> None:
@@ -54,8 +54,8 @@ class Described:
 
 
 @pytest.fixture(scope="module")
-def described(service: Stack, document: Path) -> Described:
-    return Described(service.url, document)
+def validating_client(service: Stack, document: Path) -> ValidatingClient:
+    return ValidatingClient(service.url, document)
 
 
 @pytest.fixture(params=ESTIMATORS)
@@ -67,51 +67,55 @@ def model(request: pytest.FixtureRequest, service: Stack) -> str:
     return str(request.param)
 
 
-def test_answers_of_a_model_are_as_described(model: str, described: Described, service: Stack) -> None:
+def test_answers_of_a_model_are_as_described(model: str, validating_client: ValidatingClient, service: Stack) -> None:
     manifest = httpx2.get(f"{service.url}/v1/models/{model}/versions/1").json()
     place, rows = {"model": model, "version": 1}, manifest["signature"]["example"]
 
     for path in ("", "/versions", "/versions/{version}", "/versions/{version}/schema", "/schema", "/history"):
-        described.send("GET", "/v1/models/{model}" + path, place)
+        validating_client.send("GET", "/v1/models/{model}" + path, place)
     for method in manifest["signature"]["methods"]:
         body = {"inputs": rows, "method": method}
-        submit = described.send("POST", "/v1/models/{model}/predictions", place, 202, json=body)
-        described.send("GET", RESULT, described.ended(submit.json()))
+        submit = validating_client.send("POST", "/v1/models/{model}/predictions", place, 202, json=body)
+        validating_client.send("GET", RESULT, validating_client.ended(submit.json()))
 
 
 @pytest.mark.parametrize("output_format", ["csv", "ndjson", "json", "parquet"])
-def test_a_batch_and_its_file_are_as_described(output_format: str, described: Described) -> None:
+def test_a_batch_and_its_file_are_as_described(output_format: str, validating_client: ValidatingClient) -> None:
     table = b"pclass,sex,age,sibsp,parch,fare,embarked\n1,male,3,0,0,7.5,S\nx,male,3,0,0,7.5,S\n1,male\n"
     query = {"name": "rows.csv"}
     headers = {"Content-Type": "application/octet-stream"}
-    stored = described.send("POST", "/v1/files", {}, 201, data=table, params=query, headers=headers).json()
+    stored = validating_client.send("POST", "/v1/files", {}, 201, data=table, params=query, headers=headers).json()
     body = {"file_id": stored["id"], "output_format": output_format, "id_column": "sex"}
 
-    batch = described.send("POST", "/v1/models/{model}/batches", {"model": "titanic"}, 202, json=body).json()
-    place = described.ended(batch)
-    whole = described.send("GET", RESULT, place)
+    batch = validating_client.send("POST", "/v1/models/{model}/batches", {"model": "titanic"}, 202, json=body).json()
+    place = validating_client.ended(batch)
+    whole = validating_client.send("GET", RESULT, place)
 
-    described.send("GET", RESULT, place, 206, headers={"Range": "bytes=2-5"})
-    described.send("GET", RESULT, place, 304, headers={"If-None-Match": whole.headers["ETag"]})
-    described.send("GET", RESULT, place, 406, headers={"Accept": "image/png"})
-    described.send("GET", RESULT, place, 416, headers={"Range": "bytes=999999-"})
+    validating_client.send("GET", RESULT, place, 206, headers={"Range": "bytes=2-5"})
+    validating_client.send("GET", RESULT, place, 304, headers={"If-None-Match": whole.headers["ETag"]})
+    validating_client.send("GET", RESULT, place, 406, headers={"Accept": "image/png"})
+    validating_client.send("GET", RESULT, place, 416, headers={"Range": "bytes=999999-"})
 
 
-def test_failed_retried_deleted_and_expired_jobs_are_as_described(described: Described, table: Path) -> None:
+def test_failed_retried_deleted_and_expired_jobs_are_as_described(
+    validating_client: ValidatingClient, table: Path
+) -> None:
     with table.open("rb") as file:
-        stored = described.send("POST", "/v1/files", {}, 201, files={"file": ("rows.csv", file, "text/csv")}).json()
+        stored = validating_client.send(
+            "POST", "/v1/files", {}, 201, files={"file": ("rows.csv", file, "text/csv")}
+        ).json()
     titanic, body = {"model": "titanic"}, {"file_id": stored["id"], "target": "survived"}
-    rows = described.send("GET", "/v1/models/{model}/schema", titanic).json()["examples"]
+    rows = validating_client.send("GET", "/v1/models/{model}/schema", titanic).json()["examples"]
 
     train = "/v1/models/{model}/trainings"
-    failed = described.send("POST", train, titanic, 202, json=body | {"params": {"none_such": 1}}).json()
-    place = described.ended(failed)
-    described.send("GET", RESULT, place, 409)
-    again = described.send("POST", f"{JOB}/retry", place, 202).json()
-    described.ended(again)
-    described.send("DELETE", JOB, place, 204)
-    described.send("GET", JOB, place, 410)
+    failed = validating_client.send("POST", train, titanic, 202, json=body | {"params": {"none_such": 1}}).json()
+    place = validating_client.ended(failed)
+    validating_client.send("GET", RESULT, place, 409)
+    again = validating_client.send("POST", f"{JOB}/retry", place, 202).json()
+    validating_client.ended(again)
+    validating_client.send("DELETE", JOB, place, 204)
+    validating_client.send("GET", JOB, place, 410)
     late = {"inputs": rows, "expires_in_s": 1e-6}
-    expired = described.send("POST", "/v1/models/{model}/predictions", titanic, 202, json=late).json()
-    described.ended(expired)
-    described.send("GET", "/v1/jobs", {})
+    expired = validating_client.send("POST", "/v1/models/{model}/predictions", titanic, 202, json=late).json()
+    validating_client.ended(expired)
+    validating_client.send("GET", "/v1/jobs", {})

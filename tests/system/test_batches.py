@@ -80,7 +80,7 @@ def expected(running: Stack, passengers: pd.DataFrame) -> Any:
     return EstimatorCache(models).load(models.manifest("titanic", 1)).predict_proba(passengers[train.COLUMNS])
 
 
-class Batch:
+class SubmittedBatch:
     def __init__(self, stack: Stack, job_id: str) -> None:
         self.stack = stack
         self.url = f"{stack.url}/v1/jobs/{job_id}"
@@ -104,11 +104,11 @@ class Batch:
         return pd.read_csv(io.BytesIO(answer.content))
 
 
-def submit(stack: Stack, file_id: str) -> Batch:
+def submit(stack: Stack, file_id: str) -> SubmittedBatch:
     body = {"file_id": file_id, "method": "predict_proba", "id_column": "passenger"}
     answer = httpx2.post(f"{stack.url}/v1/models/titanic/batches", json=body, timeout=10)
     assert answer.status_code == 202, answer.text
-    return Batch(stack, answer.json()["id"])
+    return SubmittedBatch(stack, answer.json()["id"])
 
 
 def assert_every_row_once(found: pd.DataFrame, expected: Any, passengers: pd.DataFrame) -> None:
@@ -146,7 +146,7 @@ def test_a_retry_after_a_cancel_runs_only_the_missing_chunks(
         wait_for(lambda: not store.hexists("qc:batches", batch.id), "the reaper to close the batch", 30)
         wait_for(lambda: not store.exists(f"qc:lane:chunk/{batch.id}"), "its chunks to end", 30)
         done = store.hlen(f"qc:batch:{batch.id}:1") - 2
-        retried = Batch(running, httpx2.post(f"{batch.url}/retry", timeout=10).json()["id"])
+        retried = SubmittedBatch(running, httpx2.post(f"{batch.url}/retry", timeout=10).json()["id"])
 
         ended = retried.ended()
         n_new_chunks = len(list(store.scan_iter(f"qc:job:chunk_{retried.id.removeprefix('job_')}_*", count=1000)))

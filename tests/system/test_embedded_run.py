@@ -28,7 +28,7 @@ pytestmark = pytest.mark.xdist_group("embedded")
 RUN = [sys.executable, "-m", "deploy.embedded", "--workers", "1"]
 
 
-class Run:
+class EmbeddedRun:
     """One `make run` in its own session, as a terminal starts it."""
 
     def __init__(self, repository: Path, folder: Path, environ: dict[str, str]) -> None:
@@ -79,14 +79,14 @@ def test_a_run_predicts_stops_cleanly_and_keeps_models_and_jobs(
     repository: Path, tmp_path: Path, environ: dict[str, str]
 ) -> None:
     url = f"http://127.0.0.1:{environ['QUEUECAST_API_PORT']}"
-    with Run(repository, tmp_path, environ) as first:
+    with EmbeddedRun(repository, tmp_path, environ) as first:
         wait_for(lambda: "Ctrl-C stops everything" in first.screen(), "the demo", 120)
         jobs = json.loads(queuecast("jobs", "--json", url=url))
         first_code, first_screen = first.press_ctrl_c(), first.screen()
     leftovers = processes_with(str(tmp_path / "data"))
     files = {path.name for path in (tmp_path / "data").rglob("*") if path.is_file()}
 
-    with Run(repository, tmp_path, environ) as second:
+    with EmbeddedRun(repository, tmp_path, environ) as second:
         wait_for(lambda: "Ctrl-C stops everything" in second.screen(), "the second demo", 120)
         jobs_again = json.loads(queuecast("jobs", "--json", url=url))
         models = json.loads(queuecast("models", "--json", url=url))
@@ -116,7 +116,7 @@ def test_a_run_that_lost_its_redis_data_stays_up_while_its_aliases_are_rebuilt(
     with AuditFiles(folder).locked("titanic") as trail:
         trail.append([a_move(1, 1), a_move(2, 2, previous=1)])
 
-    with Run(repository, tmp_path, environ) as run:
+    with EmbeddedRun(repository, tmp_path, environ) as run:
         wait_for(lambda: "queuecast admin rebuild-aliases" in run.screen(), "the advice", 120)
         command = [sys.executable, "-m", "queuecast.cli.admin", "rebuild-aliases"]
         rebuilt = subprocess.run(
@@ -176,7 +176,7 @@ def test_every_killed_process_is_restarted_and_the_service_answers_again(
     repository: Path, tmp_path: Path, environ: dict[str, str]
 ) -> None:
     url = f"http://127.0.0.1:{environ['QUEUECAST_API_PORT']}"
-    with Run(repository, tmp_path, environ) as run:
+    with EmbeddedRun(repository, tmp_path, environ) as run:
         wait_for(lambda: "demo.1 exited with code 0" in run.screen(), "the demo", 120)
         port, pid = redis_of(tmp_path / "data")
         os.kill(pid, signal.SIGKILL)
@@ -209,7 +209,7 @@ def test_a_process_that_never_starts_stops_the_run_and_is_named(
     repository: Path, tmp_path: Path, environ: dict[str, str]
 ) -> None:
     environ["QUEUECAST_LOG_LEVEL"] = "LOUD"  # every process reads it, and none accepts it
-    with Run(repository, tmp_path, environ) as run:
+    with EmbeddedRun(repository, tmp_path, environ) as run:
         code = run.process.wait(120)
 
     assert code == 1
@@ -223,7 +223,7 @@ def test_a_process_that_never_starts_stops_the_run_and_is_named(
 def test_a_signal_while_redis_starts_stops_everything(
     repository: Path, tmp_path: Path, environ: dict[str, str], number: signal.Signals
 ) -> None:
-    with Run(repository, tmp_path, environ) as run:
+    with EmbeddedRun(repository, tmp_path, environ) as run:
         wait_for((tmp_path / "data/redis/url").exists, "the start of Redis", 30)
         run.process.send_signal(number)
         code = run.process.wait(90)

@@ -36,7 +36,7 @@ SETTINGS = {"lease_s": LEASE_S, "shutdown_grace_s": 2}
 
 
 @pytest.fixture(scope="module")
-def broken(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Iterator[Stack]:
+def own_stack(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Iterator[Stack]:
     """A gateway, a trainer and two reapers; each test starts the prediction workers that it needs."""
     running = Stack(tmp_path_factory.mktemp("promises"), repository)
     running.redis.start()
@@ -54,25 +54,25 @@ def broken(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Iterat
 
 
 @pytest.fixture
-def client(broken: Stack) -> Iterator[Client]:
-    with Client(broken.url) as connected:
+def client(own_stack: Stack) -> Iterator[Client]:
+    with Client(own_stack.url) as connected:
         yield connected
 
 
 @pytest.fixture
-def store(broken: Stack) -> Iterator[redis.Redis]:
-    with redis.Redis.from_url(broken.redis.url) as connected:
+def store(own_stack: Stack) -> Iterator[redis.Redis]:
+    with redis.Redis.from_url(own_stack.redis.url) as connected:
         yield connected
 
 
 @pytest.fixture
-def worker(broken: Stack) -> Iterator[str]:
+def worker(own_stack: Stack) -> Iterator[str]:
     """A ready prediction worker."""
-    broken.start_worker("w1", **SETTINGS)
-    wait_for(lambda: broken.workers().get("predict") == 1, "the worker", 60)
+    own_stack.start_worker("w1", **SETTINGS)
+    wait_for(lambda: own_stack.workers().get("predict") == 1, "the worker", 60)
     yield "w1"
-    if "w1" in broken.processes:
-        broken.stop("w1")
+    if "w1" in own_stack.processes:
+        own_stack.stop("w1")
 
 
 def submit(stack: Stack, key: str | None = None, **body: Any) -> httpx2.Response:
@@ -110,10 +110,10 @@ def cancel_and_wait(job: JobHandle) -> None:
 
 
 def test_the_job_of_a_killed_pool_child_runs_again_and_its_timeline_shows_the_loss(
-    broken: Stack, client: Client
+    own_stack: Stack, client: Client
 ) -> None:
     job = start_long_training(client)
-    (child,) = children(broken.processes["trainer"].pid)
+    (child,) = children(own_stack.processes["trainer"].pid)
 
     os.kill(child, signal.SIGKILL)
     # The parent process reports the loss within five seconds, so no lease has to expire.
@@ -124,18 +124,22 @@ def test_the_job_of_a_killed_pool_child_runs_again_and_its_timeline_shows_the_lo
     assert job.body["lost_attempts"] == 1
 
 
-def test_the_job_of_a_killed_worker_runs_again_within_its_lease_and_five_seconds(broken: Stack, client: Client) -> None:
+def test_the_job_of_a_killed_worker_runs_again_within_its_lease_and_five_seconds(
+    own_stack: Stack, client: Client
+) -> None:
     names = iter(("successor1", "successor2", "successor3"))
 
     def seconds_until_it_runs_again() -> float:
-        wait_for(lambda: broken.workers().get("train") == 1, "one trainer, and no more heartbeats from a dead one", 60)
+        wait_for(
+            lambda: own_stack.workers().get("train") == 1, "one trainer, and no more heartbeats from a dead one", 60
+        )
         job = start_long_training(client)
         successor = next(names)
-        broken.start_worker(successor, "train", **SETTINGS)
-        wait_for(lambda: broken.workers().get("train") == 2, "the second trainer", 60)
-        broken.kill("trainer")
+        own_stack.start_worker(successor, "train", **SETTINGS)
+        wait_for(lambda: own_stack.workers().get("train") == 2, "the second trainer", 60)
+        own_stack.kill("trainer")
         killed_at = time.time()
-        broken.processes["trainer"] = broken.processes.pop(successor)
+        own_stack.processes["trainer"] = own_stack.processes.pop(successor)
         wait_for(runs_again(job), "the second run", 60)
         claims = [entry["at"] for entry in job.body["timeline"] if entry["event"] == "claimed"]
         cancel_and_wait(job)
@@ -155,7 +159,7 @@ def seconds(time_text: str) -> float:
 
 
 def test_a_job_that_crashes_its_process_every_time_becomes_a_dead_letter_and_its_neighbours_finish(
-    broken: Stack, client: Client
+    own_stack: Stack, client: Client
 ) -> None:
     poison = start_long_training(client)
     neighbour = client.train("titanic", train.DATA, "survived", promote="never")
@@ -163,11 +167,11 @@ def test_a_job_that_crashes_its_process_every_time_becomes_a_dead_letter_and_its
     # The signals of the kernel's OOM killer, a wild pointer, and a failed assertion in compiled code.
     for attempt, number in enumerate((signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT), start=1):
         wait_for(lambda at=attempt: poison.refresh().body["attempt"] == at and poison.state == "running", "a run", 60)
-        (child,) = children(broken.processes["trainer"].pid)
+        (child,) = children(own_stack.processes["trainer"].pid)
         os.kill(child, number)
         wait_for(lambda: poison.refresh().state != "running", "the loss", 40)
     neighbour.wait(60)
-    letters = httpx2.get(f"{broken.url}/v1/dead-letters").json()["data"]
+    letters = httpx2.get(f"{own_stack.url}/v1/dead-letters").json()["data"]
 
     assert (poison.state, poison.body["error"]["code"], poison.body["attempt"]) == ("failed", "worker_lost", 3)
     assert [letter["id"] for letter in letters] == [poison.id]
@@ -175,7 +179,7 @@ def test_a_job_that_crashes_its_process_every_time_becomes_a_dead_letter_and_its
 
 
 def test_a_running_fit_that_is_canceled_ends_within_five_seconds_and_leaves_no_version(
-    broken: Stack, client: Client
+    own_stack: Stack, client: Client
 ) -> None:
     versions = len(client.versions("hist"))
 
@@ -190,24 +194,24 @@ def test_a_running_fit_that_is_canceled_ends_within_five_seconds_and_leaves_no_v
     assert len(client.versions("hist")) == versions
 
 
-def test_a_run_past_its_time_limit_is_stopped_and_fails_with_timeout(broken: Stack, client: Client) -> None:
+def test_a_run_past_its_time_limit_is_stopped_and_fails_with_timeout(own_stack: Stack, client: Client) -> None:
     uploaded = httpx2.post(
-        f"{broken.url}/v1/files", content=Path(train.DATA).read_bytes(), headers={"Content-Type": "text/csv"}
+        f"{own_stack.url}/v1/files", content=Path(train.DATA).read_bytes(), headers={"Content-Type": "text/csv"}
     ).json()
     body = {"file_id": uploaded["id"], "target": "survived", "params": {"model__max_iter": 100_000}, "timeout_s": 1}
 
-    posted = httpx2.post(f"{broken.url}/v1/models/hist/trainings", json=body)
+    posted = httpx2.post(f"{own_stack.url}/v1/models/hist/trainings", json=body)
     job = client.job(posted.json()["id"]).wait(30)
 
     assert (job.state, job.body["error"]["code"], job.body["attempt"]) == ("failed", "timeout", 1)
 
 
-def test_a_stopping_worker_hands_back_its_jobs_and_uses_up_no_attempt(broken: Stack, client: Client) -> None:
+def test_a_stopping_worker_hands_back_its_jobs_and_uses_up_no_attempt(own_stack: Stack, client: Client) -> None:
     job = start_long_training(client)
 
-    broken.stop("trainer")
+    own_stack.stop("trainer")
     after_the_stop = job.refresh().state
-    broken.start_worker("trainer", "train", **SETTINGS)
+    own_stack.start_worker("trainer", "train", **SETTINGS)
     wait_for(runs_again(job), "the second run", 60)
     cancel_and_wait(job)
 
@@ -216,20 +220,20 @@ def test_a_stopping_worker_hands_back_its_jobs_and_uses_up_no_attempt(broken: St
     assert job.body["lost_attempts"] == 0
 
 
-def test_a_worker_that_gets_sigquit_hands_back_its_jobs_at_once(broken: Stack, client: Client) -> None:
+def test_a_worker_that_gets_sigquit_hands_back_its_jobs_at_once(own_stack: Stack, client: Client) -> None:
     job = start_long_training(client)
 
-    trainer = broken.processes.pop("trainer")
+    trainer = own_stack.processes.pop("trainer")
     trainer.send_signal(signal.SIGQUIT)
     trainer.wait(60)
     after_the_stop = job.refresh().state
-    broken.start_worker("trainer", "train", **SETTINGS)
+    own_stack.start_worker("trainer", "train", **SETTINGS)
     cancel_and_wait(job)
 
     assert after_the_stop == "queued"
 
 
-def test_a_deploy_under_load_loses_no_job_and_uses_up_no_attempt(broken: Stack, client: Client, worker: str) -> None:
+def test_a_deploy_under_load_loses_no_job_and_uses_up_no_attempt(own_stack: Stack, client: Client, worker: str) -> None:
     jobs: list[JobHandle] = []
     is_over = threading.Event()
 
@@ -241,9 +245,9 @@ def test_a_deploy_under_load_loses_no_job_and_uses_up_no_attempt(broken: Stack, 
     loader.start()
     try:
         for old, new in (("w1", "w2"), ("w2", "w1")):
-            broken.start_worker(new, **SETTINGS)
-            wait_for(lambda: broken.workers().get("predict") == 2, "the new worker", 60)
-            broken.stop(old)
+            own_stack.start_worker(new, **SETTINGS)
+            wait_for(lambda: own_stack.workers().get("predict") == 2, "the new worker", 60)
+            own_stack.stop(old)
     finally:
         is_over.set()
         loader.join()
@@ -255,28 +259,28 @@ def test_a_deploy_under_load_loses_no_job_and_uses_up_no_attempt(broken: Stack, 
 
 
 def test_a_gateway_killed_between_record_and_answer_has_accepted_the_job_once(
-    broken: Stack, client: Client, worker: str
+    own_stack: Stack, client: Client, worker: str
 ) -> None:
-    key, proxy, failures = "between-record-and-answer", Proxy(broken.redis.port), []
-    broken.stop("api")
-    broken.start_api(redis_url=through(proxy, broken))
-    submit(broken)  # loads the scripts into Redis
+    key, proxy, failures = "between-record-and-answer", Proxy(own_stack.redis.port), []
+    own_stack.stop("api")
+    own_stack.start_api(redis_url=url_through(proxy, own_stack))
+    submit(own_stack)  # loads the scripts into Redis
     proxy.drop_replies_to(b"Idempotent-by-key")
 
     def ask() -> None:
         try:
-            submit(broken, key, metadata={"mark": "Idempotent-by-key"})
+            submit(own_stack, key, metadata={"mark": "Idempotent-by-key"})
         except httpx2.HTTPError as error:
             failures.append(error)
 
     asking = threading.Thread(target=ask)
     asking.start()
     assert proxy.has_dropped_reply.wait(10)
-    wait_for(lambda: is_known(key, broken), "the record", 20)
-    broken.kill("api")
+    wait_for(lambda: is_known(key, own_stack), "the record", 20)
+    own_stack.kill("api")
     asking.join()
-    broken.start_api()
-    again = [submit(broken, key, metadata={"mark": "Idempotent-by-key"}) for _ in range(2)]
+    own_stack.start_api()
+    again = [submit(own_stack, key, metadata={"mark": "Idempotent-by-key"}) for _ in range(2)]
     job = client.job(again[0].json()["id"]).wait(30)
     proxy.close()
 
@@ -291,7 +295,7 @@ def is_known(key: str, stack: Stack) -> bool:
         return bool(store.exists(f"qc:idempotency:{hashlib.sha256(key.encode()).hexdigest()}"))
 
 
-def through(proxy: Proxy, stack: Stack) -> str:
+def url_through(proxy: Proxy, stack: Stack) -> str:
     """The URL of the stack's Redis through the proxy."""
     return f"{stack.redis.url.partition('@')[0]}@127.0.0.1:{proxy.port}/0"
 
@@ -305,42 +309,42 @@ def is_running(pid: int) -> bool:
 
 
 def test_when_the_leading_reaper_is_killed_another_takes_over(
-    broken: Stack, client: Client, store: redis.Redis
+    own_stack: Stack, client: Client, store: redis.Redis
 ) -> None:
     job = start_long_training(client)
     wait_for(lambda: store.get("qc:reaper"), "a leader", 20)
     leading_pid = int(store.get("qc:reaper").split(b":")[1])
-    (leader,) = (name for name in ("reaper1", "reaper2") if broken.processes[name].pid == leading_pid)
+    (leader,) = (name for name in ("reaper1", "reaper2") if own_stack.processes[name].pid == leading_pid)
 
-    broken.kill(leader)
-    broken.kill("trainer")
-    broken.start_worker("trainer", "train", **SETTINGS)
+    own_stack.kill(leader)
+    own_stack.kill("trainer")
+    own_stack.start_worker("trainer", "train", **SETTINGS)
     wait_for(runs_again(job), "the second run", 60)
     cancel_and_wait(job)
-    broken.start_reaper(leader, **SETTINGS)
+    own_stack.start_reaper(leader, **SETTINGS)
 
     assert job.body["lost_attempts"] == 1
 
 
 def test_every_job_accepted_before_redis_was_killed_runs_after_its_restart(
-    broken: Stack, client: Client, worker: str
+    own_stack: Stack, client: Client, worker: str
 ) -> None:
     jobs = [client.predict("titanic", [ROW]) for _ in range(50)]
 
-    broken.redis.kill()
-    broken.redis.start()
-    wait_for(lambda: httpx2.get(f"{broken.url}/readyz", timeout=30).status_code == 200, "readiness")
+    own_stack.redis.kill()
+    own_stack.redis.start()
+    wait_for(lambda: httpx2.get(f"{own_stack.url}/readyz", timeout=30).status_code == 200, "readiness")
     ended = [job.wait(60) for job in jobs]
 
     assert {job.state for job in ended} == {"succeeded"}
 
 
-def test_a_fit_survives_a_short_outage_of_redis(broken: Stack, client: Client) -> None:
+def test_a_fit_survives_a_short_outage_of_redis(own_stack: Stack, client: Client) -> None:
     job = start_long_training(client)
 
-    broken.redis.kill()
-    broken.redis.start()
-    wait_for(lambda: httpx2.get(f"{broken.url}/readyz", timeout=30).status_code == 200, "readiness")
+    own_stack.redis.kill()
+    own_stack.redis.start()
+    wait_for(lambda: httpx2.get(f"{own_stack.url}/readyz", timeout=30).status_code == 200, "readiness")
     attempt = job.refresh().body["attempt"]
     cancel_and_wait(job)
 
@@ -349,14 +353,14 @@ def test_a_fit_survives_a_short_outage_of_redis(broken: Stack, client: Client) -
 
 
 def test_a_worker_that_cannot_reach_redis_stops_its_jobs_when_their_lease_expires(
-    broken: Stack, client: Client
+    own_stack: Stack, client: Client
 ) -> None:
     job = start_long_training(client)
-    (child,) = children(broken.processes["trainer"].pid)
+    (child,) = children(own_stack.processes["trainer"].pid)
 
-    broken.redis.kill()
+    own_stack.redis.kill()
     wait_for(lambda: not is_running(child), "the end of the run", 30)
-    broken.redis.start()
+    own_stack.redis.start()
     wait_for(runs_again(job), "the second run", 60)
     cancel_and_wait(job)
 
@@ -364,90 +368,90 @@ def test_a_worker_that_cannot_reach_redis_stops_its_jobs_when_their_lease_expire
 
 
 def test_when_redis_is_full_submits_are_refused_and_accepted_jobs_run(
-    broken: Stack, client: Client, store: redis.Redis
+    own_stack: Stack, client: Client, store: redis.Redis
 ) -> None:
     accepted = [client.predict("titanic", [ROW]) for _ in range(20)]
 
     store.config_set("maxmemory", int(store.info("memory")["used_memory"] / 0.85))
     try:
-        wait_for(lambda: submit(broken).json().get("code") == "store_full", "the refusal", 20)
-        refused = submit(broken)
-        broken.start_worker("w1", **SETTINGS)
+        wait_for(lambda: submit(own_stack).json().get("code") == "store_full", "the refusal", 20)
+        refused = submit(own_stack)
+        own_stack.start_worker("w1", **SETTINGS)
         ended = [job.wait(60) for job in accepted]
     finally:
         store.config_set("maxmemory", 0)
-    wait_for(lambda: submit(broken).status_code == 202, "acceptance", 20)
-    broken.stop("w1")
+    wait_for(lambda: submit(own_stack).status_code == 202, "acceptance", 20)
+    own_stack.stop("w1")
 
     assert (refused.status_code, refused.headers["Retry-After"]) == (503, "1")
     assert {job.state for job in ended} == {"succeeded"}
 
 
-def test_uploads_to_a_full_disk_are_refused_and_leave_nothing_behind(broken: Stack) -> None:
-    broken.stop("api")
-    broken.start_api(under="ulimit -f 100")  # 100 blocks of 1 KiB; a larger write fails as on a full disk
-    files = broken.folder / "data/files"
+def test_uploads_to_a_full_disk_are_refused_and_leave_nothing_behind(own_stack: Stack) -> None:
+    own_stack.stop("api")
+    own_stack.start_api(under="ulimit -f 100")  # 100 blocks of 1 KiB; a larger write fails as on a full disk
+    files = own_stack.folder / "data/files"
     before = sorted(path.name for path in files.iterdir())
 
     answer = httpx2.post(
-        f"{broken.url}/v1/files", content=b"a,b\n" + b"1,2\n" * 100_000, headers={"Content-Type": "text/csv"}
+        f"{own_stack.url}/v1/files", content=b"a,b\n" + b"1,2\n" * 100_000, headers={"Content-Type": "text/csv"}
     )
-    broken.stop("api")
-    broken.start_api()
+    own_stack.stop("api")
+    own_stack.start_api()
 
     assert (answer.status_code, answer.json()["code"]) == (503, "files_full")
     assert sorted(path.name for path in files.iterdir()) == before
 
 
 def test_a_worker_whose_clock_is_hours_ahead_neither_expires_a_job_nor_runs_it_twice(
-    broken: Stack, client: Client, tmp_path: Path
+    own_stack: Stack, client: Client, tmp_path: Path
 ) -> None:
     (tmp_path / "sitecustomize.py").write_text("import time\n_time = time.time\ntime.time = lambda: _time() + 7200\n")
 
-    broken.start_worker("w1", python_path=tmp_path, **SETTINGS)
-    answer = submit(broken, expires_in_s=60)
+    own_stack.start_worker("w1", python_path=tmp_path, **SETTINGS)
+    answer = submit(own_stack, expires_in_s=60)
     job = client.job(answer.json()["id"]).wait(60)
-    broken.stop("w1")
+    own_stack.stop("w1")
 
     assert (job.state, job.body["attempt"]) == ("succeeded", 1)
     assert abs(seconds(job.body["finished_at"]) - time.time()) < 60
 
 
-def test_a_worker_cut_off_from_redis_loses_its_job_and_cannot_overwrite_it(broken: Stack, client: Client) -> None:
-    broken.stop("trainer")
-    proxy = Proxy(broken.redis.port)
-    broken.start_worker("trainer", "train", redis_url=through(proxy, broken), **SETTINGS)
+def test_a_worker_cut_off_from_redis_loses_its_job_and_cannot_overwrite_it(own_stack: Stack, client: Client) -> None:
+    own_stack.stop("trainer")
+    proxy = Proxy(own_stack.redis.port)
+    own_stack.start_worker("trainer", "train", redis_url=url_through(proxy, own_stack), **SETTINGS)
     job = start_long_training(client)
 
     proxy.pause()
-    broken.start_worker("trainer2", "train", **SETTINGS)
+    own_stack.start_worker("trainer2", "train", **SETTINGS)
     wait_for(runs_again(job), "the second run", 60)
     proxy.resume()
     attempt = job.refresh().body["attempt"]
     cancel_and_wait(job)
     proxy.cut()
     after = client.train("titanic", train.DATA, "survived", promote="never").wait(60)
-    broken.kill("trainer")
+    own_stack.kill("trainer")
     proxy.close()
-    broken.processes["trainer"] = broken.processes.pop("trainer2")
+    own_stack.processes["trainer"] = own_stack.processes.pop("trainer2")
 
     assert attempt == 2
     assert (job.state, after.state) == ("canceled", "succeeded")
 
 
-def test_a_frozen_worker_loses_its_job_and_its_late_answer_is_refused(broken: Stack, client: Client) -> None:
+def test_a_frozen_worker_loses_its_job_and_its_late_answer_is_refused(own_stack: Stack, client: Client) -> None:
     job = start_long_training(client)
-    frozen = broken.processes["trainer"].pid
+    frozen = own_stack.processes["trainer"].pid
     (child,) = children(frozen)
 
     os.killpg(frozen, signal.SIGSTOP)
-    broken.start_worker("trainer2", "train", **SETTINGS)
+    own_stack.start_worker("trainer2", "train", **SETTINGS)
     wait_for(runs_again(job), "the second run", 60)
     os.killpg(frozen, signal.SIGCONT)
     wait_for(lambda: not is_running(child), "the end of the old run", 40)
     present = job.refresh()
     cancel_and_wait(job)
-    broken.stop("trainer")
-    broken.processes["trainer"] = broken.processes.pop("trainer2")
+    own_stack.stop("trainer")
+    own_stack.processes["trainer"] = own_stack.processes.pop("trainer2")
 
     assert (present.body["attempt"], job.state) == (2, "canceled")

@@ -224,7 +224,7 @@ def test_a_message_contains_the_name_of_a_lane_and_no_rows(stack: Stack) -> None
     with redis.Redis.from_url(stack.redis.url) as broker, broker.monitor() as monitor:
         listener = threading.Thread(
             target=lambda: messages.extend(
-                next(c for c in monitor.listen() if "LPUSH" in c["command"]) for _ in range(1)
+                next(sent for sent in monitor.listen() if "LPUSH" in sent["command"]) for _ in range(1)
             )
         )
         listener.start()

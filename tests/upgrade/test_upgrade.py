@@ -56,7 +56,7 @@ MARK = "kept-part"
 
 
 @dataclass
-class Upgraded:
+class UpgradedStack:
     """A recorded state with the processes of the current code."""
 
     recorded: state.State
@@ -97,7 +97,7 @@ class Upgraded:
 @pytest.fixture(scope="module", params=RECORDED, ids=lambda path: path.name)
 def upgraded(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, repository: Path
-) -> Iterator[Upgraded]:
+) -> Iterator[UpgradedStack]:
     recorded = state.load(request.param)
     stack = Stack(tmp_path_factory.mktemp("upgrade"), repository)
     state.write_folder(_with_marked_parts(recorded), stack.folder / "data")
@@ -106,7 +106,7 @@ def upgraded(
         state.fill_redis(stack.redis.url, recorded)
         stack.start_api()
         pages = state.read_pages(stack.url, recorded.facts["pages"])
-        result = Upgraded(recorded, stack, pages, train_again(recorded, stack).status_code)
+        result = UpgradedStack(recorded, stack, pages, train_again(recorded, stack).status_code)
         queuecast("admin", "verify-audit", stack=stack)
         stack.start_worker("worker1", **SETTINGS)
         stack.start_worker("trainer", "train", **SETTINGS)
@@ -179,19 +179,19 @@ def rows_of(content: str, output_format: str) -> list[list[Any]]:
     return [list(record.values()) for record in records]
 
 
-def test_the_gateway_reads_every_recorded_page_unchanged(upgraded: Upgraded) -> None:
+def test_the_gateway_reads_every_recorded_page_unchanged(upgraded: UpgradedStack) -> None:
     assert len(upgraded.pages) > 30
     assert differences(upgraded.pages, upgraded.recorded.facts["pages"]) == []
 
 
-def test_the_command_line_lists_the_recorded_jobs(upgraded: Upgraded) -> None:
+def test_the_command_line_lists_the_recorded_jobs(upgraded: UpgradedStack) -> None:
     listed = json.loads(queuecast("jobs", "--limit", "200", "--json", stack=upgraded.stack))
 
     recorded = {job["id"] for job in upgraded.recorded_page("/v1/jobs?limit=200")["data"]}
     assert recorded <= {job["id"] for job in listed}
 
 
-def test_every_lane_holds_its_recorded_jobs(upgraded: Upgraded) -> None:
+def test_every_lane_holds_its_recorded_jobs(upgraded: UpgradedStack) -> None:
     lanes = {lane["lane"]: (lane["waiting"], lane["reserved"]) for lane in upgraded.pages["/v1/queues"]["body"]["data"]}
 
     recorded = upgraded.recorded_page("/v1/queues")["data"]
@@ -200,17 +200,17 @@ def test_every_lane_holds_its_recorded_jobs(upgraded: Upgraded) -> None:
 
 
 @pytest.mark.parametrize("name", QUEUED_JOBS)
-def test_a_recorded_message_wakes_a_worker(upgraded: Upgraded, name: str) -> None:
+def test_a_recorded_message_wakes_a_worker(upgraded: UpgradedStack, name: str) -> None:
     assert upgraded.woken[name] == upgraded.fact(name)["state"]
 
 
-def test_a_model_with_a_queued_training_refuses_a_second_one(upgraded: Upgraded) -> None:
+def test_a_model_with_a_queued_training_refuses_a_second_one(upgraded: UpgradedStack) -> None:
     assert upgraded.fact("training")
     assert upgraded.second_training == 409
 
 
 @pytest.mark.parametrize("name", [*QUEUED_JOBS, *JOBS_FOR_REAPER])
-def test_an_unfinished_job_ends_as_expected(upgraded: Upgraded, name: str) -> None:
+def test_an_unfinished_job_ends_as_expected(upgraded: UpgradedStack, name: str) -> None:
     fact, job = upgraded.fact(name), upgraded.job(name)
 
     assert (job["state"], job.get("error")) == (fact["state"], None)
@@ -219,7 +219,7 @@ def test_an_unfinished_job_ends_as_expected(upgraded: Upgraded, name: str) -> No
 
 
 @pytest.mark.parametrize("name", ["answered", "high", "normal", "low", "pinned", "held", "delayed", "unrung"])
-def test_a_prediction_equals_the_answer_of_the_estimator(upgraded: Upgraded, name: str) -> None:
+def test_a_prediction_equals_the_answer_of_the_estimator(upgraded: UpgradedStack, name: str) -> None:
     fact = upgraded.fact(name)
 
     result = upgraded.get(f"/v1/jobs/{fact['id']}/result").json()
@@ -229,7 +229,7 @@ def test_a_prediction_equals_the_answer_of_the_estimator(upgraded: Upgraded, nam
 
 
 @pytest.mark.parametrize("name", ["bulk", "bulk_queued", "bulk_of_rows", "bulk_running"])
-def test_a_batch_has_every_row_once_and_in_order(upgraded: Upgraded, name: str) -> None:
+def test_a_batch_has_every_row_once_and_in_order(upgraded: UpgradedStack, name: str) -> None:
     fact = upgraded.fact(name)
 
     result = upgraded.get(f"/v1/jobs/{fact['id']}/result")
@@ -240,7 +240,7 @@ def test_a_batch_has_every_row_once_and_in_order(upgraded: Upgraded, name: str) 
     assert [json.loads(line)["row"] for line in errors.text.splitlines()] == fact["bad_rows"]
 
 
-def test_finished_chunks_do_not_run_again(upgraded: Upgraded) -> None:
+def test_finished_chunks_do_not_run_again(upgraded: UpgradedStack) -> None:
     fact = upgraded.fact("bulk_running")
     done = {int(part.partition("-")[2]) + 1 for part in fact["parts"]}  # each chunk has one row
 
@@ -252,7 +252,7 @@ def test_finished_chunks_do_not_run_again(upgraded: Upgraded) -> None:
 
 
 @pytest.mark.parametrize("name", ["held", "bulk_running"])
-def test_a_resumed_job_continues_its_timeline(upgraded: Upgraded, name: str) -> None:
+def test_a_resumed_job_continues_its_timeline(upgraded: UpgradedStack, name: str) -> None:
     jobs = upgraded.recorded_page("/v1/jobs?limit=200")["data"]
     (before,) = (job["timeline"] for job in jobs if job["id"] == upgraded.fact(name)["id"])
 
@@ -263,7 +263,7 @@ def test_a_resumed_job_continues_its_timeline(upgraded: Upgraded, name: str) -> 
     assert after[-1]["detail"] == "succeeded"
 
 
-def test_a_queued_retraining_creates_version_3_of_its_model(upgraded: Upgraded) -> None:
+def test_a_queued_retraining_creates_version_3_of_its_model(upgraded: UpgradedStack) -> None:
     job = upgraded.job("training")
     versions = upgraded.get(f"/v1/models/{samples.SPECIES}/versions").json()["data"]
     (created,) = (version for version in versions if version["version"] == 3)
@@ -275,13 +275,13 @@ def test_a_queued_retraining_creates_version_3_of_its_model(upgraded: Upgraded) 
     assert created["metrics"]["challenger"] >= created["metrics"]["champion"]
 
 
-def test_a_queued_import_creates_a_model_with_a_champion(upgraded: Upgraded) -> None:
+def test_a_queued_import_creates_a_model_with_a_champion(upgraded: UpgradedStack) -> None:
     assert upgraded.job("import")["result"]["version"] == 1
     assert upgraded.get("/v1/models/newcomer").json()["champion"] == 1
 
 
 @pytest.mark.parametrize("model", [samples.SPECIES, samples.TOPICS])
-def test_the_history_of_a_model_continues(upgraded: Upgraded, model: str) -> None:
+def test_the_history_of_a_model_continues(upgraded: UpgradedStack, model: str) -> None:
     before = upgraded.recorded_page(f"/v1/models/{model}/history")["data"]
 
     after = upgraded.get(f"/v1/models/{model}/history").json()["data"]
@@ -291,7 +291,7 @@ def test_the_history_of_a_model_continues(upgraded: Upgraded, model: str) -> Non
     assert [move["generation"] for move in after] == list(range(1, len(after) + 1))
 
 
-def test_the_audit_trail_stays_valid_and_gains_the_missing_move(upgraded: Upgraded) -> None:
+def test_the_audit_trail_stays_valid_and_gains_the_missing_move(upgraded: UpgradedStack) -> None:
     trail = upgraded.stack.folder / "data/models" / samples.SPECIES / "aliases.jsonl"
     before = upgraded.recorded.data[f"models/{samples.SPECIES}/aliases.jsonl"]
     moves = upgraded.recorded_page(f"/v1/models/{samples.SPECIES}/history")["data"]
@@ -303,7 +303,7 @@ def test_the_audit_trail_stays_valid_and_gains_the_missing_move(upgraded: Upgrad
     queuecast("admin", "verify-audit", stack=upgraded.stack)
 
 
-def test_a_recorded_idempotency_key_returns_the_same_job(upgraded: Upgraded) -> None:
+def test_a_recorded_idempotency_key_returns_the_same_job(upgraded: UpgradedStack) -> None:
     repeat = upgraded.recorded.facts["repeat"]
     headers = {"Content-Type": "application/json", "Idempotency-Key": repeat["key"]}
 
@@ -315,7 +315,7 @@ def test_a_recorded_idempotency_key_returns_the_same_job(upgraded: Upgraded) -> 
     assert other.status_code == 422
 
 
-def test_a_dead_letter_is_replayed_and_answered(upgraded: Upgraded) -> None:
+def test_a_dead_letter_is_replayed_and_answered(upgraded: UpgradedStack) -> None:
     fact = upgraded.fact("letter")
     listed = [job["id"] for job in upgraded.recorded_page("/v1/dead-letters")["data"]]
 
@@ -329,7 +329,7 @@ def test_a_dead_letter_is_replayed_and_answered(upgraded: Upgraded) -> None:
     assert upgraded.get("/v1/dead-letters").json()["data"] == []
 
 
-def test_a_canceled_job_can_be_retried(upgraded: Upgraded) -> None:
+def test_a_canceled_job_can_be_retried(upgraded: UpgradedStack) -> None:
     fact = upgraded.fact("withdrawn")
 
     with Client(upgraded.stack.url) as client:
@@ -338,7 +338,7 @@ def test_a_canceled_job_can_be_retried(upgraded: Upgraded) -> None:
     assert is_close(result["predictions"], fact["answers"])
 
 
-def test_an_ended_job_can_be_deleted(upgraded: Upgraded) -> None:
+def test_an_ended_job_can_be_deleted(upgraded: UpgradedStack) -> None:
     path = f"/v1/jobs/{upgraded.fact('refused')['id']}"
 
     answer = httpx2.delete(f"{upgraded.stack.url}{path}", timeout=30)
@@ -347,7 +347,7 @@ def test_an_ended_job_can_be_deleted(upgraded: Upgraded) -> None:
     assert upgraded.get(path).status_code == 410
 
 
-def test_a_new_retraining_continues_the_recorded_versions(upgraded: Upgraded) -> None:
+def test_a_new_retraining_continues_the_recorded_versions(upgraded: UpgradedStack) -> None:
     assert upgraded.job("training")["state"] == "succeeded"
 
     answer = train_again(upgraded.recorded, upgraded.stack)
@@ -357,14 +357,14 @@ def test_a_new_retraining_continues_the_recorded_versions(upgraded: Upgraded) ->
     assert (result["version"], result["champion"]["version"]) == (4, 3)
 
 
-def test_the_parts_of_a_batch_are_removed_after_they_are_joined(upgraded: Upgraded) -> None:
+def test_the_parts_of_a_batch_are_removed_after_they_are_joined(upgraded: UpgradedStack) -> None:
     batches = upgraded.stack.folder / "data/batches"
     names = [upgraded.fact(name)["id"] for name in ("bulk", "bulk_running")]
 
     wait_for(lambda: not any((batches / name / "parts").exists() for name in names), "the removal of the parts", 15)
 
 
-def test_no_job_and_no_message_is_left_waiting(upgraded: Upgraded) -> None:
+def test_no_job_and_no_message_is_left_waiting(upgraded: UpgradedStack) -> None:
     for letter in upgraded.get("/v1/dead-letters").json()["data"]:  # replayed on an earlier start
         with Client(upgraded.stack.url) as client:
             client.replay(letter["id"]).result(30)
@@ -382,7 +382,7 @@ def test_no_job_and_no_message_is_left_waiting(upgraded: Upgraded) -> None:
     assert leftover_keys() == []
 
 
-def test_redis_has_the_same_families_of_keys_before_and_after(upgraded: Upgraded) -> None:
+def test_redis_has_the_same_families_of_keys_before_and_after(upgraded: UpgradedStack) -> None:
     before = families_of({command[1].decode() for command in upgraded.recorded.commands})
 
     after = families_of(keys_of(upgraded.stack))
@@ -401,7 +401,7 @@ def families_of(keys: set[str]) -> set[str]:
     return {key.split(":")[1] for key in keys if key.startswith("qc:")}
 
 
-def test_no_process_logged_an_exception(upgraded: Upgraded) -> None:
+def test_no_process_logged_an_exception(upgraded: UpgradedStack) -> None:
     for name in ("api", "worker1", "trainer", "reaper"):
         assert "Traceback" not in upgraded.stack.log(name), name
 
@@ -416,7 +416,7 @@ def test_no_process_logged_an_exception(upgraded: Upgraded) -> None:
         ("files/*/about.json", {"id", "name", "media_type", "sha256"}),
     ],
 )
-def test_files_have_the_same_fields_before_and_after(upgraded: Upgraded, pattern: str, fields: set[str]) -> None:
+def test_files_have_the_same_fields_before_and_after(upgraded: UpgradedStack, pattern: str, fields: set[str]) -> None:
     """So that the old code can continue after a rollback of the upgrade."""
     data = upgraded.stack.folder / "data"
     before = {name for name in upgraded.recorded.data if Path(name).match(pattern)}
@@ -430,7 +430,7 @@ def test_files_have_the_same_fields_before_and_after(upgraded: Upgraded, pattern
 
 
 def test_the_current_code_restores_a_backup_of_the_old_code(
-    upgraded: Upgraded, tmp_path: Path, repository: Path
+    upgraded: UpgradedStack, tmp_path: Path, repository: Path
 ) -> None:
     backup, jobs = tmp_path / "backup", upgraded.recorded.facts["jobs"]
     backup.write_bytes(upgraded.recorded.backup)

@@ -1,6 +1,5 @@
-"""A local service with batches: workers, a reaper that repairs, and processes that die at a given call."""
+"""A local service with batches: workers, and a reaper that repairs."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +18,6 @@ from worker.batches.runner import BatchRunner
 from worker.engine.recovery import JobRecovery, RecoveryLimits
 
 
-class Killed(BaseException):
-    """The process dies here. No code catches it."""
-
-
 class LocalBatchService(LocalService):
     """chunk_rows: rows of one chunk."""
 
@@ -31,8 +26,8 @@ class LocalBatchService(LocalService):
         self.progress = MemoryChunkProgress(self.jobs)
         self.folders = BatchFolders(root / "batches")
         self.batch_folder = root / "batches"
-        rules = BatchLimits(RETENTION_S, chunk_timeout_s=30.0)
-        self.batches = ChunkCoordinator(self.jobs, self.progress, self.folders, self.bells, self.clock, rules)
+        limits = BatchLimits(RETENTION_S, chunk_timeout_s=30.0)
+        self.batches = ChunkCoordinator(self.jobs, self.progress, self.folders, self.doorbell, self.clock, limits)
         planner = BatchPlanner(self.files, self.progress, self.folders, self.clock, chunk_rows)
         runs = BatchRunner(self.models, self.estimators, planner, self.batches, self.progress, self.folders)
         self.chunks = ChunkRunner(self.models, self.estimators, self.files, self.batches, self.progress, self.folders)
@@ -60,30 +55,29 @@ class LocalBatchService(LocalService):
 
     def fanned_out(self, work: BatchWork) -> Job:
         job = self.batch(work)
-        self.execution.drain("batch")
+        self.consumer.drain("batch")
         present = self.jobs.read(job.id)
         assert present.is_fanned_out, f"{present.state}: {present.failure}"
         return present
 
     def run_chunk(self, batch_id: str) -> None:
         """A worker serves the batch's lane for one bell."""
-        self.execution.drain(str(Lane.of_chunks(batch_id)))
+        self.consumer.drain(str(Lane.of_chunks(batch_id)))
 
-    def settle(self) -> None:
+    def run_until_idle(self) -> None:
         """Workers serve the lanes and the reaper repairs batches until no lane has a job and no batch is live."""
         for _ in range(200):
             self.lanes.enqueue_due(float("inf"))
-            depths = self.lanes.stats()
-            for depth in depths:
-                self.execution.drain(depth.lane)
+            for stats in self.lanes.stats():
+                self.consumer.drain(stats.lane)
             self.batches.repair()
             if not self.lanes.stats() and not self.progress.live():
                 return
-        raise AssertionError(f"not settled: {self.lanes.stats()}")
+        raise AssertionError(f"not idle: {self.lanes.stats()}")
 
     def ended_batch(self, work: BatchWork) -> Job:
         job = self.batch(work)
-        self.settle()
+        self.run_until_idle()
         return self.jobs.read(job.id)
 
     def answer_file(self, job: Job) -> bytes:
@@ -101,28 +95,11 @@ class LocalBatchService(LocalService):
         assert plan is not None
         return plan
 
-    def recover_dead(self) -> None:
+    def recover_jobs_of_dead_workers(self) -> None:
         """The reaper hands back the jobs of dead workers, as it does when their leases end."""
-        rules = RecoveryLimits(lease_s=30.0, retention_s=RETENTION_S)
-        recovery = JobRecovery(self.jobs, self.lanes, self.bells, lambda lane: 0, self.clock, rules, jitter=lambda: 0.5)
+        limits = RecoveryLimits(lease_s=30.0, retention_s=RETENTION_S)
+        recovery = JobRecovery(
+            self.jobs, self.lanes, self.doorbell, lambda lane: 0, self.clock, limits, jitter=lambda: 0.5
+        )
         for held in self.lanes.reservations():
             recovery.recover(held, Failure("worker_lost", "the process died"))
-
-
-class Dying:
-    """Kills the process at a call of the method, before or after its work. spared: earlier calls that go through."""
-
-    def __init__(self, owner: Any, name: str, *, after: bool, spared: int = 0) -> None:
-        self._name, self._after, self._spared = name, after, spared
-        self._original: Callable[..., Any] = getattr(owner, name)
-        self.deaths = 0
-        setattr(owner, name, self)
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if self._spared or self.deaths:
-            self._spared -= not self.deaths
-            return self._original(*args, **kwargs)
-        self.deaths += 1
-        if self._after:
-            self._original(*args, **kwargs)
-        raise Killed(self._name)

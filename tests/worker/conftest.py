@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from threadpoolctl import threadpool_limits
 
-from tests.worker.fake_worker import Beats, FakeWorker, Time
+from tests.worker.fake_worker import FakeTime, FakeWorker, LeaseThread
 from tests.worker.model_fixtures import LocalService
 
 
@@ -15,13 +15,13 @@ def service(tmp_path: Path) -> LocalService:
 
 @pytest.fixture
 def worker(monkeypatch: pytest.MonkeyPatch) -> FakeWorker:
-    time = Time()
-    beats = Beats(time)
+    time = FakeTime()
+    lease_thread = LeaseThread(time)
     monkeypatch.setattr("worker.engine.consumer.time", time)
     monkeypatch.setattr("worker.engine.job_writer.time", time)
     monkeypatch.setattr("worker.engine.lane_visit.time", time)
-    monkeypatch.setattr("worker.engine.leases.time", beats)
-    return FakeWorker(time, beats)
+    monkeypatch.setattr("worker.engine.leases.time", lease_thread)
+    return FakeWorker(time, lease_thread)
 
 
 @pytest.fixture(scope="module", autouse=True)

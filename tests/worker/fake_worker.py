@@ -31,7 +31,7 @@ ROWS = b"[[1.0]]"
 Run = Callable[[Job, Work, bytes, Report], Result]
 
 
-class Time:
+class FakeTime:
     """The clock of the engine: a sleep returns at once and moves the clock."""
 
     def __init__(self) -> None:
@@ -46,50 +46,50 @@ class Time:
         self.on_pause()
 
 
-class Beats:
+class LeaseThread:
     """The clock of `worker.engine.leases`: its thread beats at the first hold, and then whenever a test asks for it."""
 
-    def __init__(self, time: Time) -> None:
+    def __init__(self, time: FakeTime) -> None:
         self._time = time
-        self._asleep = threading.Semaphore(0)
-        self._go = threading.Semaphore(0)
-        self._of_other_tests = set(threading.enumerate())
+        self._sleeping = threading.Semaphore(0)
+        self._awakened = threading.Semaphore(0)
+        self._earlier_threads = set(threading.enumerate())
 
     def monotonic(self) -> float:
         return self._time.now
 
     def sleep(self, _seconds: float) -> None:
-        if threading.current_thread() in self._of_other_tests:
+        if threading.current_thread() in self._earlier_threads:
             threading.Event().wait()  # a thread of an earlier test
-        self._asleep.release()
-        self._go.acquire()  # blocks once the test is over
+        self._sleeping.release()
+        self._awakened.acquire()  # blocks once the test is over
 
-    def settle(self) -> None:
-        """Waits until the current beat is over."""
-        assert self._asleep.acquire(timeout=30), "the leases' thread did not beat"
-        self._asleep.release()
+    def wait_for_beat(self) -> None:
+        """Returns when the current beat is over."""
+        assert self._sleeping.acquire(timeout=30), "the leases' thread did not beat"
+        self._sleeping.release()
 
-    def once(self) -> None:
-        self.settle()
-        self._asleep.acquire()
-        self._go.release()
-        self.settle()
+    def beat(self) -> None:
+        self.wait_for_beat()
+        self._sleeping.acquire()
+        self._awakened.release()
+        self.wait_for_beat()
 
 
-class FickleJobs(MemoryJobs):
+class UnreliableJobs(MemoryJobs):
     """A store with outages, lost replies, and writes by other processes between a worker's read and its write."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.is_away = False
+        self.is_unreachable = False
         self.lost_replies = 0
         """How many of the next writes succeed but raise UnavailableError."""
         self.on_lost_reply: Callable[[], None] = lambda: None
-        self.writes: list[Callable[[], None]] = []
+        self.concurrent_writes: list[Callable[[], None]] = []
         """Writes by other processes, one after each of the next reads."""
 
-    def require_there(self) -> None:
-        if self.is_away:
+    def require_reachable(self) -> None:
+        if self.is_unreachable:
             raise UnavailableError("Redis does not answer")
 
     def create(
@@ -97,27 +97,27 @@ class FickleJobs(MemoryJobs):
         job: Job,
         work: Work,
         rows: bytes = b"",
-        repeat: IdempotencyKey | None = None,
+        idempotency_key: IdempotencyKey | None = None,
         replayed_dead_letter: str | None = None,
         *,
         checks_alias: bool = False,
     ) -> Accepted:
-        self.require_there()
-        return super().create(job, work, rows, repeat, replayed_dead_letter, checks_alias=checks_alias)
+        self.require_reachable()
+        return super().create(job, work, rows, idempotency_key, replayed_dead_letter, checks_alias=checks_alias)
 
     def read(self, job_id: str) -> Job:
-        self.require_there()
-        seen = super().read(job_id)
-        if self.writes:
-            self.writes.pop(0)()
-        return seen
+        self.require_reachable()
+        present = super().read(job_id)
+        if self.concurrent_writes:
+            self.concurrent_writes.pop(0)()
+        return present
 
     def read_work(self, job_id: str) -> tuple[Work, bytes]:
-        self.require_there()
+        self.require_reachable()
         return super().read_work(job_id)
 
     def replace(self, job: Job, result: bytes | None = None, entry: str | None = None) -> bool:
-        self.require_there()
+        self.require_reachable()
         must_ring = super().replace(job, result, entry)
         if self.lost_replies:
             self.lost_replies -= 1
@@ -126,64 +126,57 @@ class FickleJobs(MemoryJobs):
         return must_ring
 
 
-class FickleLanes(MemoryLanes):
-    def __init__(self, jobs: FickleJobs) -> None:
+class UnreliableLanes(MemoryLanes):
+    def __init__(self, jobs: UnreliableJobs) -> None:
         super().__init__(jobs)
         self._store = jobs
 
     def reserve(
         self, lane: str, worker: str, rows: int, *, clears_bell: bool, stays: bool = False
     ) -> tuple[list[Reservation], bool]:
-        self._store.require_there()
+        self._store.require_reachable()
         return super().reserve(lane, worker, rows, clears_bell=clears_bell, stays=stays)
 
     def wait_for_job(self, lane: str, worker: str, timeout_s: float) -> bool:
-        self._store.require_there()
+        self._store.require_reachable()
         return super().wait_for_job(lane, worker, timeout_s)
 
     def detach(self, lane: str, worker: str) -> bool:
-        self._store.require_there()
+        self._store.require_reachable()
         return super().detach(lane, worker)
 
     def renew(self, reservations: list[Reservation]) -> list[State | None]:
-        self._store.require_there()
+        self._store.require_reachable()
         return super().renew(reservations)
 
     def requeue(self, reservation: Reservation) -> bool:
-        self._store.require_there()
+        self._store.require_reachable()
         return super().requeue(reservation)
-
-
-class AwayBells:
-    """A queue that cannot be reached."""
-
-    def ring(self, lane: str, *, is_overtaking: bool = False) -> bool:
-        return False
 
 
 class FakeWorker:
     """One lane of predictions, and the worker that serves it."""
 
-    def __init__(self, time: Time, beats: Beats) -> None:
+    def __init__(self, time: FakeTime, lease_thread: LeaseThread) -> None:
         self.time = time
-        self.beats = beats
+        self.lease_thread = lease_thread
         self.now = NOW
-        self.jobs = FickleJobs()
+        self.jobs = UnreliableJobs()
         self.jobs.clock = lambda: self.now
-        self.lanes = FickleLanes(self.jobs)
-        self.bells = MemoryDoorbell()
+        self.lanes = UnreliableLanes(self.jobs)
+        self.doorbell = MemoryDoorbell()
         self.runs: list[Job] = []
-        self.seen: list[tuple[Work, bytes]] = []
+        self.run_inputs: list[tuple[Work, bytes]] = []
         self.run: Run = lambda job, work, rows, report: Result({"predictions": [1]})
         self.stop_by = math.inf
         self.ended_processes = 0
         self._numbers = itertools.count(1)
-        self.consumer = self.another("worker-1")
+        self.consumer = self.another_consumer("worker-1")
 
-    def another(
+    def another_consumer(
         self,
         name: str,
-        bells: Doorbell | None = None,
+        doorbell: Doorbell | None = None,
         lease_s: float = LEASE_S,
         shared: SharedRunner | None = None,
     ) -> LaneConsumer:
@@ -191,7 +184,7 @@ class FakeWorker:
         return LaneConsumer(
             self.jobs,
             self.lanes,
-            bells or self.bells,
+            doorbell or self.doorbell,
             {JobType.PREDICTION: self._run_scripted},
             lambda: self.now,
             jitter=lambda: 0.5,
@@ -202,13 +195,15 @@ class FakeWorker:
             shared_runners={} if shared is None else {JobType.PREDICTION: shared},
         )
 
-    def reaper(self, lease_s: float = LEASE_S, messages_waiting: int = 0, bells: Doorbell | None = None) -> JobRecovery:
+    def reaper(
+        self, lease_s: float = LEASE_S, messages_waiting: int = 0, doorbell: Doorbell | None = None
+    ) -> JobRecovery:
         """messages_waiting: in the queue, without the overtaking ones."""
         return JobRecovery(
             self.jobs,
             self.lanes,
-            bells or self.bells,
-            lambda lane: [len(self.bells.overtaking), messages_waiting],
+            doorbell or self.doorbell,
+            lambda lane: [len(self.doorbell.overtaking), messages_waiting],
             lambda: self.now,
             RecoveryLimits(lease_s, RETENTION_S),
             jitter=lambda: 0.5,
@@ -222,7 +217,7 @@ class FakeWorker:
 
     def _run_scripted(self, job: Job, work: Work, rows: bytes, report: Report) -> Result:
         self.runs.append(job)
-        self.seen.append((work, rows))
+        self.run_inputs.append((work, rows))
         return self.run(job, work, rows, report)
 
     def submit(self, work: Work = WORK, rows: bytes = ROWS, **fields: Any) -> Job:
@@ -248,7 +243,7 @@ class FakeWorker:
 
     def take_over(self, job_id: str = "job_1") -> None:
         """The reaper gives the job to another worker, which runs it now."""
-        self.silence(job_id)
+        self.let_lease_expire(job_id)
         reaper = self.reaper()
         reaper.sweep()
         self.now += 60
@@ -256,7 +251,7 @@ class FakeWorker:
         self.lanes.reserve(LANE, "worker-2", 1, clears_bell=True)
         self.write(lambda present: present.claimed("worker-2", self.now), job_id)
 
-    def silence(self, job_id: str = "job_1") -> None:
+    def let_lease_expire(self, job_id: str = "job_1") -> None:
         """The lease of the job's worker ran out."""
         for entry in self.jobs.lanes[LANE]:
             if entry.job_id == job_id:
@@ -272,9 +267,13 @@ class FakeWorker:
             self.submit()
         self.drain(LANE)
         self.runs.clear()
-        self.seen.clear()
-        self.bells.rung.clear()
+        self.run_inputs.clear()
+        self.doorbell.rung.clear()
         self.restart_numbers()
 
     def restart_numbers(self) -> None:
         self._numbers = itertools.count(101)
+
+
+def event_names(job: Job) -> list[str]:
+    return [entry.event.value for entry in job.timeline]

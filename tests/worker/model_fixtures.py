@@ -4,7 +4,6 @@ import itertools
 import json
 import math
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +46,7 @@ class LocalService:
         self._seconds = itertools.count(1_000.0)
         self.jobs = MemoryJobs()
         self.lanes = MemoryLanes(self.jobs)
-        self.bells = MemoryDoorbell()
+        self.doorbell = MemoryDoorbell()
         self.aliases = MemoryAliases(self.jobs)
         self.models = ModelFiles(root / "models")
         self.files = UploadedFiles(root / "files", new_id, self.clock)
@@ -62,10 +61,10 @@ class LocalService:
             JobType.IMPORT: lambda job, work, rows, report: self.importing.run(job, work, report),
         }
         self.ended_processes = 0
-        self.execution = LaneConsumer(
+        self.consumer = LaneConsumer(
             self.jobs,
             self.lanes,
-            self.bells,
+            self.doorbell,
             self.runners,
             self.clock,
             jitter=lambda: 0.5,
@@ -108,7 +107,7 @@ class LocalService:
     def ran(self, kind: JobType, model: ModelRef, work: Work, rows: bytes = b"") -> Job:
         """The job after its run."""
         job = self.submitted(kind, model, work, rows)
-        self.execution.drain(job.lane)
+        self.consumer.drain(job.lane)
         return self.jobs.read(job.id)
 
     def result(self, job: Job) -> dict[str, Any]:
@@ -193,11 +192,6 @@ class LocalService:
         moved = change(self.jobs.read(job.id))
         self.jobs.replace(moved)
         return moved
-
-
-def aged(job: Job, **changes: Any) -> Job:
-    """The job at the next revision, with changes that no move makes."""
-    return replace(job, revision=job.revision + 1, **changes)
 
 
 def with_target(features: Any, target: Any, name: str = "target") -> pd.DataFrame:

@@ -78,7 +78,7 @@ def test_a_body_that_is_not_json_in_utf_8_is_a_400_and_leaves_nothing(
 
     assert (answer.status_code, answer.mimetype) == (400, "application/problem+json")
     assert answer.json["code"] == "malformed"
-    assert (gateway.recorded(), gateway.bells.rung) == ([], [])
+    assert (gateway.recorded(), gateway.doorbell.rung) == ([], [])
 
 
 def test_deeply_nested_metadata_next_to_another_error_is_no_500(http: FlaskClient) -> None:
@@ -105,7 +105,7 @@ def test_a_body_that_does_not_fit_is_a_422_with_a_pointer_and_leaves_nothing(
     assert (answer.status_code, answer.mimetype) == (422, "application/problem+json")
     assert answer.json["errors"][0]["pointer"] == pointer
     assert answer.json["detail"]
-    assert (gateway.recorded(), gateway.bells.rung) == ([], [])
+    assert (gateway.recorded(), gateway.doorbell.rung) == ([], [])
 
 
 REFUSALS = {

@@ -18,17 +18,18 @@ from api.http.request_headers import preferred_wait_s
 from queuecast.domain.job import Failure, Job, State
 from queuecast.domain.signature import Column, ColumnType, Layout, Signature
 from queuecast.domain.work import Method
-from tests.api.conftest import PREDICTIONS, ROW, Gateway, UnreachableDoorbell
+from tests.api.conftest import PREDICTIONS, ROW, Gateway
+from tests.unreachable import UnreachableDoorbell
 
 JSON = {"Content-Type": "application/json"}
 
 
-def of_one(column: Column) -> Signature:
+def signature_of(column: Column) -> Signature:
     return Signature(Layout.FRAME, (column,), (Method.PREDICT,))
 
 
-def number(name: str) -> Signature:
-    return of_one(Column(name, ColumnType.NUMBER, nullable=False, dtype="float64"))
+def number_column(name: str) -> Signature:
+    return signature_of(Column(name, ColumnType.NUMBER, nullable=False, dtype="float64"))
 
 
 def nested(depth: int) -> bytes:
@@ -49,7 +50,7 @@ def claimed(gateway: Gateway, http: FlaskClient) -> Job:
     "name", ['height 6"', "a\\b", "line\nbreak", "a.b", "a/b", "~", "", "ü 😀", "class", "c0", "$"]
 )
 def test_a_column_may_have_any_name(gateway: Gateway, http: FlaskClient, name: str) -> None:
-    gateway.publish("odd", signature=number(name))
+    gateway.publish("odd", signature=number_column(name))
 
     fits = http.post("/v1/models/odd/predictions", json={"inputs": [{name: 1}]})
     mismatched = http.post("/v1/models/odd/predictions", json={"inputs": [{name: "x"}]})
@@ -64,7 +65,7 @@ def test_a_column_may_have_any_name(gateway: Gateway, http: FlaskClient, name: s
 def test_a_number_out_of_range_has_a_pointer_in_a_column_of_any_name(
     gateway: Gateway, http: FlaskClient, name: str, text: str
 ) -> None:
-    gateway.publish("odd", signature=number(name))
+    gateway.publish("odd", signature=number_column(name))
     data = json.dumps({"inputs": [{name: "@"}]}).replace('"@"', text)
 
     answer = http.post("/v1/models/odd/predictions", data=data, headers=JSON)
@@ -88,7 +89,7 @@ def test_an_integer_of_any_length_that_does_not_fit_has_a_pointer(http: FlaskCli
 
 def test_a_category_column_without_categories_accepts_only_null(gateway: Gateway, http: FlaskClient) -> None:
     column = Column("deck", ColumnType.STRING, nullable=True, dtype="category", categories=())
-    gateway.publish("odd", signature=of_one(column))
+    gateway.publish("odd", signature=signature_of(column))
 
     answers = [
         http.post("/v1/models/odd/predictions", json={"inputs": [{"deck": deck}]}).status_code for deck in (None, "A")
@@ -111,7 +112,9 @@ def test_a_category_column_without_categories_accepts_only_null(gateway: Gateway
 def test_only_values_of_the_categories_are_accepted(
     gateway: Gateway, http: FlaskClient, kind: ColumnType, categories: tuple[Any, ...], good: Any, bad: list[Any]
 ) -> None:
-    gateway.publish("odd", signature=of_one(Column("a", kind, nullable=False, dtype="category", categories=categories)))
+    gateway.publish(
+        "odd", signature=signature_of(Column("a", kind, nullable=False, dtype="category", categories=categories))
+    )
 
     answers = [
         http.post("/v1/models/odd/predictions", json={"inputs": [{"a": value}]}).status_code for value in (good, *bad)
@@ -257,7 +260,7 @@ def test_a_wrong_content_length_is_refused(gateway: Gateway, http: FlaskClient, 
     answer = http.post(PREDICTIONS, headers=JSON, environ_overrides=environ)
 
     assert (answer.status_code in status, answer.mimetype) == (True, "application/problem+json")
-    assert (gateway.recorded(), gateway.bells.rung) == ([], [])
+    assert (gateway.recorded(), gateway.doorbell.rung) == ([], [])
 
 
 @pytest.mark.parametrize("given", ["", "x" * 129, "a\tb", "Zo\u00eb"])
@@ -370,11 +373,11 @@ def test_a_wait_for_an_unknown_job_ends_at_once_and_takes_no_slot(http: FlaskCli
 
 def test_a_training_is_accepted_and_excludes_a_second_one_while_the_doorbell_is_unreachable(gateway: Gateway) -> None:
     rows = ",".join([*ROW, "survived"]).encode() + b"\n29.5,female,1,false,,1\n"
-    away, there = gateway.app(bells=UnreachableDoorbell()).test_client(), gateway.app().test_client()
-    file_id = there.post("/v1/files", data=rows, headers={"Content-Type": "text/csv"}).json["id"]
+    unreachable, reachable = gateway.app(doorbell=UnreachableDoorbell()).test_client(), gateway.app().test_client()
+    file_id = reachable.post("/v1/files", data=rows, headers={"Content-Type": "text/csv"}).json["id"]
     request = {"file_id": file_id, "target": "survived"}
 
-    answers = [http.post("/v1/models/titanic/trainings", json=request).status_code for http in (away, there)]
+    answers = [http.post("/v1/models/titanic/trainings", json=request).status_code for http in (unreachable, reachable)]
 
     assert answers == [202, 409]
 
@@ -382,7 +385,7 @@ def test_a_training_is_accepted_and_excludes_a_second_one_while_the_doorbell_is_
 def test_a_push_is_accepted_with_its_files_while_the_doorbell_is_unreachable(gateway: Gateway) -> None:
     from tests.api.routes.test_models import push  # noqa: PLC0415 - the form of a push is written down there
 
-    answer = push(gateway.app(bells=UnreachableDoorbell()).test_client())
+    answer = push(gateway.app(doorbell=UnreachableDoorbell()).test_client())
 
     assert (answer.status_code, gateway.recorded()) == (202, [answer.json["id"]])
     assert len(gateway.stored_files()) == 2

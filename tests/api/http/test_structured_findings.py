@@ -56,7 +56,7 @@ QUERIES = {
 }
 
 
-class Reworded(msgspec.ValidationError):
+class RewordedError(msgspec.ValidationError):
     """As a later msgspec may say it."""
 
     def __init__(self) -> None:
@@ -71,7 +71,7 @@ def test_a_body_that_msgspec_refuses_is_explained_without_its_words(
     with pytest.raises(msgspec.ValidationError):
         msgspec.json.decode(data, type=kind)
 
-    (finding,) = body_error(Reworded(), kind, data).findings
+    (finding,) = body_error(RewordedError(), kind, data).findings
 
     assert (finding.pointer, finding.code, finding.found) == (pointer, code, found)
     assert finding.detail == f"found {finding.found}, expected {finding.expected}"
@@ -84,7 +84,7 @@ def test_a_query_that_msgspec_refuses_is_explained_without_its_words(
     with pytest.raises(msgspec.ValidationError):
         msgspec.convert(values, JobQuery, strict=False)
 
-    (finding,) = query_error(Reworded(), JobQuery, values).findings
+    (finding,) = query_error(RewordedError(), JobQuery, values).findings
 
     assert (finding.pointer, finding.code, finding.found) == (pointer, code, found)
     assert (finding.expected or "").startswith(expected)
@@ -134,7 +134,7 @@ def test_numbers_out_of_range_are_found_in_the_order_of_the_body() -> None:
 def test_a_field_that_msgspec_accepts_is_not_compared() -> None:
     body = {"file_id": "f", "target": "y", "params": {"C": [1] * 10}, "promote": "x"}
 
-    (finding,) = body_error(Reworded(), TrainingRequest, json.dumps(body).encode()).findings
+    (finding,) = body_error(RewordedError(), TrainingRequest, json.dumps(body).encode()).findings
 
     assert (finding.pointer, finding.found) == ("/promote", "'x'")
 
@@ -143,13 +143,13 @@ def test_a_field_that_msgspec_accepts_is_not_compared() -> None:
 def test_a_refused_field_of_any_size_has_an_explanation(size: int) -> None:
     data = json.dumps({"version": 1, "reason": [0] * size}).encode()
 
-    (finding,) = body_error(Reworded(), AliasRequest, data).findings
+    (finding,) = body_error(RewordedError(), AliasRequest, data).findings
 
     assert finding.code == ("wrong_type" if size == 10 else "invalid")
 
 
 def test_words_of_msgspec_are_the_fallback_for_a_body_that_is_no_json_further_on() -> None:
-    refusal = body_error(Reworded(), AliasRequest, b'{"version": "1", ')
+    refusal = body_error(RewordedError(), AliasRequest, b'{"version": "1", ')
 
     assert (refusal.detail, refusal.findings) == ("no", (Finding("", "invalid", "no"),))
 

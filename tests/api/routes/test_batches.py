@@ -15,8 +15,9 @@ from queuecast.domain.job import Failure, Progress, State
 from queuecast.domain.signature import Layout, Signature
 from queuecast.domain.work import BatchWork, Method, OnError, rows_file_id
 from queuecast.ports.jobs import Accepted, IdempotencyKey
-from tests.api.conftest import COLUMNS, ROW, Gateway, away
+from tests.api.conftest import COLUMNS, ROW, Gateway
 from tests.api.job_states import RETENTION_S, claimed, submitted
+from tests.unreachable import raise_unavailable
 
 BATCHES = "/v1/models/titanic/batches"
 HEADER = b"age,sex,sibsp,alone,deck,who\n"
@@ -65,7 +66,7 @@ def test_an_uploaded_file_is_accepted_with_the_version_pinned(gateway: Gateway, 
     assert work == BatchWork(
         Method.PREDICT_PROBA, file_id, gateway.files.stat(file_id).sha256, FileFormat.CSV, id_column="who"
     )
-    assert gateway.bells.rung == ["batch"]
+    assert gateway.doorbell.rung == ["batch"]
 
 
 def test_the_options_of_the_request_are_in_the_work(gateway: Gateway, http: FlaskClient) -> None:
@@ -362,13 +363,13 @@ def test_a_refused_retry_leaves_no_copy_of_the_rows(gateway: Gateway, http: Flas
     assert (answer.status_code, len(gateway.stored_files())) == (409, 1)
 
 
-class Late(MemoryJobs):
+class RacingJobs(MemoryJobs):
     """Two requests with one key do not see each other before they write."""
 
     is_writing = False
 
-    def find_repeated(self, repeat: IdempotencyKey) -> str | None:
-        return super().find_repeated(repeat) if self.is_writing else None
+    def find_repeated(self, idempotency_key: IdempotencyKey) -> str | None:
+        return super().find_repeated(idempotency_key) if self.is_writing else None
 
     def create(self, *args: Any, **kwargs: Any) -> Accepted:
         self.is_writing = True
@@ -379,7 +380,7 @@ class Late(MemoryJobs):
 
 
 def test_the_later_of_two_simultaneous_requests_with_one_key_leaves_no_file(gateway: Gateway) -> None:
-    http = gateway.app(jobs=Late()).test_client()
+    http = gateway.app(jobs=RacingJobs()).test_client()
 
     first, again = [http.post(BATCHES, json={"inputs": [ROW]}, headers={"Idempotency-Key": "k"}) for _ in range(2)]
 
@@ -389,7 +390,7 @@ def test_the_later_of_two_simultaneous_requests_with_one_key_leaves_no_file(gate
 
 def test_rows_are_kept_if_the_store_did_not_answer_because_the_job_may_exist(gateway: Gateway) -> None:
     jobs = MemoryJobs()
-    jobs.create = away  # type: ignore[method-assign]
+    jobs.create = raise_unavailable  # type: ignore[method-assign]
 
     answer = gateway.app(jobs=jobs).test_client().post(BATCHES, json={"inputs": [ROW]})
 

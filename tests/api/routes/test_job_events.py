@@ -202,7 +202,7 @@ class PurgedJobs(MemoryJobs):
         return super().read_many_with_results(job_ids)
 
 
-class LateJobs(MemoryJobs):
+class JobsWithDelayedListener(MemoryJobs):
     """A store whose listener starts when a test says so."""
 
     def __init__(self) -> None:
@@ -303,7 +303,7 @@ def test_an_end_before_the_listener_started_is_seen_once_it_listens(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(job_watcher, "MAX_POLL_S", 1000.0)
-    gateway.jobs = late = LateJobs()
+    gateway.jobs = late = JobsWithDelayedListener()
     watcher = job_watcher.JobWatcher(late, 2, FairLimiter(2))
     job_id = submitted(gateway.app().test_client())
     with watcher.watch(job_id, final_only=True) as watch:
@@ -316,7 +316,7 @@ def test_an_end_before_the_listener_started_is_seen_once_it_listens(
 
 
 def test_a_waiter_for_any_change_and_a_waiter_for_the_end_each_get_their_own(gateway: Gateway) -> None:
-    gateway.jobs = late = LateJobs()
+    gateway.jobs = late = JobsWithDelayedListener()
     watcher = job_watcher.JobWatcher(late, 2, FairLimiter(2))
     job_id = submitted(gateway.app().test_client())
     with watcher.watch(job_id) as every, watcher.watch(job_id, final_only=True) as last:
@@ -440,21 +440,21 @@ def test_a_stream_ends_with_an_error_when_its_job_is_deleted(gateway: Gateway, h
 
 
 def test_a_stream_ends_with_an_error_when_redis_stops_answering(gateway: Gateway) -> None:
-    class LeavingJobs(MemoryJobs):
-        is_away = False
+    class JobsUnreachableLater(MemoryJobs):
+        is_unreachable = False
 
         def read_with_result(self, job_id: str) -> tuple[Job, bytes | None]:
-            if self.is_away:
+            if self.is_unreachable:
                 raise UnavailableError("Redis does not answer")
             return super().read_with_result(job_id)
 
-    gateway.jobs = jobs = LeavingJobs()
+    gateway.jobs = jobs = JobsUnreachableLater()
     http = gateway.app().test_client()
     job_id = submitted(http)
     stream = follow(http, job_id)
     next_event(stream)
     claimed(gateway, job_id)
-    jobs.is_away = True
+    jobs.is_unreachable = True
 
     found = next_event(stream)
 

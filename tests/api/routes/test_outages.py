@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from tests.api.conftest import PREDICTIONS, ROW, Gateway, UnreachableAliases, UnreachableJobs, UnreachableLanes
+from tests.api.conftest import PREDICTIONS, ROW, Gateway
 from tests.api.routes.test_models import SKOPS_LIKE
+from tests.unreachable import UnreachableAliases, UnreachableJobs, UnreachableLanes
 
 TRAININGS = "/v1/models/titanic/trainings"
 BATCHES = "/v1/models/titanic/batches"
@@ -64,7 +65,7 @@ def sent(http: FlaskClient, method: str, path: str) -> Any:
 
 
 @pytest.fixture
-def away(gateway: Gateway) -> FlaskClient:
+def unreachable(gateway: Gateway) -> FlaskClient:
     parts = {"jobs": UnreachableJobs(), "lanes": UnreachableLanes(gateway.jobs), "aliases": UnreachableAliases()}
     return gateway.app(**parts).test_client()
 
@@ -89,9 +90,9 @@ def test_every_route_that_needs_the_store_is_tested_here(gateway: Gateway) -> No
 
 @pytest.mark.parametrize(("method", "path"), CALLS)
 def test_an_unavailable_store_is_a_503_with_retry_after(
-    gateway: Gateway, away: FlaskClient, method: str, path: str
+    gateway: Gateway, unreachable: FlaskClient, method: str, path: str
 ) -> None:
-    answer = sent(away, method, path)
+    answer = sent(unreachable, method, path)
 
     assert (answer.status_code, answer.json["code"]) == (503, "unavailable")
     assert (answer.headers["Retry-After"], answer.mimetype) == ("1", "application/problem+json")
@@ -99,23 +100,23 @@ def test_an_unavailable_store_is_a_503_with_retry_after(
 
 
 @pytest.mark.parametrize(("method", "path"), [("POST", PREDICTIONS), ("GET", "/v1/jobs/job_1")])
-def test_a_preferred_wait_does_not_delay_a_503(away: FlaskClient, method: str, path: str) -> None:
+def test_a_preferred_wait_does_not_delay_a_503(unreachable: FlaskClient, method: str, path: str) -> None:
     json = CALLS[method, path].get("json")
 
-    answer = away.open(path, method=method, json=json, headers={"Prefer": "wait=20"})
+    answer = unreachable.open(path, method=method, json=json, headers={"Prefer": "wait=20"})
 
     assert answer.status_code == 503
 
 
-def test_the_gateway_is_live_while_the_store_is_unavailable(away: FlaskClient) -> None:
-    assert away.get("/livez").status_code == 200
+def test_the_gateway_is_live_while_the_store_is_unavailable(unreachable: FlaskClient) -> None:
+    assert unreachable.get("/livez").status_code == 200
 
 
 def test_an_acceptance_stands_if_the_store_becomes_unavailable_after_it(gateway: Gateway) -> None:
-    class Leaving(type(gateway.jobs)):  # type: ignore[misc]
+    class JobsUnreachableForReads(type(gateway.jobs)):  # type: ignore[misc]
         read_with_result = UnreachableJobs.read_with_result
 
-    http = gateway.app(jobs=Leaving()).test_client()
+    http = gateway.app(jobs=JobsUnreachableForReads()).test_client()
 
     answer = http.post(PREDICTIONS, json={"inputs": [ROW]}, headers={"Prefer": "wait=20"})
 

@@ -11,7 +11,8 @@ from queuecast.domain.errors import UnknownJobError
 from queuecast.domain.model import AliasMove
 from queuecast.domain.signature import Layout, Signature
 from queuecast.domain.work import Method
-from tests.api.conftest import COLUMNS, PREDICTIONS, ROW, Gateway, UnreachableDoorbell
+from tests.api.conftest import COLUMNS, PREDICTIONS, ROW, Gateway
+from tests.unreachable import UnreachableDoorbell
 
 TRAINING_FILE = ",".join([*ROW, "survived"]).encode() + b"\n29.5,female,1,false,,1\n"
 
@@ -21,7 +22,7 @@ def finish_when_rung(gateway: Gateway, result: bytes) -> threading.Thread:
 
     def work() -> None:
         pause = threading.Event()
-        while not gateway.bells.rung:
+        while not gateway.doorbell.rung:
             pause.wait(0.005)
         claimed = gateway.jobs.read(gateway.recorded()[0]).claimed("w", gateway.clock())
         gateway.jobs.replace(claimed)
@@ -42,7 +43,7 @@ def test_a_submit_is_accepted_recorded_and_rung_for(gateway: Gateway, http: Flas
     assert answer.headers["Retry-After"] == "1"
     assert (job["state"], job["model"]["version"], job["model"]["alias"]) == ("queued", 1, "champion")
     assert (job["metadata"], job["created_at"]) == ({"passenger": 7}, "2023-11-14T22:13:20.000Z")
-    assert gateway.bells.rung == ["prediction/titanic/1/predict"]
+    assert gateway.doorbell.rung == ["prediction/titanic/1/predict"]
     assert (work.n_rows, json.loads(rows)) == (1, [ROW])
 
 
@@ -117,11 +118,11 @@ def test_a_burst_for_one_version_and_method_is_rung_for_once(gateway: Gateway, h
     for method in ("predict", "predict", "predict_proba", "predict"):
         http.post(PREDICTIONS, json={"inputs": [ROW], "method": method})
 
-    assert gateway.bells.rung == ["prediction/titanic/1/predict", "prediction/titanic/1/predict_proba"]
+    assert gateway.doorbell.rung == ["prediction/titanic/1/predict", "prediction/titanic/1/predict_proba"]
 
 
 def test_a_job_is_accepted_without_a_doorbell_because_the_reaper_rings(gateway: Gateway) -> None:
-    answer = gateway.app(bells=UnreachableDoorbell()).test_client().post(PREDICTIONS, json={"inputs": [ROW]})
+    answer = gateway.app(doorbell=UnreachableDoorbell()).test_client().post(PREDICTIONS, json={"inputs": [ROW]})
 
     assert (answer.status_code, gateway.recorded()) == (202, [answer.json["id"]])
 
@@ -197,11 +198,11 @@ def test_an_unknown_route_and_a_wrong_method_are_problems_too(http: FlaskClient)
 
 
 def test_an_unexpected_error_is_a_500_without_secrets(gateway: Gateway) -> None:
-    class Broken(type(gateway.jobs)):  # type: ignore[misc]
+    class JobsWithUnexpectedError(type(gateway.jobs)):  # type: ignore[misc]
         def read_with_result(self, job_id: str) -> None:
             raise RuntimeError("password hunter2")
 
-    answer = gateway.app(jobs=Broken()).test_client().get("/v1/jobs/job_1")
+    answer = gateway.app(jobs=JobsWithUnexpectedError()).test_client().get("/v1/jobs/job_1")
 
     assert (answer.status_code, answer.json["code"]) == (500, "internal_error")
     assert "hunter2" not in answer.text
@@ -230,7 +231,7 @@ def test_an_alias_that_moved_since_the_last_submit_is_resolved_again(gateway: Ga
     second = http.post(PREDICTIONS, json={"inputs": [ROW]})
 
     assert [each.json["model"]["version"] for each in (first, second)] == [1, second_version]
-    assert gateway.bells.rung == ["prediction/titanic/1/predict", f"prediction/titanic/{second_version}/predict"]
+    assert gateway.doorbell.rung == ["prediction/titanic/1/predict", f"prediction/titanic/{second_version}/predict"]
 
 
 def test_rows_are_checked_against_the_new_version_if_the_alias_has_moved(gateway: Gateway, http: FlaskClient) -> None:

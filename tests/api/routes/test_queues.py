@@ -113,11 +113,11 @@ def test_dead_letters_are_counted(gateway: Gateway, http: FlaskClient) -> None:
 
 
 def test_every_limit_is_shown_with_its_unit_its_use_and_its_error(gateway: Gateway) -> None:
-    class Using(MemoryJobs):
+    class JobsWithUsedMemory(MemoryJobs):
         def memory(self) -> tuple[int, int]:
             return 400, 1_000
 
-    gateway.jobs = Using()
+    gateway.jobs = JobsWithUsedMemory()
     http = gateway.app().test_client()
     submitted(http)
     http.post("/v1/files", data=b"12345", headers=CSV)
@@ -149,11 +149,11 @@ def full_lane(gateway: Gateway) -> TestResponse:
 
 
 def full_store(gateway: Gateway) -> TestResponse:
-    class Full(MemoryJobs):
+    class JobsWithFullMemory(MemoryJobs):
         def memory(self) -> tuple[int, int]:
             return 801, 1_000
 
-    gateway.jobs = Full()
+    gateway.jobs = JobsWithFullMemory()
     return gateway.app().test_client().post(PREDICTIONS, json={"inputs": [ROW]})
 
 
@@ -270,11 +270,11 @@ def test_a_full_lane_refuses_retries_and_replays_and_keeps_the_dead_letter(gatew
 def test_jobs_are_accepted_while_redis_has_a_fifth_of_its_memory_left(
     gateway: Gateway, used: int, most: int, status: int
 ) -> None:
-    class Using(MemoryJobs):
+    class JobsWithUsedMemory(MemoryJobs):
         def memory(self) -> tuple[int, int]:
             return used, most
 
-    gateway.jobs = Using()
+    gateway.jobs = JobsWithUsedMemory()
 
     answer = gateway.app().test_client().post(PREDICTIONS, json={"inputs": [ROW]})
 

@@ -16,14 +16,14 @@ from worker.reaper.audit_export import AuditExport
 pytestmark = pytest.mark.redis
 
 
-def seen(http: FlaskClient) -> dict[str, Any]:
+def read_aliases(http: FlaskClient) -> dict[str, Any]:
     """The model's aliases as a user sees them."""
     model = http.get("/v1/models/titanic")
     history = http.get("/v1/models/titanic/history").json
     return {"model": model.json, "etag": model.headers["ETag"], "history": history}
 
 
-def put(http: FlaskClient, alias: str, version: int) -> None:
+def put_alias(http: FlaskClient, alias: str, version: int) -> None:
     etag = http.get("/v1/models/titanic").headers["ETag"]
     body = {"version": version, "reason": f"{alias} {version}"}
     assert http.put(f"/v1/models/titanic/aliases/{alias}", json=body, headers={"If-Match": etag}).status_code == 200
@@ -38,19 +38,19 @@ def test_aliases_generation_and_history_survive_the_loss_of_redis_and_a_rollback
         audit = AuditExport(gateway.aliases, AuditFiles(gateway.folder / "models"), gateway.models)
         for number in range(2):
             gateway.publish(job_id=f"job_{number}")
-        put(http, "champion", 2)
-        put(http, "canary", 1)
-        put(http, "champion", 3)
+        put_alias(http, "champion", 2)
+        put_alias(http, "canary", 1)
+        put_alias(http, "champion", 3)
         audit.export()
-        before = seen(http)
+        before = read_aliases(http)
         client.flushall()
-        assert seen(http) != before
+        assert read_aliases(http) != before
 
         settings = {"QUEUECAST_REDIS_URL": redis_url, "QUEUECAST_DATA_DIR": str(gateway.folder)}
         rebuilt = CliRunner().invoke(main, ["admin", "rebuild-aliases"], env=settings)
 
         assert rebuilt.exit_code == 0, rebuilt.output
-        assert seen(http) == before
+        assert read_aliases(http) == before
         assert http.post("/v1/models/titanic/rollback").json["aliases"]["champion"] == 2
         assert (audit.export(), audit.export_all()) == (1, 0)
         assert AuditFiles(gateway.folder / "models").read("titanic") == gateway.aliases.history("titanic")

@@ -48,7 +48,7 @@ def test_a_retry_is_a_new_job_with_the_same_work_on_the_same_version(gateway: Ga
     assert (job["model"]["version"], job["metadata"], job["timeout_s"]) == (1, {"run": 7}, 9)
     assert (job["expires_at"], job["timeline"][0]["detail"]) == (None, f"retry of {job_id}")
     assert (work.method, json.loads(rows)) == ("predict_proba", [ROW])
-    assert gateway.bells.rung[-1] == "prediction/titanic/1/predict_proba"
+    assert gateway.doorbell.rung[-1] == "prediction/titanic/1/predict_proba"
 
 
 def test_a_retry_does_not_change_the_original_job(gateway: Gateway, http: FlaskClient) -> None:

@@ -28,7 +28,7 @@ def test_a_training_is_accepted_with_its_file_and_parameters(gateway: Gateway, h
     assert (answer.status_code, answer.json["type"], answer.json["model"]["version"]) == (202, "training", 1)
     assert (work.file_sha256, work.target, work.params) == (gateway.files.stat(file_id).sha256, ("survived",), {"C": 2})
     assert work.promote is PromotionPolicy.MANUAL
-    assert gateway.bells.rung == ["training"]
+    assert gateway.doorbell.rung == ["training"]
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_a_file_that_cannot_train_is_refused_before_it_is_queued(
 
     assert (answer.status_code, answer.json["errors"][0]["pointer"]) == (422, pointer)
     assert words in answer.json["errors"][0]["detail"]
-    assert (gateway.recorded(), gateway.bells.rung) == ([], [])
+    assert (gateway.recorded(), gateway.doorbell.rung) == ([], [])
 
 
 def test_a_byte_order_mark_is_not_part_of_the_first_column(http: FlaskClient) -> None:

@@ -13,77 +13,77 @@ from tests.api.conftest import PREDICTIONS, ROW, Gateway
 from tests.queuecast.adapters.waits import until
 
 
-class Crowd:
+class SlotHolders:
     """Threads that each acquire a slot and keep it until `end`."""
 
-    def __init__(self, gate: FairLimiter) -> None:
+    def __init__(self, limiter: FairLimiter) -> None:
         self.entered: list[int] = []
-        self.may_go = threading.Event()
-        self._gate = gate
+        self.may_leave = threading.Event()
+        self._limiter = limiter
         self._threads: list[threading.Thread] = []
 
     def add(self, number: int) -> None:
-        thread = threading.Thread(target=self._go, args=(number,))
+        thread = threading.Thread(target=self._hold_slot, args=(number,))
         self._threads.append(thread)
         thread.start()
 
-    def _go(self, number: int) -> None:
-        with self._gate.slot():
+    def _hold_slot(self, number: int) -> None:
+        with self._limiter.slot():
             self.entered.append(number)
-            self.may_go.wait(20)
+            self.may_leave.wait(20)
 
     def end(self) -> None:
-        self.may_go.set()
+        self.may_leave.set()
         for thread in self._threads:
             thread.join(20)
 
 
 def test_slots_are_limited_and_handed_out_in_order_of_arrival(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(FairLimiter, "MAX_WAIT_S", 20.0)
-    gate = FairLimiter(1)
-    crowd = Crowd(gate)
+    limiter = FairLimiter(1)
+    holders = SlotHolders(limiter)
     for number in range(6):
-        crowd.add(number)
-        until(lambda number=number: len(crowd.entered) + len(gate._queue) == number + 1)
-    inside = list(crowd.entered)
-    crowd.end()
+        holders.add(number)
+        until(lambda number=number: len(holders.entered) + len(limiter._queue) == number + 1)
+    inside = list(holders.entered)
+    holders.end()
 
     assert inside == [0]
-    assert crowd.entered == [0, 1, 2, 3, 4, 5]
+    assert holders.entered == [0, 1, 2, 3, 4, 5]
 
 
 def test_a_thread_that_waited_too_long_runs_without_a_slot(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(FairLimiter, "MAX_WAIT_S", 0.01)
-    gate = FairLimiter(1)
-    crowd = Crowd(gate)
+    limiter = FairLimiter(1)
+    holders = SlotHolders(limiter)
     for number in range(3):
-        crowd.add(number)
-    until(lambda: len(crowd.entered) == 3)
-    crowd.end()
+        holders.add(number)
+    until(lambda: len(holders.entered) == 3)
+    holders.end()
 
-    assert (gate._free, list(gate._queue)) == (1, [])
+    assert (limiter._free, list(limiter._queue)) == (1, [])
 
 
 def test_a_released_slot_goes_to_another_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(FairLimiter, "MAX_WAIT_S", 20.0)
-    gate = FairLimiter(1)
-    crowd = Crowd(gate)
-    with gate.slot():
-        crowd.add(1)
-        with gate.released():
-            until(lambda: crowd.entered)
-            crowd.end()
+    limiter = FairLimiter(1)
+    holders = SlotHolders(limiter)
+    with limiter.slot():
+        holders.add(1)
+        with limiter.released():
+            until(lambda: holders.entered)
+            holders.end()
 
-    assert gate._free == 1
+    assert limiter._free == 1
 
 
 def test_a_thread_without_a_slot_releases_none() -> None:
-    gate = FairLimiter(1)
+    limiter = FairLimiter(1)
 
-    with gate.released():
+    with limiter.released():
         pass
 
-    assert gate._free == 1
+    assert limiter._free == 1
 
 
 def test_waiting_requests_do_not_block_others(gateway: Gateway) -> None:

@@ -1,7 +1,8 @@
-"""A disk that is small enough to be filled."""
+"""A disk that is small enough to be filled, and files of a given age."""
 
 import os
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -35,7 +36,7 @@ def use_up_bytes(disk: Path) -> Iterator[None]:
 
 
 @contextmanager
-def use_up_names(disk: Path) -> Iterator[None]:
+def use_up_inodes(disk: Path) -> Iterator[None]:
     """Leaves free bytes, but no inode for another file or folder."""
     made: list[Path] = []
     with suppress(OSError):
@@ -46,3 +47,8 @@ def use_up_names(disk: Path) -> Iterator[None]:
     yield
     for path in made:
         path.unlink()
+
+
+def set_age(path: Path, age_s: float) -> Path:
+    os.utime(path, (time.time() - age_s,) * 2)
+    return path

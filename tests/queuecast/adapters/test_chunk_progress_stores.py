@@ -31,25 +31,25 @@ PROGRESS = Progress(0, 10, "rows", "predict", errors=0)
 
 
 @dataclass(frozen=True)
-class Place:
+class StoresOfBatches:
     progress: ChunkProgressStore
     jobs: JobStore
     lanes: Lanes
 
 
 @pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.redis)])
-def place(request: pytest.FixtureRequest) -> Iterator[Place]:
+def stores(request: pytest.FixtureRequest) -> Iterator[StoresOfBatches]:
     if request.param == "memory":
         jobs = MemoryJobs()
-        yield Place(MemoryChunkProgress(jobs), jobs, MemoryLanes(jobs))
+        yield StoresOfBatches(MemoryChunkProgress(jobs), jobs, MemoryLanes(jobs))
         return
     with connect(request.getfixturevalue("redis_url")) as client:
-        yield Place(RedisChunkProgress(client), RedisJobs(client), RedisLanes(client))
+        yield StoresOfBatches(RedisChunkProgress(client), RedisJobs(client), RedisLanes(client))
 
 
 @pytest.fixture
-def progress(place: Place) -> ChunkProgressStore:
-    return place.progress
+def progress(stores: StoresOfBatches) -> ChunkProgressStore:
+    return stores.progress
 
 
 def a_chunk(index: int, batch_id: str = BATCH) -> tuple[Job, ChunkWork]:
@@ -114,96 +114,96 @@ def test_a_retry_can_read_the_progress_of_a_closed_batch(progress: ChunkProgress
     assert progress.done(BATCH, PLAN) == {0: (100, 0)}
 
 
-def test_chunks_enter_their_lane_in_order_and_need_one_ring(place: Place) -> None:
-    must_ring = place.progress.add([a_chunk(index) for index in range(3)])
+def test_chunks_enter_their_lane_in_order_and_need_one_ring(stores: StoresOfBatches) -> None:
+    must_ring = stores.progress.add([a_chunk(index) for index in range(3)])
 
-    held = taken(place.lanes, 10**9, lane=str(Lane.of_chunks(BATCH)))
+    held = taken(stores.lanes, 10**9, lane=str(Lane.of_chunks(BATCH)))
     assert must_ring
     assert [each.job_id for each in held] == [a_chunk(index)[0].id for index in range(3)]
-    assert place.jobs.read_work(held[1].job_id) == (a_chunk(1)[1], b"")
+    assert stores.jobs.read_work(held[1].job_id) == (a_chunk(1)[1], b"")
 
 
-def test_more_chunks_than_fit_into_one_call_all_enter_the_lane(place: Place) -> None:
+def test_more_chunks_than_fit_into_one_call_all_enter_the_lane(stores: StoresOfBatches) -> None:
     count = 2 * 200 + 1
 
-    assert place.progress.add([a_chunk(index) for index in range(count)])
+    assert stores.progress.add([a_chunk(index) for index in range(count)])
 
-    assert [depth.waiting for depth in place.lanes.stats()] == [count]
-
-
-def test_existing_chunks_are_not_added_again(place: Place) -> None:
-    place.progress.add([a_chunk(0), a_chunk(1)])
-    (held,) = taken(place.lanes, lane=str(Lane.of_chunks(BATCH)))
-    place.jobs.replace(place.jobs.read(held.job_id).claimed("host:7", NOW), entry=held.entry)
-
-    place.progress.add([a_chunk(0), a_chunk(1), a_chunk(2)])
-
-    (depth,) = place.lanes.stats()
-    assert (depth.waiting, depth.reserved) == (2, 1)
-    assert place.jobs.read(held.job_id).attempt == 1
+    assert [stats.waiting for stats in stores.lanes.stats()] == [count]
 
 
-def test_an_ended_chunk_can_be_added_again(place: Place) -> None:
-    place.progress.add([a_chunk(0)])
-    (held,) = taken(place.lanes, lane=str(Lane.of_chunks(BATCH)))
-    running = place.jobs.read(held.job_id).claimed("host:7", NOW)
-    place.jobs.replace(running, entry=held.entry)
-    place.jobs.replace(running.failed(Failure("batch_ended", "no"), NOW, RETENTION_S), entry=held.entry)
+def test_existing_chunks_are_not_added_again(stores: StoresOfBatches) -> None:
+    stores.progress.add([a_chunk(0), a_chunk(1)])
+    (held,) = taken(stores.lanes, lane=str(Lane.of_chunks(BATCH)))
+    stores.jobs.replace(stores.jobs.read(held.job_id).claimed("host:7", NOW), entry=held.entry)
 
-    assert place.progress.add([a_chunk(0)])
+    stores.progress.add([a_chunk(0), a_chunk(1), a_chunk(2)])
 
-    assert place.jobs.read(held.job_id) == a_chunk(0)[0]
-    assert [each.job_id for each in taken(place.lanes, lane=str(Lane.of_chunks(BATCH)))] == [held.job_id]
+    (stats,) = stores.lanes.stats()
+    assert (stats.waiting, stats.reserved) == (2, 1)
+    assert stores.jobs.read(held.job_id).attempt == 1
 
 
-def test_chunks_are_read_by_id_and_missing_ones_left_out(place: Place) -> None:
-    place.progress.add([a_chunk(0)])
+def test_an_ended_chunk_can_be_added_again(stores: StoresOfBatches) -> None:
+    stores.progress.add([a_chunk(0)])
+    (held,) = taken(stores.lanes, lane=str(Lane.of_chunks(BATCH)))
+    running = stores.jobs.read(held.job_id).claimed("host:7", NOW)
+    stores.jobs.replace(running, entry=held.entry)
+    stores.jobs.replace(running.failed(Failure("batch_ended", "no"), NOW, RETENTION_S), entry=held.entry)
+
+    assert stores.progress.add([a_chunk(0)])
+
+    assert stores.jobs.read(held.job_id) == a_chunk(0)[0]
+    assert [each.job_id for each in taken(stores.lanes, lane=str(Lane.of_chunks(BATCH)))] == [held.job_id]
+
+
+def test_chunks_are_read_by_id_and_missing_ones_left_out(stores: StoresOfBatches) -> None:
+    stores.progress.add([a_chunk(0)])
 
     ids = [a_chunk(index)[0].id for index in range(2)]
 
-    assert place.progress.chunks(ids) == {ids[0]: a_chunk(0)[0]}
-    assert place.progress.chunks([]) == {}
+    assert stores.progress.chunks(ids) == {ids[0]: a_chunk(0)[0]}
+    assert stores.progress.chunks([]) == {}
 
 
-def test_chunks_are_not_listed(place: Place) -> None:
-    job = stored(place.jobs)
+def test_chunks_are_not_listed(stores: StoresOfBatches) -> None:
+    job = stored(stores.jobs)
 
-    place.progress.add([a_chunk(0)])
+    stores.progress.add([a_chunk(0)])
 
-    assert [each.id for each in place.jobs.page(JobFilter(), None, 10).jobs] == [job.id]
+    assert [each.id for each in stores.jobs.page(JobFilter(), None, 10).jobs] == [job.id]
 
 
-def test_a_fanned_out_batch_leaves_its_lane_and_returns_to_join(place: Place) -> None:
+def test_a_fanned_out_batch_leaves_its_lane_and_returns_to_join(stores: StoresOfBatches) -> None:
     batch = a_job(JobType.BATCH)
-    stored(place.jobs, batch)
-    (held,) = taken(place.lanes, lane="batch")
-    running = place.jobs.read(batch.id).claimed("host:7", NOW)
-    place.jobs.replace(running, entry=held.entry)
+    stored(stores.jobs, batch)
+    (held,) = taken(stores.lanes, lane="batch")
+    running = stores.jobs.read(batch.id).claimed("host:7", NOW)
+    stores.jobs.replace(running, entry=held.entry)
 
     fanned_out = running.fanned_out(PROGRESS, NOW)
-    must_ring = place.jobs.replace(fanned_out, entry=held.entry)
+    must_ring = stores.jobs.replace(fanned_out, entry=held.entry)
 
-    assert (must_ring, place.lanes.stats(), place.lanes.renew([held])) == (False, [], [None])
+    assert (must_ring, stores.lanes.stats(), stores.lanes.renew([held])) == (False, [], [None])
     progressed = fanned_out.progressed(PROGRESS)
-    place.jobs.replace(progressed)
-    assert place.lanes.stats() == []
-    assert place.jobs.replace(progressed.ready_to_join(NOW))
-    assert [each.job_id for each in taken(place.lanes, lane="batch")] == [batch.id]
+    stores.jobs.replace(progressed)
+    assert stores.lanes.stats() == []
+    assert stores.jobs.replace(progressed.ready_to_join(NOW))
+    assert [each.job_id for each in taken(stores.lanes, lane="batch")] == [batch.id]
 
 
-def test_a_batch_canceled_while_fanned_out_is_in_no_lane(place: Place) -> None:
+def test_a_batch_canceled_while_fanned_out_is_in_no_lane(stores: StoresOfBatches) -> None:
     batch = a_job(JobType.BATCH)
-    stored(place.jobs, batch)
-    (held,) = taken(place.lanes, lane="batch")
-    fanned_out = place.jobs.read(batch.id).claimed("host:7", NOW)
-    place.jobs.replace(fanned_out, entry=held.entry)
+    stored(stores.jobs, batch)
+    (held,) = taken(stores.lanes, lane="batch")
+    fanned_out = stores.jobs.read(batch.id).claimed("host:7", NOW)
+    stores.jobs.replace(fanned_out, entry=held.entry)
     fanned_out = fanned_out.fanned_out(PROGRESS, NOW)
-    place.jobs.replace(fanned_out, entry=held.entry)
+    stores.jobs.replace(fanned_out, entry=held.entry)
 
-    place.jobs.replace(fanned_out.cancel_requested(NOW, RETENTION_S))
+    stores.jobs.replace(fanned_out.cancel_requested(NOW, RETENTION_S))
 
-    assert place.jobs.read(batch.id).state is State.CANCELED
-    assert place.lanes.stats() == []
+    assert stores.jobs.read(batch.id).state is State.CANCELED
+    assert stores.lanes.stats() == []
 
 
 @pytest.mark.redis

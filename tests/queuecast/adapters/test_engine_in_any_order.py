@@ -34,7 +34,7 @@ PICK = st.integers(0, 1000)
 """Which of those that there are."""
 
 
-class Engine(RuleBasedStateMachine):
+class StoreComparison(RuleBasedStateMachine):
     """client: set by the test that runs this."""
 
     client: redis.Redis
@@ -92,12 +92,12 @@ class Engine(RuleBasedStateMachine):
         self.now += 1
         job = a_job(JobType(kind), version=lane, created_at=self.now, max_attempts=2)
         job = replace(job, expires_at=self.now + 10 if has_deadline else None).accepted()
-        repeat = IdempotencyKey(f"key-{job.id}", "print")
-        answer = self.both(lambda store: store.jobs.create(job, work_of(job.type), b"", repeat))
+        idempotency_key = IdempotencyKey(f"key-{job.id}", "print")
+        answer = self.both(lambda store: store.jobs.create(job, work_of(job.type), b"", idempotency_key))
         if not isinstance(answer, tuple):
             self.job_ids.append(job.id)
             again = a_job(JobType(kind), version=lane)
-            self.both(lambda store: store.jobs.create(again, work_of(again.type), b"", repeat))
+            self.both(lambda store: store.jobs.create(again, work_of(again.type), b"", idempotency_key))
 
     @precondition(lambda self: self.job(0, State.QUEUED, State.RUNNING))
     @rule(pick=PICK)
@@ -259,9 +259,9 @@ class Engine(RuleBasedStateMachine):
 @pytest.mark.redis
 def test_redis_and_memory_answer_alike_and_no_job_is_ever_nowhere(redis_url: str) -> None:
     with connect(redis_url) as client:
-        Engine.client = client
+        StoreComparison.client = client
         run_state_machine_as_test(
-            Engine,
+            StoreComparison,
             settings=settings(
                 max_examples=80,
                 stateful_step_count=60,

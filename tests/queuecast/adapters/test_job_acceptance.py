@@ -36,17 +36,19 @@ from tests.queuecast.domain.records import NOW, RETENTION_S, a_job, work_of
 
 PREDICTION = work_of(JobType.PREDICTION)
 TRAINING = work_of(JobType.TRAINING)
-REPEAT = IdempotencyKey("key-1", "fingerprint")
+IDEMPOTENCY_KEY = IdempotencyKey("key-1", "fingerprint")
 
 
-def create(jobs: JobStore, job: Job, repeat: IdempotencyKey | None = None, letter: str | None = None) -> Accepted:
-    return jobs.create(job, work_of(job.type), b"[[1]]", repeat, letter)
+def create(
+    jobs: JobStore, job: Job, idempotency_key: IdempotencyKey | None = None, letter: str | None = None
+) -> Accepted:
+    return jobs.create(job, work_of(job.type), b"[[1]]", idempotency_key, letter)
 
 
-def refused(jobs: JobStore, kind: type[QueuecastError], job: Job, repeat: IdempotencyKey | None = None) -> str:
+def refused(jobs: JobStore, kind: type[QueuecastError], job: Job, idempotency_key: IdempotencyKey | None = None) -> str:
     """The text of the refusal, which must write nothing of the job."""
     with pytest.raises(kind) as caught:
-        create(jobs, job, repeat)
+        create(jobs, job, idempotency_key)
     with pytest.raises(UnknownJobError):
         jobs.read(job.id)
     return caught.value.detail
@@ -64,23 +66,23 @@ def test_a_submit_returns_the_id_of_the_accepted_job(jobs: JobStore) -> None:
 def test_an_unused_key_has_no_job(jobs: JobStore) -> None:
     stored(jobs)
 
-    assert jobs.find_repeated(REPEAT) is None
+    assert jobs.find_repeated(IDEMPOTENCY_KEY) is None
 
 
 def test_a_repeated_request_returns_the_same_job_and_writes_nothing(jobs: JobStore, lanes: Lanes) -> None:
     first, second = a_job(), a_job()
-    create(jobs, first, REPEAT)
+    create(jobs, first, IDEMPOTENCY_KEY)
 
-    assert create(jobs, second, REPEAT) == Accepted(first.id, must_ring=False)
-    assert jobs.find_repeated(REPEAT) == first.id
+    assert create(jobs, second, IDEMPOTENCY_KEY) == Accepted(first.id, must_ring=False)
+    assert jobs.find_repeated(IDEMPOTENCY_KEY) == first.id
     assert listed_ids(jobs, JobFilter(), 10) == [first.id]
-    assert [depth.waiting for depth in lanes.stats()] == [1]
+    assert [stats.waiting for stats in lanes.stats()] == [1]
 
 
 def test_a_key_reused_for_another_request_is_refused_with_the_first_job(jobs: JobStore) -> None:
     first = a_job()
-    create(jobs, first, REPEAT)
-    other = replace(REPEAT, fingerprint="something else")
+    create(jobs, first, IDEMPOTENCY_KEY)
+    other = replace(IDEMPOTENCY_KEY, fingerprint="something else")
 
     assert first.id in refused(jobs, KeyReusedError, a_job(), other)
     with pytest.raises(KeyReusedError, match=first.id):
@@ -90,8 +92,8 @@ def test_a_key_reused_for_another_request_is_refused_with_the_first_job(jobs: Jo
 def test_the_same_request_with_another_key_is_another_job(jobs: JobStore) -> None:
     first, second = a_job(), a_job()
 
-    create(jobs, first, REPEAT)
-    create(jobs, second, replace(REPEAT, key="key-2"))
+    create(jobs, first, IDEMPOTENCY_KEY)
+    create(jobs, second, replace(IDEMPOTENCY_KEY, key="key-2"))
 
     assert listed_ids(jobs, JobFilter(), 10) == [second.id, first.id]
 
@@ -99,7 +101,7 @@ def test_the_same_request_with_another_key_is_another_job(jobs: JobStore) -> Non
 def test_concurrent_repeats_create_one_job_and_need_one_ring(jobs: JobStore) -> None:
     rivals = [a_job() for _ in range(8)]
 
-    answers = at_once([lambda job=job: create(jobs, job, REPEAT) for job in rivals])  # type: ignore[misc]
+    answers = at_once([lambda job=job: create(jobs, job, IDEMPOTENCY_KEY) for job in rivals])  # type: ignore[misc]
 
     (winner,) = listed_ids(jobs, JobFilter(), 10)
     assert sorted(answers, key=str) == [Accepted(winner, False)] * 7 + [Accepted(winner, True)]
@@ -108,37 +110,37 @@ def test_concurrent_repeats_create_one_job_and_need_one_ring(jobs: JobStore) -> 
 @pytest.mark.parametrize("end", ["succeeded", "dead letter"])
 def test_a_key_still_leads_to_its_job_after_the_job_has_ended(jobs: JobStore, lanes: Lanes, end: str) -> None:
     job = a_job()
-    create(jobs, job, REPEAT)
+    create(jobs, job, IDEMPOTENCY_KEY)
     (held,) = taken(lanes)
     running = claimed(jobs, held)
     jobs.replace(dead(running) if end == "dead letter" else running.succeeded(NOW, RETENTION_S), entry=held.entry)
 
-    assert create(jobs, a_job(), REPEAT).job_id == job.id
+    assert create(jobs, a_job(), IDEMPOTENCY_KEY).job_id == job.id
 
 
 def test_a_refused_request_can_be_repeated_with_its_key(make_store: MakeStore) -> None:
     jobs = make_store(1).jobs
     blocking = stored(jobs)
-    refused(jobs, LaneFullError, a_job(), REPEAT)
+    refused(jobs, LaneFullError, a_job(), IDEMPOTENCY_KEY)
     jobs.replace(blocking.cancel_requested(NOW, RETENTION_S))
     later = a_job()
 
-    assert create(jobs, later, REPEAT).job_id == later.id
+    assert create(jobs, later, IDEMPOTENCY_KEY).job_id == later.id
 
 
 def test_a_repeated_request_gets_its_job_although_the_lane_is_full_now(make_store: MakeStore) -> None:
     jobs = make_store(1).jobs
     first = a_job()
-    create(jobs, first, REPEAT)
+    create(jobs, first, IDEMPOTENCY_KEY)
 
-    assert create(jobs, a_job(), REPEAT).job_id == first.id
+    assert create(jobs, a_job(), IDEMPOTENCY_KEY).job_id == first.id
 
 
 def test_a_repeated_training_gets_its_job_although_the_model_is_in_training(jobs: JobStore) -> None:
     first = a_job(JobType.TRAINING)
-    create(jobs, first, REPEAT)
+    create(jobs, first, IDEMPOTENCY_KEY)
 
-    assert create(jobs, a_job(JobType.TRAINING), REPEAT).job_id == first.id
+    assert create(jobs, a_job(JobType.TRAINING), IDEMPOTENCY_KEY).job_id == first.id
 
 
 # The limit of a lane
@@ -266,7 +268,7 @@ def test_exactly_one_of_concurrent_trainings_is_accepted(jobs: JobStore) -> None
 # Dead letters
 
 
-def letters(jobs: JobStore, lanes: Lanes, count: int) -> list[Job]:
+def make_dead_letters(jobs: JobStore, lanes: Lanes, count: int) -> list[Job]:
     """Dead letters, oldest first, a second apart."""
     made = []
     for number in range(count):
@@ -278,7 +280,7 @@ def letters(jobs: JobStore, lanes: Lanes, count: int) -> list[Job]:
     return made
 
 
-def walked_letters(jobs: JobStore, limit: int) -> list[Job]:
+def all_dead_letters(jobs: JobStore, limit: int) -> list[Job]:
     found, cursor = [], None
     while True:
         page = jobs.dead_letters(cursor, limit)
@@ -298,22 +300,22 @@ def test_only_a_job_without_attempts_left_is_a_dead_letter(jobs: JobStore, lanes
 
 @pytest.mark.parametrize("limit", [1, 2, 4, 5, 6])
 def test_the_pages_of_dead_letters_list_each_once_newest_first(jobs: JobStore, lanes: Lanes, limit: int) -> None:
-    made = letters(jobs, lanes, 5)
+    made = make_dead_letters(jobs, lanes, 5)
 
-    assert walked_letters(jobs, limit) == made[::-1]
+    assert all_dead_letters(jobs, limit) == made[::-1]
 
 
 @pytest.mark.parametrize(("limit", "has_more"), [(1, True), (2, False), (3, False)])
 def test_a_page_of_dead_letters_has_a_cursor_when_there_are_more(
     jobs: JobStore, lanes: Lanes, limit: int, has_more: bool
 ) -> None:
-    letters(jobs, lanes, 2)
+    make_dead_letters(jobs, lanes, 2)
 
     assert (jobs.dead_letters(None, limit).next_cursor is not None) is has_more
 
 
 def test_dead_letters_are_counted_until_their_retention_ends(jobs: JobStore, lanes: Lanes) -> None:
-    made = letters(jobs, lanes, 3)
+    made = make_dead_letters(jobs, lanes, 3)
     ends = [letter.delete_at or 0.0 for letter in made]
 
     counts = [jobs.count_dead_letters(now) for now in (NOW, int(max(ends)))]
@@ -323,7 +325,7 @@ def test_dead_letters_are_counted_until_their_retention_ends(jobs: JobStore, lan
 
 
 def test_a_deleted_dead_letter_leaves_the_list(jobs: JobStore, lanes: Lanes) -> None:
-    first, second = letters(jobs, lanes, 2)
+    first, second = make_dead_letters(jobs, lanes, 2)
 
     jobs.delete(first.id)
 
@@ -335,7 +337,7 @@ def retried(letter: Job) -> Job:
 
 
 def test_a_replayed_dead_letter_leaves_the_list_and_stays_readable(jobs: JobStore, lanes: Lanes) -> None:
-    (letter,) = letters(jobs, lanes, 1)
+    (letter,) = make_dead_letters(jobs, lanes, 1)
     again = retried(letter)
 
     create(jobs, again, letter=letter.id)
@@ -346,7 +348,7 @@ def test_a_replayed_dead_letter_leaves_the_list_and_stays_readable(jobs: JobStor
 
 
 def test_a_dead_letter_can_be_replayed_only_once(jobs: JobStore, lanes: Lanes) -> None:
-    (letter,) = letters(jobs, lanes, 1)
+    (letter,) = make_dead_letters(jobs, lanes, 1)
     create(jobs, retried(letter), letter=letter.id)
     second = retried(letter)
 
@@ -358,13 +360,13 @@ def test_a_dead_letter_can_be_replayed_only_once(jobs: JobStore, lanes: Lanes) -
 
 
 def test_exactly_one_of_concurrent_replays_is_accepted(jobs: JobStore, lanes: Lanes) -> None:
-    (letter,) = letters(jobs, lanes, 1)
+    (letter,) = make_dead_letters(jobs, lanes, 1)
 
     answers = at_once([lambda: create(jobs, retried(letter), letter=letter.id)] * 8)
 
     assert sum(isinstance(answer, Accepted) for answer in answers) == 1
     assert sum(isinstance(answer, ConflictError) for answer in answers) == 7
-    assert [depth.waiting for depth in lanes.stats()] == [1]
+    assert [stats.waiting for stats in lanes.stats()] == [1]
 
 
 @pytest.mark.parametrize("end", [end for end in ENDS if end != "dead letter"])
@@ -377,7 +379,7 @@ def test_only_a_dead_letter_can_be_replayed(jobs: JobStore, lanes: Lanes, end: s
 
 def test_a_replay_refused_by_a_full_lane_leaves_the_letter_on_the_list(make_store: MakeStore) -> None:
     store = make_store(1)
-    (letter,) = letters(store.jobs, store.lanes, 1)
+    (letter,) = make_dead_letters(store.jobs, store.lanes, 1)
     stored(store.jobs)
 
     with pytest.raises(LaneFullError):
@@ -387,7 +389,7 @@ def test_a_replay_refused_by_a_full_lane_leaves_the_letter_on_the_list(make_stor
 
 
 def test_a_replayed_job_can_become_a_dead_letter_again(jobs: JobStore, lanes: Lanes) -> None:
-    (letter,) = letters(jobs, lanes, 1)
+    (letter,) = make_dead_letters(jobs, lanes, 1)
     again = retried(letter)
     create(jobs, again, letter=letter.id)
     (held,) = taken(lanes)
@@ -453,7 +455,7 @@ def test_a_job_is_accepted_without_a_check_of_its_alias(store: Store) -> None:
 
 def test_a_repeated_request_gets_its_job_although_the_alias_moved(store: Store) -> None:
     point(store, 3)
-    first = store.jobs.create(aliased(3), PREDICTION, b"", REPEAT, checks_alias=True)
+    first = store.jobs.create(aliased(3), PREDICTION, b"", IDEMPOTENCY_KEY, checks_alias=True)
     point(store, 4)
 
-    assert store.jobs.create(aliased(3), PREDICTION, b"", REPEAT, checks_alias=True).job_id == first.job_id
+    assert store.jobs.create(aliased(3), PREDICTION, b"", IDEMPOTENCY_KEY, checks_alias=True).job_id == first.job_id

@@ -374,7 +374,7 @@ def test_a_reserved_job_that_has_not_started_can_be_past_its_start_deadline(jobs
 
 
 @pytest.fixture
-def seven(jobs: JobStore) -> list[Job]:
+def seven_jobs(jobs: JobStore) -> list[Job]:
     """Seven jobs of all kinds and several states, oldest first."""
     given = [
         a_job(id="job_1", created_at=NOW + 1),
@@ -411,25 +411,25 @@ FILTERS: list[tuple[JobFilter, list[int]]] = [
 @pytest.mark.parametrize("limit", [1, 2, 3, 6, 7, 8, 200])
 @pytest.mark.parametrize(("wanted", "expected"), FILTERS, ids=[str(expected) for _, expected in FILTERS])
 def test_the_pages_list_every_matching_job_once_newest_first(
-    jobs: JobStore, seven: list[Job], wanted: JobFilter, expected: list[int], limit: int
+    jobs: JobStore, seven_jobs: list[Job], wanted: JobFilter, expected: list[int], limit: int
 ) -> None:
     assert listed_ids(jobs, wanted, limit) == [f"job_{number}" for number in expected]
 
 
-def test_a_full_page_has_a_cursor(jobs: JobStore, seven: list[Job]) -> None:
+def test_a_full_page_has_a_cursor(jobs: JobStore, seven_jobs: list[Job]) -> None:
     page = jobs.page(JobFilter(), None, 3)
 
     assert ([job.id for job in page.jobs], page.next_cursor) == (["job_7", "job_6", "job_5"], "job_5")
 
 
-def test_the_cursor_of_a_deleted_job_stays_valid(jobs: JobStore, seven: list[Job]) -> None:
-    run_to_success(jobs, seven[4])
+def test_the_cursor_of_a_deleted_job_stays_valid(jobs: JobStore, seven_jobs: list[Job]) -> None:
+    run_to_success(jobs, seven_jobs[4])
     jobs.delete("job_5")
 
     assert [job.id for job in jobs.page(JobFilter(), "job_5", 3).jobs] == ["job_4", "job_3", "job_2"]
 
 
-def test_jobs_accepted_between_two_pages_do_not_shift_the_second(jobs: JobStore, seven: list[Job]) -> None:
+def test_jobs_accepted_between_two_pages_do_not_shift_the_second(jobs: JobStore, seven_jobs: list[Job]) -> None:
     first = jobs.page(JobFilter(), None, 3)
     stored(jobs, a_job(id="job_8"))
 
@@ -444,10 +444,10 @@ def test_an_empty_store_has_one_empty_page(jobs: JobStore) -> None:
     assert (page.jobs, page.next_cursor) == ([], None)
 
 
-def test_a_listing_shows_the_current_state_of_jobs(jobs: JobStore, seven: list[Job]) -> None:
+def test_a_listing_shows_the_current_state_of_jobs(jobs: JobStore, seven_jobs: list[Job]) -> None:
     listed = jobs.page(JobFilter(), None, 10).jobs
 
-    assert listed == [jobs.read(job.id) for job in reversed(seven)]
+    assert listed == [jobs.read(job.id) for job in reversed(seven_jobs)]
 
 
 def test_an_import_without_a_version_is_listed(jobs: JobStore) -> None:

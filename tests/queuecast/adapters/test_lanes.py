@@ -28,7 +28,7 @@ def submit(jobs: JobStore, job: Job | None = None) -> Accepted:
     return jobs.create(job, work_of(job.type))
 
 
-def sized(jobs: JobStore, n_rows: int, n_bytes: int = 1) -> str:
+def submit_sized(jobs: JobStore, n_rows: int, n_bytes: int = 1) -> str:
     job = a_job().accepted()
     jobs.create(job, PredictionWork(Method.PREDICT, n_rows), b" " * n_bytes)
     return job.id
@@ -61,14 +61,14 @@ def test_the_oldest_jobs_are_reserved_first_up_to_the_limit(jobs: JobStore, lane
 def test_a_claim_is_limited_in_rows_and_has_at_least_one_job(
     jobs: JobStore, lanes: Lanes, rows: int, expected: int
 ) -> None:
-    made = [sized(jobs, n_rows) for n_rows in (2, 4, 1, 10, 1)]
+    made = [submit_sized(jobs, n_rows) for n_rows in (2, 4, 1, 10, 1)]
 
     assert ids(taken(lanes, rows)) == made[:expected]
 
 
 def test_a_claim_is_limited_in_bytes_and_has_at_least_one_job(jobs: JobStore, lanes: Lanes) -> None:
     half, limit = MAX_RESERVED_BYTES // 2, MAX_RESERVED_BYTES
-    made = [sized(jobs, 1, n_bytes) for n_bytes in (half, half, 1, limit + 1, 1)]
+    made = [submit_sized(jobs, 1, n_bytes) for n_bytes in (half, half, 1, limit + 1, 1)]
 
     assert [ids(taken(lanes, 100)) for _ in range(4)] == [made[:2], made[2:3], made[3:4], made[4:]]
 
@@ -81,25 +81,25 @@ def test_a_reservation_has_the_job_its_work_and_its_rows(jobs: JobStore, lanes: 
 
 def test_jobs_left_by_a_claim_need_a_ring(jobs: JobStore, lanes: Lanes) -> None:
     for n_rows in (2, 4):
-        sized(jobs, n_rows)
+        submit_sized(jobs, n_rows)
 
     assert [lanes.reserve(LANE, WORKER, 3, clears_bell=True)[1] for _ in range(2)] == [True, False]
 
 
-def attend(lanes: Lanes, rows: int = 1) -> bool:
+def reserve_and_stay(lanes: Lanes, rows: int = 1) -> bool:
     return lanes.reserve(LANE, WORKER, rows, clears_bell=True, stays=True)[1]
 
 
 def test_jobs_that_enter_an_attended_lane_need_no_ring(jobs: JobStore, lanes: Lanes) -> None:
     submit(jobs)
-    attend(lanes)
+    reserve_and_stay(lanes)
 
     assert not submit(jobs).must_ring
 
 
 def test_a_worker_that_detaches_from_waiting_jobs_must_ring_once(jobs: JobStore, lanes: Lanes) -> None:
     submit(jobs)
-    attend(lanes)
+    reserve_and_stay(lanes)
     submit(jobs)
 
     assert [lanes.detach(LANE, WORKER), lanes.detach(LANE, WORKER), submit(jobs).must_ring] == [True, False, False]
@@ -107,7 +107,7 @@ def test_a_worker_that_detaches_from_waiting_jobs_must_ring_once(jobs: JobStore,
 
 def test_a_worker_that_detaches_from_an_empty_lane_need_not_ring(jobs: JobStore, lanes: Lanes) -> None:
     submit(jobs)
-    attend(lanes)
+    reserve_and_stay(lanes)
 
     assert not lanes.detach(LANE, WORKER)
     assert submit(jobs).must_ring
@@ -115,7 +115,7 @@ def test_a_worker_that_detaches_from_an_empty_lane_need_not_ring(jobs: JobStore,
 
 def test_a_claim_without_stays_ends_the_attendance(jobs: JobStore, lanes: Lanes) -> None:
     submit(jobs)
-    attend(lanes)
+    reserve_and_stay(lanes)
     taken(lanes)
 
     assert submit(jobs).must_ring
@@ -125,12 +125,12 @@ def test_a_backlog_larger_than_one_claim_needs_a_ring_for_another_worker(jobs: J
     for _ in range(3):
         submit(jobs)
 
-    assert [attend(lanes), attend(lanes)] == [True, True]
+    assert [reserve_and_stay(lanes), reserve_and_stay(lanes)] == [True, True]
 
 
 def test_another_worker_gets_nothing_from_an_attended_lane(jobs: JobStore, lanes: Lanes) -> None:
     submit(jobs)
-    attend(lanes)
+    reserve_and_stay(lanes)
     job = stored(jobs)
 
     assert lanes.reserve(LANE, "host:8", 16, clears_bell=True) == ([], False)
@@ -145,15 +145,15 @@ def test_another_worker_gets_a_backlog_of_half_a_claim_from_an_attended_lane(
 ) -> None:
     """A few jobs with many rows are enough work for two, so a backlog is measured in rows and bytes."""
     submit(jobs)
-    attend(lanes)
-    backlog = [sized(jobs, n_rows, n_bytes) for _ in range(n_jobs)]
+    reserve_and_stay(lanes)
+    backlog = [submit_sized(jobs, n_rows, n_bytes) for _ in range(n_jobs)]
 
     assert ids(lanes.reserve(LANE, "host:8", 16, clears_bell=True)[0]) == backlog
 
 
 def test_an_attending_worker_that_was_silent_for_a_moment_does_not_block_others(jobs: JobStore, lanes: Lanes) -> None:
     submit(jobs)
-    attend(lanes)
+    reserve_and_stay(lanes)
     job = stored(jobs)
 
     found = until(lambda: ids(lanes.reserve(LANE, "host:8", 16, clears_bell=True)[0]))
@@ -164,7 +164,7 @@ def test_an_attending_worker_that_was_silent_for_a_moment_does_not_block_others(
 def test_a_lane_can_be_rung_for_when_its_attending_worker_is_silent(jobs: JobStore, lanes: Lanes) -> None:
     """The reaper rings for a lane whose attending worker did not come back in time."""
     submit(jobs)
-    attend(lanes)
+    reserve_and_stay(lanes)
     submit(jobs)
     assert stats_of(lanes).worker_expected_since is not None  # the attending worker counts as a bell
     assert until(lambda: stats_of(lanes).worker_expected_since is None)
@@ -187,7 +187,7 @@ def test_an_emptied_lane_stays_attended_until_the_worker_detaches(jobs: JobStore
 
 def test_only_the_attending_worker_can_detach(jobs: JobStore, lanes: Lanes) -> None:
     submit(jobs)
-    attend(lanes)
+    reserve_and_stay(lanes)
     submit(jobs)
 
     assert not lanes.detach(LANE, "host:8")
@@ -196,7 +196,7 @@ def test_only_the_attending_worker_can_detach(jobs: JobStore, lanes: Lanes) -> N
 
 def test_an_attending_worker_gets_a_job_that_is_waiting_already(jobs: JobStore, lanes: Lanes) -> None:
     submit(jobs)
-    attend(lanes)
+    reserve_and_stay(lanes)
     submit(jobs)
 
     assert lanes.wait_for_job(LANE, WORKER, 5.0)
@@ -204,7 +204,7 @@ def test_an_attending_worker_gets_a_job_that_is_waiting_already(jobs: JobStore, 
 
 def test_waiting_for_a_job_ends_after_the_timeout(jobs: JobStore, lanes: Lanes) -> None:
     submit(jobs)
-    attend(lanes)
+    reserve_and_stay(lanes)
     began = time.monotonic()
 
     assert not lanes.wait_for_job(LANE, WORKER, 0.05)
@@ -213,7 +213,7 @@ def test_waiting_for_a_job_ends_after_the_timeout(jobs: JobStore, lanes: Lanes) 
 
 def test_only_the_attending_worker_waits_for_a_job(jobs: JobStore, lanes: Lanes) -> None:
     submit(jobs)
-    attend(lanes)
+    reserve_and_stay(lanes)
     submit(jobs)
     began = time.monotonic()
 

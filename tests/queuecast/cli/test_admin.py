@@ -41,7 +41,7 @@ def aliases(client: redis.Redis) -> RedisAliases:
 
 
 @pytest.fixture
-def filed(aliases: RedisAliases, tmp_path: Path) -> AuditExport:
+def audit_export(aliases: RedisAliases, tmp_path: Path) -> AuditExport:
     """Two models with two versions each, and the exported audit trail of titanic."""
     models = ModelFiles(tmp_path / "models")
     for number, name in enumerate(("titanic", "wine", "titanic", "wine")):
@@ -266,7 +266,7 @@ def test_a_redis_that_is_too_old_is_named_with_what_is_expected(admin: Admin, tm
     ],
 )
 def test_a_wrong_setting_is_a_one_line_error(
-    admin: Admin, filed: AuditExport, environ: dict[str, str], error: str
+    admin: Admin, audit_export: AuditExport, environ: dict[str, str], error: str
 ) -> None:
     refused = admin("rebuild-aliases", **environ)
 
@@ -279,7 +279,7 @@ def test_a_wrong_setting_is_a_one_line_error(
 @pytest.mark.redis
 class TestRebuildAliases:
     def test_a_rebuild_restores_aliases_and_history_of_a_lost_redis(
-        self, admin: Admin, filed: AuditExport, aliases: RedisAliases, client: redis.Redis
+        self, admin: Admin, audit_export: AuditExport, aliases: RedisAliases, client: redis.Redis
     ) -> None:
         client.flushall()
 
@@ -294,7 +294,7 @@ class TestRebuildAliases:
         )
 
     def test_a_rebuild_restores_the_last_moves_that_redis_lost(
-        self, admin: Admin, filed: AuditExport, aliases: RedisAliases, client: redis.Redis
+        self, admin: Admin, audit_export: AuditExport, aliases: RedisAliases, client: redis.Redis
     ) -> None:
         client.flushall()
         aliases.move("titanic", MOVES[0])
@@ -303,14 +303,14 @@ class TestRebuildAliases:
         assert aliases.history("titanic") == MOVES
 
     def test_a_rebuild_without_losses_changes_nothing(
-        self, admin: Admin, filed: AuditExport, aliases: RedisAliases
+        self, admin: Admin, audit_export: AuditExport, aliases: RedisAliases
     ) -> None:
         done = admin("rebuild-aliases")
 
         assert (done.exit_code, done.output[:22]) == (0, "titanic: nothing to do")
 
     def test_moves_that_are_only_in_redis_are_discarded_with_force_only(
-        self, admin: Admin, filed: AuditExport, aliases: RedisAliases
+        self, admin: Admin, audit_export: AuditExport, aliases: RedisAliases
     ) -> None:
         aliases.move("titanic", a_move(4, 1))
 
@@ -328,24 +328,24 @@ class TestRebuildAliases:
         assert aliases.history("titanic") == MOVES
 
     def test_a_redis_whose_history_diverged_is_replaced_with_force_and_never_merged(
-        self, admin: Admin, filed: AuditExport, aliases: RedisAliases, client: redis.Redis
+        self, admin: Admin, audit_export: AuditExport, aliases: RedisAliases, client: redis.Redis
     ) -> None:
         client.flushall()
         aliases.move("titanic", a_move(1, 1, reason="since"))
-        filed.export()
+        audit_export.export()
 
         refused = admin("rebuild-aliases")
         forced = admin("rebuild-aliases", "--force")
 
         assert (refused.exit_code, forced.exit_code) == (1, 0)
         assert aliases.history("titanic") == MOVES
-        assert filed.export() == 0
+        assert audit_export.export() == 0
 
     def test_an_alias_to_a_missing_version_is_refused(
-        self, admin: Admin, aliases: RedisAliases, filed: AuditExport, client: redis.Redis
+        self, admin: Admin, aliases: RedisAliases, audit_export: AuditExport, client: redis.Redis
     ) -> None:
         aliases.move("wine", a_move(1, 3))
-        filed.export()
+        audit_export.export()
         client.flushall()
 
         done = admin("rebuild-aliases", "--force")
@@ -358,7 +358,7 @@ class TestRebuildAliases:
         assert aliases.read("titanic").generation == 3
 
     def test_an_edited_trail_is_refused(
-        self, admin: Admin, filed: AuditExport, aliases: RedisAliases, client: redis.Redis, tmp_path: Path
+        self, admin: Admin, audit_export: AuditExport, aliases: RedisAliases, client: redis.Redis, tmp_path: Path
     ) -> None:
         client.flushall()
         path = tmp_path / "models/titanic" / FILE
@@ -371,7 +371,7 @@ class TestRebuildAliases:
         assert aliases.read("titanic") == Aliases()
 
     @pytest.mark.parametrize("model", ["wine", "none", "../x"])
-    def test_a_model_without_a_trail_is_refused(self, admin: Admin, filed: AuditExport, model: str) -> None:
+    def test_a_model_without_a_trail_is_refused(self, admin: Admin, audit_export: AuditExport, model: str) -> None:
         refused = admin("rebuild-aliases", "--model", model)
 
         assert (refused.exit_code, refused.output) == (
@@ -382,7 +382,7 @@ class TestRebuildAliases:
 
 @pytest.mark.redis
 class TestVerifyAudit:
-    def test_an_intact_trail_agrees_with_redis(self, admin: Admin, filed: AuditExport) -> None:
+    def test_an_intact_trail_agrees_with_redis(self, admin: Admin, audit_export: AuditExport) -> None:
         done = admin("verify-audit")
 
         assert (done.exit_code, done.output) == (
@@ -391,7 +391,7 @@ class TestVerifyAudit:
         )
 
     def test_moves_that_are_not_exported_yet_are_no_loss(
-        self, admin: Admin, filed: AuditExport, aliases: RedisAliases
+        self, admin: Admin, audit_export: AuditExport, aliases: RedisAliases
     ) -> None:
         aliases.move("titanic", a_move(4, 1))
 
@@ -403,7 +403,7 @@ class TestVerifyAudit:
         )
 
     def test_lines_cut_off_at_the_end_of_a_trail_are_detected(
-        self, admin: Admin, filed: AuditExport, tmp_path: Path
+        self, admin: Admin, audit_export: AuditExport, tmp_path: Path
     ) -> None:
         path = tmp_path / "models/titanic" / FILE
         path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:-1]))
@@ -413,7 +413,7 @@ class TestVerifyAudit:
         assert refused.exit_code == 1
         assert "Redis has 1 move more: the end of the audit file is missing" in refused.output
 
-    def test_a_lost_redis_is_detected(self, admin: Admin, filed: AuditExport, client: redis.Redis) -> None:
+    def test_a_lost_redis_is_detected(self, admin: Admin, audit_export: AuditExport, client: redis.Redis) -> None:
         client.flushall()
 
         refused = admin("verify-audit")
@@ -422,10 +422,10 @@ class TestVerifyAudit:
         assert "the audit file has 3 moves and Redis 0, of which the first 0 agree" in refused.output
 
     def test_an_edited_trail_does_not_stop_the_check_of_the_others(
-        self, admin: Admin, filed: AuditExport, aliases: RedisAliases, tmp_path: Path
+        self, admin: Admin, audit_export: AuditExport, aliases: RedisAliases, tmp_path: Path
     ) -> None:
         aliases.move("wine", a_move(1, 1))
-        filed.export()
+        audit_export.export()
         path = tmp_path / "models/titanic" / FILE
         path.write_bytes(path.read_bytes().replace(b'"version":2', b'"version":1', 1))
 
@@ -435,7 +435,7 @@ class TestVerifyAudit:
         assert "line 2: not as it was written" in refused.stderr
         assert refused.stdout == "wine: 1 move, the hash chain is intact, Redis has the same 1\n"
 
-    def test_the_hash_chains_are_checked_without_redis_too(self, admin: Admin, filed: AuditExport) -> None:
+    def test_the_hash_chains_are_checked_without_redis_too(self, admin: Admin, audit_export: AuditExport) -> None:
         done = admin("verify-audit", QUEUECAST_REDIS_URL="redis://127.0.0.1:1/0")
 
         assert (done.exit_code, done.stdout) == (0, "titanic: 3 moves, the hash chain is intact\n")

@@ -109,7 +109,7 @@ def test_the_run_after_a_handover_has_a_fence_of_its_own() -> None:
 # The timeline
 
 
-def aged(claims: int) -> Job:
+def claimed_and_handed_back(claims: int) -> Job:
     """A job that was claimed and handed back `claims` times, with two timeline entries each time."""
     job = a_job().accepted()
     for number in range(claims):
@@ -119,11 +119,11 @@ def aged(claims: int) -> Job:
 
 @pytest.mark.parametrize(("claims", "length"), [(0, 1), (31, MAX_EVENTS - 1), (32, MAX_EVENTS), (200, MAX_EVENTS)])
 def test_a_timeline_grows_to_its_bound_and_no_further(claims: int, length: int) -> None:
-    assert len(aged(claims).timeline) == length
+    assert len(claimed_and_handed_back(claims).timeline) == length
 
 
 def test_a_full_timeline_keeps_the_first_entry_and_the_latest() -> None:
-    timeline = aged(200).timeline
+    timeline = claimed_and_handed_back(200).timeline
 
     assert timeline[0].event is Event.ACCEPTED
     assert [entry.attempt for entry in timeline[-2:]] == [200, 200]
@@ -132,7 +132,7 @@ def test_a_full_timeline_keeps_the_first_entry_and_the_latest() -> None:
 
 
 def test_a_full_timeline_has_the_end_of_the_job() -> None:
-    ended = aged(200).cancel_requested(LATER, RETENTION_S)
+    ended = claimed_and_handed_back(200).cancel_requested(LATER, RETENTION_S)
 
     assert (len(ended.timeline), ended.timeline[-1].event) == (MAX_EVENTS, Event.FINISHED)
 

@@ -23,7 +23,7 @@ BAD = {
 }
 
 
-def of_one(column: Column) -> Signature:
+def signature_of(column: Column) -> Signature:
     return Signature(Layout.FRAME, (column,), (Method.PREDICT,))
 
 
@@ -33,14 +33,14 @@ def codes(signature: Signature, *rows: Any) -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize(("kind", "value"), [(kind, value) for kind, values in GOOD.items() for value in values])
 def test_a_value_of_the_columns_type_fits(kind: ColumnType, value: Any) -> None:
-    signature = of_one(Column("a", kind, nullable=False, dtype=""))
+    signature = signature_of(Column("a", kind, nullable=False, dtype=""))
 
     assert codes(signature, {"a": value}) == []
 
 
 @pytest.mark.parametrize(("kind", "value"), [(kind, value) for kind, values in BAD.items() for value in values])
 def test_a_value_of_another_type_is_a_finding_with_its_pointer(kind: ColumnType, value: Any) -> None:
-    signature = of_one(Column("a", kind, nullable=False, dtype=""))
+    signature = signature_of(Column("a", kind, nullable=False, dtype=""))
 
     assert codes(signature, {"a": value}) == [("/inputs/0/a", "wrong_type")]
 
@@ -48,7 +48,7 @@ def test_a_value_of_another_type_is_a_finding_with_its_pointer(kind: ColumnType,
 @pytest.mark.parametrize("kind", ColumnType)
 @pytest.mark.parametrize("nullable", [True, False])
 def test_null_fits_a_nullable_column_only(kind: ColumnType, nullable: bool) -> None:
-    signature = of_one(Column("a", kind, nullable=nullable, dtype=""))
+    signature = signature_of(Column("a", kind, nullable=nullable, dtype=""))
 
     assert codes(signature, {"a": None}) == ([] if nullable else [("/inputs/0/a", "null")])
 
@@ -67,7 +67,7 @@ def test_a_category_column_accepts_only_its_categories(value: Any, code: str | N
     ("value", "fits"), [(1, True), (2, True), (3, False), (True, False), (1.0, True), (3.0, False)]
 )
 def test_integers_can_be_categories(value: Any, fits: bool) -> None:
-    signature = of_one(Column("deck", ColumnType.INTEGER, nullable=False, dtype="category", categories=(1, 2)))
+    signature = signature_of(Column("deck", ColumnType.INTEGER, nullable=False, dtype="category", categories=(1, 2)))
 
     assert (codes(signature, {"deck": value}) == []) is fits
 
@@ -107,7 +107,7 @@ def test_the_order_of_the_columns_in_a_row_does_not_matter() -> None:
     ("name", "pointer"), [("a/b", "a~1b"), ("a~b", "a~0b"), ("~1", "~01"), ("", ""), ("%", "%"), ("ü m", "ü m")]
 )
 def test_a_columns_name_is_escaped_in_the_pointer(name: str, pointer: str) -> None:
-    signature = of_one(Column(name, ColumnType.NUMBER, nullable=False, dtype="float64"))
+    signature = signature_of(Column(name, ColumnType.NUMBER, nullable=False, dtype="float64"))
 
     assert codes(signature, {name: "x"}) == [(f"/inputs/0/{pointer}", "wrong_type")]
 

@@ -25,8 +25,9 @@ from queuecast.domain.job import Failure, Job, State
 from queuecast.domain.lane import Lane
 from queuecast.domain.signature import Signature
 from queuecast.domain.work import BatchWork, Method, OnError
-from tests.worker.batch_fixtures import Dying, Killed, LocalBatchService
+from tests.worker.batch_fixtures import LocalBatchService
 from tests.worker.model_fixtures import RETENTION_S
+from tests.worker.process_deaths import KillAtCall, ProcessKilled
 from worker.batches import chunk_runner, coordinator, part_prediction, planner
 from worker.engine.consumer import LaneConsumer
 from worker.engine.contracts import RunLimits
@@ -55,7 +56,7 @@ def csv_of(frame: pd.DataFrame) -> bytes:
     return frame.to_csv(index=False).encode()
 
 
-def spoiled(*rows: int) -> bytes:
+def csv_with_bad_rows(*rows: int) -> bytes:
     """The file with text in the number column x of these rows."""
     lines = csv_of(FRAME).decode().splitlines()
     for row in rows:
@@ -67,7 +68,7 @@ def work_of(service: LocalBatchService, **given: Any) -> BatchWork:
     return service.batch_work(csv_of(FRAME), **given)
 
 
-def read(service: LocalBatchService, job: Job) -> pd.DataFrame:
+def result_table(service: LocalBatchService, job: Job) -> pd.DataFrame:
     return pd.read_csv(io.BytesIO(service.answer_file(job)))
 
 
@@ -83,14 +84,14 @@ def test_every_row_has_the_prediction_of_the_estimator_in_the_order_of_the_file(
 ) -> None:
     job = service.ended_batch(work_of(service, method=Method.PREDICT_PROBA))
 
-    found = read(service, job)
+    found = result_table(service, job)
     assert job.state is State.SUCCEEDED
     assert found.row.tolist() == list(range(1, ROWS + 1))
     np.testing.assert_allclose(found[["probability_0", "probability_1"]], fitted.predict_proba(FRAME), rtol=1e-9)
 
 
 def test_the_result_has_the_counts_the_file_and_the_model(service: LocalBatchService) -> None:
-    job = service.ended_batch(service.batch_work(spoiled(12)))
+    job = service.ended_batch(service.batch_work(csv_with_bad_rows(12)))
 
     result = service.result(job)
     assert (result["rows"], result["errors"], result["chunks"], result["method"]) == (ROWS, 1, CHUNKS, "predict")
@@ -120,7 +121,7 @@ def test_rows_as_json_lines_get_the_predictions_of_rows_as_csv(service: LocalBat
 
     job = service.ended_batch(service.batch_work(lines, "application/x-ndjson"))
 
-    assert read(service, job).prediction.tolist() == fitted.predict(FRAME).tolist()
+    assert result_table(service, job).prediction.tolist() == fitted.predict(FRAME).tolist()
 
 
 def test_the_id_column_of_the_file_is_in_the_result(service: LocalBatchService) -> None:
@@ -128,14 +129,14 @@ def test_the_id_column_of_the_file_is_in_the_result(service: LocalBatchService) 
 
     job = service.ended_batch(service.batch_work(csv_of(named), id_column="who"))
 
-    assert list(read(service, job).columns) == ["row", "who", "prediction"]
-    assert read(service, job).who.tolist() == named.who.tolist()
+    assert list(result_table(service, job).columns) == ["row", "who", "prediction"]
+    assert result_table(service, job).who.tolist() == named.who.tolist()
 
 
 def test_bad_rows_are_left_out_and_listed_with_their_place(service: LocalBatchService) -> None:
-    job = service.ended_batch(service.batch_work(spoiled(3, 12, 44)))
+    job = service.ended_batch(service.batch_work(csv_with_bad_rows(3, 12, 44)))
 
-    assert set(range(1, ROWS + 1)) - set(read(service, job).row) == {3, 12, 44}
+    assert set(range(1, ROWS + 1)) - set(result_table(service, job).row) == {3, 12, 44}
     assert [(each["row"], each["column"], each["code"]) for each in bad_rows(service, job)] == [
         (3, "x", "wrong_type"),
         (12, "x", "wrong_type"),
@@ -146,9 +147,9 @@ def test_bad_rows_are_left_out_and_listed_with_their_place(service: LocalBatchSe
 
 
 def test_a_file_with_only_bad_rows_succeeds_with_an_empty_result(service: LocalBatchService) -> None:
-    job = service.ended_batch(service.batch_work(spoiled(*range(1, ROWS + 1))))
+    job = service.ended_batch(service.batch_work(csv_with_bad_rows(*range(1, ROWS + 1))))
 
-    assert (job.state, len(read(service, job)), len(bad_rows(service, job))) == (State.SUCCEEDED, 0, ROWS)
+    assert (job.state, len(result_table(service, job)), len(bad_rows(service, job))) == (State.SUCCEEDED, 0, ROWS)
 
 
 @pytest.mark.parametrize("output_format", OutputFormat)
@@ -156,7 +157,7 @@ def test_a_file_with_only_bad_rows_succeeds_with_an_empty_result(service: LocalB
 def test_chunks_without_a_good_row_have_the_columns_of_the_other_chunks(
     service: LocalBatchService, output_format: OutputFormat, good: list[int]
 ) -> None:
-    lines = spoiled(*(row for row in range(1, ROWS + 1) if row not in good)).decode().splitlines()
+    lines = csv_with_bad_rows(*(row for row in range(1, ROWS + 1) if row not in good)).decode().splitlines()
     content = "\n".join(f"{line},{index}" if index else f"{line},id" for index, line in enumerate(lines)).encode()
     asked = {"method": Method.PREDICT_PROBA, "output_format": output_format, "id_column": "id"}
 
@@ -181,13 +182,13 @@ def test_chunks_without_a_good_row_succeed_if_the_example_rows_do_not_fit_the_si
 
     monkeypatch.setattr(part_prediction, "frame_of", refuse)
 
-    job = service.ended_batch(service.batch_work(spoiled(*range(1, 11))))
+    job = service.ended_batch(service.batch_work(csv_with_bad_rows(*range(1, 11))))
 
-    assert (job.state, len(read(service, job)), len(bad_rows(service, job))) == (State.SUCCEEDED, ROWS - 10, 10)
+    assert (job.state, len(result_table(service, job)), len(bad_rows(service, job))) == (State.SUCCEEDED, ROWS - 10, 10)
 
 
 def test_a_bad_row_fails_the_batch_with_on_error_fail(service: LocalBatchService) -> None:
-    job = service.ended_batch(service.batch_work(spoiled(12), on_error=OnError.FAIL))
+    job = service.ended_batch(service.batch_work(csv_with_bad_rows(12), on_error=OnError.FAIL))
 
     assert job.failure is not None
     assert (job.state, job.failure.code, job.is_dead_letter) == (State.FAILED, "invalid_input", False)
@@ -241,7 +242,7 @@ def test_a_missing_file_fails_the_batch(service: LocalBatchService) -> None:
     job = service.fanned_out(work)
     service.files.delete(work.file_id)
 
-    service.settle()
+    service.run_until_idle()
 
     assert service.jobs.read(job.id).failure.code == "unknown_file"  # type: ignore[union-attr]
 
@@ -249,40 +250,42 @@ def test_a_missing_file_fails_the_batch(service: LocalBatchService) -> None:
 # Rows on which the estimator fails
 
 
-class Picky(ClassifierMixin, BaseEstimator):
+class FailsOnSmallX(ClassifierMixin, BaseEstimator):
     """Fails the whole call if a row has too small an x."""
 
     classes_ = np.array([0, 1])
-    words = "x is too small"
-    more = 0
+    error_text = "x is too small"
+    extra_answers = 0
 
     def predict(self, frame: pd.DataFrame) -> Any:
-        if (frame.x < self.below).any():
-            raise ValueError(self.words)
-        return np.ones(len(frame) + self.more, dtype=int)
+        if (frame.x < self.smallest_x).any():
+            raise ValueError(self.error_text)
+        return np.ones(len(frame) + self.extra_answers, dtype=int)
 
 
 @pytest.fixture
-def picky(service: LocalBatchService, monkeypatch: pytest.MonkeyPatch) -> Picky:
-    estimator = Picky()
-    estimator.below = -2.8
+def failing_estimator(service: LocalBatchService, monkeypatch: pytest.MonkeyPatch) -> FailsOnSmallX:
+    estimator = FailsOnSmallX()
+    estimator.smallest_x = -2.8
     monkeypatch.setattr(service.estimators, "load", lambda manifest: estimator)
     return estimator
 
 
-def test_rows_on_which_the_estimator_fails_become_bad_rows(service: LocalBatchService, picky: Picky) -> None:
+def test_rows_on_which_the_estimator_fails_become_bad_rows(
+    service: LocalBatchService, failing_estimator: FailsOnSmallX
+) -> None:
     job = service.ended_batch(work_of(service))
 
-    failing = [row for row, x in enumerate(FRAME.x, start=1) if x < picky.below]
+    failing = [row for row, x in enumerate(FRAME.x, start=1) if x < failing_estimator.smallest_x]
     assert len(failing) == 2
     assert [(each["row"], each["code"]) for each in bad_rows(service, job)] == [
         (row, "prediction_failed") for row in failing
     ]
-    assert set(read(service, job).row) == set(range(1, ROWS + 1)) - set(failing)
+    assert set(result_table(service, job).row) == set(range(1, ROWS + 1)) - set(failing)
 
 
 def test_a_row_on_which_the_estimator_fails_fails_the_batch_with_on_error_fail(
-    service: LocalBatchService, picky: Picky
+    service: LocalBatchService, failing_estimator: FailsOnSmallX
 ) -> None:
     job = service.ended_batch(work_of(service, on_error=OnError.FAIL))
 
@@ -290,8 +293,10 @@ def test_a_row_on_which_the_estimator_fails_fails_the_batch_with_on_error_fail(
     assert (job.failure.code, job.failure.findings[0].pointer) == ("invalid_input", "row 1")
 
 
-def test_rows_are_bad_if_the_estimator_returns_another_number_of_rows(service: LocalBatchService, picky: Picky) -> None:
-    picky.more = 1
+def test_rows_are_bad_if_the_estimator_returns_another_number_of_rows(
+    service: LocalBatchService, failing_estimator: FailsOnSmallX
+) -> None:
+    failing_estimator.extra_answers = 1
 
     job = service.ended_batch(work_of(service))
 
@@ -300,7 +305,7 @@ def test_rows_are_bad_if_the_estimator_returns_another_number_of_rows(service: L
 
 
 def test_an_estimator_without_the_method_fails_the_batch_and_not_its_rows(
-    service: LocalBatchService, picky: Picky
+    service: LocalBatchService, failing_estimator: FailsOnSmallX
 ) -> None:
     job = service.ended_batch(work_of(service, method=Method.PREDICT_PROBA))
 
@@ -310,10 +315,10 @@ def test_an_estimator_without_the_method_fails_the_batch_and_not_its_rows(
 
 
 def test_an_estimator_that_fails_on_too_many_rows_fails_the_batch(
-    service: LocalBatchService, picky: Picky, monkeypatch: pytest.MonkeyPatch
+    service: LocalBatchService, failing_estimator: FailsOnSmallX, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(part_prediction, "MAX_FAILED_ROWS", 5)
-    picky.below = 10
+    failing_estimator.smallest_x = 10
 
     job = service.ended_batch(work_of(service))
 
@@ -324,10 +329,10 @@ def test_an_estimator_that_fails_on_too_many_rows_fails_the_batch(
 
 @pytest.mark.parametrize("limit", [1, 100], ids=["too_many_rows", "one_row"])
 def test_an_error_message_of_a_megabyte_is_shortened_in_the_failure(
-    service: LocalBatchService, picky: Picky, monkeypatch: pytest.MonkeyPatch, limit: int
+    service: LocalBatchService, failing_estimator: FailsOnSmallX, monkeypatch: pytest.MonkeyPatch, limit: int
 ) -> None:
     monkeypatch.setattr(part_prediction, "MAX_FAILED_ROWS", limit)
-    picky.words = "found " + "1.5 " * 250_000
+    failing_estimator.error_text = "found " + "1.5 " * 250_000
 
     failed = service.ended_batch(work_of(service, on_error=OnError.FAIL))
 
@@ -335,8 +340,10 @@ def test_an_error_message_of_a_megabyte_is_shortened_in_the_failure(
     assert len(msgspec.json.encode(failed)) < 5_000
 
 
-def test_an_error_message_of_a_megabyte_is_shortened_in_the_bad_row(service: LocalBatchService, picky: Picky) -> None:
-    picky.words = "found " + "1.5 " * 250_000
+def test_an_error_message_of_a_megabyte_is_shortened_in_the_bad_row(
+    service: LocalBatchService, failing_estimator: FailsOnSmallX
+) -> None:
+    failing_estimator.error_text = "found " + "1.5 " * 250_000
 
     skipped = service.ended_batch(work_of(service))
 
@@ -347,7 +354,7 @@ def test_an_error_message_of_a_megabyte_is_shortened_in_the_bad_row(service: Loc
 
 
 @pytest.fixture
-def uneven(tmp_path: Path) -> LocalBatchService:
+def two_targets(tmp_path: Path) -> LocalBatchService:
     """Has a model with two targets, one with two and one with three classes."""
     made = LocalBatchService(tmp_path / "uneven")
     made.pushed(DecisionTreeClassifier(random_state=0).fit(FRAME, UNEVEN), FRAME.head(20), tuple(UNEVEN.columns))
@@ -355,22 +362,22 @@ def uneven(tmp_path: Path) -> LocalBatchService:
 
 
 def test_targets_with_different_numbers_of_classes_have_columns_for_their_own_classes(
-    uneven: LocalBatchService,
+    two_targets: LocalBatchService,
 ) -> None:
-    job = uneven.ended_batch(work_of(uneven, method=Method.PREDICT_PROBA))
+    job = two_targets.ended_batch(work_of(two_targets, method=Method.PREDICT_PROBA))
 
-    found = read(uneven, job)
+    found = result_table(two_targets, job)
     assert list(found.columns) == ["row", "probability_0_no", "probability_0_yes", *THREE_COLUMNS]
     assert found[THREE_COLUMNS].to_numpy().argmax(axis=1).tolist() == [index % 3 for index in range(ROWS)]
-    first = uneven.answers(FRAME.head(1), Method.PREDICT_PROBA)
+    first = two_targets.answers(FRAME.head(1), Method.PREDICT_PROBA)
     assert first == [[[1.0, 0.0], [1.0, 0.0, 0.0]]]
 
 
-def test_a_model_with_several_targets_can_be_retrained(uneven: LocalBatchService) -> None:
-    work = uneven.training_work(FRAME.join(UNEVEN), tuple(UNEVEN.columns))
+def test_a_model_with_several_targets_can_be_retrained(two_targets: LocalBatchService) -> None:
+    work = two_targets.training_work(FRAME.join(UNEVEN), tuple(UNEVEN.columns))
 
-    assert uneven.trained(work).state is State.SUCCEEDED
-    assert uneven.manifest(2).classes == [["no", "yes"], ["p", "q", "r"]]
+    assert two_targets.trained(work).state is State.SUCCEEDED
+    assert two_targets.manifest(2).classes == [["no", "yes"], ["p", "q", "r"]]
 
 
 # Chunks
@@ -381,7 +388,7 @@ def test_no_worker_holds_a_planned_batch_and_its_chunks_wait(service: LocalBatch
 
     assert (job.worker, job.progress.done, job.progress.total) == (None, 0, ROWS)  # type: ignore[union-attr]
     assert [(stats.lane, stats.waiting) for stats in service.lanes.stats()] == [(str(Lane.of_chunks(job.id)), CHUNKS)]
-    assert str(Lane.of_chunks(job.id)) in service.bells.rung
+    assert str(Lane.of_chunks(job.id)) in service.doorbell.rung
 
 
 def test_a_worker_takes_one_chunk_and_then_serves_other_lanes(service: LocalBatchService) -> None:
@@ -390,12 +397,12 @@ def test_a_worker_takes_one_chunk_and_then_serves_other_lanes(service: LocalBatc
     service.run_chunk(job.id)
 
     assert service.progress.totals(job.id, 1).chunks == 1
-    (depth,) = service.lanes.stats()
-    assert (depth.waiting, depth.reserved) == (CHUNKS - 1, 0)
+    (stats,) = service.lanes.stats()
+    assert (stats.waiting, stats.reserved) == (CHUNKS - 1, 0)
 
 
 def test_progress_counts_rows_whose_predictions_are_on_the_disk(service: LocalBatchService) -> None:
-    job = service.fanned_out(service.batch_work(spoiled(3)))
+    job = service.fanned_out(service.batch_work(csv_with_bad_rows(3)))
 
     service.run_chunk(job.id)
 
@@ -420,12 +427,12 @@ def test_chunks_are_queued_one_window_at_a_time(service: LocalBatchService, monk
 
     assert waiting == 2
     assert service.jobs.read(job.id).state is State.QUEUED
-    service.settle()
+    service.run_until_idle()
     assert service.jobs.read(job.id).state is State.SUCCEEDED
 
 
 def test_a_chunk_that_runs_twice_counts_once_and_writes_the_same_bytes(service: LocalBatchService) -> None:
-    work = service.batch_work(spoiled(3))
+    work = service.batch_work(csv_with_bad_rows(3))
     job = service.fanned_out(work)
     again = service.jobs.read(chunk_id(job.id, 1, 0))
     twin = service.jobs.read_work(again.id)[0]
@@ -448,7 +455,7 @@ def test_a_canceled_batch_ends_at_once_and_its_chunks_end_when_claimed(service: 
     service.run_chunk(job.id)
 
     service.rewritten(job, lambda present: present.cancel_requested(service.clock(), RETENTION_S))
-    service.settle()
+    service.run_until_idle()
 
     assert service.jobs.read(job.id).state is State.CANCELED
     assert service.progress.totals(job.id, 1).chunks == 1
@@ -468,7 +475,7 @@ def test_a_cancel_while_a_chunk_runs_leaves_the_batch_canceled(
             service.rewritten(job, lambda present: present.cancel_requested(service.clock(), RETENTION_S))
 
     monkeypatch.setattr(chunk_runner, "write_part", cancel_after)
-    service.settle()
+    service.run_until_idle()
 
     assert service.jobs.read(job.id).state is State.CANCELED
     assert service.folders.outcome(job.id) is None
@@ -485,7 +492,7 @@ def test_a_cancel_while_the_file_is_split_leaves_no_chunk(
         return original(*args)
 
     monkeypatch.setattr(service.folders, "save_plan", cancel_after)
-    service.settle()
+    service.run_until_idle()
 
     ended = service.jobs.read(job.id)
     assert (ended.state, ended.is_fanned_out) == (State.CANCELED, False)
@@ -503,7 +510,7 @@ def test_a_cancel_while_the_parts_are_joined_leaves_the_batch_canceled(
         return original(*args)
 
     monkeypatch.setattr(service.folders, "save_outcome", cancel_after)
-    service.settle()
+    service.run_until_idle()
 
     assert service.jobs.read(job.id).state is State.CANCELED
 
@@ -548,12 +555,12 @@ def test_a_chunk_that_kills_its_workers_makes_the_batch_a_dead_letter_with_the_r
 ) -> None:
     job = service.fanned_out(work_of(service))
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(service.chunks, "_predict", lambda *_: (_ for _ in ()).throw(Killed("poison")))
+        patched.setattr(service.chunks, "_predict", lambda *_: (_ for _ in ()).throw(ProcessKilled("poison")))
         for _ in range(3):
             service.lanes.enqueue_due(float("inf"))
-            with pytest.raises(Killed):
+            with pytest.raises(ProcessKilled):
                 service.run_chunk(job.id)
-            service.recover_dead()
+            service.recover_jobs_of_dead_workers()
             service.lanes.enqueue_due(float("inf"))
             # Put the chunk in front of the other ones again.
             lane = service.jobs.lanes[str(Lane.of_chunks(job.id))]
@@ -591,19 +598,19 @@ def test_a_chunk_is_retried_after_a_transient_error(
 def retried(service: LocalBatchService, job: Job, work: BatchWork) -> Job:
     again = service.jobs.read(job.id).retried_as(new_id("job"), service.clock(), 3)
     service.jobs.create(again, replace(work, resumes=job.id))
-    service.settle()
+    service.run_until_idle()
     return service.jobs.read(again.id)
 
 
 def test_a_retry_runs_only_the_missing_chunks(
     service: LocalBatchService, fitted: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    work = service.batch_work(spoiled(3))
+    work = service.batch_work(csv_with_bad_rows(3))
     job = service.fanned_out(work)
     service.run_chunk(job.id)
     service.run_chunk(job.id)
     service.rewritten(job, lambda present: present.cancel_requested(service.clock(), RETENTION_S))
-    service.settle()
+    service.run_until_idle()
     ran = []
     original = chunk_runner.read_range
     monkeypatch.setattr(chunk_runner, "read_range", lambda *args: ran.append(args[3].index) or original(*args))
@@ -613,8 +620,8 @@ def test_a_retry_runs_only_the_missing_chunks(
     assert ran == [2, 3, 4]
     good = [row for row in range(1, ROWS + 1) if row != 3]
     assert again.state is State.SUCCEEDED
-    assert read(service, again).row.tolist() == good
-    assert read(service, again).prediction.tolist() == fitted.predict(FRAME)[[row - 1 for row in good]].tolist()
+    assert result_table(service, again).row.tolist() == good
+    assert result_table(service, again).prediction.tolist() == fitted.predict(FRAME)[[row - 1 for row in good]].tolist()
     assert [each["row"] for each in bad_rows(service, again)] == [3]
 
 
@@ -623,12 +630,12 @@ def test_a_retry_runs_all_chunks_if_the_parts_are_gone(service: LocalBatchServic
     job = service.fanned_out(work)
     service.run_chunk(job.id)
     service.rewritten(job, lambda present: present.cancel_requested(service.clock(), RETENTION_S))
-    service.settle()
+    service.run_until_idle()
     service.folders.sweep(lambda batch_id, *, is_old: True, before=0.0)
 
     again = retried(service, job, work)
 
-    assert (again.state, len(read(service, again))) == (State.SUCCEEDED, ROWS)
+    assert (again.state, len(result_table(service, again))) == (State.SUCCEEDED, ROWS)
 
 
 # Deaths at every write
@@ -648,52 +655,56 @@ WRITES = [
 def test_a_batch_survives_the_death_of_a_worker_at_every_write(
     service: LocalBatchService, fitted: Any, owner: str, name: str, spared: int, after: bool
 ) -> None:
-    work = service.batch_work(spoiled(3, 30))
+    work = service.batch_work(csv_with_bad_rows(3, 30))
     job = service.batch(work)
-    dying = Dying(getattr(service, owner), name, after=after, spared=spared)
+    killer = KillAtCall(getattr(service, owner), name, after=after, spared=spared)
 
-    survive(service)
+    run_despite_deaths(service)
 
     ended = service.jobs.read(job.id)
-    assert dying.deaths == 1
+    assert killer.deaths == 1
     assert (ended.state, ended.failure) == (State.SUCCEEDED, None)
     good = [row for row in range(1, ROWS + 1) if row not in (3, 30)]
-    assert read(service, ended).row.tolist() == good
-    assert read(service, ended).prediction.tolist() == fitted.predict(FRAME)[[row - 1 for row in good]].tolist()
+    assert result_table(service, ended).row.tolist() == good
+    assert result_table(service, ended).prediction.tolist() == fitted.predict(FRAME)[[row - 1 for row in good]].tolist()
     assert [each["row"] for each in bad_rows(service, ended)] == [3, 30]
     assert service.result(ended)["errors"] == 2
     finals = [moment for moment in ended.timeline if moment.event.value == "finished"]
     assert len(finals) == 1
 
 
-def survive(service: LocalBatchService) -> None:
+def run_despite_deaths(service: LocalBatchService) -> None:
     """Settles; the reaper hands back the jobs of each process that dies."""
     for _ in range(30):
         try:
-            service.settle()
-        except Killed:
-            service.recover_dead()
+            service.run_until_idle()
+        except ProcessKilled:
+            service.recover_jobs_of_dead_workers()
         else:
             return
     raise AssertionError("processes keep dying")
 
 
 def test_a_row_that_was_bad_only_in_a_run_that_died_is_good(
-    service: LocalBatchService, picky: Picky, monkeypatch: pytest.MonkeyPatch
+    service: LocalBatchService, failing_estimator: FailsOnSmallX, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(chunk_runner, "write_part", chunk_runner.write_part)  # restored after the test
     job = service.batch(work_of(service))
-    dying = Dying(chunk_runner, "write_part", after=False)
-    with pytest.raises(Killed):
-        service.settle()
-    picky.below = -10.0
-    service.recover_dead()
+    killer = KillAtCall(chunk_runner, "write_part", after=False)
+    with pytest.raises(ProcessKilled):
+        service.run_until_idle()
+    failing_estimator.smallest_x = -10.0
+    service.recover_jobs_of_dead_workers()
 
-    service.settle()
+    service.run_until_idle()
 
     ended = service.jobs.read(job.id)
-    assert dying.deaths == 1
-    assert (service.result(ended)["errors"], bad_rows(service, ended), len(read(service, ended))) == (0, [], ROWS)
+    assert killer.deaths == 1
+    assert (service.result(ended)["errors"], bad_rows(service, ended), len(result_table(service, ended))) == (
+        0,
+        [],
+        ROWS,
+    )
 
 
 def test_a_second_plan_for_a_batch_is_dropped(service: LocalBatchService) -> None:
@@ -720,10 +731,10 @@ def test_a_part_that_is_lost_before_the_join_is_written_again(service: LocalBatc
         service.run_chunk(job.id)
     service.folders.part(job.id, 1, 2).unlink()
 
-    service.settle()
+    service.run_until_idle()
 
     ended = service.jobs.read(job.id)
-    assert (ended.state, len(read(service, ended))) == (State.SUCCEEDED, ROWS)
+    assert (ended.state, len(result_table(service, ended))) == (State.SUCCEEDED, ROWS)
 
 
 def test_a_batch_whose_folder_is_lost_is_planned_again(service: LocalBatchService) -> None:
@@ -731,10 +742,10 @@ def test_a_batch_whose_folder_is_lost_is_planned_again(service: LocalBatchServic
     service.run_chunk(job.id)
     service.folders.sweep(lambda batch_id, *, is_old: True, before=0.0)
 
-    service.settle()
+    service.run_until_idle()
 
     ended = service.jobs.read(job.id)
-    assert (ended.state, len(read(service, ended))) == (State.SUCCEEDED, ROWS)
+    assert (ended.state, len(result_table(service, ended))) == (State.SUCCEEDED, ROWS)
 
 
 def test_chunks_that_were_lost_with_the_store_are_added_again(service: LocalBatchService) -> None:
@@ -746,7 +757,7 @@ def test_chunks_that_were_lost_with_the_store_are_added_again(service: LocalBatc
 
     service.batches.repair()
 
-    assert [depth.waiting for depth in service.lanes.stats()] == [CHUNKS]
+    assert [stats.waiting for stats in service.lanes.stats()] == [CHUNKS]
 
 
 def test_the_reaper_adds_chunks_that_could_not_be_added(
@@ -757,7 +768,7 @@ def test_the_reaper_adds_chunks_that_could_not_be_added(
     job = service.fanned_out(work_of(service))
     monkeypatch.setattr(service.progress, "add", original)
 
-    service.settle()
+    service.run_until_idle()
 
     assert service.jobs.read(job.id).state is State.SUCCEEDED
 
@@ -767,7 +778,7 @@ def test_two_workers_share_the_chunks_of_a_batch(service: LocalBatchService) -> 
     second = LaneConsumer(
         service.jobs,
         service.lanes,
-        service.bells,
+        service.doorbell,
         service.runners,
         service.clock,
         jitter=lambda: 0.5,
@@ -791,7 +802,7 @@ def test_only_a_batch_that_succeeded_loses_its_parts(service: LocalBatchService)
     job = service.fanned_out(work_of(service))
     service.run_chunk(job.id)
     service.rewritten(job, lambda present: present.cancel_requested(service.clock(), RETENTION_S))
-    service.settle()
+    service.run_until_idle()
 
     assert not (service.batch_folder / done.id / "parts").exists()
     assert service.folders.part(job.id, 1, 0).exists()

@@ -20,6 +20,7 @@ from queuecast.domain.job import Failure, Job, JobType, ModelRef, Progress, Stat
 from queuecast.domain.timeline import Event
 from queuecast.domain.work import Work
 from queuecast.ports.jobs import JobFilter
+from tests.unreachable import UnreachableDoorbell
 from tests.worker.fake_worker import (
     LANE,
     LEASE_S,
@@ -28,8 +29,8 @@ from tests.worker.fake_worker import (
     RETENTION_S,
     ROWS,
     WORK,
-    AwayBells,
     FakeWorker,
+    event_names,
 )
 from worker.engine.contracts import Report, Result
 
@@ -37,14 +38,14 @@ HALF = Progress(1, 2, "stages", "fit", 7)
 DONE = Result({"predictions": [1]})
 
 
-def raising(error: BaseException) -> Callable[..., Result]:
+def run_that_raises(error: BaseException) -> Callable[..., Result]:
     def run(job: Job, work: Work, rows: bytes, report: Report) -> Result:
         raise error
 
     return run
 
 
-def doing(act: Callable[[], object], then: Result | BaseException = DONE) -> Callable[..., Result]:
+def run_that_calls(act: Callable[[], object], then: Result | BaseException = DONE) -> Callable[..., Result]:
     """A run during which something happens."""
 
     def run(job: Job, work: Work, rows: bytes, report: Report) -> Result:
@@ -56,10 +57,6 @@ def doing(act: Callable[[], object], then: Result | BaseException = DONE) -> Cal
     return run
 
 
-def events(job: Job) -> list[str]:
-    return [entry.event.value for entry in job.timeline]
-
-
 # Claiming
 
 
@@ -69,20 +66,20 @@ def test_an_extra_bell_leaves_the_waiting_jobs_to_the_ordinary_one(worker: FakeW
     worker.run = lambda job, work, rows, report: (setattr(worker.time, "now", worker.time.now + 1), DONE)[1]
     for _ in range(3):
         worker.submit()
-    worker.bells.rung.clear()
+    worker.doorbell.rung.clear()
 
     worker.drain(LANE, is_overtaking=True)
     noted = worker.lanes.stats()[0].worker_expected_since
-    rung_by_second = list(worker.bells.rung)
+    rung_by_second = list(worker.doorbell.rung)
     worker.drain(LANE)
 
-    assert (noted, rung_by_second, worker.bells.rung) == (NOW, [], [LANE])
+    assert (noted, rung_by_second, worker.doorbell.rung) == (NOW, [], [LANE])
 
 
 def test_a_bell_for_an_empty_lane_starts_nothing(worker: FakeWorker) -> None:
     worker.drain(LANE)
 
-    assert (worker.runs, worker.bells.rung) == ([], [])
+    assert (worker.runs, worker.doorbell.rung) == ([], [])
 
 
 def test_a_bell_that_comes_twice_runs_a_job_once(worker: FakeWorker) -> None:
@@ -97,7 +94,7 @@ def test_a_bell_that_comes_twice_runs_a_job_once(worker: FakeWorker) -> None:
 
 def test_a_bell_that_comes_again_while_its_job_runs_starts_nothing(worker: FakeWorker) -> None:
     worker.submit()
-    worker.run = doing(lambda: worker.another("worker-2").drain(LANE))
+    worker.run = run_that_calls(lambda: worker.another_consumer("worker-2").drain(LANE))
 
     worker.drain(LANE)
 
@@ -111,7 +108,7 @@ def test_a_run_gets_the_claimed_job_with_its_work_and_rows(worker: FakeWorker) -
 
     (job,) = worker.runs
     assert (job.state, job.attempt, job.worker, job.revision) == (State.RUNNING, 1, "worker-1", 2)
-    assert worker.seen == [(WORK, ROWS)]
+    assert worker.run_inputs == [(WORK, ROWS)]
 
 
 def test_the_timeline_names_the_worker_and_the_outcome(worker: FakeWorker) -> None:
@@ -119,7 +116,7 @@ def test_the_timeline_names_the_worker_and_the_outcome(worker: FakeWorker) -> No
 
     worker.drain(LANE)
 
-    assert events(worker.job()) == ["accepted", "claimed", "finished"]
+    assert event_names(worker.job()) == ["accepted", "claimed", "finished"]
     assert [(entry.attempt, entry.worker) for entry in worker.job().timeline[1:]] == [(1, "worker-1")] * 2
     assert worker.job().timeline[-1].detail == "succeeded"
 
@@ -149,11 +146,11 @@ def test_an_expired_job_is_dated_and_leaves_its_lane(worker: FakeWorker) -> None
 
 def test_a_job_that_is_retried_does_not_expire(worker: FakeWorker) -> None:
     worker.submit(expires_at=NOW + 10)
-    worker.run = raising(UnavailableError("away"))
+    worker.run = run_that_raises(UnavailableError("away"))
     worker.drain(LANE)
     worker.now += 60
     worker.reaper().sweep()
-    worker.run = doing(lambda: None)
+    worker.run = run_that_calls(lambda: None)
 
     worker.drain(LANE)
 
@@ -196,26 +193,26 @@ def held_during_runs(worker: FakeWorker, jobs: int, took_s: Callable[[Job], floa
     return held
 
 
-def claims_of(held: list[int]) -> list[int]:
+def claim_sizes(held: list[int]) -> list[int]:
     return [before for last, before in zip([1, *held], held, strict=False) if last == 1]
 
 
 def test_a_worker_takes_twice_as_many_rows_after_each_quick_claim(worker: FakeWorker) -> None:
-    assert claims_of(held_during_runs(worker, 45)) == [1, 2, 4, 8, 16, 14]
+    assert claim_sizes(held_during_runs(worker, 45)) == [1, 2, 4, 8, 16, 14]
 
 
 def test_a_claim_of_few_rows_leaves_the_limit_as_it_was(worker: FakeWorker) -> None:
     worker.warm_up(16)
     held_during_runs(worker, 3)
 
-    assert claims_of(held_during_runs(worker, 20)) == [16, 4]
+    assert claim_sizes(held_during_runs(worker, 20)) == [16, 4]
 
 
 def test_a_worker_takes_fewer_after_a_slow_claim(worker: FakeWorker) -> None:
     worker.warm_up(8)
     held_during_runs(worker, 8, took_s=lambda job: 0.07)
 
-    assert claims_of(held_during_runs(worker, 5)) == [1, 2, 4, 2]
+    assert claim_sizes(held_during_runs(worker, 5)) == [1, 2, 4, 2]
 
 
 def test_an_empty_lane_does_not_count_as_a_quick_claim(worker: FakeWorker) -> None:
@@ -230,7 +227,7 @@ def test_a_worker_learns_a_limit_for_each_lane(worker: FakeWorker) -> None:
     for _ in range(3):
         worker.submit(lane="prediction/other/1/predict")
     held: list[int] = []
-    worker.run = doing(lambda: held.append(len(worker.lanes.reservations())))
+    worker.run = run_that_calls(lambda: held.append(len(worker.lanes.reservations())))
 
     worker.drain("prediction/other/1/predict")
 
@@ -244,7 +241,9 @@ def test_a_worker_turns_to_other_lanes_after_a_quarter_of_a_second(worker: FakeW
     assert worker.waiting() == [f"job_{number}" for number in range(4, 11)]
 
 
-def runs_of_a_lane_that_never_empties(worker: FakeWorker, on_run: Callable[[int], None] = lambda number: None) -> float:
+def seconds_with_a_lane_that_never_empties(
+    worker: FakeWorker, on_run: Callable[[int], None] = lambda number: None
+) -> float:
     """How long one bell keeps the worker there. Each run takes 20 ms and submits another job."""
     came_at, numbers = worker.time.now, itertools.count(1)
 
@@ -261,7 +260,7 @@ def runs_of_a_lane_that_never_empties(worker: FakeWorker, on_run: Callable[[int]
 
 
 def test_a_worker_stays_with_a_lane_for_five_seconds_while_no_other_lane_waits(worker: FakeWorker) -> None:
-    assert runs_of_a_lane_that_never_empties(worker) == pytest.approx(5.0, abs=0.3)
+    assert seconds_with_a_lane_that_never_empties(worker) == pytest.approx(5.0, abs=0.3)
 
 
 def test_a_worker_leaves_a_lane_within_a_quarter_of_a_second_for_another_that_waits(worker: FakeWorker) -> None:
@@ -269,7 +268,7 @@ def test_a_worker_leaves_a_lane_within_a_quarter_of_a_second_for_another_that_wa
         if number == 50:
             worker.submit(lane="prediction/other/1/predict")
 
-    assert runs_of_a_lane_that_never_empties(worker, submits_elsewhere) == pytest.approx(1.0, abs=0.3)
+    assert seconds_with_a_lane_that_never_empties(worker, submits_elsewhere) == pytest.approx(1.0, abs=0.3)
 
 
 @pytest.mark.parametrize(
@@ -284,7 +283,7 @@ def test_a_worker_leaves_a_lane_for_one_of_a_later_version_only_if_it_can_serve_
         if number == 50:
             worker.submit(lane=lane)
 
-    assert runs_of_a_lane_that_never_empties(worker, submits_elsewhere) == pytest.approx(stays_s, abs=0.3)
+    assert seconds_with_a_lane_that_never_empties(worker, submits_elsewhere) == pytest.approx(stays_s, abs=0.3)
 
 
 def test_a_worker_serves_a_lane_with_a_priority_of_a_later_version(worker: FakeWorker) -> None:
@@ -299,7 +298,7 @@ def test_a_worker_serves_a_lane_with_a_priority_of_a_later_version(worker: FakeW
 def test_a_worker_rings_for_the_jobs_it_leaves(worker: FakeWorker) -> None:
     held_during_runs(worker, 10, took_s=lambda job: 0.1)
 
-    assert worker.bells.rung == [LANE]
+    assert worker.doorbell.rung == [LANE]
 
 
 def test_a_lane_that_was_emptied_is_not_rung_for(worker: FakeWorker) -> None:
@@ -307,7 +306,7 @@ def test_a_lane_that_was_emptied_is_not_rung_for(worker: FakeWorker) -> None:
 
     worker.drain(LANE)
 
-    assert worker.bells.rung == []
+    assert worker.doorbell.rung == []
 
 
 def test_the_jobs_behind_a_slow_one_are_released_at_once(worker: FakeWorker) -> None:
@@ -316,9 +315,9 @@ def test_the_jobs_behind_a_slow_one_are_released_at_once(worker: FakeWorker) -> 
 
     assert (held, len(worker.runs)) == ([4], 1)
     assert worker.waiting() == ["job_102", "job_103", "job_104"]
-    assert worker.bells.rung == [LANE]
+    assert worker.doorbell.rung == [LANE]
     given_back = worker.job("job_102")
-    assert (given_back.state, given_back.attempt, events(given_back)) == (State.QUEUED, 0, ["accepted"])
+    assert (given_back.state, given_back.attempt, event_names(given_back)) == (State.QUEUED, 0, ["accepted"])
 
 
 def test_the_first_job_of_a_claim_runs_however_late_it_is(worker: FakeWorker) -> None:
@@ -357,7 +356,7 @@ def test_jobs_run_while_the_message_queue_is_away(worker: FakeWorker) -> None:
     for _ in range(3):
         worker.submit()
 
-    worker.another("worker-1", bells=AwayBells()).drain(LANE)
+    worker.another_consumer("worker-1", doorbell=UnreachableDoorbell()).drain(LANE)
 
     assert {worker.job(f"job_{number}").state for number in (1, 2, 3)} == {State.SUCCEEDED}
 
@@ -371,21 +370,21 @@ def test_a_worker_that_shuts_down_passes_the_bell_on(worker: FakeWorker) -> None
 
     worker.drain(LANE)
 
-    assert (worker.runs, worker.waiting(), worker.bells.rung) == ([], ["job_1"], [LANE])
+    assert (worker.runs, worker.waiting(), worker.doorbell.rung) == ([], ["job_1"], [LANE])
 
 
 def test_a_stopping_worker_finishes_its_run_and_releases_the_jobs_it_has_not_started(worker: FakeWorker) -> None:
     worker.warm_up(4)
     for _ in range(6):
         worker.submit()
-    worker.run = doing(lambda: setattr(worker, "stop_by", worker.time.now + 20))
+    worker.run = run_that_calls(lambda: setattr(worker, "stop_by", worker.time.now + 20))
 
     worker.drain(LANE)
 
     assert worker.job("job_101").state is State.SUCCEEDED
     assert sorted(worker.waiting()) == [f"job_{number}" for number in range(102, 107)]
     assert (worker.lanes.reservations(), len(worker.runs)) == ([], 1)
-    assert worker.bells.rung == [LANE]
+    assert worker.doorbell.rung == [LANE]
 
 
 # Outcomes
@@ -430,7 +429,7 @@ def test_a_result_with_nan_is_written_as_null(worker: FakeWorker) -> None:
 def test_a_refusal_fails_the_job_with_its_code_detail_and_findings(worker: FakeWorker) -> None:
     finding = Finding("/params", "invalid_params", "no such parameter")
     worker.submit()
-    worker.run = raising(InvalidInputError("they do not fit", (finding,)))
+    worker.run = run_that_raises(InvalidInputError("they do not fit", (finding,)))
 
     worker.drain(LANE)
 
@@ -440,7 +439,7 @@ def test_a_refusal_fails_the_job_with_its_code_detail_and_findings(worker: FakeW
 @pytest.mark.parametrize("error", [InvalidInputError("no"), RunFailedError("no"), ValueError("no")], ids=repr)
 def test_bad_data_fails_at_once_and_is_no_dead_letter(worker: FakeWorker, error: Exception) -> None:
     worker.submit()
-    worker.run = raising(error)
+    worker.run = run_that_raises(error)
 
     worker.drain(LANE)
 
@@ -450,7 +449,7 @@ def test_bad_data_fails_at_once_and_is_no_dead_letter(worker: FakeWorker, error:
 
 def test_a_refusal_with_a_code_of_its_own_keeps_it(worker: FakeWorker) -> None:
     worker.submit()
-    worker.run = raising(RunFailedError("fit raised", code="fit_failed"))
+    worker.run = run_that_raises(RunFailedError("fit raised", code="fit_failed"))
 
     worker.drain(LANE)
 
@@ -469,7 +468,7 @@ def test_a_refusal_with_a_code_of_its_own_keeps_it(worker: FakeWorker) -> None:
 )
 def test_an_unexpected_exception_fails_the_job_with_its_text(worker: FakeWorker, error: Exception, detail: str) -> None:
     worker.submit()
-    worker.run = raising(error)
+    worker.run = run_that_raises(error)
 
     worker.drain(LANE)
 
@@ -544,20 +543,20 @@ def test_an_ended_job_has_the_times_of_its_end_and_deletion(worker: FakeWorker) 
 )
 def test_an_outage_costs_an_attempt_and_the_job_waits_for_the_next(worker: FakeWorker, error: QueuecastError) -> None:
     worker.submit()
-    worker.run = raising(error)
+    worker.run = run_that_raises(error)
 
     worker.drain(LANE)
 
     job = worker.job()
     assert (job.state, job.attempt, job.lost_attempts, job.worker) == (State.QUEUED, 1, 1, None)
     assert (job.queued_at, job.not_before) == (NOW, NOW + 0.5)
-    assert events(job) == ["accepted", "claimed", "lost", "retried"]
+    assert event_names(job) == ["accepted", "claimed", "lost", "retried"]
     assert (job.timeline[2].detail, job.timeline[3].detail) == (error.detail, "after 0.5 s")
 
 
 def test_no_worker_gets_a_job_that_waits_out_its_backoff(worker: FakeWorker) -> None:
     worker.submit()
-    worker.run = raising(UnavailableError("away"))
+    worker.run = run_that_raises(UnavailableError("away"))
 
     worker.drain(LANE)
     worker.drain(LANE)
@@ -581,7 +580,7 @@ def run_until_it_ends(worker: FakeWorker) -> list[float]:
 
 def test_a_job_that_cannot_be_run_is_a_dead_letter_after_its_last_attempt(worker: FakeWorker) -> None:
     worker.submit(max_attempts=4)
-    worker.run = raising(UnavailableError("no room", code="disk_full"))
+    worker.run = run_that_raises(UnavailableError("no room", code="disk_full"))
 
     delays = run_until_it_ends(worker)
 
@@ -594,7 +593,7 @@ def test_a_job_that_cannot_be_run_is_a_dead_letter_after_its_last_attempt(worker
 
 def test_a_dead_letter_is_kept_seven_times_as_long(worker: FakeWorker) -> None:
     worker.submit(max_attempts=1)
-    worker.run = raising(UnavailableError("away"))
+    worker.run = run_that_raises(UnavailableError("away"))
 
     worker.drain(LANE)
 
@@ -603,7 +602,7 @@ def test_a_dead_letter_is_kept_seven_times_as_long(worker: FakeWorker) -> None:
 
 def test_a_dead_letter_keeps_its_work_so_that_it_can_be_run_again(worker: FakeWorker) -> None:
     worker.submit(max_attempts=1)
-    worker.run = raising(UnavailableError("away"))
+    worker.run = run_that_raises(UnavailableError("away"))
 
     worker.drain(LANE)
 
@@ -671,7 +670,7 @@ def test_a_job_canceled_while_it_is_held_and_not_started_is_not_run(worker: Fake
     worker.warm_up(2)
     worker.submit()
     worker.submit()
-    worker.run = doing(lambda: worker.cancel("job_102"))
+    worker.run = run_that_calls(lambda: worker.cancel("job_102"))
 
     worker.drain(LANE)
 
@@ -681,7 +680,7 @@ def test_a_job_canceled_while_it_is_held_and_not_started_is_not_run(worker: Fake
 
 def test_a_job_canceled_between_read_and_claim_is_not_run(worker: FakeWorker) -> None:
     worker.submit()
-    worker.jobs.writes = [worker.cancel]
+    worker.jobs.concurrent_writes = [worker.cancel]
 
     worker.drain(LANE)
 
@@ -690,12 +689,12 @@ def test_a_job_canceled_between_read_and_claim_is_not_run(worker: FakeWorker) ->
 
 def test_a_job_canceled_while_it_runs_is_canceled_and_its_result_dropped(worker: FakeWorker) -> None:
     worker.submit()
-    worker.run = doing(worker.cancel)
+    worker.run = run_that_calls(worker.cancel)
 
     worker.drain(LANE)
 
     assert (worker.job().state, worker.result(), worker.lanes.stats()) == (State.CANCELED, None, [])
-    assert events(worker.job()) == ["accepted", "claimed", "canceling", "finished"]
+    assert event_names(worker.job()) == ["accepted", "claimed", "canceling", "finished"]
     assert worker.job().delete_at == NOW + RETENTION_S
 
 
@@ -706,7 +705,7 @@ def test_a_job_canceled_while_it_runs_is_canceled_and_its_result_dropped(worker:
 )
 def test_a_run_that_raises_after_it_was_canceled_is_canceled(worker: FakeWorker, error: Exception) -> None:
     worker.submit()
-    worker.run = doing(worker.cancel, error)
+    worker.run = run_that_calls(worker.cancel, error)
 
     worker.drain(LANE)
 
@@ -743,7 +742,7 @@ def test_progress_after_the_job_was_taken_away_stops_the_run(
 
 def test_a_cancel_between_the_last_read_and_the_write_of_the_result_wins(worker: FakeWorker) -> None:
     worker.submit()
-    worker.run = doing(lambda: setattr(worker.jobs, "writes", [worker.cancel]))
+    worker.run = run_that_calls(lambda: setattr(worker.jobs, "concurrent_writes", [worker.cancel]))
 
     worker.drain(LANE)
 
@@ -771,7 +770,7 @@ def test_a_cancel_after_the_end_comes_too_late(worker: FakeWorker) -> None:
 def test_a_run_whose_job_was_taken_over_writes_nothing(worker: FakeWorker, end: Result | Exception) -> None:
     worker.submit()
     taken_over: list[Job] = []
-    worker.run = doing(lambda: (worker.take_over(), taken_over.append(worker.job())), end)
+    worker.run = run_that_calls(lambda: (worker.take_over(), taken_over.append(worker.job())), end)
 
     worker.drain(LANE)
 
@@ -782,7 +781,7 @@ def test_a_run_whose_job_was_taken_over_writes_nothing(worker: FakeWorker, end: 
 
 def test_a_run_whose_job_was_recovered_writes_nothing(worker: FakeWorker) -> None:
     worker.submit()
-    worker.run = doing(lambda: (worker.silence(), worker.reaper().sweep()))
+    worker.run = run_that_calls(lambda: (worker.let_lease_expire(), worker.reaper().sweep()))
 
     worker.drain(LANE)
 
@@ -791,7 +790,7 @@ def test_a_run_whose_job_was_recovered_writes_nothing(worker: FakeWorker) -> Non
 
 def test_a_run_whose_job_was_taken_over_and_canceled_leaves_the_stop_to_the_new_run(worker: FakeWorker) -> None:
     worker.submit()
-    worker.run = doing(lambda: (worker.take_over(), worker.cancel()))
+    worker.run = run_that_calls(lambda: (worker.take_over(), worker.cancel()))
 
     worker.drain(LANE)
 
@@ -802,7 +801,9 @@ def test_a_job_that_was_recovered_before_it_started_runs_once(worker: FakeWorker
     worker.warm_up(2)
     worker.submit()
     worker.submit()
-    worker.run = doing(lambda: len(worker.runs) > 1 or (worker.silence("job_102"), worker.reaper().sweep()))
+    worker.run = run_that_calls(
+        lambda: len(worker.runs) > 1 or (worker.let_lease_expire("job_102"), worker.reaper().sweep())
+    )
 
     worker.drain(LANE)
 
@@ -812,7 +813,7 @@ def test_a_job_that_was_recovered_before_it_started_runs_once(worker: FakeWorker
 
 def test_a_job_that_another_worker_claims_between_read_and_claim_is_not_run(worker: FakeWorker) -> None:
     worker.submit()
-    worker.jobs.writes = [lambda: worker.write(lambda present: present.claimed("other", NOW))]
+    worker.jobs.concurrent_writes = [lambda: worker.write(lambda present: present.claimed("other", NOW))]
 
     worker.drain(LANE)
 
@@ -825,7 +826,7 @@ def test_a_job_purged_while_it_runs_is_not_written_again(worker: FakeWorker) -> 
         worker.jobs.delete("job_1")
 
     worker.submit()
-    worker.run = doing(end_and_purge)
+    worker.run = run_that_calls(end_and_purge)
 
     worker.drain(LANE)
 
@@ -834,15 +835,15 @@ def test_a_job_purged_while_it_runs_is_not_written_again(worker: FakeWorker) -> 
 
 def test_jobs_held_through_an_outage_longer_than_the_lease_are_not_started(worker: FakeWorker) -> None:
     def outage() -> None:
-        worker.jobs.is_away = True
+        worker.jobs.is_unreachable = True
         worker.time.now += LEASE_S + 1
-        worker.beats.once()
-        worker.jobs.is_away = False
+        worker.lease_thread.beat()
+        worker.jobs.is_unreachable = False
 
     worker.warm_up(2)
     worker.submit()
     worker.submit()
-    worker.run = doing(outage)
+    worker.run = run_that_calls(outage)
     worker.drain(LANE)
 
     assert [job.id for job in worker.runs] == ["job_101"]
@@ -853,23 +854,23 @@ def test_a_job_whose_lease_ran_out_during_an_outage_is_not_started(worker: FakeW
     """Once it was started: the run was asked to stop before it began, wrote nothing, and cost an attempt."""
 
     def pause() -> None:
-        worker.beats.once()
-        worker.jobs.is_away = worker.time.now - began <= LEASE_S
+        worker.lease_thread.beat()
+        worker.jobs.is_unreachable = worker.time.now - began <= LEASE_S
 
     began = worker.time.now
     worker.submit()
-    worker.jobs.writes = [lambda: setattr(worker.jobs, "is_away", True)]
+    worker.jobs.concurrent_writes = [lambda: setattr(worker.jobs, "is_unreachable", True)]
     worker.time.on_pause = pause
     worker.drain(LANE)
 
-    assert (worker.runs, worker.waiting(), worker.bells.rung) == ([], ["job_1"], [LANE])
+    assert (worker.runs, worker.waiting(), worker.doorbell.rung) == ([], ["job_1"], [LANE])
     assert (worker.job().state, worker.job().attempt) == (State.QUEUED, 0)
 
 
 # Concurrent writes
 
 
-def touch(worker: FakeWorker) -> Callable[[], None]:
+def write_only_a_revision(worker: FakeWorker) -> Callable[[], None]:
     """A write that changes only the revision."""
     return lambda: worker.write(lambda present: replace(present, revision=present.revision + 1))
 
@@ -877,7 +878,9 @@ def touch(worker: FakeWorker) -> Callable[[], None]:
 @pytest.mark.parametrize("times", [1, 2, 5])
 def test_an_outcome_overtaken_by_other_writes_is_written_again(worker: FakeWorker, times: int) -> None:
     worker.submit()
-    worker.run = doing(lambda: setattr(worker.jobs, "writes", [touch(worker)] * times))
+    worker.run = run_that_calls(
+        lambda: setattr(worker.jobs, "concurrent_writes", [write_only_a_revision(worker)] * times)
+    )
 
     worker.drain(LANE)
 
@@ -886,7 +889,7 @@ def test_an_outcome_overtaken_by_other_writes_is_written_again(worker: FakeWorke
 
 def test_progress_overtaken_by_another_write_is_written_again(worker: FakeWorker) -> None:
     def run(job: Job, work: Work, rows: bytes, report: Report) -> Result:
-        worker.jobs.writes = [touch(worker)]
+        worker.jobs.concurrent_writes = [write_only_a_revision(worker)]
         report(HALF)
         return Result({"revision": worker.job().revision})
 
@@ -926,7 +929,7 @@ def test_a_worker_recognizes_its_own_claim_when_the_reply_was_lost(worker: FakeW
 
 def test_a_worker_does_not_mistake_the_claim_of_another_worker_for_its_own(worker: FakeWorker) -> None:
     worker.submit()
-    worker.jobs.writes = [lambda: worker.write(lambda present: present.claimed("worker-10", NOW))]
+    worker.jobs.concurrent_writes = [lambda: worker.write(lambda present: present.claimed("worker-10", NOW))]
 
     worker.drain(LANE)
 
@@ -942,7 +945,7 @@ def test_an_outcome_whose_reply_was_lost_is_written_once(
     worker: FakeWorker, end: Result | Exception, state: State
 ) -> None:
     worker.submit()
-    worker.run = doing(lambda: setattr(worker.jobs, "lost_replies", 1), end)
+    worker.run = run_that_calls(lambda: setattr(worker.jobs, "lost_replies", 1), end)
 
     worker.drain(LANE)
 
@@ -955,21 +958,21 @@ def test_a_beat_between_an_outcome_and_its_lost_reply_does_not_end_the_claim(wor
     worker.warm_up(2)
     worker.submit()
     worker.submit()
-    worker.jobs.on_lost_reply = worker.beats.once
-    worker.run = doing(lambda: setattr(worker.jobs, "lost_replies", 1))
+    worker.jobs.on_lost_reply = worker.lease_thread.beat
+    worker.run = run_that_calls(lambda: setattr(worker.jobs, "lost_replies", 1))
 
     worker.drain(LANE)
 
     assert [worker.job(f"job_{number}").state for number in (101, 102)] == [State.SUCCEEDED] * 2
 
 
-def back_after(worker: FakeWorker, pauses: int) -> Callable[[], None]:
+def reachable_after(worker: FakeWorker, pauses: int) -> Callable[[], None]:
     """The store comes back after that many pauses of the worker."""
     left = [pauses]
 
     def pause() -> None:
         left[0] -= 1
-        worker.jobs.is_away = left[0] > 0
+        worker.jobs.is_unreachable = left[0] > 0
 
     return pause
 
@@ -978,11 +981,11 @@ def test_a_claim_waits_for_a_store_that_is_away(worker: FakeWorker) -> None:
     worker.warm_up(2)
     worker.submit()
     worker.submit()
-    worker.time.on_pause = back_after(worker, 20)
+    worker.time.on_pause = reachable_after(worker, 20)
 
     def run(job: Job, work: Work, rows: bytes, report: Report) -> Result:
         if job.id == "job_101":
-            worker.jobs.writes = [lambda: None, lambda: setattr(worker.jobs, "is_away", True)]
+            worker.jobs.concurrent_writes = [lambda: None, lambda: setattr(worker.jobs, "is_unreachable", True)]
         return DONE
 
     worker.run = run
@@ -994,8 +997,8 @@ def test_a_claim_waits_for_a_store_that_is_away(worker: FakeWorker) -> None:
 
 def test_a_result_waits_for_a_store_that_is_away(worker: FakeWorker) -> None:
     worker.submit()
-    worker.run = doing(lambda: setattr(worker.jobs, "is_away", True))
-    worker.time.on_pause = back_after(worker, 100)
+    worker.run = run_that_calls(lambda: setattr(worker.jobs, "is_unreachable", True))
+    worker.time.on_pause = reachable_after(worker, 100)
 
     worker.drain(LANE)
 
@@ -1005,8 +1008,8 @@ def test_a_result_waits_for_a_store_that_is_away(worker: FakeWorker) -> None:
 def test_a_worker_stops_waiting_for_a_store_when_its_lease_is_lost(worker: FakeWorker) -> None:
     worker.submit()
     began = worker.time.now
-    worker.run = doing(lambda: setattr(worker.jobs, "is_away", True))
-    worker.time.on_pause = worker.beats.once
+    worker.run = run_that_calls(lambda: setattr(worker.jobs, "is_unreachable", True))
+    worker.time.on_pause = worker.lease_thread.beat
 
     with pytest.raises(UnavailableError):
         worker.drain(LANE)
@@ -1021,15 +1024,15 @@ def test_jobs_held_when_the_store_went_away_are_recovered_and_run(
     worker.warm_up(2)
     worker.submit()
     worker.submit()
-    worker.run = doing(lambda: setattr(worker.jobs, "is_away", True))
-    worker.time.on_pause = worker.beats.once
+    worker.run = run_that_calls(lambda: setattr(worker.jobs, "is_unreachable", True))
+    worker.time.on_pause = worker.lease_thread.beat
     with pytest.raises(UnavailableError):
         worker.drain(LANE)
 
-    worker.jobs.is_away = False
-    worker.silence("job_101")
-    worker.silence("job_102")
-    worker.run = doing(lambda: None)
+    worker.jobs.is_unreachable = False
+    worker.let_lease_expire("job_101")
+    worker.let_lease_expire("job_102")
+    worker.run = run_that_calls(lambda: None)
     worker.reaper().sweep()
     worker.now += 60
     worker.reaper().sweep()
@@ -1041,18 +1044,18 @@ def test_jobs_held_when_the_store_went_away_are_recovered_and_run(
 
 def test_a_bell_during_an_outage_takes_no_job(worker: FakeWorker) -> None:
     worker.submit()
-    worker.jobs.is_away = True
+    worker.jobs.is_unreachable = True
 
     with pytest.raises(UnavailableError):
         worker.drain(LANE)
 
-    worker.jobs.is_away = False
+    worker.jobs.is_unreachable = False
     assert (worker.runs, worker.waiting()) == ([], ["job_1"])
 
 
 def test_the_timeline_names_the_worker_that_lost_an_attempt(worker: FakeWorker) -> None:
     worker.submit()
-    worker.run = raising(UnavailableError("away"))
+    worker.run = run_that_raises(UnavailableError("away"))
 
     worker.drain(LANE)
 

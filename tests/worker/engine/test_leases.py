@@ -16,7 +16,7 @@ from worker.engine.leases import STOP_WAIT_S, Hold, Leases, StopReason
 A_MOMENT_S = 0.001
 
 
-class Held:
+class HeldJobs:
     """A job that a worker holds and runs, its leases, and the holds that they gave up."""
 
     def __init__(self, worker: FakeWorker, jobs: int = 1, timeout_s: float = 60.0) -> None:
@@ -28,7 +28,7 @@ class Held:
         self.reservations, _ = worker.lanes.reserve(LANE, "worker-1", jobs, clears_bell=True)
         self.first = self.reservations[0]
         self.leases.hold(self.reservations)
-        worker.beats.settle()
+        worker.lease_thread.wait_for_beat()
         worker.write(lambda present: present.claimed("worker-1", worker.now))
         self.leases.started(self.first, worker.job())
 
@@ -46,9 +46,9 @@ class Held:
 
 
 def test_a_beat_renews_every_lease(worker: FakeWorker) -> None:
-    held = Held(worker, jobs=3)
+    held = HeldJobs(worker, jobs=3)
     for number in (1, 2, 3):
-        worker.silence(f"job_{number}")
+        worker.let_lease_expire(f"job_{number}")
 
     assert held.beat() is None
     assert min(held.renewed_at()) > 0
@@ -58,26 +58,26 @@ def test_the_first_beat_comes_by_itself(worker: FakeWorker) -> None:
     leases = Leases(worker.lanes, LEASE_S, lambda: math.inf, lambda holds: None)
     worker.submit()
     reservations, _ = worker.lanes.reserve(LANE, "worker-1", 1, clears_bell=True)
-    worker.silence()
+    worker.let_lease_expire()
 
     leases.hold(reservations)
-    worker.beats.settle()
+    worker.lease_thread.wait_for_beat()
 
     assert worker.lanes.reservations(LEASE_S) == []
 
 
 def test_a_released_job_is_no_longer_renewed_and_counts_as_lost(worker: FakeWorker) -> None:
-    held = Held(worker)
+    held = HeldJobs(worker)
 
     held.leases.release(held.first)
-    worker.silence()
+    worker.let_lease_expire()
 
     assert held.beat() is StopReason.LOST
     assert held.renewed_at() == [0.0]
 
 
 def test_releasing_twice_is_harmless(worker: FakeWorker) -> None:
-    held = Held(worker, jobs=2)
+    held = HeldJobs(worker, jobs=2)
 
     held.leases.release(held.first)
     held.leases.release(held.first)
@@ -86,7 +86,7 @@ def test_releasing_twice_is_harmless(worker: FakeWorker) -> None:
 
 
 def test_a_job_that_ended_during_a_beat_is_not_asked_to_stop(worker: FakeWorker) -> None:
-    held = Held(worker, jobs=2)
+    held = HeldJobs(worker, jobs=2)
     worker.write(lambda present: present.succeeded(worker.now, RETENTION_S))
     held.leases.release(held.first)
 
@@ -100,7 +100,7 @@ def test_a_job_that_ended_during_a_beat_is_not_asked_to_stop(worker: FakeWorker)
 
 
 def test_a_run_whose_job_is_canceling_is_asked_to_stop(worker: FakeWorker) -> None:
-    held = Held(worker)
+    held = HeldJobs(worker)
     worker.cancel()
 
     assert held.beat() is StopReason.CANCELED
@@ -113,7 +113,7 @@ def test_a_run_whose_job_is_canceling_is_asked_to_stop(worker: FakeWorker) -> No
 def test_a_run_may_take_as_long_as_its_job_allows(
     worker: FakeWorker, after_s: float, reason: StopReason | None
 ) -> None:
-    held = Held(worker, timeout_s=60.0)
+    held = HeldJobs(worker, timeout_s=60.0)
 
     assert held.beat(after_s) is reason
 
@@ -121,7 +121,7 @@ def test_a_run_may_take_as_long_as_its_job_allows(
 def test_the_time_of_a_job_counts_from_its_own_start(
     worker: FakeWorker,
 ) -> None:
-    held = Held(worker, jobs=2, timeout_s=60.0)
+    held = HeldJobs(worker, jobs=2, timeout_s=60.0)
     worker.time.now += 50
     held.leases.release(held.first)
     worker.write(lambda present: present.claimed("worker-1", worker.now), "job_2")
@@ -139,7 +139,7 @@ def test_the_time_of_a_job_counts_from_its_own_start(
 def test_a_stopping_worker_lets_its_run_go_on_until_the_grace_period_is_over(
     worker: FakeWorker, after_s: float, reason: StopReason | None
 ) -> None:
-    held = Held(worker)
+    held = HeldJobs(worker)
     worker.stop_by = worker.time.now + 20
 
     assert held.leases.is_shutting_down()
@@ -147,7 +147,7 @@ def test_a_stopping_worker_lets_its_run_go_on_until_the_grace_period_is_over(
 
 
 def test_a_run_whose_job_was_taken_over_is_lost(worker: FakeWorker) -> None:
-    held = Held(worker)
+    held = HeldJobs(worker)
     worker.take_over()
 
     assert held.beat() is StopReason.LOST
@@ -157,39 +157,39 @@ def test_a_run_whose_job_was_taken_over_is_lost(worker: FakeWorker) -> None:
 def test_an_outage_longer_than_the_lease_costs_the_lease(
     worker: FakeWorker, after_s: float, reason: StopReason | None
 ) -> None:
-    held = Held(worker)
-    worker.jobs.is_away = True
+    held = HeldJobs(worker)
+    worker.jobs.is_unreachable = True
 
     assert held.beat(after_s) is reason
 
 
 def test_an_outage_counts_from_the_last_beat_that_succeeded(worker: FakeWorker) -> None:
-    held = Held(worker)
+    held = HeldJobs(worker)
     held.beat(25.0)
-    worker.jobs.is_away = True
+    worker.jobs.is_unreachable = True
 
     assert held.beat(25.0) is None
 
 
 def test_an_outage_that_is_over_is_forgotten(worker: FakeWorker) -> None:
-    held = Held(worker)
-    worker.jobs.is_away = True
+    held = HeldJobs(worker)
+    worker.jobs.is_unreachable = True
     held.beat(25.0)
-    worker.jobs.is_away = False
+    worker.jobs.is_unreachable = False
     held.beat(1.0)
-    worker.jobs.is_away = True
+    worker.jobs.is_unreachable = True
 
     assert held.beat(25.0) is None
 
 
 def test_an_outage_before_anything_was_held_does_not_count(worker: FakeWorker) -> None:
-    held = Held(worker)
+    held = HeldJobs(worker)
     held.leases.release(held.first)
     worker.time.now += 1000
     worker.submit()
     later, _ = worker.lanes.reserve(LANE, "worker-1", 1, clears_bell=True)
     held.leases.hold(later)
-    worker.jobs.is_away = True
+    worker.jobs.is_unreachable = True
 
     held.beat(1.0)
 
@@ -197,10 +197,10 @@ def test_an_outage_before_anything_was_held_does_not_count(worker: FakeWorker) -
 
 
 def test_the_first_reason_stays(worker: FakeWorker) -> None:
-    held = Held(worker)
+    held = HeldJobs(worker)
     worker.cancel()
     held.beat()
-    worker.jobs.is_away = True
+    worker.jobs.is_unreachable = True
 
     assert held.beat(LEASE_S + 100) is StopReason.CANCELED
 
@@ -229,7 +229,7 @@ CAUSES: dict[StopReason, Callable[[FakeWorker, str], None]] = {  # a neighbor ha
 def test_a_run_that_does_not_stop_is_given_up_two_seconds_after_it_was_asked_to(
     worker: FakeWorker, reason: StopReason, after_s: float, is_over: bool
 ) -> None:
-    held = Held(worker)
+    held = HeldJobs(worker)
     CAUSES[reason](worker, "job_1")
     held.beat()
 
@@ -249,7 +249,7 @@ def test_no_job_is_taken_while_a_run_is_given_up(worker: FakeWorker) -> None:
         taking.start()
         was_taken.append(is_taken.wait(0.2))
 
-    held, is_taken = Held(worker), threading.Event()
+    held, is_taken = HeldJobs(worker), threading.Event()
     held.leases._give_up = give_up
     worker.cancel()
     held.beat()
@@ -260,7 +260,7 @@ def test_no_job_is_taken_while_a_run_is_given_up(worker: FakeWorker) -> None:
 
 
 def test_a_run_that_was_not_asked_is_not_given_up(worker: FakeWorker) -> None:
-    held = Held(worker)
+    held = HeldJobs(worker)
 
     held.beat(50.0)
 
@@ -268,7 +268,7 @@ def test_a_run_that_was_not_asked_is_not_given_up(worker: FakeWorker) -> None:
 
 
 def test_a_job_that_was_not_started_is_no_reason_to_give_up(worker: FakeWorker) -> None:
-    held = Held(worker, jobs=2)
+    held = HeldJobs(worker, jobs=2)
     worker.cancel("job_2")
     held.beat()
 
@@ -279,7 +279,7 @@ def test_a_job_that_was_not_started_is_no_reason_to_give_up(worker: FakeWorker) 
 
 
 def test_a_run_that_stopped_in_time_is_not_given_up(worker: FakeWorker) -> None:
-    held = Held(worker)
+    held = HeldJobs(worker)
     worker.cancel()
     held.beat()
     held.leases.release(held.first)
@@ -290,7 +290,7 @@ def test_a_run_that_stopped_in_time_is_not_given_up(worker: FakeWorker) -> None:
 
 
 def test_the_neighbors_are_given_up_with_it(worker: FakeWorker) -> None:
-    held = Held(worker, jobs=3)
+    held = HeldJobs(worker, jobs=3)
     worker.cancel()
     held.beat()
 
@@ -303,7 +303,7 @@ def test_the_neighbors_are_given_up_with_it(worker: FakeWorker) -> None:
 # A whole worker, with a run that never reports progress, like compiled code
 
 
-def stuck(
+def drain_until_process_ends(
     worker: FakeWorker,
     cause: Callable[[FakeWorker, str], None],
     jobs: int = 1,
@@ -316,10 +316,10 @@ def stuck(
         if job.id != "job_101":
             return Result({})
         cause(worker, job.id)
-        worker.beats.once()
+        worker.lease_thread.beat()
         before()
         worker.time.now += STOP_WAIT_S + 0.1
-        worker.beats.once()
+        worker.lease_thread.beat()
         seen.extend(worker.job(f"job_{101 + number}") for number in range(jobs))
         raise SystemExit  # the process is gone
 
@@ -334,19 +334,19 @@ def stuck(
 
 @pytest.mark.parametrize("reason", CAUSES)
 def test_the_process_is_ended_once(worker: FakeWorker, reason: StopReason) -> None:
-    stuck(worker, CAUSES[reason])
+    drain_until_process_ends(worker, CAUSES[reason])
 
     assert worker.ended_processes == 1
 
 
 def test_a_canceled_run_that_was_given_up_is_canceled(worker: FakeWorker) -> None:
-    stuck(worker, CAUSES[StopReason.CANCELED])
+    drain_until_process_ends(worker, CAUSES[StopReason.CANCELED])
 
     assert (worker.job("job_101").state, worker.job("job_101").delete_at) == (State.CANCELED, worker.now + RETENTION_S)
 
 
 def test_a_run_that_took_too_long_fails_as_timeout_and_is_not_tried_again(worker: FakeWorker) -> None:
-    stuck(worker, take_too_long)
+    drain_until_process_ends(worker, take_too_long)
 
     job = worker.job("job_101")
     assert job.failure == Failure("timeout", "the run took longer than 60 s and was ended")
@@ -354,20 +354,20 @@ def test_a_run_that_took_too_long_fails_as_timeout_and_is_not_tried_again(worker
 
 
 def test_a_run_handed_back_at_shutdown_waits_for_another_worker_and_loses_no_attempt(worker: FakeWorker) -> None:
-    stuck(worker, shut_down)
+    drain_until_process_ends(worker, shut_down)
 
     job = worker.job("job_101")
     assert (job.state, job.attempt, job.lost_attempts, job.not_before) == (State.QUEUED, 1, 0, None)
     assert [entry.event.value for entry in job.timeline] == ["accepted", "claimed", "given_back"]
-    assert (worker.waiting(), worker.bells.rung) == (["job_101"], [LANE])
+    assert (worker.waiting(), worker.doorbell.rung) == (["job_101"], [LANE])
 
 
 def test_another_worker_runs_a_job_that_was_handed_back_as_the_next_attempt(worker: FakeWorker) -> None:
-    stuck(worker, shut_down)
+    drain_until_process_ends(worker, shut_down)
     worker.stop_by = math.inf
     worker.run = lambda job, work, rows, report: Result({"attempt": job.attempt})
 
-    worker.another("worker-2").drain(LANE)
+    worker.another_consumer("worker-2").drain(LANE)
 
     job = worker.job("job_101")
     assert (job.state, job.worker, job.lost_attempts) == (State.SUCCEEDED, "worker-2", 0)
@@ -375,7 +375,7 @@ def test_another_worker_runs_a_job_that_was_handed_back_as_the_next_attempt(work
 
 
 def test_a_run_that_was_lost_and_given_up_writes_nothing(worker: FakeWorker) -> None:
-    stuck(worker, CAUSES[StopReason.LOST])
+    drain_until_process_ends(worker, CAUSES[StopReason.LOST])
 
     job = worker.job("job_101")
     assert (job.state, job.attempt, job.worker) == (State.RUNNING, 2, "worker-2")
@@ -385,22 +385,22 @@ def test_a_run_that_was_lost_and_given_up_writes_nothing(worker: FakeWorker) -> 
 def test_the_neighbors_of_a_run_that_was_given_up_wait_for_another_worker(
     worker: FakeWorker, reason: StopReason
 ) -> None:
-    stuck(worker, CAUSES[reason], jobs=3)
+    drain_until_process_ends(worker, CAUSES[reason], jobs=3)
 
     neighbors = [worker.job("job_102"), worker.job("job_103")]
     assert [(job.state, job.attempt, job.lost_attempts) for job in neighbors] == [(State.QUEUED, 0, 0)] * 2
     assert worker.waiting()[-2:] == ["job_102", "job_103"]
-    assert (worker.lanes.reservations(), worker.bells.rung) == ([], [LANE])
+    assert (worker.lanes.reservations(), worker.doorbell.rung) == ([], [LANE])
 
 
 def test_a_cancel_that_comes_after_a_timeout_and_before_the_end_wins(worker: FakeWorker) -> None:
-    stuck(worker, take_too_long, before=lambda: worker.cancel("job_101"))
+    drain_until_process_ends(worker, take_too_long, before=lambda: worker.cancel("job_101"))
 
     assert (worker.job("job_101").state, worker.job("job_101").failure) == (State.CANCELED, None)
 
 
 def test_a_store_that_is_away_does_not_keep_the_process_from_being_ended(worker: FakeWorker) -> None:
-    stuck(worker, shut_down, jobs=2, before=lambda: setattr(worker.jobs, "is_away", True))
+    drain_until_process_ends(worker, shut_down, jobs=2, before=lambda: setattr(worker.jobs, "is_unreachable", True))
 
     assert worker.ended_processes == 1
     assert (worker.job("job_101").state, worker.job("job_102").state) == (State.RUNNING, State.QUEUED)
@@ -408,10 +408,10 @@ def test_a_store_that_is_away_does_not_keep_the_process_from_being_ended(worker:
 
 def test_an_outage_longer_than_the_lease_ends_a_run_that_does_not_report_progress(worker: FakeWorker) -> None:
     def outage(worker: FakeWorker, _job_id: str) -> None:
-        worker.jobs.is_away = True
+        worker.jobs.is_unreachable = True
         worker.time.now += LEASE_S + 1
 
-    stuck(worker, outage)
+    drain_until_process_ends(worker, outage)
 
     assert worker.ended_processes == 1
     assert worker.job("job_101").state is State.RUNNING  # the reaper sees to it
@@ -434,7 +434,7 @@ def test_a_run_that_reports_progress_stops_by_itself(worker: FakeWorker, reason:
 
     def run(job: Job, work: Work, rows: bytes, report: Report) -> Result:
         CAUSES[reason](worker, job.id)
-        worker.beats.once()
+        worker.lease_thread.beat()
         report(Progress(1, 2, "stages"))
         went_on.append(job)
         return Result({})
@@ -449,7 +449,7 @@ def test_a_run_that_reports_progress_stops_by_itself(worker: FakeWorker, reason:
 def test_a_run_that_ends_before_it_notices_the_stop_keeps_its_result(worker: FakeWorker) -> None:
     def run(job: Job, work: Work, rows: bytes, report: Report) -> Result:
         take_too_long(worker, job.id)
-        worker.beats.once()
+        worker.lease_thread.beat()
         return Result({})
 
     worker.submit()

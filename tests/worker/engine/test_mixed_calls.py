@@ -41,7 +41,7 @@ REF = ModelRef(MODEL, 1)
 LANE = str(Lane.of_job(JobType.PREDICTION, REF, PredictionWork(Method.PREDICT_PROBA, 1)))
 
 
-class Served:
+class StrictModel:
     """A pushed model whose encoder raises on a word that it does not know, and rows that it takes."""
 
     def __init__(self, folder: Path, estimator: Any) -> None:
@@ -67,7 +67,7 @@ class Served:
         parts = [self.frame.iloc[start : start + size] for start, size in zip(starts, sizes, strict=False)]
         jobs = [self.submitted(part, index in poisoned) for index, part in enumerate(parts)]
         while self.service.lanes.stats():
-            self.service.execution.drain(LANE)
+            self.service.consumer.drain(LANE)
         for index, (job, start, size) in enumerate(zip(jobs, starts, sizes, strict=False)):
             present = self.service.jobs.read(job.id)
             if index in poisoned:
@@ -80,32 +80,34 @@ class Served:
 
 
 @pytest.fixture(scope="module", params=ESTIMATORS)
-def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Served:
-    return Served(tmp_path_factory.mktemp(request.param), ESTIMATORS[request.param])
+def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> StrictModel:
+    return StrictModel(tmp_path_factory.mktemp(request.param), ESTIMATORS[request.param])
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_rows_have_the_answers_of_in_process_in_whatever_company_they_come(served: Served, data: st.DataObject) -> None:
+def test_rows_have_the_answers_of_in_process_in_whatever_company_they_come(
+    model: StrictModel, data: st.DataObject
+) -> None:
     sizes = data.draw(st.lists(st.integers(1, 40), min_size=1, max_size=25))
     poisoned = data.draw(st.sets(st.integers(0, len(sizes) - 1), max_size=len(sizes)))
 
-    states = served.run(sizes, poisoned)
+    states = model.run(sizes, poisoned)
 
     expected = [State.FAILED if index in poisoned else State.SUCCEEDED for index in range(len(sizes))]
     assert states == [(state, 0) for state in expected]
 
 
-def test_poison_rows_at_every_place_fail_their_own_jobs_only(served: Served) -> None:
+def test_poison_rows_at_every_place_fail_their_own_jobs_only(model: StrictModel) -> None:
     count = 6
     for poisoned in range(2**count):
-        served.run([1, 3, 1, 2, 5, 1], {index for index in range(count) if poisoned >> index & 1})
+        model.run([1, 3, 1, 2, 5, 1], {index for index in range(count) if poisoned >> index & 1})
 
 
-def test_jobs_did_share_calls(served: Served) -> None:
-    served.run([1] * 64, set())
-    jobs = [served.submitted(served.frame.iloc[[index]], poisoned=False) for index in range(64)]
-    while served.service.lanes.stats():
-        served.service.execution.drain(LANE)
+def test_jobs_did_share_calls(model: StrictModel) -> None:
+    model.run([1] * 64, set())
+    jobs = [model.submitted(model.frame.iloc[[index]], poisoned=False) for index in range(64)]
+    while model.service.lanes.stats():
+        model.service.consumer.drain(LANE)
 
-    assert max(served.service.result(job)["timings"]["batch_jobs"] for job in jobs) >= 32
+    assert max(model.service.result(job)["timings"]["batch_jobs"] for job in jobs) >= 32

@@ -9,49 +9,46 @@ from queuecast.domain.errors import UnavailableError
 from queuecast.domain.job import Failure, Job, State
 from queuecast.domain.lane import Lane
 from queuecast.ports.lanes import Reservation
-from tests.worker.fake_worker import LANE, NOW, RETENTION_S, AwayBells, FakeWorker, FickleJobs
+from tests.unreachable import UnreachableDoorbell
+from tests.worker.fake_worker import LANE, NOW, RETENTION_S, FakeWorker, UnreliableJobs, event_names
 
 LOST = Failure("worker_lost", "the process that ran the job died")
 
 
-def held(worker: FakeWorker, job_id: str = "job_1") -> Reservation:
+def reservation_of(worker: FakeWorker, job_id: str = "job_1") -> Reservation:
     (found,) = [each for each in worker.lanes.reservations() if each.job_id == job_id]
     return found
 
 
-def started(worker: FakeWorker, **fields: object) -> Job:
+def submit_to_a_silent_worker(worker: FakeWorker, **fields: object) -> Job:
     """A job that runs on a worker that has gone silent."""
     job = worker.submit(**fields)
     worker.lanes.reserve(LANE, "worker-1", 1, clears_bell=True)
     worker.write(lambda present: present.claimed("worker-1", worker.now), job.id)
-    worker.silence(job.id)
+    worker.let_lease_expire(job.id)
     return job
-
-
-def events(job: Job) -> list[str]:
-    return [entry.event.value for entry in job.timeline]
 
 
 # Silent workers
 
 
 def test_a_job_of_a_silent_worker_runs_elsewhere_after_a_delay(worker: FakeWorker) -> None:
-    started(worker)
+    submit_to_a_silent_worker(worker)
     reaper = worker.reaper()
 
     reaper.sweep()
     delayed = worker.job()
     worker.now = NOW + 0.5
     reaper.sweep()
-    worker.another("worker-2").drain(LANE)
+    worker.another_consumer("worker-2").drain(LANE)
 
     assert (delayed.state, delayed.not_before, delayed.worker) == (State.QUEUED, NOW + 0.5, None)
     assert (worker.job().state, worker.job().attempt, worker.job().lost_attempts) == (State.SUCCEEDED, 2, 1)
-    assert events(worker.job()) == ["accepted", "claimed", "lost", "retried", "claimed", "finished"]
+    assert event_names(worker.job()) == ["accepted", "claimed", "lost", "retried", "claimed", "finished"]
 
 
 def test_a_lost_job_names_the_silent_worker(worker: FakeWorker) -> None:
-    started(worker)
+    submit_to_a_silent_worker(worker)
 
     worker.reaper().sweep()
 
@@ -63,37 +60,37 @@ def test_a_worker_that_renews_its_lease_keeps_its_job(worker: FakeWorker) -> Non
     worker.submit()
     reservations, _ = worker.lanes.reserve(LANE, "worker-1", 1, clears_bell=True)
     worker.write(lambda present: present.claimed("worker-1", worker.now))
-    worker.silence()
+    worker.let_lease_expire()
     worker.lanes.renew(reservations)
 
     worker.reaper().sweep()
 
-    assert (worker.job().state, held(worker).worker) == (State.RUNNING, "worker-1")
+    assert (worker.job().state, reservation_of(worker).worker) == (State.RUNNING, "worker-1")
 
 
 def test_the_lane_of_a_delayed_job_is_rung_for_once_the_delay_is_over(worker: FakeWorker) -> None:
-    started(worker)
+    submit_to_a_silent_worker(worker)
     reaper = worker.reaper()
 
     reaper.sweep()
     worker.now = NOW + 0.499
     reaper.sweep()
-    early = list(worker.bells.rung)
+    early = list(worker.doorbell.rung)
     worker.now = NOW + 0.5
     reaper.sweep()
 
-    assert (early, worker.bells.rung, worker.waiting()) == ([], [LANE], ["job_1"])
+    assert (early, worker.doorbell.rung, worker.waiting()) == ([], [LANE], ["job_1"])
 
 
 def test_a_job_that_was_held_but_not_started_loses_no_attempt_and_waits_again_at_once(worker: FakeWorker) -> None:
     worker.submit()
     worker.lanes.reserve(LANE, "worker-1", 1, clears_bell=True)
-    worker.silence()
+    worker.let_lease_expire()
 
     worker.reaper().sweep()
 
     assert (worker.job().state, worker.job().attempt, worker.job().lost_attempts) == (State.QUEUED, 0, 0)
-    assert (worker.waiting(), worker.bells.rung, events(worker.job())) == (["job_1"], [LANE], ["accepted"])
+    assert (worker.waiting(), worker.doorbell.rung, event_names(worker.job())) == (["job_1"], [LANE], ["accepted"])
 
 
 def test_a_job_that_kills_its_workers_is_a_dead_letter_after_its_last_attempt(worker: FakeWorker) -> None:
@@ -102,7 +99,7 @@ def test_a_job_that_kills_its_workers_is_a_dead_letter_after_its_last_attempt(wo
     for _ in range(3):
         worker.lanes.reserve(LANE, "worker-1", 1, clears_bell=True)
         worker.write(lambda present: present.claimed("worker-1", worker.now))
-        worker.silence()
+        worker.let_lease_expire()
         reaper.sweep()
         worker.now += 60
         reaper.sweep()
@@ -116,10 +113,10 @@ def test_a_job_that_kills_its_workers_is_a_dead_letter_after_its_last_attempt(wo
 
 
 def test_the_neighbors_of_a_lost_job_are_released_without_a_delay(worker: FakeWorker) -> None:
-    started(worker)
+    submit_to_a_silent_worker(worker)
     worker.submit()
     worker.lanes.reserve(LANE, "worker-1", 1, clears_bell=True)
-    worker.silence("job_2")
+    worker.let_lease_expire("job_2")
 
     worker.reaper().sweep()
 
@@ -127,7 +124,7 @@ def test_the_neighbors_of_a_lost_job_are_released_without_a_delay(worker: FakeWo
 
 
 def test_a_canceling_job_of_a_silent_worker_is_canceled(worker: FakeWorker) -> None:
-    started(worker)
+    submit_to_a_silent_worker(worker)
     worker.cancel()
 
     worker.reaper().sweep()
@@ -141,17 +138,17 @@ def test_a_canceled_job_has_the_normal_retention_whatever_ended_its_worker(
     worker: FakeWorker, failure: Failure | None
 ) -> None:
     """Once it was kept as long as a dead letter if its worker had died."""
-    started(worker)
+    submit_to_a_silent_worker(worker)
     worker.cancel()
 
-    worker.reaper().recover(held(worker), failure)
+    worker.reaper().recover(reservation_of(worker), failure)
 
     assert (worker.job().state, worker.job().delete_at) == (State.CANCELED, worker.now + RETENTION_S)
 
 
 def test_a_run_that_returns_after_its_job_was_recovered_writes_nothing(worker: FakeWorker) -> None:
     def go_silent(*_: object) -> object:
-        worker.silence()
+        worker.let_lease_expire()
         worker.reaper().sweep()
         return original(*_)
 
@@ -167,20 +164,20 @@ def test_a_run_that_returns_after_its_job_was_recovered_writes_nothing(worker: F
 
 
 def test_a_job_of_a_stopped_worker_is_handed_back_at_once_and_loses_no_attempt(worker: FakeWorker) -> None:
-    started(worker)
+    submit_to_a_silent_worker(worker)
 
-    worker.reaper().recover(held(worker), None)
+    worker.reaper().recover(reservation_of(worker), None)
 
     assert (worker.job().state, worker.job().lost_attempts, worker.job().not_before) == (State.QUEUED, 0, None)
-    assert (worker.waiting(), worker.bells.rung) == (["job_1"], [LANE])
+    assert (worker.waiting(), worker.doorbell.rung) == (["job_1"], [LANE])
 
 
 def test_a_job_whose_process_took_too_long_runs_again_alone(
     worker: FakeWorker,
 ) -> None:
-    started(worker)
+    submit_to_a_silent_worker(worker)
 
-    worker.reaper().recover(held(worker), Failure("timeout", "ended after 360 s"))
+    worker.reaper().recover(reservation_of(worker), Failure("timeout", "ended after 360 s"))
 
     assert (worker.job().state, worker.job().lost_attempts, worker.job().runs_alone) == (State.QUEUED, 1, True)
 
@@ -188,26 +185,26 @@ def test_a_job_whose_process_took_too_long_runs_again_alone(
 def test_a_job_that_ran_alone_and_took_too_long_fails(
     worker: FakeWorker,
 ) -> None:
-    started(worker, runs_alone=True)
+    submit_to_a_silent_worker(worker, runs_alone=True)
 
-    worker.reaper().recover(held(worker), Failure("timeout", "ended after 360 s"))
+    worker.reaper().recover(reservation_of(worker), Failure("timeout", "ended after 360 s"))
 
     assert (worker.job().state, worker.job().failure) == (State.FAILED, Failure("timeout", "ended after 360 s"))
     assert not worker.job().is_dead_letter
 
 
 def test_a_job_whose_process_died_is_retried(worker: FakeWorker) -> None:
-    started(worker)
+    submit_to_a_silent_worker(worker)
 
-    worker.reaper().recover(held(worker), LOST)
+    worker.reaper().recover(reservation_of(worker), LOST)
 
     assert (worker.job().state, worker.job().lost_attempts, worker.job().not_before) == (State.QUEUED, 1, NOW + 0.5)
 
 
 @pytest.mark.parametrize("failure", [None, LOST, Failure("timeout", "too long")], ids=["stopped", "died", "timeout"])
 def test_a_job_recovered_twice_is_recovered_once(worker: FakeWorker, failure: Failure | None) -> None:
-    started(worker)
-    reservation, reaper = held(worker), worker.reaper()
+    submit_to_a_silent_worker(worker)
+    reservation, reaper = reservation_of(worker), worker.reaper()
 
     reaper.recover(reservation, failure)
     recovered = worker.job()
@@ -219,7 +216,7 @@ def test_a_job_recovered_twice_is_recovered_once(worker: FakeWorker, failure: Fa
 def test_a_job_that_another_worker_runs_is_not_taken_from_it(worker: FakeWorker) -> None:
     worker.submit()
     worker.lanes.reserve(LANE, "worker-1", 1, clears_bell=True)
-    reservation = held(worker)
+    reservation = reservation_of(worker)
     worker.write(lambda present: present.claimed("worker-1", worker.now))
     worker.take_over()
 
@@ -229,8 +226,8 @@ def test_a_job_that_another_worker_runs_is_not_taken_from_it(worker: FakeWorker)
 
 
 def test_a_job_that_has_ended_is_not_recovered(worker: FakeWorker) -> None:
-    started(worker)
-    reservation = held(worker)
+    submit_to_a_silent_worker(worker)
+    reservation = reservation_of(worker)
     worker.write(lambda present: present.succeeded(worker.now, RETENTION_S))
     ended = worker.job()
 
@@ -271,8 +268,8 @@ def test_an_expired_job_says_so_in_its_timeline(worker: FakeWorker) -> None:
 
 
 def test_a_job_that_runs_does_not_expire(worker: FakeWorker) -> None:
-    started(worker, expires_at=NOW + 1)
-    worker.lanes.renew([held(worker)])
+    submit_to_a_silent_worker(worker, expires_at=NOW + 1)
+    worker.lanes.renew([reservation_of(worker)])
     worker.now += 10
 
     worker.reaper().sweep()
@@ -282,7 +279,7 @@ def test_a_job_that_runs_does_not_expire(worker: FakeWorker) -> None:
 
 def test_a_job_claimed_between_the_read_and_the_expiry_runs(worker: FakeWorker) -> None:
     worker.submit(expires_at=NOW)
-    worker.jobs.writes = [lambda: worker.write(lambda present: present.claimed("worker-1", NOW - 1))]
+    worker.jobs.concurrent_writes = [lambda: worker.write(lambda present: present.claimed("worker-1", NOW - 1))]
 
     worker.reaper().sweep()
 
@@ -312,10 +309,10 @@ def test_a_lane_with_waiting_jobs_and_a_lost_or_late_bell_is_rung_for(
 
     worker.reaper(messages_waiting=messages_waiting).sweep()
 
-    assert worker.bells.rung == ([LANE] if is_rung else [])
+    assert worker.doorbell.rung == ([LANE] if is_rung else [])
 
 
-def late(worker: FakeWorker, *lanes: str) -> None:
+def submit_with_late_bells(worker: FakeWorker, *lanes: str) -> None:
     """Jobs with waiting bells, the bell of the first lane being the oldest."""
     for number, lane in enumerate(lanes):
         worker.submit(lane=lane)
@@ -328,27 +325,31 @@ def test_a_bell_that_was_lost_is_rung_again_with_the_priority_of_its_lane(worker
 
     worker.reaper(messages_waiting=3).sweep()
 
-    assert (worker.bells.rung, worker.bells.overtaking) == ([LANE], [])
+    assert (worker.doorbell.rung, worker.doorbell.overtaking) == ([LANE], [])
 
 
 def test_of_starved_lanes_only_the_oldest_gets_an_overtaking_bell(worker: FakeWorker) -> None:
     """An overtaking bell for all of them at once delayed urgent lanes: with 120 batches a prediction waited 30 s."""
-    late(worker, "prediction/b/1/predict/low", "prediction/a/1/predict/low", "prediction/c/1/predict/low")
+    submit_with_late_bells(
+        worker, "prediction/b/1/predict/low", "prediction/a/1/predict/low", "prediction/c/1/predict/low"
+    )
 
     worker.reaper(messages_waiting=3).sweep()
     worker.reaper(messages_waiting=3).sweep()
 
-    assert worker.bells.rung == worker.bells.overtaking == ["prediction/b/1/predict/low"]
+    assert worker.doorbell.rung == worker.doorbell.overtaking == ["prediction/b/1/predict/low"]
 
 
 def test_the_next_starved_lane_gets_an_overtaking_bell_once_the_last_one_was_answered(worker: FakeWorker) -> None:
-    late(worker, "prediction/b/1/predict/low", "prediction/a/1/predict/low", "prediction/c/1/predict/low")
+    submit_with_late_bells(
+        worker, "prediction/b/1/predict/low", "prediction/a/1/predict/low", "prediction/c/1/predict/low"
+    )
     answered = []
 
     for _ in range(4):
         worker.reaper(messages_waiting=3).sweep()
-        answered += worker.bells.overtaking
-        worker.bells.overtaking.clear()
+        answered += worker.doorbell.overtaking
+        worker.doorbell.overtaking.clear()
 
     assert answered == [f"prediction/{model}/1/predict/low" for model in "bac"]
 
@@ -361,7 +362,7 @@ def test_messages_do_not_pile_up_while_no_worker_runs(worker: FakeWorker) -> Non
         worker.now += 5
         worker.reaper(messages_waiting=6).sweep()
 
-    assert len(worker.bells.rung) == 1
+    assert len(worker.doorbell.rung) == 1
 
 
 def test_a_lane_that_a_worker_attends_needs_no_bell(worker: FakeWorker) -> None:
@@ -371,7 +372,7 @@ def test_a_lane_that_a_worker_attends_needs_no_bell(worker: FakeWorker) -> None:
 
     worker.reaper().sweep()
 
-    assert worker.bells.rung == []
+    assert worker.doorbell.rung == []
 
 
 def test_a_lane_that_was_never_rung_for_is_rung_for(worker: FakeWorker) -> None:
@@ -380,7 +381,7 @@ def test_a_lane_that_was_never_rung_for_is_rung_for(worker: FakeWorker) -> None:
 
     worker.reaper().sweep()
 
-    assert worker.bells.rung == [LANE]
+    assert worker.doorbell.rung == [LANE]
 
 
 def test_a_lane_whose_jobs_are_all_held_needs_no_bell(worker: FakeWorker) -> None:
@@ -389,7 +390,7 @@ def test_a_lane_whose_jobs_are_all_held_needs_no_bell(worker: FakeWorker) -> Non
 
     worker.reaper().sweep()
 
-    assert worker.bells.rung == []
+    assert worker.doorbell.rung == []
 
 
 def test_a_lane_that_was_rung_for_again_is_not_rung_for_at_the_next_sweep(worker: FakeWorker) -> None:
@@ -400,16 +401,16 @@ def test_a_lane_that_was_rung_for_again_is_not_rung_for_at_the_next_sweep(worker
     reaper.sweep()
     reaper.sweep()
 
-    assert worker.bells.rung == [LANE]
+    assert worker.doorbell.rung == [LANE]
 
 
 def test_the_reaper_recovers_jobs_while_the_message_queue_is_away(worker: FakeWorker) -> None:
-    started(worker)
+    submit_to_a_silent_worker(worker)
     worker.submit(expires_at=NOW)
     worker.submit()
     worker.jobs.bells.clear()
 
-    worker.reaper(bells=AwayBells()).sweep()
+    worker.reaper(doorbell=UnreachableDoorbell()).sweep()
 
     assert [worker.job(f"job_{number}").state for number in (1, 2, 3)] == [State.QUEUED, State.EXPIRED, State.QUEUED]
     assert worker.job("job_1").lost_attempts == 1
@@ -418,7 +419,7 @@ def test_the_reaper_recovers_jobs_while_the_message_queue_is_away(worker: FakeWo
 # Lanes of a later version, which have waiting jobs after a rollback
 
 
-class BellsOfKnownTypes(MemoryDoorbell):
+class DoorbellOfKnownTypes(MemoryDoorbell):
     """Refuses a lane of an unknown type, as Celery's doorbell does."""
 
     def ring(self, lane: str, *, is_overtaking: bool = False) -> bool:
@@ -431,11 +432,11 @@ def test_a_lost_bell_is_rung_again_in_spite_of_a_lane_of_an_unknown_type(worker:
     for lane in ("later_type/x", LANE, f"{LANE}/urgent"):
         worker.submit(lane=lane)
     worker.jobs.bells.clear()
-    bells = BellsOfKnownTypes()
+    doorbell = DoorbellOfKnownTypes()
 
-    worker.reaper(bells=bells).sweep()
+    worker.reaper(doorbell=doorbell).sweep()
 
-    assert bells.rung == [LANE, f"{LANE}/urgent"]
+    assert doorbell.rung == [LANE, f"{LANE}/urgent"]
 
 
 def test_delayed_jobs_are_rung_for_in_spite_of_one_of_an_unknown_type(worker: FakeWorker) -> None:
@@ -444,11 +445,11 @@ def test_delayed_jobs_are_rung_for_in_spite_of_one_of_an_unknown_type(worker: Fa
         worker.jobs.leave(job.id)
         worker.jobs.delayed[job.id] = NOW
     worker.jobs.bells.clear()
-    bells = BellsOfKnownTypes()
+    doorbell = DoorbellOfKnownTypes()
 
-    worker.reaper(bells=bells).sweep()
+    worker.reaper(doorbell=doorbell).sweep()
 
-    assert bells.rung == [LANE, f"{LANE}/urgent"]
+    assert doorbell.rung == [LANE, f"{LANE}/urgent"]
 
 
 # All of it
@@ -457,18 +458,18 @@ def test_delayed_jobs_are_rung_for_in_spite_of_one_of_an_unknown_type(worker: Fa
 def test_a_sweep_of_nothing_changes_nothing(worker: FakeWorker) -> None:
     worker.reaper().sweep()
 
-    assert (worker.lanes.stats(), worker.bells.rung) == ([], [])
+    assert (worker.lanes.stats(), worker.doorbell.rung) == ([], [])
 
 
 def test_a_store_that_is_away_ends_the_sweep(worker: FakeWorker) -> None:
-    started(worker)
-    worker.jobs.is_away = True
+    submit_to_a_silent_worker(worker)
+    worker.jobs.is_unreachable = True
 
     with pytest.raises(UnavailableError):
         worker.reaper().sweep()
 
 
-class OneBadRecord(FickleJobs):
+class JobsWithUnreadableRecord(UnreliableJobs):
     """A store with one record that cannot be read, such as one of another release."""
 
     def read(self, job_id: str) -> Job:
@@ -479,13 +480,13 @@ class OneBadRecord(FickleJobs):
 
 def test_an_unreadable_record_does_not_block_the_repair_of_other_jobs(worker: FakeWorker) -> None:
     """Once every sweep ended at the unreadable record."""
-    worker.jobs.__class__ = OneBadRecord
+    worker.jobs.__class__ = JobsWithUnreadableRecord
     for expires_at in (None, None, NOW, NOW):
         worker.submit(expires_at=expires_at)
     worker.lanes.reserve(LANE, "worker-1", 2, clears_bell=True)
     worker.write(lambda present: present.claimed("worker-1", worker.now), "job_2")
-    worker.silence("job_1")
-    worker.silence("job_2")
+    worker.let_lease_expire("job_1")
+    worker.let_lease_expire("job_2")
 
     worker.reaper().sweep()
 
@@ -496,7 +497,7 @@ def test_an_unreadable_record_does_not_block_the_repair_of_other_jobs(worker: Fa
 def test_two_reapers_at_once_do_each_thing_once(worker: FakeWorker) -> None:
     """Two lead for a moment after one of them was silent for longer than its term."""
     for _ in range(20):
-        started(worker)
+        submit_to_a_silent_worker(worker)
     for _ in range(20):
         worker.submit(expires_at=NOW)
     for _ in range(20):
@@ -514,16 +515,16 @@ def test_two_reapers_at_once_do_each_thing_once(worker: FakeWorker) -> None:
         thread.join(30)
 
     jobs = [worker.job(f"job_{number}") for number in range(1, 61)]
-    assert {events(job).count("lost") for job in jobs[:20]} == {1}
+    assert {event_names(job).count("lost") for job in jobs[:20]} == {1}
     assert {(job.lost_attempts, job.attempt) for job in jobs[:20]} == {(1, 1)}
-    assert {tuple(events(job)) for job in jobs[20:40]} == {("accepted", "finished")}
+    assert {tuple(event_names(job)) for job in jobs[20:40]} == {("accepted", "finished")}
     assert len(worker.waiting()) == len(set(worker.waiting())) == 20
     assert len(worker.jobs.delayed) == 20
 
 
 def test_two_reapers_at_once_release_each_delayed_job_once(worker: FakeWorker) -> None:
     for _ in range(20):
-        started(worker)
+        submit_to_a_silent_worker(worker)
     worker.reaper().sweep()
     worker.now += 60
     start = threading.Barrier(4)
@@ -539,4 +540,4 @@ def test_two_reapers_at_once_release_each_delayed_job_once(worker: FakeWorker) -
         thread.join(30)
 
     assert sorted(worker.waiting()) == sorted(f"job_{number}" for number in range(1, 21))
-    assert worker.bells.rung == [LANE]
+    assert worker.doorbell.rung == [LANE]

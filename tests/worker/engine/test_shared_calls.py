@@ -17,22 +17,22 @@ from worker.engine.leases import STOP_WAIT_S
 Answer = Callable[[list[ClaimedJob]], list[Result | Exception]]
 
 
-def echo(orders: list[ClaimedJob]) -> list[Result | Exception]:
-    return [Result({"id": order.job.id, "jobs": len(orders)}) for order in orders]
+def ids_and_sizes(claimed_jobs: list[ClaimedJob]) -> list[Result | Exception]:
+    return [Result({"id": claimed.job.id, "jobs": len(claimed_jobs)}) for claimed in claimed_jobs]
 
 
-class Shared:
+class SharedCalls:
     """A worker whose predictions share calls, and the jobs of each call."""
 
-    def __init__(self, worker: FakeWorker, answer: Answer = echo) -> None:
+    def __init__(self, worker: FakeWorker, answer: Answer = ids_and_sizes) -> None:
         self.worker = worker
-        self.answer_with = answer
+        self.run_call = answer
         self.calls: list[list[str]] = []
-        self.consumer: LaneConsumer = worker.another("worker-1", shared=self._run)
+        self.consumer: LaneConsumer = worker.another_consumer("worker-1", shared=self._run)
 
-    def _run(self, orders: list[ClaimedJob]) -> list[Result | Exception]:
-        self.calls.append([order.job.id for order in orders])
-        return self.answer_with(orders)
+    def _run(self, claimed_jobs: list[ClaimedJob]) -> list[Result | Exception]:
+        self.calls.append([claimed.job.id for claimed in claimed_jobs])
+        return self.run_call(claimed_jobs)
 
     def warm_up(self, rows: int) -> None:
         """Runs quick claims until the worker claims `rows` rows at a time."""
@@ -47,8 +47,8 @@ class Shared:
 
 
 @pytest.fixture
-def shared(worker: FakeWorker) -> Shared:
-    return Shared(worker)
+def shared(worker: FakeWorker) -> SharedCalls:
+    return SharedCalls(worker)
 
 
 def submit(worker: FakeWorker, count: int, **fields: Any) -> list[str]:
@@ -58,7 +58,7 @@ def submit(worker: FakeWorker, count: int, **fields: Any) -> list[str]:
 # Sharing
 
 
-def test_waiting_jobs_share_a_call_and_each_gets_its_own_result(worker: FakeWorker, shared: Shared) -> None:
+def test_waiting_jobs_share_a_call_and_each_gets_its_own_result(worker: FakeWorker, shared: SharedCalls) -> None:
     shared.warm_up(8)
     ids = submit(worker, 8)
 
@@ -69,7 +69,7 @@ def test_waiting_jobs_share_a_call_and_each_gets_its_own_result(worker: FakeWork
     assert calls == [ModelCall(jobs=8, rows=8)]
 
 
-def test_a_single_job_does_not_wait_for_more(worker: FakeWorker, shared: Shared) -> None:
+def test_a_single_job_does_not_wait_for_more(worker: FakeWorker, shared: SharedCalls) -> None:
     shared.warm_up(8)
     (only,) = submit(worker, 1)
 
@@ -78,7 +78,7 @@ def test_a_single_job_does_not_wait_for_more(worker: FakeWorker, shared: Shared)
     assert (shared.calls, worker.job(only).state) == ([[only]], State.SUCCEEDED)
 
 
-def test_a_call_is_bounded_in_rows_and_not_in_jobs(worker: FakeWorker, shared: Shared) -> None:
+def test_a_call_is_bounded_in_rows_and_not_in_jobs(worker: FakeWorker, shared: SharedCalls) -> None:
     shared.warm_up(16)
     ids = [worker.submit(work=PredictionWork(Method.PREDICT, rows)).id for rows in (6, 6, 6, 30, 1, 15)]
 
@@ -88,7 +88,7 @@ def test_a_call_is_bounded_in_rows_and_not_in_jobs(worker: FakeWorker, shared: S
     assert [call.rows for call in calls] == [12, 6, 30, 16]
 
 
-def test_a_call_is_bounded_in_bytes(worker: FakeWorker, shared: Shared) -> None:
+def test_a_call_is_bounded_in_bytes(worker: FakeWorker, shared: SharedCalls) -> None:
     shared.warm_up(16)
     ids = [worker.submit(rows=b" " * 3 * 2**20 + b"[[1.0]]").id for _ in range(3)]
 
@@ -97,7 +97,7 @@ def test_a_call_is_bounded_in_bytes(worker: FakeWorker, shared: Shared) -> None:
     assert shared.calls == [[job_id] for job_id in ids]
 
 
-def test_every_job_of_a_call_has_its_own_claim_and_outcome(worker: FakeWorker, shared: Shared) -> None:
+def test_every_job_of_a_call_has_its_own_claim_and_outcome(worker: FakeWorker, shared: SharedCalls) -> None:
     shared.warm_up(4)
     ids = submit(worker, 3)
 
@@ -112,11 +112,11 @@ def test_every_job_of_a_call_has_its_own_claim_and_outcome(worker: FakeWorker, s
 # Outcomes of single jobs
 
 
-def test_a_job_that_raised_fails_alone(worker: FakeWorker, shared: Shared) -> None:
+def test_a_job_that_raised_fails_alone(worker: FakeWorker, shared: SharedCalls) -> None:
     shared.warm_up(4)
     ids = submit(worker, 4)
     bad = RunFailedError("the third raised", code="prediction_failed")
-    shared.answer_with = lambda orders: [*echo(orders[:2]), bad, *echo(orders[3:])]
+    shared.run_call = lambda claimed_jobs: [*ids_and_sizes(claimed_jobs[:2]), bad, *ids_and_sizes(claimed_jobs[3:])]
 
     shared.consumer.drain(LANE)
 
@@ -129,10 +129,10 @@ def test_a_job_that_raised_fails_alone(worker: FakeWorker, shared: Shared) -> No
     assert worker.job(ids[2]).failure == Failure("prediction_failed", "the third raised")
 
 
-def test_a_result_that_is_too_large_fails_its_own_job_only(worker: FakeWorker, shared: Shared) -> None:
+def test_a_result_that_is_too_large_fails_its_own_job_only(worker: FakeWorker, shared: SharedCalls) -> None:
     shared.warm_up(2)
     ids = submit(worker, 2)
-    shared.answer_with = lambda orders: [Result({"predictions": "x" * 1000}), *echo(orders[1:])]
+    shared.run_call = lambda claimed_jobs: [Result({"predictions": "x" * 1000}), *ids_and_sizes(claimed_jobs[1:])]
 
     shared.consumer.drain(LANE)
 
@@ -141,25 +141,25 @@ def test_a_result_that_is_too_large_fails_its_own_job_only(worker: FakeWorker, s
     assert worker.job(ids[0]).failure.code == "result_too_large"
 
 
-def test_a_model_that_cannot_be_loaded_fails_all_of_them(worker: FakeWorker, shared: Shared) -> None:
+def test_a_model_that_cannot_be_loaded_fails_all_of_them(worker: FakeWorker, shared: SharedCalls) -> None:
     shared.warm_up(4)
     ids = submit(worker, 3)
 
-    def refuse(orders: list[ClaimedJob]) -> list[Result | Exception]:
+    def refuse(claimed_jobs: list[ClaimedJob]) -> list[Result | Exception]:
         raise ModelRefusedError("the model is not trusted")
 
-    shared.answer_with = refuse
+    shared.run_call = refuse
     shared.consumer.drain(LANE)
 
     assert {worker.job(job_id).state for job_id in ids} == {State.FAILED}
 
 
-def test_an_outage_costs_each_job_an_attempt_and_each_runs_again_alone(worker: FakeWorker, shared: Shared) -> None:
+def test_an_outage_costs_each_job_an_attempt_and_each_runs_again_alone(worker: FakeWorker, shared: SharedCalls) -> None:
     shared.warm_up(4)
     ids = submit(worker, 3)
-    shared.answer_with = lambda orders: [UnavailableError("the disk is away") for _ in orders]
+    shared.run_call = lambda claimed_jobs: [UnavailableError("the disk is away") for _ in claimed_jobs]
     shared.consumer.drain(LANE)
-    shared.answer_with = echo
+    shared.run_call = ids_and_sizes
     worker.now += 60
     worker.reaper().sweep()
     shared.calls.clear()
@@ -170,7 +170,7 @@ def test_an_outage_costs_each_job_an_attempt_and_each_runs_again_alone(worker: F
     assert {worker.job(job_id).state for job_id in ids} == {State.SUCCEEDED}
 
 
-def test_a_job_whose_start_deadline_passed_is_left_out_of_the_call(worker: FakeWorker, shared: Shared) -> None:
+def test_a_job_whose_start_deadline_passed_is_left_out_of_the_call(worker: FakeWorker, shared: SharedCalls) -> None:
     shared.warm_up(4)
     first, late, last = (*submit(worker, 1), *submit(worker, 1, expires_at=NOW), *submit(worker, 1))
 
@@ -179,7 +179,7 @@ def test_a_job_whose_start_deadline_passed_is_left_out_of_the_call(worker: FakeW
     assert (shared.calls, worker.job(late).state) == ([[first, last]], State.EXPIRED)
 
 
-def test_a_job_canceled_before_the_claim_is_left_out_of_the_call(worker: FakeWorker, shared: Shared) -> None:
+def test_a_job_canceled_before_the_claim_is_left_out_of_the_call(worker: FakeWorker, shared: SharedCalls) -> None:
     shared.warm_up(4)
     ids = submit(worker, 3)
     reserve = worker.lanes.reserve
@@ -198,31 +198,33 @@ def test_a_job_canceled_before_the_claim_is_left_out_of_the_call(worker: FakeWor
 
 
 def test_a_job_canceled_during_the_call_is_canceled_and_the_rest_get_their_results(
-    worker: FakeWorker, shared: Shared
+    worker: FakeWorker, shared: SharedCalls
 ) -> None:
     shared.warm_up(4)
     ids = submit(worker, 3)
 
-    def cancel_one(orders: list[ClaimedJob]) -> list[Result | Exception]:
+    def cancel_one(claimed_jobs: list[ClaimedJob]) -> list[Result | Exception]:
         worker.cancel(ids[1])
-        return echo(orders)
+        return ids_and_sizes(claimed_jobs)
 
-    shared.answer_with = cancel_one
+    shared.run_call = cancel_one
     shared.consumer.drain(LANE)
 
     assert [worker.job(job_id).state for job_id in ids] == [State.SUCCEEDED, State.CANCELED, State.SUCCEEDED]
     assert worker.result(ids[1]) is None
 
 
-def test_a_job_that_another_worker_took_over_during_the_call_is_not_written(worker: FakeWorker, shared: Shared) -> None:
+def test_a_job_that_another_worker_took_over_during_the_call_is_not_written(
+    worker: FakeWorker, shared: SharedCalls
+) -> None:
     shared.warm_up(2)
     ids = submit(worker, 2)
 
-    def lose_one(orders: list[ClaimedJob]) -> list[Result | Exception]:
+    def lose_one(claimed_jobs: list[ClaimedJob]) -> list[Result | Exception]:
         worker.take_over(ids[0])
-        return echo(orders)
+        return ids_and_sizes(claimed_jobs)
 
-    shared.answer_with = lose_one
+    shared.run_call = lose_one
     shared.consumer.drain(LANE)
 
     taken = worker.job(ids[0])
@@ -234,7 +236,9 @@ def test_a_job_that_another_worker_took_over_during_the_call_is_not_written(work
 
 
 @pytest.mark.parametrize("lost_replies", [1, 2, 3])
-def test_writes_whose_replies_were_lost_are_written_once(worker: FakeWorker, shared: Shared, lost_replies: int) -> None:
+def test_writes_whose_replies_were_lost_are_written_once(
+    worker: FakeWorker, shared: SharedCalls, lost_replies: int
+) -> None:
     shared.warm_up(4)
     ids = submit(worker, 4)
     worker.jobs.lost_replies = lost_replies
@@ -246,17 +250,17 @@ def test_writes_whose_replies_were_lost_are_written_once(worker: FakeWorker, sha
     assert shared.calls == [ids]
 
 
-def test_an_outage_during_the_call_loses_no_result(worker: FakeWorker, shared: Shared) -> None:
+def test_an_outage_during_the_call_loses_no_result(worker: FakeWorker, shared: SharedCalls) -> None:
     shared.warm_up(4)
     ids = submit(worker, 3)
 
-    def lose_the_store(orders: list[ClaimedJob]) -> list[Result | Exception]:
-        worker.jobs.is_away = True
-        return echo(orders)
+    def lose_the_store(claimed_jobs: list[ClaimedJob]) -> list[Result | Exception]:
+        worker.jobs.is_unreachable = True
+        return ids_and_sizes(claimed_jobs)
 
     pauses = iter(range(100))
-    worker.time.on_pause = lambda: setattr(worker.jobs, "is_away", next(pauses) < 5)
-    shared.answer_with = lose_the_store
+    worker.time.on_pause = lambda: setattr(worker.jobs, "is_unreachable", next(pauses) < 5)
+    shared.run_call = lose_the_store
     shared.consumer.drain(LANE)
 
     assert {worker.job(job_id).state for job_id in ids} == {State.SUCCEEDED}
@@ -265,15 +269,15 @@ def test_an_outage_during_the_call_loses_no_result(worker: FakeWorker, shared: S
 # A call that ends its process
 
 
-def die(worker: FakeWorker, shared: Shared, poison: str) -> None:
+def drain_despite_deaths(worker: FakeWorker, shared: SharedCalls, poison: str) -> None:
     """Drains the lane. Whenever the poison is in a call, the process dies and another one starts."""
 
-    def answer(orders: list[ClaimedJob]) -> list[Result | Exception]:
-        if poison in [order.job.id for order in orders]:
+    def answer(claimed_jobs: list[ClaimedJob]) -> list[Result | Exception]:
+        if poison in [claimed.job.id for claimed in claimed_jobs]:
             raise SystemExit
-        return echo(orders)
+        return ids_and_sizes(claimed_jobs)
 
-    shared.answer_with = answer
+    shared.run_call = answer
     while worker.waiting():
         try:
             shared.consumer.drain(LANE)
@@ -285,11 +289,11 @@ def die(worker: FakeWorker, shared: Shared, poison: str) -> None:
             reaper.sweep()
 
 
-def test_a_poison_job_ends_its_neighbors_only_once(worker: FakeWorker, shared: Shared) -> None:
+def test_a_poison_job_ends_its_neighbors_only_once(worker: FakeWorker, shared: SharedCalls) -> None:
     shared.warm_up(8)
     ids = submit(worker, 8)
 
-    die(worker, shared, poison=ids[3])
+    drain_despite_deaths(worker, shared, poison=ids[3])
 
     poison, others = worker.job(ids[3]), [worker.job(job_id) for job_id in ids if job_id != ids[3]]
     assert (poison.state, poison.is_dead_letter, poison.lost_attempts) == (State.FAILED, True, 3)
@@ -297,60 +301,60 @@ def test_a_poison_job_ends_its_neighbors_only_once(worker: FakeWorker, shared: S
     assert [call for call in shared.calls if ids[3] in call] == [ids, [ids[3]], [ids[3]]]
 
 
-def test_a_replayed_poison_job_is_alone_from_the_start(worker: FakeWorker, shared: Shared) -> None:
+def test_a_replayed_poison_job_is_alone_from_the_start(worker: FakeWorker, shared: SharedCalls) -> None:
     shared.warm_up(2)
     submit(worker, 2)
-    die(worker, shared, poison="job_101")
+    drain_despite_deaths(worker, shared, poison="job_101")
 
     again = worker.job("job_101").retried_as("job_again", worker.now, 3)
 
     assert again.runs_alone
 
 
-def stuck(worker: FakeWorker, shared: Shared, cause: Callable[[], None]) -> None:
+def drain_until_process_ends(worker: FakeWorker, shared: SharedCalls, cause: Callable[[], None]) -> None:
     """A call that must stop and does not."""
 
-    def answer(orders: list[ClaimedJob]) -> list[Result | Exception]:
+    def answer(claimed_jobs: list[ClaimedJob]) -> list[Result | Exception]:
         cause()
-        worker.beats.once()
+        worker.lease_thread.beat()
         worker.time.now += STOP_WAIT_S + 0.1
-        worker.beats.once()
+        worker.lease_thread.beat()
         raise SystemExit  # the process is gone
 
-    shared.answer_with = answer
+    shared.run_call = answer
     with pytest.raises(SystemExit):
         shared.consumer.drain(LANE)
     assert worker.ended_processes == 1
 
 
 def test_the_jobs_of_a_call_that_takes_too_long_are_handed_back_and_run_one_by_one(
-    worker: FakeWorker, shared: Shared
+    worker: FakeWorker, shared: SharedCalls
 ) -> None:
     """Any of the jobs may be the cause."""
     shared.warm_up(4)
     ids = submit(worker, 3)
 
-    stuck(worker, shared, lambda: setattr(worker.time, "now", worker.time.now + 60))
+    drain_until_process_ends(worker, shared, lambda: setattr(worker.time, "now", worker.time.now + 60))
 
     jobs = [worker.job(job_id) for job_id in ids]
     assert [(job.state, job.lost_attempts, job.runs_alone) for job in jobs] == [(State.QUEUED, 0, True)] * 3
 
 
-def test_a_job_alone_in_its_call_that_takes_too_long_fails(worker: FakeWorker, shared: Shared) -> None:
+def test_a_job_alone_in_its_call_that_takes_too_long_fails(worker: FakeWorker, shared: SharedCalls) -> None:
     shared.warm_up(4)
     (only,) = submit(worker, 1)
 
-    stuck(worker, shared, lambda: setattr(worker.time, "now", worker.time.now + 60))
+    drain_until_process_ends(worker, shared, lambda: setattr(worker.time, "now", worker.time.now + 60))
 
     job = worker.job(only)
     assert (job.state, job.failure and job.failure.code) == (State.FAILED, "timeout")
 
 
-def test_a_cancel_that_ends_a_long_call_costs_the_neighbors_no_attempt(worker: FakeWorker, shared: Shared) -> None:
+def test_a_cancel_that_ends_a_long_call_costs_the_neighbors_no_attempt(worker: FakeWorker, shared: SharedCalls) -> None:
     shared.warm_up(4)
     ids = submit(worker, 3)
 
-    stuck(worker, shared, lambda: worker.cancel(ids[1]))
+    drain_until_process_ends(worker, shared, lambda: worker.cancel(ids[1]))
 
     jobs = [worker.job(job_id) for job_id in ids]
     assert [job.state for job in jobs] == [State.QUEUED, State.CANCELED, State.QUEUED]

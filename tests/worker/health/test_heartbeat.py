@@ -23,16 +23,16 @@ LANE = "prediction/titanic/1/predict"
 NORMAL = lists_of("predict")[2]  # the Redis list of the messages for lanes like LANE
 
 
-class Queues:
+class FakeWorkerList:
     """A WorkerList in memory, with outages. Its messages are of normal urgency."""
 
     def __init__(self) -> None:
         self.messages = 0
-        self.is_away = False
+        self.is_unreachable = False
         self.names: set[str] = set()
 
     def ping(self) -> None:
-        if self.is_away:
+        if self.is_unreachable:
             raise UnavailableError("Redis does not answer")
 
     def report(self, name: str, queues: tuple[str, ...]) -> None:
@@ -51,19 +51,19 @@ class Queues:
         return {"predict": len(self.names)}
 
 
-class Consumer:
+class WorkerReadySender:
     """The sender of Celery's `worker_ready`."""
 
     def __init__(self, controller: Any) -> None:
         self.controller = controller
 
 
-class BeatingWorker:
+class WorkerWithHeartbeat:
     """A heartbeat that is connected to Celery's signals, and its clock."""
 
     def __init__(self, folder: Path, workers: WorkerList | None = None) -> None:
         self.now = 1000.0
-        self.queues = Queues()
+        self.worker_list = FakeWorkerList()
         self.ends: list[str] = []
         self.health_file = folder / "consuming"
         self.controller = SimpleNamespace(
@@ -73,9 +73,14 @@ class BeatingWorker:
             blueprint=SimpleNamespace(state=bootsteps.RUN),
         )
         WorkerHeartbeat(
-            workers or self.queues, lists_of, str(self.health_file), self.queues.ping, self.end, lambda: self.now
+            workers or self.worker_list,
+            lists_of,
+            str(self.health_file),
+            self.worker_list.ping,
+            self.end,
+            lambda: self.now,
         ).connect()
-        signals.worker_ready.send(sender=Consumer(self.controller))
+        signals.worker_ready.send(sender=WorkerReadySender(self.controller))
 
     def end(self, event: str, **fields: Any) -> None:
         self.ends.append(event)
@@ -105,31 +110,31 @@ def own_signals() -> Iterator[None]:
 
 
 @pytest.fixture
-def worker(tmp_path: Path, own_signals: None) -> BeatingWorker:
-    return BeatingWorker(tmp_path)
+def worker(tmp_path: Path, own_signals: None) -> WorkerWithHeartbeat:
+    return WorkerWithHeartbeat(tmp_path)
 
 
 @pytest.fixture
-def redis_worker(tmp_path: Path, redis_url: str, own_signals: None) -> Iterator[BeatingWorker]:
+def redis_worker(tmp_path: Path, redis_url: str, own_signals: None) -> Iterator[WorkerWithHeartbeat]:
     """Its messages are in Redis."""
     with redis.Redis.from_url(redis_url) as client:
-        yield BeatingWorker(tmp_path, RedisWorkers(client, time.time))
+        yield WorkerWithHeartbeat(tmp_path, RedisWorkers(client, time.time))
 
 
-class Request:
+class HeldMessage:
     """A message that a worker holds."""
 
 
-def test_an_idle_worker_is_healthy(worker: BeatingWorker) -> None:
+def test_an_idle_worker_is_healthy(worker: WorkerWithHeartbeat) -> None:
     worker.beat_for(3600)
 
     assert worker.is_healthy()
     assert worker.ends == []
-    assert worker.queues.names == {"predict@here"}
+    assert worker.worker_list.names == {"predict@here"}
 
 
-def test_an_idle_worker_ends_itself_when_messages_have_waited_for_half_a_minute(worker: BeatingWorker) -> None:
-    worker.queues.messages = 1
+def test_an_idle_worker_ends_itself_when_messages_have_waited_for_half_a_minute(worker: WorkerWithHeartbeat) -> None:
+    worker.worker_list.messages = 1
 
     worker.beat_for(30)
     before = list(worker.ends)
@@ -146,7 +151,7 @@ def test_an_idle_worker_ends_itself_when_messages_have_waited_for_half_a_minute(
     ids=["overtaking", "high", "normal", "low", "bulk"],
 )
 def test_an_idle_worker_ends_itself_whatever_the_urgency_of_the_waiting_message(
-    redis_worker: BeatingWorker, redis_url: str, lane: str, is_overtaking: bool
+    redis_worker: WorkerWithHeartbeat, redis_url: str, lane: str, is_overtaking: bool
 ) -> None:
     """Each urgency has a list of its own. Once only a message in the list of overtaking ones was seen."""
     CeleryDoorbell(redis_url).ring(lane, is_overtaking=is_overtaking)
@@ -158,7 +163,7 @@ def test_an_idle_worker_ends_itself_whatever_the_urgency_of_the_waiting_message(
 
 @pytest.mark.redis
 def test_messages_in_a_queue_of_other_workers_do_not_end_the_worker(
-    redis_worker: BeatingWorker, redis_url: str
+    redis_worker: WorkerWithHeartbeat, redis_url: str
 ) -> None:
     CeleryDoorbell(redis_url).ring("training")
 
@@ -167,15 +172,15 @@ def test_messages_in_a_queue_of_other_workers_do_not_end_the_worker(
     assert redis_worker.ends == []
 
 
-def test_a_stalled_worker_no_longer_touches_its_health_file(worker: BeatingWorker) -> None:
-    worker.queues.messages = 1
+def test_a_stalled_worker_no_longer_touches_its_health_file(worker: WorkerWithHeartbeat) -> None:
+    worker.worker_list.messages = 1
     worker.beat_for(32)
 
     assert not worker.is_healthy()
 
 
-def test_a_worker_that_takes_messages_while_more_wait_is_healthy(worker: BeatingWorker) -> None:
-    worker.queues.messages = 1000
+def test_a_worker_that_takes_messages_while_more_wait_is_healthy(worker: WorkerWithHeartbeat) -> None:
+    worker.worker_list.messages = 1000
     for _ in range(100):
         worker.beat_for(20)
         signals.task_received.send(sender=None)
@@ -184,9 +189,9 @@ def test_a_worker_that_takes_messages_while_more_wait_is_healthy(worker: Beating
     assert worker.ends == []
 
 
-def test_a_worker_that_is_busy_with_a_long_job_is_healthy(worker: BeatingWorker) -> None:
-    worker.queues.messages = 1000
-    held = Request()
+def test_a_worker_that_is_busy_with_a_long_job_is_healthy(worker: WorkerWithHeartbeat) -> None:
+    worker.worker_list.messages = 1000
+    held = HeldMessage()
     state.reserved_requests.add(held)
 
     worker.beat_for(7200)
@@ -195,9 +200,9 @@ def test_a_worker_that_is_busy_with_a_long_job_is_healthy(worker: BeatingWorker)
     assert worker.ends == []
 
 
-def test_a_stopping_worker_may_leave_messages_while_its_last_job_runs(worker: BeatingWorker) -> None:
+def test_a_stopping_worker_may_leave_messages_while_its_last_job_runs(worker: WorkerWithHeartbeat) -> None:
     worker.controller.blueprint.state = bootsteps.CLOSE
-    worker.queues.messages = 1000
+    worker.worker_list.messages = 1000
 
     worker.beat_for(600)
 
@@ -205,12 +210,12 @@ def test_a_stopping_worker_may_leave_messages_while_its_last_job_runs(worker: Be
 
 
 @pytest.mark.parametrize("away_s", [20, 60, 3600])
-def test_messages_that_waited_during_an_outage_do_not_end_the_worker(worker: BeatingWorker, away_s: int) -> None:
-    worker.queues.messages = 1000
-    worker.queues.is_away = True
+def test_messages_that_waited_during_an_outage_do_not_end_the_worker(worker: WorkerWithHeartbeat, away_s: int) -> None:
+    worker.worker_list.messages = 1000
+    worker.worker_list.is_unreachable = True
     worker.beat_for(away_s)
     was_touched = worker.is_healthy()
-    worker.queues.is_away = False
+    worker.worker_list.is_unreachable = False
 
     worker.beat_for(28)
 
@@ -218,9 +223,9 @@ def test_messages_that_waited_during_an_outage_do_not_end_the_worker(worker: Bea
     assert worker.ends == []
 
 
-def test_messages_that_waited_while_the_process_was_paused_do_not_end_the_worker(worker: BeatingWorker) -> None:
+def test_messages_that_waited_while_the_process_was_paused_do_not_end_the_worker(worker: WorkerWithHeartbeat) -> None:
     worker.beat_for(10)
-    worker.queues.messages = 1000
+    worker.worker_list.messages = 1000
     worker.now += 600
 
     worker.beat_for(30)
@@ -228,23 +233,23 @@ def test_messages_that_waited_while_the_process_was_paused_do_not_end_the_worker
     assert worker.ends == []
 
 
-def test_a_worker_that_stopped_is_no_longer_listed(worker: BeatingWorker) -> None:
+def test_a_worker_that_stopped_is_no_longer_listed(worker: WorkerWithHeartbeat) -> None:
     signals.worker_shutdown.send(sender=None)
 
-    assert worker.queues.names == set()
+    assert worker.worker_list.names == set()
 
 
 # The watchdog
 
 
-class Watched:
+class CheckedWatchdog:
     """A watchdog that the test calls every five seconds of its clock."""
 
     def __init__(self) -> None:
         self.now = 1000.0
-        self.queues = Queues()
+        self.worker_list = FakeWorkerList()
         self.ends: list[str] = []
-        self.watchdog = Watchdog(self.queues.ping, lambda event, **_: self.ends.append(event), lambda: self.now)
+        self.watchdog = Watchdog(self.worker_list.ping, lambda event, **_: self.ends.append(event), lambda: self.now)
 
     def check_for(self, seconds: float, on_check: Callable[[], None] = lambda: None) -> None:
         for _ in range(int(seconds / 5)):
@@ -254,60 +259,60 @@ class Watched:
 
 
 def test_a_loop_that_beats_is_left_alone() -> None:
-    watched = Watched()
+    checked = CheckedWatchdog()
 
-    watched.check_for(3600, watched.watchdog.beat)
+    checked.check_for(3600, checked.watchdog.beat)
 
-    assert watched.ends == []
+    assert checked.ends == []
 
 
 def test_a_loop_that_is_silent_for_a_minute_while_redis_responds_is_ended() -> None:
-    watched = Watched()
+    checked = CheckedWatchdog()
 
-    watched.check_for(60)
-    before = list(watched.ends)
-    watched.check_for(5)
+    checked.check_for(60)
+    before = list(checked.ends)
+    checked.check_for(5)
 
     assert before == []
-    assert watched.ends == ["worker_hung"]
+    assert checked.ends == ["worker_hung"]
 
 
 def test_a_loop_that_is_silent_because_redis_is_away_is_never_ended() -> None:
-    watched = Watched()
-    watched.queues.is_away = True
+    checked = CheckedWatchdog()
+    checked.worker_list.is_unreachable = True
 
-    watched.check_for(7200)
+    checked.check_for(7200)
 
-    assert watched.ends == []
+    assert checked.ends == []
 
 
 def test_a_loop_has_a_minute_to_reconnect_after_an_outage() -> None:
-    watched = Watched()
-    watched.queues.is_away = True
-    watched.check_for(600)
-    watched.queues.is_away = False
+    checked = CheckedWatchdog()
+    checked.worker_list.is_unreachable = True
+    checked.check_for(600)
+    checked.worker_list.is_unreachable = False
 
-    watched.check_for(60)
-    before = list(watched.ends)
-    watched.check_for(5)
+    checked.check_for(60)
+    before = list(checked.ends)
+    checked.check_for(5)
 
     assert before == []
-    assert watched.ends == ["worker_hung"]
+    assert checked.ends == ["worker_hung"]
 
 
 def test_a_pause_of_the_whole_process_does_not_end_it() -> None:
-    watched = Watched()
-    watched.now += 3600
+    checked = CheckedWatchdog()
+    checked.now += 3600
 
-    watched.check_for(60)
+    checked.check_for(60)
 
-    assert watched.ends == []
+    assert checked.ends == []
 
 
 def test_a_stopping_worker_may_be_silent() -> None:
-    watched = Watched()
-    watched.watchdog.start(lambda: False)
+    checked = CheckedWatchdog()
+    checked.watchdog.start(lambda: False)
 
-    watched.check_for(600)
+    checked.check_for(600)
 
-    assert watched.ends == []
+    assert checked.ends == []

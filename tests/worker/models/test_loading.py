@@ -596,9 +596,12 @@ def test_n_jobs_is_reset_in_a_step_of_a_pipeline() -> None:
 @pytest.mark.parametrize(
     ("estimator", "inner"),
     [
-        (GridSearchCV(RandomForestClassifier(2, n_jobs=-1), {"max_depth": [2]}, cv=2), lambda e: e.best_estimator_),
-        (VotingClassifier([("f", RandomForestClassifier(2, n_jobs=-1))]), lambda e: e.estimators_[0]),
-        (BaggingClassifier(RandomForestClassifier(2, n_jobs=-1), 2), lambda e: e.estimators_[1]),
+        (
+            GridSearchCV(RandomForestClassifier(2, n_jobs=-1), {"max_depth": [2]}, cv=2),
+            lambda fitted: fitted.best_estimator_,
+        ),
+        (VotingClassifier([("f", RandomForestClassifier(2, n_jobs=-1))]), lambda fitted: fitted.estimators_[0]),
+        (BaggingClassifier(RandomForestClassifier(2, n_jobs=-1), 2), lambda fitted: fitted.estimators_[1]),
     ],
     ids=["search", "voting", "bagging"],
 )

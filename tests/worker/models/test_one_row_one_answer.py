@@ -31,7 +31,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 
 
 @dataclass(frozen=True)
-class Served:
+class ServedVersion:
     """A pushed version as the worker loaded it, and the original estimator of its user."""
 
     name: str
@@ -106,13 +106,13 @@ MODELS: dict[str, tuple[Callable[[], tuple[Any, Any, Any]], Method]] = {
 
 
 @pytest.fixture(scope="module", params=MODELS)
-def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Served:
+def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> ServedVersion:
     make, method = MODELS[request.param]
     estimator, known, target = make()
     service = LocalService(tmp_path_factory.mktemp(request.param))
     service.result(service.pushed(estimator.fit(known, target), known))
     manifest = service.manifest(1)
-    return Served(request.param, method, estimator, service.estimators.load(manifest), manifest.signature, known)
+    return ServedVersion(request.param, method, estimator, service.estimators.load(manifest), manifest.signature, known)
 
 
 def _cells(column: Column, known: Any) -> st.SearchStrategy[Any]:
@@ -150,7 +150,9 @@ def _assert_same(found: Any, expected: Any) -> None:
 
 @given(st.data())
 @settings(max_examples=50, deadline=None)
-def test_a_row_has_one_prediction_alone_in_any_batch_and_in_this_process(served: Served, data: st.DataObject) -> None:
+def test_a_row_has_one_prediction_alone_in_any_batch_and_in_this_process(
+    served: ServedVersion, data: st.DataObject
+) -> None:
     rows = data.draw(st.lists(_rows(served.signature, served.known), min_size=1, max_size=12))
     cuts = data.draw(st.lists(st.integers(1, 11), max_size=4))
 
@@ -176,7 +178,7 @@ TAKES_NULL = {
 }
 
 
-def test_the_models_of_these_tests_accept_nulls_like_their_estimators(served: Served) -> None:
+def test_the_models_of_these_tests_accept_nulls_like_their_estimators(served: ServedVersion) -> None:
     assert {column.name for column in served.signature.columns if column.nullable} == TAKES_NULL[served.name]
 
 

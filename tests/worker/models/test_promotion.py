@@ -49,8 +49,8 @@ def _promoted(
     )
 
 
-class Overtaken(MemoryAliases):
-    """Another writer moves an alias between the first read of `move_alias` and its move."""
+class OvertakenAliases(MemoryAliases):
+    """Another writer moves an alias between the first read of `promote` and its move."""
 
     def __init__(self, write: Callable[[MemoryAliases], None]) -> None:
         super().__init__()
@@ -108,7 +108,7 @@ def test_a_move_of_another_alias_does_not_move_the_champion() -> None:
 
 
 def test_a_champion_moved_by_a_person_between_read_and_write_stays() -> None:
-    aliases = Overtaken(lambda store: _set(store, CHAMPION, 9))
+    aliases = OvertakenAliases(lambda store: _set(store, CHAMPION, 9))
     _set(aliases, CHAMPION, 1)
     aliases.arm()
 
@@ -117,7 +117,7 @@ def test_a_champion_moved_by_a_person_between_read_and_write_stays() -> None:
 
 
 def test_a_move_of_another_alias_between_read_and_write_does_not_stop_a_promotion() -> None:
-    aliases = Overtaken(lambda store: _set(store, CHALLENGER, 9))
+    aliases = OvertakenAliases(lambda store: _set(store, CHALLENGER, 9))
     _set(aliases, CHAMPION, 1)
     aliases.arm()
 
@@ -126,7 +126,7 @@ def test_a_move_of_another_alias_between_read_and_write_does_not_stop_a_promotio
 
 
 def test_only_one_of_two_first_versions_becomes_champion() -> None:
-    aliases = Overtaken(lambda store: _set(store, CHAMPION, 1))
+    aliases = OvertakenAliases(lambda store: _set(store, CHAMPION, 1))
     aliases.arm()
 
     assert _promoted(aliases, 2, None) is False

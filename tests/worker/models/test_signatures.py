@@ -61,17 +61,17 @@ TYPES = {
 FRAME = pd.DataFrame(FEATURES)
 
 
-class Echo(BaseEstimator):
+class AlwaysOne(BaseEstimator):
     """Predicts 1 for every row."""
 
-    def fit(self, X: Any, y: Any = None) -> "Echo":  # noqa: N803 - scikit-learn's name
+    def fit(self, X: Any, y: Any = None) -> "AlwaysOne":  # noqa: N803 - scikit-learn's name
         return self
 
     def predict(self, X: Any) -> Any:  # noqa: N803
         return np.ones(len(X))
 
 
-class HalfDone(Echo):
+class OnlyPredictWorks(AlwaysOne):
     """Only `predict` works."""
 
     def predict_proba(self, X: Any) -> Any:  # noqa: N803
@@ -91,7 +91,7 @@ def _nullable(estimator: Any, known: Any) -> dict[str, bool]:
 
 @pytest.mark.parametrize("dtype", FEATURES)
 def test_a_column_has_the_type_of_its_dtype(dtype: str) -> None:
-    (column,) = _learned(Echo(), FRAME[[dtype]]).columns
+    (column,) = _learned(AlwaysOne(), FRAME[[dtype]]).columns
 
     assert (column.name, column.dtype, column.type) == (dtype, dtype, TYPES[dtype])
 
@@ -99,14 +99,14 @@ def test_a_column_has_the_type_of_its_dtype(dtype: str) -> None:
 def test_columns_keep_their_order_from_the_fit() -> None:
     backwards = FRAME[FRAME.columns[::-1]]
 
-    assert [column.name for column in _learned(Echo(), backwards).columns] == list(backwards.columns)
+    assert [column.name for column in _learned(AlwaysOne(), backwards).columns] == list(backwards.columns)
 
 
 @pytest.mark.parametrize(
     ("dtype", "nullable"), [(dtype, dtype not in ("int64", "uint8", "bool")) for dtype in FEATURES]
 )
 def test_an_estimator_that_accepts_everything_accepts_null_if_the_dtype_has_it(dtype: str, nullable: bool) -> None:
-    assert _nullable(Echo(), FRAME[[dtype]]) == {dtype: nullable}
+    assert _nullable(AlwaysOne(), FRAME[[dtype]]) == {dtype: nullable}
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32", "Int64"])
@@ -130,14 +130,14 @@ def test_an_encoder_that_refuses_unknown_strings_makes_no_column_nullable() -> N
 def test_a_category_column_has_its_categories_in_their_order() -> None:
     frame = pd.DataFrame({"size": pd.Categorical(["s", "l"] * 12, categories=["s", "m", "l"])})
 
-    assert _learned(Echo(), frame).columns[0].categories == ("s", "m", "l")
+    assert _learned(AlwaysOne(), frame).columns[0].categories == ("s", "m", "l")
 
 
 @pytest.mark.parametrize(
     ("values", "kind"), [([3, 1] * 12, ColumnType.INTEGER), ([True, False] * 12, ColumnType.BOOLEAN)]
 )
 def test_categories_may_be_integers_or_booleans(values: list[Any], kind: ColumnType) -> None:
-    (column,) = _learned(Echo(), pd.DataFrame({"c": pd.Categorical(values)})).columns
+    (column,) = _learned(AlwaysOne(), pd.DataFrame({"c": pd.Categorical(values)})).columns
 
     assert (column.type, column.categories) == (kind, tuple(sorted(set(values))))
     assert {type(value) for value in column.categories or ()} == {type(values[0])}
@@ -183,7 +183,7 @@ def test_a_pushed_array_of_objects_with_nan_is_imputed_like_in_this_process(serv
         (StandardScaler(), (Method.TRANSFORM,)),
         (PCA(1), (Method.TRANSFORM, Method.SCORE_SAMPLES)),
         (KernelDensity(), (Method.SCORE_SAMPLES,)),
-        (HalfDone(), (Method.PREDICT,)),
+        (OnlyPredictWorks(), (Method.PREDICT,)),
     ],
     ids=lambda part: type(part).__name__ if isinstance(part, BaseEstimator) else "",
 )
@@ -218,7 +218,7 @@ def test_an_estimator_without_a_usable_method_is_refused(estimator: Any) -> None
 )
 def test_a_column_that_json_cannot_carry_is_refused_with_its_name(values: Any) -> None:
     with pytest.raises(ModelRefusedError, match="'when'") as refused:
-        learn_signature(Echo(), pd.DataFrame({"fine": np.arange(N_ROWS), "when": values}))
+        learn_signature(AlwaysOne(), pd.DataFrame({"fine": np.arange(N_ROWS), "when": values}))
 
     assert refused.value.code == "unsupported_column"
 
@@ -227,7 +227,7 @@ def test_categories_with_a_fraction_are_refused_with_the_name_of_the_column() ->
     frame = pd.DataFrame({"width": pd.Categorical([0.5, 1.5] * 12)})
 
     with pytest.raises(ModelRefusedError, match="'width' has categories with a fraction"):
-        learn_signature(Echo(), frame)
+        learn_signature(AlwaysOne(), frame)
 
 
 def test_an_estimator_with_random_outputs_is_refused() -> None:
@@ -255,7 +255,7 @@ def test_golden_rows_are_the_first_twenty_with_the_output_of_each_method() -> No
 
 
 def test_one_row_is_enough_to_learn_from() -> None:
-    assert len(learn_signature(Echo(), FRAME[:1])[1].rows) == 1
+    assert len(learn_signature(AlwaysOne(), FRAME[:1])[1].rows) == 1
 
 
 ROUND_TRIPS: dict[str, Any] = {
@@ -284,7 +284,7 @@ def test_a_frame_is_unchanged_after_a_round_trip_through_json(kind: str, has_oth
     frame = pd.DataFrame(
         {"c": ROUND_TRIPS[kind]} | ({"x": [1.5, 2.5, np.nan, 0], "w": list("abcd")} if has_others else {})
     )
-    signature = _learned(Echo(), frame)
+    signature = _learned(AlwaysOne(), frame)
 
     sent = json.loads(json.dumps(rows_of(signature, frame), allow_nan=False))
 
@@ -304,7 +304,7 @@ def test_a_frame_is_unchanged_after_a_round_trip_through_json(kind: str, has_oth
     ids=lambda array: array.dtype.name,
 )
 def test_an_array_is_unchanged_after_a_round_trip_through_json(array: Any) -> None:
-    signature = _learned(Echo(), array)
+    signature = _learned(AlwaysOne(), array)
 
     sent = json.loads(json.dumps(rows_of(signature, array), allow_nan=False))
 

@@ -18,13 +18,10 @@ from queuecast.domain.model import AliasMove
 from queuecast.ports.aliases import AliasStore
 from tests.queuecast.adapters.waits import at_once
 from tests.queuecast.domain.records import a_manifest, a_move
+from tests.worker.process_deaths import ProcessKilled
 from worker.reaper.audit_export import AuditExport
 
 MOVES = [a_move(1, 1), a_move(2, 2, previous=1), a_move(3, 2, "challenger")]
-
-
-class Killed(BaseException):
-    """Stands for SIGKILL: no `except Exception` catches it."""
 
 
 @pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.redis)])
@@ -112,7 +109,7 @@ class Interrupted:
         def killing(*args: Any) -> Any:
             if self._after:
                 call(*args)
-            raise Killed
+            raise ProcessKilled
 
         return killing
 
@@ -120,7 +117,7 @@ class Interrupted:
     def _locked(self, model: str) -> Iterator[Any]:
         with self._inner.locked(model) as trail:
             if self._name == "locked":
-                raise Killed
+                raise ProcessKilled
             yield Interrupted(trail, self._name, after=self._after)
 
 
@@ -135,7 +132,7 @@ def test_the_next_export_finishes_one_that_was_killed_at_any_step(
     killed = AuditExport(
         Interrupted(aliases, step, after=after), Interrupted(trails, step, after=after), ModelFiles(tmp_path)
     )
-    with pytest.raises(Killed):
+    with pytest.raises(ProcessKilled):
         killed.export()
 
     assert trails.read("titanic") == MOVES or aliases.unexported() == ["titanic"]
@@ -153,12 +150,12 @@ def test_the_next_export_repairs_a_line_that_was_cut(
         whole(self, moves)
         path = tmp_path / "titanic" / FILE
         path.write_bytes(path.read_bytes()[:-40])
-        raise Killed
+        raise ProcessKilled
 
     whole = Trail.append
     with monkeypatch.context() as patch:
         patch.setattr(Trail, "append", half)
-        with pytest.raises(Killed):
+        with pytest.raises(ProcessKilled):
             export.export()
 
     assert trails.read("titanic") == MOVES[:2]

@@ -28,7 +28,7 @@ class ScriptedReaper:
         self.steps = list(steps)
         self.stop = threading.Event()
         self.releases = 0
-        self.is_away = False
+        self.is_unreachable = False
         self._after = after
 
     def step(self) -> None:
@@ -40,7 +40,7 @@ class ScriptedReaper:
         self._after()
 
     def release_leadership(self) -> None:
-        if self.is_away:
+        if self.is_unreachable:
             raise UnavailableError("Redis does not answer")
         self.releases += 1
 
@@ -94,7 +94,7 @@ def test_a_reaper_that_stops_releases_the_leadership_once() -> None:
 
 def test_a_reaper_that_cannot_release_the_leadership_ends_all_the_same() -> None:
     reaper = ScriptedReaper(None)
-    reaper.is_away = True
+    reaper.is_unreachable = True
 
     run(reaper)
 

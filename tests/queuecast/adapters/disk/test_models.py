@@ -2,8 +2,6 @@
 
 import errno
 import multiprocessing
-import os
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
@@ -17,14 +15,14 @@ from queuecast.adapters.disk.models import ABANDONED_S, ModelFiles
 from queuecast.adapters.ids import new_id
 from queuecast.domain.errors import UnavailableError, UnknownModelError, UnknownVersionError
 from queuecast.domain.model import Lineage, Manifest
-from tests.queuecast.adapters.disks import DISK_BYTES, use_up_names
+from tests.queuecast.adapters.disks import DISK_BYTES, set_age, use_up_inodes
 from tests.queuecast.adapters.waits import at_once
 from tests.queuecast.domain.records import MEASURES, a_manifest
 
 FILES = {"model.skops": b"bytes", "golden.json": b"[]"}
 
 
-def of_a_new_job(**given: Any) -> Manifest:
+def manifest_of_a_new_job(**given: Any) -> Manifest:
     return a_manifest(**{"job_id": new_id("job")} | given)
 
 
@@ -98,8 +96,8 @@ def test_the_number_in_a_manifest_to_publish_is_ignored(models: ModelFiles) -> N
 
 
 def test_a_new_version_does_not_change_earlier_ones(models: ModelFiles) -> None:
-    first = models.publish(of_a_new_job(), {"model.skops": b"first"})
-    second = models.publish(of_a_new_job(), {"model.skops": b"second"})
+    first = models.publish(manifest_of_a_new_job(), {"model.skops": b"first"})
+    second = models.publish(manifest_of_a_new_job(), {"model.skops": b"second"})
 
     assert [first.version, second.version] == [1, 2]
     assert [models.file("titanic", version, "model.skops") for version in (1, 2)] == [b"first", b"second"]
@@ -143,7 +141,7 @@ def test_the_unfinished_folder_of_a_killed_publisher_is_no_version(models: Model
     unfinished.mkdir()
     (unfinished / "model.skops").write_bytes(b"half")
 
-    assert (models.versions("titanic"), models.publish(of_a_new_job(), FILES).version) == ([1], 2)
+    assert (models.versions("titanic"), models.publish(manifest_of_a_new_job(), FILES).version) == ([1], 2)
 
 
 def test_a_model_whose_only_publication_failed_is_unknown(models: ModelFiles) -> None:
@@ -158,7 +156,7 @@ def test_a_model_whose_only_publication_failed_is_unknown(models: ModelFiles) ->
 
 
 def publishing(models: ModelFiles, count: int) -> Callable[[], list[int]]:
-    return lambda: [models.publish(of_a_new_job(), FILES).version for _ in range(count)]
+    return lambda: [models.publish(manifest_of_a_new_job(), FILES).version for _ in range(count)]
 
 
 def test_publishers_in_threads_get_different_numbers(models: ModelFiles, tmp_path: Path) -> None:
@@ -195,7 +193,7 @@ def test_a_reader_never_sees_half_a_version(tmp_path: Path) -> None:
 
     def write() -> None:
         for _ in range(20):
-            writer.publish(of_a_new_job(), FILES)
+            writer.publish(manifest_of_a_new_job(), FILES)
 
     assert at_once([read_along, write]) == [None, None]
 
@@ -215,7 +213,7 @@ def test_a_job_that_runs_twice_publishes_one_version(models: ModelFiles, tmp_pat
 
 def test_a_job_finds_its_version_after_later_ones_were_published(models: ModelFiles) -> None:
     first = models.publish(a_manifest(job_id="job_7"), FILES)
-    models.publish(of_a_new_job(), FILES)
+    models.publish(manifest_of_a_new_job(), FILES)
 
     assert models.publish(a_manifest(job_id="job_7"), FILES) == first
     assert models.versions("titanic") == [1, 2]
@@ -262,13 +260,8 @@ def unfinished(folder: Path, age_s: float) -> Path:
     """The folder of a publisher that died `age_s` ago."""
     folder.mkdir(parents=True)
     (folder / "model.skops").write_bytes(b"half")
-    aged(folder / "model.skops", age_s)
-    return aged(folder, age_s)
-
-
-def aged(path: Path, age_s: float) -> Path:
-    os.utime(path, (time.time() - age_s,) * 2)
-    return path
+    set_age(folder / "model.skops", age_s)
+    return set_age(folder, age_s)
 
 
 @pytest.mark.parametrize(("age_s", "stays"), [(0, True), (ABANDONED_S - 60, True), (ABANDONED_S + 1, False)])
@@ -285,7 +278,7 @@ def test_an_unfinished_version_is_removed_after_an_hour(
 def test_an_unfinished_version_that_is_still_written_is_not_removed(models: ModelFiles, tmp_path: Path) -> None:
     """The time of a folder does not change while a file in it grows."""
     incoming = unfinished(tmp_path / "titanic" / ".incoming-abc", 2 * ABANDONED_S)
-    aged(incoming / "model.skops", 0)
+    set_age(incoming / "model.skops", 0)
 
     models.sweep()
 
@@ -295,8 +288,8 @@ def test_an_unfinished_version_that_is_still_written_is_not_removed(models: Mode
 def test_a_published_version_is_never_swept(models: ModelFiles, tmp_path: Path) -> None:
     models.publish(a_manifest(), FILES)
     for path in (tmp_path / "titanic" / "1").iterdir():
-        aged(path, 9 * ABANDONED_S)
-    aged(tmp_path / "titanic" / "1", 9 * ABANDONED_S)
+        set_age(path, 9 * ABANDONED_S)
+    set_age(tmp_path / "titanic" / "1", 9 * ABANDONED_S)
 
     models.sweep()
 
@@ -325,14 +318,14 @@ def test_a_disk_without_free_bytes_takes_no_version(small_disk: Path) -> None:
     before = all_paths(small_disk)
 
     with pytest.raises(UnavailableError) as caught:
-        models.publish(of_a_new_job(), {"model.skops": b"x" * 2 * DISK_BYTES})
+        models.publish(manifest_of_a_new_job(), {"model.skops": b"x" * 2 * DISK_BYTES})
 
     assert (caught.value.code, all_paths(small_disk)) == ("disk_full", before)
 
 
 def test_a_disk_without_free_inodes_takes_no_version(small_disk: Path) -> None:
     models = ModelFiles(small_disk)
-    with use_up_names(small_disk), pytest.raises(UnavailableError) as caught:
+    with use_up_inodes(small_disk), pytest.raises(UnavailableError) as caught:
         models.publish(a_manifest(), FILES)
 
     assert caught.value.code == "disk_full"
@@ -372,8 +365,8 @@ def test_the_error_for_an_unknown_model_says_when_there_are_none(models: ModelFi
 
 @pytest.mark.parametrize("version", [0, -1, 3, 10**30])
 def test_the_error_for_an_unknown_version_names_the_latest(models: ModelFiles, version: int) -> None:
-    models.publish(of_a_new_job(), FILES)
-    models.publish(of_a_new_job(), FILES)
+    models.publish(manifest_of_a_new_job(), FILES)
+    models.publish(manifest_of_a_new_job(), FILES)
 
     with pytest.raises(UnknownVersionError) as caught:
         models.manifest("titanic", version)

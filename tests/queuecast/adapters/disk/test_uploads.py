@@ -2,7 +2,6 @@
 
 import errno
 import hashlib
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +13,7 @@ from queuecast.adapters.disk.uploads import HashedFile, UploadedFiles
 from queuecast.adapters.ids import new_id
 from queuecast.domain.errors import FilesFullError, UnknownFileError
 from queuecast.ports.files import StoredFile
-from tests.queuecast.adapters.disks import DISK_BYTES, use_up_bytes, use_up_names
+from tests.queuecast.adapters.disks import DISK_BYTES, set_age, use_up_bytes, use_up_inodes
 from tests.queuecast.adapters.waits import at_once
 
 NOW = 1_000.0
@@ -255,15 +254,10 @@ def test_the_size_can_be_read_while_files_come_and_go(files: UploadedFiles) -> N
 # Unused files
 
 
-def aged(path: Path, age_s: float) -> Path:
-    os.utime(path, (time.time() - age_s,) * 2)
-    return path
-
-
 @pytest.mark.parametrize(("age_s", "stays"), [(50, True), (150, False)])
 def test_an_unused_file_is_removed(files: UploadedFiles, tmp_path: Path, age_s: float, stays: bool) -> None:
     stored = received(files, b"x")
-    aged(tmp_path / stored.id, age_s)
+    set_age(tmp_path / stored.id, age_s)
 
     files.sweep(time.time() - 100)
 
@@ -273,7 +267,7 @@ def test_an_unused_file_is_removed(files: UploadedFiles, tmp_path: Path, age_s: 
 def test_a_used_file_is_not_removed(files: UploadedFiles, tmp_path: Path) -> None:
     used, unused = received(files, b"x"), received(files, b"y")
     for stored in (used, unused):
-        aged(tmp_path / stored.id, 150)
+        set_age(tmp_path / stored.id, 150)
 
     files.path(used.id)
     files.sweep(time.time() - 100)
@@ -283,7 +277,7 @@ def test_a_used_file_is_not_removed(files: UploadedFiles, tmp_path: Path) -> Non
 
 def test_reading_the_metadata_of_a_file_is_not_a_use(files: UploadedFiles, tmp_path: Path) -> None:
     stored = received(files, b"x")
-    aged(tmp_path / stored.id, 150)
+    set_age(tmp_path / stored.id, 150)
 
     files.stat(stored.id)
     files.sweep(time.time() - 100)
@@ -299,8 +293,8 @@ def test_unfinished_uploads_and_deletions_are_removed_after_an_hour(
     folder = tmp_path / name
     folder.mkdir()
     (folder / "content").write_bytes(b"half")
-    aged(folder / "content", age_s)
-    aged(folder, age_s)
+    set_age(folder / "content", age_s)
+    set_age(folder, age_s)
 
     files.sweep(0)
 
@@ -310,7 +304,7 @@ def test_unfinished_uploads_and_deletions_are_removed_after_an_hour(
 def test_an_upload_that_takes_hours_is_not_removed(files: UploadedFiles, tmp_path: Path) -> None:
     incoming = files.receive()
     (folder,) = tmp_path.iterdir()
-    aged(folder, 2 * ABANDONED_S)
+    set_age(folder, 2 * ABANDONED_S)
     incoming.stream.write(b"still writing")
 
     files.sweep(0)
@@ -321,7 +315,7 @@ def test_an_upload_that_takes_hours_is_not_removed(files: UploadedFiles, tmp_pat
 def test_other_files_in_the_folder_are_not_removed(files: UploadedFiles, tmp_path: Path) -> None:
     other = tmp_path / "lost+found"
     other.mkdir()
-    aged(other, 9 * ABANDONED_S)
+    set_age(other, 9 * ABANDONED_S)
 
     files.sweep(time.time())
 
@@ -339,7 +333,7 @@ def test_concurrent_sweeps_uses_and_deletes_find_a_file_or_not(files: UploadedFi
     for _ in range(40):
         file_id = received(files, b"a").id
         for path in (tmp_path / file_id / "content", tmp_path / file_id):
-            aged(path, 2 * ABANDONED_S)
+            set_age(path, 2 * ABANDONED_S)
         calls: list[Callable[[], object]] = [
             lambda: files.sweep(time.time() + 60),
             lambda: files.sweep(time.time() + 60),
@@ -396,7 +390,7 @@ def test_an_upload_is_refused_when_its_metadata_does_not_fit_on_the_disk(small_d
 def test_an_upload_is_refused_at_its_start_without_free_inodes(small_disk: Path) -> None:
     files = UploadedFiles(small_disk, new_id, lambda: NOW)
 
-    with use_up_names(small_disk), pytest.raises(FilesFullError, match="is full"):
+    with use_up_inodes(small_disk), pytest.raises(FilesFullError, match="is full"):
         files.receive()
 
     assert received(files, b"a").size_bytes == 1

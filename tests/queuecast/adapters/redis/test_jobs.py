@@ -392,11 +392,14 @@ def test_a_full_server_refuses_a_job_and_writes_nothing(own_server: RedisServer,
 
 def test_a_full_server_still_finds_the_job_of_a_repeated_request(own_server: RedisServer) -> None:
     with connect(own_server.url) as client:
-        jobs, job, repeat = RedisJobs(client), a_job(), IdempotencyKey("key-1", "print")
-        jobs.create(job, WORK, b"", repeat)
+        jobs, job, idempotency_key = RedisJobs(client), a_job(), IdempotencyKey("key-1", "print")
+        jobs.create(job, WORK, b"", idempotency_key)
         client.config_set("maxmemory", 1)
 
-        assert (jobs.create(a_job(), WORK, b"", repeat).job_id, jobs.find_repeated(repeat)) == (job.id, job.id)
+        assert (jobs.create(a_job(), WORK, b"", idempotency_key).job_id, jobs.find_repeated(idempotency_key)) == (
+            job.id,
+            job.id,
+        )
 
 
 def test_a_server_that_is_no_longer_full_accepts_jobs_again(own_server: RedisServer) -> None:
@@ -445,8 +448,8 @@ def test_a_durable_submit_writes_and_answers_like_any_other(client: redis.Redis,
 
 
 def test_a_durable_submit_is_refused_like_any_other(durable: RedisJobs) -> None:
-    repeat = IdempotencyKey("key-1", "print")
-    durable.create(a_job(JobType.TRAINING), TRAINING, b"", repeat)
+    idempotency_key = IdempotencyKey("key-1", "print")
+    durable.create(a_job(JobType.TRAINING), TRAINING, b"", idempotency_key)
     durable.create(a_job(), WORK), durable.create(a_job(), WORK)
 
     with pytest.raises(ConflictError):
@@ -454,7 +457,7 @@ def test_a_durable_submit_is_refused_like_any_other(durable: RedisJobs) -> None:
     with pytest.raises(LaneFullError):
         durable.create(a_job(), WORK)
     with pytest.raises(KeyReusedError):
-        durable.create(a_job(), WORK, b"", replace(repeat, fingerprint="another"))
+        durable.create(a_job(), WORK, b"", replace(idempotency_key, fingerprint="another"))
 
 
 def test_a_durable_job_survives_a_killed_server(own_server: RedisServer) -> None:
@@ -466,7 +469,7 @@ def test_a_durable_job_survives_a_killed_server(own_server: RedisServer) -> None
         own_server.start()
 
         assert RedisJobs(client).read_work(job.id) == (WORK, b"[[1]]")
-        assert [depth.waiting for depth in RedisLanes(client).stats()] == [1]
+        assert [stats.waiting for stats in RedisLanes(client).stats()] == [1]
 
 
 def test_a_server_without_an_append_only_file_refuses_durable_jobs(own_server: RedisServer) -> None:
@@ -484,15 +487,15 @@ def test_a_submit_fails_when_the_disk_is_too_slow_and_a_repeat_finds_the_job(
     monkeypatch.setattr(RedisJobs, "FSYNC_TIMEOUT_MS", 50)
     with connect(own_server.url) as client:
         client.config_set("appendfsync", "no")
-        jobs, job, repeat = RedisJobs(client, durable=True), a_job(), IdempotencyKey("key-1", "print")
+        jobs, job, idempotency_key = RedisJobs(client, durable=True), a_job(), IdempotencyKey("key-1", "print")
 
         with pytest.raises(UnavailableError, match="not on Redis's disk within 50 ms"):
-            jobs.create(job, WORK, b"", repeat)
+            jobs.create(job, WORK, b"", idempotency_key)
 
         with pytest.raises(UnavailableError, match="not on Redis's disk within 50 ms"):
-            jobs.find_repeated(repeat)
+            jobs.find_repeated(idempotency_key)
         client.config_set("appendfsync", "always")
-        assert until(lambda: replay_or_none(jobs, repeat)) == job.id
+        assert until(lambda: replay_or_none(jobs, idempotency_key)) == job.id
 
 
 def test_a_server_whose_disk_is_full_refuses_submits_and_keeps_what_it_took(tmp_path: Path) -> None:
@@ -529,9 +532,9 @@ def test_a_server_whose_disk_is_full_refuses_submits_and_keeps_what_it_took(tmp_
         unmount(folder)
 
 
-def replay_or_none(jobs: RedisJobs, repeat: IdempotencyKey) -> str | None:
+def replay_or_none(jobs: RedisJobs, idempotency_key: IdempotencyKey) -> str | None:
     try:
-        return jobs.find_repeated(repeat)
+        return jobs.find_repeated(idempotency_key)
     except UnavailableError:
         return None
 

@@ -16,7 +16,7 @@ from tests.queuecast.domain.records import a_job
 pytestmark = pytest.mark.redis
 
 
-class Watch:
+class StoppedClock:
     """A clock that stands still until a test sets it."""
 
     def __init__(self) -> None:
@@ -33,13 +33,13 @@ def client(redis_url: str) -> Iterator[redis.Redis]:
 
 
 @pytest.fixture
-def watch() -> Watch:
-    return Watch()
+def clock() -> StoppedClock:
+    return StoppedClock()
 
 
 @pytest.fixture
-def workers(client: redis.Redis, watch: Watch) -> RedisWorkers:
-    return RedisWorkers(client, watch)
+def workers(client: redis.Redis, clock: StoppedClock) -> RedisWorkers:
+    return RedisWorkers(client, clock)
 
 
 def test_no_queue_has_workers_before_a_report(workers: RedisWorkers) -> None:
@@ -71,18 +71,18 @@ def test_a_forgotten_worker_is_not_counted(workers: RedisWorkers) -> None:
 
 @pytest.mark.parametrize(("silence_s", "count"), [(WORKER_GONE_S, 1), (WORKER_GONE_S + 0.1, 0)])
 def test_a_silent_worker_is_not_counted_after_a_while(
-    workers: RedisWorkers, watch: Watch, silence_s: float, count: int
+    workers: RedisWorkers, clock: StoppedClock, silence_s: float, count: int
 ) -> None:
     workers.report("a", ("predict",))
 
-    watch.seconds += silence_s
+    clock.seconds += silence_s
 
     assert workers.count_by_queue().get("predict", 0) == count
 
 
-def test_a_silent_worker_is_removed_from_redis(client: redis.Redis, workers: RedisWorkers, watch: Watch) -> None:
+def test_a_silent_worker_is_removed_from_redis(client: redis.Redis, workers: RedisWorkers, clock: StoppedClock) -> None:
     workers.report("dead", ("predict",))
-    watch.seconds += WORKER_GONE_S + 1
+    clock.seconds += WORKER_GONE_S + 1
     workers.report("alive", ("predict",))
 
     workers.count_by_queue()
@@ -90,9 +90,9 @@ def test_a_silent_worker_is_removed_from_redis(client: redis.Redis, workers: Red
     assert client.hkeys(keys.WORKERS) == [b"alive"]
 
 
-def test_a_silent_worker_that_reports_again_is_counted(workers: RedisWorkers, watch: Watch) -> None:
+def test_a_silent_worker_that_reports_again_is_counted(workers: RedisWorkers, clock: StoppedClock) -> None:
     workers.report("a", ("predict",))
-    watch.seconds += WORKER_GONE_S + 1
+    clock.seconds += WORKER_GONE_S + 1
     workers.count_by_queue()
 
     workers.report("a", ("predict",))

@@ -1,4 +1,4 @@
-"""An accepted order becomes one job; a refused order becomes none."""
+"""An accepted submit becomes one job; a refused submit becomes none."""
 
 from collections import defaultdict
 
@@ -22,35 +22,35 @@ def one_key_is_one_job(evidence: Evidence) -> Violations:
             yield Violation(DOUBLED, f"the Idempotency-Key {key} was also accepted for a different body")
 
 
-def every_job_has_one_order(evidence: Evidence) -> Violations:
-    """The service lists no job for a refused order and at most one job per order, even if no client got the answer."""
-    named = {order.model: key for key, order in evidence.history.orders.items() if order.type == "import"}
+def every_job_has_one_submit(evidence: Evidence) -> Violations:
+    """The service lists no job for a refused submit, and at most one per submit even if no client got the answer."""
+    named = {submit.model: key for key, submit in evidence.history.submits.items() if submit.type == "import"}
     by_key = _by_key(evidence)
     jobs: defaultdict[str, list[str]] = defaultdict(list)
     for body in evidence.listed:
         if body.get("retry_of"):
             continue
         key = named.get(body["model"]["name"]) if body["type"] == "import" else body["metadata"].get("chaos")
-        if key not in evidence.history.orders:
-            yield Violation(WRONG, f"a {body['type']} without an order", body["id"])
+        if key not in evidence.history.submits:
+            yield Violation(WRONG, f"a {body['type']} without a submit", body["id"])
         else:
             jobs[key].append(body["id"])
     for key, ids in jobs.items():
         known = {answer.job_id for answer in by_key.get(key, []) if answer.outcome == OK}
         if len(ids) > 1 and not known.issuperset(ids):  # one_key_is_one_job reports ids that a client received
-            yield Violation(DOUBLED, f"order {key} became {len(ids)} jobs: {', '.join(sorted(ids))}", ids[0])
+            yield Violation(DOUBLED, f"submit {key} became {len(ids)} jobs: {', '.join(sorted(ids))}", ids[0])
         if by_key.get(key) and outcome_of(by_key[key]) == FAIL:
             statuses = sorted({answer.status for answer in by_key[key]})
-            yield Violation(WRONG, f"the gateway refused the order ({statuses}) but created a job", ids[0])
+            yield Violation(WRONG, f"the gateway refused the submit ({statuses}) but created a job", ids[0])
 
 
 def refusals_have_expected_statuses(evidence: Evidence) -> Violations:
     for answer in evidence.history.answers:
-        order = evidence.history.orders[answer.key]
-        expected = EXPECTED_STATUSES | {409} if order.type == "training" else EXPECTED_STATUSES
+        submit = evidence.history.submits[answer.key]
+        expected = EXPECTED_STATUSES | {409} if submit.type == "training" else EXPECTED_STATUSES
         if answer.status and answer.status not in expected:
             yield Violation(
-                WRONG, f"a {order.type} was answered with {answer.status}: {answer.detail[:200]}", answer.job_id
+                WRONG, f"a {submit.type} was answered with {answer.status}: {answer.detail[:200]}", answer.job_id
             )
 
 

@@ -17,14 +17,13 @@ from sklearn.preprocessing import OneHotEncoder
 
 import queuecast
 from examples.titanic.train import COLUMNS, TARGET, logistic, passengers
-from queuecast.adapters.disk.models import ModelFiles
-from queuecast.adapters.memory.aliases import MemoryAliases
 from queuecast.domain.errors import ConflictError, JobStoppedError, mismatch
 from queuecast.domain.holdout import HoldoutRule
 from queuecast.domain.job import Failure, Job, JobType, ModelRef, Progress, State
-from queuecast.domain.model import CHALLENGER, CHAMPION, AliasMove, Manifest
+from queuecast.domain.model import CHALLENGER, CHAMPION
 from queuecast.domain.work import Method, PromotionPolicy, TrainingWork
 from tests.worker.model_fixtures import MODEL, LocalService, with_target
+from tests.worker.process_deaths import KillAtCall, ProcessKilled
 from worker.models.loading import sha256_of
 from worker.trainings.runner import STAGES
 from worker.trainings.training_rows import TrainingRows
@@ -578,7 +577,7 @@ def test_a_training_canceled_while_it_fits_promotes_nothing(titanic: LocalServic
         return run(job, work, rows, report_and_cancel)
 
     titanic.runners[JobType.TRAINING] = run_and_cancel
-    titanic.execution.drain(job.lane)
+    titanic.consumer.drain(job.lane)
 
     assert titanic.jobs.read(job.id).state is State.CANCELED
     assert (titanic.models.versions("model"), titanic.champion()) == ([1], 1)
@@ -605,62 +604,31 @@ def test_a_file_that_changed_after_acceptance_is_not_trained_on(titanic: LocalSe
 
 # A second run after a death
 
-
-class Dead(BaseException):
-    """The process dies here. No code catches it."""
+STEPS = [*STAGES, "publish before", "publish after", "move before", "move after", "end"]
 
 
-class DyingModels(ModelFiles):
-    """A registry that kills the process right before or after it publishes."""
-
-    when = "before"
-
-    def publish(self, manifest: Manifest, files: dict[str, bytes]) -> Manifest:
-        if self.when == "after":
-            super().publish(manifest, files)
-        raise Dead
-
-
-class DyingAliases(MemoryAliases):
-    """Aliases that kill the process right before or after a move."""
-
-    when = "before"
-
-    def move(self, model: str, move: AliasMove, run: Job | None = None) -> None:
-        if self.when == "after":
-            super().move(model, move, run)
-        raise Dead
-
-
-PLACES = [*STAGES, "publish before", "publish after", "move before", "move after", "end"]
-
-
-def _died(service: LocalService, job: Job, work: TrainingWork, where: str) -> Job:
+def _lost_after_death(service: LocalService, job: Job, work: TrainingWork, where: str) -> Job:
     """The job after a run died at that step and another worker claimed it."""
     step, _, when = where.partition(" ")
-    models, aliases = service.models, service.aliases
     if step == "publish" and when:
-        models.__class__ = DyingModels
-        models.when = when  # type: ignore[attr-defined]
+        KillAtCall(service.models, "publish", after=when == "after")
     if step == "move":
-        aliases.__class__ = DyingAliases
-        aliases.when = when  # type: ignore[attr-defined]
+        KillAtCall(service.aliases, "move", after=when == "after")
 
     def report(progress: Progress) -> None:
         if progress.stage == where:
-            raise Dead
+            raise ProcessKilled
 
-    def until_the_end() -> None:
+    def run_and_die() -> None:
         service.training.run(job, work, report)
-        raise Dead
+        raise ProcessKilled
 
-    with pytest.raises(Dead):
-        until_the_end()
-    models.__class__, aliases.__class__ = ModelFiles, MemoryAliases
+    with pytest.raises(ProcessKilled):
+        run_and_die()
     return service.lost(job)
 
 
-@pytest.mark.parametrize("where", PLACES)
+@pytest.mark.parametrize("where", STEPS)
 @pytest.mark.parametrize("promote", [PromotionPolicy.AUTO, PromotionPolicy.MANUAL])
 def test_a_training_that_dies_at_any_step_and_runs_again_makes_one_version_and_one_move(
     titanic: LocalService, where: str, promote: PromotionPolicy
@@ -668,7 +636,7 @@ def test_a_training_that_dies_at_any_step_and_runs_again_makes_one_version_and_o
     """The second run ends like a run without a death."""
     work = titanic.training_work(ROWS, (TARGET,), promote=promote)
     job = titanic.started(JobType.TRAINING, ModelRef(MODEL, 1), work)
-    again = _died(titanic, job, work, where)
+    again = _lost_after_death(titanic, job, work, where)
 
     value = titanic.training.run(again, work, lambda progress: None).value
 
@@ -697,7 +665,7 @@ def test_a_training_that_runs_twice_has_the_same_result(
 def test_a_rollback_between_two_runs_of_a_training_stays(titanic: LocalService, where: str) -> None:
     work = titanic.training_work(ROWS, (TARGET,))
     job = titanic.started(JobType.TRAINING, ModelRef(MODEL, 1), work)
-    again = _died(titanic, job, work, where)
+    again = _lost_after_death(titanic, job, work, where)
     titanic.point(CHAMPION, 1)
 
     titanic.training.run(again, work, lambda progress: None)
@@ -708,7 +676,7 @@ def test_a_rollback_between_two_runs_of_a_training_stays(titanic: LocalService, 
 def test_a_second_run_needs_no_file_if_the_first_published_the_version(titanic: LocalService) -> None:
     work = titanic.training_work(ROWS, (TARGET,))
     job = titanic.started(JobType.TRAINING, ModelRef(MODEL, 1), work)
-    again = _died(titanic, job, work, "promote")
+    again = _lost_after_death(titanic, job, work, "promote")
     titanic.files.delete(work.file_id)
 
     assert titanic.training.run(again, work, lambda progress: None).value["promoted"] is True
@@ -759,7 +727,7 @@ def test_a_run_that_lost_its_job_does_not_overwrite_the_next_run(titanic: LocalS
         return run(job, work, rows, lose_and_report)
 
     titanic.runners[JobType.TRAINING] = run_and_lose
-    titanic.execution.drain(job.lane)
+    titanic.consumer.drain(job.lane)
 
     assert titanic.jobs.read_with_result(job.id) == (taken[0], None)
     assert titanic.models.versions(MODEL) == [1]

@@ -1,6 +1,5 @@
 """A pushed file becomes a version or is refused, with nothing in between."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,16 +12,15 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.manifold import TSNE
 from sklearn.pipeline import make_pipeline
 
-from queuecast.adapters.disk.models import ModelFiles
 from queuecast.adapters.disk.uploads import UploadedFiles
-from queuecast.adapters.memory.aliases import MemoryAliases
 from queuecast.client.json_rows import TABLE_MEDIA_TYPE
 from queuecast.domain.errors import JobStoppedError, UnavailableError, UnknownModelError
 from queuecast.domain.holdout import HoldoutRule
 from queuecast.domain.job import Failure, Job, JobType, ModelRef, Progress, State
-from queuecast.domain.model import CHAMPION, AliasMove, Manifest
-from queuecast.domain.work import Method
+from queuecast.domain.model import CHAMPION
+from queuecast.domain.work import ImportWork, Method
 from tests.worker.model_fixtures import MODEL, LocalService
+from tests.worker.process_deaths import KillAtCall, ProcessKilled
 from worker.imports.runner import ImportRunner
 from worker.models.loading import sha256_of
 
@@ -183,49 +181,32 @@ def test_an_import_that_is_stopped_leaves_no_version_and_keeps_the_files_for_the
 # A second run after a death
 
 
-class Dead(BaseException):
-    """The process dies here. No code catches it."""
-
-
-class DyingModels(ModelFiles):
-    """A registry that kills the process right before or after it publishes."""
-
-    def __init__(self, root: Path, when: str) -> None:
-        super().__init__(root)
-        self._when = when
-
-    def publish(self, manifest: Manifest, files: dict[str, bytes]) -> Manifest:
-        if self._when == "before":
-            raise Dead
-        super().publish(manifest, files)
-        raise Dead
-
-
-class DyingAliases(MemoryAliases):
-    """Aliases that kill the process right before or after a move."""
-
-    when = "before"
-
-    def move(self, model: str, move: AliasMove, run: Job | None = None) -> None:
-        if self.when == "after":
-            super().move(model, move, run)
-        raise Dead
-
-
-def _die_at(service: LocalService, where: str) -> ImportRunner:
-    """A runner on the stores of the service, in a process that dies at that step."""
+def _run_until_death(service: LocalService, job: Job, work: ImportWork, where: str) -> None:
+    """A run in a process that dies at that step."""
     step, _, when = where.partition(" ")
-    models = DyingModels(service.model_folder, when) if step == "publish" else service.models
+    if step == "publish" and when:
+        KillAtCall(service.models, "publish", after=when == "after")
     if step == "move":
-        service.aliases.__class__ = DyingAliases
-        service.aliases.when = when  # type: ignore[attr-defined]
-    return ImportRunner(models, service.aliases, service.files, service.clock)
+        KillAtCall(service.aliases, "move", after=when == "after")
+
+    def report(progress: Progress) -> None:
+        if progress.stage == where:
+            raise ProcessKilled
+
+    runner = ImportRunner(service.models, service.aliases, service.files, service.clock)
+
+    def run_and_die() -> None:
+        runner.run(job, work, report)
+        raise ProcessKilled
+
+    with pytest.raises(ProcessKilled):
+        run_and_die()
 
 
-PLACES = ["load", "try", "publish", "publish before", "publish after", "move before", "move after", "end"]
+STEPS = ["load", "try", "publish", "publish before", "publish after", "move before", "move after", "end"]
 
 
-@pytest.mark.parametrize("where", PLACES)
+@pytest.mark.parametrize("where", STEPS)
 def test_an_import_that_dies_at_any_step_and_runs_again_makes_one_version_and_one_move(
     service: LocalService, where: str
 ) -> None:
@@ -233,17 +214,7 @@ def test_an_import_that_dies_at_any_step_and_runs_again_makes_one_version_and_on
     work = service.import_work(skops.io.dumps(FITTED), FRAME)
     job = service.started(JobType.IMPORT, ModelRef(MODEL), work)
 
-    def report(progress: Progress) -> None:
-        if progress.stage == where:
-            raise Dead
-
-    def until_the_end() -> None:
-        _die_at(service, where).run(job, work, report)
-        raise Dead
-
-    with pytest.raises(Dead):
-        until_the_end()
-    service.aliases.__class__ = MemoryAliases
+    _run_until_death(service, job, work, where)
     again = service.lost(job)
     value = service.importing.run(again, work, lambda progress: None).value
 
@@ -377,6 +348,6 @@ def test_files_deleted_before_the_import_do_not_hide_its_failure(service: LocalS
     files: UploadedFiles = service.files
 
     files.delete(work.example_file_id)
-    service.execution.drain(job.lane)
+    service.consumer.drain(job.lane)
 
     assert _failure(service.jobs.read(job.id)).code == "model_refused"

@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx2
 
-from tests.chaos.history import FAIL, OK, UNKNOWN, Body, History, Order
+from tests.chaos.history import FAIL, OK, UNKNOWN, Body, History, Submit
 from tests.chaos.plan import PATIENCE_S, REQUEST_TIMEOUT_S
 from tests.chaos.sample_models import Push
 
@@ -20,7 +20,7 @@ PAUSE_S = 0.3
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A submit as bytes or JSON, identical for every repetition."""
+    """The HTTP request of a submit, as bytes or JSON. Every repetition sends the same."""
 
     path: str
     body: Body | None = None
@@ -28,7 +28,7 @@ class Request:
     wait_s: int = 0
 
 
-class Gateway:
+class RecordingClient:
     """The connections of one thread."""
 
     def __init__(self, url: str, history: History) -> None:
@@ -38,26 +38,26 @@ class Gateway:
     def close(self) -> None:
         self._http.close()
 
-    def submit(self, order: Order, request: Request, patience_s: float = PATIENCE_S) -> str | None:
-        """The id of the accepted job; None if the order was refused, or if the outcome is unknown."""
-        self.history.record_order(order)
+    def submit(self, submit: Submit, request: Request, patience_s: float = PATIENCE_S) -> str | None:
+        """The id of the accepted job; None if the submit was refused, or if the outcome is unknown."""
+        self.history.record_submit(submit)
         deadline = time.monotonic() + patience_s
         while time.monotonic() < deadline:
             asked_at = time.time()
             try:
-                answer = self._send(order.key, request)
+                answer = self._send(submit.key, request)
             except httpx2.HTTPError as error:
-                self.history.record_answer(order, UNKNOWN, detail=type(error).__name__)
+                self.history.record_answer(submit, UNKNOWN, detail=type(error).__name__)
             else:
                 body = _json(answer)
                 if answer.status_code in (200, 202):
                     is_replay = answer.headers.get("Idempotency-Replayed") == "true"
-                    self.history.record_answer(order, OK, answer.status_code, body, is_replay=is_replay)
+                    self.history.record_answer(submit, OK, answer.status_code, body, is_replay=is_replay)
                     self.history.record_sighting(body, asked_at)
                     return str(body["id"])
                 # A gateway that fails may already have accepted the job; only a refusal is definite.
                 outcome = UNKNOWN if answer.status_code in (500, 502, 504) else FAIL
-                self.history.record_answer(order, outcome, answer.status_code, detail=str(body.get("detail", "")))
+                self.history.record_answer(submit, outcome, answer.status_code, detail=str(body.get("detail", "")))
                 if outcome == FAIL and answer.status_code not in REFUSED:
                     return None
             time.sleep(PAUSE_S)
@@ -82,11 +82,11 @@ class Gateway:
             time.sleep(PAUSE_S)
         return None
 
-    def reuse_key(self, order: Order, request: Request) -> None:
-        """Sends a different body under an order's key, once, and records the answer."""
-        body = {**(request.body or {}), "metadata": {"chaos": f"{order.key}-reused"}}
-        status, _ = self.post(request.path, json=body, headers={"Idempotency-Key": order.key})
-        self.history.record_key_reuse(order.key, status)
+    def reuse_key(self, submit: Submit, request: Request) -> None:
+        """Sends a different body under a submit's key, once, and records the answer."""
+        body = {**(request.body or {}), "metadata": {"chaos": f"{submit.key}-reused"}}
+        status, _ = self.post(request.path, json=body, headers={"Idempotency-Key": submit.key})
+        self.history.record_key_reuse(submit.key, status)
 
     def get(self, path: str, **query: Any) -> tuple[int, Body]:
         """Status and JSON body; status 0 if there is no answer."""

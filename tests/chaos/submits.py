@@ -1,12 +1,12 @@
-"""Orders drawn from the seed: each is an order for the history and the request that sends it."""
+"""Submits drawn from the seed. Each comes as a record for the history and as the request that sends it."""
 
 import random
 from dataclasses import replace
 from itertools import count
 from typing import Any
 
-from tests.chaos.gateway import Request
-from tests.chaos.history import Order
+from tests.chaos.history import Submit
+from tests.chaos.recording_client import Request
 from tests.chaos.sample_models import SampleModels
 
 KINDS = {  # kind -> weight in percent
@@ -25,8 +25,8 @@ SLOW_ROWS = (150, 600)  # 0.14 to 0.55 s on one core
 BUSY_ROWS = 1500
 
 
-class Orders:
-    """Draws orders for one thread; the keys of two threads never collide."""
+class Submits:
+    """Draws the submits of one thread. The keys of two threads never collide."""
 
     def __init__(self, samples: SampleModels, file_id: str, seed: int, thread: str) -> None:
         self._samples = samples
@@ -34,8 +34,8 @@ class Orders:
         self._random = random.Random(f"{seed}/load/{thread}")
         self._key = (f"chaos-{seed}-{thread}-{number}" for number in count())
 
-    def draw(self) -> tuple[str, Order, Request]:
-        """An order with its kind, which tells the client whether to cancel or repeat it."""
+    def draw(self) -> tuple[str, Submit, Request]:
+        """A submit, its request, and its kind, by which the client decides whether to cancel or repeat it."""
         (kind,) = self._random.choices(list(KINDS), list(KINDS.values()))
         if kind == "training":
             return kind, *self.training()
@@ -50,21 +50,21 @@ class Orders:
         options: dict[str, Any] = {}
         if kind == "expiring":
             options["expires_in_s"] = round(self._random.uniform(0.02, 3), 3)
-        order, request = self.prediction(model, n_rows, **options)
+        submit, request = self.prediction(model, n_rows, **options)
         if kind == "waited":
             request = replace(request, wait_s=2)
-        return kind, replace(order, is_canceled=kind == "canceled", may_expire=kind == "expiring"), request
+        return kind, replace(submit, is_canceled=kind == "canceled", may_expire=kind == "expiring"), request
 
-    def prediction(self, model: str, n_rows: int, method: str = "", **options: Any) -> tuple[Order, Request]:
+    def prediction(self, model: str, n_rows: int, method: str = "", **options: Any) -> tuple[Submit, Request]:
         example = self._samples.examples[model]
         key = next(self._key)
         method = method or self._random.choice(example.methods)
         rows = tuple(self._random.choices(range(len(example.rows)), k=n_rows))
         inputs = [example.rows[row] for row in rows]
         body = {"inputs": inputs, "method": method, "metadata": {"chaos": key}, **options}
-        return Order(key, "prediction", model, method, rows), Request(f"/v1/models/{model}/predictions", body)
+        return Submit(key, "prediction", model, method, rows), Request(f"/v1/models/{model}/predictions", body)
 
-    def training(self, iterations: int | None = None, promote: str | None = None) -> tuple[Order, Request]:
+    def training(self, iterations: int | None = None, promote: str | None = None) -> tuple[Submit, Request]:
         """A retraining of `hist`, which takes about one millisecond per iteration."""
         key = next(self._key)
         drawn = {
@@ -78,11 +78,11 @@ class Orders:
             "promote": promote or self._random.choice(["auto", "auto", "auto", "manual", "never"]),
             "metadata": {"chaos": key},
         }
-        return Order(key, "training", "hist"), Request("/v1/models/hist/trainings", body)
+        return Submit(key, "training", "hist"), Request("/v1/models/hist/trainings", body)
 
-    def importing(self, model: str | None = None) -> tuple[Order, Request]:
+    def importing(self, model: str | None = None) -> tuple[Submit, Request]:
         """A push of a sample model under its own name or, by default, of a small model under a new name."""
         key = next(self._key)
         name = model or f"imported-{key}"
         push = self._samples.small if model is None else self._samples.pushes[model]
-        return Order(key, "import", name), Request(f"/v1/models/{name}/versions", push=push)
+        return Submit(key, "import", name), Request(f"/v1/models/{name}/versions", push=push)
