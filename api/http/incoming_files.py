@@ -9,6 +9,7 @@ from flask import Request, g, request
 from werkzeug.exceptions import ClientDisconnected
 
 from api.http.decoding import require_length, require_uncompressed
+from api.http.middleware import WHOLE_BODY
 from api.http.validation_errors import body_error, malformed_body
 from queuecast.domain.errors import Finding, InvalidInputError, MalformedError, UnsupportedMediaError
 from queuecast.ports.files import FileStore, IncomingFile, StoredFile
@@ -18,6 +19,11 @@ MULTIPART = "multipart/form-data"
 
 class StreamingRequest(Request):
     """Writes the files of a form to the file store instead of a temporary folder, which may be small."""
+
+    def get_data(self, *args: Any, **options: Any) -> Any:
+        """A body that the middleware has read is not read again through Werkzeug's stream (docs/performance.md)."""
+        body = None if args or options else self.environ.get(WHOLE_BODY)
+        return super().get_data(*args, **options) if body is None else body
 
     def _get_file_stream(
         self,

@@ -7,6 +7,7 @@ from typing import Any
 from api.services.concurrency import FairLimiter
 
 REQUEST_ID = "queuecast.request_id"  # in the environ
+WHOLE_BODY = "queuecast.whole_body"  # in the environ: a small body that has as many bytes as its Content-Length says
 SMALL_BYTES = 64 * 1024  # bodies up to this size are read, and responses joined, in memory
 
 
@@ -27,7 +28,10 @@ class RequestMiddleware:
         if len(length) > 6 or (length.isdecimal() and int(length) > SMALL_BYTES):
             return self._respond(environ, start_response, joins_pieces=False)
         if length.isdecimal():
-            environ["wsgi.input"] = io.BytesIO(environ["wsgi.input"].read(int(length)))
+            body = environ["wsgi.input"].read(int(length))
+            environ["wsgi.input"] = io.BytesIO(body)
+            if len(body) == int(length):  # Werkzeug refuses a shorter one
+                environ[WHOLE_BODY] = body
         with self._limiter.slot():
             return self._respond(environ, start_response, joins_pieces=True)
 

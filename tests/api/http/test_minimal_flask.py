@@ -22,12 +22,26 @@ REQUESTS = [
     ("GET", "/models/a/x", 404),
     ("OPTIONS", "/models/a", 200),
     ("HEAD", "/models/a/1", 200),
+    ("GET", "/jobs/job_1", 200),
+    ("GET", "/jobs/job_2", 200),
+    ("GET", "/jobs/other", 200),
+    ("GET", "/jobs/job_1/result", 200),
+    ("GET", "/jobs/job_/result", 200),
+    ("GET", "/jobs/job_1/job_2", 404),
+    ("POST", "/jobs/job_1", 405),
+    ("POST", "/models/job_1", 200),
+    ("POST", "/models/job_2", 200),
+    ("GET", "/models/job_1/1", 200),
+    ("GET", "/models/job_2/1", 200),
 ]
 
 
 @pytest.fixture(params=[MinimalFlask, Flask])
 def app(request: pytest.FixtureRequest) -> Flask:
-    created: Flask = request.param("app")
+    return with_routes(request.param("app"))
+
+
+def with_routes(created: Flask) -> Flask:
 
     @created.get("/models/<model>/<int:version>")
     def version(model: str, version: int) -> dict[str, object]:
@@ -36,6 +50,14 @@ def app(request: pytest.FixtureRequest) -> Flask:
     @created.route("/models/<model>", methods=["POST", "PUT"])
     def model(model: str) -> dict[str, object]:
         return seen(model=model)
+
+    @created.get("/jobs/<job_id>")
+    def job(job_id: str) -> dict[str, object]:
+        return seen(job=job_id)
+
+    @created.get("/jobs/<job_id>/result")
+    def result(job_id: str) -> dict[str, object]:
+        return seen(result=job_id)
 
     def seen(**values: object) -> dict[str, object]:
         g.setdefault("seen", []).append(values)
@@ -59,6 +81,17 @@ def test_a_repeated_request_gets_the_same_answer(app: Flask) -> None:
 
     assert again == first
     assert [status for status, _, _ in first] == [status for _, _, status in REQUESTS]
+
+
+def test_every_request_gets_the_answer_of_stock_flask() -> None:
+    clients = [with_routes(kind("app")).test_client() for kind in (Flask, MinimalFlask)]
+
+    stock, minimal = (
+        [(answer.status_code, answer.data) for answer in answers]
+        for answers in ([http.open(path, method=method) for method, path, _ in 2 * REQUESTS] for http in clients)
+    )
+
+    assert minimal == stock
 
 
 def test_a_request_leaves_nothing_to_the_next(app: Flask) -> None:
