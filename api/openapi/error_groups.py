@@ -2,6 +2,7 @@
 
 from queuecast.domain import errors
 
+EVERY_REQUEST = (errors.ForeignPageError, errors.UnknownHostError)
 READING_A_BODY = (
     errors.MalformedError,
     errors.LengthRequiredError,

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 
 from api.http.errors import FAILURE_TITLES, STATUSES, TITLES
+from api.openapi.error_groups import EVERY_REQUEST
 from api.openapi.response_parts import Header, Link
 from api.schemas.examples import Example
 from queuecast.domain.errors import QueuecastError
@@ -111,7 +112,7 @@ def operation(
 
     def describe(view: View) -> View:
         summary, _, description = inspect.cleandoc(view.__doc__ or "").partition("\n\n")
-        all_refusals = tuple(each if isinstance(each, Refusal) else refusal(each) for each in refusals)
+        all_refusals = tuple(each if isinstance(each, Refusal) else refusal(each) for each in (*refusals, *EVERY_REQUEST))
         view.operation = Operation(  # type: ignore[attr-defined]
             method, path, name, summary, " ".join(description.split()), answers, all_refusals, body, parameters
         )

@@ -283,7 +283,9 @@ def test_traceparent_is_echoed_and_head_answers_with_the_length(http: FlaskClien
     assert (head.data, head.headers["Content-Length"]) == (b"", str(len(whole.data)))
 
 
-def test_a_redirect_leads_to_the_host_of_the_request(http: FlaskClient) -> None:
+def test_a_redirect_leads_to_the_host_of_the_request(gateway: Gateway) -> None:
+    http = gateway.app(hosts=frozenset({"gateway.example"})).test_client()
+
     answer = http.get("/v1//jobs?limit=1", headers={"Host": "gateway.example:99"})
 
     assert answer.headers["Location"] == "http://gateway.example:99/v1/jobs?limit=1"
