@@ -13,8 +13,10 @@ from api.openapi.description import ApiDescription
 from api.routes.aliases import AliasRoutes
 from api.routes.batches import BatchRoutes
 from api.routes.files import FileRoutes
+from api.routes.finished_rows import FinishedRowRoutes
 from api.routes.health import HealthRoutes
 from api.routes.job_events import JobEventRoutes
+from api.routes.job_lists import JobListRoutes
 from api.routes.jobs import JobRoutes
 from api.routes.models import ModelRoutes
 from api.routes.predictions import PredictionRoutes
@@ -33,6 +35,8 @@ ROUTES = (
     ModelRoutes,
     AliasRoutes,
     JobRoutes,
+    JobListRoutes,
+    FinishedRowRoutes,
     JobEventRoutes,
     QueueRoutes,
     FileRoutes,
