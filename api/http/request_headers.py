@@ -6,6 +6,7 @@ from functools import lru_cache
 from flask import request
 
 from queuecast.domain.errors import InvalidInputError, PreconditionFailedError
+from queuecast.domain.job import Job
 
 _SECONDS = re.compile(r"[0-9]+(\.[0-9]*)?|\.[0-9]+")
 _ENTITY_TAG = re.compile(r'\s*(?:W/)?(?:"([!#-~]*)"|([0-9]+))\s*')
@@ -53,3 +54,8 @@ def require_match(present: str, what: str) -> None:
 def has_condition() -> bool:
     """Whether the request goes on only at one state of the resource."""
     return request.headers.get("If-Match", "*").strip() != "*"
+
+
+def require_revision(job: Job) -> None:
+    """As `require_match`, for a job."""
+    require_match(str(job.revision), f"job {job.id}")

@@ -7,12 +7,12 @@ from api.http.decoding import current_request
 from api.http.errors import failure_problem, problem_response
 from api.http.json_response import JsonResponse
 from api.http.rendering import accepted, empty_response, job_body, json_response, revision_tag
-from api.http.request_headers import applied_wait, preferred_wait_s
+from api.http.request_headers import applied_wait, preferred_wait_s, require_revision
 from api.openapi import error_groups, response_parts
 from api.openapi.operations import Answer, Refusal, job_failure, json_answer, operation, submit_answers
 from api.routes.batch_results import ERRORS_CONTENT, FILE_CONTENT, PARTIAL_FILE_CONTENT, BatchResults
 from api.routes.submit_answers import answer_submit
-from api.schemas.headers import RangeHeaders, RunAgainHeaders, WaitHeaders
+from api.schemas.headers import JobMatchHeaders, RangeHeaders, RunAgainHeaders, WaitHeaders
 from api.schemas.jobs import Job as JobSchema
 from api.schemas.results import ImportResult, PredictionResult, TrainingResult
 from api.services.callers_jobs import require_callers_job
@@ -110,15 +110,16 @@ class JobRoutes:
         "DELETE",
         "/v1/jobs/<job_id>",
         "jobs_delete",
+        parameters=(JobMatchHeaders,),
         answers={204: Answer("The job is deleted.")},
-        refusals=(*error_groups.FINDING_A_JOB, IllegalMoveError),
+        refusals=(*error_groups.CHANGING_A_JOB, IllegalMoveError),
     )
     def delete(self, job_id: str) -> Response:
         """Delete an ended job
 
         Deletes its record, rows and result at once. Until the job's retention is over, its id gets 410.
         """
-        self._submission.delete(job_id)
+        self._submission.delete(job_id, require_revision)
         return empty_response(204)
 
     @operation(
@@ -199,6 +200,7 @@ class JobRoutes:
         "POST",
         "/v1/jobs/<job_id>/cancel",
         "jobs_cancel",
+        parameters=(JobMatchHeaders,),
         answers={
             200: json_answer(
                 "The job is canceled.",
@@ -209,14 +211,14 @@ class JobRoutes:
                 "The job was asked to stop.", JobSchema, (response_parts.RETRY_AFTER,), (response_parts.READ_JOB,)
             ),
         },
-        refusals=(*error_groups.FINDING_A_JOB, IllegalMoveError),
+        refusals=(*error_groups.CHANGING_A_JOB, IllegalMoveError),
     )
     def cancel(self, job_id: str) -> JsonResponse:
         """Cancel a job
 
         A queued job is canceled at once (200); a running job is asked to stop (202). Repeating the request is safe.
         """
-        job = self._submission.cancel(job_id)
+        job = self._submission.cancel(job_id, require_revision)
         headers = {} if job.is_final else {"Retry-After": str(RETRY_AFTER_S)}
         return json_response(job_body(job), 200 if job.is_final else 202, headers)
 
@@ -234,7 +236,7 @@ class JobRoutes:
         Creates a new job with the same work on the same version; its `retry_of` names this one. Only a job that failed,
         expired or was canceled can be retried.
         """
-        return answer_submit(Submitted(self._submission.retry(job_id)), self._watcher)
+        return answer_submit(Submitted(self._submission.retry(job_id, require_revision)), self._watcher)
 
     def _read(self, job_id: str) -> tuple[Job, bytes | None]:
         job, result = self._jobs.read_with_result(job_id)

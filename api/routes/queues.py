@@ -4,6 +4,7 @@ from api.dependencies import Dependencies
 from api.http.decoding import MAX_OBJECT_BYTES, read_query
 from api.http.json_response import JsonResponse
 from api.http.rendering import job_list, json_response
+from api.http.request_headers import require_revision
 from api.openapi import error_groups
 from api.openapi.operations import json_answer, operation, submit_answers
 from api.routes.submit_answers import answer_submit
@@ -84,7 +85,9 @@ class QueueRoutes:
         Creates a new job, as a retry does, and takes the dead letter off the list. If two requests replay it at the
         same time, one of them gets 409.
         """
-        return answer_submit(Submitted(self._submission.retry(job_id, is_dead_letter=True)), self._watcher)
+        return answer_submit(
+            Submitted(self._submission.retry(job_id, require_revision, is_dead_letter=True)), self._watcher
+        )
 
     def _lane_status(self, stats: LaneStats, now: float) -> LaneStatus | None:
         """None for the lane of a later version whose type of job this version does not know."""

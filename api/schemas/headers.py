@@ -35,8 +35,22 @@ class SubmitHeaders(Struct, rename={"prefer": "Prefer", "idempotency_key": "Idem
     idempotency_key: IdempotencyKey | UnsetType = UNSET
 
 
-class RunAgainHeaders(Struct, rename={"prefer": "Prefer"}):
+JobTag = Annotated[
+    str,
+    Meta(
+        description="The job's ETag: the request is refused if the job has changed since.",
+        extra_json_schema={"pattern": r'^(\*|(W/)?"?[0-9]{1,18}"?)$', "examples": ["*"]},
+    ),
+]
+
+
+class JobMatchHeaders(Struct, rename={"if_match": "If-Match"}):
+    if_match: JobTag | UnsetType = UNSET
+
+
+class RunAgainHeaders(Struct, rename={"prefer": "Prefer", "if_match": "If-Match"}):
     prefer: SubmitPreference | UnsetType = UNSET
+    if_match: JobTag | UnsetType = UNSET
 
 
 class WaitHeaders(Struct, rename={"prefer": "Prefer", "if_none_match": "If-None-Match"}):

@@ -4,9 +4,10 @@ import pytest
 from flask.testing import FlaskClient
 
 from queuecast.adapters.memory.aliases import MemoryAliases
-from queuecast.domain.job import Job
+from queuecast.domain.job import Job, State
 from queuecast.domain.model import AliasMove
 from tests.api.conftest import PREDICTIONS, ROW, Gateway
+from tests.api.job_states import dead_letter, in_state
 
 TITANIC = "/v1/models/titanic"
 CHAMPION = f"{TITANIC}/aliases/champion"
@@ -121,6 +122,37 @@ def test_the_present_tag_moves_everywhere(gateway: Gateway, http: FlaskClient, t
     answer = http.post(f"{TITANIC}/rollback", headers={"If-Match": tag})
 
     assert (answer.status_code, answer.json["champion"]) == (200, 1)
+
+
+CHANGES = {
+    "cancel": ("POST", "/v1/jobs/{}/cancel", State.RUNNING, "2"),
+    "retry": ("POST", "/v1/jobs/{}/retry", State.FAILED, "3"),
+    "delete": ("DELETE", "/v1/jobs/{}", State.FAILED, "3"),
+}
+
+
+@pytest.mark.parametrize(("method", "path", "state", "present"), CHANGES.values(), ids=CHANGES)
+@pytest.mark.parametrize("stale", ['"1"', 'W/"1"', '"99"', '"abc"'])
+def test_a_stale_tag_of_a_job_is_a_412_and_changes_nothing(
+    gateway: Gateway, http: FlaskClient, method: str, path: str, state: State, present: str, stale: str
+) -> None:
+    job_id = in_state(gateway, http, state)
+
+    refused = http.open(path.format(job_id), method=method, headers={"If-Match": stale})
+    unchanged = gateway.jobs.read(job_id).revision
+    done = http.open(path.format(job_id), method=method, headers={"If-Match": f'W/"{present}"'})
+
+    assert (refused.status_code, refused.json["code"]) == (412, "precondition_failed")
+    assert unchanged == int(present)
+    assert done.status_code in (202, 204)
+
+
+def test_a_stale_tag_of_a_dead_letter_is_a_412(gateway: Gateway, http: FlaskClient) -> None:
+    path = f"/v1/dead-letters/{dead_letter(gateway, http)}/replay"
+
+    answers = [http.post(path, headers={"If-Match": tag}).status_code for tag in ('W/"1"', "*")]
+
+    assert answers == [412, 202]
 
 
 def test_putting_the_same_version_again_is_no_move(gateway: Gateway, http: FlaskClient) -> None:
