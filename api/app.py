@@ -5,6 +5,7 @@ from werkzeug.exceptions import HTTPException
 
 from api.dependencies import Dependencies
 from api.http.errors import error_response, http_error_response, problem_response
+from api.http.foreign_pages import ForeignPages
 from api.http.incoming_files import StreamingRequest
 from api.http.middleware import REQUEST_ID, RequestMiddleware
 from api.http.minimal_flask import MinimalFlask
@@ -12,8 +13,10 @@ from api.openapi.description import ApiDescription
 from api.routes.aliases import AliasRoutes
 from api.routes.batches import BatchRoutes
 from api.routes.files import FileRoutes
+from api.routes.finished_rows import FinishedRowRoutes
 from api.routes.health import HealthRoutes
 from api.routes.job_events import JobEventRoutes
+from api.routes.job_lists import JobListRoutes
 from api.routes.jobs import JobRoutes
 from api.routes.models import ModelRoutes
 from api.routes.predictions import PredictionRoutes
@@ -32,6 +35,8 @@ ROUTES = (
     ModelRoutes,
     AliasRoutes,
     JobRoutes,
+    JobListRoutes,
+    FinishedRowRoutes,
     JobEventRoutes,
     QueueRoutes,
     FileRoutes,
@@ -42,7 +47,8 @@ ROUTES = (
 def create_app(dependencies: Dependencies) -> Flask:
     app = MinimalFlask("queuecast", static_folder=None)
     app.request_class = StreamingRequest
-    app.wsgi_app = RequestMiddleware(dependencies.limiter, app.wsgi_app)  # type: ignore[method-assign]
+    guarded = ForeignPages(dependencies.hosts, app.wsgi_app)
+    app.wsgi_app = RequestMiddleware(dependencies.limiter, guarded)  # type: ignore[method-assign]
     app.teardown_request(dependencies.uploads.end)
     app.register_error_handler(QueuecastError, error_response)
     app.register_error_handler(HTTPException, http_error_response)

@@ -46,6 +46,8 @@ class Dependencies:
     submission: Submission
     clock: Clock
     limits: Limits
+    hosts: frozenset[str] = frozenset()
+    """The configured names of the gateway, in addition to those of the loopback interface."""
 
     @cached_property
     def limiter(self) -> FairLimiter:

@@ -75,5 +75,6 @@ app = create_app(
             max_files_bytes=settings.max_files_bytes,
             max_timeouts_s=_defaults.timeouts_s,
         ),
+        hosts=settings.own_hosts,
     )
 )

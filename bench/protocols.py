@@ -11,7 +11,7 @@ WAIT_S = 30  # the longest that queuecast's gateway holds an answer
 
 
 def http(method: str, path: str, body: bytes = b"", headers: str = "", media_type: str = "application/json") -> bytes:
-    head = f"{method} {path} HTTP/1.1\r\nHost: bench\r\n{headers}"
+    head = f"{method} {path} HTTP/1.1\r\nHost: localhost\r\n{headers}"
     if body:
         head += f"Content-Type: {media_type}\r\nContent-Length: {len(body)}\r\n"
     elif method == "POST":

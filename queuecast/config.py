@@ -5,12 +5,14 @@ has a row for each setting (a test compares them).
 """
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
 
+_HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+")
 DURABILITIES = ("everysec", "fsync")
 
 
@@ -29,6 +31,7 @@ class Settings:
     redis_server: str = setting("", "`make run` starts the bundled Valkey, which the tests run on")
     data_dir: Path = setting(Path("data"), "models, uploaded files and the embedded Redis's append-only file")
     api_host: str = setting("127.0.0.1", "the gateway has no accounts: every client that reaches the port may use it")
+    api_hosts: str = setting("", "a request for another name may come from a web page that misuses DNS")
     api_port: int = setting(8000, "where the gateway listens", minimum=1)
     api_threads: int = setting(576, "one thread per request; 432 of them for waits and event streams", minimum=2)
     flower_port: int = setting(5555, "Flower's own default", minimum=1)
@@ -58,6 +61,22 @@ class Settings:
     health_file: str = setting("", "a worker touches it while it consumes; the container's health check reads its age")
     log_level: str = setting("INFO", "DEBUG, INFO, WARNING or ERROR")
     redis_maxmemory_mb: int = setting(512, "saves a laptop's memory; a full embedded Redis refuses jobs", minimum=16)
+
+    @property
+    def own_hosts(self) -> frozenset[str]:
+        """The names under which the gateway is reached, besides those of the loopback interface.
+
+        Raises SettingError for a listed name that has more than the name.
+        """
+        listed = [name.strip() for name in self.api_hosts.split(",") if name.strip()]
+        for name in listed:
+            if not _HOST.fullmatch(name):
+                raise SettingError(
+                    f"{variable('api_hosts')} has {name!r}, expected names or addresses without scheme and port, "
+                    "such as api,models.example.com"
+                )
+        own = self.api_host if self.api_host not in ("0.0.0.0", "::") else ""  # noqa: S104 - any address is no name
+        return frozenset(name for name in (own, *listed) if name)
 
     @property
     def redis_url_with_password(self) -> str:

@@ -1,15 +1,33 @@
 """Decodes and checks the body and the query of a request."""
 
+import re
+from collections.abc import Hashable, Mapping
+from functools import lru_cache
 from typing import Any, TypeVar
 
 import msgspec
 from flask import Request, request
 
+from api.http.type_mismatches import has_type, mismatches
 from api.http.validation_errors import body_error, malformed_body, query_error
-from queuecast.domain.errors import LengthRequiredError, MalformedError, TooLargeError, UnsupportedMediaError
+from queuecast.domain.errors import (
+    Finding,
+    InvalidInputError,
+    LengthRequiredError,
+    MalformedError,
+    TooLargeError,
+    UnsupportedMediaError,
+    mismatch,
+    shortened,
+)
+from queuecast.domain.signature import escaped
+from queuecast.tables.json_values import parse_leniently
 
 T = TypeVar("T")
 JSON = "application/json"
+MAX_OBJECT_BYTES = 16 * 1024
+"""Of an object whose fields the caller chooses. A job's record holds it, and every list repeats the record."""
+_FREE_OBJECT = msgspec.inspect.type_info(dict[str, Any])
 
 
 def current_request() -> Request:
@@ -25,8 +43,10 @@ def json_body(kind: type[T], max_bytes: int) -> T:
     """
     require_uncompressed()
     current = current_request()
-    if current.environ.get("CONTENT_TYPE") != JSON and current.mimetype != JSON:
-        raise UnsupportedMediaError(f"Content-Type is {current.mimetype or 'missing'}, expected {JSON}")
+    if current.environ.get("CONTENT_TYPE") != JSON:
+        if current.mimetype != JSON:
+            raise UnsupportedMediaError(f"Content-Type is {current.mimetype or 'missing'}, expected {JSON}")
+        require_utf8(current.mimetype_params)
     require_length(current.content_length, max_bytes)
     return decode_json(kind, current.get_data())
 
@@ -36,6 +56,13 @@ def require_uncompressed() -> None:
     encoding = request.environ.get("HTTP_CONTENT_ENCODING", "identity")
     if encoding != "identity":
         raise UnsupportedMediaError(f"Content-Encoding is {encoding[:40]!r}; send the body uncompressed")
+
+
+def require_utf8(parameters: Mapping[str, str]) -> None:
+    """Raises UnsupportedMediaError for text in another charset. parameters: those of the media type."""
+    charset = parameters.get("charset", "utf-8")
+    if charset.lower() not in ("utf-8", "utf8"):
+        raise UnsupportedMediaError(f"the charset is {charset[:40]!r}, expected utf-8")
 
 
 def require_length(length: int | None, limit: int) -> int:
@@ -61,15 +88,55 @@ def decode_json(kind: type[T], data: bytes) -> T:
         raise MalformedError("the body is nested too deeply") from None
 
 
-def decode_query(kind: type[T], values: dict[str, str]) -> T:
-    """Query parameters as `kind`. Raises InvalidInputError."""
+def decode_object(text: msgspec.Raw, pointer: str) -> dict[str, Any]:
+    """An object of the body whose fields the caller chooses. It was not decoded before its size is known.
+
+    Raises InvalidInputError if it is no object or too large, MalformedError if it is nested too deeply.
+    """
+    size = memoryview(text).nbytes
+    if size > MAX_OBJECT_BYTES:
+        finding = mismatch(pointer, "too_long", f"{size} bytes", f"at most {MAX_OBJECT_BYTES}")
+        raise InvalidInputError(f"{pointer}: {finding.detail}", (finding,))
+    data = bytes(text)
     try:
-        return msgspec.convert(values, kind, strict=False)
+        value = msgspec.json.decode(data, type=dict[str, Any])
     except msgspec.ValidationError as error:
-        raise query_error(error, kind, values) from None
+        found = mismatches(_FREE_OBJECT, parse_leniently(data.decode(errors="replace")), pointer)
+        finding = next(found, Finding(pointer, "invalid", str(error)))
+        raise InvalidInputError(finding.detail, (finding,)) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise malformed_body(error, data, pointer) from None
+    except RecursionError:
+        raise MalformedError(f"{pointer} is nested too deeply") from None
+    _require_shallow(value, pointer)
+    return value
 
 
-def require_shallow(value: Any, pointer: str, max_depth: int = 32) -> None:
+def read_query(kind: type[T]) -> T:
+    """The query of the current request as `kind`. Raises InvalidInputError, also for a repeated parameter."""
+    values = current_request().args
+    for name, texts in values.lists():
+        if len(texts) > 1:
+            finding = mismatch(f"/{escaped(name)}", "repeated", f"the parameter {len(texts)} times", "it once")
+            raise InvalidInputError(f"{shortened(name)!r}: {finding.detail}", (finding,))
+    for name in _number_names(kind):  # type: ignore[arg-type]
+        if name in values and not re.fullmatch("0|[1-9][0-9]*", values[name]):
+            found = repr(shortened(values[name]))
+            finding = mismatch(f"/{name}", "wrong_type", found, "a whole number in ASCII digits, without leading zeros")
+            raise InvalidInputError(finding.detail, (finding,))
+    try:
+        return msgspec.convert(values.to_dict(), kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise query_error(error, kind, values.to_dict()) from None
+
+
+@lru_cache(maxsize=16)
+def _number_names(kind: Hashable) -> tuple[str, ...]:
+    info: Any = msgspec.inspect.type_info(kind)
+    return tuple(field.encode_name for field in info.fields if has_type(field.type, 0))
+
+
+def _require_shallow(value: Any, pointer: str, max_depth: int = 32) -> None:
     """Raises MalformedError for deeply nested JSON, which can be decoded at a depth where it cannot be encoded."""
     level = [value]
     for _ in range(max_depth):

@@ -1,5 +1,8 @@
 """Errors -> problem documents (RFC 9457). The only module that maps an error to an HTTP status."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import msgspec
 from flask import Response, current_app, has_request_context, request
 from msgspec import UNSET, UnsetType
@@ -19,6 +22,8 @@ STATUSES: dict[type[errors.QueuecastError], int] = {
     errors.UnsupportedMediaError: 415,
     errors.NotAcceptableError: 406,
     errors.LengthRequiredError: 411,
+    errors.ForeignPageError: 403,
+    errors.UnknownHostError: 421,
     errors.UnknownJobError: 404,
     errors.GoneJobError: 410,
     errors.GoneResultError: 410,
@@ -41,6 +46,7 @@ STATUSES: dict[type[errors.QueuecastError], int] = {
 # The reason phrases of RFC 9110 and RFC 6585; http.HTTPStatus has older ones before Python 3.13.
 TITLES = {
     400: "Bad Request",
+    403: "Forbidden",
     404: "Not Found",
     406: "Not Acceptable",
     409: "Conflict",
@@ -49,6 +55,7 @@ TITLES = {
     412: "Precondition Failed",
     413: "Content Too Large",
     415: "Unsupported Media Type",
+    421: "Misdirected Request",
     422: "Unprocessable Content",
     428: "Precondition Required",
     500: "Internal Server Error",
@@ -69,6 +76,15 @@ FAILURE_TITLES = {
 def error_response(error: errors.QueuecastError) -> Response:
     status, title = _status(error)
     return problem_response(error.code, title, status, error.detail, error.findings)
+
+
+def wsgi_refusal(error: errors.QueuecastError, environ: Mapping[str, Any]) -> Response:
+    """For a request that does not reach Flask."""
+    status, title = _status(error)
+    body = problem(error.code, title, status, error.detail)
+    body.instance = environ["PATH_INFO"].encode("latin-1").decode(errors="replace")
+    body.request_id = environ.get(REQUEST_ID, UNSET)
+    return Response(msgspec.json.encode(body), status, mimetype="application/problem+json")
 
 
 def error_problem(error: errors.QueuecastError) -> Problem:

@@ -8,7 +8,7 @@ import msgspec
 from flask import Request, g, request
 from werkzeug.exceptions import ClientDisconnected
 
-from api.http.decoding import require_length, require_uncompressed
+from api.http.decoding import require_length, require_uncompressed, require_utf8
 from api.http.middleware import WHOLE_BODY
 from api.http.validation_errors import body_error, malformed_body
 from queuecast.domain.errors import Finding, InvalidInputError, MalformedError, UnsupportedMediaError
@@ -65,12 +65,14 @@ class Uploads:
 
     def keep(self, part: Any) -> StoredFile:
         """Stores a file of the form. part: its FileStorage."""
+        require_utf8(part.mimetype_params)
         incoming = next(incoming for incoming in g.incoming if incoming.stream is part.stream)
         return self._store(incoming, part.filename or "", part.mimetype, part.headers.get("Content-Digest", ""))
 
     def raw(self) -> StoredFile:
         """Stores the body, which is the file itself."""
         require_uncompressed()
+        require_utf8(request.mimetype_params)
         length = require_length(request.content_length, self._max_upload_bytes)
         self._begin()
         incoming = self._files.receive()
@@ -131,7 +133,9 @@ def decode_form_field(kind: type[Any], text: str, name: str) -> Any:
         (finding,) = body_error(error, kind, data).findings
         place = f"{finding.pointer}: " if finding.pointer else ""
         detail = f"the field {name!r} is invalid: {place}{finding.detail}"
-        raise InvalidInputError(detail, (replace(finding, pointer=f"/{name}", detail=detail),)) from None
+        raise InvalidInputError(
+            detail, (replace(finding, pointer=f"/{name}{finding.pointer}", detail=detail),)
+        ) from None
     except (msgspec.DecodeError, RecursionError) as error:
         detail = malformed_body(error, data, f"the field {name!r}").detail
         raise InvalidInputError(detail, (Finding(f"/{name}", "malformed", detail),)) from None

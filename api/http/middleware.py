@@ -37,14 +37,14 @@ class RequestMiddleware:
 
     def _respond(self, environ: dict[str, Any], start_response: Any, *, joins_pieces: bool) -> Any:
         environ[REQUEST_ID] = request_id = _request_id(environ.get("HTTP_X_REQUEST_ID", ""))
-        trace = environ.get("HTTP_TRACEPARENT")
+        trace = environ.get("HTTP_TRACEPARENT", "")[:200]
         sent_headers: list[tuple[str, str]] = []
 
         def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
             nonlocal sent_headers
             sent_headers = headers
             headers.append(("X-Request-ID", request_id))
-            if trace is not None:
+            if trace:
                 headers.append(("traceparent", trace))
             return start_response(status, headers, exc_info)
 

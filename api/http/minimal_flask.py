@@ -11,7 +11,7 @@ from typing import Any
 from flask import Flask, Request, Response
 from flask.ctx import AppContext
 from flask.sessions import NullSession, SessionInterface
-from werkzeug.routing import MapAdapter
+from werkzeug.routing import BaseConverter, MapAdapter
 from werkzeug.sansio.utils import get_host
 
 from api.http.json_response import JsonResponse
@@ -25,11 +25,21 @@ class _NoSessions(SessionInterface):
         return _NULL_SESSION
 
 
+class VersionNumber(BaseConverter):
+    """A version in a path: one spelling for each number, unlike Werkzeug's `int`. Its digits fit in 64 bits."""
+
+    regex = "[1-9][0-9]{0,17}"
+
+    def to_python(self, value: str) -> int:
+        return int(value)
+
+
 class MinimalFlask(Flask):
     session_interface = _NoSessions()
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
+        self.url_map.converters["version"] = VersionNumber
         self.matches: Matches = {}
 
     def full_dispatch_request(self, *ctx: AppContext) -> Response:

@@ -11,11 +11,13 @@ from flask import Response
 from api.http.errors import failure_problem
 from api.http.json_response import JsonResponse
 from api.schemas import jobs, responses
+from api.services.callers_jobs import is_callers_job
 from api.services.queue_position import RETRY_AFTER_S, QueuePosition
 from queuecast.domain.job import Job, Progress
 from queuecast.domain.model import CHAMPION, Aliases, AliasMove, Manifest
 from queuecast.domain.timeline import TimelineEntry
 from queuecast.ports.files import StoredFile
+from queuecast.ports.jobs import JobPage
 
 
 def json_response(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> JsonResponse:
@@ -74,6 +76,10 @@ def job_body(job: Job, result: bytes | None = None, position: QueuePosition | No
         result=msgspec.UNSET if result is None else cast("Any", msgspec.Raw(result)),
         error=msgspec.UNSET if job.failure is None else failure_problem(job.failure),
     )
+
+
+def job_list(page: JobPage) -> JsonResponse:
+    return json_response(jobs.JobList([job_body(job) for job in page.jobs if is_callers_job(job)], page.next_cursor))
 
 
 def _queue_body(position: QueuePosition) -> jobs.QueuePlace:

@@ -1,26 +1,61 @@
 """Parses `Prefer` and `If-Match`."""
 
+import re
 from functools import lru_cache
 
-from queuecast.domain.errors import InvalidInputError
+from flask import request
+
+from queuecast.domain.errors import InvalidInputError, PreconditionFailedError
+from queuecast.domain.job import Job
+
+_SECONDS = re.compile(r"[0-9]+(\.[0-9]*)?|\.[0-9]+")
+_ENTITY_TAG = re.compile(r'\s*(?:W/)?(?:"([!#-~]*)"|([0-9]+))\s*')
 
 
 @lru_cache(maxsize=64)
 def preferred_wait_s(prefer: str) -> float | None:
-    """Seconds of `Prefer: wait=N`, at most 30. None when absent or invalid: RFC 7240 wants the latter ignored."""
-    for preference in prefer.split(","):
+    """Seconds of `Prefer: wait=N`, at most 30, which is also meant by a `wait` without a number.
+
+    None when absent or invalid: RFC 7240 wants the latter ignored, and takes an empty value for none.
+    """
+    max_wait_s = 30.0
+    for preference in prefer[:1000].split(","):
         name, _, value = preference.partition(";")[0].partition("=")
-        if name.strip().lower() == "wait" and value.strip().strip('"').isdecimal():
-            return min(float(value.strip().strip('"')), 30.0)
+        if name.strip().lower() == "wait":
+            number = value.strip().strip('"')
+            if not number:
+                return max_wait_s
+            if _SECONDS.fullmatch(number):
+                return min(float(number), max_wait_s)
     return None
 
 
-def expected_generation(if_match: str) -> int | None:
-    """The generation in `If-Match: "12"`; None for `*`. Raises InvalidInputError for anything else."""
-    tag = if_match.strip()
-    if tag == "*":
-        return None
-    number = tag.removeprefix("W/").strip('"')
-    if not number.isdecimal() or len(number) > 18:
-        raise InvalidInputError(f'If-Match is {if_match[:80]!r}, expected the ETag of the model, for example "3"')
-    return int(number)
+def applied_wait(wait_s: float) -> str:
+    """The value of `Preference-Applied`."""
+    return f"wait={round(wait_s, 3):g}"
+
+
+def require_match(present: str, what: str) -> None:
+    """Checks the `If-Match` of the request, if it has one: `*` or the present tag.
+
+    present: the tag without quotes. A weak tag counts too, because a proxy that compresses answers makes them weak.
+    Raises PreconditionFailedError for another tag, and InvalidInputError for anything else.
+    """
+    if_match = request.headers.get("If-Match")
+    if if_match is None or if_match.strip() == "*":
+        return
+    tag = _ENTITY_TAG.fullmatch(if_match[:100])
+    if tag is None:
+        raise InvalidInputError(f'If-Match is {if_match[:80]!r}, expected the ETag as it was read, for example "3"')
+    if present not in tag.groups():
+        raise PreconditionFailedError(f'{what} is at "{present}", If-Match says {if_match[:80]}; read it again')
+
+
+def has_condition() -> bool:
+    """Whether the request goes on only at one state of the resource."""
+    return request.headers.get("If-Match", "*").strip() != "*"
+
+
+def require_revision(job: Job) -> None:
+    """As `require_match`, for a job."""
+    require_match(str(job.revision), f"job {job.id}")

@@ -112,10 +112,17 @@ def _struct_mismatches(kind: inspect.StructType, value: dict[str, Any], at: str)
         if name in fields:
             yield from mismatches(fields[name].type, item, f"{at}/{escaped(name)}")
         elif kind.forbid_unknown_fields:
-            yield mismatch(at, "unknown_field", f"an unknown field {show(name)}", f"only {', '.join(fields)}")
+            yield mismatch(
+                f"{at}/{escaped(shortened(name))}",
+                "unknown_field",
+                f"an unknown field {show(name)}",
+                f"only {', '.join(fields)}",
+            )
     for name, field in fields.items():
         if field.required and name not in value:
-            yield mismatch(at, "missing_field", f"no field {name!r}", f"the fields {', '.join(fields)}")
+            yield mismatch(
+                f"{at}/{escaped(name)}", "missing_field", f"no field {name!r}", f"the fields {', '.join(fields)}"
+            )
 
 
 def _bound_mismatches(kind: inspect.IntType | inspect.FloatType, value: float, at: str) -> Iterator[Finding]:

@@ -90,7 +90,7 @@ def _explained(error: msgspec.ValidationError, expected: inspect.Type, value: An
         finding = Finding("", "invalid", str(error))
     may_hold_rows = isinstance(expected, inspect.StructType) and "inputs" in {f.encode_name for f in expected.fields}
     has_rows = isinstance(value, dict) and not {"inputs", "file_id"}.isdisjoint(value)
-    hint = f"; {ROWS_HINT}" if may_hold_rows and not has_rows and not finding.pointer else ""
+    hint = f"; {ROWS_HINT}" if may_hold_rows and not has_rows and finding.pointer.count("/") < 2 else ""
     return InvalidInputError(finding.detail + hint, (finding,))
 
 

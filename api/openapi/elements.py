@@ -23,8 +23,8 @@ PATH_PARAMETERS: dict[str, dict[str, Any]] = {
     },
     "alias": {
         "description": "The name of the alias.",
-        "schema": {"type": "string", "pattern": NAME},
-        "example": "champion",
+        "schema": {"type": "string", "pattern": "^([a-z]|[0-9]+[a-z_-])[a-z0-9_-]*$", "maxLength": 64},
+        "example": "challenger",
     },
     "job_id": {"description": "The id of the job.", "schema": {"type": "string", "pattern": JOB_ID}},
     "file_id": {"description": "The id of the file.", "schema": {"type": "string", "pattern": FILE_ID}},

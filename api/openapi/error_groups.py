@@ -2,6 +2,7 @@
 
 from queuecast.domain import errors
 
+EVERY_REQUEST = (errors.ForeignPageError, errors.UnknownHostError)
 READING_A_BODY = (
     errors.MalformedError,
     errors.LengthRequiredError,
@@ -9,6 +10,7 @@ READING_A_BODY = (
     errors.UnsupportedMediaError,
 )
 FINDING_A_JOB = (errors.UnknownJobError, errors.GoneJobError, errors.UnavailableError)
+CHANGING_A_JOB = (*FINDING_A_JOB, errors.InvalidInputError, errors.PreconditionFailedError)
 FINDING_A_MODEL = (errors.UnknownModelError, errors.UnavailableError)
 SUBMITTING = (
     *READING_A_BODY,
@@ -20,7 +22,7 @@ SUBMITTING = (
     errors.LaneFullError,
 )
 RUNNING_AGAIN = (
-    *FINDING_A_JOB,
+    *CHANGING_A_JOB,
     errors.IllegalMoveError,
     errors.ConflictError,
     errors.StoreFullError,

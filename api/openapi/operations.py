@@ -9,6 +9,8 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 
 from api.http.errors import FAILURE_TITLES, STATUSES, TITLES
+from api.openapi import response_parts
+from api.openapi.error_groups import EVERY_REQUEST
 from api.openapi.response_parts import Header, Link
 from api.schemas.examples import Example
 from queuecast.domain.errors import QueuecastError
@@ -82,6 +84,20 @@ def json_answer(description: str, body: Any, headers: tuple[Header, ...] = (), l
     return Answer(description, {"application/json": body}, headers, links)
 
 
+def submit_answers(job: Any, links: tuple[Link, ...] = (), *, takes_key: bool = True) -> dict[int, Answer]:
+    """takes_key: whether the operation reads an `Idempotency-Key`."""
+    replayed = (response_parts.IDEMPOTENCY_REPLAYED,) if takes_key else ()
+    applied = (response_parts.PREFERENCE_APPLIED, *replayed)
+    ended_links = (response_parts.READ_JOB, response_parts.READ_RESULT, response_parts.DELETE_JOB, *links)
+    open_links = (*response_parts.SUBMIT_LINKS, *links)
+    return {
+        200: json_answer(
+            "The ended job; only with `Prefer: wait`.", job, (response_parts.JOB_TAG, *applied), ended_links
+        ),
+        202: json_answer("The job is accepted.", job, (*response_parts.JOB_HEADERS, *applied), open_links),
+    }
+
+
 def json_request(body: Any, examples: Mapping[str, Example], *, is_required: bool = True) -> Body:
     return Body({"application/json": body}, examples, is_required=is_required)
 
@@ -111,7 +127,9 @@ def operation(
 
     def describe(view: View) -> View:
         summary, _, description = inspect.cleandoc(view.__doc__ or "").partition("\n\n")
-        all_refusals = tuple(each if isinstance(each, Refusal) else refusal(each) for each in refusals)
+        all_refusals = tuple(
+            each if isinstance(each, Refusal) else refusal(each) for each in (*refusals, *EVERY_REQUEST)
+        )
         view.operation = Operation(  # type: ignore[attr-defined]
             method, path, name, summary, " ".join(description.split()), answers, all_refusals, body, parameters
         )

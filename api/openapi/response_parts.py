@@ -65,7 +65,7 @@ PREFERENCE_APPLIED = Header(
     "Preference-Applied",
     "PreferenceApplied",
     "The wait that was applied, if the request preferred one.",
-    _text("^wait=[0-9]+$"),
+    _text("^wait=[0-9]+([.][0-9]+)?$"),
 )
 IDEMPOTENCY_REPLAYED = Header(
     "Idempotency-Replayed",
@@ -123,7 +123,12 @@ MOVE_ALIAS = Link(
     _MODEL | {"If-Match": "$response.header.ETag"},
     {"version": "$response.body#/latest"},
 )
+DELETE_ALIAS = Link(
+    "DeleteAlias",
+    "models_delete_alias",
+    "Deletes an alias, unless an alias has moved since.",
+    _MODEL | {"If-Match": "$response.header.ETag"},
+)
 ROLL_BACK = Link("RollBack", "models_rollback", "Goes back to the previous champion.", _MODEL)
 SUBMIT_LINKS = (READ_JOB, FOLLOW_JOB, READ_RESULT, CANCEL_JOB, DELETE_JOB)
 JOB_HEADERS = (JOB_LOCATION, JOB_TAG, RETRY_AFTER)
-SUBMIT_HEADERS = (*JOB_HEADERS, IDEMPOTENCY_REPLAYED)

@@ -1,18 +1,20 @@
 """`/v1/models/{model}/aliases`: choose which version answers, go back, and read the history of these choices."""
 
+from collections.abc import Callable
+
 from flask import request
 
 from api.dependencies import Dependencies
-from api.http.decoding import json_body
+from api.http.decoding import json_body, read_query
 from api.http.json_response import JsonResponse
 from api.http.rendering import json_response, move_body
-from api.http.request_headers import expected_generation
+from api.http.request_headers import has_condition, require_match
 from api.openapi import error_groups, response_parts
 from api.openapi.operations import json_answer, json_request, operation
 from api.routes.models import model_response
 from api.schemas import examples
-from api.schemas.headers import MatchHeaders
-from api.schemas.requests import AliasRequest, RollbackRequest
+from api.schemas.headers import MatchHeaders, OptionalMatchHeaders
+from api.schemas.requests import AliasRequest, HistoryQuery, RollbackRequest
 from api.schemas.responses import History, Model
 from queuecast.domain.errors import (
     ConflictError,
@@ -20,9 +22,18 @@ from queuecast.domain.errors import (
     LengthRequiredError,
     PreconditionFailedError,
     PreconditionRequiredError,
+    UnknownAliasError,
     UnknownVersionError,
 )
-from queuecast.domain.model import CHAMPION, AliasMove, previous_champion, require_name
+from queuecast.domain.model import (
+    CHAMPION,
+    DELETION,
+    Aliases,
+    AliasMove,
+    previous_champion,
+    require_alias,
+    without_previous_champion,
+)
 
 _MAX_BODY_BYTES = 64 * 1024
 
@@ -39,16 +50,21 @@ class AliasRoutes:
         "GET",
         "/v1/models/<model>/history",
         "models_read_history",
+        parameters=(HistoryQuery,),
         answers={200: json_answer("The moves.", History)},
-        refusals=error_groups.FINDING_A_MODEL,
+        refusals=(*error_groups.FINDING_A_MODEL, InvalidInputError),
     )
     def read_history(self, model: str) -> JsonResponse:
         """List the moves of a model's aliases, oldest first
 
         Which version became champion when, and why.
         """
+        query = read_query(HistoryQuery)
         self._models.versions(model)
-        return json_response(History([move_body(move) for move in self._aliases.history(model)], None))
+        moves = [move for move in self._aliases.history(model) if move.generation > int(query.cursor or 0)]
+        shown = moves[: query.limit]
+        cursor = str(shown[-1].generation) if len(moves) > len(shown) else None
+        return json_response(History([move_body(move) for move in shown], cursor))
 
     @operation(
         "PUT",
@@ -77,21 +93,62 @@ class AliasRoutes:
         """Point an alias at a version
 
         `If-Match` carries the ETag of the model as it was read: if an alias has moved since, the request gets 412. `*`
-        moves the alias in any case.
+        moves the alias in any case. Pointing it at the version that it names already is no move.
         """
         body = json_body(AliasRequest, _MAX_BODY_BYTES)
-        if_match = request.headers.get("If-Match")
-        if if_match is None:
-            raise PreconditionRequiredError('If-Match is missing; send the ETag of the model, such as "3", or *')
-        expected = expected_generation(if_match)
-        require_name(alias, "alias")
+        _require_condition()
+        require_alias(alias)
         self._models.manifest(model, body.version)
-        return self._move(model, alias, body.version, body.reason, expected, "put")
+
+        def decide(present: Aliases) -> AliasMove | None:
+            if present.versions.get(alias) == body.version:
+                return None
+            return self._next_move(present, alias, body.version, "put", body.reason)
+
+        return self._move(model, decide)
+
+    @operation(
+        "DELETE",
+        "/v1/models/<model>/aliases/<alias>",
+        "models_delete_alias",
+        parameters=(MatchHeaders,),
+        answers={
+            200: json_answer(
+                "The model as it is now.", Model, (response_parts.MODEL_TAG,), (response_parts.READ_HISTORY,)
+            )
+        },
+        refusals=(
+            *error_groups.FINDING_A_MODEL,
+            InvalidInputError,
+            UnknownAliasError,
+            ConflictError,
+            PreconditionRequiredError,
+            PreconditionFailedError,
+        ),
+    )
+    def delete_alias(self, model: str, alias: str) -> JsonResponse:
+        """Delete an alias
+
+        The versions stay. The history keeps the deletion, with the version that the alias named. `champion` cannot be
+        deleted. `If-Match` is required, as for a move.
+        """
+        _require_condition()
+        self._models.versions(model)
+
+        def decide(present: Aliases) -> AliasMove:
+            if alias not in present.versions:
+                raise UnknownAliasError(f"model {model} has no alias {alias[:80]!r}")
+            if alias == CHAMPION:
+                raise ConflictError(f"model {model} keeps its {CHAMPION}; point it at another version instead")
+            return self._next_move(present, alias, present.versions[alias], DELETION, "")
+
+        return self._move(model, decide)
 
     @operation(
         "POST",
         "/v1/models/<model>/rollback",
         "models_rollback",
+        parameters=(OptionalMatchHeaders,),
         body=json_request(RollbackRequest, examples.ROLLBACK, is_required=False),
         answers={
             200: json_answer(
@@ -109,35 +166,52 @@ class AliasRoutes:
     def rollback(self, model: str) -> JsonResponse:
         """Go back to the previous champion
 
-        The body may be empty. Going back twice undoes two promotions.
+        The body may be empty. Going back twice undoes two promotions. With `If-Match`, the ETag of the model as it was
+        read, the request gets 412 if an alias has moved since.
         """
         body = json_body(RollbackRequest, _MAX_BODY_BYTES) if request.content_length else RollbackRequest()
         self._models.versions(model)
-        generation = self._aliases.read(model).generation
-        previous = previous_champion(self._aliases.history(model))
-        if previous is None:
-            raise ConflictError(f"model {model} has had only one champion, so there is none to go back to")
-        return self._move(model, CHAMPION, previous, body.reason, generation, "rollback")
 
-    def _move(
-        self, model: str, alias: str, version: int, reason: str, expected: int | None, action: str
-    ) -> JsonResponse:
-        """expected: the generation that the caller has read; None for any."""
-        aliases = self._aliases.read(model)
-        if expected is not None and expected != aliases.generation:
-            raise PreconditionFailedError(
-                f"model {model} is at generation {aliases.generation}, If-Match says {expected}; read it again"
-            )
-        self._aliases.move(
-            model,
-            AliasMove(
-                generation=aliases.generation + 1,
-                alias=alias,
-                version=version,
-                previous=aliases.versions.get(alias),
-                at=self._clock(),
-                action=action,
-                reason=reason,
-            ),
+        def decide(present: Aliases) -> AliasMove:
+            history = self._aliases.history(model)
+            previous = previous_champion(history)
+            if previous is None:
+                raise ConflictError(without_previous_champion(model, history))
+            return self._next_move(present, CHAMPION, previous, "rollback", body.reason)
+
+        return self._move(model, decide)
+
+    def _next_move(self, present: Aliases, alias: str, version: int, action: str, reason: str) -> AliasMove:
+        return AliasMove(
+            generation=present.generation + 1,
+            alias=alias,
+            version=version,
+            previous=present.versions.get(alias),
+            at=self._clock(),
+            action=action,
+            reason=reason,
         )
-        return model_response(model, self._models, self._aliases)
+
+    def _move(self, model: str, decide: Callable[[Aliases], AliasMove | None]) -> JsonResponse:
+        """Makes the move for the aliases as they are, if `If-Match` allows it; None for no move.
+
+        Another caller may move an alias in between. Then a request without a condition decides again.
+        """
+        while True:
+            present = self._aliases.read(model)
+            require_match(str(present.generation), f"model {model}")
+            move = decide(present)
+            try:
+                if move is not None:
+                    self._aliases.move(model, move)
+            except PreconditionFailedError:
+                if has_condition():
+                    raise
+                continue
+            return model_response(model, self._models, self._aliases)
+
+
+def _require_condition() -> None:
+    """Two callers that move aliases at the same time must notice each other."""
+    if "If-Match" not in request.headers:
+        raise PreconditionRequiredError('If-Match is missing; send the ETag of the model, such as "3", or *')

@@ -37,7 +37,7 @@ FILE_CONTENT: dict[str, Any] = {
 # A part of a JSON file is no JSON, so it has no schema.
 PARTIAL_FILE_CONTENT = FILE_CONTENT | {MEDIA_TYPES[OutputFormat.JSON]: None}
 ERRORS_CONTENT = {MEDIA_TYPES[OutputFormat.NDJSON]: _TEXT}
-_ONE_RANGE = re.compile(r"\s*bytes\s*=[^,]*$", re.IGNORECASE)
+_ONE_RANGE = re.compile(r"\s*bytes\s*=\s*([0-9]{0,18})\s*-\s*([0-9]{0,18})\s*", re.IGNORECASE)
 
 
 class BatchResults:
@@ -61,7 +61,7 @@ class BatchResults:
         path = None if outcome is None else self._batches.result(job.id, outcome.attempt, output_format)
         if path is None or not path.is_file():
             raise GoneResultError(f"the result file of job {job.id} no longer exists")
-        if not _ONE_RANGE.match(request.headers.get("Range", "")):
+        if not _is_one_range(request.headers.get("Range", "")):
             request.environ.pop("HTTP_RANGE", None)  # ignored, as in RFC 9110 14.2; Werkzeug would return 416
         return send_file(
             path.absolute(),
@@ -91,6 +91,14 @@ class BatchResults:
             yield self._batches.bad_rows_of_part(job.id, plan.number, file_range.index)
 
 
+def _is_one_range(text: str) -> bool:
+    match = _ONE_RANGE.fullmatch(text)
+    if match is None:
+        return False
+    first, last = match.groups()
+    return int(first) <= int(last) if first and last else bool(first or last)
+
+
 def _accepts(media_type: str) -> bool:
     """Whether `Accept` allows the media type, with any parameters: `text/csv;charset=utf-8` allows CSV."""
     ranges = [(accepted.partition(";")[0].strip(), quality) for accepted, quality in request.accept_mimetypes]
@@ -100,8 +108,13 @@ def _accepts(media_type: str) -> bool:
 def _contents(paths: list[Path]) -> Iterator[bytes]:
     for path in paths:
         try:
-            with path.open("rb") as file:
-                while piece := file.read(256 * 1024):
-                    yield piece
+            yield from file_pieces(path)
         except FileNotFoundError:  # a chunk that has no bad rows or is not done
             continue
+
+
+def file_pieces(path: Path, start: int = 0) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        file.seek(start)
+        while piece := file.read(256 * 1024):
+            yield piece

@@ -1,16 +1,18 @@
 """`/v1/models/{model}/batches`: a file of rows in, a job out."""
 
+from typing import Any
+
 from flask import request
 
 from api.dependencies import Dependencies
-from api.http.decoding import json_body, require_shallow
+from api.http.decoding import decode_object, json_body
 from api.http.idempotency import read_idempotency_key
 from api.http.json_response import JsonResponse
-from api.http.rendering import accepted
 from api.http.row_decoding import require_rows
 from api.openapi import error_groups
-from api.openapi.operations import json_answer, json_request, operation
-from api.openapi.response_parts import READ_ERRORS, SUBMIT_HEADERS, SUBMIT_LINKS
+from api.openapi.operations import json_request, operation, submit_answers
+from api.openapi.response_parts import READ_ERRORS
+from api.routes.submit_answers import answer_submit
 from api.schemas import examples
 from api.schemas.headers import SubmitHeaders
 from api.schemas.jobs import BatchJob
@@ -41,6 +43,7 @@ class BatchRoutes:
 
     def __init__(self, dependencies: Dependencies) -> None:
         self._submission = dependencies.submission
+        self._watcher = dependencies.watcher
         self._files = dependencies.files
         self._max_body_bytes = dependencies.limits.max_body_bytes
 
@@ -50,9 +53,7 @@ class BatchRoutes:
         "batches_submit",
         parameters=(SubmitHeaders,),
         body=json_request((BatchOfFile, BatchOfRows), examples.BATCH),
-        answers={
-            202: json_answer("The job is accepted.", BatchJob, SUBMIT_HEADERS, (*SUBMIT_LINKS, READ_ERRORS)),
-        },
+        answers=submit_answers(BatchJob, (READ_ERRORS,)),
         refusals=(
             *error_groups.SUBMITTING,
             UnknownModelError,
@@ -69,12 +70,14 @@ class BatchRoutes:
         listed separately.
         """
         body = json_body(BatchRequest, self._max_body_bytes)
-        require_shallow(body.metadata, "/metadata")
+        metadata = decode_object(body.metadata, "/metadata")
         key = read_idempotency_key(request.get_data())
-        submitted = self._submission.find_repeated(key) or self._submit(model, body, key)
-        return accepted(submitted.job, is_repeated=submitted.is_repeated)
+        submitted = self._submission.find_repeated(key) or self._submit(model, body, metadata, key)
+        return answer_submit(submitted, self._watcher)
 
-    def _submit(self, model: str, body: BatchRequest, key: IdempotencyKey | None) -> Submitted:
+    def _submit(
+        self, model: str, body: BatchRequest, metadata: dict[str, Any], key: IdempotencyKey | None
+    ) -> Submitted:
         if (body.file_id is None) == (not bytes(body.inputs)):
             found = "neither" if body.file_id is None else "both"
             finding = mismatch("/file_id", "invalid", found, "one of file_id and inputs")
@@ -96,7 +99,7 @@ class BatchRoutes:
             body.on_error,
             body.id_column,
         )
-        options = SubmitOptions(body.metadata, body.expires_in_s, body.timeout_s, body.priority, job_id, key)
+        options = SubmitOptions(metadata, body.expires_in_s, body.timeout_s, body.priority, job_id, key)
         with discard_unless_accepted(self._files) as stored_files:
             stored_files.extend(own_files)
             submitted = self._submission.batch(ref, work, options)

@@ -55,9 +55,9 @@ class JobEventRoutes:
     def events(self, job_id: str) -> Response:
         """Follow a job
 
-        Server-sent events: first the job as it is now, then one event for each change, until the job has ended. The
-        `id` of an event is the job's revision. With `Last-Event-ID` the event with that id is not sent again, and 204
-        means that there will be no other.
+        Server-sent events: first the job as it is now (`status`), then one event for each change, until the job has
+        ended (`completed`). The `id` of an event is the job's revision. With `Last-Event-ID` only later events are
+        sent, and 204 means that there will be no other. `problem` is the last event if the job cannot be read any more.
         """
         return self._stream(job_id, request.headers.get("Last-Event-ID", ""))
 
@@ -76,7 +76,8 @@ class JobEventRoutes:
         if job.is_final and is_received:
             watch.close()
             return empty_response(204)
-        stream = _Stream(watch, self._watcher.limiter, self._positions, job, is_received=is_received)
+        is_start = not last_event_id
+        stream = _Stream(watch, self._watcher.limiter, self._positions, job, is_start=is_start, is_received=is_received)
         return Response(stream, mimetype="text/event-stream", headers=HEADERS)
 
 
@@ -84,12 +85,20 @@ class _Stream:
     """The bytes of a stream. A plain generator that is closed before its first step would never close the watch."""
 
     def __init__(
-        self, watch: Watch, limiter: FairLimiter, positions: QueuePositions, job: Job, *, is_received: bool
+        self,
+        watch: Watch,
+        limiter: FairLimiter,
+        positions: QueuePositions,
+        job: Job,
+        *,
+        is_start: bool,
+        is_received: bool,
     ) -> None:
+        """is_start: the client has not received an event of the job. is_received: it has received the last one."""
         self._watch = watch
         self._limiter = limiter
         self._positions = positions
-        self._chunks = self._events(job, is_received=is_received)
+        self._chunks = self._events(job, is_start=is_start, is_received=is_received)
 
     def __iter__(self) -> Iterator[bytes]:
         return self
@@ -101,9 +110,12 @@ class _Stream:
     def close(self) -> None:
         self._watch.close()
 
-    def _events(self, job: Job, *, is_received: bool) -> Iterator[bytes]:
+    def _events(self, job: Job, *, is_start: bool, is_received: bool) -> Iterator[bytes]:
         sent = job if is_received else None
         yield RECONNECT
+        if is_start and job.is_final:
+            # Without an id: a client that gets no more than this must not say that it has received the last event.
+            yield _encoded("status", None, job_body(job))
         try:
             while True:
                 if sent is None or job.revision != sent.revision:
@@ -115,7 +127,7 @@ class _Stream:
                     yield HEARTBEAT
                 job, _ = self._watch.read()
         except QueuecastError as error:
-            yield _encoded("error", None, error_problem(error))
+            yield _encoded("problem", None, error_problem(error))
 
     def _event(self, job: Job, previous: Job | None) -> bytes:
         return _encoded(_name(job, previous), job.revision, job_body(job, position=self._positions.of(job)))

@@ -1,36 +1,30 @@
 """`/v1/jobs`: read, follow, list, cancel, retry and delete jobs."""
 
-from datetime import UTC, datetime
-
-from flask import Response, request
+from flask import Response
 
 from api.dependencies import Dependencies
-from api.http.decoding import current_request, decode_query
+from api.http.decoding import current_request
 from api.http.errors import failure_problem, problem_response
 from api.http.json_response import JsonResponse
 from api.http.rendering import accepted, empty_response, job_body, json_response, revision_tag
-from api.http.request_headers import preferred_wait_s
+from api.http.request_headers import applied_wait, preferred_wait_s, require_revision
 from api.openapi import error_groups, response_parts
-from api.openapi.operations import Answer, Refusal, job_failure, json_answer, operation
+from api.openapi.operations import Answer, Refusal, job_failure, json_answer, operation, submit_answers
 from api.routes.batch_results import ERRORS_CONTENT, FILE_CONTENT, PARTIAL_FILE_CONTENT, BatchResults
-from api.schemas.headers import RangeHeaders, WaitHeaders
+from api.routes.submit_answers import answer_submit
+from api.schemas.headers import JobMatchHeaders, RangeHeaders, RunAgainHeaders, WaitHeaders
 from api.schemas.jobs import Job as JobSchema
-from api.schemas.jobs import JobList
-from api.schemas.requests import JobQuery
 from api.schemas.results import ImportResult, PredictionResult, TrainingResult
-from api.services.callers_jobs import is_callers_job, require_callers_job
+from api.services.callers_jobs import require_callers_job
 from api.services.queue_position import RETRY_AFTER_S
+from api.services.submission import Submitted
 from queuecast.domain.errors import (
     GoneResultError,
     IllegalMoveError,
-    InvalidInputError,
     NotAcceptableError,
-    UnavailableError,
     WaitersFullError,
-    mismatch,
 )
 from queuecast.domain.job import Failure, Job, JobType, State
-from queuecast.ports.jobs import JobFilter
 
 FAILURE_CODES = (
     *("canceled", "expired", "timeout", "worker_lost", "invalid_input"),
@@ -109,22 +103,23 @@ class JobRoutes:
         else:
             response = empty_response(304, {"ETag": revision_tag(job)})
         if wait_s is not None:
-            response.headers["Preference-Applied"] = f"wait={wait_s:g}"
+            response.headers["Preference-Applied"] = applied_wait(wait_s)
         return response
 
     @operation(
         "DELETE",
         "/v1/jobs/<job_id>",
         "jobs_delete",
+        parameters=(JobMatchHeaders,),
         answers={204: Answer("The job is deleted.")},
-        refusals=(*error_groups.FINDING_A_JOB, IllegalMoveError),
+        refusals=(*error_groups.CHANGING_A_JOB, IllegalMoveError),
     )
     def delete(self, job_id: str) -> Response:
         """Delete an ended job
 
         Deletes its record, rows and result at once. Until the job's retention is over, its id gets 410.
         """
-        self._submission.delete(job_id)
+        self._submission.delete(job_id, require_revision)
         return empty_response(204)
 
     @operation(
@@ -205,6 +200,7 @@ class JobRoutes:
         "POST",
         "/v1/jobs/<job_id>/cancel",
         "jobs_cancel",
+        parameters=(JobMatchHeaders,),
         answers={
             200: json_answer(
                 "The job is canceled.",
@@ -215,14 +211,14 @@ class JobRoutes:
                 "The job was asked to stop.", JobSchema, (response_parts.RETRY_AFTER,), (response_parts.READ_JOB,)
             ),
         },
-        refusals=(*error_groups.FINDING_A_JOB, IllegalMoveError),
+        refusals=(*error_groups.CHANGING_A_JOB, IllegalMoveError),
     )
     def cancel(self, job_id: str) -> JsonResponse:
         """Cancel a job
 
         A queued job is canceled at once (200); a running job is asked to stop (202). Repeating the request is safe.
         """
-        job = self._submission.cancel(job_id)
+        job = self._submission.cancel(job_id, require_revision)
         headers = {} if job.is_final else {"Retry-After": str(RETRY_AFTER_S)}
         return json_response(job_body(job), 200 if job.is_final else 202, headers)
 
@@ -230,11 +226,8 @@ class JobRoutes:
         "POST",
         "/v1/jobs/<job_id>/retry",
         "jobs_retry",
-        answers={
-            202: json_answer(
-                "The new job is accepted.", JobSchema, response_parts.JOB_HEADERS, response_parts.SUBMIT_LINKS
-            )
-        },
+        parameters=(RunAgainHeaders,),
+        answers=submit_answers(JobSchema, takes_key=False),
         refusals=error_groups.RUNNING_AGAIN,
     )
     def retry(self, job_id: str) -> JsonResponse:
@@ -243,26 +236,7 @@ class JobRoutes:
         Creates a new job with the same work on the same version; its `retry_of` names this one. Only a job that failed,
         expired or was canceled can be retried.
         """
-        return accepted(self._submission.retry(job_id))
-
-    @operation(
-        "GET",
-        "/v1/jobs",
-        "jobs_page",
-        parameters=(JobQuery,),
-        answers={200: json_answer("A page of jobs.", JobList)},
-        refusals=(InvalidInputError, UnavailableError),
-    )
-    def page(self) -> JsonResponse:
-        """List jobs
-
-        Newest first, without results. A page may have fewer jobs than `limit`; there are more as long as it has a
-        `next_cursor`.
-        """
-        query = decode_query(JobQuery, request.args.to_dict())
-        job_filter = JobFilter(query.type, query.state, query.model, query.version, _seconds(query.created_after))
-        page = self._jobs.page(job_filter, query.cursor, query.limit)
-        return json_response(JobList([job_body(job) for job in page.jobs if is_callers_job(job)], page.next_cursor))
+        return answer_submit(Submitted(self._submission.retry(job_id, require_revision)), self._watcher)
 
     def _read(self, job_id: str) -> tuple[Job, bytes | None]:
         job, result = self._jobs.read_with_result(job_id)
@@ -280,15 +254,3 @@ class JobRoutes:
 def _ended_without_run(job: Job) -> Failure:
     words = {State.CANCELED: "was canceled", State.EXPIRED: "was not started before its deadline"}
     return Failure(job.state.value, f"job {job.id} {words.get(job.state, 'has no result')}")
-
-
-def _seconds(time: str | None) -> float | None:
-    if time is None:
-        return None
-    try:
-        parsed = datetime.fromisoformat(time)
-        return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp()
-    except ValueError:
-        expected = "an RFC 3339 time such as 2026-01-31T12:00:00Z"
-        finding = mismatch("/created_after", "invalid", repr(time[:40]), expected)
-        raise InvalidInputError(finding.detail, (finding,)) from None

@@ -1,18 +1,22 @@
 """`/v1/models`: push versions and read them."""
 
+import math
+
 import msgspec
 
 from api.dependencies import Dependencies
+from api.http.decoding import read_query
 from api.http.idempotency import read_idempotency_key
 from api.http.incoming_files import MULTIPART, decode_form_field, form_files
 from api.http.json_response import JsonResponse
-from api.http.rendering import accepted, etag, json_response, manifest_body, model_body
+from api.http.rendering import etag, json_response, manifest_body, model_body
 from api.openapi import error_groups, response_parts
-from api.openapi.operations import Body, json_answer, operation, refusal
+from api.openapi.operations import Body, json_answer, operation, refusal, submit_answers
+from api.routes.submit_answers import answer_submit
 from api.schemas.fields import RowSchema
 from api.schemas.headers import SubmitHeaders
 from api.schemas.jobs import ImportJob
-from api.schemas.requests import PushForm, PushMetadata
+from api.schemas.requests import ModelQuery, PushForm, PushMetadata, VersionQuery
 from api.schemas.responses import Manifest, Model, ModelList, VersionList
 from api.services.job_files import delete_files, discard_unless_accepted
 from api.services.pushed_model import require_skops
@@ -41,6 +45,7 @@ class ModelRoutes:
         self._models = dependencies.models
         self._aliases = dependencies.aliases
         self._submission = dependencies.submission
+        self._watcher = dependencies.watcher
         self._uploads = dependencies.uploads
         self._files = dependencies.files
 
@@ -48,17 +53,20 @@ class ModelRoutes:
         "GET",
         "/v1/models",
         "models_list_models",
+        parameters=(ModelQuery,),
         answers={200: json_answer("The models.", ModelList)},
-        refusals=(UnavailableError,),
+        refusals=(InvalidInputError, UnavailableError),
     )
     def list_models(self) -> JsonResponse:
         """List models
 
         All models, by name.
         """
-        names = self._models.models()
-        models = [model_body(name, self._aliases.read(name), self._models.versions(name)) for name in names]
-        return json_response(ModelList(models, None))
+        query = read_query(ModelQuery)
+        names = [name for name in self._models.models() if query.cursor is None or name > query.cursor]
+        shown = names[: query.limit]
+        models = [model_body(name, self._aliases.read(name), self._models.versions(name)) for name in shown]
+        return json_response(ModelList(models, shown[-1] if len(names) > len(shown) else None))
 
     @operation(
         "GET",
@@ -75,6 +83,7 @@ class ModelRoutes:
                     response_parts.READ_SCHEMA,
                     response_parts.READ_HISTORY,
                     response_parts.MOVE_ALIAS,
+                    response_parts.DELETE_ALIAS,
                     response_parts.ROLL_BACK,
                 ),
             )
@@ -92,17 +101,29 @@ class ModelRoutes:
         "GET",
         "/v1/models/<model>/versions",
         "models_list_versions",
+        parameters=(VersionQuery,),
         answers={200: json_answer("The manifests.", VersionList)},
-        refusals=error_groups.FINDING_A_MODEL,
+        refusals=(*error_groups.FINDING_A_MODEL, InvalidInputError),
     )
     def list_versions(self, model: str) -> JsonResponse:
         """List a model's versions, newest first
 
-        With the manifest of each.
+        With the manifest of each. A page of large manifests may have fewer than `limit`.
         """
-        numbers, aliases = self._models.versions(model), self._aliases.read(model)
-        manifests = [manifest_body(self._models.manifest(model, number), aliases) for number in reversed(numbers)]
-        return json_response(VersionList(manifests, None))
+        query = read_query(VersionQuery)
+        before = math.inf if query.cursor is None else int(query.cursor)
+        numbers = [number for number in reversed(self._models.versions(model)) if number < before]
+        aliases, manifests = self._aliases.read(model), []
+        left_bytes = 2**20  # a manifest of a wide table has several hundred thousand
+        for number in numbers[: query.limit]:
+            if left_bytes <= 0:
+                break
+            manifest = msgspec.json.encode(manifest_body(self._models.manifest(model, number), aliases))
+            manifests.append(msgspec.Raw(manifest))
+            left_bytes -= len(manifest)
+        has_more = len(manifests) < len(numbers)
+        cursor = str(numbers[len(manifests) - 1]) if has_more else None
+        return json_response({"data": manifests, "next_cursor": cursor})
 
     @operation(
         "POST",
@@ -117,11 +138,7 @@ class ModelRoutes:
                 "metadata": "application/json",
             },
         ),
-        answers={
-            202: json_answer(
-                "The job is accepted.", ImportJob, response_parts.SUBMIT_HEADERS, response_parts.SUBMIT_LINKS
-            )
-        },
+        answers=submit_answers(ImportJob),
         refusals=(
             *error_groups.SUBMITTING,
             refusal(UnsupportedMediaError, "pickle_refused"),
@@ -152,11 +169,11 @@ class ModelRoutes:
             )
         if submitted.is_repeated:
             delete_files(self._files, stored_files)
-        return accepted(submitted.job, is_repeated=submitted.is_repeated)
+        return answer_submit(submitted, self._watcher)
 
     @operation(
         "GET",
-        "/v1/models/<model>/versions/<int:version>",
+        "/v1/models/<model>/versions/<version:version>",
         "models_read_version",
         answers={200: json_answer("The manifest.", Manifest)},
         refusals=(*error_groups.FINDING_A_MODEL, UnknownVersionError),
@@ -170,7 +187,7 @@ class ModelRoutes:
 
     @operation(
         "GET",
-        "/v1/models/<model>/versions/<int:version>/schema",
+        "/v1/models/<model>/versions/<version:version>/schema",
         "models_read_version_schema",
         answers={200: json_answer("The JSON Schema.", RowSchema)},
         refusals=(*error_groups.FINDING_A_MODEL, UnknownVersionError),

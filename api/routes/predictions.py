@@ -1,37 +1,28 @@
 """`/v1/models/{model}/predictions`: rows in, a job out."""
 
+from typing import Any
+
 from api.dependencies import Dependencies
-from api.http.decoding import current_request, json_body, require_shallow
+from api.http.decoding import current_request, decode_object, json_body
 from api.http.idempotency import read_idempotency_key
 from api.http.json_response import JsonResponse
-from api.http.rendering import accepted, job_body, json_response, revision_tag
+from api.http.rendering import accepted
 from api.http.request_headers import preferred_wait_s
 from api.http.row_decoding import require_rows
 from api.openapi import error_groups
-from api.openapi.operations import json_answer, json_request, operation
-from api.openapi.response_parts import (
-    DELETE_JOB,
-    IDEMPOTENCY_REPLAYED,
-    JOB_TAG,
-    PREFERENCE_APPLIED,
-    READ_JOB,
-    READ_RESULT,
-    SUBMIT_HEADERS,
-    SUBMIT_LINKS,
-)
+from api.openapi.operations import json_request, operation, submit_answers
+from api.routes.submit_answers import answer_after_wait
 from api.schemas import examples
-from api.schemas.headers import PredictHeaders
+from api.schemas.headers import SubmitHeaders
 from api.schemas.jobs import PredictionJob
 from api.schemas.requests import PredictionRequest
-from api.services.job_watcher import Watch
+from api.services.job_watcher import JobAndResult, Watch
 from api.services.submission import SubmitOptions, Submitted, require_method
 from queuecast.domain.errors import (
     StaleWriteError,
-    UnavailableError,
     UnknownAliasError,
     UnknownModelError,
     UnknownVersionError,
-    WaitersFullError,
 )
 from queuecast.domain.model import Manifest
 from queuecast.domain.work import PredictionWork
@@ -51,19 +42,9 @@ class PredictionRoutes:
         "POST",
         "/v1/models/<model>/predictions",
         "predictions_predict",
-        parameters=(PredictHeaders,),
+        parameters=(SubmitHeaders,),
         body=json_request(PredictionRequest, examples.PREDICTION),
-        answers={
-            200: json_answer(
-                "The ended job; only with `Prefer: wait=N`.",
-                PredictionJob,
-                (JOB_TAG, PREFERENCE_APPLIED, IDEMPOTENCY_REPLAYED),
-                (READ_JOB, READ_RESULT, DELETE_JOB),
-            ),
-            202: json_answer(
-                "The job is accepted.", PredictionJob, (*SUBMIT_HEADERS, PREFERENCE_APPLIED), SUBMIT_LINKS
-            ),
-        },
+        answers=submit_answers(PredictionJob),
         refusals=(
             *error_groups.SUBMITTING,
             UnknownModelError,
@@ -79,18 +60,20 @@ class PredictionRoutes:
         version is pinned now, and the rows are checked against its signature before the job is queued.
         """
         body = json_body(PredictionRequest, self._max_body_bytes)
-        require_shallow(body.metadata, "/metadata")
+        metadata = decode_object(body.metadata, "/metadata")
         request = current_request()
         key = read_idempotency_key(request.get_data())
         job_id = self._submission.new_job_id()
         wait_s = preferred_wait_s(request.environ.get("HTTP_PREFER", ""))
         with self._watcher.reserve(job_id, wait_s) as watch:  # before the job exists, so its end cannot be missed
-            submitted = self._submission.find_repeated(key) or self._submit(model, body, job_id, key)
+            submitted = self._submission.find_repeated(key) or self._submit(model, body, metadata, job_id, key)
             if wait_s is None or watch is None:
                 return accepted(submitted.job, is_repeated=submitted.is_repeated)
-            return self._wait(watch, submitted, wait_s)
+            return answer_after_wait(submitted, wait_s, lambda: self._wait(watch, submitted, wait_s))
 
-    def _submit(self, model: str, body: PredictionRequest, job_id: str, key: IdempotencyKey | None) -> Submitted:
+    def _submit(
+        self, model: str, body: PredictionRequest, metadata: dict[str, Any], job_id: str, key: IdempotencyKey | None
+    ) -> Submitted:
         rows = bytes(body.inputs)
 
         def check(manifest: Manifest) -> tuple[PredictionWork, bytes]:
@@ -98,26 +81,11 @@ class PredictionRoutes:
             n_rows, checked = require_rows(manifest.signature, rows, self._max_rows)
             return PredictionWork(body.method, n_rows), checked
 
-        options = SubmitOptions(body.metadata, body.expires_in_s, body.timeout_s, body.priority, job_id, key)
+        options = SubmitOptions(metadata, body.expires_in_s, body.timeout_s, body.priority, job_id, key)
         return self._submission.predict(model, body.version, options, check)
 
-    def _wait(self, watch: Watch, submitted: Submitted, wait_s: float) -> JsonResponse:
-        """200 with the ended job, or 202 as without waiting. watch: reserved for the job that the request creates."""
-        is_repeated = submitted.is_repeated
-        try:
-            if submitted.job.id == watch.job_id:
-                job, result = self._watcher.wait_from_submit(watch, wait_s)
-            else:  # the job of an earlier request
-                job, result = self._watcher.wait_until_final(submitted.job.id, wait_s)
-        except (WaitersFullError, UnavailableError):
-            # The job is accepted in any case, and a preference may be ignored (RFC 7240).
-            return accepted(submitted.job, is_repeated=is_repeated)
-        if job.is_final:
-            headers = {"ETag": revision_tag(job)}
-            if is_repeated:
-                headers["Idempotency-Replayed"] = "true"
-            response = json_response(job_body(job, result), headers=headers)
-        else:
-            response = accepted(job, is_repeated=is_repeated)
-        response.headers["Preference-Applied"] = f"wait={wait_s:g}"
-        return response
+    def _wait(self, watch: Watch, submitted: Submitted, wait_s: float) -> JobAndResult:
+        """watch: reserved for the job that the request creates."""
+        if submitted.job.id == watch.job_id:
+            return self._watcher.wait_from_submit(watch, wait_s)
+        return self._watcher.wait_until_final(submitted.job.id, wait_s)  # the job of an earlier request

@@ -1,19 +1,18 @@
 """`/v1/queues` and `/v1/dead-letters`: the lanes, the limits, and the jobs that used up their attempts."""
 
-from flask import request
-
 from api.dependencies import Dependencies
-from api.http.decoding import decode_query
+from api.http.decoding import MAX_OBJECT_BYTES, read_query
 from api.http.json_response import JsonResponse
-from api.http.rendering import accepted, job_body, json_response
+from api.http.rendering import job_list, json_response
+from api.http.request_headers import require_revision
 from api.openapi import error_groups
-from api.openapi.operations import json_answer, operation
-from api.openapi.response_parts import JOB_HEADERS, SUBMIT_LINKS
+from api.openapi.operations import json_answer, operation, submit_answers
+from api.routes.submit_answers import answer_submit
+from api.schemas.headers import RunAgainHeaders
 from api.schemas.jobs import Job, JobList
-from api.schemas.requests import DeadLetterQuery
+from api.schemas.requests import DeadLetterQuery, LaneQuery
 from api.schemas.responses import LaneStatus, LimitStatus, Queues
-from api.services.callers_jobs import is_callers_job
-from api.services.submission import MAX_MEMORY_USE
+from api.services.submission import MAX_MEMORY_USE, Submitted
 from queuecast.domain.errors import InvalidInputError, UnavailableError
 from queuecast.domain.lane import Lane
 from queuecast.logs import get_logger
@@ -38,14 +37,16 @@ class QueueRoutes:
         "GET",
         "/v1/queues",
         "queues_read",
+        parameters=(LaneQuery,),
         answers={200: json_answer("The lanes and the limits.", Queues)},
-        refusals=(UnavailableError,),
+        refusals=(InvalidInputError, UnavailableError),
     )
     def read(self) -> JsonResponse:
         """Read the lanes and the limits
 
         Lanes without jobs are left out. Each limit names the code of the error that a request gets once it is reached.
         """
+        read_query(LaneQuery)
         now = self._clock()
         statuses = [self._lane_status(stats, now) for stats in self._lanes.stats()]
         lanes = [status for status in statuses if status is not None]
@@ -66,15 +67,16 @@ class QueueRoutes:
         Jobs that failed because their attempts were used up, newest first; each of them may have ended its worker. They
         are kept seven times as long as other ended jobs.
         """
-        query = decode_query(DeadLetterQuery, request.args.to_dict())
+        query = read_query(DeadLetterQuery)
         page = self._jobs.dead_letters(query.cursor, query.limit)
-        return json_response(JobList([job_body(job) for job in page.jobs if is_callers_job(job)], page.next_cursor))
+        return job_list(page)
 
     @operation(
         "POST",
         "/v1/dead-letters/<job_id>/replay",
         "queues_replay",
-        answers={202: json_answer("The new job is accepted.", Job, JOB_HEADERS, SUBMIT_LINKS)},
+        parameters=(RunAgainHeaders,),
+        answers=submit_answers(Job, takes_key=False),
         refusals=error_groups.RUNNING_AGAIN,
     )
     def replay(self, job_id: str) -> JsonResponse:
@@ -83,7 +85,9 @@ class QueueRoutes:
         Creates a new job, as a retry does, and takes the dead letter off the list. If two requests replay it at the
         same time, one of them gets 409.
         """
-        return accepted(self._submission.retry(job_id, is_dead_letter=True))
+        return answer_submit(
+            Submitted(self._submission.retry(job_id, require_revision, is_dead_letter=True)), self._watcher
+        )
 
     def _lane_status(self, stats: LaneStats, now: float) -> LaneStatus | None:
         """None for the lane of a later version whose type of job this version does not know."""
@@ -103,6 +107,8 @@ class QueueRoutes:
         return {
             "body": LimitStatus(None, limits.max_body_bytes, "bytes", "too_large"),
             "upload": LimitStatus(None, limits.max_upload_bytes, "bytes", "too_large"),
+            "metadata": LimitStatus(None, MAX_OBJECT_BYTES, "bytes", "invalid_input"),
+            "params": LimitStatus(None, MAX_OBJECT_BYTES, "bytes", "invalid_input"),
             "rows": LimitStatus(None, limits.max_rows, "rows", "invalid_input"),
             "result": LimitStatus(None, limits.max_result_bytes, "bytes", "result_too_large"),
             "waiters": LimitStatus(self._watcher.count, limits.max_waiters, "requests", "too_many_waiters"),

@@ -3,17 +3,17 @@
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from flask import request
 
 from api.dependencies import Dependencies
-from api.http.decoding import json_body, require_shallow
+from api.http.decoding import decode_object, json_body
 from api.http.idempotency import read_idempotency_key
 from api.http.json_response import JsonResponse
-from api.http.rendering import accepted
 from api.openapi import error_groups
-from api.openapi.operations import json_answer, json_request, operation
-from api.openapi.response_parts import SUBMIT_HEADERS, SUBMIT_LINKS
+from api.openapi.operations import json_request, operation, submit_answers
+from api.routes.submit_answers import answer_submit
 from api.schemas import examples
 from api.schemas.headers import SubmitHeaders
 from api.schemas.jobs import TrainingJob
@@ -24,8 +24,10 @@ from api.services.table_headers import columns_refused, csv_header, feature_find
 from queuecast.domain.errors import (
     ConflictError,
     Finding,
+    InvalidInputError,
     UnknownAliasError,
     UnknownModelError,
+    mismatch,
 )
 from queuecast.domain.file_formats import FileFormat, training_format
 from queuecast.domain.model import CHAMPION, Manifest
@@ -40,6 +42,7 @@ class TrainingRoutes:
 
     def __init__(self, dependencies: Dependencies) -> None:
         self._submission = dependencies.submission
+        self._watcher = dependencies.watcher
         self._files = dependencies.files
         self._max_body_bytes = dependencies.limits.max_body_bytes
 
@@ -49,7 +52,7 @@ class TrainingRoutes:
         "trainings_train",
         parameters=(SubmitHeaders,),
         body=json_request(TrainingRequest, examples.TRAINING),
-        answers={202: json_answer("The job is accepted.", TrainingJob, SUBMIT_HEADERS, SUBMIT_LINKS)},
+        answers=submit_answers(TrainingJob),
         refusals=(*error_groups.SUBMITTING, UnknownModelError, UnknownAliasError, ConflictError),
     )
     def train(self, model: str) -> JsonResponse:
@@ -59,22 +62,39 @@ class TrainingRoutes:
         rows. With `promote: auto` the new version becomes champion if it is not worse.
         """
         body = json_body(TrainingRequest, self._max_body_bytes)
-        require_shallow(body.metadata, "/metadata")
-        require_shallow(body.params, "/params")
+        metadata = decode_object(body.metadata, "/metadata")
+        params = decode_object(body.params, "/params")
+        _require_short(body.target)
         key = read_idempotency_key(request.get_data())
-        submitted = self._submission.find_repeated(key) or self._submit(model, body, key)
-        return accepted(submitted.job, is_repeated=submitted.is_repeated)
+        submitted = self._submission.find_repeated(key) or self._submit(model, body, metadata, params, key)
+        return answer_submit(submitted, self._watcher)
 
-    def _submit(self, model: str, body: TrainingRequest, key: IdempotencyKey | None) -> Submitted:
+    def _submit(
+        self,
+        model: str,
+        body: TrainingRequest,
+        metadata: dict[str, Any],
+        params: dict[str, Any],
+        key: IdempotencyKey | None,
+    ) -> Submitted:
         manifest, ref = self._submission.resolve(model, CHAMPION)
         with refusing_file_id():
             stored = self._files.stat(body.file_id)
             path = self._files.path(stored.id)
         target = (body.target,) if isinstance(body.target, str) else tuple(body.target)
         _require_columns(_header(path, stored), manifest, target)
-        work = TrainingWork(stored.id, stored.sha256, target, body.params, body.promote)
-        options = SubmitOptions(body.metadata, body.expires_in_s, body.timeout_s, idempotency_key=key)
+        work = TrainingWork(stored.id, stored.sha256, target, params, body.promote)
+        options = SubmitOptions(metadata, body.expires_in_s, body.timeout_s, idempotency_key=key)
         return self._submission.train(ref, work, options)
+
+
+def _require_short(target: str | list[str]) -> None:
+    """Redis holds the names until the training ends, and only a worker can compare them with a Parquet file."""
+    max_chars = 128 * 1024
+    n_chars = sum(map(len, target))
+    if n_chars > max_chars:
+        finding = mismatch("/target", "too_long", f"names of {n_chars} characters", f"at most {max_chars}")
+        raise InvalidInputError(finding.detail, (finding,))
 
 
 def _require_columns(header: list[str] | None, manifest: Manifest, target: tuple[str, ...]) -> None:

@@ -24,6 +24,11 @@ def free_object(title: str, description: str, *values: Any) -> Meta:
     return Meta(description=description, extra_json_schema=schema)
 
 
+def _sent_object(meta: Meta) -> Meta:
+    """The same object as text, for a request: `api.http.decoding.decode_object` decodes it once its size is known."""
+    return Meta(extra_json_schema={"type": "object", "description": meta.description} | (meta.extra_json_schema or {}))
+
+
 Time = Annotated[str, Meta(extra_json_schema={"format": "date-time", "examples": [examples.TIME]})]
 JobId = Annotated[str, Meta(extra_json_schema={"pattern": JOB_ID, "examples": [examples.JOB_ID]})]
 FileId = Annotated[str, Meta(extra_json_schema={"pattern": FILE_ID, "examples": [examples.FILE_ID]})]
@@ -108,16 +113,21 @@ Classes = Annotated[
         extra_json_schema={"items": _ANSWER},
     ),
 ]
-Metadata = Annotated[
-    dict[str, Any],
-    free_object(
-        "Metadata", "Free data that comes back with the job, nested at most 32 levels deep.", {"run": "nightly"}
-    ),
-]
-Params = Annotated[
-    dict[str, Any],
-    free_object("Params", "Parameters for the estimator's `set_params`, nested at most 32 levels.", {"model__C": 0.5}),
-]
+_METADATA = free_object(
+    "Metadata",
+    "Free data that comes back with the job: at most 16 KiB, nested at most 32 levels deep.",
+    {"run": "nightly"},
+)
+_PARAMS = free_object(
+    "Params",
+    "Parameters for the estimator's `set_params`: at most 16 KiB, nested at most 32 levels deep.",
+    {"model__C": 0.5},
+)
+Metadata = Annotated[dict[str, Any], _METADATA]
+SentMetadata = Annotated[msgspec.Raw, _sent_object(_METADATA)]
+Params = Annotated[dict[str, Any], _PARAMS]
+SentParams = Annotated[msgspec.Raw, _sent_object(_PARAMS)]
+ColumnName = Annotated[str, Meta(min_length=1, max_length=1000)]
 Metrics = Annotated[
     dict[str, Any], free_object("Metrics", "The scores of a retrained version and of the champion before it.")
 ]

@@ -21,16 +21,36 @@ def _prefer(description: str) -> Meta:
     return Meta(description=description, extra_json_schema={"examples": ["wait=10"]})
 
 
-class SubmitHeaders(Struct, rename={"idempotency_key": "Idempotency-Key"}):
+SubmitPreference = Annotated[
+    str,
+    _prefer(
+        "`wait=N` (RFC 7240) waits up to N seconds, at most 30, for the job to end. N may have a fraction; `wait` "
+        "alone means 30."
+    ),
+]
+
+
+class SubmitHeaders(Struct, rename={"prefer": "Prefer", "idempotency_key": "Idempotency-Key"}):
+    prefer: SubmitPreference | UnsetType = UNSET
     idempotency_key: IdempotencyKey | UnsetType = UNSET
 
 
-class PredictHeaders(Struct, rename={"prefer": "Prefer", "idempotency_key": "Idempotency-Key"}):
-    prefer: (
-        Annotated[str, _prefer("`wait=N` (RFC 7240) waits up to N seconds, at most 30, for the job to end.")]
-        | UnsetType
-    ) = UNSET
-    idempotency_key: IdempotencyKey | UnsetType = UNSET
+JobTag = Annotated[
+    str,
+    Meta(
+        description="The job's ETag: the request is refused if the job has changed since.",
+        extra_json_schema={"pattern": r'^(\*|(W/)?"?[0-9]{1,18}"?)$', "examples": ["*"]},
+    ),
+]
+
+
+class JobMatchHeaders(Struct, rename={"if_match": "If-Match"}):
+    if_match: JobTag | UnsetType = UNSET
+
+
+class RunAgainHeaders(Struct, rename={"prefer": "Prefer", "if_match": "If-Match"}):
+    prefer: SubmitPreference | UnsetType = UNSET
+    if_match: JobTag | UnsetType = UNSET
 
 
 class WaitHeaders(Struct, rename={"prefer": "Prefer", "if_none_match": "If-None-Match"}):
@@ -75,14 +95,21 @@ class RangeHeaders(Struct, rename={"range": "Range", "if_none_match": "If-None-M
     if_none_match: Annotated[str, Meta(description="The ETag of a batch's file as known.")] | UnsetType = UNSET
 
 
+ModelTag = Annotated[
+    str,
+    Meta(
+        description="The model's ETag, its generation in quotes. `*` moves the alias in any case.",
+        extra_json_schema={"pattern": r'^(\*|(W/)?"?[0-9]{1,18}"?)$', "examples": ["*"]},
+    ),
+]
+
+
 class MatchHeaders(Struct, rename={"if_match": "If-Match"}):
-    if_match: Annotated[
-        str,
-        Meta(
-            description="The model's ETag, its generation in quotes. `*` moves the alias in any case.",
-            extra_json_schema={"pattern": r'^(\*|(W/)?"?[0-9]{1,18}"?)$', "examples": ["*"]},
-        ),
-    ]
+    if_match: ModelTag
+
+
+class OptionalMatchHeaders(Struct, rename={"if_match": "If-Match"}):
+    if_match: ModelTag | UnsetType = UNSET
 
 
 class DigestHeaders(Struct, rename={"content_digest": "Content-Digest"}):

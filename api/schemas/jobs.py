@@ -132,9 +132,9 @@ class JobList(Struct):
 
 
 class JobEvent(Struct):
-    """One server-sent event. `data` is the job without its result, or the problem for the event `error`."""
+    """One server-sent event. `data` is the job without its result, or the problem for the event `problem`."""
 
-    event: Literal["status", "progress", "completed", "error"] | UnsetType = UNSET
+    event: Literal["status", "progress", "completed", "problem"] | UnsetType = UNSET
     id: Annotated[str, Meta(description="The job's revision.")] | UnsetType = UNSET
     retry: Annotated[int, Meta(description="Milliseconds to wait before reconnecting.")] | UnsetType = UNSET
     data: (

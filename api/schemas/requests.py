@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from api.schemas.fields import JOB_ID, BinaryFile, FileId, Metadata, Params, Rows
+from api.schemas.fields import JOB_ID, NAME, BinaryFile, ColumnName, FileId, Rows, SentMetadata, SentParams
 from queuecast.domain.file_formats import OutputFormat
 from queuecast.domain.job import JobType, Priority, State
 from queuecast.domain.work import Method, OnError, PromotionPolicy
@@ -39,13 +39,17 @@ VersionOrAlias = Annotated[
 ]
 
 
+_EMPTY_OBJECT: Any = msgspec.field(default_factory=lambda: msgspec.Raw(b"{}"))
+_TARGETS = Meta(min_length=1, max_length=10_000)
+
+
 class PredictionRequest(Struct, forbid_unknown_fields=True):
     """The rows to predict, and how."""
 
     inputs: Rows
     method: Method = Method.PREDICT
     version: VersionOrAlias = "champion"
-    metadata: Metadata = msgspec.field(default_factory=dict)
+    metadata: SentMetadata = _EMPTY_OBJECT
     expires_in_s: Expiry = None
     timeout_s: PredictionTimeout | None = None
     priority: Priority = Priority.NORMAL
@@ -56,12 +60,12 @@ class TrainingRequest(Struct, forbid_unknown_fields=True):
 
     file_id: FileId
     target: Annotated[
-        Annotated[str, Meta(min_length=1)] | Annotated[list[str], Meta(min_length=1)],
+        ColumnName | Annotated[list[ColumnName], _TARGETS],
         Meta(description="The column to learn, or several of them."),
     ]
-    params: Params = msgspec.field(default_factory=dict)
+    params: SentParams = _EMPTY_OBJECT
     promote: PromotionPolicy = PromotionPolicy.AUTO
-    metadata: Metadata = msgspec.field(default_factory=dict)
+    metadata: SentMetadata = _EMPTY_OBJECT
     expires_in_s: Expiry = None
     timeout_s: TrainingTimeout | None = None
 
@@ -72,10 +76,9 @@ class BatchOptions(Struct, forbid_unknown_fields=True, kw_only=True):
     output_format: OutputFormat = OutputFormat.CSV
     on_error: OnError = OnError.SKIP
     id_column: (
-        Annotated[str, Meta(min_length=1, description="A column that is copied to the result.", examples=["pclass"])]
-        | None
+        Annotated[ColumnName, Meta(description="A column that is copied to the result.", examples=["pclass"])] | None
     ) = None
-    metadata: Metadata = msgspec.field(default_factory=dict)
+    metadata: SentMetadata = _EMPTY_OBJECT
     expires_in_s: Expiry = None
     timeout_s: BatchTimeout | None = None
     priority: Priority = Priority.NORMAL
@@ -166,13 +169,39 @@ class UploadQuery(Struct):
     ) = UNSET
 
 
-Limit = Annotated[int, Meta(description="How many jobs a page has at most.", ge=1, le=200)]
+Limit = Annotated[int, Meta(description="How many entries a page has at most.", ge=1, le=200)]
 NEXT_PAGE = Meta(description="The `next_cursor` of the previous page.")
+NumberCursor = Annotated[Annotated[str, Meta(pattern="^[0-9]{1,9}$")] | None, NEXT_PAGE]
 
 
 class DeadLetterQuery(Struct, forbid_unknown_fields=True):
-    cursor: Annotated[Annotated[str, Meta(pattern="^[0-9]{1,9}$")] | None, NEXT_PAGE] = None
+    cursor: NumberCursor = None
     limit: Limit = 50
+
+
+class ModelQuery(Struct, forbid_unknown_fields=True):
+    cursor: Annotated[Annotated[str, Meta(pattern=NAME)] | None, NEXT_PAGE] = None
+    limit: Limit = 200
+
+
+class VersionQuery(Struct, forbid_unknown_fields=True):
+    cursor: NumberCursor = None
+    limit: Limit = 200
+
+
+class HistoryQuery(Struct, forbid_unknown_fields=True):
+    cursor: NumberCursor = None
+    limit: Limit = 200
+
+
+class LaneQuery(Struct, forbid_unknown_fields=True):
+    """The list of lanes has one page."""
+
+
+class PartQuery(Struct, forbid_unknown_fields=True):
+    part: Annotated[
+        Annotated[int, Meta(ge=0)] | None, Meta(description="Only the rows of this finished chunk, counted from 0.")
+    ] = None
 
 
 class JobQuery(Struct, forbid_unknown_fields=True):
@@ -183,6 +212,13 @@ class JobQuery(Struct, forbid_unknown_fields=True):
     created_after: Annotated[
         Annotated[str, Meta(extra_json_schema={"format": "date-time"})] | None,
         Meta(description="Only jobs created after this time (RFC 3339)."),
+    ] = None
+    metadata: Annotated[
+        Annotated[str, Meta(max_length=1000, extra_json_schema={"contentMediaType": "application/json"})] | None,
+        Meta(
+            description="Only jobs whose metadata has these fields and values: a JSON object.",
+            examples=['{"run": "nightly"}'],
+        ),
     ] = None
     cursor: Annotated[Annotated[str, Meta(pattern=JOB_ID)] | None, NEXT_PAGE] = None
     limit: Limit = 50

@@ -37,6 +37,14 @@ from queuecast.ports.models import ModelRegistry
 MAX_MEMORY_USE = 0.8  # of Redis; the rest is for running accepted jobs and storing their results
 
 
+CheckJob = Callable[[Job], object]
+"""Raises an error if the caller's condition does not hold for the job as it is."""
+
+
+def accept_any(_job: Job) -> None:
+    """The condition of a caller that has none."""
+
+
 @dataclass(frozen=True, slots=True)
 class JobDefaults:
     """The settings that become part of every job."""
@@ -162,13 +170,14 @@ class Submission:
     def batch(self, ref: ModelRef, work: BatchWork, options: SubmitOptions) -> Submitted:
         return self._submit(JobType.BATCH, ref, work, options)
 
-    def retry(self, job_id: str, *, is_dead_letter: bool = False) -> Job:
+    def retry(self, job_id: str, check: CheckJob = accept_any, *, is_dead_letter: bool = False) -> Job:
         """A new job with the same work on the same version. is_dead_letter: take the job off the list of dead letters.
 
         Raises IllegalMoveError for a job that has not ended or has succeeded, ConflictError for a dead letter that was
         already replayed, GoneJobError or UnknownJobError.
         """
         ended = require_callers_job(self._jobs.read(job_id))
+        check(ended)
         retry = ended.retried_as(self._new_id("job"), self._clock(), self._defaults.max_attempts)
         work, rows = self._jobs.read_work(job_id)
         dead_letter = job_id if is_dead_letter else None
@@ -185,17 +194,18 @@ class Submission:
             retry = replace(retry, id=batch_of_rows(copy.id))
             return self._record(retry, replace(work, file_id=copy.id), rows, dead_letter=dead_letter).job
 
-    def delete(self, job_id: str) -> None:
+    def delete(self, job_id: str, check: CheckJob = accept_any) -> None:
         """Purges an ended job and its rows. Raises as `JobStore.delete`."""
-        require_callers_job(self._jobs.read(job_id))
+        check(require_callers_job(self._jobs.read(job_id)))
         self._jobs.delete(job_id)
         delete_rows(self._files, job_id)
 
-    def cancel(self, job_id: str) -> Job:
+    def cancel(self, job_id: str, check: CheckJob = accept_any) -> Job:
         """Raises UnknownJobError, or IllegalMoveError for a job that has ended otherwise. Safe to call again."""
 
         def decide(job: Job) -> Job | None:
-            canceled = require_callers_job(job).cancel_requested(self._clock(), self._defaults.retention_s)
+            check(require_callers_job(job))
+            canceled = job.cancel_requested(self._clock(), self._defaults.retention_s)
             return None if canceled is job else canceled
 
         updated = update_job(self._jobs, self._doorbell, job_id, decide)

@@ -1,5 +1,6 @@
 """The command `queuecast predict`: rows to print, or a file of any size as a batch."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -57,7 +58,7 @@ def predict(
     """
     if (rows is None) == (not single_rows):
         raise click.UsageError("give either ROWS (a file, or - for standard input) or --row")
-    wanted_version = int(version) if version is not None and version.isdecimal() else version
+    wanted_version = int(version) if version and re.fullmatch("[1-9][0-9]*", version) else version
     options: dict[str, Any] = {"method": method, "version": wanted_version, "priority": priority}
     if output is not None and rows is not None:
         files = OutputFiles(output, errors)

@@ -28,7 +28,7 @@ from queuecast.domain.holdout import HoldoutRule, Split
 
 DEFAULT_URL = "http://127.0.0.1:8000"
 PAGE_ROWS = 100
-JOB_FILTERS = frozenset({"type", "state", "model", "version", "created_after", "limit"})
+JOB_FILTERS = frozenset({"type", "state", "model", "version", "created_after", "metadata", "limit"})
 
 
 class Client:
@@ -186,21 +186,17 @@ class Client:
         """The job with this id, as it is now."""
         return self._job(self._transport.send("GET", f"/v1/jobs/{quote(job_id, safe='')}"))
 
-    def jobs(self, **filters: str | float | datetime | None) -> Iterator[JobHandle]:
+    def jobs(self, **filters: str | float | datetime | Body | None) -> Iterator[JobHandle]:
         """Jobs, newest first. Each page is fetched when the iterator reaches it.
 
-        filters: type, state, model, version, created_after (a datetime with a time zone, or RFC 3339), and limit, the
-        maximum number of jobs.
+        filters: type, state, model, version, created_after (a datetime with a time zone, or RFC 3339), metadata (a
+        dict: fields that the job's metadata must have), and limit, the maximum number of jobs.
         """
         unknown = sorted(filters.keys() - JOB_FILTERS)
         if unknown:
             raise TypeError(f"jobs() has no filter {unknown[0]!r}, only {', '.join(sorted(JOB_FILTERS))}")
         limit = filters.pop("limit", None)
-        query = {
-            name: value.isoformat() if isinstance(value, datetime) else str(value)
-            for name, value in filters.items()
-            if value is not None
-        }
+        query = {name: _query_text(value) for name, value in filters.items() if value is not None}
         max_jobs = None if limit is None else int(str(limit))
         query["limit"] = str(PAGE_ROWS if max_jobs is None else min(max_jobs, PAGE_ROWS))
         bodies = self._transport.pages("/v1/jobs", query)
@@ -287,3 +283,9 @@ def _model_path(name: str) -> str:
 def _given(**fields: Any) -> Body:
     """The fields that the caller has set; the gateway has defaults for the others."""
     return {name: value for name, value in fields.items() if value is not None}
+
+
+def _query_text(value: Any) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return json.dumps(value) if isinstance(value, dict) else str(value)

@@ -27,7 +27,7 @@ def job_events(transport: Transport, path: str) -> Iterator[tuple[str, Body]]:
                     if not event.data:  # only sets the delay for a reconnect
                         continue
                     body: Body = msgspec.json.decode(event.data, type=dict[str, Any])
-                    if event.event == "error":
+                    if event.event in ("problem", "error"):  # a gateway of version 0.1.0 says `error`
                         _require_temporary(body)
                         break
                     last_id = event.id

@@ -81,6 +81,18 @@ class LengthRequiredError(QueuecastError):
     code = "length_required"
 
 
+class ForeignPageError(QueuecastError):
+    """A web page of another origin sent the request."""
+
+    code = "foreign_page"
+
+
+class UnknownHostError(QueuecastError):
+    """The request is for a host name that is none of the gateway's."""
+
+    code = "unknown_host"
+
+
 class UnknownJobError(QueuecastError):
     code = "unknown_job"
 

@@ -10,6 +10,8 @@ from queuecast.domain.signature import Signature
 
 CHAMPION = "champion"
 CHALLENGER = "challenger"
+DELETION = "delete"
+"""The action of a move after which the alias does not exist."""
 NAME_RULE = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
 
@@ -58,7 +60,7 @@ class Manifest:
 
 @dataclass(frozen=True, slots=True)
 class AliasMove:
-    """One entry of a model's audit trail."""
+    """One entry of a model's audit trail. The version of a deletion is the one that the alias named."""
 
     generation: int
     alias: str
@@ -68,6 +70,10 @@ class AliasMove:
     action: str
     reason: str = ""
     job_id: str | None = None
+
+    @property
+    def is_deletion(self) -> bool:
+        return self.action == DELETION
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +94,14 @@ def require_name(name: str, what: str, pointer: str = "") -> None:
         raise InvalidInputError(detail, (Finding(pointer, "bad_name", detail),))
 
 
+def require_alias(name: str) -> None:
+    """Raises InvalidInputError unless an alias may have this name. A number would be taken for a version."""
+    require_name(name, "alias")
+    if name.isdecimal():
+        detail = f"alias {name!r} is a number, expected a name with a letter, '-' or '_'"
+        raise InvalidInputError(detail, (Finding("", "bad_name", detail),))
+
+
 def previous_champion(history: list[AliasMove]) -> int | None:
     """The version that a rollback returns to: the champion before the current one, without rolled back ones.
 
@@ -106,7 +120,17 @@ def previous_champion(history: list[AliasMove]) -> int | None:
 
 def aliases_after(moves: list[AliasMove]) -> Aliases:
     """The aliases of a model after all of its moves. moves: oldest first."""
-    return Aliases(len(moves), {move.alias: move.version for move in moves})
+    last = {move.alias: move for move in moves}
+    return Aliases(len(moves), {alias: move.version for alias, move in last.items() if not move.is_deletion})
+
+
+def without_previous_champion(model: str, history: list[AliasMove]) -> str:
+    """Why `previous_champion` finds none, in words."""
+    champions = [move for move in history if move.alias == CHAMPION]
+    if any(move.action == "rollback" for move in champions):
+        first = f"version {champions[-1].version}, its first champion"
+        return f"every promotion of model {model} has been rolled back, to {first}; there is none before it"
+    return f"model {model} has had only one champion, so there is none to go back to"
 
 
 def moves_in_common(filed: list[AliasMove], stored: list[AliasMove]) -> int:

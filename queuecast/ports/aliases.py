@@ -11,7 +11,9 @@ class AliasStore(Protocol):
         """A model without aliases has generation 0."""
 
     def move(self, model: str, move: AliasMove, run: Job | None = None) -> None:
-        """Sets the alias and appends to the history in one step, if `move.generation` is the present one plus one.
+        """Sets or deletes the alias and appends to the history in one step.
+
+        Only if `move.generation` is the present one plus one.
 
         run: the claimed job that moves the alias. Raises PreconditionFailedError when an alias was moved in between,
         and JobStoppedError when this run no longer owns its job.

@@ -1,8 +1,8 @@
 """The store of job records."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
 
 from queuecast.domain.job import Job, JobType, State
 from queuecast.domain.work import Work
@@ -17,6 +17,8 @@ class JobFilter:
     model: str | None = None
     version: int | None = None
     created_after: float | None = None
+    metadata: dict[str, Any] = field(default_factory=dict)
+    """Fields that the job's metadata must have, with these values."""
 
     def accepts(self, job: Job) -> bool:
         return (
@@ -25,7 +27,13 @@ class JobFilter:
             and self.model in (None, job.model.name)
             and self.version in (None, job.model.version)
             and (self.created_after is None or job.created_at > self.created_after)
+            and all(name in job.metadata and _same(job.metadata[name], value) for name, value in self.metadata.items())
         )
+
+
+def _same(one: Any, other: Any) -> bool:
+    """As JSON compares: `true` is not 1."""
+    return isinstance(one, bool) == isinstance(other, bool) and one == other
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,6 +104,7 @@ class Gateway:
             submission=submission,
             clock=self.clock,
             limits=self.limits,
+            hosts=replacements.get("hosts", frozenset()),
         )
         return create_app(dependencies)
 

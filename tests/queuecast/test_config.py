@@ -140,3 +140,29 @@ def test_a_missing_password_file_names_the_variable(tmp_path: Path) -> None:
 
     with pytest.raises(SettingError, match="QUEUECAST_REDIS_PASSWORD_FILE"):
         _ = settings.redis_url_with_password
+
+
+# The names of the gateway
+
+
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [
+        ({}, {"127.0.0.1"}),
+        ({"QUEUECAST_API_HOST": "0.0.0.0"}, set()),
+        ({"QUEUECAST_API_HOST": "::"}, set()),
+        ({"QUEUECAST_API_HOST": "192.168.1.5"}, {"192.168.1.5"}),
+        ({"QUEUECAST_API_HOSTS": "api,"}, {"127.0.0.1", "api"}),
+        ({"QUEUECAST_API_HOSTS": " api , models.example.com,::1 "}, {"127.0.0.1", "api", "models.example.com", "::1"}),
+    ],
+)
+def test_the_names_of_the_gateway_are_its_address_and_the_listed_ones(
+    environ: dict[str, str], expected: set[str]
+) -> None:
+    assert read_settings(environ).own_hosts == expected
+
+
+@pytest.mark.parametrize("hosts", ["http://api", "api:8000", "a b", "*", "api/x", "[::1]", "user@host"])
+def test_a_listed_name_with_more_than_the_name_is_refused(hosts: str) -> None:
+    with pytest.raises(SettingError, match="QUEUECAST_API_HOSTS has"):
+        _ = read_settings({"QUEUECAST_API_HOSTS": hosts}).own_hosts

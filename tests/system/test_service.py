@@ -191,7 +191,7 @@ def test_an_aborted_upload_leaves_nothing_behind(stack: Stack) -> None:
 
 
 def test_a_chunked_body_is_refused(stack: Stack) -> None:
-    head = "POST /v1/files HTTP/1.1\r\nHost: here\r\nContent-Type: text/csv\r\nTransfer-Encoding: chunked\r\n\r\n"
+    head = "POST /v1/files HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/csv\r\nTransfer-Encoding: chunked\r\n\r\n"
     with socket.create_connection(("127.0.0.1", stack.api_port), timeout=10) as connection:
         # One write: the gateway answers after the head, and may close the connection before a second write.
         connection.sendall(head.encode() + b"4\r\na,b\n\r\n4\r\n1,2\n\r\n0\r\n\r\n")

@@ -52,7 +52,7 @@ def submit(stack: Stack) -> str:
 def send_request(stack: Stack, path: str, **headers: str) -> socket.socket:
     """Sends a request; the caller reads the answer later, or never."""
     sent = socket.create_connection(("127.0.0.1", stack.api_port), timeout=60)
-    lines = [f"GET {path} HTTP/1.1", "Host: gateway", *(f"{name}: {value}" for name, value in headers.items())]
+    lines = [f"GET {path} HTTP/1.1", "Host: localhost", *(f"{name}: {value}" for name, value in headers.items())]
     sent.sendall("\r\n".join([*lines, "", ""]).encode())
     return sent
 

@@ -7,6 +7,7 @@ of two runs either saw the earlier run's version when it chose its number, or fa
 
 import errno
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -23,6 +24,7 @@ from queuecast.domain.model import NAME_RULE, Manifest
 
 MANIFEST = "manifest.json"
 ABANDONED_S = 3600.0
+_VERSION = re.compile("[1-9][0-9]*")
 
 
 class ModelFiles:
@@ -122,7 +124,7 @@ class ModelFiles:
 
 
 def _numbers(home: Path) -> list[int]:
-    return [int(entry.name) for entry in home.iterdir() if entry.name.isdecimal()] if home.is_dir() else []
+    return [int(entry.name) for entry in home.iterdir() if _VERSION.fullmatch(entry.name)] if home.is_dir() else []
 
 
 def remove_abandoned(folder: Path) -> None:

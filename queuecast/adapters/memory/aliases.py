@@ -33,8 +33,8 @@ class MemoryAliases:
                     f"the aliases of {model} are at generation {present.generation}, not at {move.generation - 1}: "
                     "one was moved in between"
                 )
-            self._aliases[model] = Aliases(move.generation, present.versions | {move.alias: move.version})
             self._history.setdefault(model, []).append(move)
+            self._aliases[model] = aliases_after(self._history[model])
             self._unexported.add(model)
 
     def _owns(self, run: Job) -> bool:

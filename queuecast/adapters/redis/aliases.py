@@ -33,7 +33,7 @@ class RedisAliases:
             model=model,
             generation=move.generation,
             alias=move.alias,
-            version=move.version,
+            version="" if move.is_deletion else move.version,
             move=msgspec.json.encode(move),
             job_id="" if run is None else run.id,
             attempt="" if run is None else run.attempt,
@@ -51,7 +51,7 @@ class RedisAliases:
         return [msgspec.json.decode(entry, type=AliasMove) for entry in entries]
 
     def rebuild(self, model: str, moves: list[AliasMove], expected: int) -> None:
-        items = [(move.alias, move.version, msgspec.json.encode(move)) for move in moves]
+        items = [(move.alias, "" if move.is_deletion else move.version, msgspec.json.encode(move)) for move in moves]
         present = call(self._rebuild, items, model=model, expected=expected)
         if present >= 0:
             raise PreconditionFailedError(

@@ -28,6 +28,9 @@ from queuecast.domain.job import FINAL_STATES, Job, JobType
 from queuecast.domain.work import Work, rows_of
 from queuecast.ports.jobs import Accepted, Change, IdempotencyKey, JobFilter, JobPage, Write
 
+MAX_PAGE_BYTES = 256 * 1024
+"""Of the records of a page: about 200 plain ones. Decoded, large metadata take twenty times their bytes."""
+
 
 class RedisJobs:
     FSYNC_TIMEOUT_MS = 4_000
@@ -173,28 +176,42 @@ class RedisJobs:
     def page(self, wanted: JobFilter, cursor: str | None, limit: int) -> JobPage:
         found: list[Job] = []
         before = f"({cursor}" if cursor else "+"
-        size = 500  # records read in one round trip
-        for _ in range(4):  # after these round trips the caller continues with a cursor
+        read_at_once = 50  # so that a page does not read many more records than it returns
+        size = min(limit, read_at_once) if wanted == JobFilter() else read_at_once
+        left, left_bytes = 2_000, MAX_PAGE_BYTES  # after so many records the caller continues with a cursor
+        while True:
             ids = [raw.decode() for raw in call(self._redis.zrevrangebylex, keys.JOBS, before, "-", 0, size)]
-            for job in self._records(ids):
+            for record in self._records(ids):
+                job = decode_job(record)
                 if wanted.accepts(job):
                     found.append(job)
-                if len(found) == limit:
+                    left_bytes -= len(record)
+                if len(found) == limit or left_bytes <= 0:
                     return JobPage(found, job.id)
             if len(ids) < size:
                 return JobPage(found, None)
             before = f"({ids[-1]}"
-        return JobPage(found, ids[-1])
+            left -= size
+            size = read_at_once
+            if left <= 0:
+                return JobPage(found, ids[-1])
 
     def dead_letters(self, cursor: str | None, limit: int) -> JobPage:
         """cursor: the number of letters on the pages before."""
         start = int(cursor or 0)
         ids = [raw.decode() for raw in call(self._redis.zrevrange, keys.DEAD, start, start + limit)]
-        found = self._records(ids[:limit])
-        expired = set(ids[:limit]) - {job.id for job in found}
+        found: list[Job] = []
+        n_read, left_bytes = 0, MAX_PAGE_BYTES
+        while n_read < min(len(ids), limit) and left_bytes > 0:
+            some = ids[n_read : min(n_read + 50, limit)]
+            records = self._records(some)
+            found += map(decode_job, records)
+            left_bytes -= sum(map(len, records))
+            n_read += len(some)
+        expired = set(ids[:n_read]) - {job.id for job in found}
         if expired:
             call(self._redis.zrem, keys.DEAD, *expired)
-        return JobPage(found, str(start + limit - len(expired)) if len(ids) > limit else None)
+        return JobPage(found, str(start + n_read - len(expired)) if len(ids) > n_read else None)
 
     def count_dead_letters(self, now: float) -> int:
         return int(call(self._redis.zcount, keys.DEAD, f"({now}", "+inf"))
@@ -212,11 +229,11 @@ class RedisJobs:
     def _missing(self, job_id: str) -> Exception:
         return gone_job(job_id) if call(self._redis.exists, f"{keys.GONE}{job_id}") else unknown_job(job_id)
 
-    def _records(self, ids: list[str]) -> list[Job]:
+    def _records(self, ids: list[str]) -> list[bytes]:
         pipe = self._redis.pipeline(transaction=False)
         for job_id in ids:
             pipe.hget(_key(job_id), "record")
-        return [decode_job(record) for record in call(pipe.execute) if record is not None]
+        return [record for record in call(pipe.execute) if record is not None]
 
 
 def _fields(write: Write) -> tuple[Any, ...]:

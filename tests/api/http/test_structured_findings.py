@@ -22,9 +22,21 @@ from tests.api.job_states import claimed, submitted
 
 JSON = {"Content-Type": "application/json"}
 TRAINING = {"file_id": "file_1", "target": "y"}
+
+
+class FreeFields(msgspec.Struct):
+    metadata: dict[str, Any]
+
+
 BODIES = {
-    "unknown field": (PredictionRequest, {"inputs": [], "methd": 1}, "", "unknown_field", "an unknown field 'methd'"),
-    "missing field": (AliasRequest, {}, "", "missing_field", "no field 'version'"),
+    "unknown field": (
+        PredictionRequest,
+        {"inputs": [], "methd": 1},
+        "/methd",
+        "unknown_field",
+        "an unknown field 'methd'",
+    ),
+    "missing field": (AliasRequest, {}, "/version", "missing_field", "no field 'version'"),
     "no object": (AliasRequest, [1], "", "wrong_type", "a list"),
     "type": (AliasRequest, {"version": "1"}, "/version", "wrong_type", "'1'"),
     "boolean": (AliasRequest, {"version": True}, "/version", "wrong_type", "true"),
@@ -40,8 +52,8 @@ BODIES = {
     "too long": (AliasRequest, {"version": 1, "reason": "x" * 501}, "/reason", "wrong_length", "501 characters"),
     "item": (TrainingRequest, TRAINING | {"target": ["a", 1]}, "/target/1", "wrong_type", "number 1"),
     "no finite number": (
-        PredictionRequest,
-        {"inputs": [], "metadata": {"a/b": [1e999]}},
+        FreeFields,
+        {"metadata": {"a/b": [1e999]}},
         "/metadata/a~1b/0",
         "out_of_range",
         "a number that is too large",
@@ -110,7 +122,9 @@ def test_the_comparison_points_where_msgspec_does(body: Any) -> None:
 
         (finding,) = body_error(error, TrainingRequest, data).findings
 
-        assert (finding.pointer, finding.code == "invalid") == (pointer, False)
+        names_field = finding.code in ("unknown_field", "missing_field")  # msgspec points at the object
+        place = finding.pointer.rpartition("/")[0] if names_field else finding.pointer
+        assert (place, finding.code == "invalid") == (pointer, False)
 
 
 def test_a_number_out_of_range_is_found_at_any_depth() -> None:

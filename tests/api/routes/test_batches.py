@@ -129,7 +129,7 @@ def test_a_batch_has_a_file_or_rows_and_not_both(http: FlaskClient, body: dict[s
         ({"id_column": ""}, "/id_column"),
         ({"id_column": "passenger"}, "/id_column"),
         ({"timeout_s": 86401}, "/timeout_s"),
-        ({"format": "csv"}, ""),
+        ({"format": "csv"}, "/format"),
     ],
 )
 def test_an_impossible_batch_is_refused_with_a_pointer(

@@ -370,13 +370,35 @@ def test_another_attempt_in_the_same_state_is_a_status_event(gateway: Gateway, h
     assert next_event(stream).name == "status"
 
 
-def test_a_stream_of_an_ended_job_has_only_its_end(gateway: Gateway, http: FlaskClient) -> None:
+def test_a_stream_of_an_ended_job_begins_with_its_status_and_has_only_its_end(
+    gateway: Gateway, http: FlaskClient
+) -> None:
     job_id = submitted(http)
     ended(gateway, job_id)
     stream = follow(http, job_id)
 
+    found = [next_event(stream), next_event(stream)]
+
+    # Only the end has the id: a client that got no more than the status must not say that it has received everything.
+    assert [(each.name, each.id) for each in found] == [("status", None), ("completed", "3")]
+    assert [each.body["state"] for each in found] == ["succeeded"] * 2
+    assert list(stream) == []
+
+
+def test_a_client_that_missed_the_end_gets_only_the_end(gateway: Gateway, http: FlaskClient) -> None:
+    job_id = submitted(http)
+    ended(gateway, job_id)
+    stream = follow(http, job_id, seen="2")
+
     assert next_event(stream).name == "completed"
     assert list(stream) == []
+
+
+def test_no_event_has_the_name_of_an_event_of_browsers(gateway: Gateway, http: FlaskClient) -> None:
+    """An EventSource fires `open`, `message` and `error` itself."""
+    names = http.get("/openapi.json").json["components"]["schemas"]["JobEvent"]["properties"]["event"]["enum"]
+
+    assert sorted(names) == ["completed", "problem", "progress", "status"]
 
 
 def test_a_resumed_stream_sends_only_new_events(gateway: Gateway, http: FlaskClient) -> None:
@@ -435,7 +457,7 @@ def test_a_stream_ends_with_an_error_when_its_job_is_deleted(gateway: Gateway, h
 
     found = next_event(stream)
 
-    assert (found.name, found.id, found.body["code"], found.body["status"]) == ("error", None, "job_gone", 410)
+    assert (found.name, found.id, found.body["code"], found.body["status"]) == ("problem", None, "job_gone", 410)
     assert list(stream) == []
 
 
@@ -458,7 +480,7 @@ def test_a_stream_ends_with_an_error_when_redis_stops_answering(gateway: Gateway
 
     found = next_event(stream)
 
-    assert (found.name, found.body["code"], found.body["status"]) == ("error", "unavailable", 503)
+    assert (found.name, found.body["code"], found.body["status"]) == ("problem", "unavailable", 503)
     assert list(stream) == []
 
 

@@ -1,5 +1,8 @@
 """Reading, listing and canceling jobs over HTTP."""
 
+import json
+from typing import Any
+
 import pytest
 from flask.testing import FlaskClient
 
@@ -187,6 +190,32 @@ def test_jobs_are_filtered(gateway: Gateway, http: FlaskClient) -> None:
 
 
 @pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        ({"run": "nightly"}, [2, 1]),
+        ({"run": "nightly", "try": 1}, [1]),
+        ({"try": 1}, [1]),
+        ({"try": True}, [2]),
+        ({"tags": ["a", {"b": None}]}, [0]),
+        ({"run": None}, []),
+        ({"nested": "x"}, []),
+        ({}, [2, 1, 0]),
+    ],
+)
+def test_jobs_are_filtered_by_their_metadata(http: FlaskClient, wanted: dict[str, Any], found: list[int]) -> None:
+    sent = [
+        {"tags": ["a", {"b": None}]},
+        {"run": "nightly", "try": 1},
+        {"run": "nightly", "try": True},
+    ]
+    made = [submitted(http, metadata=metadata) for metadata in sent]
+
+    listed = http.get("/v1/jobs", query_string={"metadata": json.dumps(wanted)}).json["data"]
+
+    assert [each["id"] for each in listed] == [made[index] for index in found]
+
+
+@pytest.mark.parametrize(
     ("query", "pointer"),
     [
         ("state=done", "/state"),
@@ -197,7 +226,16 @@ def test_jobs_are_filtered(gateway: Gateway, http: FlaskClient) -> None:
         ("version=x", "/version"),
         ("cursor=..", "/cursor"),
         ("created_after=yesterday", "/created_after"),
-        ("colour=red", ""),
+        ("colour=red", "/colour"),
+        ("a%2Fb=red", "/a~1b"),
+        ("state=queued&state=failed", "/state"),
+        ("version=01", "/version"),
+        ("version=%D9%A3", "/version"),
+        ("version=1.0", "/version"),
+        ("version=%2B1", "/version"),
+        ("limit=%201", "/limit"),
+        ("metadata=run", "/metadata"),
+        ("metadata=[1]", "/metadata"),
     ],
 )
 def test_an_invalid_query_is_refused_with_a_pointer(http: FlaskClient, query: str, pointer: str) -> None:

@@ -184,8 +184,9 @@ def test_a_file_that_is_not_skops_is_refused_and_leaves_nothing(
     [
         ("{", "/metadata"),
         ("[]", "/metadata"),
-        ('{"target": "y"}', "/metadata"),
-        ('{"holdout": {"fraction": 2}}', "/metadata"),
+        ('{"target": "y"}', "/metadata/target"),
+        ('{"holdout": {"fraction": 2}}', "/metadata/holdout/fraction"),
+        ('{"targets": ["y"]}', "/metadata/targets"),
     ],
 )
 def test_invalid_metadata_is_refused_with_a_pointer(

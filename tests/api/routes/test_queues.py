@@ -128,6 +128,8 @@ def test_every_limit_is_shown_with_its_unit_its_use_and_its_error(gateway: Gatew
     assert limits(http) == {
         "body": shown(None, 200_000, "bytes", "too_large"),
         "upload": shown(None, 300_000, "bytes", "too_large"),
+        "metadata": shown(None, 16_384, "bytes", "invalid_input"),
+        "params": shown(None, 16_384, "bytes", "invalid_input"),
         "rows": shown(None, 50, "rows", "invalid_input"),
         "result": shown(None, 1_000_000, "bytes", "result_too_large"),
         "waiters": shown(0, 2, "requests", "too_many_waiters"),
@@ -176,6 +178,15 @@ def many_rows(gateway: Gateway) -> TestResponse:
     return gateway.limited(max_rows=2).test_client().post(PREDICTIONS, json={"inputs": [ROW] * 3})
 
 
+def large_metadata(gateway: Gateway) -> TestResponse:
+    return gateway.app().test_client().post(PREDICTIONS, json={"inputs": [ROW], "metadata": {"a": "x" * 16_384}})
+
+
+def large_params(gateway: Gateway) -> TestResponse:
+    body = {"file_id": "file_1", "target": "y", "params": {"a": "x" * 16_384}}
+    return gateway.app().test_client().post("/v1/models/titanic/trainings", json=body)
+
+
 def many_waiters(gateway: Gateway) -> TestResponse:
     app = gateway.limited(max_waiters=1)
     job_id = submitted(app.test_client())
@@ -211,6 +222,8 @@ def large_result(gateway: Gateway) -> TestResponse:
 REACHED = {
     "body": (large_body, 413),
     "upload": (large_upload, 413),
+    "metadata": (large_metadata, 422),
+    "params": (large_params, 422),
     "rows": (many_rows, 422),
     "result": (large_result, 409),
     "waiters": (many_waiters, 503),

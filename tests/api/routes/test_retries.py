@@ -112,7 +112,7 @@ def test_a_job_that_failed_because_of_its_data_is_no_dead_letter(gateway: Gatewa
 
 @pytest.mark.parametrize(
     ("query", "pointer"),
-    [("limit=0", "/limit"), ("limit=201", "/limit"), ("cursor=x", "/cursor"), ("cursor=-1", "/cursor"), ("a=b", "")],
+    [("limit=0", "/limit"), ("limit=201", "/limit"), ("cursor=x", "/cursor"), ("cursor=-1", "/cursor"), ("a=b", "/a")],
 )
 def test_an_invalid_query_is_refused_with_a_pointer(http: FlaskClient, query: str, pointer: str) -> None:
     answer = http.get(f"/v1/dead-letters?{query}")

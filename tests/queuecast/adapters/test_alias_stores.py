@@ -32,6 +32,23 @@ def test_each_move_increments_the_generation(aliases: AliasStore) -> None:
     assert aliases.read("titanic") == Aliases(3, {"champion": 2, "challenger": 2})
 
 
+def test_a_deletion_removes_the_alias_and_stays_in_the_history(aliases: AliasStore) -> None:
+    moves = [a_move(1, 1), a_move(2, 2, "blue"), a_move(3, 2, "blue", "delete", previous=2)]
+    for move in moves:
+        aliases.move("titanic", move)
+
+    assert aliases.read("titanic") == Aliases(3, {"champion": 1})
+    assert aliases.history("titanic") == moves
+
+
+def test_a_rebuild_knows_deletions(aliases: AliasStore) -> None:
+    moves = [a_move(1, 1), a_move(2, 2, "blue"), a_move(3, 2, "blue", "delete"), a_move(4, 3, "green")]
+
+    aliases.rebuild("titanic", moves, 0)
+
+    assert aliases.read("titanic") == Aliases(4, {"champion": 1, "green": 3})
+
+
 def test_the_history_lists_every_move_unchanged_oldest_first(aliases: AliasStore) -> None:
     moves = [
         a_move(1, 1, action="import", job_id="job_1"),

@@ -50,8 +50,9 @@ def test_events_come_with_their_jobs_up_to_the_end(client: Client, gateway: Scri
         stream(RUNNING),
         stream(RUNNING, **{"Content-Length": "9999"}),
         stream(RUNNING, event("error", {"title": "Not available now", "status": 503, "code": "unavailable"})),
+        stream(RUNNING, event("problem", {"title": "Not available now", "status": 503, "code": "unavailable"})),
     ],
-    ids=["closed", "cut", "redis away"],
+    ids=["closed", "cut", "redis away, from an earlier gateway", "redis away"],
 )
 def test_a_broken_stream_is_resumed(client: Client, gateway: ScriptedGateway, broken: Answer) -> None:
     gateway.on(JOB, job())
@@ -73,12 +74,13 @@ def test_a_stream_without_further_events_ends(client: Client, gateway: ScriptedG
 @pytest.mark.parametrize(
     ("answer", "status"),
     [
+        (stream(event("problem", {"title": "The job is gone", "status": 410, "code": "job_gone"})), 410),
         (stream(event("error", {"title": "The job is gone", "status": 410, "code": "job_gone"})), 410),
         (problem(404, "No such job"), 404),
         (problem(503, "Too many requests are waiting", code="too_many_waiters"), 503),
         (Answer({"hello": "stranger"}), 200),
     ],
-    ids=["deleted", "unknown", "too many", "a stranger"],
+    ids=["deleted", "deleted, from an earlier gateway", "unknown", "too many", "a stranger"],
 )
 def test_a_permanent_error_is_raised(client: Client, gateway: ScriptedGateway, answer: Answer, status: int) -> None:
     gateway.on(JOB, job())

@@ -9,6 +9,7 @@ from queuecast.domain.model import (
     moves_beyond,
     moves_in_common,
     previous_champion,
+    require_alias,
     require_name,
 )
 from tests.queuecast.domain.records import a_move
@@ -107,6 +108,21 @@ def test_aliases_point_to_the_version_of_their_last_move() -> None:
 
     assert aliases_after(moves) == Aliases(4, {"champion": 2, "challenger": 3})
     assert aliases_after([]) == Aliases()
+
+
+def test_a_deleted_alias_is_none_until_it_is_moved_again() -> None:
+    moves = [a_move(1, 1), a_move(2, 2, "blue"), a_move(3, 2, "blue", "delete"), a_move(4, 3, "blue")]
+
+    assert aliases_after(moves[:3]) == Aliases(3, {"champion": 1})
+    assert aliases_after(moves) == Aliases(4, {"champion": 1, "blue": 3})
+
+
+@pytest.mark.parametrize("name", ["0", "7", "007", "9" * 64])
+def test_a_number_is_the_name_of_a_model_and_not_of_an_alias(name: str) -> None:
+    require_name(name, "model")
+
+    with pytest.raises(InvalidInputError, match="is a number"):
+        require_alias(name)
 
 
 @pytest.mark.parametrize("filed", range(4))

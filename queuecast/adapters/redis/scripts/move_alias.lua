@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
--- Moves an alias and appends the move to the history. Answers -1, -2 when the run does not own its job any more, or
+-- Moves an alias, or deletes it without a version, and appends the move to the history. Answers -1, -2 when the run does not own its job any more, or
 -- the present generation when it is not the one before.
 -- allow-oom: a training that was accepted must be able to end when memory is used up.
 local model, generation, alias, version, move, job_id, attempt = unpack(ARGV)
@@ -11,7 +11,12 @@ end
 local key = ALIASES .. model
 local present = tonumber(redis.call('HGET', key, 'generation') or 0)
 if present ~= tonumber(generation) - 1 then return present end
-redis.call('HSET', key, 'generation', generation, 'alias:' .. alias, version)
+redis.call('HSET', key, 'generation', generation)
+if version == '' then
+  redis.call('HDEL', key, 'alias:' .. alias)
+else
+  redis.call('HSET', key, 'alias:' .. alias, version)
+end
 redis.call('RPUSH', ALIAS_HISTORY .. model, move)
 redis.call('SADD', UNEXPORTED, model)
 return -1

@@ -7,7 +7,12 @@ if present ~= tonumber(expected) then return present end
 redis.call('DEL', key, history)
 for at = 3, #ARGV, 3 do
   local alias, version, move = unpack(ARGV, at, at + 2)
-  redis.call('HSET', key, 'generation', at / 3, 'alias:' .. alias, version)
+  redis.call('HSET', key, 'generation', at / 3)
+  if version == '' then
+    redis.call('HDEL', key, 'alias:' .. alias)
+  else
+    redis.call('HSET', key, 'alias:' .. alias, version)
+  end
   redis.call('RPUSH', history, move)
 end
 return -1

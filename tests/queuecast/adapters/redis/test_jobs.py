@@ -284,6 +284,39 @@ def test_a_rare_job_is_found_in_few_round_trips_for_every_page_size(client: redi
     assert ([job.id for job in page.jobs], trips <= 10) == (["job_0"], True), f"{trips} trips"
 
 
+@pytest.mark.parametrize("limit", [1, 13, 50, 120])
+def test_a_page_reads_about_as_many_records_as_it_returns(client: redis.Redis, jobs: RedisJobs, limit: int) -> None:
+    """Each page once read 500 records."""
+    for _ in range(300):
+        stored(jobs)
+    before = client.info("commandstats").get("cmdstat_hget", {"calls": 0})["calls"]
+
+    page = jobs.page(JobFilter(), None, limit)
+
+    read = client.info("commandstats")["cmdstat_hget"]["calls"] - before
+    assert (len(page.jobs), read < limit + 50) == (limit, True), f"{read} records"
+
+
+@pytest.mark.parametrize("kind", ["jobs", "dead letters"])
+def test_a_page_of_large_records_is_bounded_in_bytes_and_continues(
+    client: redis.Redis, jobs: RedisJobs, kind: str
+) -> None:
+    made = [stored(jobs, a_job(metadata={"a": "x" * 16_000})) for _ in range(60)]
+    client.zadd(keys.DEAD, {job.id: index for index, job in enumerate(made)})
+
+    found, cursor, sizes = [], None, []
+    while True:
+        page = jobs.page(JobFilter(), cursor, 200) if kind == "jobs" else jobs.dead_letters(cursor, 200)
+        found += [job.id for job in page.jobs]
+        sizes.append(len(page.jobs))
+        cursor = page.next_cursor
+        if cursor is None:
+            break
+
+    assert sorted(found) == sorted(job.id for job in made)
+    assert max(sizes) <= 50
+
+
 def was_listed(client: redis.Redis) -> bool:
     return "cmdstat_zrevrangebylex" in client.info("commandstats")
 
