@@ -28,7 +28,7 @@ from worker.models.publishing import estimator_text, publish
 from worker.models.signatures import learn_signature
 from worker.stages import stage_progress
 from worker.trainings.comparison import compare
-from worker.trainings.fitting import fit_challenger, split_rows
+from worker.trainings.fitting import fit_challenger, predicts_table, split_rows
 from worker.trainings.threads import Threads, using_threads
 from worker.trainings.training_rows import TrainingRows, read_training_rows
 
@@ -94,7 +94,14 @@ class TrainingRunner:
         stored = self._files.stat(work.file_id)
         champion_estimator = self._estimators.load(champion)
         file_format = training_format(stored.name, stored.media_type)
-        rows = read_training_rows(path, champion, work, file_format, needs_numbers=is_regressor(champion_estimator))
+        rows = read_training_rows(
+            path,
+            champion,
+            work,
+            file_format,
+            needs_numbers=is_regressor(champion_estimator),
+            is_table=predicts_table(champion_estimator, champion),
+        )
         report(stage_progress(STAGES, "split", len(rows.target)))
         split = split_rows(rows, champion)
         report(stage_progress(STAGES, "fit", len(split.train)))

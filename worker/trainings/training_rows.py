@@ -47,8 +47,11 @@ def read_training_rows(
     fmt: FileFormat = FileFormat.CSV,
     *,
     needs_numbers: bool = False,
+    is_table: bool = False,
 ) -> TrainingRows:
     """needs_numbers: whether every target must be a number, as for a regressor.
+
+    is_table: a single target gets the shape (n_rows, 1), as a `y` that is a table of one column.
 
     Raises InvalidInputError naming row and column: row 1 is the first line after the header.
     """
@@ -73,7 +76,7 @@ def read_training_rows(
             f"the file does not fit: {first.pointer}: {first.detail}", tuple(findings[:MAX_FINDINGS])
         )
     parts = [_target_column(chunks, _classes(champion, index)) for index, chunks in enumerate(targets)]
-    target = parts[0] if len(parts) == 1 else np.column_stack(parts)
+    target = parts[0] if len(parts) == 1 and not is_table else np.column_stack(parts)
     return TrainingRows(_features(champion.signature, features), target)
 
 
@@ -131,11 +134,17 @@ def _collect_faults(
             at = int(np.flatnonzero(text.is_null().to_numpy(zero_copy_only=False))[0])
             fault = empty_cell("is empty; every row needs a target", "a target in every row", name)
             found.setdefault((index, "null"), _placed(rows, at, fault))
-        is_wrong = parse_cells(ColumnType.NUMBER, text)[1] if needs_numbers else None
+        is_wrong = _not_numbers(text) if needs_numbers else None
         if is_wrong is not None and is_wrong.any():
             at = int(np.flatnonzero(is_wrong)[0])
             fault = mismatch("", "wrong_type", shortened(repr(text[at].as_py())), "a number", name)
             found.setdefault((index, "wrong_type"), _placed(rows, at, fault))
+
+
+def _not_numbers(text: Any) -> Any:
+    """A mask of the targets that are no numbers. The word "NA" of a Parquet file is one of them."""
+    values, _ = parse_cells(ColumnType.NUMBER, text)
+    return pc.and_(values.is_null(), text.is_valid()).to_numpy(zero_copy_only=False)
 
 
 def _placed(rows: Rows, at: int, fault: Finding) -> Finding:
