@@ -22,6 +22,7 @@ from queuecast.ports.files import FileStore
 from queuecast.ports.models import ModelRegistry
 from worker.engine.contracts import Report, Result
 from worker.file_writing import require_accepted_file
+from worker.models.column_facts import facts_of
 from worker.models.loading import EstimatorCache, dump_estimator, environment, sha256_of
 from worker.models.promotion import move_alias
 from worker.models.publishing import estimator_text, publish
@@ -114,7 +115,8 @@ class TrainingRunner:
 
     def _publish(self, job: Job, work: TrainingWork, trial: Trial) -> Manifest:
         data = dump_estimator(trial.challenger)
-        signature, golden = learn_signature(trial.challenger, trial.rows.take_features(trial.split.train))
+        known = facts_of(trial.champion.signature)
+        signature, golden = learn_signature(trial.challenger, trial.rows.take_features(trial.split.train), known)
         comparison, parent, split = trial.comparison, trial.champion.version, trial.split
         manifest = replace(
             trial.champion,

@@ -22,7 +22,7 @@ from worker.tables.ndjson_reader import json_as_text
 from worker.tables.reader import read_rows
 from worker.tables.rows import Rows, place_in_file
 from worker.tables.splitting import split_file
-from worker.tables.text_cells import null_missing_words, parse_cells
+from worker.tables.text_cells import parse_cells, read_words
 
 RANGE_ROWS = 2**16
 _TYPES = {bool: ColumnType.BOOLEAN, int: ColumnType.INTEGER, float: ColumnType.NUMBER}
@@ -61,7 +61,10 @@ def read_training_rows(
     found: dict[tuple[int, str], Finding] = {}
     for file_range in split_file(path, fmt, RANGE_ROWS, 8 * 2**20):
         rows = read_rows(path, fmt, signature, file_range, work.target)
-        texts = [_target_text(rows.extra[name], fmt, name) for name in work.target]
+        texts = [
+            _target_text(rows.extra[name], fmt, name, _classes(champion, index))
+            for index, name in enumerate(work.target)
+        ]
         _collect_faults(found, rows, dict(zip(work.target, texts, strict=True)), needs_numbers=needs_numbers)
         if found:
             continue  # later findings are useful, later values are not
@@ -82,7 +85,11 @@ def read_training_rows(
 
 def _without_categories(signature: Signature) -> Signature:
     """New categories are welcome in training."""
-    return replace(signature, columns=tuple(replace(column, categories=None) for column in signature.columns))
+    columns = [
+        replace(column, categories=None, words=tuple(word for word in column.known_words if isinstance(word, str)))
+        for column in signature.columns
+    ]
+    return replace(signature, columns=tuple(columns))
 
 
 def _compact(column: Column, values: Any) -> Any:
@@ -151,10 +158,13 @@ def _placed(rows: Rows, at: int, fault: Finding) -> Finding:
     return replace(fault, pointer=place_in_file(rows.row_numbers[at], fault.column))
 
 
-def _target_text(values: Any, fmt: FileFormat, name: str) -> Any:
-    """A target as text like in a CSV file, null if missing; its type follows from the whole column."""
+def _target_text(values: Any, fmt: FileFormat, name: str, classes: list[Any]) -> Any:
+    """A target as text like in a CSV file, null if missing; its type follows from the whole column.
+
+    In CSV, a word such as "NA" is a label if the champion has it as one. A new label can be sent as Parquet or NDJSON.
+    """
     if fmt is FileFormat.CSV:
-        return null_missing_words(values)
+        return read_words(values, classes, may_be_missing=True)
     values = json_as_text(values)
     if pa.types.is_floating(values.type):
         values = pc.if_else(pc.is_nan(values), None, values)
