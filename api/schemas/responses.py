@@ -19,7 +19,7 @@ from api.schemas.fields import (
     Time,
 )
 from queuecast.domain.job import JobType
-from queuecast.domain.signature import ColumnType, Layout
+from queuecast.domain.signature import ColumnType, Layout, Missing
 from queuecast.domain.work import Method
 
 
@@ -82,13 +82,16 @@ class ModelList(Struct):
 
 
 class Column(Struct):
-    """A column of a version's rows. `categories` are the only values that it takes."""
+    """A column of a version's rows. `categories` are the only values that it takes. `missing`: what a missing value was
+    to the estimator at its fit. `words`: values of the column that would otherwise mean missing in a CSV cell."""
 
     name: str
     type: ColumnType
     nullable: bool
     dtype: str
     categories: list[Cell] | None
+    missing: Missing
+    words: list[str]
 
 
 class Signature(Struct):

@@ -108,9 +108,9 @@ class Client:
         (fail).
         id_column: a column of the file to copy to the answers. priority: low, normal or high.
         on_upload: called with the bytes sent so far and the total.
-        Raises ValueError for another kind of file, before anything is sent.
+        Raises ValueError for another kind of file and for a column that Parquet cannot hold, before anything is sent.
         """
-        with open_table(source, prefer_parquet=True) as table:
+        with open_table(source) as table:
             file = self._upload(table, on_upload)
         body: Body = {"file_id": file["id"], "method": method, "output_format": output_format, "on_error": on_error}
         body |= _given(version=version, id_column=id_column, metadata=metadata, priority=priority)
@@ -137,6 +137,7 @@ class Client:
     def upload(self, source: Any, on_upload: ProgressCallback | None = None) -> Body:
         """Uploads a CSV, NDJSON or Parquet file or a DataFrame and returns its description (`id`, `sha256`, ...).
 
+        A DataFrame is sent as Parquet, which needs pyarrow. Raises ValueError for a column that Parquet cannot hold.
         on_upload: called with the bytes sent so far and the total.
         """
         with open_table(source) as table:

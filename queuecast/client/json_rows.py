@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any
 
+from queuecast.client.seen_values import facts_of, facts_of_values
+
 MAX_EXAMPLE_ROWS = 500  # the worker tries the estimator on them; the types of the columns come from the dtypes
 TABLE_MEDIA_TYPE = "application/vnd.queuecast.table+json"
 
@@ -52,19 +54,22 @@ def example_table(x: Any) -> dict[str, Any]:
     """
     if _is_frame(x) and _has_string_names(x):
         head = x.head(MAX_EXAMPLE_ROWS)
-        described = [_column(name, column.dtype) for name, column in head.items()]
+        described = [_column(name, column.dtype) | facts_of(column) for name, column in x.items()]
         _, columns = _frame_columns(head)
         rows: list[Any] = [list(values) for values in zip(*columns, strict=True)]
         return {"layout": "frame", "columns": described, "rows": rows}
     if _is_frame(x) or hasattr(x, "ndim"):
         array = _as_array(x, MAX_EXAMPLE_ROWS)
-        names = [f"x{index}" for index in range(array.shape[1])]
-        described = [_column(name, array.dtype) for name in names]
+        whole = array if array.dtype.kind in "biuf" else _as_array(x)
+        described = [_column(f"x{index}", array.dtype) | facts_of(whole[:, index]) for index in range(array.shape[1])]
         rows = _array_rows(array)
     else:
         rows = [_list_row(row, index) for index, row in enumerate(islice(x, MAX_EXAMPLE_ROWS))]
         dtype = _common_dtype([value for row in rows for value in row])
-        described = [{"name": f"x{index}", "dtype": dtype} for index in range(len(rows[0]) if rows else 0)]
+        described = [
+            {"name": f"x{index}", "dtype": dtype} | (facts_of_values(values) if dtype == "object" else {})
+            for index, values in enumerate(zip(*(x if dtype == "object" else rows), strict=True))
+        ]
     return {"layout": "array", "columns": described, "rows": rows}
 
 

@@ -32,21 +32,18 @@ class TableFile:
 
 
 @contextmanager
-def open_table(source: Any, *, prefer_parquet: bool = False) -> Iterator[TableFile]:
+def open_table(source: Any) -> Iterator[TableFile]:
     """Opens the path of a CSV, NDJSON or Parquet file, `-` for standard input, a DataFrame, or a 2-D array.
 
-    prefer_parquet: write a DataFrame as Parquet if pandas can. Parquet distinguishes an empty string from a missing
-    one, which CSV does not. Raises ValueError for another kind of file and TypeError for another kind of object.
+    A DataFrame becomes Parquet: in CSV, the words "NA", "None" and "" would become missing values.
+    Raises ValueError for another kind of file and for a column that Parquet cannot hold, ImportError for a DataFrame
+    without pyarrow, and TypeError for another kind of object.
     """
     if hasattr(source, "to_csv"):
         with TemporaryFile() as content:
-            kind, suffix = (
-                (CSV, "csv") if not prefer_parquet or not _wrote_parquet(source, content) else (PARQUET, "parquet")
-            )
-            if kind == CSV:
-                source.to_csv(content, index=False)
+            _write_parquet(source if hasattr(source, "to_parquet") else source.to_frame(), content)
             content.seek(0)
-            yield TableFile(content, kind, f"frame.{suffix}")
+            yield TableFile(content, PARQUET, "frame.parquet")
     elif hasattr(source, "ndim"):
         with TemporaryFile() as content:
             content.writelines(json_lines(source))
@@ -105,14 +102,21 @@ class ProgressFile:
         return iter(lambda: self.read(64 * 1024), b"")
 
 
-def _wrote_parquet(frame: Any, content: IO[bytes]) -> bool:
+def _write_parquet(frame: Any, content: IO[bytes]) -> None:
     try:
-        frame.to_parquet(content, index=False)
-    except (ImportError, ValueError, TypeError, NotImplementedError):  # no pyarrow, or a column that it cannot write
-        content.seek(0)
-        content.truncate()
-        return False
-    return True
+        import pyarrow as pa  # noqa: PLC0415 - only a DataFrame needs it
+        import pyarrow.parquet  # noqa: PLC0415
+    except ImportError as error:
+        raise ImportError("a DataFrame is sent as Parquet, which needs pyarrow: pip install pyarrow") from error
+    sparse = {name: dtype.subtype for name, dtype in frame.dtypes.items() if str(dtype).startswith("Sparse[")}
+    try:
+        table = pa.Table.from_pandas(frame.astype(sparse) if sparse else frame, preserve_index=False)
+        pyarrow.parquet.write_table(table, content)
+    except (pa.ArrowException, ValueError, TypeError, NotImplementedError) as error:
+        raise ValueError(
+            f"the DataFrame cannot be written as Parquet: {'; '.join(map(str, error.args))}. Every column needs values "
+            "of one type: convert the column, or leave it out"
+        ) from error
 
 
 def _standard_input(content: BufferedRandom) -> TableFile:

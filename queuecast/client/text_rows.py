@@ -8,14 +8,15 @@ the same answer as in a batch. For the same reason lines and records end where t
 import csv
 import io
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 
 from queuecast.client.table_files import PARQUET_START
-from queuecast.tables.cells import MISSING_WORDS, parse_boolean, parse_integer, parse_number
+from queuecast.tables.cells import MISSING_WORDS, parse_boolean, parse_integer, parse_number, words_for_missing
 from queuecast.tables.column_names import duplicate_name, named_or_in_order, separator_hint, wrong_count
 
 MAX_CSV_ROWS = 50_000  # column types come from these rows, and a fraction or a missing cell may come late
@@ -71,15 +72,15 @@ def parsed_csv_rows(text: str, schema: dict[str, Any] | None) -> tuple[list[Any]
         return [dict(zip(header, row, strict=True)) for row in rows], []
     if schema.get("type") == "array":
         positions, notes = _column_positions(header, schema["prefixItems"])
-        types = [_types(column) for column in schema["prefixItems"]]
-        return [[_value(row[at], kinds) for at, kinds in zip(positions, types, strict=True)] for row in rows], notes
+        columns = [_CellRule.of(column) for column in schema["prefixItems"]]
+        return [[rule.value(row[at]) for at, rule in zip(positions, columns, strict=True)] for row in rows], notes
     columns = schema.get("properties", {})
     hint = separator_hint(header)
     if hint and header[0] not in columns:
         raise ValueError(f"the file has {header[0]!r} as its only column{hint}")
-    known = [(at, name, _types(columns[name])) for at, name in enumerate(header) if name in columns]
+    known = [(at, name, _CellRule.of(columns[name])) for at, name in enumerate(header) if name in columns]
     dropped = [name for name in header if name not in columns]
-    return [{name: _value(row[at], kinds) for at, name, kinds in known} for row in rows], _left_out(dropped)
+    return [{name: rule.value(row[at]) for at, name, rule in known} for row in rows], _left_out(dropped)
 
 
 def csv_head(path: Path) -> bytes:
@@ -153,19 +154,31 @@ def _as_long_as(header: list[str], records: Iterable[tuple[int, list[str]]]) -> 
         yield line, record
 
 
-def _types(column: dict[str, Any]) -> set[str]:
-    kind = column.get("type", [])
-    return {kind} if isinstance(kind, str) else set(kind)
+@dataclass(frozen=True, slots=True)
+class _CellRule:
+    """Reads the cells of one column as `worker.tables.text_cells` does."""
 
+    types: frozenset[str]
+    missing: frozenset[str]
 
-def _value(cell: str, types: set[str]) -> Any:
-    """Reads a cell as `worker.tables.text_cells` does. types: those that the schema allows."""
-    if cell == "" or cell in MISSING_WORDS:
-        return None
-    if "boolean" in types:
-        value: Any = parse_boolean(cell)
-    elif "string" in types:
-        value = cell
-    else:
-        value = parse_integer(cell) if "integer" in types else parse_number(cell)
-    return cell if value is None else value
+    @classmethod
+    def of(cls, column: dict[str, Any]) -> Self:
+        """column: its JSON Schema. `x-words` and `enum` have the words that the estimator knows as values."""
+        kind = column.get("type", [])
+        types = frozenset([kind] if isinstance(kind, str) else kind)
+        words: tuple[str, ...] = MISSING_WORDS
+        if "string" in types:
+            known = [*column.get("x-words", ()), *column.get("enum", ())]
+            words = words_for_missing(known, may_be_missing="null" in types)
+        return cls(types, frozenset(("", *words)))
+
+    def value(self, cell: str) -> Any:
+        if cell in self.missing:
+            return None
+        if "boolean" in self.types:
+            value: Any = parse_boolean(cell)
+        elif "string" in self.types:
+            value = cell
+        else:
+            value = parse_integer(cell) if "integer" in self.types else parse_number(cell)
+        return cell if value is None else value

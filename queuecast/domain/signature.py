@@ -26,6 +26,15 @@ class ColumnType(StrEnum):
     BOOLEAN = "boolean"
 
 
+class Missing(StrEnum):
+    """What a missing value was to the estimator when it was fitted."""
+
+    NAN = "nan"
+    NONE = "None"
+    NA = "NA"
+    NAT = "NaT"
+
+
 class Layout(StrEnum):
     """The kind of the estimator's training rows: a DataFrame (rows are objects) or an array (rows are lists)."""
 
@@ -35,13 +44,23 @@ class Layout(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """`dtype` is the pandas or numpy dtype the column is rebuilt with; `categories` bound a category column."""
+    """`dtype` is the pandas or numpy dtype the column is rebuilt with; `categories` bound a category column.
+
+    `missing` fills the missing cells of an object column; every other dtype has a missing value of its own.
+    `words` are the values that a CSV cell could also mean as missing, such as "NA": this column has them as words.
+    """
 
     name: str
     type: ColumnType
     nullable: bool
     dtype: str
     categories: tuple[str | int | bool, ...] | None = None
+    missing: Missing = Missing.NAN
+    words: tuple[str, ...] = ()
+
+    @property
+    def known_words(self) -> tuple[str | int | bool, ...]:
+        return (*self.words, *(self.categories or ()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +228,7 @@ def _column_schema(column: Column) -> dict[str, Any]:
     kind: Any = [column.type.value, "null"] if column.nullable else column.type.value
     if column.categories is None:
         bounds = {"minimum": INT64_MIN, "maximum": INT64_MAX} if column.type is ColumnType.INTEGER else {}
-        return {"type": kind, **bounds}
+        return {"type": kind, **bounds} | ({"x-words": list(column.words)} if column.words else {})
     return {"type": kind, "enum": [*column.categories, *([None] if column.nullable else [])]}
 
 

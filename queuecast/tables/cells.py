@@ -1,6 +1,7 @@
 """The meaning of a text cell: a worker reads the columns of a file by these rules, the client the rows it sends."""
 
 import math
+from collections.abc import Collection
 from decimal import Decimal
 
 # pandas.read_csv's documentation, `na_values` (pandas 3.1). The empty cell is missing too.
@@ -9,6 +10,14 @@ MISSING_WORDS = (
     *("<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"),
 )
 BOOLEAN_WORDS = {"true": True, "false": False, "1": True, "0": False}
+
+
+def words_for_missing(known_words: Collection[object], *, may_be_missing: bool) -> tuple[str, ...]:
+    """The words that mean a missing value in a column of words. An empty cell is missing in every column.
+
+    known_words: those that the estimator knows as values, such as the country code "NA".
+    """
+    return tuple(word for word in MISSING_WORDS if word not in known_words) if may_be_missing else ()
 
 
 def parse_number(cell: str) -> float | None:

@@ -1,5 +1,6 @@
 """Reads the example rows of a pushed model: a CSV file, or the JSON table that `Client.push` sends."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,10 @@ import numpy as np
 import pandas as pd
 
 from queuecast.domain.errors import InvalidInputError, ModelRefusedError
-from queuecast.domain.signature import Layout
+from queuecast.domain.signature import Layout, Missing
+from worker.models.column_facts import ColumnFacts, kinds_of, words_of
+from worker.models.frames import MISSING_VALUES
+from worker.models.known_values import known_values
 from worker.tables.csv_reader import read_csv
 
 TABLE_MEDIA_TYPE = "application/vnd.queuecast.table+json"
@@ -18,6 +22,10 @@ class TableColumn(msgspec.Struct, forbid_unknown_fields=True):
     name: str
     dtype: str
     categories: list[str | int | bool] | None = None
+    missing: list[Missing] = []
+    """The kinds of missing values of an object column; empty if it has none, or if the client does not say."""
+    words: list[str] = []
+    """The words of the whole column that a CSV cell could also mean as missing."""
 
 
 class Table(msgspec.Struct, forbid_unknown_fields=True):
@@ -26,12 +34,27 @@ class Table(msgspec.Struct, forbid_unknown_fields=True):
     rows: list[list[Any]]
 
 
-def read_example(path: Path, media_type: str, estimator: Any, target: tuple[str, ...]) -> Any:
-    """The feature rows in the form that the estimator was fitted on: a DataFrame or a 2-D array.
+@dataclass(frozen=True, slots=True)
+class Example:
+    """rows: in the form that the estimator was fitted on, a DataFrame or a 2-D array. facts: those that the client
+    knows of the whole columns, by name."""
+
+    rows: Any
+    facts: dict[str, ColumnFacts]
+
+
+def read_example(path: Path, media_type: str, estimator: Any, target: tuple[str, ...]) -> Example:
+    """The feature rows.
 
     Raises InvalidInputError when the file cannot be read, is empty or lacks a column that the estimator names.
     """
-    rows = _read_table(path.read_bytes()) if media_type == TABLE_MEDIA_TYPE else read_csv(path)
+    facts: dict[str, ColumnFacts] = {}
+    if media_type == TABLE_MEDIA_TYPE:
+        table = _decode_table(path.read_bytes())
+        facts = {column.name: ColumnFacts(tuple(column.missing), tuple(column.words)) for column in table.columns}
+        rows = _rows(table)
+    else:
+        rows = _read_csv(path, estimator, target)
     if len(rows) == 0:
         raise InvalidInputError("the example has no rows; expected some of the rows that the estimator was fitted on")
     if isinstance(rows, pd.DataFrame):
@@ -39,7 +62,43 @@ def read_example(path: Path, media_type: str, estimator: Any, target: tuple[str,
     width = getattr(estimator, "n_features_in_", rows.shape[1])
     if rows.shape[1] != width:
         raise InvalidInputError(f"the example has {rows.shape[1]} feature columns, the estimator was fitted on {width}")
+    return Example(_with_missing_values(rows, estimator, facts), facts)
+
+
+def _read_csv(path: Path, estimator: Any, target: tuple[str, ...]) -> Any:
+    """The file as pandas reads it, but the words that an encoder learned are words."""
+    frame = read_csv(path)
+    names = [str(name) for name in getattr(estimator, "feature_names_in_", ())]
+    names = names or [str(name) for name in frame.columns if name not in target]
+    words = {name: words_of(values) for name, values in known_values(estimator, names).items()}
+    if not any(words.values()):
+        return frame
+    return read_csv(path, {str(name): words.get(str(name), ()) for name in frame.columns})
+
+
+def _with_missing_values(rows: Any, estimator: Any, facts: dict[str, ColumnFacts]) -> Any:
+    """The rows with the missing values of the fit: those that the client names, else those that an encoder learned.
+
+    Neither JSON nor CSV tells None from NaN, so they were read as NaN.
+    """
+    is_frame = isinstance(rows, pd.DataFrame)
+    names = [str(name) for name in rows.columns] if is_frame else [f"x{index}" for index in range(rows.shape[1])]
+    learned = known_values(estimator, names)
+    for index, name in enumerate(names):
+        kinds = facts.get(name, ColumnFacts()).missing or kinds_of(learned[name])
+        if not kinds or kinds[0] is Missing.NAN or not _holds_words(rows.iloc[:, index] if is_frame else rows):
+            continue
+        fill = MISSING_VALUES[kinds[0]]
+        if is_frame:
+            values = [fill if pd.isna(value) else value for value in rows.iloc[:, index]]
+            rows[rows.columns[index]] = pd.Series(values, dtype=object, index=rows.index)
+        else:
+            rows[:, index] = [fill if pd.isna(value) else value for value in rows[:, index]]
     return rows
+
+
+def _holds_words(values: Any) -> bool:
+    return str(values.dtype) in ("object", "str")
 
 
 def _features(frame: Any, estimator: Any, target: tuple[str, ...]) -> Any:
@@ -56,11 +115,14 @@ def _features(frame: Any, estimator: Any, target: tuple[str, ...]) -> Any:
     return frame[list(names)]
 
 
-def _read_table(data: bytes) -> Any:
+def _decode_table(data: bytes) -> Table:
     try:
-        table = msgspec.json.decode(data, type=Table)
+        return msgspec.json.decode(data, type=Table)
     except msgspec.MsgspecError as error:
         raise InvalidInputError(f"the example cannot be read as a JSON table: {error}") from None
+
+
+def _rows(table: Table) -> Any:
     try:
         if table.layout is Layout.ARRAY:
             return _array(table)

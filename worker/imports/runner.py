@@ -56,8 +56,8 @@ class ImportRunner:
         estimator = load_estimator(data)
         report(stage_progress(STAGES, "try"))
         example = self._files.stat(work.example_file_id)
-        example_rows = read_example(self._files.path(example.id), example.media_type, estimator, work.target)
-        signature, golden = learn_signature(estimator, example_rows)
+        known = read_example(self._files.path(example.id), example.media_type, estimator, work.target)
+        signature, golden = learn_signature(estimator, known.rows, known.facts)
         report(stage_progress(STAGES, "publish"))
         manifest = Manifest(
             model=job.model.name,

@@ -1,7 +1,7 @@
 """Builds the estimator's frame from JSON rows, column by column, by the signature alone.
 
-Nothing is guessed from the rows, so a row gets the same frame alone and in any batch. JSON null becomes NaN here,
-before the estimator sees it: SimpleImputer does not treat None as missing, and the answer would be wrong.
+Nothing is guessed from the rows, so a row gets the same frame alone and in any batch. JSON null becomes what a missing
+value was at the fit: an encoder that learned None has another answer for NaN, and SimpleImputer fills NaN only.
 """
 
 from collections.abc import Sequence
@@ -11,13 +11,21 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from queuecast.domain.signature import Column, Layout, Signature
+from queuecast.domain.signature import Column, Layout, Missing, Signature
 
 # Python's own strings under dtype `str`, because scikit-learn converts pyarrow's to them, column by column. A call of
 # the Titanic pipeline takes 3.4 ms instead of 4.1 ms, and one with 65,536 rows 42 ms instead of 50 ms.
 pd.set_option("mode.string_storage", "python")
 
 NUMPY_NAMES = frozenset(np.dtype(code).name for code in "?bhilqBHILQefd")
+
+
+MISSING_VALUES = {Missing.NAN: np.nan, Missing.NONE: None, Missing.NA: pd.NA, Missing.NAT: pd.NaT}
+
+
+def missing_value(column: Column) -> Any:
+    """What fills the missing cells of an object column, in every format of rows."""
+    return MISSING_VALUES[column.missing]
 
 
 def frame_of(signature: Signature, rows: Sequence[Any]) -> Any:
@@ -37,7 +45,8 @@ def column_of(column: Column, values: list[Any]) -> Any:
         return pd.Categorical(values, categories=list(column.categories or ()))
     if column.dtype == "object":
         # A Series, because the frame would convert a plain array of objects to strings.
-        return pd.Series([np.nan if value is None else value for value in values], dtype=object)
+        fill = missing_value(column)
+        return pd.Series([fill if value is None else value for value in values], dtype=object)
     if column.dtype in NUMPY_NAMES:
         return np.array(values, dtype=column.dtype)  # numpy reads None as NaN for a float dtype
     return pd.array(values, dtype=column.dtype)  # "str", "Int64" and the like: None becomes their missing value
@@ -46,7 +55,8 @@ def column_of(column: Column, values: list[Any]) -> Any:
 def _array_of(columns: tuple[Column, ...], rows: Sequence[Any]) -> Any:
     dtype = columns[0].dtype if columns else "float64"
     if dtype == "object":
-        cleaned = [[np.nan if value is None else value for value in row] for row in rows]
+        fills = [missing_value(column) for column in columns]
+        cleaned = [[fill if value is None else value for value, fill in zip(row, fills, strict=True)] for row in rows]
         return np.array(cleaned, dtype=object).reshape(len(cleaned), len(columns))
     return np.array(rows, dtype=dtype).reshape(len(rows), len(columns))
 

@@ -4,7 +4,9 @@ So the gateway refuses exactly the rows that the estimator would refuse.
 """
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 from typing import Any
 
@@ -12,8 +14,9 @@ import numpy as np
 import pandas as pd
 
 from queuecast.domain.errors import ModelRefusedError, exception_text
-from queuecast.domain.signature import Column, ColumnType, Layout, Signature
+from queuecast.domain.signature import Column, ColumnType, Layout, Missing, Signature
 from queuecast.domain.work import Method
+from worker.models.column_facts import ColumnFacts, learn_facts
 from worker.models.frames import frame_of, rows_of, scalar
 from worker.models.inference import infer_frame
 
@@ -29,18 +32,27 @@ class Golden:
     outputs: dict[str, list[Any]]
 
 
-def learn_signature(estimator: Any, training_rows: Any) -> tuple[Signature, Golden]:
+def learn_signature(
+    estimator: Any, training_rows: Any, known: Mapping[str, ColumnFacts] | None = None
+) -> tuple[Signature, Golden]:
     """training_rows: some rows that the estimator was fitted on, a DataFrame or a 2-D array, at least one row.
 
+    known: facts about columns, by name, that these rows need not show.
     Raises ModelRefusedError for a column that JSON cannot carry, and for an estimator without a usable method.
     """
     layout = Layout.FRAME if isinstance(training_rows, pd.DataFrame) else Layout.ARRAY
     columns = _columns(training_rows)
+    facts = learn_facts(estimator, columns, training_rows, known or {})
+    columns = tuple(
+        replace(column, missing=facts[column.name].first_missing, words=facts[column.name].words) for column in columns
+    )
     sample = training_rows[:20]
     outputs = _try_methods(estimator, sample)
     methods = tuple(Method(name) for name in outputs)
     signature = Signature(layout, columns, methods)
     rows = rows_of(signature, sample)
+    for column in columns:
+        _require_one_missing_value(estimator, signature, rows, column, facts[column.name].missing)
     signature = Signature(layout, _with_nullable(estimator, signature, rows), methods, tuple(rows[:3]))
     _require_same_outputs(estimator, signature, rows, outputs)
     return signature, Golden(rows, outputs)
@@ -110,10 +122,51 @@ def _with_nullable(estimator: Any, signature: Signature, rows: list[Any]) -> tup
         nullable = set(candidates)
     else:
         nullable = {index for index in candidates if _accepts_nulls(estimator, signature, tried, [index])}
-    return tuple(
-        Column(column.name, column.type, index in nullable, column.dtype, column.categories)
-        for index, column in enumerate(signature.columns)
-    )
+    return tuple(replace(column, nullable=index in nullable) for index, column in enumerate(signature.columns))
+
+
+def _require_one_missing_value(
+    estimator: Any, signature: Signature, rows: list[Any], column: Column, kinds: tuple[Missing, ...]
+) -> None:
+    """Raises ModelRefusedError if the column holds several kinds of missing values with different answers.
+
+    JSON, CSV and Parquet have one missing value, so it could not be known which of them a row had.
+    """
+    if len(kinds) < 2:
+        return
+    at = signature.columns.index(column)
+    key = at if signature.layout is Layout.ARRAY else column.name
+    emptied = [row.copy() for row in rows[:5]]
+    for row in emptied:
+        row[key] = None
+    answers = []
+    for kind in kinds:
+        columns = (*signature.columns[:at], replace(column, missing=kind), *signature.columns[at + 1 :])
+        answers.append(_answers_or_errors(estimator, replace(signature, columns=columns), emptied))
+    for method in signature.methods:
+        first, *others = (answer[method] for answer in answers)
+        if not all(_same_answer(other, first) for other in others):
+            names = " and ".join(kinds)
+            raise ModelRefusedError(
+                f"column {column.name!r} holds {names}, which {method} answers differently; a row that is sent has one "
+                f"missing value only. Fit on one of them: frame[{column.name!r}].fillna(float('nan'))",
+                code="unsupported_column",
+            )
+
+
+def _answers_or_errors(estimator: Any, signature: Signature, rows: list[Any]) -> dict[Method, list[Any] | None]:
+    answers: dict[Method, list[Any] | None] = {}
+    for method in signature.methods:
+        answers[method] = None
+        with suppress(Exception):  # an estimator raises what it likes
+            answers[method] = infer_frame(estimator, method, frame_of(signature, rows))
+    return answers
+
+
+def _same_answer(left: list[Any] | None, right: list[Any] | None) -> bool:
+    if left is None or right is None:
+        return left is right
+    return is_same_output(left, right)
 
 
 def _can_be_missing(column: Column, layout: Layout) -> bool:

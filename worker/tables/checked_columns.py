@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from queuecast.domain.errors import Finding, mismatch, shortened
 from queuecast.domain.signature import INT64_MAX, INT64_MIN, Column, ColumnType, Layout, Signature, expected_value
-from worker.models.frames import NUMPY_NAMES, column_of
+from worker.models.frames import NUMPY_NAMES, column_of, missing_value
 
 ARROW_TYPES = {
     ColumnType.NUMBER: pa.float64(),
@@ -111,7 +111,7 @@ def build_column(column: Column, values: Any) -> Any:
     if column.dtype == "category":
         return _categorical(column, values)
     if column.dtype == "object":
-        return pd.Series(python_objects(values), dtype=object)
+        return pd.Series(python_objects(values, missing_value(column)), dtype=object)
     if column.dtype == "str":
         return pd.array(python_objects(values), dtype="str")
     if column.dtype in NUMPY_NAMES:
@@ -127,11 +127,11 @@ def _categorical(column: Column, values: Any) -> Any:
     return pd.Categorical.from_codes(pc.fill_null(codes, -1).to_numpy(zero_copy_only=False), dtype=dtype)
 
 
-def python_objects(values: Any) -> Any:
-    """An array of Python objects, NaN where a value is missing. Equal values share one object, which takes less memory
-    and makes comparisons faster."""
+def python_objects(values: Any, missing: Any = np.nan) -> Any:
+    """An array of Python objects, with `missing` where there is no value. Equal values share one object, which takes
+    less memory and makes comparisons faster."""
     encoded = values.dictionary_encode()
-    distinct = np.array([*encoded.dictionary.to_pylist(), np.nan], dtype=object)
+    distinct = np.array([*encoded.dictionary.to_pylist(), missing], dtype=object)
     return distinct[pc.fill_null(encoded.indices, len(distinct) - 1).to_numpy(zero_copy_only=False)]
 
 

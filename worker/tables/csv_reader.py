@@ -5,7 +5,7 @@ pyarrow splits the bytes of a range into cells, and `worker.tables.text_cells` r
 
 import csv
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,11 @@ from queuecast.domain.chunking import FileRange
 from queuecast.domain.errors import InvalidInputError, mismatch
 from queuecast.domain.file_formats import FileFormat
 from queuecast.domain.signature import Signature
+from queuecast.tables.cells import words_for_missing
 from worker.tables.checked_columns import check_column
 from worker.tables.file_columns import column_names, find_columns
 from worker.tables.rows import BadRow, Rows, number_rows
-from worker.tables.text_cells import parse_cells
+from worker.tables.text_cells import parse_column
 
 
 def read_csv_rows(path: Path, signature: Signature, file_range: FileRange, extra: Sequence[str] = ()) -> Rows:
@@ -34,7 +35,7 @@ def read_csv_rows(path: Path, signature: Signature, file_range: FileRange, extra
     columns = []
     for column, source in zip(signature.columns, sources, strict=True):
         text = table[source]
-        values, is_wrong = parse_cells(column.type, text)
+        values, is_wrong = parse_column(column, text)
         columns.append(check_column(column, values, is_wrong, text))
     numbers = number_rows(file_range.first_row, file_range.n_rows, unreadable)
     return Rows(columns, {name: table[name] for name in extra}, numbers, unreadable)
@@ -75,17 +76,21 @@ def _single_chunk(chunked: Any) -> Any:
     return chunked.chunk(0) if chunked.num_chunks == 1 else chunked.combine_chunks()
 
 
-def read_csv(path: Path) -> Any:
+def read_csv(path: Path, known_words: Mapping[str, Sequence[str]] | None = None) -> Any:
     """A DataFrame of a UTF-8 file with a header. Raises InvalidInputError for a file that is not a table.
 
     pandas decides which cells are missing ("", "NA", "nan", "null" ...), as it did in the notebook that fitted the
-    model.
+    model. known_words: column -> words of pandas that are values there; with an entry for every column of the file.
     """
+    options: dict[str, Any] = {}
+    if known_words:
+        missing = {name: ["", *words_for_missing(words, may_be_missing=True)] for name, words in known_words.items()}
+        options = {"keep_default_na": False, "na_values": missing}
     try:
         _require_short_first_row(path)
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)
-            return pd.read_csv(path, encoding="utf-8-sig", index_col=False)
+            return pd.read_csv(path, encoding="utf-8-sig", index_col=False, **options)
     except (ValueError, csv.Error, pd.errors.ParserError, pd.errors.ParserWarning) as error:
         # UnicodeDecodeError and "no columns" are ValueErrors
         raise InvalidInputError(f"the file cannot be read as CSV: {error}") from None

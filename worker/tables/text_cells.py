@@ -4,16 +4,23 @@
 parses the few remaining cells one by one.
 """
 
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from queuecast.domain.signature import EXACT_FLOAT, INT64_MAX, INT64_MIN, ColumnType
-from queuecast.tables.cells import BOOLEAN_WORDS, MISSING_WORDS, parse_boolean, parse_integer, parse_number
+from queuecast.domain.signature import EXACT_FLOAT, INT64_MAX, INT64_MIN, Column, ColumnType
+from queuecast.tables.cells import (
+    BOOLEAN_WORDS,
+    MISSING_WORDS,
+    parse_boolean,
+    parse_integer,
+    parse_number,
+    words_for_missing,
+)
 
-_MISSING = pa.array(MISSING_WORDS)
 _USUAL_SPELLINGS = {
     spelling: value for word, value in BOOLEAN_WORDS.items() for spelling in (word, word.capitalize(), word.upper())
 }
@@ -21,11 +28,19 @@ _SPELLINGS, _BOOLEANS = pa.array(_USUAL_SPELLINGS.keys()), pa.array(_USUAL_SPELL
 _NUMBER_RULE = r"^-?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 
 
+def parse_column(column: Column, text: Any) -> tuple[Any, Any]:
+    """`parse_cells` for a column of the signature, which may know words that look like missing values."""
+    if column.type is ColumnType.STRING:
+        return read_words(text, column.known_words, may_be_missing=column.nullable), None
+    return parse_cells(column.type, text)
+
+
 def parse_cells(kind: ColumnType, text: Any) -> tuple[Any, Any]:
-    """text: a string array, null where empty. Returns the values, null where missing or wrong, and a mask of the cells
-    of another type, or None without such a cell."""
-    if kind is ColumnType.STRING:
-        return null_missing_words(text), None
+    """kind: number, integer or boolean. text: a string array, null where empty.
+
+    Returns the values, null where missing or wrong, and a mask of the cells of another type, or None without such a
+    cell.
+    """
     if kind is ColumnType.BOOLEAN:
         return _booleans(text)
     fast = _fast_numbers if kind is ColumnType.NUMBER else _fast_integers
@@ -39,8 +54,14 @@ def parse_cells(kind: ColumnType, text: Any) -> tuple[Any, Any]:
     return _numbers(text) if kind is ColumnType.NUMBER else _integers(text)
 
 
-def null_missing_words(text: Any) -> Any:
-    is_word = pc.is_in(text, value_set=_MISSING)
+def read_words(text: Any, known_words: Collection[object], *, may_be_missing: bool) -> Any:
+    """The cells of a column of words, null where a word means a missing value."""
+    words = words_for_missing(known_words, may_be_missing=may_be_missing)
+    return null_missing_words(text, words) if words else text
+
+
+def null_missing_words(text: Any, words: Collection[str] = MISSING_WORDS) -> Any:
+    is_word = pc.is_in(text, value_set=pa.array(words, text.type))
     return pc.if_else(is_word, None, text) if pc.any(is_word).as_py() else text
 
 

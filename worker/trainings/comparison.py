@@ -68,9 +68,8 @@ def _label_mismatch(champion: Manifest, target: Any) -> str | None:
     classes = champion.classes or []
     if not classes or isinstance(classes[0], (list, str)) or target.dtype != object:
         return None
-    return (
-        f"the file has the labels {_enumerate(sorted(set(target)))} where the champion predicts {_enumerate(classes)}"
-    )
+    labels = sorted(set(target.ravel()))
+    return f"the file has the labels {_enumerate(labels)} where the champion predicts {_enumerate(classes)}"
 
 
 def _enumerate(labels: list[Any]) -> str:

@@ -4,6 +4,7 @@ import warnings
 from contextlib import suppress
 from typing import Any
 
+import numpy as np
 from sklearn.base import clone
 from sklearn.utils._param_validation import InvalidParameterError
 
@@ -11,6 +12,7 @@ from queuecast.domain.errors import Finding, InvalidInputError, RunFailedError, 
 from queuecast.domain.holdout import METHOD, HoldoutRule, Split, holdout
 from queuecast.domain.model import Manifest
 from queuecast.domain.signature import Layout
+from worker.models.frames import frame_of
 from worker.models.loading import reset_n_jobs
 from worker.trainings.training_rows import TrainingRows
 
@@ -31,6 +33,14 @@ def split_rows(rows: TrainingRows, champion: Manifest) -> Split:
     if not split.train:
         raise InvalidInputError(f"all {len(split.test)} rows of the file are held out; nothing is left to fit on")
     return split
+
+
+def predicts_table(estimator: Any, manifest: Manifest) -> bool:
+    """Whether `predict` answers a table of one column, `[[v], ...]`: then `y` was one, and has to be one again."""
+    with suppress(Exception):  # an estimator raises what it likes
+        output = estimator.predict(frame_of(manifest.signature, list(manifest.signature.example)))
+        return len(manifest.signature.example) > 0 and np.shape(output)[1:] == (1,)
+    return False
 
 
 def fit_challenger(champion: Any, params: dict[str, Any], rows: TrainingRows, train: list[int]) -> Any:

@@ -22,13 +22,14 @@ from queuecast.ports.files import FileStore
 from queuecast.ports.models import ModelRegistry
 from worker.engine.contracts import Report, Result
 from worker.file_writing import require_accepted_file
+from worker.models.column_facts import facts_of
 from worker.models.loading import EstimatorCache, dump_estimator, environment, sha256_of
 from worker.models.promotion import move_alias
 from worker.models.publishing import estimator_text, publish
 from worker.models.signatures import learn_signature
 from worker.stages import stage_progress
 from worker.trainings.comparison import compare
-from worker.trainings.fitting import fit_challenger, split_rows
+from worker.trainings.fitting import fit_challenger, predicts_table, split_rows
 from worker.trainings.threads import Threads, using_threads
 from worker.trainings.training_rows import TrainingRows, read_training_rows
 
@@ -94,7 +95,14 @@ class TrainingRunner:
         stored = self._files.stat(work.file_id)
         champion_estimator = self._estimators.load(champion)
         file_format = training_format(stored.name, stored.media_type)
-        rows = read_training_rows(path, champion, work, file_format, needs_numbers=is_regressor(champion_estimator))
+        rows = read_training_rows(
+            path,
+            champion,
+            work,
+            file_format,
+            needs_numbers=is_regressor(champion_estimator),
+            is_table=predicts_table(champion_estimator, champion),
+        )
         report(stage_progress(STAGES, "split", len(rows.target)))
         split = split_rows(rows, champion)
         report(stage_progress(STAGES, "fit", len(split.train)))
@@ -107,7 +115,8 @@ class TrainingRunner:
 
     def _publish(self, job: Job, work: TrainingWork, trial: Trial) -> Manifest:
         data = dump_estimator(trial.challenger)
-        signature, golden = learn_signature(trial.challenger, trial.rows.take_features(trial.split.train))
+        known = facts_of(trial.champion.signature)
+        signature, golden = learn_signature(trial.challenger, trial.rows.take_features(trial.split.train), known)
         comparison, parent, split = trial.comparison, trial.champion.version, trial.split
         manifest = replace(
             trial.champion,

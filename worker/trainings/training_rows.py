@@ -22,7 +22,7 @@ from worker.tables.ndjson_reader import json_as_text
 from worker.tables.reader import read_rows
 from worker.tables.rows import Rows, place_in_file
 from worker.tables.splitting import split_file
-from worker.tables.text_cells import null_missing_words, parse_cells
+from worker.tables.text_cells import parse_cells, read_words
 
 RANGE_ROWS = 2**16
 _TYPES = {bool: ColumnType.BOOLEAN, int: ColumnType.INTEGER, float: ColumnType.NUMBER}
@@ -47,8 +47,11 @@ def read_training_rows(
     fmt: FileFormat = FileFormat.CSV,
     *,
     needs_numbers: bool = False,
+    is_table: bool = False,
 ) -> TrainingRows:
     """needs_numbers: whether every target must be a number, as for a regressor.
+
+    is_table: a single target gets the shape (n_rows, 1), as a `y` that is a table of one column.
 
     Raises InvalidInputError naming row and column: row 1 is the first line after the header.
     """
@@ -58,7 +61,10 @@ def read_training_rows(
     found: dict[tuple[int, str], Finding] = {}
     for file_range in split_file(path, fmt, RANGE_ROWS, 8 * 2**20):
         rows = read_rows(path, fmt, signature, file_range, work.target)
-        texts = [_target_text(rows.extra[name], fmt, name) for name in work.target]
+        texts = [
+            _target_text(rows.extra[name], fmt, name, _classes(champion, index))
+            for index, name in enumerate(work.target)
+        ]
         _collect_faults(found, rows, dict(zip(work.target, texts, strict=True)), needs_numbers=needs_numbers)
         if found:
             continue  # later findings are useful, later values are not
@@ -73,13 +79,17 @@ def read_training_rows(
             f"the file does not fit: {first.pointer}: {first.detail}", tuple(findings[:MAX_FINDINGS])
         )
     parts = [_target_column(chunks, _classes(champion, index)) for index, chunks in enumerate(targets)]
-    target = parts[0] if len(parts) == 1 else np.column_stack(parts)
+    target = parts[0] if len(parts) == 1 and not is_table else np.column_stack(parts)
     return TrainingRows(_features(champion.signature, features), target)
 
 
 def _without_categories(signature: Signature) -> Signature:
     """New categories are welcome in training."""
-    return replace(signature, columns=tuple(replace(column, categories=None) for column in signature.columns))
+    columns = [
+        replace(column, categories=None, words=tuple(word for word in column.known_words if isinstance(word, str)))
+        for column in signature.columns
+    ]
+    return replace(signature, columns=tuple(columns))
 
 
 def _compact(column: Column, values: Any) -> Any:
@@ -131,21 +141,30 @@ def _collect_faults(
             at = int(np.flatnonzero(text.is_null().to_numpy(zero_copy_only=False))[0])
             fault = empty_cell("is empty; every row needs a target", "a target in every row", name)
             found.setdefault((index, "null"), _placed(rows, at, fault))
-        is_wrong = parse_cells(ColumnType.NUMBER, text)[1] if needs_numbers else None
+        is_wrong = _not_numbers(text) if needs_numbers else None
         if is_wrong is not None and is_wrong.any():
             at = int(np.flatnonzero(is_wrong)[0])
             fault = mismatch("", "wrong_type", shortened(repr(text[at].as_py())), "a number", name)
             found.setdefault((index, "wrong_type"), _placed(rows, at, fault))
 
 
+def _not_numbers(text: Any) -> Any:
+    """A mask of the targets that are no numbers. The word "NA" of a Parquet file is one of them."""
+    values, _ = parse_cells(ColumnType.NUMBER, text)
+    return pc.and_(values.is_null(), text.is_valid()).to_numpy(zero_copy_only=False)
+
+
 def _placed(rows: Rows, at: int, fault: Finding) -> Finding:
     return replace(fault, pointer=place_in_file(rows.row_numbers[at], fault.column))
 
 
-def _target_text(values: Any, fmt: FileFormat, name: str) -> Any:
-    """A target as text like in a CSV file, null if missing; its type follows from the whole column."""
+def _target_text(values: Any, fmt: FileFormat, name: str, classes: list[Any]) -> Any:
+    """A target as text like in a CSV file, null if missing; its type follows from the whole column.
+
+    In CSV, a word such as "NA" is a label if the champion has it as one. A new label can be sent as Parquet or NDJSON.
+    """
     if fmt is FileFormat.CSV:
-        return null_missing_words(values)
+        return read_words(values, classes, may_be_missing=True)
     values = json_as_text(values)
     if pa.types.is_floating(values.type):
         values = pc.if_else(pc.is_nan(values), None, values)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 from scipy.sparse import csr_matrix
 
@@ -117,11 +118,28 @@ def test_a_frame_is_sent_as_parquet_with_types_and_empty_strings(client: Client,
     assert arrived["sibsp"].dtype == "int8"
 
 
-def test_a_frame_that_parquet_cannot_hold_is_sent_as_csv(client: Client, accepting: ScriptedGateway) -> None:
-    client.predict_file("titanic", pd.DataFrame({"cabin": [1, "C22", None]}))
+@pytest.mark.parametrize("send", ["predict_file", "upload"])
+def test_a_frame_that_parquet_cannot_hold_is_refused_with_its_column(
+    client: Client, accepting: ScriptedGateway, send: str
+) -> None:
+    """In CSV, the number 1 would become the word "1", and None a missing value like any other."""
+    frame = pd.DataFrame({"cabin": [1, "C22", None]}, dtype=object)
 
-    request = accepting.only_request(FILES)
-    assert (request.headers["content-type"], request.body) == ("text/csv", b'cabin\n1\nC22\n""\n')
+    with pytest.raises(ValueError, match=r"cabin.*convert the column, or leave it out"):
+        client.predict_file("titanic", frame) if send == "predict_file" else client.upload(frame)
+
+    assert accepting.requests == []
+
+
+def test_a_sparse_frame_and_a_frame_with_numbers_as_names_are_sent_as_parquet(
+    client: Client, accepting: ScriptedGateway
+) -> None:
+    frame = pd.DataFrame({0: pd.arrays.SparseArray([0.0, 1.5]), 1: ["NA", ""]})
+
+    client.predict_file("titanic", frame)
+
+    arrived = pq.read_table(io.BytesIO(accepting.only_request(FILES).body)).to_pydict()
+    assert arrived == {"0": [0.0, 1.5], "1": ["NA", ""]}
 
 
 @pytest.mark.parametrize("make", [np.array, lambda rows: csr_matrix(np.array(rows))], ids=["dense", "sparse"])

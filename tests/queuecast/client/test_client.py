@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import io
 import json
 import sys
 from datetime import UTC, datetime
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 import skops.io
 from sklearn.linear_model import LogisticRegression
@@ -62,6 +64,28 @@ def test_an_upload_that_was_refused_with_503_is_retried_from_its_start(
     assert [request.body for request in gateway.requests] == [b"age\n29\n", b"age\n29\n"]
 
 
+def test_the_words_of_a_training_frame_stay_words(client: Client, gateway: ScriptedGateway) -> None:
+    gateway.on("POST /v1/files", Answer({"id": "file_1"}, 201))
+    gateway.on("POST /v1/models/land/trainings", Answer(job(type="training"), 202))
+    frame = pd.DataFrame({"country": ["NA", "None", "", None], "label": ["NA", "", "null", "None"]}, dtype=object)
+
+    client.train("land", frame, "label")
+
+    arrived = pq.read_table(io.BytesIO(gateway.only_request("POST /v1/files").body)).to_pydict()
+    assert arrived == {"country": ["NA", "None", "", None], "label": ["NA", "", "null", "None"]}
+
+
+def test_a_frame_without_pyarrow_says_what_to_install(
+    client: Client, gateway: ScriptedGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+
+    with pytest.raises(ImportError, match="pip install pyarrow"):
+        client.train("land", pd.DataFrame({"country": ["NA"], "label": ["NA"]}), "label")
+
+    assert gateway.requests == []
+
+
 def test_a_training_uploads_a_frame_and_names_the_file(client: Client, gateway: ScriptedGateway) -> None:
     gateway.on("POST /v1/files", Answer({"id": "file_1"}, 201))
     gateway.on("POST /v1/models/titanic/trainings", Answer(job(type="training"), 202))
@@ -69,7 +93,9 @@ def test_a_training_uploads_a_frame_and_names_the_file(client: Client, gateway: 
 
     client.train("titanic", frame, "survived", params={"C": np.float64(0.5)}, promote="manual")
 
-    assert gateway.only_request("POST /v1/files").body == b"age,survived\n29.5,1\n,0\n"
+    request = gateway.only_request("POST /v1/files")
+    assert request.headers["content-type"] == "application/vnd.apache.parquet"
+    pd.testing.assert_frame_equal(pd.read_parquet(io.BytesIO(request.body)), frame)
     assert gateway.only_request("POST /v1/models/titanic/trainings").json == {
         "file_id": "file_1",
         "target": "survived",

@@ -100,7 +100,7 @@ def test_the_example_table_of_a_frame_keeps_dtypes_and_categories() -> None:
             {"name": "port", "dtype": "category", "categories": ["C", "S"]},
             {"name": "parch", "dtype": "Int64"},
             {"name": "alone", "dtype": "bool"},
-            {"name": "cabin", "dtype": "object"},
+            {"name": "cabin", "dtype": "object", "missing": ["None"]},
         ],
         "rows": [[1, None, "S", None, True, None], [0, 4.5, None, 2, False, "C22"]],
     }

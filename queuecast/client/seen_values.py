@@ -1,0 +1,45 @@
+"""What the rows of a fit show about a column, for the worker that imports the model.
+
+JSON has one missing value and Python several, and an encoder has another answer for None than for NaN. In a CSV file
+"NA" may be a word or a missing value, so the worker has to know the words that the column had.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from queuecast.tables.cells import MISSING_WORDS
+
+
+def facts_of(column: Any) -> dict[str, Any]:
+    """column: a pandas Series or a 1-D array."""
+    dtype = str(column.dtype)
+    if dtype == "category":
+        return _words_fact(column.dtype.categories.tolist())
+    if dtype == "object":
+        return facts_of_values(column.tolist())
+    return _words_fact(column.tolist()) if "str" in dtype or "U" in dtype else {}
+
+
+def facts_of_values(values: Iterable[Any]) -> dict[str, Any]:
+    """The facts about a column of Python objects."""
+    values = list(values)
+    kinds = {_missing_kind(value) for value in values} - {""}
+    return ({"missing": sorted(kinds)} if kinds else {}) | _words_fact(values)
+
+
+def _words_fact(values: list[Any]) -> dict[str, Any]:
+    present = {value for value in values if isinstance(value, str)}
+    words = [word for word in MISSING_WORDS if word in present]
+    return {"words": words} if words else {}
+
+
+def _missing_kind(value: Any) -> str:
+    """As in `queuecast.domain.signature.Missing`; empty for any other value."""
+    if value is None:
+        return "None"
+    if isinstance(value, str):
+        return ""
+    name = type(value).__name__
+    if name in ("NAType", "NaTType"):
+        return "NA" if name == "NAType" else "NaT"
+    return "nan" if name.startswith("float") and value != value else ""  # noqa: PLR0124 - only NaN differs from itself

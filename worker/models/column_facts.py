@@ -1,0 +1,87 @@
+"""What is learned of a column besides its type: the kind of its missing values, and words that look like missing ones.
+
+The rows of the fit show it, and the encoders of the estimator.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from queuecast.domain.signature import Column, ColumnType, Missing, Signature
+from queuecast.tables.cells import MISSING_WORDS
+from worker.models.known_values import known_values
+
+_NULLABLE_DTYPES = ("Int", "UInt", "Float", "boolean", "string")
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnFacts:
+    """missing: the kinds of missing values that the column had at the fit, without repetition. words: those of
+    `MISSING_WORDS` that it had as values."""
+
+    missing: tuple[Missing, ...] = ()
+    words: tuple[str, ...] = ()
+
+    @property
+    def first_missing(self) -> Missing:
+        return self.missing[0] if self.missing else Missing.NAN
+
+
+def learn_facts(
+    estimator: Any, columns: Sequence[Column], training_rows: Any, known: Mapping[str, ColumnFacts]
+) -> dict[str, ColumnFacts]:
+    """The facts for each column, by name."""
+    learned = known_values(estimator, [column.name for column in columns])
+    return {
+        column.name: _facts(
+            column, _values(training_rows, index), known.get(column.name, ColumnFacts()), learned[column.name]
+        )
+        for index, column in enumerate(columns)
+    }
+
+
+def facts_of(signature: Signature) -> dict[str, ColumnFacts]:
+    """The facts that a version learned, for its challenger."""
+    return {
+        column.name: ColumnFacts((column.missing,) if column.dtype == "object" else (), column.words)
+        for column in signature.columns
+    }
+
+
+def kinds_of(values: Any) -> tuple[Missing, ...]:
+    """The kinds of missing values among Python objects."""
+    objects = pd.Series(values, dtype=object)
+    missing = set(map(_kind, objects[objects.isna()]))
+    return tuple(kind for kind in Missing if kind in missing)
+
+
+def words_of(values: Any) -> tuple[str, ...]:
+    """Those of `MISSING_WORDS` that are among Python objects."""
+    objects = pd.Series(values, dtype=object)
+    present = set(objects[objects.isin(MISSING_WORDS)])
+    return tuple(word for word in MISSING_WORDS if word in present)
+
+
+def _kind(value: Any) -> Missing:
+    if value is None:
+        return Missing.NONE
+    if value is pd.NA:
+        return Missing.NA
+    return Missing.NAT if value is pd.NaT else Missing.NAN
+
+
+def _values(training_rows: Any, index: int) -> Any:
+    return training_rows.iloc[:, index] if isinstance(training_rows, pd.DataFrame) else training_rows[:, index]
+
+
+def _facts(column: Column, values: Any, known: ColumnFacts, learned: list[Any]) -> ColumnFacts:
+    words: tuple[str, ...] = ()
+    if column.type is ColumnType.STRING:
+        sources = (known.words, words_of(values), words_of(learned), words_of(column.categories or ()))
+        words = tuple(dict.fromkeys(word for source in sources for word in source))
+    if column.dtype != "object":
+        return ColumnFacts((Missing.NA if column.dtype.startswith(_NULLABLE_DTYPES) else Missing.NAN,), words)
+    kinds = {*known.missing, *kinds_of(values)} or set(kinds_of(learned)) or {Missing.NAN}
+    return ColumnFacts(tuple(kind for kind in Missing if kind in kinds), words)
