@@ -97,7 +97,7 @@ def test_a_push_sends_the_estimator_example_rows_and_the_split(client: Client, g
     assert json.loads(parts["example"][1]) == example_table(x)
     assert json.loads(parts["metadata"][1]) == {
         "target": ["survived"],
-        "holdout": {"method": "rowhash-v1", "fraction": 0.2, "columns": ["age", "sibsp"]},
+        "holdout": {"method": "rowhash-v2", "fraction": 0.2, "columns": ["age", "sibsp"]},
         "description": "first",
     }
 
@@ -144,7 +144,7 @@ def test_a_pushed_file_is_sent_unchanged(client: Client, gateway: ScriptedGatewa
     assert parts["example"] == ("text/csv", b"age\n29\n")
     assert json.loads(parts["metadata"][1]) == {
         "target": ["survived"],
-        "holdout": {"method": "rowhash-v1", "fraction": 0.2, "columns": []},
+        "holdout": {"method": "rowhash-v2", "fraction": 0.2, "columns": []},
     }
 
 
