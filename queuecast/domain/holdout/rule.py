@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from html import escape
 from typing import Any
 
 from queuecast.domain.holdout import rowhash_v1, rowhash_v2
@@ -33,6 +34,9 @@ class Split:
     def __repr__(self) -> str:
         rows = len(self.train) + len(self.test)
         return f"<Split of {rows:,} rows: {len(self.train):,} train, {len(self.test):,} test ({self.rule.method})>"
+
+    def _repr_html_(self) -> str:
+        return f"<code>{escape(repr(self))}</code>"
 
 
 def holdout(

@@ -29,6 +29,28 @@ def test_a_client_without_a_url_uses_the_exported_one(monkeypatch: pytest.Monkey
         assert client.url == DEFAULT_URL
 
 
+@pytest.mark.parametrize("name", sorted({*queuecast.__all__} - {"__version__", "holdout", "Split", "HoldoutRule"}))
+def test_the_package_offers_the_names_of_the_client(name: str) -> None:
+    assert getattr(queuecast, name) is getattr(queuecast.client, name)
+    assert name in dir(queuecast)
+
+
+def test_the_package_offers_the_names_of_the_split() -> None:
+    assert isinstance(queuecast.holdout([[1]]), queuecast.Split)
+    assert isinstance(queuecast.holdout([[1]]).rule, queuecast.HoldoutRule)
+
+
+def test_the_package_has_no_other_names() -> None:
+    with pytest.raises(AttributeError, match="module 'queuecast' has no attribute 'Jobs'"):
+        _ = queuecast.Jobs  # type: ignore[attr-defined]
+
+
+def test_a_client_is_shown_with_its_address() -> None:
+    with Client("http://127.0.0.1:8001") as client:
+        assert repr(client) == "<Client http://127.0.0.1:8001>"
+        assert '<a href="http://127.0.0.1:8001">' in client._repr_html_()
+
+
 # Uploads, trainings and pushes
 
 

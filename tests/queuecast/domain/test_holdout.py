@@ -383,6 +383,7 @@ def test_a_split_is_shown_on_a_short_line() -> None:
     split = holdout(pd.DataFrame({"a": range(10_000)}))
 
     assert repr(split) == f"<Split of 10,000 rows: {len(split.train):,} train, {len(split.test):,} test (rowhash-v2)>"
+    assert "&lt;Split of 10,000 rows: " in split._repr_html_()
 
 
 @pytest.mark.parametrize("fraction", [0, 1, -0.1, 1.5, float("nan")])
