@@ -381,6 +381,32 @@ def test_a_terminal_shows_rows_speed_and_stages_within_its_width(
     assert "3,000 answers" in shown[-1] or "3,000 answers" in shown[-2]
 
 
+def test_the_note_of_a_retry_does_not_share_a_line_with_the_bar(
+    batches: ScriptedGateway, rows: Path, tmp_path: Path
+) -> None:
+    busy = problem(503, "Busy")
+    busy.headers["Retry-After"] = "1"
+    batches.on(JOB, running(2_500_000, 10_000_000), busy, ended())
+
+    seen = seen_in_a_terminal(batches, "predict", "titanic", str(rows), "-o", str(tmp_path / "out.csv"))
+
+    shown = [Text.from_ansi(line).plain.strip() for line in seen.replace("\r", "\n").splitlines()]
+    assert [line for line in shown if "retrying" in line] == ["503 Busy (retry in 1 s); retrying in 1.0 s"]
+    assert any("2,500,000/10,000,000 rows" in line for line in shown)
+
+
+def test_a_batch_that_is_cut_shows_the_size_of_its_file(batches: ScriptedGateway) -> None:
+    reports: list[tuple[str, int, int | None, str]] = []
+    shown = progress.BatchProgress(lambda *report: reports.append(report))
+    batches.on(JOB, running(0, 2048, stage="cut", unit="bytes"), running(0, 0, stage="cut"))
+    with Client(batches.url) as client:
+        handle = client.job("job_1")
+        shown.job(handle)
+        shown.job(handle.refresh())  # from a worker of an earlier version
+
+    assert reports == [("cut", 0, 2048, "bytes"), ("cut", 0, None, "rows")]
+
+
 def test_outside_a_terminal_a_line_is_printed_now_and_then(
     batches: ScriptedGateway, capsys: pytest.CaptureFixture[str]
 ) -> None:
