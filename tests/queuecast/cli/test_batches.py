@@ -16,9 +16,10 @@ from click.testing import CliRunner, Result
 from rich.text import Text
 
 from queuecast.cli import progress
+from queuecast.cli.batches import OutputFiles
 from queuecast.cli.main import main
 from queuecast.client import Client
-from tests.queuecast.cli.command_line import seen_in_a_terminal
+from tests.queuecast.cli.command_line import seen_in_a_terminal, typed_in_a_terminal
 from tests.queuecast.scripted_gateway import Answer, ScriptedGateway, job, problem
 
 FILES = "POST /v1/files"
@@ -355,6 +356,53 @@ def test_an_ndjson_file_is_one_prediction_without_the_output_option(gateway: Scr
 
     sent = gateway.requests[0].json
     assert (sent["inputs"], sent["priority"]) == ([{"age": 29}, {"age": None}], "high")
+
+
+# Files that exist
+
+
+EXISTING = {
+    "predict": ["predict", "titanic", "rows.csv", "-o", "out.csv"],
+    "the bad rows": ["predict", "titanic", "rows.csv", "-o", "new.csv", "--errors", "out.csv"],
+    "wait": ["jobs", "wait", "job_1", "-o", "out.csv"],
+    "retry": ["retry", "job_1", "-o", "out.csv"],
+}
+
+
+@pytest.mark.parametrize("arguments", EXISTING.values(), ids=EXISTING)
+@pytest.mark.usefixtures("rows")
+def test_a_file_is_overwritten_only_with_force(
+    batches: ScriptedGateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    batches.on("POST /v1/jobs/job_1/retry", Answer(job(type="batch"), 202))
+    (tmp_path / "out.csv").write_text("dear old answers")
+
+    refused = run(batches, *arguments)
+
+    assert (refused.exit_code, refused.stderr) == (1, "Error: out.csv exists; --force overwrites\n")
+    assert (batches.requests, (tmp_path / "out.csv").read_text()) == ([], "dear old answers")
+    assert run(batches, *arguments, "--force").exit_code == 0
+    assert (tmp_path / "out.csv").read_text() != "dear old answers"
+
+
+@pytest.mark.parametrize(("reply", "is_overwritten"), [("y", True), ("n", False), ("", False)])
+def test_in_a_terminal_the_command_asks_before_it_overwrites(
+    batches: ScriptedGateway, rows: Path, tmp_path: Path, reply: str, is_overwritten: bool
+) -> None:
+    old = tmp_path / "out.csv"
+    old.write_text("dear old answers")
+
+    typed = typed_in_a_terminal(batches, f"{reply}\n", "predict", "titanic", str(rows), "-o", str(old))
+
+    assert f"{old} exists. Overwrite? [y/N]" in " ".join(typed.split())
+    assert (old.read_bytes() == ANSWERS) == is_overwritten
+
+
+def test_the_command_that_resumes_an_overwriting_one_has_force_too(tmp_path: Path) -> None:
+    files = OutputFiles(tmp_path / "out.csv", None, may_replace=True)
+
+    assert files.options() == f" -o {tmp_path}/out.csv --force"
 
 
 # Progress
