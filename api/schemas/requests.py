@@ -106,7 +106,7 @@ class BatchOfRows(BatchOptions, forbid_unknown_fields=True, kw_only=True):
 class Holdout(Struct, forbid_unknown_fields=True):
     """How the rows were split that the model was fitted on. No columns means all of its columns."""
 
-    method: Literal["rowhash-v1"] = "rowhash-v1"
+    method: Literal["rowhash-v1", "rowhash-v2"] = "rowhash-v2"
     fraction: Annotated[float, Meta(gt=0, lt=1, description="The share of rows the model was not fitted on.")] = 0.2
     columns: list[str] = []
 

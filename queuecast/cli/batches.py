@@ -1,8 +1,9 @@
 """Runs a batch from the command line: uploads its file, follows it, and writes its answers and bad rows to files."""
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
@@ -27,12 +28,25 @@ class OutputFiles:
 
     answers: Path | None
     errors: Path | None
+    may_replace: bool = False
 
-    def require_writable(self, source: str | None = None) -> None:
-        """Checks the names before the batch is submitted.
+    def ready(self, source: str | None = None) -> "OutputFiles":
+        """Checks the names before the batch is submitted, and asks before a file is overwritten.
 
-        Raises ValueError for an unknown format, a missing folder, one name for both files, or the name of `source`.
+        Raises ValueError for an unknown format, a missing folder, one name for both files, the name of `source`, and an
+        existing file without --force.
         """
+        self._require_writable(source)
+        existing = [path for path in (self.answers, self.errors) if path is not None and path.is_file()]
+        if not existing or self.may_replace:
+            return self
+        names = " and ".join(map(str, existing))
+        if not (sys.stdin.isatty() and sys.stderr.isatty()):
+            raise ValueError(f"{names} {'exist' if len(existing) > 1 else 'exists'}; --force overwrites")
+        click.confirm(f"{names} {'exist' if len(existing) > 1 else 'exists'}. Overwrite?", abort=True, err=True)
+        return replace(self, may_replace=True)
+
+    def _require_writable(self, source: str | None) -> None:
         if self.answers is not None:
             output_format_of(self.answers)
         for path in (self.answers, self.errors):
@@ -51,17 +65,19 @@ class OutputFiles:
     def options(self) -> str:
         """The options as a user types them."""
         options = (("-o", self.answers), ("--errors", self.errors))
-        return "".join(f" {name} {quote(str(path))}" for name, path in options if path is not None)
+        shown = "".join(f" {name} {quote(str(path))}" for name, path in options if path is not None)
+        return f"{shown} --force" if shown and self.may_replace else shown
 
 
 def output_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Adds -o as `output` and --errors as `errors`."""
+    """Adds -o as `output`, --errors as `errors` and --force as `force`."""
     file_type = click.Path(dir_okay=False, path_type=Path)
     help_text = f"Write the answers of a batch to FILE. Its suffix sets the format: {', '.join(OUTPUT_FORMATS)}."
     answers = click.option("-o", "--output", type=file_type, metavar="FILE", help=help_text)
     help_text = "Write the bad rows of a batch to FILE, as NDJSON. With predict, it needs -o."
     errors = click.option("--errors", type=file_type, metavar="FILE", help=help_text)
-    return answers(errors(command))
+    force = click.option("--force", is_flag=True, help="Overwrite the files of -o and --errors without asking.")
+    return answers(errors(force(command)))
 
 
 def submit(client: Client, model: str, source: str, **options: Any) -> JobHandle:

@@ -49,13 +49,12 @@ def show(client: Client, *, job_id: str, as_json: bool) -> None:
 @output_options
 @json_option
 @click.pass_obj
-def wait(client: Client, *, job_id: str, output: Path | None, errors: Path | None, as_json: bool) -> None:
+def wait(client: Client, *, job_id: str, output: Path | None, errors: Path | None, force: bool, as_json: bool) -> None:
     """Wait for a job and print its result.
 
     -o and --errors download the files of a batch.
     """
-    files = OutputFiles(output, errors)
-    files.require_writable()
+    files = OutputFiles(output, errors, force).ready()
     job = client.job(job_id)
     files.require_batch(job)
     finish_job(job, files, no_wait=False, as_json=as_json)
@@ -81,15 +80,21 @@ def cancel(client: Client, *, job_id: str, as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def retry(
-    client: Client, *, job_id: str, output: Path | None, errors: Path | None, no_wait: bool, as_json: bool
+    client: Client,
+    *,
+    job_id: str,
+    output: Path | None,
+    errors: Path | None,
+    force: bool,
+    no_wait: bool,
+    as_json: bool,
 ) -> None:
     """Run a job's work again, as a new job.
 
     The job must have failed, expired or been canceled. The new job runs on the same model version. For a batch, it
     runs only the missing part.
     """
-    files = OutputFiles(output, errors)
-    files.require_writable()
+    files = OutputFiles(output, errors, force).ready()
     job = client.job(job_id)
     files.require_batch(job)
     finish_job(job.retry(), files, no_wait=no_wait, as_json=as_json)

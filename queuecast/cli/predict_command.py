@@ -46,6 +46,7 @@ def predict(
     priority: str | None,
     output: Path | None,
     errors: Path | None,
+    force: bool,
     id_column: str | None,
     on_error: str | None,
     no_wait: bool,
@@ -61,14 +62,13 @@ def predict(
     wanted_version = int(version) if version and re.fullmatch("[1-9][0-9]*", version) else version
     options: dict[str, Any] = {"method": method, "version": wanted_version, "priority": priority}
     if output is not None and rows is not None:
-        files = OutputFiles(output, errors)
-        files.require_writable(rows)
+        files = OutputFiles(output, errors, force).ready(rows)
         options |= {"output_format": output_format_of(output), "on_error": on_error or "skip", "id_column": id_column}
         job = submit(client, model, rows, **options)
         finish_job(job, files, no_wait=no_wait, as_json=as_json)
         return
-    if output or errors or id_column or on_error:
-        raise click.UsageError("-o needs ROWS, and --errors, --id and --on-error need -o: ROWS -o FILE")
+    if output or errors or force or id_column or on_error:
+        raise click.UsageError("-o needs ROWS, and --errors, --force, --id and --on-error need -o: ROWS -o FILE")
     inputs = read_rows(client, rows, model, wanted_version) if rows else parsed_json_rows(f"[{','.join(single_rows)}]")
     # Most predictions end within 2 s: the first response has their result, and no progress is shown.
     wait_s = 0 if no_wait else 2

@@ -9,7 +9,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from rich.table import Column
 
 from queuecast.cli.job_tables import progress_text
-from queuecast.cli.terminal import duration_text, note, size_text, stderr_console
+from queuecast.cli.terminal import duration_text, note, notes_above, size_text, stderr_console
 from queuecast.client.job import JobHandle
 
 Show = Callable[[str, int, int | None, str], None]
@@ -33,7 +33,7 @@ def job_progress(job: JobHandle) -> Iterator[Callable[[JobHandle], None] | None]
         TextColumn("{task.fields[count]}", markup=False),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=console, transient=True) as bar:
+    with Progress(*columns, console=console, transient=True) as bar, notes_above(console):
         task = bar.add_task("", total=None, count="")
 
         def show(job: JobHandle) -> None:
@@ -95,7 +95,8 @@ class BatchProgress:
             self._show(job.state, 0, None, "")
             return
         bad = f", {progress['errors']:,} bad" if progress.get("errors") else ""
-        self._show(f"{progress.get('stage') or job.state}{bad}", progress["done"], progress["total"], progress["unit"])
+        stage = f"{progress.get('stage') or job.state}{bad}"
+        self._show(stage, progress["done"], progress["total"] or None, progress["unit"])
 
 
 @contextmanager
@@ -111,7 +112,7 @@ def batch_progress(clock: Callable[[], float] = time.monotonic) -> Iterator[Batc
         BarColumn(bar_width=12),
         TextColumn("{task.fields[count]}", markup=False, table_column=Column(no_wrap=True)),
     )
-    with Progress(*columns, console=console, transient=True) as bar:
+    with Progress(*columns, console=console, transient=True) as bar, notes_above(console):
         task = bar.add_task("", total=None, count="")
 
         def show(stage: str, done: int, total: int | None, unit: str) -> None:

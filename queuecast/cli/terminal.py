@@ -1,12 +1,16 @@
 """The terminal: stdout for results, stderr for notes, and the texts of values, sizes and durations."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+_bars: list[Console] = []
 
 
 def stdout_console() -> Console:
@@ -22,9 +26,20 @@ def say(text: str) -> None:
     stdout_console().print(text, soft_wrap=True)
 
 
+@contextmanager
+def notes_above(bar: Console) -> Iterator[None]:
+    """Notes are printed above a bar that this console shows while the block runs, not into its line."""
+    _bars.append(bar)
+    try:
+        yield
+    finally:
+        _bars.remove(bar)
+
+
 def note(text: str) -> None:
     """Prints a dim line on stderr, apart from the result."""
-    stderr_console().print(Text(text, style="dim"), soft_wrap=True)
+    console = _bars[-1] if _bars else stderr_console()
+    console.print(Text(text, style="dim"), soft_wrap=True)
 
 
 def new_table(*headings: str, gap: int = 2) -> Table:

@@ -10,6 +10,7 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from html import escape
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
@@ -43,6 +44,12 @@ class Client:
     def __init__(self, url: str | None = None, timeout_s: float = 30.0) -> None:
         self.url = url or os.environ.get("QUEUECAST_URL") or DEFAULT_URL
         self._transport = Transport(self.url, timeout_s)
+
+    def __repr__(self) -> str:
+        return f"<Client {self.url}>"
+
+    def _repr_html_(self) -> str:
+        return f'<code>&lt;Client <a href="{escape(self.url)}">{escape(self.url)}</a>&gt;</code>'
 
     def __enter__(self) -> Self:
         return self

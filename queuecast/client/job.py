@@ -6,6 +6,7 @@ Owns waiting: how long a request may wait, when to poll again, when to give up. 
 import math
 import time
 from collections.abc import Callable, Iterator
+from html import escape
 from http import HTTPStatus
 from pathlib import Path
 from typing import Self
@@ -39,6 +40,13 @@ class JobHandle:
 
     def __repr__(self) -> str:
         return f"<JobHandle {self.id} {self.state}>"
+
+    def _repr_html_(self) -> str:
+        model = self.body.get("model") or {}
+        version = "" if model.get("version") is None else f" version {model['version']}"
+        texts = (self.id, self.body.get("type"), f"{model.get('name') or ''}{version}", self.state)
+        cells = "".join(f"<td>{escape(str(text or '-'))}</td>" for text in texts)
+        return f"<table><tr>{cells}</tr></table>"
 
     @property
     def id(self) -> str:

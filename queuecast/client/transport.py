@@ -18,6 +18,7 @@ import msgspec
 import stamina
 
 from queuecast.client.errors import ApiError, GatewayUnreachable
+from queuecast.client.retry_logging import own_retries, silence_own_retries
 from queuecast.client.table_files import ProgressFile
 
 Body = dict[str, Any]
@@ -44,6 +45,7 @@ class Transport:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError(f"the gateway's url is {url!r}, expected something like http://127.0.0.1:8000")
+        silence_own_retries()
         self.url = url.rstrip("/")
         self._timeout_s = timeout_s
         # A company's HTTP_PROXY cannot reach this machine's loopback.
@@ -178,7 +180,8 @@ def _with_retries(
 ) -> httpx2.Response:
     limit_s = 30.0 if retry_for_s is None else retry_for_s  # a longer Retry-After becomes an error at once
     caller = stamina.RetryingCaller(attempts=5 if retry_for_s is None else None, timeout=limit_s, wait_jitter=0.1)
-    return caller(_retry_rule(is_idempotent=is_idempotent, retry_for_s=limit_s), send_once)
+    with own_retries():
+        return caller(_retry_rule(is_idempotent=is_idempotent, retry_for_s=limit_s), send_once)
 
 
 def _retry_rule(*, is_idempotent: bool, retry_for_s: float) -> Callable[[Exception], bool | float]:

@@ -65,7 +65,7 @@ class Progress:
     """`done` of `total` in `unit`.
 
     A training counts stages, names the current one and gives its number of rows. A batch counts rows, and the bad ones
-    among the rows that are done.
+    among the rows that are done; while its file is cut, it counts bytes of the file.
     """
 
     done: int

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from queuecast.domain.chunking import FileRange, Plan
+from queuecast.domain.errors import InvalidInputError
+from queuecast.domain.file_formats import FileFormat
 from queuecast.domain.job import Job, Progress
 from queuecast.domain.model import Manifest
 from queuecast.domain.work import BatchWork
@@ -16,6 +18,7 @@ from queuecast.ports.files import FileStore
 from worker.engine.contracts import Report
 from worker.file_writing import require_accepted_file
 from worker.tables.file_columns import require_columns
+from worker.tables.parquet_files import open_parquet, row_groups
 from worker.tables.reader import read_range
 from worker.tables.splitting import split_file
 
@@ -55,14 +58,15 @@ class BatchPlanner:
         return earlier
 
     def _split(self, work: BatchWork, manifest: Manifest, estimator: Any, report: Report) -> tuple[FileRange, ...]:
-        reporter = _SplitReporter(report)
         path = self._files.path(work.file_id)
+        reporter = _SplitReporter(report, path, work.file_format)
         require_accepted_file(path, work.file_sha256, reporter.report)
         require_columns(path, work.file_format, manifest.signature, work.id_column)
         max_rows = self._rows_per_chunk(path, work, manifest, estimator)
         ranges = []
         for file_range in split_file(path, work.file_format, max_rows, MAX_CHUNK_BYTES):
             ranges.append(file_range)
+            reporter.done = file_range.end
             reporter.rows += file_range.n_rows
             reporter.report()
         return tuple(ranges)
@@ -79,17 +83,32 @@ class BatchPlanner:
 
 
 class _SplitReporter:
-    """Reports the rows that were split about once a second, which also stops a run that was asked to stop."""
+    """Reports the part of the file that was split, about once a second, which also stops a run that was asked to stop.
 
-    def __init__(self, report: Report) -> None:
-        self.rows = 0
+    The number of rows is unknown until then, so bytes are counted; of Parquet, whose footer has the number, rows.
+    """
+
+    def __init__(self, report: Report, path: Path, file_format: FileFormat) -> None:
+        self.done = self.rows = 0
         self._report = report
+        self._path = path
+        self._is_parquet = file_format is FileFormat.PARQUET
+        self._total = 0
         self._reported_at = float("-inf")
 
     def report(self) -> None:
         if time.monotonic() - self._reported_at > 1.0:
-            self._report(Progress(0, 0, "rows", "cut", self.rows))
+            self._total = self._total or self._count()
+            unit = "rows" if self._is_parquet else "bytes"
+            self._report(Progress(min(self.done, self._total), self._total, unit, "cut", self.rows))
             self._reported_at = time.monotonic()
+
+    def _count(self) -> int:
+        if not self._is_parquet:
+            return self._path.stat().st_size
+        with suppress(InvalidInputError), open_parquet(self._path) as parquet:
+            return sum(n_rows for n_rows, _ in row_groups(parquet))
+        return 0
 
 
 def _rows_in_time(call: Callable[[Any], Any], frame: Any, rows: int) -> int:

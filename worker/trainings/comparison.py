@@ -18,7 +18,9 @@ def compare(
     target_names: tuple[str, ...],
     rows: TrainingRows,
     split: Split,
+    moved_rows: int = 0,
 ) -> Comparison:
+    """moved_rows: how many held-out rows the champion is known to have been fitted on."""
     metric = _metric(challenger_estimator)
     if metric is None:
         return Comparison(None, None, None, f"{type(challenger_estimator).__name__} has no score method")
@@ -26,18 +28,29 @@ def compare(
         return Comparison(metric, None, None, "no row of the file is held out")
     features, target = rows.take_features(split.test), rows.target[split.test]
     challenger_score = _score(challenger_estimator, features, target)
-    if not _may_be_same_target(champion.target, target_names):
-        known, found = ", ".join(champion.target), ", ".join(target_names)
-        reason = f"the champion was fitted on the target {known}, this version on {found}"
-        return Comparison(metric, None, challenger_score, reason)
-    if champion.holdout is None:
-        reason = f"the rows that version {champion.version} was fitted on are unknown, so its score means nothing"
+    reason = _incomparable(champion, target_names, moved_rows)
+    if reason is not None:
         return Comparison(metric, None, challenger_score, reason)
     champion_score = _score(champion_estimator, features, target)
     if champion_score is not None and challenger_score is not None:
         return Comparison(metric, champion_score, challenger_score)
     reason = _label_mismatch(champion, rows.target) or "no finite score on the holdout rows"
     return Comparison(metric, champion_score, challenger_score, reason)
+
+
+def _incomparable(champion: Manifest, target_names: tuple[str, ...], moved_rows: int) -> str | None:
+    """Why a score of the champion on the held-out rows would mean nothing."""
+    if not _may_be_same_target(champion.target, target_names):
+        known, found = ", ".join(champion.target), ", ".join(target_names)
+        return f"the champion was fitted on the target {known}, this version on {found}"
+    if champion.holdout is None:
+        return f"the rows that version {champion.version} was fitted on are unknown, so its score means nothing"
+    if moved_rows:
+        return (
+            f"version {champion.version} was fitted on {moved_rows} or more of the held-out rows, which have rounded "
+            "numbers in this file and so changed sides; its score means nothing. Train on a file with all digits"
+        )
+    return None
 
 
 def _metric(estimator: Any) -> str | None:

@@ -9,7 +9,7 @@ from sklearn.base import clone
 from sklearn.utils._param_validation import InvalidParameterError
 
 from queuecast.domain.errors import Finding, InvalidInputError, RunFailedError, exception_text, shortened
-from queuecast.domain.holdout import METHOD, HoldoutRule, Split, holdout
+from queuecast.domain.holdout import METHODS, HoldoutRule, Split, holdout
 from queuecast.domain.model import Manifest
 from queuecast.domain.signature import Layout
 from worker.models.frames import frame_of
@@ -23,13 +23,11 @@ def split_rows(rows: TrainingRows, champion: Manifest) -> Split:
     Raises RunFailedError for an unknown method, InvalidInputError if all rows are held out.
     """
     rule = champion.holdout or HoldoutRule()
-    if rule.method != METHOD:
-        raise RunFailedError(f"version {champion.version} was split by {rule.method!r}; this worker knows {METHOD!r}")
+    if rule.method not in METHODS:
+        known = " and ".join(map(repr, METHODS))
+        raise RunFailedError(f"version {champion.version} was split by {rule.method!r}; this worker knows {known}")
     names = rule.columns or tuple(column.name for column in champion.signature.columns)
-    features = rows.features
-    if champion.signature.layout is Layout.ARRAY:
-        features = features.tolist()
-    split = holdout(features, rule.fraction, names)
+    split = holdout(rows.features, rule.fraction, names, rule.method)
     if not split.train:
         raise InvalidInputError(f"all {len(split.test)} rows of the file are held out; nothing is left to fit on")
     return split

@@ -30,6 +30,7 @@ from worker.models.signatures import learn_signature
 from worker.stages import stage_progress
 from worker.trainings.comparison import compare
 from worker.trainings.fitting import fit_challenger, predicts_table, split_rows
+from worker.trainings.moved_rows import count_moved_rows, fitted_rows
 from worker.trainings.threads import Threads, using_threads
 from worker.trainings.training_rows import TrainingRows, read_training_rows
 
@@ -109,7 +110,8 @@ class TrainingRunner:
         with using_threads(self._threads):
             challenger = fit_challenger(champion_estimator, work.params, rows, split.train)
         report(stage_progress(STAGES, "score", len(split.test)))
-        comparison = compare(champion, champion_estimator, challenger, work.target, rows, split)
+        moved = count_moved_rows(fitted_rows(self._models, champion), champion, rows, split)
+        comparison = compare(champion, champion_estimator, challenger, work.target, rows, split, moved)
         report(stage_progress(STAGES, "publish"))
         return self._publish(job, work, Trial(champion, challenger, rows, split, comparison))
 

@@ -67,12 +67,24 @@ def inputs_sent(gateway: ScriptedGateway) -> Any:
 
 
 def seen_in_a_terminal(gateway: ScriptedGateway, *arguments: str, columns: int = 80) -> str:
-    """The output in a terminal of this width, including control sequences."""
+    """The output in a terminal of this width, including control sequences. The command must succeed."""
+    code, seen = _in_a_terminal(gateway, "", arguments, columns)
+    assert code == 0, seen
+    return seen
+
+
+def typed_in_a_terminal(gateway: ScriptedGateway, text: str, *arguments: str) -> str:
+    """The output in a wide terminal in which a person types this text."""
+    return _in_a_terminal(gateway, text, arguments, 240)[1]
+
+
+def _in_a_terminal(gateway: ScriptedGateway, text: str, arguments: tuple[str, ...], columns: int) -> tuple[int, str]:
     terminal, child = pty.openpty()
     command = [sys.executable, "-m", "queuecast.cli", "--url", gateway.url, *arguments]
     environment = os.environ | {"COLUMNS": str(columns), "TERM": "xterm"}
     with subprocess.Popen(command, stdin=child, stdout=child, stderr=child, env=environment) as running:
         os.close(child)
+        os.write(terminal, text.encode())
         seen = b""
         try:
             while chunk := os.read(terminal, 4096):
@@ -80,8 +92,7 @@ def seen_in_a_terminal(gateway: ScriptedGateway, *arguments: str, columns: int =
         except OSError:  # on Linux, a terminal whose other end is closed raises EIO
             pass
         os.close(terminal)
-    assert running.returncode == 0, seen
-    return seen.decode()
+    return running.returncode, seen.decode()
 
 
 def lines(text: str) -> list[list[str]]:

@@ -16,9 +16,10 @@ from click.testing import CliRunner, Result
 from rich.text import Text
 
 from queuecast.cli import progress
+from queuecast.cli.batches import OutputFiles
 from queuecast.cli.main import main
 from queuecast.client import Client
-from tests.queuecast.cli.command_line import seen_in_a_terminal
+from tests.queuecast.cli.command_line import seen_in_a_terminal, typed_in_a_terminal
 from tests.queuecast.scripted_gateway import Answer, ScriptedGateway, job, problem
 
 FILES = "POST /v1/files"
@@ -357,6 +358,53 @@ def test_an_ndjson_file_is_one_prediction_without_the_output_option(gateway: Scr
     assert (sent["inputs"], sent["priority"]) == ([{"age": 29}, {"age": None}], "high")
 
 
+# Files that exist
+
+
+EXISTING = {
+    "predict": ["predict", "titanic", "rows.csv", "-o", "out.csv"],
+    "the bad rows": ["predict", "titanic", "rows.csv", "-o", "new.csv", "--errors", "out.csv"],
+    "wait": ["jobs", "wait", "job_1", "-o", "out.csv"],
+    "retry": ["retry", "job_1", "-o", "out.csv"],
+}
+
+
+@pytest.mark.parametrize("arguments", EXISTING.values(), ids=EXISTING)
+@pytest.mark.usefixtures("rows")
+def test_a_file_is_overwritten_only_with_force(
+    batches: ScriptedGateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    batches.on("POST /v1/jobs/job_1/retry", Answer(job(type="batch"), 202))
+    (tmp_path / "out.csv").write_text("dear old answers")
+
+    refused = run(batches, *arguments)
+
+    assert (refused.exit_code, refused.stderr) == (1, "Error: out.csv exists; --force overwrites\n")
+    assert (batches.requests, (tmp_path / "out.csv").read_text()) == ([], "dear old answers")
+    assert run(batches, *arguments, "--force").exit_code == 0
+    assert (tmp_path / "out.csv").read_text() != "dear old answers"
+
+
+@pytest.mark.parametrize(("reply", "is_overwritten"), [("y", True), ("n", False), ("", False)])
+def test_in_a_terminal_the_command_asks_before_it_overwrites(
+    batches: ScriptedGateway, rows: Path, tmp_path: Path, reply: str, is_overwritten: bool
+) -> None:
+    old = tmp_path / "out.csv"
+    old.write_text("dear old answers")
+
+    typed = typed_in_a_terminal(batches, f"{reply}\n", "predict", "titanic", str(rows), "-o", str(old))
+
+    assert f"{old} exists. Overwrite? [y/N]" in " ".join(typed.split())
+    assert (old.read_bytes() == ANSWERS) == is_overwritten
+
+
+def test_the_command_that_resumes_an_overwriting_one_has_force_too(tmp_path: Path) -> None:
+    files = OutputFiles(tmp_path / "out.csv", None, may_replace=True)
+
+    assert files.options() == f" -o {tmp_path}/out.csv --force"
+
+
 # Progress
 
 
@@ -379,6 +427,32 @@ def test_a_terminal_shows_rows_speed_and_stages_within_its_width(
     assert any("join" in line for line in shown)
     assert max(len(line.rstrip()) for line in shown if "bad" in line) <= 80
     assert "3,000 answers" in shown[-1] or "3,000 answers" in shown[-2]
+
+
+def test_the_note_of_a_retry_does_not_share_a_line_with_the_bar(
+    batches: ScriptedGateway, rows: Path, tmp_path: Path
+) -> None:
+    busy = problem(503, "Busy")
+    busy.headers["Retry-After"] = "1"
+    batches.on(JOB, running(2_500_000, 10_000_000), busy, ended())
+
+    seen = seen_in_a_terminal(batches, "predict", "titanic", str(rows), "-o", str(tmp_path / "out.csv"))
+
+    shown = [Text.from_ansi(line).plain.strip() for line in seen.replace("\r", "\n").splitlines()]
+    assert [line for line in shown if "retrying" in line] == ["503 Busy (retry in 1 s); retrying in 1.0 s"]
+    assert any("2,500,000/10,000,000 rows" in line for line in shown)
+
+
+def test_a_batch_that_is_cut_shows_the_size_of_its_file(batches: ScriptedGateway) -> None:
+    reports: list[tuple[str, int, int | None, str]] = []
+    shown = progress.BatchProgress(lambda *report: reports.append(report))
+    batches.on(JOB, running(0, 2048, stage="cut", unit="bytes"), running(0, 0, stage="cut"))
+    with Client(batches.url) as client:
+        handle = client.job("job_1")
+        shown.job(handle)
+        shown.job(handle.refresh())  # from a worker of an earlier version
+
+    assert reports == [("cut", 0, 2048, "bytes"), ("cut", 0, None, "rows")]
 
 
 def test_outside_a_terminal_a_line_is_printed_now_and_then(

@@ -49,7 +49,7 @@ def test_push_sends_targets_split_and_description(gateway: ScriptedGateway, tmp_
     fields = {part.get_param("name", header="content-disposition"): part for part in form.get_payload()}
     assert json.loads(fields["metadata"].get_payload()) == {
         "target": ["survived"],
-        "holdout": {"method": "rowhash-v1", "fraction": 0.2, "columns": []},
+        "holdout": {"method": "rowhash-v2", "fraction": 0.2, "columns": []},
         "description": "first",
     }
 

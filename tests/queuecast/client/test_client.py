@@ -31,6 +31,28 @@ def test_a_client_without_a_url_uses_the_exported_one(monkeypatch: pytest.Monkey
         assert client.url == DEFAULT_URL
 
 
+@pytest.mark.parametrize("name", sorted({*queuecast.__all__} - {"__version__", "holdout", "Split", "HoldoutRule"}))
+def test_the_package_offers_the_names_of_the_client(name: str) -> None:
+    assert getattr(queuecast, name) is getattr(queuecast.client, name)
+    assert name in dir(queuecast)
+
+
+def test_the_package_offers_the_names_of_the_split() -> None:
+    assert isinstance(queuecast.holdout([[1]]), queuecast.Split)
+    assert isinstance(queuecast.holdout([[1]]).rule, queuecast.HoldoutRule)
+
+
+def test_the_package_has_no_other_names() -> None:
+    with pytest.raises(AttributeError, match="module 'queuecast' has no attribute 'Jobs'"):
+        _ = queuecast.Jobs  # type: ignore[attr-defined]
+
+
+def test_a_client_is_shown_with_its_address() -> None:
+    with Client("http://127.0.0.1:8001") as client:
+        assert repr(client) == "<Client http://127.0.0.1:8001>"
+        assert '<a href="http://127.0.0.1:8001">' in client._repr_html_()
+
+
 # Uploads, trainings and pushes
 
 
@@ -123,7 +145,7 @@ def test_a_push_sends_the_estimator_example_rows_and_the_split(client: Client, g
     assert json.loads(parts["example"][1]) == example_table(x)
     assert json.loads(parts["metadata"][1]) == {
         "target": ["survived"],
-        "holdout": {"method": "rowhash-v1", "fraction": 0.2, "columns": ["age", "sibsp"]},
+        "holdout": {"method": "rowhash-v2", "fraction": 0.2, "columns": ["age", "sibsp"]},
         "description": "first",
     }
 
@@ -170,7 +192,7 @@ def test_a_pushed_file_is_sent_unchanged(client: Client, gateway: ScriptedGatewa
     assert parts["example"] == ("text/csv", b"age\n29\n")
     assert json.loads(parts["metadata"][1]) == {
         "target": ["survived"],
-        "holdout": {"method": "rowhash-v1", "fraction": 0.2, "columns": []},
+        "holdout": {"method": "rowhash-v2", "fraction": 0.2, "columns": []},
     }
 
 

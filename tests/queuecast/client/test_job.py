@@ -30,6 +30,16 @@ def test_predict_sends_rows_method_version_and_metadata(client: Client, gateway:
     assert (handle.id, handle.state) == ("job_1", "queued")
 
 
+def test_a_job_is_shown_with_its_state_and_in_a_notebook_as_a_row(client: Client, gateway: ScriptedGateway) -> None:
+    gateway.on(JOB, job("running", type="<b>"))
+
+    handle = client.job("job_1")
+
+    assert repr(handle) == "<JobHandle job_1 running>"
+    row = "<td>job_1</td><td>&lt;b&gt;</td><td>titanic version 3</td><td>running</td>"
+    assert handle._repr_html_() == f"<table><tr>{row}</tr></table>"
+
+
 def test_a_result_within_the_wait_takes_one_request(client: Client, gateway: ScriptedGateway) -> None:
     gateway.on(PREDICT, job("succeeded", result=RESULT))
 

@@ -5,13 +5,14 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import stamina
 from sklearn.linear_model import LogisticRegression
+from stamina.instrumentation import RetryDetails, get_on_retry_hooks, set_on_retry_hooks
 
 from queuecast.client import ApiError, Client, GatewayUnreachable
 from tests.queuecast.scripted_gateway import Answer, ScriptedGateway, job, parts_of, problem
@@ -82,6 +83,57 @@ def test_a_retry_waits_for_retry_after(client: Client, gateway: ScriptedGateway)
         client.models()
 
     assert time.monotonic() - began >= 1
+
+
+@pytest.fixture
+def _default_retry_hooks() -> Iterator[None]:
+    hooks = get_on_retry_hooks()
+    set_on_retry_hooks(None)
+    yield
+    set_on_retry_hooks(hooks)
+
+
+@pytest.mark.usefixtures("_default_retry_hooks")
+def test_a_retry_prints_nothing(gateway: ScriptedGateway, capfd: pytest.CaptureFixture[str]) -> None:
+    busy = problem(503, "later")
+    busy.headers["Retry-After"] = "0"
+    gateway.on("GET /v1/models", busy, {"data": [], "next_cursor": None})
+
+    with Client(gateway.url) as client:
+        client.models()
+
+    assert len(gateway.requests) == 2
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.usefixtures("_default_retry_hooks")
+def test_the_retries_of_other_code_are_still_logged(
+    gateway: ScriptedGateway, capfd: pytest.CaptureFixture[str]
+) -> None:
+    failures = iter([OSError("first"), None])
+
+    def fail_once() -> None:
+        if (error := next(failures)) is not None:
+            raise error
+
+    with Client(gateway.url):
+        stamina.RetryingCaller(attempts=2)(OSError, fail_once)
+
+    assert "stamina.retry_scheduled" in "".join(capfd.readouterr())
+
+
+@pytest.mark.usefixtures("_default_retry_hooks")
+def test_the_retry_hooks_of_the_user_are_called_for_the_client(gateway: ScriptedGateway) -> None:
+    seen: list[RetryDetails] = []
+    set_on_retry_hooks([seen.append])
+    busy = problem(503, "later")
+    busy.headers["Retry-After"] = "0"
+    gateway.on("GET /v1/models", busy, {"data": [], "next_cursor": None})
+
+    with Client(gateway.url) as client:
+        client.models()
+
+    assert len(seen) == 1
 
 
 def test_a_long_retry_after_is_an_error_at_once(client: Client, gateway: ScriptedGateway) -> None:

@@ -21,7 +21,7 @@ from queuecast.adapters.ids import new_id
 from queuecast.domain.chunking import chunk_id
 from queuecast.domain.errors import UnavailableError
 from queuecast.domain.file_formats import OutputFormat
-from queuecast.domain.job import Failure, Job, State
+from queuecast.domain.job import Failure, Job, Progress, State
 from queuecast.domain.lane import Lane
 from queuecast.domain.signature import Signature
 from queuecast.domain.work import BatchWork, Method, OnError
@@ -399,6 +399,21 @@ def test_a_worker_takes_one_chunk_and_then_serves_other_lanes(service: LocalBatc
     assert service.progress.totals(job.id, 1).chunks == 1
     (stats,) = service.lanes.stats()
     assert (stats.waiting, stats.reserved) == (CHUNKS - 1, 0)
+
+
+@pytest.mark.parametrize("media_type", ["text/csv", "application/vnd.apache.parquet"])
+def test_the_first_progress_has_a_total(service: LocalBatchService, media_type: str) -> None:
+    is_csv = media_type == "text/csv"
+    content = csv_of(FRAME) if is_csv else FRAME.to_parquet()
+    work = service.batch_work(content, media_type)
+    manifest = service.manifest(1)
+    reports: list[Progress] = []
+
+    made = planner.BatchPlanner(service.files, service.progress, service.folders, service.clock, 10)
+    made.plan(service.batch(work), work, manifest, service.estimators.load(manifest), reports.append)
+
+    expected = Progress(0, len(content), "bytes", "cut", 0) if is_csv else Progress(0, ROWS, "rows", "cut", 0)
+    assert reports[0] == expected
 
 
 def test_progress_counts_rows_whose_predictions_are_on_the_disk(service: LocalBatchService) -> None:

@@ -18,7 +18,7 @@ from sklearn.preprocessing import OneHotEncoder
 import queuecast
 from examples.titanic.train import COLUMNS, TARGET, logistic, passengers
 from queuecast.domain.errors import ConflictError, JobStoppedError, mismatch
-from queuecast.domain.holdout import HoldoutRule
+from queuecast.domain.holdout import METHODS, HoldoutRule
 from queuecast.domain.job import Failure, Job, JobType, ModelRef, Progress, State
 from queuecast.domain.model import CHALLENGER, CHAMPION
 from queuecast.domain.work import Method, PromotionPolicy, TrainingWork
@@ -273,6 +273,81 @@ def test_an_array_is_split_by_the_rule_that_splits_it_in_a_notebook(service: Loc
     assert result["champion"]["score"] == forest.score(array[split.test], SURVIVED.iloc[split.test])
 
 
+def test_a_champion_that_was_split_by_the_first_method_keeps_its_split(service: LocalService) -> None:
+    split = queuecast.holdout(FEATURES, method="rowhash-v1")
+    assert split.test != SPLIT.test
+    fitted = logistic().fit(FEATURES.iloc[split.train], SURVIVED.iloc[split.train])
+    service.pushed(fitted, FEATURES.iloc[split.train], (TARGET,), split.rule)
+
+    result = _trained(service)
+
+    assert result["champion"]["score"] == fitted.score(FEATURES.iloc[split.test], SURVIVED.iloc[split.test])
+    assert service.manifest(2).holdout == split.rule
+
+
+def test_a_champion_that_was_split_by_an_unknown_method_is_not_retrained(service: LocalService) -> None:
+    service.pushed(FIRST, TRAIN, (TARGET,), HoldoutRule(method="rowhash-v9"))
+
+    failure = _failure(service.trained(service.training_work(ROWS, (TARGET,))))
+
+    assert "version 1 was split by 'rowhash-v9'; this worker knows 'rowhash-v1' and 'rowhash-v2'" in failure.detail
+
+
+def _on_measures(service: LocalService, layout: str, method: str = "rowhash-v2") -> pd.DataFrame:
+    """Pushes a champion that was fitted without the held-out rows, and returns all rows with their target."""
+    draw = np.random.default_rng(0)
+    frame = pd.DataFrame(draw.normal(size=(400, 2)) * [1, 1000], columns=["x0", "x1"]).assign(x2=np.arange(400) % 3)
+    target = (frame["x0"] > 0).astype(int)
+    split = queuecast.holdout(frame, method=method)
+    rows: Any = frame.iloc[split.train]
+    rows = rows if layout == "frame" else rows.to_numpy()
+    service.pushed(LogisticRegression().fit(rows, target.iloc[split.train]), rows, holdout=split.rule)
+    return with_target(frame, target)
+
+
+ROUNDED = {
+    "decimals": lambda rows: rows.round(3),
+    "significant digits": lambda rows: rows.to_csv(index=False, float_format="%.5g").encode(),
+    "one column": lambda rows: rows.assign(x1=rows["x1"].round(1)),
+}
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("layout", ["frame", "array"])
+@pytest.mark.parametrize("rounded", ROUNDED.values(), ids=ROUNDED)
+def test_a_file_with_rounded_numbers_whose_rows_changed_sides_is_incomparable(
+    service: LocalService, rounded: Callable[[Any], Any], layout: str, method: str
+) -> None:
+    rows = _on_measures(service, layout, method)
+
+    result = service.result(service.trained(service.training_work(rounded(rows))))
+
+    assert (result["verdict"], result["promoted"], service.champion()) == ("incomparable", False, 1)
+    assert "version 1 was fitted on" in result["reason"]
+    assert "rounded numbers in this file" in result["reason"]
+
+
+def test_a_file_of_new_rows_with_rounded_numbers_is_compared(service: LocalService) -> None:
+    rows = _on_measures(service, "frame")
+    draw = np.random.default_rng(1)
+    new = rows.assign(x0=draw.normal(size=400).round(3), x1=(draw.normal(size=400) * 1000).round(1))
+
+    result = service.result(service.trained(service.training_work(new.assign(target=(new["x0"] > 0).astype(int)))))
+
+    assert None not in (result["champion"]["score"], result["challenger"]["score"])
+
+
+def test_a_json_file_of_pandas_moves_no_row(service: LocalService) -> None:
+    rows = _on_measures(service, "frame")
+    split = queuecast.holdout(rows[["x0", "x1", "x2"]])
+
+    file = service.stored(rows.to_json(orient="records", lines=True).encode(), "application/x-ndjson")
+    result = service.result(service.trained(TrainingWork(file.id, file.sha256, ("target",))))
+
+    assert result["rows"] == {"train": len(split.train), "holdout": len(split.test)}
+    assert None not in (result["champion"]["score"], result["challenger"]["score"])
+
+
 def _on_numbers(estimator: Any) -> tuple[Any, pd.DataFrame]:
     known = FEATURES[["fare", "sibsp"]].fillna(0.0)
     return estimator.fit(known, SURVIVED), with_target(known, SURVIVED)
@@ -324,7 +399,7 @@ def _of_colors(estimator: Any) -> tuple[pd.DataFrame, Any, list[int], list[int]]
     colors = np.arange(60) % 3
     frame = pd.DataFrame({"color": colors, "nth": np.arange(60) % 20})
     split = queuecast.holdout(frame)
-    new = [*split.test[:1], *split.train[:2]]
+    new = [*split.test[:4], *split.train[:8]]
     frame.loc[new, "color"] = 3
     split = queuecast.holdout(frame)
     old = [at for at in split.train if frame["color"][at] != 3]

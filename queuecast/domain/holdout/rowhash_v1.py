@@ -1,60 +1,29 @@
-"""A split of rows into training and holdout that never changes: a row's side depends on the row alone.
+"""The method "rowhash-v1". Manifests of older versions name it, so it never changes, not even where it is weak.
 
-A fresh random split at every retraining would test a champion on rows it was fitted on, and it would look
-unbeatable. Hashing each row's feature values always holds out the same rows, in a notebook
-on a DataFrame and in a worker on an uploaded file. The idea is the usual one of hashed identifiers
-(A. Géron, Hands-On Machine Learning, 3rd ed., ch. 2), with the whole row as the identifier.
+Its weak places, which "rowhash-v2" mends: whole numbers of more than twelve digits fall together, and a row changes
+sides if a file rounds its numbers.
 """
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
 METHOD = "rowhash-v1"
-DEFAULT_FRACTION = 0.2  # like scikit-learn's examples of train_test_split
 
 
-@dataclass(frozen=True, slots=True)
-class HoldoutRule:
-    """The parameters that repeat a split. No `columns` means all columns of the signature."""
+def hash_rows(rows: Any, columns: Sequence[str] | None = None) -> tuple[tuple[str, ...], Iterator[int]]:
+    """The columns that decide and the hash of each row.
 
-    fraction: float = DEFAULT_FRACTION
-    columns: tuple[str, ...] = ()
-    method: str = METHOD
-
-
-@dataclass(frozen=True, slots=True)
-class Split:
-    """Row positions of each side, for `X.iloc[split.train]` or `X[split.train]`, and the rule behind them."""
-
-    train: list[int]
-    test: list[int]
-    rule: HoldoutRule
-
-
-def holdout(rows: Any, fraction: float = DEFAULT_FRACTION, columns: Sequence[str] | None = None) -> Split:
-    """Splits rows in the same way as a retraining.
-
-    rows: a DataFrame, a 2-D array, or a list of dicts or lists; only the features, without the target.
-    columns: the columns that decide, by default all of them. Equal rows always land on the same side.
-    Raises ValueError when `fraction` is not within (0, 1) or a column is missing.
+    rows: a pandas DataFrame, a 2-D array, or a list of dicts or lists. Raises ValueError for a missing column.
     """
-    if not 0 < fraction < 1:
-        raise ValueError(f"fraction is {fraction}, expected a number between 0 and 1")
     names, values = _table(rows)
     chosen = list(names) if columns is None else list(columns)
     missing = [name for name in chosen if name not in names]
     if missing:
         raise ValueError(f"no column {missing[0]!r} in the rows; they have {', '.join(names)}")
     order = [(name, names.index(name)) for name in sorted(chosen)]
-    limit = int(fraction * 2**64)
-    split = Split([], [], HoldoutRule(fraction, tuple(chosen)))
-    for position, row in enumerate(values):
-        side = split.test if _row_hash(row, order) < limit else split.train
-        side.append(position)
-    return split
+    return tuple(chosen), (_row_hash(row, order) for row in values)
 
 
 def _row_hash(row: Sequence[Any], order: list[tuple[str, int]]) -> int:
@@ -79,12 +48,16 @@ def _canonical(value: Any) -> str:
 
 
 def _table(rows: Any) -> tuple[list[str], Iterable[Sequence[Any]]]:
+    if hasattr(rows, "iter_rows") or hasattr(rows, "tocsr") or getattr(rows, "ndim", 2) != 2:
+        raise TypeError(f"{METHOD} takes no {type(rows).__name__}, expected a pandas DataFrame, a 2-D array or a list")
     if hasattr(rows, "itertuples"):  # a DataFrame
         return [str(name) for name in rows.columns], rows.itertuples(index=False, name=None)
     listed = rows.tolist() if hasattr(rows, "tolist") else list(rows)
     if listed and isinstance(listed[0], dict):
         names = list(listed[0])
         return names, _dict_rows(listed, names)
+    if listed and not isinstance(listed[0], list | tuple):
+        listed = [list(row) if hasattr(row, "tolist") else _refused(row) for row in listed]
     width = len(listed[0]) if listed else 0
     return [f"x{index}" for index in range(width)], listed
 
@@ -94,3 +67,7 @@ def _dict_rows(rows: list[dict[str, Any]], names: list[str]) -> Iterator[list[An
         if row.keys() != set(names):
             raise ValueError(f"row {position} has the columns {', '.join(row)}, expected {', '.join(names)}")
         yield [row[name] for name in names]
+
+
+def _refused(row: Any) -> Any:
+    raise TypeError(f"{METHOD} takes no rows of {type(row).__name__}, expected dicts or lists of values")

@@ -1,0 +1,106 @@
+"""Finds rows that a champion was fitted on among the held-out rows, in a file that has their numbers rounded.
+
+A row's side depends on its values, so a row with rounded numbers may change sides. The version's golden rows are some
+of the rows that it was fitted on. Rounded as the file is, they must not be among the held-out rows.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import numpy as np
+import pandas as pd
+
+from queuecast.domain.errors import UnknownVersionError
+from queuecast.domain.holdout import Split, holdout
+from queuecast.domain.holdout.row_source import read_source
+from queuecast.domain.holdout.rowhash_v2 import hash_rows
+from queuecast.domain.model import Manifest
+from queuecast.ports.models import ModelRegistry
+from worker.models.frames import frame_of
+from worker.trainings.training_rows import TrainingRows
+
+MOST_DIGITS = 12  # a number with more is as it was computed
+
+Round = Callable[[Any, int], Any]
+
+
+def fitted_rows(models: ModelRegistry, manifest: Manifest) -> list[Any]:
+    """Some of the rows that the version was fitted on, as JSON rows. Empty if none were kept."""
+    try:
+        golden = models.file(manifest.model, manifest.version, "golden.json")
+    except UnknownVersionError:
+        return []
+    rows: list[Any] = msgspec.json.decode(golden)["rows"]
+    return rows
+
+
+def count_moved_rows(known: list[Any], champion: Manifest, rows: TrainingRows, split: Split) -> int:
+    """How many of the rows `known` the file has among its held-out rows, with rounded numbers.
+
+    A single one may be another row that looks alike by chance, so it counts as none.
+    """
+    if champion.holdout is None or not (known and split.test and split.rule.columns):
+        return 0
+    names = list(split.rule.columns)
+    features = _frame(frame_of(champion.signature, known))
+    fitted = features.iloc[holdout(features, split.rule.fraction, names, split.rule.method).train][names]
+    held_out = _frame(rows.take_features(split.test))[names]
+    moved: set[int] = set()
+    for rounding in (_to_decimals, _to_significant_digits):
+        rounded = _rounded_alike(fitted, held_out, rounding)
+        if rounded is not None:
+            before, after, there = _hashes(fitted), _hashes(rounded), set(_hashes(held_out))
+            changed = zip(before, after, strict=True)
+            moved |= {at for at, (old, new) in enumerate(changed) if old != new and new in there}
+    return len(moved) if len(moved) > 1 else 0
+
+
+def _frame(features: Any) -> pd.DataFrame:
+    """A DataFrame, with the names x0, x1, ... for an array."""
+    if isinstance(features, pd.DataFrame):
+        return features
+    return pd.DataFrame(features, columns=[f"x{index}" for index in range(features.shape[1])])
+
+
+def _hashes(frame: pd.DataFrame) -> list[int]:
+    return list(hash_rows(read_source(frame))[1])
+
+
+def _rounded_alike(fitted: pd.DataFrame, held_out: pd.DataFrame, rounding: Round) -> pd.DataFrame | None:
+    """The fitted rows with as few digits as the held-out ones, or None if those have all their digits."""
+    rounded = {}
+    for name in fitted.columns:
+        if not pd.api.types.is_float_dtype(fitted[name].dtype):
+            continue
+        ours, theirs = _finite(fitted[name]), _finite(held_out[name])
+        digits = _digits(ours, rounding)
+        if digits and _is_rounded(theirs, rounding, digits - 1):
+            values = fitted[name].to_numpy(dtype="float64", na_value=np.nan)
+            rounded[name] = rounding(values, _digits(theirs, rounding))
+    return fitted.assign(**rounded) if rounded else None
+
+
+def _finite(column: Any) -> Any:
+    values = column.to_numpy(dtype="float64", na_value=np.nan)
+    return values[np.isfinite(values)]
+
+
+def _digits(values: Any, rounding: Round) -> int:
+    """The fewest digits that keep all values; one more than MOST_DIGITS if none do."""
+    fitting = (digits for digits in range(MOST_DIGITS + 1) if _is_rounded(values, rounding, digits))
+    return next(fitting, MOST_DIGITS + 1)
+
+
+def _is_rounded(values: Any, rounding: Round, digits: int) -> bool:
+    return bool(np.all(np.abs(rounding(values, digits) - values) <= 4 * np.finfo(float).eps * np.abs(values)))
+
+
+def _to_decimals(values: Any, digits: int) -> Any:
+    return np.round(values, digits)
+
+
+def _to_significant_digits(values: Any, digits: int) -> Any:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        scale = 10.0 ** (max(digits, 1) - 1 - np.floor(np.log10(np.abs(values))))
+        return np.where(values == 0, 0.0, np.rint(values * scale) / scale)
