@@ -11,7 +11,6 @@ from sklearn.utils._param_validation import InvalidParameterError
 from queuecast.domain.errors import Finding, InvalidInputError, RunFailedError, exception_text, shortened
 from queuecast.domain.holdout import METHODS, HoldoutRule, Split, holdout
 from queuecast.domain.model import Manifest
-from queuecast.domain.signature import Layout
 from worker.models.frames import frame_of
 from worker.models.loading import reset_n_jobs
 from worker.trainings.training_rows import TrainingRows
