@@ -87,7 +87,8 @@ class Uploads:
 
     def _store(self, incoming: IncomingFile, name: str, media_type: str, digest: str) -> StoredFile:
         """digest: the Content-Digest of the body or of the form's part, not of the whole form."""
-        for what, text in (("name", name), ("media type", media_type)):
+        query_name = request.args.get("name", "")  # a form does not use it, but it has the same bound
+        for what, text in (("name", name), ("name", query_name), ("media type", media_type)):
             if len(text) > 255:
                 finding = mismatch("/name", "too_long", f"{len(text)} characters", "at most 255")
                 raise InvalidInputError(f"the {what} of the file: {finding.detail}", (finding,))

@@ -107,10 +107,11 @@ def test_the_name_of_a_file_is_bounded(gateway: Gateway, http: FlaskClient, leng
     answers = [
         http.post(f"/v1/files?name={name}", data=b"a\n1\n", headers={"Content-Type": "text/csv"}),
         http.post("/v1/files", data={"file": (io.BytesIO(b"a\n1\n"), name, "text/csv")}),
+        http.post(f"/v1/files?name={name}", data={"file": (io.BytesIO(b"a\n1\n"), "a.csv", "text/csv")}),
     ]
 
-    assert [answer.status_code for answer in answers] == [status] * 2
-    assert len(gateway.stored_files()) == (2 if status == 201 else 0)
+    assert [answer.status_code for answer in answers] == [status] * 3
+    assert len(gateway.stored_files()) == (3 if status == 201 else 0)
 
 
 def test_an_echoed_header_is_bounded(http: FlaskClient) -> None:
