@@ -11,7 +11,7 @@ from werkzeug.exceptions import ClientDisconnected
 from api.http.decoding import require_length, require_uncompressed, require_utf8
 from api.http.middleware import WHOLE_BODY
 from api.http.validation_errors import body_error, malformed_body
-from queuecast.domain.errors import Finding, InvalidInputError, MalformedError, UnsupportedMediaError
+from queuecast.domain.errors import Finding, InvalidInputError, MalformedError, UnsupportedMediaError, mismatch
 from queuecast.ports.files import FileStore, IncomingFile, StoredFile
 
 MULTIPART = "multipart/form-data"
@@ -87,6 +87,11 @@ class Uploads:
 
     def _store(self, incoming: IncomingFile, name: str, media_type: str, digest: str) -> StoredFile:
         """digest: the Content-Digest of the body or of the form's part, not of the whole form."""
+        query_name = request.args.get("name", "")  # a form does not use it, but it has the same bound
+        for what, text in (("name", name), ("name", query_name), ("media type", media_type)):
+            if len(text) > 255:
+                finding = mismatch("/name", "too_long", f"{len(text)} characters", "at most 255")
+                raise InvalidInputError(f"the {what} of the file: {finding.detail}", (finding,))
         stored = incoming.keep(name, media_type)
         g.incoming.remove(incoming)
         try:

@@ -85,6 +85,7 @@ class AliasRoutes:
             *error_groups.FINDING_A_MODEL,
             InvalidInputError,
             UnknownVersionError,
+            ConflictError,
             PreconditionRequiredError,
             PreconditionFailedError,
         ),
@@ -103,6 +104,10 @@ class AliasRoutes:
         def decide(present: Aliases) -> AliasMove | None:
             if present.versions.get(alias) == body.version:
                 return None
+            if (
+                alias not in present.versions and len(present.versions) >= 100
+            ):  # every answer about the model lists them
+                raise ConflictError(f"model {model} has {len(present.versions)} aliases, at most 100; delete one first")
             return self._next_move(present, alias, body.version, "put", body.reason)
 
         return self._move(model, decide)

@@ -12,7 +12,7 @@ from api.openapi.operations import Answer, operation
 from api.routes.batch_results import FILE_CONTENT, MEDIA_TYPES, BatchResults, file_pieces
 from api.schemas.requests import PartQuery
 from api.services.callers_jobs import require_callers_job
-from queuecast.domain.errors import ConflictError, InvalidInputError, NotAcceptableError, mismatch
+from queuecast.domain.errors import ConflictError, InvalidInputError, NotAcceptableError, UnknownFileError
 from queuecast.domain.file_formats import OutputFormat
 from queuecast.domain.job import JobType
 from queuecast.domain.work import BatchWork
@@ -32,7 +32,7 @@ class FinishedRowRoutes:
         "jobs_finished_rows",
         parameters=(PartQuery,),
         answers={200: Answer("The finished rows.", FILE_CONTENT, (response_parts.CONTENT_DISPOSITION,))},
-        refusals=(*error_groups.FINDING_A_JOB, InvalidInputError, ConflictError, NotAcceptableError),
+        refusals=(*error_groups.FINDING_A_JOB, InvalidInputError, ConflictError, NotAcceptableError, UnknownFileError),
     )
     def read(self, job_id: str) -> Response:
         """Read the rows that a batch has finished
@@ -51,8 +51,7 @@ class FinishedRowRoutes:
         parts = self._parts(job_id)
         if query.part is not None:
             if query.part >= len(parts):
-                finding = mismatch("/part", "out_of_range", f"part {query.part}", f"less than {len(parts)}")
-                raise InvalidInputError(finding.detail, (finding,))
+                raise UnknownFileError(f"job {job_id} has {len(parts)} finished parts, counted from 0")
             parts = [parts[query.part]]
         elif work.output_format is OutputFormat.PARQUET:
             raise NotAcceptableError(

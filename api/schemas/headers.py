@@ -39,7 +39,7 @@ JobTag = Annotated[
     str,
     Meta(
         description="The job's ETag: the request is refused if the job has changed since.",
-        extra_json_schema={"pattern": r'^(\*|(W/)?"?[0-9]{1,18}"?)$', "examples": ["*"]},
+        extra_json_schema={"pattern": r'^(\*|(W/)?("[0-9]{1,18}"|[0-9]{1,18}))$', "examples": ["*"]},
     ),
 ]
 
@@ -99,7 +99,7 @@ ModelTag = Annotated[
     str,
     Meta(
         description="The model's ETag, its generation in quotes. `*` moves the alias in any case.",
-        extra_json_schema={"pattern": r'^(\*|(W/)?"?[0-9]{1,18}"?)$', "examples": ["*"]},
+        extra_json_schema={"pattern": r'^(\*|(W/)?("[0-9]{1,18}"|[0-9]{1,18}))$', "examples": ["*"]},
     ),
 ]
 

@@ -162,7 +162,9 @@ class UploadQuery(Struct):
         Annotated[
             str,
             Meta(
-                description="The name of a file that is sent as the body.", extra_json_schema={"examples": ["rows.csv"]}
+                max_length=255,
+                description="The name of a file that is sent as the body.",
+                extra_json_schema={"examples": ["rows.csv"]},
             ),
         ]
         | UnsetType
@@ -208,7 +210,7 @@ class JobQuery(Struct, forbid_unknown_fields=True):
     type: Annotated[JobType | None, Meta(description="Only jobs of this type.")] = None
     state: Annotated[State | None, Meta(description="Only jobs in this state.")] = None
     model: Annotated[str | None, Meta(description="Only jobs of this model.")] = None
-    version: Annotated[int | None, Meta(description="Only jobs of this version.")] = None
+    version: Annotated[Annotated[int, Meta(ge=1)] | None, Meta(description="Only jobs of this version.")] = None
     created_after: Annotated[
         Annotated[str, Meta(extra_json_schema={"format": "date-time"})] | None,
         Meta(description="Only jobs created after this time (RFC 3339)."),

@@ -84,7 +84,7 @@ class Client:
         body: Body = {"inputs": json_rows(rows), "method": method}
         body |= _given(version=version, metadata=metadata, priority=priority)
         path = f"{_model_path(model)}/predictions"
-        wait_s = int(min(wait_s, MAX_WAIT_S))
+        wait_s = min(wait_s, MAX_WAIT_S)
         try:
             return self._job(self._transport.send("POST", path, body=body, wait_s=wait_s, is_submit=True))
         except ApiError as error:

@@ -65,7 +65,7 @@ class Transport:
         form: dict[str, str] | None = None,
         query: dict[str, str] | None = None,
         headers: dict[str, str] | None = None,
-        wait_s: int = 0,
+        wait_s: float = 0,
         retry_for_s: float | None = None,
         is_submit: bool = False,
         is_idempotent: bool = False,
@@ -83,7 +83,7 @@ class Transport:
         if is_submit:
             all_headers["Idempotency-Key"] = str(uuid.uuid4())
         if wait_s:
-            all_headers["Prefer"] = f"wait={wait_s}"
+            all_headers["Prefer"] = f"wait={wait_s:g}"
         encoded: bytes | None = None
         if body is not None:
             encoded = encode_json(body)
@@ -145,7 +145,9 @@ class Transport:
         with closing(response):
             yield response
 
-    def unreachable(self, method: str, path: str, error: httpx2.TransportError, wait_s: int = 0) -> GatewayUnreachable:
+    def unreachable(
+        self, method: str, path: str, error: httpx2.TransportError, wait_s: float = 0
+    ) -> GatewayUnreachable:
         reason = error_text(error)
         if isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout):
             hint = "is it running? Set another address with --url, QUEUECAST_URL or Client(url=...)"

@@ -226,6 +226,17 @@ def test_ports_are_published_on_the_loopback_only(stack: ComposeStack, service: 
     assert {binding["HostIp"] for binding in bindings} <= {"127.0.0.1"}
 
 
+def test_other_containers_reach_the_gateway_by_the_name_of_its_service_only(stack: ComposeStack) -> None:
+    program = (
+        "import sys, urllib.request as r; print(r.urlopen(r.Request('http://api:8000/readyz', headers=%s)).status)"
+    )
+
+    answered = stack.run_in("flower", "python", "-c", program % "{}")
+    refused = stack.run_in("flower", "python", "-c", program % "{'Host': 'evil.example'}", check=False)
+
+    assert (answered.strip(), refused.strip()) == ("200", "")
+
+
 @pytest.mark.parametrize("service", ["redis", "worker", "trainer", "reaper"])
 def test_an_internal_container_has_no_route_to_other_networks(stack: ComposeStack, service: str) -> None:
     networks = list(stack.containers(service)[0]["NetworkSettings"]["Networks"])

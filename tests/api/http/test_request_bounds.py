@@ -1,5 +1,6 @@
 """No field of a request, and no answer, is without a bound."""
 
+import io
 import json
 from typing import Any
 
@@ -98,6 +99,19 @@ def test_the_names_of_columns_in_a_request_are_bounded(
 
     assert (answer.status_code, answer.json["errors"][0]["pointer"]) == (422, pointer)
     assert len(answer.data) < 2000
+
+
+@pytest.mark.parametrize(("length", "status"), [(255, 201), (256, 422)])
+def test_the_name_of_a_file_is_bounded(gateway: Gateway, http: FlaskClient, length: int, status: int) -> None:
+    name = "x" * (length - 4) + ".csv"
+    answers = [
+        http.post(f"/v1/files?name={name}", data=b"a\n1\n", headers={"Content-Type": "text/csv"}),
+        http.post("/v1/files", data={"file": (io.BytesIO(b"a\n1\n"), name, "text/csv")}),
+        http.post(f"/v1/files?name={name}", data={"file": (io.BytesIO(b"a\n1\n"), "a.csv", "text/csv")}),
+    ]
+
+    assert [answer.status_code for answer in answers] == [status] * 3
+    assert len(gateway.stored_files()) == (3 if status == 201 else 0)
 
 
 def test_an_echoed_header_is_bounded(http: FlaskClient) -> None:

@@ -37,6 +37,14 @@ def test_a_name_with_digits_is_an_alias(http: FlaskClient, alias: str) -> None:
     assert put(http, 1, alias).json["aliases"][alias] == 1
 
 
+def test_a_model_has_at_most_100_aliases(http: FlaskClient) -> None:
+    answers = [put(http, 1, f"a{number}") for number in range(99)]
+    one_more, moved = put(http, 1, "one-more"), put(http, 1, "a0")
+
+    assert {answer.status_code for answer in answers} == {200}
+    assert (one_more.status_code, one_more.json["code"], moved.status_code) == (409, "conflict", 200)
+
+
 # Deleting
 
 

@@ -237,6 +237,13 @@ def test_jobs_are_read_page_by_page_up_to_the_limit(client: Client, gateway: Scr
     assert gateway.requests[1].query["cursor"] == "job_2"
 
 
+def test_jobs_are_filtered_by_metadata(client: Client, gateway: ScriptedGateway) -> None:
+    gateway.on("GET /v1/jobs", {"data": [], "next_cursor": None})
+
+    assert list(client.jobs(metadata={"run": "nightly", "try": 1})) == []
+    assert json.loads(gateway.requests[0].query["metadata"]) == {"run": "nightly", "try": 1}
+
+
 def test_an_unknown_filter_is_refused(client: Client) -> None:
     with pytest.raises(TypeError, match="no filter 'status'"):
         client.jobs(status="queued")

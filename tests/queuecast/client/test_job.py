@@ -47,6 +47,14 @@ def test_a_result_within_the_wait_takes_one_request(client: Client, gateway: Scr
     assert [request.headers["prefer"] for request in gateway.requests] == ["wait=30"]
 
 
+def test_a_wait_of_less_than_a_second_is_a_wait(client: Client, gateway: ScriptedGateway) -> None:
+    gateway.on(PREDICT, job("succeeded", result=RESULT))
+
+    client.predict("titanic", [[1]], wait_s=0.5)
+
+    assert [request.headers["prefer"] for request in gateway.requests] == ["wait=0.5"]
+
+
 def test_a_wait_sends_one_long_poll_at_a_time(client: Client, gateway: ScriptedGateway) -> None:
     gateway.on(PREDICT, Answer(job(), 202))
     gateway.on(JOB, job("running", revision=2), job("succeeded", revision=3, result=RESULT))
