@@ -10,6 +10,7 @@ from queuecast.client.text_rows import csv_head
 from queuecast.client.transport import Body, FilePart, encode_json
 from queuecast.domain.holdout import HoldoutRule, Split
 from queuecast.domain.pickles import is_pickle
+from queuecast.skops_files import skops_bytes
 
 _MODEL_MEDIA_TYPE = "application/octet-stream"
 
@@ -17,19 +18,27 @@ _MODEL_MEDIA_TYPE = "application/octet-stream"
 def estimator_parts(estimator: Any, x: Any) -> dict[str, FilePart]:
     """The files of a push from memory. x: the rows that the estimator was fitted on.
 
-    Raises TypeError for a class or a path, ImportError without skops, ValueError if a column of x cannot be sent.
+    Raises TypeError for a class or a path, ImportError without skops, ValueError if a column of x cannot be sent or
+    the estimator cannot be written.
     """
     if isinstance(estimator, str | Path):
         raise TypeError("push takes the fitted estimator itself; push_file takes the path of a skops file")
     if isinstance(estimator, type):
         raise TypeError(f"push takes a fitted estimator, found a class; expected {estimator.__name__}().fit(X, y)")
     try:
-        import skops.io  # noqa: PLC0415 - only a push needs it
+        import skops.io  # noqa: F401, PLC0415 - only a push needs it
     except ImportError as error:
         raise ImportError("push needs skops to write the estimator: pip install skops") from error
     example = encode_json(example_table(x))
+    try:
+        model = skops_bytes(estimator)
+    except RecursionError:
+        raise ValueError(
+            f"skops cannot write this {type(estimator).__name__}: one of its parts refers to itself. Frozen "
+            "distributions of scipy.stats with numbers can be pushed; another object of that kind has to be replaced"
+        ) from None
     return {
-        "model": ("model.skops", skops.io.dumps(estimator), _MODEL_MEDIA_TYPE),
+        "model": ("model.skops", model, _MODEL_MEDIA_TYPE),
         "example": ("example.json", example, TABLE_MEDIA_TYPE),
     }
 

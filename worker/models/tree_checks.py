@@ -4,11 +4,12 @@ Compiled code follows indices from the file unchecked: a child at 2**40 ends the
 loads is not yet safe to call.
 
 The conditions come from scikit-learn's sources (tree/_tree.pyx, _hist_gradient_boosting/_predictor.pyx,
-neighbors/_binary_tree.pxi.tp, svm/_base.py): a child comes after its parent, and features, rows, bitsets and support
-vectors exist. Sparse matrices check their own indices.
+neighbors/_binary_tree.pxi.tp): a child comes after its parent, and features, rows and bitsets exist. Sparse matrices
+check their own indices. `worker.models.array_checks` does the same for arrays.
 """
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,6 @@ from sklearn.ensemble._gb import BaseGradientBoosting
 from sklearn.ensemble._hist_gradient_boosting.gradient_boosting import BaseHistGradientBoosting
 from sklearn.neighbors._ball_tree import BallTree
 from sklearn.neighbors._kd_tree import KDTree
-from sklearn.svm._base import BaseLibSVM
 from sklearn.tree import BaseDecisionTree
 from sklearn.tree._tree import Tree
 
@@ -50,6 +50,8 @@ def parts_of(root: Any) -> Iterator[Any]:
             waiting.extend(part.values())
         elif isinstance(part, list | tuple | set):
             waiting.extend(part)
+        elif isinstance(part, partial):
+            waiting.extend([part.func, *part.args, *part.keywords.values()])
         elif isinstance(part, np.ndarray):
             waiting.extend(part.ravel().tolist() if part.dtype == object else ())
         else:
@@ -79,6 +81,15 @@ def _own_width_problem(estimator: BaseDecisionTree) -> str:
     return _width_problem(estimator.tree_.n_features, estimator.n_features_in_)
 
 
+def _stages_problem(model: BaseGradientBoosting) -> str:
+    """Each stage adds to its column of the output, unchecked."""
+    if model.estimators_.ndim != 2 or model.estimators_.shape[1] != model.n_trees_per_iteration_:
+        return "another number of trees in a stage than of outputs"
+    if any(tree.tree_.n_outputs != 1 for tree in model.estimators_.ravel()):
+        return "a tree with several outputs"
+    return _members_problem(model)
+
+
 def _members_problem(ensemble: BaseEnsemble) -> str:
     for member in np.ravel(ensemble.estimators_):
         problem = _width_problem(member.n_features_in_, ensemble.n_features_in_)
@@ -90,6 +101,7 @@ def _members_problem(ensemble: BaseEnsemble) -> str:
 def _histogram_problem(model: BaseHistGradientBoosting) -> str:
     if len(model._bin_mapper.is_categorical_) != model.n_features_in_:
         return "a map of categorical features with another length than the features"
+    is_categorical = np.asarray(model._bin_mapper.is_categorical_, dtype=bool)
     for predictor in (predictor for stage in model._predictors for predictor in stage):
         nodes = predictor.nodes
         inner = nodes["is_leaf"] == 0
@@ -103,11 +115,15 @@ def _histogram_problem(model: BaseHistGradientBoosting) -> str:
             return "a split on a feature that does not exist"
         if _has_index_outside(nodes["bitset_idx"][categorical], bitsets):
             return "a split on a set of categories that does not exist"
+        words = {predictor.raw_left_cat_bitsets.shape[1:], predictor.binned_left_cat_bitsets.shape[1:]}
+        if words != {(8,)} or not np.all(is_categorical[nodes["feature_idx"][categorical]]):
+            return "a split on categories of a feature that has none"
     return ""
 
 
 def _neighbors_problem(tree: Any) -> str:
-    if tree.__getstate__()[11] is None:  # the metric's place in the state
+    metric, weights = tree.__getstate__()[11:13]  # their places in the state
+    if metric is None:
         return "no metric"
     rows, order, nodes, bounds = (np.asarray(array) for array in tree.get_arrays())
     if len(order) != len(rows) or _has_index_outside(order, len(rows)):
@@ -118,13 +134,22 @@ def _neighbors_problem(tree: Any) -> str:
     inner = np.flatnonzero(nodes["is_leaf"] == 0)
     if _has_index_outside(ranges, len(rows) + 1) or _has_index_outside(2 * inner + 2, len(nodes)):
         return "a node that leads out of the tree"
-    return ""
+    if weights is not None and np.shape(weights) != (len(rows),):
+        return "weights for a different number of rows"
+    return _metric_problem(metric, rows.shape[1])
 
 
-def _support_problem(model: BaseLibSVM) -> str:
-    if np.any(model._n_support < 0) or _has_index_outside(model.support_, model.shape_fit_[0]):
-        return "support vectors that do not exist"
-    return ""
+def _metric_problem(metric: Any, width: int) -> str:
+    """Compiled code reads the metric's own arrays, such as the variances, by feature."""
+    _, vector, matrix = map(np.asarray, metric.__getstate__()[:3])
+    name = type(metric).__name__.rstrip("0123456789")
+    is_sound = {
+        "MahalanobisDistance": matrix.shape == (width, width),
+        "SEuclideanDistance": vector.shape == (width,),
+        "MinkowskiDistance": vector.size == 0 or vector.shape == (width,),
+        "HaversineDistance": width == 2,
+    }
+    return "" if is_sound.get(name, True) else "a metric for a different number of features"
 
 
 def _children_problem(children: Any, parents: Any, n_nodes: int) -> str:
@@ -147,8 +172,8 @@ def _has_index_outside(indices: Any, length: int) -> bool:
 _CHECKS: tuple[tuple[Any, str, Callable[[Any], str]], ...] = (
     (Tree, "node_count", _tree_problem),
     (BaseDecisionTree, "tree_", _own_width_problem),
-    ((BaseForest, BaseGradientBoosting), "estimators_", _members_problem),
+    (BaseForest, "estimators_", _members_problem),
+    (BaseGradientBoosting, "estimators_", _stages_problem),
     (BaseHistGradientBoosting, "_predictors", _histogram_problem),
     ((KDTree, BallTree), "get_arrays", _neighbors_problem),
-    (BaseLibSVM, "_n_support", _support_problem),
 )

@@ -12,7 +12,7 @@ from queuecast.domain.errors import Finding, InvalidInputError, RunFailedError, 
 from queuecast.domain.holdout import METHODS, HoldoutRule, Split, holdout
 from queuecast.domain.model import Manifest
 from worker.models.frames import frame_of
-from worker.models.loading import reset_n_jobs
+from worker.models.machine_parameters import reset_machine_parameters
 from worker.trainings.training_rows import TrainingRows
 
 
@@ -49,7 +49,8 @@ def fit_challenger(champion: Any, params: dict[str, Any], rows: TrainingRows, tr
         challenger = clone(champion).set_params(**params)
     except (ValueError, TypeError, AttributeError) as error:
         raise _invalid_params(error, _unknown_parameter(champion, params)) from error
-    reset_n_jobs(challenger)  # `n_jobs` among the parameters would be the machine's cores, not this container's
+    # `n_jobs` among the parameters would be the machine's cores, not this container's, and `memory` a path in it.
+    reset_machine_parameters(challenger)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a ConvergenceWarning on stderr is useless; the score shows it

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import loguniform
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import (
@@ -16,6 +17,7 @@ from sklearn.ensemble import (
     VotingClassifier,
 )
 from sklearn.exceptions import NotFittedError
+from sklearn.experimental import enable_halving_search_cv  # noqa: F401 - fills the list
 from sklearn.feature_selection import SelectKBest
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
@@ -59,6 +61,8 @@ TWO_TARGETS = {
 }
 CONSTRUCTED = {  # estimators that need other arguments than `estimator` or `estimators`
     "GridSearchCV": {"estimator": Ridge(), "param_grid": {"alpha": [0.1, 1.0]}},
+    "HalvingGridSearchCV": {"estimator": Ridge(), "param_grid": {"alpha": [0.1, 1.0]}},
+    "HalvingRandomSearchCV": {"estimator": Ridge(), "param_distributions": {"alpha": loguniform(0.01, 10)}},
     "Pipeline": {"steps": [("scale", StandardScaler()), ("model", Ridge())]},
     "RandomizedSearchCV": {"estimator": Ridge(), "param_distributions": {"alpha": [0.1, 1.0, 10.0]}, "n_iter": 2},
     "SelfTrainingClassifier": {"estimator": LogisticRegression()},
@@ -164,7 +168,7 @@ def _assert_goes_through(service: LocalService, case: Case) -> None:
     first = case.fitted()
     split = case.split
     known = case.features.iloc[split.train] if hasattr(case.features, "iloc") else case.features[split.train]
-    pushed = service.pushed(first, known, case.target_names, split.rule)
+    pushed = service.pushed(dump_estimator(first), known, case.target_names, split.rule)
     assert pushed.state is State.SUCCEEDED, pushed.failure
     _assert_version_answers_as(service, 1, first, case.features)
 

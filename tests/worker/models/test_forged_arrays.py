@@ -1,0 +1,43 @@
+"""No array of any estimator of scikit-learn, whatever is in it, ends the process that loads and calls it."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.worker.models.fitted_estimators import names
+
+N_SHARDS = 8
+TIMEOUT_S = 300.0
+
+
+def _deaths(estimators: list[str]) -> tuple[list[str], int]:
+    """The forgeries that ended a process, and the number that was tried. A dead process is started behind its cause."""
+    deaths, tried = [], 0
+    first, waiting = 0, estimators
+    while waiting:
+        ended = subprocess.run(
+            [sys.executable, "-m", "tests.worker.models.forging", str(first), *waiting],
+            env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT_S,
+            check=False,
+        )
+        lines = ended.stdout.splitlines()
+        tried += len(lines)
+        if ended.returncode == 0:
+            break
+        name, number, _ = lines[-1].split("\t")
+        deaths.append(f"{lines[-1]} ended it with {ended.returncode}: {ended.stderr[-300:]}")
+        waiting, first = waiting[waiting.index(name) :], int(number) + 1
+    return deaths, tried
+
+
+@pytest.mark.parametrize("shard", range(N_SHARDS))
+def test_no_forged_array_ends_a_process(shard: int) -> None:
+    deaths, tried = _deaths(names()[shard::N_SHARDS])
+
+    assert deaths == []
+    assert tried > 100
