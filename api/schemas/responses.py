@@ -141,6 +141,7 @@ class Manifest(Struct):
     metrics: Metrics
     lineage: Lineage | None
     description: str
+    compared_rows: Count
     aliases: list[str]
 
 

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from rich.text import Text
 
-from queuecast.cli.terminal import duration_text, new_table, say, short_text, size_text, stdout_console
+from queuecast.cli.terminal import duration_text, new_table, note, say, short_text, size_text, stdout_console
 from queuecast.client.transport import Body
 
 
@@ -40,6 +40,12 @@ def show_versions(manifests: list[Body], aliases: dict[str, int], now: datetime)
             Text(_estimator_text(manifest["estimator"]), no_wrap=True, overflow="ellipsis"),
         )
     stdout_console().print(table)
+    unproven = [
+        str(each["version"]) for each in manifests if each["source"] == "push" and not each.get("compared_rows")
+    ]
+    if unproven:
+        versions = "version" if len(unproven) == 1 else "versions"
+        note(f"{versions} {', '.join(unproven)}: not compared with where it was fitted")
 
 
 def show_aliases(model: Body) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from queuecast.client.json_rows import TABLE_MEDIA_TYPE, example_table
+from queuecast.client.notebook_answers import notebook_answers
 from queuecast.client.text_rows import csv_head
 from queuecast.client.transport import Body, FilePart, encode_json
 from queuecast.domain.holdout import HoldoutRule, Split
@@ -29,7 +30,7 @@ def estimator_parts(estimator: Any, x: Any) -> dict[str, FilePart]:
         import skops.io  # noqa: F401, PLC0415 - only a push needs it
     except ImportError as error:
         raise ImportError("push needs skops to write the estimator: pip install skops") from error
-    example = encode_json(example_table(x))
+    example = encode_json(example_table(x) | {"answers": notebook_answers(estimator, x)})
     try:
         model = skops_bytes(estimator)
     except RecursionError:

@@ -47,6 +47,8 @@ class Manifest:
     metrics: dict[str, Any] = field(default_factory=dict)
     lineage: Lineage | None = None
     description: str = ""
+    compared_rows: int = 0
+    """The number of rows whose answers were compared with those of the process that fitted the version."""
 
     def model_info(self) -> dict[str, Any]:
         """The `model` field in the result of a prediction or a batch."""

@@ -19,6 +19,7 @@ from queuecast.adapters.memory.doorbell import MemoryDoorbell
 from queuecast.adapters.memory.jobs import MemoryJobs
 from queuecast.adapters.memory.lanes import MemoryLanes
 from queuecast.client.json_rows import TABLE_MEDIA_TYPE, example_table, json_rows
+from queuecast.client.notebook_answers import notebook_answers
 from queuecast.domain.holdout import HoldoutRule
 from queuecast.domain.job import Failure, Job, JobType, ModelRef
 from queuecast.domain.lane import Lane
@@ -129,13 +130,20 @@ class LocalService:
         example: Any,
         target: tuple[str, ...] = ("target",),
         holdout: HoldoutRule | None = None,
+        estimator: Any = None,
     ) -> ImportWork:
-        """example: rows like those for `Client.push`, or the bytes of a CSV file."""
+        """example: rows like those for `Client.push`, or the bytes of a CSV file.
+
+        estimator: its answers are sent with the rows.
+        """
         model_file = self.stored(model_bytes, "application/octet-stream")
         if isinstance(example, bytes):
             example_file = self.stored(example)
         else:
-            example_file = self.stored(json.dumps(example_table(example)).encode(), TABLE_MEDIA_TYPE)
+            table = example_table(example)
+            if estimator is not None:
+                table["answers"] = notebook_answers(estimator, example)
+            example_file = self.stored(json.dumps(table, allow_nan=False).encode(), TABLE_MEDIA_TYPE)
         return ImportWork(model_file.id, example_file.id, target, holdout, "")
 
     def pushed(
@@ -148,7 +156,8 @@ class LocalService:
     ) -> Job:
         """The ended import job. estimator: a fitted one, or the bytes of a model file."""
         data = estimator if isinstance(estimator, bytes) else skops.io.dumps(estimator)
-        return self.ran(JobType.IMPORT, ModelRef(model), self.import_work(data, example, target, holdout))
+        held = None if isinstance(estimator, bytes) else estimator
+        return self.ran(JobType.IMPORT, ModelRef(model), self.import_work(data, example, target, holdout, held))
 
     def predicted(self, rows: Any, method: Method, version: int = 1, model: str = MODEL) -> Job:
         listed = json_rows(rows)

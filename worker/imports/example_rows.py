@@ -10,6 +10,7 @@ import pandas as pd
 
 from queuecast.domain.errors import InvalidInputError, ModelRefusedError
 from queuecast.domain.signature import Layout, Missing
+from worker.imports.notebook_comparison import NotebookAnswers
 from worker.models.column_facts import ColumnFacts, kinds_of, words_of
 from worker.models.frames import MISSING_VALUES
 from worker.models.known_values import known_values
@@ -32,6 +33,7 @@ class Table(msgspec.Struct, forbid_unknown_fields=True):
     layout: Layout
     columns: list[TableColumn]
     rows: list[list[Any]]
+    answers: NotebookAnswers | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,7 @@ class Example:
 
     rows: Any
     facts: dict[str, ColumnFacts]
+    answers: NotebookAnswers | None = None
 
 
 def read_example(path: Path, media_type: str, estimator: Any, target: tuple[str, ...]) -> Example:
@@ -49,20 +52,26 @@ def read_example(path: Path, media_type: str, estimator: Any, target: tuple[str,
     Raises InvalidInputError when the file cannot be read, is empty or lacks a column that the estimator names.
     """
     facts: dict[str, ColumnFacts] = {}
+    answers = None
     if media_type == TABLE_MEDIA_TYPE:
         table = _decode_table(path.read_bytes())
         facts = {column.name: ColumnFacts(tuple(column.missing), tuple(column.words)) for column in table.columns}
-        rows = _rows(table)
+        rows, answers = _rows(table), table.answers
+        sent_names = [column.name for column in table.columns]
     else:
         rows = _read_csv(path, estimator, target)
     if len(rows) == 0:
         raise InvalidInputError("the example has no rows; expected some of the rows that the estimator was fitted on")
     if isinstance(rows, pd.DataFrame):
         rows = _features(rows, estimator, target)
+        if answers is not None and answers.rows and len(answers.rows[0]) != len(sent_names):
+            raise InvalidInputError("the rows of the answers do not have the columns of the example")
+        if answers is not None:
+            answers = answers.of_columns([sent_names.index(name) for name in _kept_names(rows, sent_names, target)])
     width = getattr(estimator, "n_features_in_", rows.shape[1])
     if rows.shape[1] != width:
         raise InvalidInputError(f"the example has {rows.shape[1]} feature columns, the estimator was fitted on {width}")
-    return Example(_with_missing_values(rows, estimator, facts), facts)
+    return Example(_with_missing_values(rows, estimator, facts), facts, answers)
 
 
 def _read_csv(path: Path, estimator: Any, target: tuple[str, ...]) -> Any:
@@ -99,6 +108,12 @@ def _with_missing_values(rows: Any, estimator: Any, facts: dict[str, ColumnFacts
 
 def _holds_words(values: Any) -> bool:
     return str(values.dtype) in ("object", "str")
+
+
+def _kept_names(rows: Any, sent_names: list[str], target: tuple[str, ...]) -> list[str]:
+    if isinstance(rows, pd.DataFrame):
+        return [str(name) for name in rows.columns]
+    return [name for name in sent_names if name not in target]
 
 
 def _features(frame: Any, estimator: Any, target: tuple[str, ...]) -> Any:

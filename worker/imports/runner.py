@@ -13,6 +13,7 @@ from queuecast.ports.files import FileStore
 from queuecast.ports.models import ModelRegistry
 from worker.engine.contracts import Report, Result
 from worker.imports.example_rows import read_example
+from worker.imports.notebook_comparison import compare_answers
 from worker.models.loading import environment, load_estimator, require_sha256
 from worker.models.promotion import move_alias
 from worker.models.publishing import estimator_text, publish
@@ -58,6 +59,11 @@ class ImportRunner:
         example = self._files.stat(work.example_file_id)
         known = read_example(self._files.path(example.id), example.media_type, estimator, work.target)
         signature, golden = learn_signature(estimator, known.rows, known.facts)
+        compared_rows = 0
+        if known.answers is not None:
+            compared = compare_answers(estimator, signature, known.answers)
+            compared_rows = len(compared.rows)
+            golden = compared if compared_rows else golden
         report(stage_progress(STAGES, "publish"))
         manifest = Manifest(
             model=job.model.name,
@@ -73,6 +79,7 @@ class ImportRunner:
             target=work.target,
             holdout=work.holdout,
             description=work.description,
+            compared_rows=compared_rows,
         )
         return publish(self._models, manifest, data, estimator, golden)
 

@@ -26,7 +26,10 @@ _OBJECT_TYPES = {"string": ColumnType.STRING, "boolean": ColumnType.BOOLEAN, "em
 
 @dataclass(frozen=True, slots=True)
 class Golden:
-    """Rows and their outputs when the version was made. outputs: method -> one output for each row."""
+    """Rows and their outputs in the notebook, or when the version was made.
+
+    outputs: method -> one output for each row.
+    """
 
     rows: list[Any]
     outputs: dict[str, list[Any]]
@@ -200,6 +203,44 @@ def _require_same_outputs(
                 f"{method.value} answers rows that travelled as JSON differently from the example rows themselves",
                 code="not_reproducible",
             )
+
+
+def first_difference(found: list[Any] | str, expected: list[Any], tolerance: float) -> int | None:
+    """The first row with another answer. expected: JSON values, null for numbers that are not finite. found: an error
+    in words is another answer for every row.
+
+    Labels identical, floats within `tolerance` relative to the largest of their column: a sum that cancels out to
+    almost nothing differs by that much between machines.
+    """
+    if isinstance(found, str) or len(found) != len(expected):
+        return 0
+    lefts, rights = (_by_target(_with_nan(output)) for output in (found, expected))
+    if len(lefts) != len(rights):
+        return 0
+    rows = [
+        _first_different_row(np.asarray(left), np.asarray(right), tolerance)
+        for left, right in zip(lefts, rights, strict=True)
+    ]
+    return min((row for row in rows if row is not None), default=None)
+
+
+def _first_different_row(left: Any, right: Any, tolerance: float) -> int | None:
+    if left.shape != right.shape:
+        return 0
+    if "f" in (left.dtype.kind, right.dtype.kind) and {left.dtype.kind, right.dtype.kind} <= set("biuf"):
+        scale = np.abs(np.where(np.isfinite(right), right, 0.0)).max(axis=0, initial=0.0)
+        is_same = np.isclose(left, right, rtol=tolerance, atol=1e-12 + tolerance * scale, equal_nan=True)
+    else:
+        is_same = left.astype(object) == right.astype(object)
+    different = np.flatnonzero(~is_same.reshape(len(right), -1).all(axis=1))
+    return int(different[0]) if len(different) else None
+
+
+def _with_nan(value: Any) -> Any:
+    """Nested lists with NaN for every number that is not finite."""
+    if isinstance(value, list):
+        return [_with_nan(each) for each in value]
+    return math.nan if value is None or (isinstance(value, float) and not math.isfinite(value)) else value
 
 
 def is_same_output(found: list[Any], expected: list[Any]) -> bool:

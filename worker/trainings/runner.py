@@ -143,6 +143,7 @@ class TrainingRunner:
             },
             lineage=Lineage(parent, work.file_sha256, work.params, len(split.train), len(split.test)),
             description=f"retrained from version {parent}",
+            compared_rows=0,
         )
         return publish(self._models, manifest, data, trial.challenger, golden)
 

@@ -137,6 +137,21 @@ def test_versions_are_listed_with_scores_and_aliases(gateway: ScriptedGateway) -
     assert rows[2][:5] == ["3", "champion", "-", "push", "20"]
 
 
+def test_a_pushed_version_that_was_not_compared_is_named(gateway: ScriptedGateway) -> None:
+    versions = [
+        manifest(4, source="training"),
+        manifest(3, compared_rows=200),
+        manifest(2),
+        manifest(1, compared_rows=0),
+    ]
+    gateway.on("GET /v1/models/titanic", MODEL)
+    gateway.on("GET /v1/models/titanic/versions", {"data": versions, "next_cursor": None})
+
+    result = run(gateway, "models", "titanic")
+
+    assert "versions 2, 1: not compared with where it was fitted" in result.stderr
+
+
 def test_a_pipeline_is_shortened_to_its_first_and_last_class(gateway: ScriptedGateway) -> None:
     pipeline = "Pipeline(steps=[('scaler', StandardScaler()), ('model', LogisticRegression(C=0.1))])"
     gateway.on("GET /v1/models/titanic", MODEL)

@@ -142,7 +142,11 @@ def test_a_push_sends_the_estimator_example_rows_and_the_split(client: Client, g
         "example": "application/vnd.queuecast.table+json",
     }
     assert skops.io.loads(parts["model"][1]).predict(x).tolist() == estimator.predict(x).tolist()
-    assert json.loads(parts["example"][1]) == example_table(x)
+    answers = json.loads(parts["example"][1])["answers"]
+    assert json.loads(parts["example"][1]) == example_table(x) | {"answers": answers}
+    assert answers["rows"] == x.to_numpy().tolist()
+    assert set(answers["outputs"]) == {"predict", "predict_proba", "decision_function"}
+    assert answers["outputs"]["predict_proba"] == estimator.predict_proba(x).tolist()
     assert json.loads(parts["metadata"][1]) == {
         "target": ["survived"],
         "holdout": {"method": "rowhash-v2", "fraction": 0.2, "columns": ["age", "sibsp"]},

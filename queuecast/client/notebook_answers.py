@@ -1,0 +1,111 @@
+"""The answers of an estimator in the process that fitted it, with which the import compares those of a worker.
+
+Recognizes the objects of numpy, scipy and pandas by their attributes, so that the client needs none of them.
+"""
+
+import math
+import warnings
+from typing import Any
+
+from queuecast.client.json_rows import MAX_EXAMPLE_ROWS, example_table
+from queuecast.domain.work import Method
+
+MAX_ROWS = 200
+ROWS_ALONE = 20  # each of them is also a call by itself: some answers depend on the other rows, or on their number
+
+Plain = str | int | float | bool | None
+
+
+def notebook_answers(estimator: Any, x: Any) -> dict[str, Any] | None:
+    """Up to MAX_ROWS rows of `x` and the output of each method for them, as JSON; None if no method has an output.
+
+    x: a DataFrame, a 2-D array, a sparse matrix or a list of lists.
+    """
+    rows = _take(x, _positions(x))
+    n_rows = _length(rows)
+    alone = list(range(0, n_rows, max(1, n_rows // ROWS_ALONE)))
+    outputs: dict[str, list[Any]] = {}
+    alone_outputs: dict[str, list[Any]] = {}
+    for method in Method:
+        if hasattr(estimator, method.value):
+            call = getattr(estimator, method.value)
+            try:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")
+                    output = _plain_rows(call(rows))
+                    single = [answer for at in alone for answer in _plain_rows(call(_take(rows, [at])))]
+            except Exception:  # noqa: S112 - an estimator raises what it likes; a worker does not serve such a method
+                continue
+            if len(output) == n_rows and len(single) == len(alone):
+                outputs[method.value], alone_outputs[method.value] = output, single
+    if not outputs:
+        return None
+    return {
+        "rows": example_table(rows)["rows"],
+        "outputs": outputs,
+        "alone": alone,
+        "alone_outputs": alone_outputs,
+    }
+
+
+def _positions(x: Any) -> list[int]:
+    """The rows to compare: the first ones, two with a missing value and one with each word of each column, others."""
+    n_rows = min(_length(x), MAX_EXAMPLE_ROWS)
+    chosen = dict.fromkeys(range(min(MAX_ROWS // 10, n_rows)))
+    for values in _columns(x, n_rows):
+        gaps = [at for at, value in enumerate(values) if _is_missing(value)]
+        words = {value: at for at, value in reversed(list(enumerate(values))) if isinstance(value, str)}
+        chosen |= dict.fromkeys([*gaps[:2], *words.values()])
+        if len(chosen) >= MAX_ROWS:
+            break
+    step = max(1, n_rows // MAX_ROWS)
+    chosen |= dict.fromkeys(range(0, n_rows, step))
+    return sorted(list(chosen)[:MAX_ROWS])
+
+
+def _columns(x: Any, n_rows: int) -> list[list[Any]]:
+    if hasattr(x, "iloc"):
+        return [x.iloc[:n_rows, at].tolist() for at in range(x.shape[1])]
+    if hasattr(x, "toarray"):  # a sparse matrix has numbers only
+        return []
+    rows = x[:n_rows].tolist() if hasattr(x, "tolist") else list(x[:n_rows])
+    return [list(values) for values in zip(*rows, strict=False)]
+
+
+def _take(x: Any, positions: list[int]) -> Any:
+    if hasattr(x, "iloc"):
+        return x.iloc[positions]
+    if hasattr(x, "toarray"):
+        return x.tocsr()[positions]
+    return x[positions] if hasattr(x, "ndim") else [x[at] for at in positions]
+
+
+def _length(x: Any) -> int:
+    return int(x.shape[0]) if hasattr(x, "shape") else len(x)
+
+
+def _is_missing(value: Any) -> bool:
+    is_nan = isinstance(value, float) and math.isnan(value)
+    return value is None or is_nan or type(value).__name__ in ("NAType", "NaTType")
+
+
+def _plain_rows(output: Any) -> list[Any]:
+    """One plain value or list for each row; for several targets with probabilities, a list of lists."""
+    if isinstance(output, list) and output and getattr(output[0], "ndim", 0) > 0:
+        return [list(row) for row in zip(*map(_plain_rows, output), strict=True)]
+    for convert in ("toarray", "to_numpy"):
+        output = getattr(output, convert)() if hasattr(output, convert) else output
+    values = output.tolist() if hasattr(output, "tolist") else output
+    return [_plain(value) for value in values]
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON has it: no number that is not finite. Raises TypeError for other objects."""
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    value = value.item() if hasattr(value, "item") else value
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if not isinstance(value, Plain):
+        raise TypeError(f"an answer is a {type(value).__name__}, which JSON cannot hold")
+    return value

@@ -1,0 +1,200 @@
+"""Compares a worker's answers with those of the process that fitted the model, before a version exists.
+
+The rows are written by each format's own writer and read by the worker's reader, so a difference in types, missing
+values or words shows here and not in an answer.
+"""
+
+import csv
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import msgspec
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet
+
+from queuecast.domain.errors import Finding, ModelRefusedError, exception_text, shortened
+from queuecast.domain.file_formats import FileFormat
+from queuecast.domain.signature import Layout, Signature
+from queuecast.domain.work import Method
+from worker.models.frames import frame_of
+from worker.models.model_output import output_rows
+from worker.models.signatures import Golden, first_difference
+from worker.tables.reader import read_range
+from worker.tables.splitting import split_file
+
+_SINGLE = ("float32", "float16")
+
+
+class NotebookAnswers(msgspec.Struct, forbid_unknown_fields=True):
+    """rows: of the example, as lists of JSON values. outputs: method -> one output for each row, of a call with all.
+
+    alone_outputs: those of a call for each of the rows at the positions `alone`.
+    """
+
+    rows: list[list[Any]]
+    outputs: dict[Method, list[Any]]
+    alone: list[int]
+    alone_outputs: dict[Method, list[Any]]
+
+    def __post_init__(self) -> None:
+        """Raises ValueError unless there is an output for each row; msgspec reports it like any other mismatch."""
+        n_rows, n_alone = len(self.rows), len(self.alone)
+        is_whole = self.outputs.keys() == self.alone_outputs.keys() and all(0 <= at < n_rows for at in self.alone)
+        is_whole &= all(len(output) == n_rows for output in self.outputs.values())
+        is_whole &= all(len(output) == n_alone for output in self.alone_outputs.values())
+        if not is_whole or len({len(row) for row in self.rows}) > 1:
+            raise ValueError("the answers do not have an output for each row")
+
+    def of_columns(self, positions: list[int]) -> "NotebookAnswers":
+        """With these cells of each row."""
+        rows = [[row[at] for at in positions] for row in self.rows]
+        return NotebookAnswers(rows, self.outputs, self.alone, self.alone_outputs)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """Rows as they arrive at the estimator. positions: of the rows among all that are compared."""
+
+    way: str
+    frame: Any
+    positions: Sequence[int]
+    expected: dict[Method, list[Any]]
+
+
+def compare_answers(estimator: Any, signature: Signature, answers: NotebookAnswers) -> Golden:
+    """The rows that the signature accepts, with their outputs in the notebook.
+
+    Raises ModelRefusedError for the first answer of this worker that differs.
+    """
+    rows = [_row(signature, values) for values in answers.rows]
+    accepted = [at for at, row in enumerate(rows) if not signature.findings([row], limit=1)]
+    tolerances = {method: _tolerance(signature, answers, method) for method in answers.outputs}
+    if accepted:
+        for sent in _ways(signature, rows, accepted, answers):
+            for method, expected in sent.expected.items():
+                found, dtype = _answers(estimator, method, sent.frame)
+                tolerance = 1e-5 if dtype in _SINGLE else tolerances[method]
+                at = first_difference(found, expected, tolerance)
+                if at is not None:
+                    answer = found[at] if isinstance(found, list) and len(found) == len(expected) else _summary(found)
+                    column = _changed_column(signature, sent, rows[sent.positions[at]], at)
+                    raise _refusal(sent.way, rows[sent.positions[at]], method, answer, expected[at], column)
+    outputs = {method.value: [output[at] for at in accepted] for method, output in answers.outputs.items()}
+    return Golden([rows[at] for at in accepted], outputs)
+
+
+def _tolerance(signature: Signature, answers: NotebookAnswers, method: Method) -> float:
+    """Relative, for floats.
+
+    Wider for single precision, and for an estimator whose answers in the notebook depend on the number of rows in a
+    call: rounding does that to an ill-conditioned one.
+    """
+    together = [answers.outputs[method][at] for at in answers.alone]
+    is_exact = first_difference(answers.alone_outputs[method], together, 1e-9) is None
+    is_single = any(column.dtype.lower() in _SINGLE for column in signature.columns)
+    return 1e-9 if is_exact and not is_single else 1e-5
+
+
+def _summary(found: list[Any] | str) -> str:
+    return found if isinstance(found, str) else f"{len(found)} answers"
+
+
+def _row(signature: Signature, values: list[Any]) -> Any:
+    if signature.layout is Layout.ARRAY:
+        return values
+    return dict(zip((column.name for column in signature.columns), values, strict=True))
+
+
+def _ways(signature: Signature, rows: list[Any], accepted: list[int], answers: NotebookAnswers) -> Iterator[_Sent]:
+    def sent(way: str, frame: Any, positions: Sequence[int]) -> _Sent:
+        expected = {method: [output[at] for at in positions] for method, output in answers.outputs.items()}
+        return _Sent(way, frame, positions, expected)
+
+    yield sent("as JSON", frame_of(signature, [rows[at] for at in accepted]), accepted)
+    for index, at in enumerate(answers.alone):
+        if at in accepted:
+            expected = {method: [output[index]] for method, output in answers.alone_outputs.items()}
+            yield _Sent("alone as JSON", frame_of(signature, [rows[at]]), [at], expected)
+    with TemporaryDirectory() as folder:
+        for fmt in FileFormat:
+            positions = [at for at in accepted if fmt is not FileFormat.CSV or not _has_empty_word(rows[at])]
+            path = Path(folder) / fmt.value
+            if positions and _write(path, fmt, signature, [rows[at] for at in positions]):
+                frame = _read(path, fmt, signature, [rows[at] for at in positions])
+                yield sent(f"as {fmt.value.upper()}", frame, positions)
+
+
+def _has_empty_word(row: Any) -> bool:
+    """CSV cannot tell an empty word from a missing value."""
+    return "" in (row.values() if isinstance(row, dict) else row)
+
+
+def _write(path: Path, fmt: FileFormat, signature: Signature, rows: list[Any]) -> bool:
+    """Whether the format can hold the rows: Parquet has no categories of booleans, for example."""
+    if fmt is FileFormat.NDJSON:
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        return True
+    frame = frame_of(signature, rows)
+    table = pd.DataFrame(frame, columns=[column.name for column in signature.columns])
+    if fmt is FileFormat.CSV:
+        table.to_csv(path, index=False, quoting=csv.QUOTE_NONNUMERIC)  # a word may hold a lone carriage return
+        return True
+    with suppress(pa.ArrowException, TypeError, ValueError):
+        pyarrow.parquet.write_table(pa.Table.from_pandas(table, preserve_index=False), path)
+        return True
+    return False
+
+
+def _read(path: Path, fmt: FileFormat, signature: Signature, rows: list[Any]) -> Any:
+    (file_range,) = split_file(path, fmt, len(rows), sys.maxsize)
+    read = read_range(path, fmt, signature, file_range)
+    if read.bad_rows:
+        bad = read.bad_rows[0]
+        way, row = f"as {fmt.value.upper()}", rows[bad.row - 1]
+        raise _refusal(way, row, signature.methods[0], bad.detail, "an answer", bad.column)
+    return read.frame
+
+
+def _answers(estimator: Any, method: Method, frame: Any) -> tuple[list[Any] | str, str]:
+    """The outputs, or the error of the estimator in words; and the dtype of the outputs."""
+    try:
+        output = getattr(estimator, method.value)(frame)
+        first = output[0] if isinstance(output, list) and output else output
+        return output_rows(output), str(getattr(first, "dtype", ""))
+    except Exception as error:  # an estimator raises what it likes
+        return exception_text(error), ""
+
+
+def _changed_column(signature: Signature, sent: _Sent, row: Any, at: int) -> str | None:
+    """The first column with another value than in JSON, if the format changed one."""
+    as_json = frame_of(signature, [row])
+    for index, column in enumerate(signature.columns):
+        left, right = (
+            frame.iloc[row_index, index] if isinstance(frame, pd.DataFrame) else frame[row_index, index]
+            for frame, row_index in ((sent.frame, at), (as_json, 0))
+        )
+        if (type(left), repr(left)) != (type(right), repr(right)):
+            return column.name
+    return None
+
+
+def _refusal(way: str, row: Any, method: str, found: Any, expected: Any, column: str | None) -> ModelRefusedError:
+    found, expected, sent = (shortened(_text(value), 200) for value in (found, expected, row))
+    of_column = f"; column {column!r} does not arrive as it was" if column is not None else ""
+    detail = (
+        f"{method} of the row {sent}, sent {way}: found {found}, expected {expected} as in the process that fitted the "
+        f"model{of_column}"
+    )
+    finding = Finding("", "not_reproducible", detail, found, expected, column)
+    return ModelRefusedError(detail, (finding,), code="not_reproducible")
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
