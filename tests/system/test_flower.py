@@ -1,7 +1,10 @@
 """Flower shows every worker, and every job under its id with its outcome, but nothing of its rows."""
 
 import json
+import os
 import re
+import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -86,6 +89,32 @@ def test_a_job_that_is_canceled_while_it_waits_is_a_revoked_task(stack: Stack, f
     assert tasks(flower)[job.id]["name"] == "titanic.predict"
     assert tasks(flower)[job.id]["worker"].startswith("gateway@")
     wait_for(lambda: not workers(flower)["gateway"]["status"], "the gateway as offline: it runs no jobs")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_training_whose_process_dies_is_a_retried_task_with_the_reason(
+    stack: Stack, flower: str, client: Client
+) -> None:
+    passengers = train.passengers()
+    model = train.hist().fit(passengers[train.COLUMNS], passengers[train.TARGET])
+    client.push("again", model, passengers[train.COLUMNS], passengers[train.TARGET]).wait(60)
+    job = client.train("again", train.DATA, train.TARGET, {"model__max_iter": 100_000}, promote="never")
+    wait_for(lambda: (job.refresh().body["progress"] or {}).get("stage") == "fit", "the fit", 60)
+    main = stack.processes["trainer"].pid
+    (child,) = Path(f"/proc/{main}/task/{main}/children").read_text().split()
+
+    os.kill(int(child), signal.SIGKILL)
+    wait_for(lambda: tasks(flower)[job.id]["exception"], "the loss in Flower", 40)
+    lost = tasks(flower)[job.id]
+    wait_for(lambda: tasks(flower)[job.id]["retries"] == 1, "the second run in Flower", 40)
+    again = tasks(flower)[job.id]
+    job.cancel().wait(30)
+    wait_for(lambda: tasks(flower)[job.id]["state"] == "REVOKED", "the end in Flower")
+
+    assert "died" in lost["exception"]
+    assert "runs again after" in lost["exception"]
+    assert (again["name"], again["state"]) == ("again.train", "STARTED")
+    assert again["worker"].startswith("trainer@")
 
 
 @pytest.mark.browser
