@@ -1,11 +1,13 @@
 """Composition root of the gateway: reads the settings and picks the adapters. `api.serve` serves it."""
 
+import os
 import time
 
 from api.app import create_app
 from api.dependencies import Dependencies, Limits
 from api.services.submission import JobDefaults, Submission
 from queuecast.adapters.celery.doorbell import CeleryDoorbell
+from queuecast.adapters.celery.monitor import CeleryMonitor
 from queuecast.adapters.disk.batches import BatchFolders
 from queuecast.adapters.disk.models import ModelFiles
 from queuecast.adapters.disk.uploads import UploadedFiles
@@ -36,7 +38,8 @@ _redis = connect(
     on_unsuitable=lambda reason: log.error("redis_unsuitable", reason=reason),
 )
 _clock = RedisClock(_redis)
-_jobs = RedisJobs(_redis, max_lane_jobs=settings.max_lane_jobs, durable=_is_durable)
+_monitor = CeleryMonitor(settings.redis_url_with_password, f"gateway@{os.uname().nodename}", is_worker=False)
+_jobs = RedisJobs(_redis, max_lane_jobs=settings.max_lane_jobs, durable=_is_durable, monitor=_monitor)
 _models = ModelFiles(settings.data_dir / "models")
 _aliases = RedisAliases(_redis)
 _doorbell = CeleryDoorbell(settings.redis_url_with_password)

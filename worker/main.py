@@ -8,15 +8,14 @@ The parent process runs no numeric code: a child that is forked after such code 
 
 import math
 import multiprocessing
-import os
 import random
-import signal
 import time
 import uuid
-from functools import cache
+from collections.abc import Callable
 
 import worker.thread_limits  # noqa: F401 # before numpy, which reads the limits
 from queuecast.adapters.celery.doorbell import TASKS, CeleryDoorbell
+from queuecast.adapters.celery.monitor import CeleryMonitor
 from queuecast.adapters.celery.settings import OVERTAKING, celery_settings, lists_of
 from queuecast.adapters.disk.batches import BatchFolders
 from queuecast.adapters.disk.models import ModelFiles
@@ -32,11 +31,12 @@ from queuecast.adapters.redis.workers import RedisWorkers
 from queuecast.config import Settings, read_settings
 from queuecast.domain.job import Failure, JobType
 from queuecast.logs import configure_logs
+from queuecast.ports.monitor import JobMonitor
 from queuecast.process_tuning import freeze_objects
 from worker.batches.chunk_runner import ChunkRunner
 from worker.batches.planner import BatchPlanner
 from worker.batches.runner import BatchRunner
-from worker.celery_app import create_celery, is_alive, is_of, worker_name
+from worker.celery_app import RunningTask, create_celery, is_alive, is_of, worker_name
 from worker.engine.consumer import LaneConsumer
 from worker.engine.contracts import ModelCall, RunLimits
 from worker.health.heartbeat import WorkerHeartbeat
@@ -56,7 +56,7 @@ START = uuid.uuid4().hex[:6]  # identifies this start of the worker; child proce
 _stop_by = multiprocessing.RawValue("d", math.inf)
 
 
-def build_consumer(settings: Settings) -> LaneConsumer:
+def build_consumer(settings: Settings, monitor: JobMonitor, end_process: Callable[[], None]) -> LaneConsumer:
     redis = connect(settings.redis_url_with_password)
     clock = RedisClock(redis)
     models = ModelFiles(settings.data_dir / "models")
@@ -68,7 +68,7 @@ def build_consumer(settings: Settings) -> LaneConsumer:
     trainings = TrainingRunner(models, aliases, files, estimators, clock, threads)
     imports = ImportRunner(models, aliases, files, clock)
     progress, folders = RedisChunkProgress(redis), BatchFolders(settings.data_dir / "batches")
-    coordinator = build_coordinator(settings, redis)
+    coordinator = build_coordinator(settings, redis, monitor)
     planner = BatchPlanner(files, progress, folders, clock, settings.batch_chunk_rows)
     batches = BatchRunner(models, estimators, planner, coordinator, progress, folders)
     chunks = ChunkRunner(models, estimators, files, coordinator, progress, folders)
@@ -79,7 +79,7 @@ def build_consumer(settings: Settings) -> LaneConsumer:
         JobType.CHUNK: lambda job, work, rows, report: chunks.run(job, work),
     }
     return LaneConsumer(
-        RedisJobs(redis),
+        RedisJobs(redis, monitor=monitor),
         RedisLanes(redis),
         CeleryDoorbell(settings.redis_url_with_password),
         runners,
@@ -88,33 +88,52 @@ def build_consumer(settings: Settings) -> LaneConsumer:
         worker_name(START),
         RunLimits(settings.lease_s, settings.retention_s, settings.max_result_bytes),
         stop_by=lambda: _stop_by.value,
-        # SIGKILL, because nothing else ends compiled code; the main process starts another child.
-        end_process=lambda: os.kill(os.getpid(), signal.SIGKILL),
+        end_process=end_process,
         shared_runners={JobType.PREDICTION: predictions.run},
     )
 
 
-@cache
-def process_consumer() -> LaneConsumer:
-    """The one consumer of this child process. The parent builds none, so a fork shares no connection and no model."""
-    return build_consumer(settings)
+class Child:
+    """What a child process keeps between its tasks."""
+
+    def __init__(self, task: RunningTask) -> None:
+        self.task = task
+        self.monitor = CeleryMonitor(URL, task.node, is_worker=True)
+        self.consumer = build_consumer(settings, self.monitor, self._end_process)
+
+    def _end_process(self) -> None:
+        self.monitor.flush()
+        self.task.end_process()
 
 
-def drain(lane: str, priority: int | None) -> list[ModelCall]:
-    return process_consumer().drain(lane, is_overtaking=priority == OVERTAKING)
+_child: list[Child] = []
+"""Of this process. The parent makes none, so a fork shares no connection and no model."""
+
+
+def drain(lane: str, priority: int | None, task: RunningTask) -> list[ModelCall]:
+    if not _child:
+        _child.append(Child(task))
+    _child[0].task = task
+    return _child[0].consumer.drain(lane, is_overtaking=priority == OVERTAKING)
+
+
+def flush() -> None:
+    for child in _child:
+        child.monitor.flush()
 
 
 def stop() -> None:
     _stop_by.value = time.monotonic() + settings.shutdown_grace_s
 
 
-def recover(failure: Failure | None) -> None:
+def recover(failure: Failure | None, node: str) -> None:
     """Hands back the jobs of this worker's dead child processes; at its end (None) the jobs of all of them."""
     redis = connect(URL)
-    recovery = build_recovery(settings, redis)
-    for held in RedisLanes(redis).reservations():
-        if is_of(START, held.worker) and (failure is None or not is_alive(held.worker)):
-            recovery.recover(held, failure)
+    with CeleryMonitor(URL, node, is_worker=True) as monitor:
+        recovery = build_recovery(settings, redis, monitor)
+        for held in RedisLanes(redis).reservations():
+            if is_of(START, held.worker) and (failure is None or not is_alive(held.worker)):
+                recovery.recover(held, failure)
 
 
 WorkerHeartbeat(
@@ -132,5 +151,6 @@ app = create_celery(
     drain,
     stop,
     recover,
+    flush,
 )
 freeze_objects()  # before the child processes are forked

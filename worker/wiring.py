@@ -13,14 +13,15 @@ from queuecast.adapters.redis.jobs import RedisJobs
 from queuecast.adapters.redis.lanes import RedisLanes
 from queuecast.adapters.redis.workers import RedisWorkers
 from queuecast.config import Settings
+from queuecast.ports.monitor import JobMonitor
 from worker.batches.coordinator import BatchLimits, ChunkCoordinator
 from worker.engine.recovery import JobRecovery, RecoveryLimits
 
 
-def build_recovery(settings: Settings, redis: Redis) -> JobRecovery:
+def build_recovery(settings: Settings, redis: Redis, monitor: JobMonitor) -> JobRecovery:
     workers = RedisWorkers(redis, time.time)
     return JobRecovery(
-        RedisJobs(redis),
+        RedisJobs(redis, monitor=monitor),
         RedisLanes(redis),
         CeleryDoorbell(settings.redis_url_with_password),
         lambda lane: workers.queue_lengths(lists_of(queue_of(lane))),
@@ -29,9 +30,9 @@ def build_recovery(settings: Settings, redis: Redis) -> JobRecovery:
     )
 
 
-def build_coordinator(settings: Settings, redis: Redis) -> ChunkCoordinator:
+def build_coordinator(settings: Settings, redis: Redis, monitor: JobMonitor) -> ChunkCoordinator:
     return ChunkCoordinator(
-        RedisJobs(redis),
+        RedisJobs(redis, monitor=monitor),
         RedisChunkProgress(redis),
         BatchFolders(settings.data_dir / "batches"),
         CeleryDoorbell(settings.redis_url_with_password),

@@ -39,6 +39,7 @@ SUBJECTS = {
     "jobs.py": {"queuecast/ports", f"{ADAPTERS}/memory", f"{ADAPTERS}/redis", "api/routes", "api/schemas"},
     "lanes.py": {"queuecast/ports", f"{ADAPTERS}/memory", f"{ADAPTERS}/redis"},
     "models.py": {"queuecast/ports", f"{ADAPTERS}/disk", "api/routes"},
+    "monitor.py": {"queuecast/ports", f"{ADAPTERS}/celery", f"{ADAPTERS}/memory"},
     "runner.py": {"worker/batches", "worker/imports", "worker/predictions", "worker/trainings"},
     "workers.py": {"queuecast/ports", f"{ADAPTERS}/redis"},
 }

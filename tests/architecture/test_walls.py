@@ -117,6 +117,15 @@ def test_the_procfile_and_the_image_serve_the_gateway_by_the_same_script(reposit
     assert len(re.findall(r"^export (?:MALLOC_ARENA_MAX|GLIBC_TUNABLES|_RJEM_MALLOC_CONF)=\S+$", script, re.M)) == 3
 
 
+def test_flower_has_the_same_columns_in_the_terminal_and_in_its_container(repository: Path) -> None:
+    line = next(line for line in (repository / "Procfile").read_text().splitlines() if line.startswith("flower:"))
+    options = (repository / "deploy/compose/flowerconfig.py").read_text()
+
+    for name in ("tasks-columns", "purge-offline-workers"):
+        (value,) = re.findall(rf"--{name}=(\S+)", line)
+        assert re.search(rf'^{name.replace("-", "_")} = "?{re.escape(value)}\b', options, re.M), name
+
+
 @pytest.mark.parametrize("name", ["MALLOC_ARENA_MAX", "GLIBC_TUNABLES", "_RJEM_MALLOC_CONF"])
 def test_the_environment_overrides_the_tuning_of_memory(repository: Path, tmp_path: Path, name: str) -> None:
     program = tmp_path / "granian"

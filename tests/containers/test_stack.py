@@ -137,25 +137,24 @@ def test_flower_lists_every_worker(flower: httpx2.Client, stack: ComposeStack) -
     assert stack.secret("redis_password") not in found.text
 
 
-def test_flower_lists_tasks_by_name_and_runtime_and_shows_only_their_lanes(
+def test_flower_lists_jobs_by_id_name_and_runtime_and_shows_no_rows(
     flower: httpx2.Client, gateway: httpx2.Client, titanic: Pipeline
 ) -> None:
-    """A message names a lane, so Flower shows no rows, and no job ids except those of batches."""
-    version = predicted(gateway, "titanic", passengers().head(1))["model"]["version"]
+    job = predicted(gateway, "titanic", passengers().head(1))
+    version = job["model"]["version"]
 
-    def tasks() -> list[dict[str, Any]]:
-        return list(flower.get("/api/tasks", params={"limit": 10_000}).json().values())
+    def tasks() -> dict[str, dict[str, Any]]:
+        found: dict[str, dict[str, Any]] = flower.get("/api/tasks", params={"limit": 10_000}).json()
+        return found
 
-    def has_ended(task: dict[str, Any]) -> bool:
-        return f"prediction/titanic/{version}/predict'" in (task["args"] or "") and bool(task["runtime"])
-
-    wait_until("Flower shows the task as ended", lambda: any(map(has_ended, tasks())))
-    ended = next(filter(has_ended, tasks()))
-    assert ended["name"] == "queuecast.predict"
-    assert ended["state"] == "SUCCESS"
-    shown = {re.sub("[^a-z_/0-9]", "", task["args"]) for task in tasks() if task["args"]}
-    lane = r"prediction/[a-z]+/\d+/[a-z_]+(/low|/high)?|training|import|batch|chunk/job_[0-9a-f]+(/low|/high)?"
-    assert all(re.fullmatch(lane, name) for name in shown), shown
+    wait_until("Flower shows the job as ended", lambda: (tasks().get(job["id"]) or {}).get("runtime"))
+    ended = tasks()[job["id"]]
+    assert (ended["name"], ended["state"]) == ("titanic.predict", "SUCCESS")
+    assert f"'version': {version}," in ended["kwargs"]
+    assert re.match("[a-z]+@", ended["worker"])
+    shown = {task["name"] for task in tasks().values()}
+    assert all(re.fullmatch(r"[^.]+\.(predict|batch|train|import)", name) for name in shown), shown
+    assert "embarked" not in json.dumps(ended)
 
 
 @pytest.mark.parametrize("path", ["/", "/tasks", "/api/workers", "/api/tasks", "/broker"])

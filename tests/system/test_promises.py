@@ -194,6 +194,26 @@ def test_a_running_fit_that_is_canceled_ends_within_five_seconds_and_leaves_no_v
     assert len(client.versions("hist")) == versions
 
 
+def test_a_canceled_run_leaves_no_traceback_in_the_log_and_a_killed_one_does(own_stack: Stack, client: Client) -> None:
+    """Celery used to log both as a lost worker, and `make run` showed the traceback of every cancel."""
+    job = start_long_training(client)
+    before = len(own_stack.log("trainer"))
+    (child,) = children(own_stack.processes["trainer"].pid)
+
+    cancel_and_wait(job)
+    wait_for(lambda: not Path(f"/proc/{child}").exists(), "the end of the process", 20)
+    another = start_long_training(client)  # on the process that took its place
+    after_the_cancel = own_stack.log("trainer")[before:]
+    os.kill(children(own_stack.processes["trainer"].pid)[0], signal.SIGKILL)
+    wait_for(lambda: "WorkerLostError" in own_stack.log("trainer")[before:], "the loss in the log", 40)
+    cancel_and_wait(another)
+
+    assert job.state == "canceled"
+    assert "process_ended_to_stop_a_run" in after_the_cancel
+    for word in ("Traceback", "WorkerLostError", "exited with", "end_not_requested"):
+        assert word not in after_the_cancel, after_the_cancel
+
+
 def test_a_run_past_its_time_limit_is_stopped_and_fails_with_timeout(own_stack: Stack, client: Client) -> None:
     uploaded = httpx2.post(
         f"{own_stack.url}/v1/files", content=Path(train.DATA).read_bytes(), headers={"Content-Type": "text/csv"}

@@ -5,12 +5,14 @@
 Several may run: one leads, by a lock in Redis, and the rest stand by.
 """
 
+import os
 import threading
 import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
+from queuecast.adapters.celery.monitor import CeleryMonitor
 from queuecast.adapters.disk.audit import AuditFiles
 from queuecast.adapters.disk.batches import BatchFolders
 from queuecast.adapters.disk.models import ModelFiles
@@ -44,10 +46,11 @@ class Reaper:
         self._models = ModelFiles(settings.data_dir / "models")
         self._files = UploadedFiles(settings.data_dir / "files", new_id, self._clock)
         self._file_retention_s = settings.file_retention_s
-        self._recovery = build_recovery(settings, redis)
+        monitor = CeleryMonitor(settings.redis_url_with_password, f"reaper@{os.uname().nodename}", is_worker=False)
+        self._recovery = build_recovery(settings, redis, monitor)
         self._folders = BatchFolders(settings.data_dir / "batches")
         self._retention_s = settings.retention_s
-        self._batches = build_coordinator(settings, redis)
+        self._batches = build_coordinator(settings, redis, monitor)
         self._audit = AuditExport(RedisAliases(redis), AuditFiles(settings.data_dir / "models"), self._models)
         self._tidied_at = self._repaired_at = float("-inf")
 

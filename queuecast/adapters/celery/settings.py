@@ -30,7 +30,7 @@ def celery_settings(redis_url: str) -> dict[str, Any]:
         "task_queues": [_queue(PREDICT_QUEUE), _queue(TRAIN_QUEUE)],
         "task_default_queue": PREDICT_QUEUE,
         "task_create_missing_queues": False,  # a typo fails at once instead of filling a queue without a worker
-        "task_send_sent_event": True,  # Flower
+        "task_send_sent_event": False,  # Flower lists jobs, which `CeleryMonitor` shows, and no messages
         "task_publish_retry": False,  # a retried publish can send the message twice; the caller decides
         "broker_pool_acquire_timeout": 2.0,  # the default waits forever
         "broker_connection_timeout": 3.0,

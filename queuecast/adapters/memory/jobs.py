@@ -21,6 +21,7 @@ from queuecast.domain.errors import (
 from queuecast.domain.job import Job, JobType, ModelRef, State
 from queuecast.domain.work import Work, rows_of
 from queuecast.ports.jobs import Accepted, Change, IdempotencyKey, JobFilter, JobPage, Write
+from queuecast.ports.monitor import JobMonitor
 
 
 @dataclass(slots=True)
@@ -37,7 +38,7 @@ class Entry:
 class MemoryJobs:
     """Job records, and the lanes that `MemoryLanes` gives access to."""
 
-    def __init__(self, max_lane_jobs: int = 10_000) -> None:
+    def __init__(self, max_lane_jobs: int = 10_000, monitor: JobMonitor | None = None) -> None:
         self.clock: Callable[[], float] = time.time
         """Tells when a bell was rung. Leases use the real time."""
         self.lock = threading.RLock()
@@ -47,6 +48,7 @@ class MemoryJobs:
         self.attended: dict[str, tuple[str, float]] = {}
         self.taken: Counter[str] = Counter()
         self._max_lane_jobs = max_lane_jobs
+        self._monitor = monitor
         self._next_entry = 0
         self._records: dict[str, bytes] = {}
         self._work: dict[str, tuple[bytes, bytes]] = {}
@@ -90,7 +92,12 @@ class MemoryJobs:
             self._records[job.id] = encode(job)
             self._work[job.id] = encode(work), rows
             self._sizes[job.id] = rows_of(work), len(rows)
+            self._show(job)
             return Accepted(job.id, self.enter(job.id, job.lane))
+
+    def _show(self, job: Job) -> None:
+        if self._monitor is not None:
+            self._monitor.show([job])
 
     def _require_alias(self, ref: ModelRef) -> None:
         present = self.alias_of(ref.name, ref.alias or "")
@@ -160,6 +167,7 @@ class MemoryJobs:
             listeners = list(self._listeners)
         for listener in listeners:
             listener.put(Change(job.id, job.is_final))
+        self._show(job)
         return must_ring
 
     def _place(self, job: Job) -> bool:

@@ -27,6 +27,7 @@ from queuecast.domain.errors import (
 from queuecast.domain.job import FINAL_STATES, Job, JobType
 from queuecast.domain.work import Work, rows_of
 from queuecast.ports.jobs import Accepted, Change, IdempotencyKey, JobFilter, JobPage, Write
+from queuecast.ports.monitor import JobMonitor
 
 MAX_PAGE_BYTES = 256 * 1024
 """Of the records of a page: about 200 plain ones. Decoded, large metadata take twenty times their bytes."""
@@ -36,12 +37,23 @@ class RedisJobs:
     FSYNC_TIMEOUT_MS = 4_000
     """Less than the client's socket timeout of 5 s."""
 
-    def __init__(self, client: redis.Redis, *, max_lane_jobs: int = 10_000, durable: bool = False) -> None:
-        """durable: a submit returns when its write is on Redis's disk (WAITAOF, Redis 7.2), not only in the kernel."""
+    def __init__(
+        self,
+        client: redis.Redis,
+        *,
+        max_lane_jobs: int = 10_000,
+        durable: bool = False,
+        monitor: JobMonitor | None = None,
+    ) -> None:
+        """durable: a submit returns when its write is on Redis's disk (WAITAOF, Redis 7.2), not only in the kernel.
+
+        monitor: is shown every revision that this store has written. The chunks of a batch come from elsewhere.
+        """
         self._redis = client
         self._batcher = CommandBatcher(client)
         self._max_lane_jobs = max_lane_jobs
         self._durable = durable
+        self._monitor = monitor
         self._accept = Script(client, "accept_job")
         self._replace = Script(client, "replace_jobs")
         self._read_results = Script(client, "read_results")
@@ -95,7 +107,10 @@ class RedisJobs:
             raise ConflictError(f"job {detail.decode()} is no dead letter; it may have been replayed already")
         if refusal == b"reused":
             raise _reused(detail)
-        return Accepted(detail.decode(), ring == 1)
+        accepted = Accepted(detail.decode(), ring == 1)
+        if self._monitor is not None and accepted.job_id == job.id:
+            self._monitor.show([job])
+        return accepted
 
     def _accept_durably(self, args: list[Any]) -> Any:
         """Accepts a job and waits for the disk on the same connection: WAITAOF waits for that connection's writes."""
@@ -151,6 +166,8 @@ class RedisJobs:
         for start in range(0, len(writes), size):
             answers = call(self._replace, [_fields(write) for write in writes[start : start + size]])
             must_ring += [None if refusal else ring == 1 for refusal, ring in answers]
+        if self._monitor is not None:
+            self._monitor.show([each.job for each, ring in zip(writes, must_ring, strict=True) if ring is not None])
         return must_ring
 
     def replace(self, job: Job, result: bytes | None = None, entry: str | None = None) -> bool:
@@ -161,6 +178,8 @@ class RedisJobs:
             raise JobStoppedError(f"job {job.id} was taken from this worker")
         if refusal:
             raise StaleWriteError(f"job {job.id} is at revision {refusal.decode()}, not at {job.revision - 1}")
+        if self._monitor is not None:
+            self._monitor.show([job])
         return bool(ring == 1)
 
     def delete(self, job_id: str) -> None:
