@@ -13,6 +13,16 @@ from queuecast.tables.json_values import NOT_JSON, parse_leniently
 ROWS_HINT = 'rows belong in a list: {"inputs": [{...}]}'
 # A word that other formats than JSON take for a number.
 _NUMBER_WORD = re.compile(rb"-?\b(?:nan|inf(?:inity)?)\b", re.I)
+# A type as msgspec writes it -> as a caller reads it.
+_PLAIN_TYPES = {
+    "str": "a string",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "array": "a list",
+    "object": "an object",
+    "null": "null",
+}
 
 
 def body_error(error: msgspec.ValidationError, kind: Any, data: bytes) -> InvalidInputError:
@@ -20,8 +30,22 @@ def body_error(error: msgspec.ValidationError, kind: Any, data: bytes) -> Invali
     try:
         value = _refused_value(kind, data)
     except (*NOT_JSON, ValueError):  # not JSON either, after the place where msgspec stopped; or too much to parse
-        return InvalidInputError(str(error), (Finding("", "invalid", str(error)),))
+        words = plain_words(error)
+        return InvalidInputError(words, (Finding("", "invalid", words),))
     return _explained(error, inspect.type_info(kind), value)
+
+
+def plain_words(error: msgspec.ValidationError) -> str:
+    """The error of msgspec, with JSON's words for types instead of Python's."""
+    return re.sub(r"`([^`]*)`", lambda quoted: _plain_name(quoted[1]) or quoted[0], str(error))
+
+
+def _plain_name(text: str) -> str | None:
+    """A pointer without quotes, types by their plain names; None for another text, such as a field's name."""
+    if text.startswith("$"):
+        return text
+    parts = text.split(" | ")
+    return " or ".join(_PLAIN_TYPES[part] for part in parts) if set(parts) <= _PLAIN_TYPES.keys() else None
 
 
 def _refused_value(kind: Any, data: bytes) -> Any:
@@ -86,8 +110,8 @@ def _number_word(error: Exception, data: bytes) -> re.Match[bytes] | None:
 
 def _explained(error: msgspec.ValidationError, expected: inspect.Type, value: Any) -> InvalidInputError:
     finding = next(mismatches(expected, value, ""), None)
-    if finding is None:  # msgspec is stricter than the comparison; its own words are the best there are
-        finding = Finding("", "invalid", str(error))
+    if finding is None:  # msgspec is stricter than the comparison
+        finding = Finding("", "invalid", plain_words(error))
     may_hold_rows = isinstance(expected, inspect.StructType) and "inputs" in {f.encode_name for f in expected.fields}
     has_rows = isinstance(value, dict) and not {"inputs", "file_id"}.isdisjoint(value)
     hint = f"; {ROWS_HINT}" if may_hold_rows and not has_rows and finding.pointer.count("/") < 2 else ""

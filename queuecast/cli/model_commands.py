@@ -9,7 +9,7 @@ import click
 import msgspec
 
 from queuecast.cli.job_output import finish_job, json_option, no_wait_option, show_document
-from queuecast.cli.model_tables import show_aliases, show_models, show_versions
+from queuecast.cli.model_tables import show_aliases, show_history, show_models, show_versions
 from queuecast.client import Client
 from queuecast.domain.holdout import HoldoutRule
 from queuecast.domain.work import PromotionPolicy
@@ -145,3 +145,16 @@ def rollback(client: Client, *, model: str, reason: str, as_json: bool) -> None:
     """Make the previous champion of MODEL the champion again."""
     body = client.rollback(model, reason)
     show_document(body, lambda: show_aliases(body), as_json=as_json)
+
+
+@click.command()
+@click.argument("model")
+@json_option
+@click.pass_obj
+def history(client: Client, *, model: str, as_json: bool) -> None:
+    """Show which version of MODEL became champion when, and why.
+
+    All moves of all aliases, oldest first.
+    """
+    moves = client.history(model)
+    show_document(moves, lambda: show_history(moves, datetime.now(UTC)), as_json=as_json)

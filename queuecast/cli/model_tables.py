@@ -53,6 +53,21 @@ def show_aliases(model: Body) -> None:
     say(f"{model['name']}: {aliases or 'no aliases'}")
 
 
+def show_history(moves: list[Body], now: datetime) -> None:
+    table = new_table("AGE", "ALIAS", "VERSION", "BEFORE", "BY")
+    table.add_column("REASON")
+    for move in moves:
+        table.add_row(
+            duration_text(now - datetime.fromisoformat(move["at"])),
+            move["alias"],
+            short_text(move["version"]),
+            short_text(move["previous"]),
+            move["job_id"] or move["action"],
+            Text(move["reason"], no_wrap=True, overflow="ellipsis"),
+        )
+    stdout_console().print(table if moves else "no alias of the model has moved yet")
+
+
 def show_import(result: Body) -> None:
     name, version = result["model"], result["version"]
     as_champion = " as champion" if result["promoted"] else ""

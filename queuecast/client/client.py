@@ -263,6 +263,10 @@ class Client:
         body: Body = read_json(self._transport.send("POST", f"{_model_path(name)}/rollback", body={"reason": reason}))
         return body
 
+    def history(self, name: str) -> list[Body]:
+        """The moves of a model's aliases, oldest first: which version became champion when, and why."""
+        return list(self._transport.pages(f"{_model_path(name)}/history", {}))
+
     def _job(self, response: httpx2.Response) -> JobHandle:
         return JobHandle(self._transport, read_json(response))
 

@@ -51,9 +51,12 @@ def parsed_ndjson_rows(text: str) -> list[Any]:
     for number, line in enumerate(text.split("\n"), start=1):
         if line.strip():
             try:
-                rows.append(msgspec.json.decode(line, type=dict[str, Any] | list[Any]))
-            except msgspec.MsgspecError as error:
+                row = msgspec.json.decode(line)
+            except msgspec.DecodeError as error:
                 raise ValueError(f"line {number} is not a JSON object or list: {error}") from error
+            if not isinstance(row, dict | list):
+                raise ValueError(f"line {number} is not a JSON object or list")
+            rows.append(row)
     return rows
 
 

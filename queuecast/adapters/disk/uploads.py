@@ -62,12 +62,13 @@ class UploadedFiles:
         return folder / "content"
 
     def size_bytes(self) -> int:
-        """The size of all files, including unfinished uploads."""
-        size_bytes = 0
+        """The size of all files, including unfinished uploads. Files with the same content count once."""
+        sizes: dict[int, int] = {}  # by inode
         for folder in self._root.iterdir() if self._root.is_dir() else ():
             with suppress(FileNotFoundError, NotADirectoryError):  # an upload ended or was deleted during the walk
-                size_bytes += (folder / "content").stat().st_size
-        return size_bytes
+                found = (folder / "content").stat()
+                sizes[found.st_ino] = found.st_size
+        return sum(sizes.values())
 
     def sweep(self, before: float) -> None:
         """Removes files that were not used since `before`, and unfinished uploads of gateways that died."""
@@ -145,9 +146,26 @@ class Incoming:
         )
         with _disk_full_as_files_full():
             self._file.close()
+            self._share_content(stored)
             (self._folder / "about.json").write_bytes(msgspec.json.encode(stored))
             self._folder.rename(self._root / stored.id)
         return stored
+
+    def _share_content(self, stored: StoredFile) -> None:
+        """Keeps content that is stored already once, by a hard link. Each file can be deleted without the other.
+
+        Does nothing where the file system has no hard links, or if the other file is deleted at this moment.
+        """
+        link = self._folder / ".link"
+        for folder in self._root.iterdir() if stored.size_bytes else ():
+            with suppress(OSError, msgspec.MsgspecError):
+                if not FILE_ID_RULE.fullmatch(folder.name) or (folder / "content").stat().st_size != stored.size_bytes:
+                    continue
+                about = msgspec.json.decode((folder / "about.json").read_bytes(), type=StoredFile)
+                if about.sha256 == stored.sha256:
+                    os.link(folder / "content", link)
+                    link.rename(self._folder / "content")
+                    return
 
     def drop(self) -> None:
         self._file.close()

@@ -11,11 +11,12 @@ from flask.testing import FlaskClient
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from api.http.decoding import decode_json
 from api.http.type_mismatches import mismatches
-from api.http.validation_errors import body_error, query_error
+from api.http.validation_errors import body_error, plain_words, query_error
 from api.schemas.requests import AliasRequest, JobQuery, PredictionRequest, PushMetadata, TrainingRequest
 from queuecast.adapters.job_codec import decode_job, encode
-from queuecast.domain.errors import Finding
+from queuecast.domain.errors import Finding, InvalidInputError
 from queuecast.domain.job import Failure
 from tests.api.conftest import PREDICTIONS, ROW, Gateway
 from tests.api.job_states import claimed, submitted
@@ -213,3 +214,21 @@ def test_a_job_that_failed_before_findings_had_facts_can_still_be_read(gateway: 
     record["failure"]["findings"] = [{name: finding[name] for name in ("pointer", "code", "detail")}]
 
     assert decode_job(json.dumps(record).encode()) == failed
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("Expected `str` of length >= 1 - at `$.target`", "Expected a string of length >= 1 - at $.target"),
+        ("Expected `array | null`, got `object`", "Expected a list or null, got an object"),
+    ],
+)
+def test_an_error_that_is_not_explained_has_no_words_of_a_type_checker(said: str, expected: str) -> None:
+    assert plain_words(msgspec.ValidationError(said)) == expected
+
+
+def test_a_large_field_of_the_wrong_type_is_refused_in_plain_words() -> None:
+    body = json.dumps(TRAINING | {"params": list(range(20_000))}).encode()
+
+    with pytest.raises(InvalidInputError, match=r"Expected an object, got a list - at \$.params"):
+        decode_json(TrainingRequest, body)

@@ -183,3 +183,40 @@ def test_rollback_prints_the_new_champion(gateway: ScriptedGateway) -> None:
 
     assert result.stdout == "titanic: champion is version 2\n"
     assert gateway.only_request("POST /v1/models/titanic/rollback").json == {"reason": "worse on Sundays"}
+
+
+# history
+
+MOVE = {
+    "generation": 1,
+    "alias": "champion",
+    "version": 1,
+    "previous": None,
+    "at": "2026-01-31T12:00:00.000Z",
+    "action": "import",
+    "reason": "first version",
+    "job_id": "job_1",
+}
+ROLLBACK = MOVE | {"generation": 2, "version": 2, "previous": 1, "action": "rollback", "reason": "", "job_id": None}
+
+
+def test_history_shows_every_move_with_its_reason(gateway: ScriptedGateway) -> None:
+    gateway.on("GET /v1/models/titanic/history", {"data": [MOVE, ROLLBACK], "next_cursor": None})
+
+    table = lines(run(gateway, "history", "titanic").stdout)
+
+    assert table[0] == ["AGE", "ALIAS", "VERSION", "BEFORE", "BY", "REASON"]
+    assert table[1][2:] == ["champion", "1", "-", "job_1", "first", "version"]
+    assert table[2][2:] == ["champion", "2", "1", "rollback"]
+
+
+def test_history_as_json_is_the_list_of_moves(gateway: ScriptedGateway) -> None:
+    gateway.on("GET /v1/models/titanic/history", {"data": [MOVE], "next_cursor": None})
+
+    assert json.loads(run(gateway, "history", "titanic", "--json").stdout) == [MOVE]
+
+
+def test_history_without_a_move_says_so(gateway: ScriptedGateway) -> None:
+    gateway.on("GET /v1/models/titanic/history", {"data": [], "next_cursor": None})
+
+    assert run(gateway, "history", "titanic").stdout == "no alias of the model has moved yet\n"

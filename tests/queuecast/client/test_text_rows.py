@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from queuecast.client.text_rows import csv_head, parsed_csv_rows
+from queuecast.client.text_rows import csv_head, parsed_csv_rows, parsed_ndjson_rows
 from queuecast.domain.errors import InvalidInputError
 from queuecast.domain.file_formats import FileFormat
 from queuecast.domain.signature import Column, ColumnType, Layout, Signature
@@ -109,3 +109,9 @@ def test_an_example_that_is_not_a_csv_file_is_refused(tmp_path: Path, content: b
 
     with pytest.raises(ValueError, match=words):
         csv_head(tmp_path / "rows.csv")
+
+
+@pytest.mark.parametrize("line", ["1", '"text"', "null"])
+def test_a_line_that_is_no_row_is_refused_without_words_of_a_type_checker(line: str) -> None:
+    with pytest.raises(ValueError, match=r"^line 2 is not a JSON object or list$"):
+        parsed_ndjson_rows(f'{{"a": 1}}\n{line}\n')

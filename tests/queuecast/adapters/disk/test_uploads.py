@@ -394,3 +394,41 @@ def test_an_upload_is_refused_at_its_start_without_free_inodes(small_disk: Path)
         files.receive()
 
     assert received(files, b"a").size_bytes == 1
+
+
+def test_a_file_that_is_uploaded_twice_is_kept_once(files: UploadedFiles) -> None:
+    first, second = received(files, b"a,b\n" * 1000), received(files, b"a,b\n" * 1000)
+
+    assert (first.id != second.id, first.sha256) == (True, second.sha256)
+    assert files.path(first.id).samefile(files.path(second.id))
+    assert files.size_bytes() == 4000
+
+
+def test_files_of_one_size_and_different_content_are_both_kept(files: UploadedFiles) -> None:
+    first, second = received(files, b"a,b\n"), received(files, b"a,c\n")
+
+    assert [files.path(each.id).read_bytes() for each in (first, second)] == [b"a,b\n", b"a,c\n"]
+    assert files.size_bytes() == 8
+
+
+@pytest.mark.parametrize("deleted", [0, 1])
+def test_deleting_one_of_two_uploads_of_a_file_keeps_the_other(files: UploadedFiles, deleted: int) -> None:
+    stored = [received(files, b"a,b\n"), received(files, b"a,b\n")]
+
+    files.delete(stored[deleted].id)
+
+    kept = stored[1 - deleted]
+    assert (files.path(kept.id).read_bytes(), files.stat(kept.id)) == (b"a,b\n", kept)
+    with pytest.raises(UnknownFileError):
+        files.path(stored[deleted].id)
+
+
+def test_a_file_system_without_hard_links_keeps_both(files: UploadedFiles, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr("os.link", refuse)
+    stored = [received(files, b"a,b\n"), received(files, b"a,b\n")]
+
+    assert [files.path(each.id).read_bytes() for each in stored] == [b"a,b\n"] * 2
+    assert files.size_bytes() == 8
