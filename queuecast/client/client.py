@@ -1,7 +1,6 @@
 """The Python client of a running gateway: submits rows, files and models, and reads jobs, queues and models.
 
-Needs neither Redis nor scikit-learn. It takes pandas and numpy objects without importing their libraries, and imports
-skops only to push a model.
+It takes pandas and numpy objects without importing their libraries, and imports skops only to push a model.
 """
 
 import base64
@@ -22,6 +21,7 @@ import httpx2
 from queuecast.client.errors import ApiError, TooManyRows
 from queuecast.client.job import JobHandle
 from queuecast.client.json_rows import json_rows, target_names
+from queuecast.client.params import training_params
 from queuecast.client.pushing import estimator_parts, file_parts, push_metadata
 from queuecast.client.table_files import ProgressCallback, ProgressFile, TableFile, open_table
 from queuecast.client.transport import MAX_WAIT_S, Body, FilePart, Transport, read_json
@@ -49,7 +49,7 @@ class Client:
         return f"<Client {self.url}>"
 
     def _repr_html_(self) -> str:
-        return f'<code>&lt;Client <a href="{escape(self.url)}">{escape(self.url)}</a>&gt;</code>'
+        return f'Client <a href="{escape(self.url)}">{escape(self.url)}</a>'
 
     def __enter__(self) -> Self:
         return self
@@ -137,8 +137,8 @@ class Client:
         target: the column or columns to learn. params: passed to the estimator's `set_params`.
         promote: auto (if the new version is not worse), manual (it stays the challenger) or never.
         """
-        file = self.upload(source)
-        body = {"file_id": file["id"], "target": target, "params": params or {}, "promote": promote}
+        body = {"target": target, "params": training_params(params or {}), "promote": promote}
+        body["file_id"] = self.upload(source)["id"]
         return self._job(self._transport.send("POST", f"{_model_path(model)}/trainings", body=body, is_submit=True))
 
     def upload(self, source: Any, on_upload: ProgressCallback | None = None) -> Body:

@@ -13,6 +13,7 @@ from queuecast.domain.holdout import METHODS, HoldoutRule, Split, holdout
 from queuecast.domain.model import Manifest
 from worker.models.frames import frame_of
 from worker.models.machine_parameters import reset_machine_parameters
+from worker.trainings.param_values import as_estimator_takes
 from worker.trainings.training_rows import TrainingRows
 
 
@@ -46,7 +47,8 @@ def fit_challenger(champion: Any, params: dict[str, Any], rows: TrainingRows, tr
     Raises InvalidInputError for wrong parameters, RunFailedError if the fit fails.
     """
     try:
-        challenger = clone(champion).set_params(**params)
+        challenger = clone(champion)
+        challenger.set_params(**as_estimator_takes(challenger, params, champion))
     except (ValueError, TypeError, AttributeError) as error:
         raise _invalid_params(error, _unknown_parameter(champion, params)) from error
     # `n_jobs` among the parameters would be the machine's cores, not this container's, and `memory` a path in it.

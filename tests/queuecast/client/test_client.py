@@ -287,3 +287,42 @@ def test_a_promotion_that_lost_a_race_is_not_forced(client: Client, gateway: Scr
         client.promote("titanic", 3)
 
     assert len(gateway.requests) == 2
+
+
+# Parameters of a training
+
+
+def test_parameters_that_json_cannot_say_are_spelled_so_that_the_worker_reads_them(
+    client: Client, gateway: ScriptedGateway, tmp_path: Path
+) -> None:
+    (tmp_path / "titanic.csv").write_text("age,survived\n29,1\n")
+    gateway.on("POST /v1/files", Answer({"id": "file_1"}, 201))
+    gateway.on("POST /v1/models/titanic/trainings", Answer(job(type="training"), 202))
+
+    params = {"class_weight": {0: 1.0, np.int64(1): np.float64(2.0)}, "ngram_range": (1, 2), "C": np.array([1])}
+    client.train("titanic", tmp_path / "titanic.csv", "survived", params)
+
+    sent = gateway.only_request("POST /v1/models/titanic/trainings").json["params"]
+    assert sent == {"class_weight": {"0": 1.0, "1": 2.0}, "ngram_range": [1, 2], "C": [1]}
+
+
+@pytest.mark.parametrize(
+    ("params", "expected"),
+    [
+        ({"missing_values": float("nan")}, "the parameter missing_values is nan, which JSON cannot hold"),
+        ({"model": LogisticRegression()}, "the parameter model is a LogisticRegression, expected a number"),
+        ({"dtype": np.float32}, "the parameter dtype is a class; write its name: 'float32'"),
+        ({"func": len}, "the parameter func is a builtin_function_or_method, expected a number"),
+        ({1: 2}, "the parameter 1 is no name"),
+    ],
+    ids=["nan", "estimator", "class", "function", "name"],
+)
+def test_a_parameter_that_json_cannot_hold_is_refused_before_the_upload(
+    client: Client, gateway: ScriptedGateway, tmp_path: Path, params: dict[str, object], expected: str
+) -> None:
+    (tmp_path / "titanic.csv").write_text("age,survived\n29,1\n")
+
+    with pytest.raises(ValueError, match=expected):
+        client.train("titanic", tmp_path / "titanic.csv", "survived", params)
+
+    assert gateway.requests == []

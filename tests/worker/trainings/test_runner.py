@@ -9,11 +9,12 @@ import pytest
 from sklearn.base import clone
 from sklearn.cluster import KMeans, MeanShift
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.naive_bayes import CategoricalNB
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder
+from sklearn.preprocessing import MinMaxScaler, OneHotEncoder
 
 import queuecast
 from examples.titanic.train import COLUMNS, TARGET, logistic, passengers
@@ -25,6 +26,7 @@ from queuecast.domain.work import Method, PromotionPolicy, TrainingWork
 from tests.worker.model_fixtures import MODEL, LocalService, with_target
 from tests.worker.process_deaths import KillAtCall, ProcessKilled
 from worker.models.loading import sha256_of
+from worker.trainings.param_values import as_estimator_takes
 from worker.trainings.runner import STAGES
 from worker.trainings.training_rows import TrainingRows
 
@@ -806,3 +808,24 @@ def test_a_run_that_lost_its_job_does_not_overwrite_the_next_run(titanic: LocalS
 
     assert titanic.jobs.read_with_result(job.id) == (taken[0], None)
     assert titanic.models.versions(MODEL) == [1]
+
+
+# Parameters that JSON cannot say
+
+
+def test_the_keys_of_class_weight_are_the_labels_of_the_champion(titanic: LocalService) -> None:
+    _trained(titanic, params={"model__class_weight": {"0": 1.0, "1": 3.0}})
+
+    fitted = clone(FIRST).set_params(model__class_weight={0: 1.0, 1: 3.0}).fit(TRAIN, SURVIVED.iloc[SPLIT.train])
+    found = titanic.answers(FEATURES, Method.PREDICT_PROBA, version=2)
+    np.testing.assert_allclose(found, fitted.predict_proba(FEATURES), rtol=1e-9)
+
+
+def test_a_list_becomes_a_tuple_where_the_estimator_takes_one() -> None:
+    pipeline = make_pipeline(TfidfVectorizer(), MinMaxScaler(), LogisticRegression())
+    params = {"tfidfvectorizer__ngram_range": [1, 2], "minmaxscaler__feature_range": [0, 2], "logisticregression__C": 2}
+
+    found = as_estimator_takes(pipeline, params, pipeline)
+
+    assert found == params | {"tfidfvectorizer__ngram_range": (1, 2), "minmaxscaler__feature_range": (0, 2)}
+    assert as_estimator_takes(OneHotEncoder(), {"categories": [["a"]]}, None) == {"categories": [["a"]]}
