@@ -21,12 +21,12 @@ from queuecast.domain.errors import ModelRefusedError, exception_text
 from queuecast.domain.model import Manifest
 from queuecast.ports.models import ModelRegistry
 from queuecast.skops_files import skops_bytes
-from worker.models.archive_checks import MeteredFile, require_sound_archive, unpacked_bytes
-from worker.models.array_checks import require_sound_arrays
 from worker.models.distributions import with_distributions
+from worker.models.file_checks.archive_checks import MeteredFile, require_sound_archive, unpacked_bytes
+from worker.models.file_checks.array_checks import require_sound_arrays
+from worker.models.file_checks.tree_checks import require_sound_trees
+from worker.models.file_checks.trusted_types import TRUSTED_TYPES
 from worker.models.machine_parameters import reset_machine_parameters
-from worker.models.tree_checks import require_sound_trees
-from worker.models.trusted_types import TRUSTED_TYPES
 
 MODEL_FILE = "model.skops"
 

@@ -27,7 +27,7 @@ from sklearn.preprocessing import OneHotEncoder
 from sklearn.svm._base import BaseLibSVM
 
 from queuecast.domain.errors import ModelRefusedError
-from worker.models.tree_checks import parts_of
+from worker.models.file_checks.tree_checks import parts_of
 
 # A type, and the axes of its fitted arrays: one letter for each. A capital letter is an axis that may not be empty.
 _AXES: tuple[tuple[type, dict[str, str]], ...] = (

@@ -5,7 +5,7 @@ loads is not yet safe to call.
 
 The conditions come from scikit-learn's sources (tree/_tree.pyx, _hist_gradient_boosting/_predictor.pyx,
 neighbors/_binary_tree.pxi.tp): a child comes after its parent, and features, rows and bitsets exist. Sparse matrices
-check their own indices. `worker.models.array_checks` does the same for arrays.
+check their own indices. `worker.models.file_checks.array_checks` does the same for arrays.
 """
 
 from collections.abc import Callable, Iterator

@@ -33,8 +33,8 @@ from queuecast.domain.errors import ModelRefusedError
 from queuecast.domain.job import State
 from queuecast.domain.work import Method
 from tests.worker.model_fixtures import LocalService, assert_same_answers, plain_outputs, with_target
+from worker.models.file_checks.trusted_types import TRUSTED_TYPES, full_name, functions_of_arrays
 from worker.models.loading import dump_estimator, load_estimator
-from worker.models.trusted_types import TRUSTED_TYPES, full_name, functions_of_arrays
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 

@@ -20,7 +20,7 @@ can pass only functions that are trusted themselves.
 `PyFuncDistance`, joblib.Memory, `numpy.load`, `save` and their like, `sklearn.datasets`.
 
 Compiled parts (trees, support vectors) can crash the process when their numbers are forged;
-`worker.models.tree_checks` and `worker.models.array_checks` check them first.
+`worker.models.file_checks.tree_checks` and `worker.models.file_checks.array_checks` check them first.
 """
 
 import inspect
@@ -37,7 +37,7 @@ from sklearn.model_selection import _split
 from sklearn.utils.discovery import all_estimators, all_functions
 
 _NAMED = (
-    # Compiled trees: checked by worker.models.tree_checks before they are used.
+    # Compiled trees: checked by worker.models.file_checks.tree_checks before they are used.
     "sklearn.tree._tree.Tree",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
     "sklearn.neighbors._kd_tree.KDTree",
