@@ -24,7 +24,7 @@ from queuecast.client.json_rows import json_rows, target_names
 from queuecast.client.params import training_params
 from queuecast.client.pushing import estimator_parts, file_parts, push_metadata
 from queuecast.client.table_files import ProgressCallback, ProgressFile, TableFile, open_table
-from queuecast.client.transport import MAX_WAIT_S, Body, FilePart, Transport, read_json
+from queuecast.client.transport import MAX_WAIT_S, Body, FilePart, Transport, query_text, read_json
 from queuecast.domain.holdout import HoldoutRule, Split
 
 DEFAULT_URL = "http://127.0.0.1:8000"
@@ -204,7 +204,7 @@ class Client:
         if unknown:
             raise TypeError(f"jobs() has no filter {unknown[0]!r}, only {', '.join(sorted(JOB_FILTERS))}")
         limit = filters.pop("limit", None)
-        query = {name: _query_text(value) for name, value in filters.items() if value is not None}
+        query = {name: query_text(value) for name, value in filters.items() if value is not None}
         max_jobs = None if limit is None else int(str(limit))
         query["limit"] = str(PAGE_ROWS if max_jobs is None else min(max_jobs, PAGE_ROWS))
         bodies = self._transport.pages("/v1/jobs", query)
@@ -295,9 +295,3 @@ def _model_path(name: str) -> str:
 def _given(**fields: Any) -> Body:
     """The fields that the caller has set; the gateway has defaults for the others."""
     return {name: value for name, value in fields.items() if value is not None}
-
-
-def _query_text(value: Any) -> str:
-    if isinstance(value, datetime):
-        return value.isoformat()
-    return json.dumps(value) if isinstance(value, dict) else str(value)

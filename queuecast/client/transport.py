@@ -9,6 +9,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from datetime import datetime
 from http import HTTPStatus
 from typing import IO, Any
 from urllib.parse import urlsplit
@@ -234,3 +235,10 @@ def _is_loopback(hostname: str) -> bool:
         return ipaddress.ip_address(hostname).is_loopback
     except ValueError:
         return hostname == "localhost"
+
+
+def query_text(value: Any) -> str:
+    """The value of a query parameter as text: times in ISO 8601, objects as JSON."""
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return json.dumps(value) if isinstance(value, dict) else str(value)

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import polars
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -52,7 +53,6 @@ def test_a_data_frame_and_its_rows_as_dicts_have_the_same_split() -> None:
 
 
 def test_a_polars_frame_has_the_split_of_its_pandas_frame() -> None:
-    polars = pytest.importorskip("polars")
     rows = passengers(500)
 
     assert sides(holdout(polars.DataFrame(rows))) == sides(holdout(rows))
@@ -89,7 +89,6 @@ def test_texts_of_every_container_have_the_same_split() -> None:
 
 
 def test_a_polars_series_of_texts_has_the_split_of_its_list() -> None:
-    polars = pytest.importorskip("polars")
 
     assert sides(holdout(polars.Series(REVIEWS))) == sides(holdout(REVIEWS))
 
@@ -149,7 +148,6 @@ def test_rows_of_another_shape_are_refused(rows: Any, expected: str) -> None:
 
 
 def test_a_lazy_or_arrow_table_is_refused_with_the_call_that_helps() -> None:
-    polars = pytest.importorskip("polars")
 
     with pytest.raises(TypeError, match=r"call .collect\(\) on it first"):
         holdout(polars.LazyFrame({"a": [1]}))
