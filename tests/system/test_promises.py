@@ -204,7 +204,7 @@ def test_a_canceled_run_leaves_no_traceback_in_the_log_and_a_killed_one_does(own
     wait_for(lambda: not Path(f"/proc/{child}").exists(), "the end of the process", 20)
     another = start_long_training(client)  # on the process that took its place
     after_the_cancel = own_stack.log("trainer")[before:]
-    os.kill(children(own_stack.processes["trainer"].pid)[0], signal.SIGKILL)
+    os.kill(int(another.refresh().body["worker"].rpartition(":")[2]), signal.SIGKILL)
     wait_for(lambda: "WorkerLostError" in own_stack.log("trainer")[before:], "the loss in the log", 40)
     cancel_and_wait(another)
 

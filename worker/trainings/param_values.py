@@ -9,7 +9,7 @@ import numpy as np
 def as_estimator_takes(estimator: Any, params: dict[str, Any], fitted: Any) -> dict[str, Any]:
     """fitted: the estimator that knows the labels, which are the keys of `class_weight`."""
     present = estimator.get_params()
-    labels = {_as_key(label): label for label in np.ravel(getattr(fitted, "classes_", ())).tolist()}
+    labels = {_as_key(label): label for label in _labels(getattr(fitted, "classes_", ()))}
     return {name: _converted(name, value, present, labels) for name, value in params.items()}
 
 
@@ -23,6 +23,12 @@ def _converted(name: str, value: Any, present: dict[str, Any], labels: dict[str,
     allowed = getattr(owner, "_parameter_constraints", {}).get(own_name, ())
     takes_tuple = isinstance(present.get(name), tuple) or (tuple in allowed and list not in allowed)
     return tuple(value) if takes_tuple else value
+
+
+def _labels(classes: Any) -> list[Any]:
+    """classes: `classes_`, an array, or a list with an array for each target; these may differ in length."""
+    per_target = classes if isinstance(classes, list) else [classes]
+    return [label for labels in per_target for label in np.asarray(labels).tolist()]
 
 
 def _as_key(label: Any) -> str:

@@ -228,7 +228,7 @@ def test_an_error_that_is_not_explained_has_no_words_of_a_type_checker(said: str
 
 
 def test_a_large_field_of_the_wrong_type_is_refused_in_plain_words() -> None:
-    body = json.dumps(TRAINING | {"params": list(range(20_000))}).encode()
+    body = json.dumps(TRAINING | {"promote": list(range(20_000))}).encode()
 
-    with pytest.raises(InvalidInputError, match=r"Expected an object, got a list - at \$.params"):
+    with pytest.raises(InvalidInputError, match=r"Expected a string, got a list - at \$.promote"):
         decode_json(TrainingRequest, body)
