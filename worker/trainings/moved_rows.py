@@ -46,13 +46,15 @@ def count_moved_rows(known: list[Any], champion: Manifest, rows: TrainingRows, s
     features = _frame(frame_of(champion.signature, known))
     fitted = features.iloc[holdout(features, split.rule.fraction, names, split.rule.method).train][names]
     held_out = _frame(rows.take_features(split.test))[names]
+    tried = [_rounded_alike(fitted, held_out, rounding) for rounding in (_to_decimals, _to_significant_digits)]
+    candidates = [rounded for rounded in tried if rounded is not None]
+    if not candidates:
+        return 0
+    before, there = _hashes(fitted), set(_hashes(held_out))
     moved: set[int] = set()
-    for rounding in (_to_decimals, _to_significant_digits):
-        rounded = _rounded_alike(fitted, held_out, rounding)
-        if rounded is not None:
-            before, after, there = _hashes(fitted), _hashes(rounded), set(_hashes(held_out))
-            changed = zip(before, after, strict=True)
-            moved |= {at for at, (old, new) in enumerate(changed) if old != new and new in there}
+    for rounded in candidates:
+        changed = zip(before, _hashes(rounded), strict=True)
+        moved |= {at for at, (old, new) in enumerate(changed) if old != new and new in there}
     return len(moved) if len(moved) > 1 else 0
 
 

@@ -3,13 +3,13 @@
 import json
 from typing import Any
 
-import numpy as np
+from worker.models.model_output import class_labels
 
 
 def as_estimator_takes(estimator: Any, params: dict[str, Any], fitted: Any) -> dict[str, Any]:
     """fitted: the estimator that knows the labels, which are the keys of `class_weight`."""
     present = estimator.get_params()
-    labels = {_as_key(label): label for label in _labels(getattr(fitted, "classes_", ()))}
+    labels = {_as_key(label): label for label in _labels(fitted)}
     return {name: _converted(name, value, present, labels) for name, value in params.items()}
 
 
@@ -25,10 +25,10 @@ def _converted(name: str, value: Any, present: dict[str, Any], labels: dict[str,
     return tuple(value) if takes_tuple else value
 
 
-def _labels(classes: Any) -> list[Any]:
-    """classes: `classes_`, an array, or a list with an array for each target; these may differ in length."""
-    per_target = classes if isinstance(classes, list) else [classes]
-    return [label for labels in per_target for label in np.asarray(labels).tolist()]
+def _labels(fitted: Any) -> list[Any]:
+    """The classes of all targets."""
+    classes = class_labels(fitted) or []
+    return [label for target in classes for label in (target if isinstance(target, list) else [target])]
 
 
 def _as_key(label: Any) -> str:

@@ -26,14 +26,20 @@ def queue_of(lane: str) -> str:
     return TRAIN_QUEUE if Lane.of_name(lane).is_for_trainer else PREDICT_QUEUE
 
 
+def create_producer(redis_url: str) -> Celery:
+    """An application that only sends."""
+    app = Celery("queuecast", set_as_current=False)
+    app.conf.update(celery_settings(redis_url))
+    # One retry at once, for a stale connection. By default kombu tries for 6 s.
+    app.conf.broker_transport_options |= {"max_retries": 1, "interval_start": 0, "interval_max": 0.2}
+    return app
+
+
 class CeleryDoorbell:
     """Publishes through Celery's public API on a pooled connection; safe to share between threads."""
 
     def __init__(self, redis_url: str) -> None:
-        self._app = Celery("queuecast", set_as_current=False)
-        self._app.conf.update(celery_settings(redis_url))
-        # One retry at once, for a stale connection. By default kombu tries for 6 s.
-        self._app.conf.broker_transport_options |= {"max_retries": 1, "interval_start": 0, "interval_max": 0.2}
+        self._app = create_producer(redis_url)
 
     def ring(self, lane: str, *, is_overtaking: bool = False) -> bool:
         served = Lane.of_name(lane)

@@ -11,10 +11,8 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
-from celery import Celery
-
+from queuecast.adapters.celery.doorbell import create_producer
 from queuecast.adapters.celery.job_sample import JobSample, Moment, Sight
-from queuecast.adapters.celery.settings import celery_settings
 from queuecast.adapters.celery.task_events import events_of
 from queuecast.domain.job import Job
 from queuecast.logs import get_logger
@@ -31,9 +29,7 @@ class CeleryMonitor:
         is_worker: it runs jobs. Flower takes every sender of a job's events for a worker, so another process reports
         itself as offline after them.
         """
-        self._app = Celery("queuecast", set_as_current=False)
-        self._app.conf.update(celery_settings(redis_url))
-        self._app.conf.broker_transport_options |= {"max_retries": 1, "interval_start": 0, "interval_max": 0.2}
+        self._app = create_producer(redis_url)
         self._node = node
         self._is_worker = is_worker
         self._sample = JobSample()
