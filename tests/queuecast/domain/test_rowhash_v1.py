@@ -3,37 +3,19 @@
 A row's side depends on the row alone: not on its container, its neighbours or the order of its columns.
 """
 
-import random
 from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from queuecast.domain import holdout as splits
-from queuecast.domain.holdout import HoldoutRule, Split
+from queuecast.domain.holdout import HoldoutRule
+from tests.queuecast.domain.holdout_rows import passengers, sides
 
 holdout = partial(splits.holdout, method="rowhash-v1")
 NAMES = ["age", "sex", "fare"]
-
-
-def passengers(count: int, seed: int = 7) -> list[dict[str, Any]]:
-    draw = random.Random(seed)
-    return [
-        {
-            "age": draw.choice([None, round(draw.uniform(0, 80), 1)]),
-            "sex": draw.choice(["male", "female"]),
-            "fare": draw.uniform(0, 500),
-        }
-        for _ in range(count)
-    ]
-
-
-def sides(split: Split) -> tuple[list[int], list[int]]:
-    return split.train, split.test
 
 
 def test_a_data_frame_and_its_rows_as_dicts_have_the_same_split() -> None:
@@ -119,21 +101,6 @@ def test_the_order_in_which_deciding_columns_are_named_does_not_matter() -> None
     assert sides(holdout(rows, columns=["fare", "age"])) == sides(holdout(rows, columns=["age", "fare"]))
 
 
-def test_only_the_named_columns_decide() -> None:
-    rows = passengers(500)
-    changed = [row | {"sex": "unknown"} for row in rows]
-
-    assert sides(holdout(rows, columns=["age", "fare"])) == sides(holdout(changed, columns=["age", "fare"]))
-
-
-def test_a_value_that_moves_to_another_column_makes_another_row() -> None:
-    rows = [{"a": number, "b": 1000} for number in range(64)] + [{"a": 1000, "b": number} for number in range(64)]
-
-    test = set(holdout(rows, 0.5).test)
-
-    assert [row in test for row in range(64)] != [64 + row in test for row in range(64)]
-
-
 def test_equal_rows_land_on_one_side() -> None:
     rows = passengers(50)
 
@@ -141,40 +108,6 @@ def test_equal_rows_land_on_one_side() -> None:
 
     test = set(split.test)
     assert all(len({position + 50 * copy in test for copy in range(4)}) == 1 for position in range(50))
-
-
-@pytest.mark.parametrize("fraction", [0.05, 0.2, 0.5, 0.9])
-def test_the_fraction_of_ten_thousand_rows_is_close_to_the_requested_one(fraction: float) -> None:
-    split = holdout([{"a": number} for number in range(10_000)], fraction)
-
-    # Four standard deviations of a binomial count.
-    assert len(split.test) / 10_000 == pytest.approx(fraction, abs=4 * (fraction * (1 - fraction) / 10_000) ** 0.5)
-
-
-def test_a_larger_fraction_holds_out_the_same_rows_and_more() -> None:
-    rows = passengers(1000)
-
-    assert set(holdout(rows, 0.1).test) < set(holdout(rows, 0.3).test)
-
-
-def test_every_row_is_on_exactly_one_side_in_order() -> None:
-    split = holdout(passengers(1000))
-
-    assert sorted(split.train + split.test) == list(range(1000))
-    assert (split.train, split.test) == (sorted(split.train), sorted(split.test))
-
-
-@given(st.integers(0, 200), st.integers(1, 200), st.randoms(use_true_random=False))
-def test_added_rows_never_move_earlier_rows(old: int, new: int, draw: random.Random) -> None:
-    before = passengers(old)
-    after = [*before, *passengers(new, seed=11)]
-    order = list(range(len(after)))
-    draw.shuffle(order)
-
-    test_before = {repr(before[position]) for position in holdout(before).test}
-    test_after = {repr(after[order[position]]) for position in holdout([after[index] for index in order]).test}
-
-    assert test_before == test_after & {repr(row) for row in before}
 
 
 def test_the_split_never_changes() -> None:
@@ -188,20 +121,6 @@ def test_the_rule_has_the_parameters_that_repeat_the_split() -> None:
     split = holdout(passengers(1), 0.25, ["fare", "age"])
 
     assert split.rule == HoldoutRule(0.25, ("fare", "age"), "rowhash-v1")
-
-
-def test_all_columns_decide_when_none_is_named() -> None:
-    assert holdout(passengers(1)).rule.columns == ("age", "sex", "fare")
-
-
-def test_no_rows_make_an_empty_split() -> None:
-    assert sides(holdout([])) == ([], [])
-
-
-@pytest.mark.parametrize("fraction", [0, 1, -0.1, 1.5, float("nan")])
-def test_a_fraction_outside_zero_to_one_is_refused(fraction: float) -> None:
-    with pytest.raises(ValueError, match="expected a number between 0 and 1"):
-        holdout(passengers(3), fraction)
 
 
 def test_a_missing_column_is_reported_with_the_existing_columns() -> None:
