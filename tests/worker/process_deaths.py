@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
+from queuecast.domain.job import Progress
+
 
 class ProcessKilled(BaseException):
     """The process dies here. Like SIGKILL, it ends in no `except Exception`."""
@@ -28,3 +30,21 @@ class KillAtCall:
         if self._after:
             self._original(*args, **kwargs)
         raise ProcessKilled(self._name)
+
+
+def kill_at_step(models: Any, aliases: Any, where: str) -> Callable[[Progress], None]:
+    """Kills the process at that stage, or around a publish or a move of an alias. Returns the report to run with.
+
+    where: the name of a stage, or "publish before", "publish after", "move before", "move after".
+    """
+    step, _, when = where.partition(" ")
+    if step == "publish" and when:
+        KillAtCall(models, "publish", after=when == "after")
+    if step == "move":
+        KillAtCall(aliases, "move", after=when == "after")
+
+    def report(progress: Progress) -> None:
+        if progress.stage == where:
+            raise ProcessKilled
+
+    return report

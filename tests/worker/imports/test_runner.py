@@ -20,7 +20,7 @@ from queuecast.domain.job import Failure, Job, JobType, ModelRef, Progress, Stat
 from queuecast.domain.model import CHAMPION
 from queuecast.domain.work import ImportWork, Method
 from tests.worker.model_fixtures import MODEL, LocalService
-from tests.worker.process_deaths import KillAtCall, ProcessKilled
+from tests.worker.process_deaths import ProcessKilled, kill_at_step
 from worker.imports.runner import ImportRunner
 from worker.models.loading import sha256_of
 
@@ -183,15 +183,7 @@ def test_an_import_that_is_stopped_leaves_no_version_and_keeps_the_files_for_the
 
 def _run_until_death(service: LocalService, job: Job, work: ImportWork, where: str) -> None:
     """A run in a process that dies at that step."""
-    step, _, when = where.partition(" ")
-    if step == "publish" and when:
-        KillAtCall(service.models, "publish", after=when == "after")
-    if step == "move":
-        KillAtCall(service.aliases, "move", after=when == "after")
-
-    def report(progress: Progress) -> None:
-        if progress.stage == where:
-            raise ProcessKilled
+    report = kill_at_step(service.models, service.aliases, where)
 
     runner = ImportRunner(service.models, service.aliases, service.files, service.clock)
 

@@ -24,7 +24,7 @@ from queuecast.domain.job import Failure, Job, JobType, ModelRef, Progress, Stat
 from queuecast.domain.model import CHALLENGER, CHAMPION
 from queuecast.domain.work import Method, PromotionPolicy, TrainingWork
 from tests.worker.model_fixtures import MODEL, LocalService, with_target
-from tests.worker.process_deaths import KillAtCall, ProcessKilled
+from tests.worker.process_deaths import ProcessKilled, kill_at_step
 from worker.models.loading import sha256_of
 from worker.trainings.param_values import as_estimator_takes
 from worker.trainings.runner import STAGES
@@ -686,15 +686,7 @@ STEPS = [*STAGES, "publish before", "publish after", "move before", "move after"
 
 def _lost_after_death(service: LocalService, job: Job, work: TrainingWork, where: str) -> Job:
     """The job after a run died at that step and another worker claimed it."""
-    step, _, when = where.partition(" ")
-    if step == "publish" and when:
-        KillAtCall(service.models, "publish", after=when == "after")
-    if step == "move":
-        KillAtCall(service.aliases, "move", after=when == "after")
-
-    def report(progress: Progress) -> None:
-        if progress.stage == where:
-            raise ProcessKilled
+    report = kill_at_step(service.models, service.aliases, where)
 
     def run_and_die() -> None:
         service.training.run(job, work, report)
