@@ -10,8 +10,7 @@ from typing import Any
 from billiard.exceptions import TimeLimitExceeded, WorkerLostError
 from celery import Celery, signals
 
-from queuecast.domain.errors import UnavailableError
-from queuecast.domain.job import Failure
+from queuecast.domain.errors import Failure, UnavailableError
 from queuecast.logs import get_logger
 from worker.engine.contracts import ModelCall
 

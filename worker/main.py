@@ -29,7 +29,8 @@ from queuecast.adapters.redis.jobs import RedisJobs
 from queuecast.adapters.redis.lanes import RedisLanes
 from queuecast.adapters.redis.workers import RedisWorkers
 from queuecast.config import Settings, read_settings
-from queuecast.domain.job import Failure, JobType
+from queuecast.domain.errors import Failure
+from queuecast.domain.job import JobType
 from queuecast.logs import configure_logs
 from queuecast.ports.monitor import JobMonitor
 from queuecast.process_tuning import freeze_objects

@@ -12,7 +12,7 @@ from api.http.middleware import REQUEST_ID
 from api.schemas.problems import Problem, ProblemError
 from api.services.queue_position import RETRY_AFTER_S
 from queuecast.domain import errors
-from queuecast.domain.job import Failure
+from queuecast.domain.errors import Failure
 
 PROBLEM_TYPE = "urn:queuecast:problem:"
 STATUSES: dict[type[errors.QueuecastError], int] = {

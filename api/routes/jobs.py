@@ -19,12 +19,13 @@ from api.services.callers_jobs import require_callers_job
 from api.services.queue_position import RETRY_AFTER_S
 from api.services.submission import Submitted
 from queuecast.domain.errors import (
+    Failure,
     GoneResultError,
     IllegalMoveError,
     NotAcceptableError,
     WaitersFullError,
 )
-from queuecast.domain.job import Failure, Job, JobType, State
+from queuecast.domain.job import Job, JobType, State
 
 FAILURE_CODES = (
     *("canceled", "expired", "timeout", "worker_lost", "invalid_input"),

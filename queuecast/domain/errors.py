@@ -38,6 +38,15 @@ def mismatch(pointer: str, code: str, found: str, expected: str, column: str | N
     return Finding(pointer, code, f"found {found}, expected {expected}", found, expected, column)
 
 
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a job ended in `failed`: the parts of a problem document that do not depend on HTTP."""
+
+    code: str
+    detail: str
+    findings: tuple[Finding, ...] = ()
+
+
 class QueuecastError(Exception):
     """An error with an explanation: `detail` gives the value found and the one expected."""
 
@@ -49,6 +58,10 @@ class QueuecastError(Exception):
         self.findings = findings
         if code is not None:
             self.code = code
+
+    @property
+    def failure(self) -> Failure:
+        return Failure(self.code, self.detail, self.findings)
 
 
 class MalformedError(QueuecastError):

@@ -1,7 +1,7 @@
 """Which errors are worth another attempt, and how long to wait before it."""
 
-from queuecast.domain.errors import QueuecastError, UnavailableError
-from queuecast.domain.job import Failure, Job
+from queuecast.domain.errors import Failure, QueuecastError, UnavailableError
+from queuecast.domain.job import Job
 
 RETENTION_OF_DEAD_LETTERS = 7  # times the normal retention, because an operator has to inspect them first
 

@@ -2,7 +2,8 @@
 
 from flask.testing import FlaskClient
 
-from queuecast.domain.job import Failure, Job, State
+from queuecast.domain.errors import Failure
+from queuecast.domain.job import Job, State
 from tests.api.conftest import PREDICTIONS, ROW, Gateway
 
 RETENTION_S = 3600.0

@@ -128,6 +128,11 @@ class Stack:
     def log(self, name: str) -> str:
         return (self.folder / f"{name}.log").read_text(errors="replace")
 
+    def worker_that_logged(self, text: str) -> str:
+        """The name of the process whose log has `text`."""
+        (name,) = [path.stem for path in self.folder.glob("*.log") if text in path.read_text(errors="replace")]
+        return name
+
     def stop(self, *names: str) -> None:
         """Sends SIGTERM to the named processes (default: all) and waits until they exit."""
         chosen = {name: self.processes.pop(name) for name in names or list(self.processes)}

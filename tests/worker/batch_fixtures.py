@@ -6,8 +6,9 @@ from typing import Any
 from queuecast.adapters.disk.batches import BatchFolders
 from queuecast.adapters.memory.batches import MemoryChunkProgress
 from queuecast.domain.chunking import Plan
+from queuecast.domain.errors import Failure
 from queuecast.domain.file_formats import FileFormat, OutputFormat
-from queuecast.domain.job import Failure, Job, JobType, ModelRef
+from queuecast.domain.job import Job, JobType, ModelRef
 from queuecast.domain.lane import Lane
 from queuecast.domain.work import BatchWork, Method, OnError
 from tests.worker.model_fixtures import MODEL, RETENTION_S, LocalService

@@ -20,8 +20,9 @@ from queuecast.adapters.memory.jobs import MemoryJobs
 from queuecast.adapters.memory.lanes import MemoryLanes
 from queuecast.client.json_rows import TABLE_MEDIA_TYPE, example_table, json_rows
 from queuecast.client.notebook_answers import notebook_answers
+from queuecast.domain.errors import Failure
 from queuecast.domain.holdout import HoldoutRule
-from queuecast.domain.job import Failure, Job, JobType, ModelRef
+from queuecast.domain.job import Job, JobType, ModelRef
 from queuecast.domain.lane import Lane
 from queuecast.domain.model import CHAMPION, AliasMove, Manifest
 from queuecast.domain.work import ImportWork, Method, PredictionWork, PromotionPolicy, TrainingWork, Work

@@ -5,13 +5,14 @@ in between, the next run writes the same bytes to the same name, or finds the re
 """
 
 from queuecast.domain.errors import (
+    Failure,
     InvalidInputError,
     JobStoppedError,
     QueuecastError,
     UnknownJobError,
     exception_text,
 )
-from queuecast.domain.job import Failure, Job, failure_of
+from queuecast.domain.job import Job
 from queuecast.domain.lost_attempts import is_transient
 from queuecast.domain.signature import MAX_FINDINGS
 from queuecast.domain.work import ChunkWork, OnError
@@ -63,7 +64,7 @@ class ChunkRunner:
             raise
         except QueuecastError as error:
             if not is_transient(error):
-                self._coordinator.fail(batch_id, failure_of(error))
+                self._coordinator.fail(batch_id, error.failure)
             raise
         except Exception as error:
             log.exception("chunk_crashed", job_id=job.id)

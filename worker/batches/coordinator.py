@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from itertools import islice
 
 from queuecast.domain.chunking import MAX_OPEN_CHUNKS, ChunkTotals, FileRange, Plan, chunk_id
-from queuecast.domain.errors import UnavailableError, UnknownJobError
-from queuecast.domain.job import Failure, Job, JobType, Progress, State
+from queuecast.domain.errors import Failure, UnavailableError, UnknownJobError
+from queuecast.domain.job import Job, JobType, Progress, State
 from queuecast.domain.lane import Lane
 from queuecast.domain.lost_attempts import RETENTION_OF_DEAD_LETTERS
 from queuecast.domain.work import BatchWork, ChunkWork

@@ -1,7 +1,5 @@
 """How a worker claims the jobs it reserved: it moves each to `running`, or to `expired` past its start deadline."""
 
-from dataclasses import replace
-
 from queuecast.domain.errors import UnavailableError, UnknownJobError
 from queuecast.domain.job import Job, State
 from queuecast.logs import get_logger
@@ -42,7 +40,7 @@ class Claims:
                 self._leases.release(each.reservation)
                 continue
             self._leases.started(each.reservation, job)
-            claimed.append(replace(each, job=job))
+            claimed.append(ClaimedJob(each.reservation, job, each.work, each.rows))
         return claimed
 
     def claim_or_skip(self, reservation: Reservation) -> Job | None:

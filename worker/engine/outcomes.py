@@ -1,12 +1,12 @@
 """How runs end: turns a result, an error or a stop into the next revision of the job, and writes it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import msgspec
 
-from queuecast.domain.errors import QueuecastError, exception_text
-from queuecast.domain.job import Failure, Job, ModelRef, State, failure_of
+from queuecast.domain.errors import Failure, QueuecastError, exception_text
+from queuecast.domain.job import Job, ModelRef, State
 from queuecast.domain.lost_attempts import after_loss, is_transient
 from queuecast.job_updates import Decide
 from queuecast.logs import get_logger
@@ -63,7 +63,7 @@ class OutcomeRecorder:
                 result = _too_large(len(encoded), self._limits.max_result_bytes)
         if isinstance(result, QueuecastError):
             end = self._lost if is_transient(result) else self._failed
-            failure = failure_of(result)
+            failure = result.failure
             return Outcome(reservation, job, lambda present: end(present, failure))
         log.error("run_crashed", job_id=job.id, exc_info=result)
         crash = Failure("run_failed", exception_text(result))
@@ -71,7 +71,7 @@ class OutcomeRecorder:
 
     def _succeeded(self, present: Job, model: ModelRef | None) -> Job:
         ended = present.succeeded(self._clock(), self._limits.retention_s)
-        return ended if model is None else replace(ended, model=model)
+        return ended if model is None else ended.changed(model=model)
 
     def _failed(self, present: Job, failure: Failure) -> Job:
         return present.failed(failure, self._clock(), self._limits.retention_s)

@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from queuecast.domain.errors import UnavailableError
-from queuecast.domain.job import Failure, Job, State
+from queuecast.domain.errors import Failure, UnavailableError
+from queuecast.domain.job import Job, State
 from queuecast.domain.lane import is_bell_late, is_bell_lost
 from queuecast.domain.lost_attempts import after_loss
 from queuecast.job_updates import update_job

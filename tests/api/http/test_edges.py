@@ -15,7 +15,8 @@ from structlog.testing import capture_logs
 from werkzeug.test import TestResponse
 
 from api.http.request_headers import preferred_wait_s
-from queuecast.domain.job import Failure, Job, State
+from queuecast.domain.errors import Failure
+from queuecast.domain.job import Job, State
 from queuecast.domain.signature import Column, ColumnType, Layout, Signature
 from queuecast.domain.work import Method
 from tests.api.conftest import PREDICTIONS, ROW, Gateway

@@ -16,8 +16,7 @@ from api.http.type_mismatches import mismatches
 from api.http.validation_errors import body_error, plain_words, query_error
 from api.schemas.requests import AliasRequest, JobQuery, PredictionRequest, PushMetadata, TrainingRequest
 from queuecast.adapters.job_codec import decode_job, encode
-from queuecast.domain.errors import Finding, InvalidInputError
-from queuecast.domain.job import Failure
+from queuecast.domain.errors import Failure, Finding, InvalidInputError
 from tests.api.conftest import PREDICTIONS, ROW, Gateway
 from tests.api.job_states import claimed, submitted
 

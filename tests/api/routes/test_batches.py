@@ -10,8 +10,9 @@ from flask.testing import FlaskClient
 
 from queuecast.adapters.memory.jobs import MemoryJobs
 from queuecast.domain.chunking import BatchOutcome, FileRange, Plan
+from queuecast.domain.errors import Failure
 from queuecast.domain.file_formats import FileFormat, OutputFormat
-from queuecast.domain.job import Failure, Progress, State
+from queuecast.domain.job import Progress, State
 from queuecast.domain.signature import Layout, Signature
 from queuecast.domain.work import BatchWork, Method, OnError, rows_file_id
 from queuecast.ports.jobs import Accepted, IdempotencyKey

@@ -4,7 +4,8 @@ import pytest
 from flask.testing import FlaskClient
 
 from queuecast.domain.chunking import FileRange, Plan
-from queuecast.domain.job import Failure, State
+from queuecast.domain.errors import Failure
+from queuecast.domain.job import State
 from tests.api.conftest import Gateway
 from tests.api.job_states import RETENTION_S, claimed, submitted
 from tests.api.routes.test_batches import RESULT, batch, succeeded

@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from queuecast.adapters.memory.jobs import MemoryJobs
-from queuecast.domain.job import Failure
+from queuecast.domain.errors import Failure
 from tests.api.conftest import PREDICTIONS, ROW, Gateway
 from tests.api.job_states import claimed, dead_letter, submitted
 from tests.api.routes.test_models import push

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-from queuecast.domain.job import Failure, Job
+from queuecast.domain.errors import Failure
+from queuecast.domain.job import Job
 from queuecast.ports.aliases import AliasStore
 from queuecast.ports.jobs import JobFilter, JobStore
 from queuecast.ports.lanes import Lanes, Reservation

@@ -15,8 +15,8 @@ from queuecast.adapters.redis.job_maintenance import RedisJobMaintenance
 from queuecast.adapters.redis.jobs import RedisJobs
 from queuecast.adapters.redis.lanes import RedisLanes
 from queuecast.domain.chunking import ChunkTotals, FileRange, chunk_id
-from queuecast.domain.errors import UnavailableError
-from queuecast.domain.job import Failure, Job, JobType, Progress, State
+from queuecast.domain.errors import Failure, UnavailableError
+from queuecast.domain.job import Job, JobType, Progress, State
 from queuecast.domain.lane import Lane
 from queuecast.domain.work import ChunkWork
 from queuecast.ports.batches import ChunkProgressStore

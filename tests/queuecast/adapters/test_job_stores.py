@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from queuecast.domain.errors import (
+    Failure,
     Finding,
     GoneJobError,
     IllegalMoveError,
@@ -16,7 +17,7 @@ from queuecast.domain.errors import (
     StaleWriteError,
     UnknownJobError,
 )
-from queuecast.domain.job import Failure, Job, JobType, ModelRef, Progress, State
+from queuecast.domain.job import Job, JobType, ModelRef, Progress, State
 from queuecast.ports.jobs import JobFilter, JobStore, Write
 from queuecast.ports.lanes import Lanes
 from tests.queuecast.adapters.store_steps import ENDS, changed_ids, claimed, ended, listed_ids, started, stored, taken

@@ -1,6 +1,7 @@
 """Jobs that came to each state by legal moves, for the tests of those moves."""
 
-from queuecast.domain.job import Failure, Job, State
+from queuecast.domain.errors import Failure
+from queuecast.domain.job import Job, State
 from tests.queuecast.domain.records import NOW, RETENTION_S, a_job
 
 LATER = NOW + 60

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from queuecast.domain.chunking import chunk_id
-from queuecast.domain.errors import IllegalMoveError
-from queuecast.domain.job import CHUNK_RETENTION_S, Failure, Job, JobType, Progress, State
+from queuecast.domain.errors import Failure, IllegalMoveError
+from queuecast.domain.job import CHUNK_RETENTION_S, Job, JobType, Progress, State
 from queuecast.domain.lane import Lane
 from queuecast.domain.timeline import Event
 from tests.queuecast.domain.records import NOW, RETENTION_S, a_job

@@ -1,12 +1,12 @@
 """The complete table of a job's moves: every move from every state."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 
-from queuecast.domain.errors import Finding, IllegalMoveError, InvalidInputError
-from queuecast.domain.job import FINAL_STATES, Failure, Job, ModelRef, Progress, State, failure_of
+from queuecast.domain.errors import Failure, Finding, IllegalMoveError, InvalidInputError
+from queuecast.domain.job import FINAL_STATES, Job, ModelRef, Progress, State
 from queuecast.domain.timeline import Event
 from tests.queuecast.domain.job_states import DELAY_S, FAILURE, LATER, job_in, lost
 from tests.queuecast.domain.records import NOW, RETENTION_S, a_job
@@ -64,6 +64,22 @@ def test_an_allowed_move_leads_to_its_state_with_the_next_revision(move: str, st
     after = MOVES[move](before)
 
     assert (after.state, after.revision) == (ALLOWED[move, state], before.revision + 1)
+
+
+@pytest.mark.parametrize(("move", "state"), sorted(ALLOWED))
+def test_a_moved_job_has_the_fields_of_a_job_and_no_other(move: str, state: State) -> None:
+    after = MOVES[move](job_in(state))
+
+    assert vars(after).keys() == {each.name for each in fields(Job)}
+    assert replace(after) == after
+
+
+def test_a_changed_copy_leaves_the_job_as_it_was() -> None:
+    job = job_in(State.QUEUED)
+    before = replace(job)
+
+    assert job.changed(worker="host:8") == replace(job, worker="host:8")
+    assert job == before
 
 
 @pytest.mark.parametrize(("move", "state"), [cell for cell in TABLE if cell not in {*ALLOWED, *HARMLESS}])
@@ -270,7 +286,7 @@ def test_a_failure_keeps_the_progress_and_says_why() -> None:
 def test_a_refusal_becomes_a_failure_with_its_code_words_and_places() -> None:
     places = (Finding("row 3, column age", "wrong_type", "expected a number"),)
 
-    failure = failure_of(InvalidInputError("the file does not fit", places, code="bad_file"))
+    failure = InvalidInputError("the file does not fit", places, code="bad_file").failure
 
     assert failure == Failure("bad_file", "the file does not fit", places)
 

@@ -31,6 +31,17 @@ def codes(signature: Signature, *rows: Any) -> list[tuple[str, str]]:
     return [(finding.pointer, finding.code) for finding in signature.findings(list(rows))]
 
 
+def test_signatures_are_told_apart_by_all_of_their_columns() -> None:
+    columns = [Column(name, ColumnType.NUMBER, nullable=False, dtype="float64") for name in "abc"]
+    first, same, other = (
+        Signature(Layout.FRAME, (*columns[:2], last), (Method.PREDICT,)) for last in columns[2:] * 2 + columns[:1]
+    )
+
+    assert hash(first) == hash(same)
+    assert {first: "first", other: "other"} == {same: "first", other: "other"}
+    assert first != other
+
+
 @pytest.mark.parametrize(("kind", "value"), [(kind, value) for kind, values in GOOD.items() for value in values])
 def test_a_value_of_the_columns_type_fits(kind: ColumnType, value: Any) -> None:
     signature = signature_of(Column("a", kind, nullable=False, dtype=""))

@@ -19,9 +19,9 @@ from sklearn.tree import DecisionTreeClassifier
 
 from queuecast.adapters.ids import new_id
 from queuecast.domain.chunking import chunk_id
-from queuecast.domain.errors import UnavailableError
+from queuecast.domain.errors import Failure, UnavailableError
 from queuecast.domain.file_formats import OutputFormat
-from queuecast.domain.job import Failure, Job, Progress, State
+from queuecast.domain.job import Job, Progress, State
 from queuecast.domain.lane import Lane
 from queuecast.domain.signature import Signature
 from queuecast.domain.work import BatchWork, Method, OnError

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from queuecast.domain.errors import (
+    Failure,
     Finding,
     InvalidInputError,
     JobStoppedError,
@@ -16,7 +17,7 @@ from queuecast.domain.errors import (
     StoreFullError,
     UnavailableError,
 )
-from queuecast.domain.job import Failure, Job, JobType, ModelRef, Progress, State
+from queuecast.domain.job import Job, JobType, ModelRef, Progress, State
 from queuecast.domain.timeline import Event
 from queuecast.domain.work import Work
 from queuecast.ports.jobs import JobFilter

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from queuecast.domain.job import Failure, Job, Progress, State
+from queuecast.domain.errors import Failure
+from queuecast.domain.job import Job, Progress, State
 from queuecast.domain.work import Work
 from queuecast.ports.lanes import Reservation
 from tests.worker.fake_worker import LANE, LEASE_S, RETENTION_S, FakeWorker

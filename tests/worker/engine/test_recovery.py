@@ -5,8 +5,8 @@ import threading
 import pytest
 
 from queuecast.adapters.memory.doorbell import MemoryDoorbell
-from queuecast.domain.errors import UnavailableError
-from queuecast.domain.job import Failure, Job, State
+from queuecast.domain.errors import Failure, UnavailableError
+from queuecast.domain.job import Job, State
 from queuecast.domain.lane import Lane
 from queuecast.ports.lanes import Reservation
 from tests.unreachable import UnreachableDoorbell

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from queuecast.domain.errors import ModelRefusedError, RunFailedError, UnavailableError
-from queuecast.domain.job import Failure, JobType, State
+from queuecast.domain.errors import Failure, ModelRefusedError, RunFailedError, UnavailableError
+from queuecast.domain.job import JobType, State
 from queuecast.domain.work import Method, PredictionWork
 from tests.queuecast.domain.records import a_job
 from tests.worker.fake_worker import LANE, NOW, FakeWorker

@@ -15,7 +15,8 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from queuecast.client.json_rows import TABLE_MEDIA_TYPE, example_table
 from queuecast.client.notebook_answers import MAX_ROWS, notebook_answers
-from queuecast.domain.job import Failure, Job, JobType, ModelRef, State
+from queuecast.domain.errors import Failure
+from queuecast.domain.job import Job, JobType, ModelRef, State
 from queuecast.domain.signature import Missing
 from queuecast.domain.work import ImportWork
 from tests.worker.model_fixtures import MODEL, LocalService

@@ -14,9 +14,9 @@ from sklearn.pipeline import make_pipeline
 
 from queuecast.adapters.disk.uploads import UploadedFiles
 from queuecast.client.json_rows import TABLE_MEDIA_TYPE
-from queuecast.domain.errors import JobStoppedError, UnavailableError, UnknownModelError
+from queuecast.domain.errors import Failure, JobStoppedError, UnavailableError, UnknownModelError
 from queuecast.domain.holdout import HoldoutRule
-from queuecast.domain.job import Failure, Job, JobType, ModelRef, Progress, State
+from queuecast.domain.job import Job, JobType, ModelRef, Progress, State
 from queuecast.domain.model import CHAMPION
 from queuecast.domain.work import ImportWork, Method
 from tests.worker.model_fixtures import MODEL, LocalService

@@ -18,9 +18,9 @@ from sklearn.preprocessing import MinMaxScaler, OneHotEncoder
 
 import queuecast
 from examples.titanic.train import COLUMNS, TARGET, logistic, passengers
-from queuecast.domain.errors import ConflictError, JobStoppedError, mismatch
+from queuecast.domain.errors import ConflictError, Failure, JobStoppedError, mismatch
 from queuecast.domain.holdout import METHODS, HoldoutRule
-from queuecast.domain.job import Failure, Job, JobType, ModelRef, Progress, State
+from queuecast.domain.job import Job, JobType, ModelRef, Progress, State
 from queuecast.domain.model import CHALLENGER, CHAMPION
 from queuecast.domain.work import Method, PromotionPolicy, TrainingWork
 from tests.worker.model_fixtures import MODEL, LocalService, with_target

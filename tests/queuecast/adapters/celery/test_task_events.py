@@ -8,8 +8,8 @@ from celery.events.state import State, Task
 
 from queuecast.adapters.celery.job_sample import JobSample
 from queuecast.adapters.celery.task_events import events_of
-from queuecast.domain.errors import Finding
-from queuecast.domain.job import Failure, Job, JobType, ModelRef, Progress
+from queuecast.domain.errors import Failure, Finding
+from queuecast.domain.job import Job, JobType, ModelRef, Progress
 from tests.queuecast.adapters.store_steps import FAILURE, LOSS
 from tests.queuecast.domain.records import NOW, RETENTION_S, a_job
 
