@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from queuecast.adapters.celery.doorbell import create_producer
-from queuecast.adapters.celery.job_sample import JobSample, Moment, Sight
+from queuecast.adapters.celery.job_sample import JobSample, Moment, Sight, moment_of
 from queuecast.adapters.celery.task_events import events_of
 from queuecast.domain.job import Job
 from queuecast.logs import get_logger
@@ -43,6 +43,8 @@ class CeleryMonitor:
         self._dispatcher: Any = None
 
     def show(self, written: Sequence[Job]) -> None:
+        if all(moment_of(job) is None for job in written):  # such as a prediction that a gateway accepts
+            return
         with self._changed:
             sights = [sight for job in written if (sight := self._sample.sight_of(job)) is not None]
             if not sights:
