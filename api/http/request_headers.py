@@ -1,12 +1,14 @@
 """Parses `Prefer` and `If-Match`."""
 
 import re
+from collections.abc import Callable
 from functools import lru_cache
 
 from flask import request
 
-from queuecast.domain.errors import InvalidInputError, PreconditionFailedError
+from queuecast.domain.errors import InvalidInputError, PreconditionFailedError, PreconditionRequiredError
 from queuecast.domain.job import Job
+from queuecast.domain.model import Aliases
 
 _SECONDS = re.compile(r"[0-9]+(\.[0-9]*)?|\.[0-9]+")
 _ENTITY_TAG = re.compile(r'\s*(?:W/)?(?:"([!#-~]*)"|([0-9]+))\s*')
@@ -54,6 +56,17 @@ def require_match(present: str, what: str) -> None:
 def has_condition() -> bool:
     """Whether the request goes on only at one state of the resource."""
     return request.headers.get("If-Match", "*").strip() != "*"
+
+
+def require_condition() -> None:
+    """Raises PreconditionRequiredError without `If-Match`: two callers that change a model must notice each other."""
+    if "If-Match" not in request.headers:
+        raise PreconditionRequiredError('If-Match is missing; send the ETag of the model, such as "3", or *')
+
+
+def require_generation(model: str) -> Callable[[Aliases], None]:
+    """As `require_match`, for a model."""
+    return lambda aliases: require_match(str(aliases.generation), f"model {model}")
 
 
 def require_revision(job: Job) -> None:

@@ -132,6 +132,10 @@ class RollbackRequest(Struct, forbid_unknown_fields=True):
     reason: Annotated[str, Meta(max_length=500)] = ""
 
 
+class DeletionQuery(Struct, forbid_unknown_fields=True):
+    reason: Annotated[str, Meta(max_length=500, description="Why, for the model's history.")] = ""
+
+
 class UploadForm(Struct):
     """The file, with its name and its media type."""
 
