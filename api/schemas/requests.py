@@ -201,7 +201,8 @@ class HistoryQuery(Struct, forbid_unknown_fields=True):
 
 
 class LaneQuery(Struct, forbid_unknown_fields=True):
-    """The list of lanes has one page."""
+    cursor: Annotated[Annotated[str, Meta(max_length=300)] | None, NEXT_PAGE] = None
+    limit: Limit = 200
 
 
 class PartQuery(Struct, forbid_unknown_fields=True):

@@ -44,7 +44,7 @@ class LimitStatus(Struct):
 
 
 class Queues(Struct):
-    """The lanes with jobs in them, and every limit."""
+    """The lanes with jobs in them, by name, and every limit."""
 
     data: list[LaneStatus]
     limits: dict[str, LimitStatus]

@@ -214,6 +214,9 @@ class Client(ModelAdministration):
     def queues(self) -> Body:
         """The lanes that have jobs (`data`), the limits and their use (`limits`), and the number of `dead_letters`."""
         body: Body = read_json(self._transport.send("GET", "/v1/queues"))
+        if body.get("next_cursor"):
+            rest = self._transport.pages("/v1/queues", {"cursor": body["next_cursor"]})
+            body |= {"data": [*body["data"], *rest], "next_cursor": None}
         return body
 
     def dead_letters(self) -> Iterator[JobHandle]:
