@@ -226,6 +226,15 @@ def test_a_stale_tag_deletes_nothing(three: Gateway, http: FlaskClient) -> None:
     assert http.get(TITANIC).json["versions"] == 3
 
 
+@pytest.mark.parametrize("version", [None, 2])
+def test_a_wrong_condition_is_refused_also_for_a_deletion_that_was_made(
+    three: Gateway, http: FlaskClient, version: int | None
+) -> None:
+    delete(http, version)
+
+    assert outcome(delete(http, version, **{"If-Match": "one"})) == (422, "invalid_input")
+
+
 def test_a_version_needs_no_condition(three: Gateway, http: FlaskClient) -> None:
     assert http.delete(f"{TITANIC}/versions/2").status_code == 204
 
