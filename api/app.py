@@ -12,6 +12,7 @@ from api.http.minimal_flask import MinimalFlask
 from api.openapi.description import ApiDescription
 from api.routes.aliases import AliasRoutes
 from api.routes.batches import BatchRoutes
+from api.routes.deletions import DeletionRoutes
 from api.routes.files import FileRoutes
 from api.routes.finished_rows import FinishedRowRoutes
 from api.routes.health import HealthRoutes
@@ -34,6 +35,7 @@ ROUTES = (
     TrainingRoutes,
     ModelRoutes,
     AliasRoutes,
+    DeletionRoutes,
     JobRoutes,
     JobListRoutes,
     FinishedRowRoutes,

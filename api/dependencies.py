@@ -7,6 +7,7 @@ from functools import cached_property
 from api.http.incoming_files import Uploads
 from api.services.concurrency import FairLimiter
 from api.services.job_watcher import JobWatcher
+from api.services.model_catalog import ModelCatalog
 from api.services.queue_position import QueuePositions
 from api.services.submission import Submission
 from queuecast.domain.job import JobType
@@ -56,6 +57,10 @@ class Dependencies:
     @cached_property
     def watcher(self) -> JobWatcher:
         return JobWatcher(self.jobs, self.limits.max_waiters, self.limiter)
+
+    @cached_property
+    def catalog(self) -> ModelCatalog:
+        return ModelCatalog(self.models, self.aliases, self.clock)
 
     @cached_property
     def positions(self) -> QueuePositions:

@@ -33,7 +33,7 @@ def rebuild(model: str, trails: AuditTrails, aliases: AliasStore, models: ModelR
         in_common = moves_in_common(trail.moves, stored)
         dropped = stored[in_common:]
         if dropped and not force:
-            first = f"{dropped[0].alias} to version {dropped[0].version}"
+            first = _text(dropped[0])
             raise ConflictError(
                 f"Redis is at generation {present.generation}, the audit file at {rebuilt.generation}; "
                 f"{counted(len(dropped), 'move')} {'is' if len(dropped) == 1 else 'are'} only in Redis, "
@@ -61,13 +61,19 @@ def compare_with_redis(model: str, trails: AuditTrails, aliases: UnexportedMoves
     return f"Redis has {len(new)} more, which the reaper will append" if new else f"Redis has the same {filed}"
 
 
+def _text(move: AliasMove) -> str:
+    if move.deletes(move.version):
+        return f"deletes version {move.version}"
+    return f"{move.alias} to version {move.version}"
+
+
 def _require_trail(model: str, trails: AuditTrails) -> None:
     if model not in trails.models():
         raise UnknownModelError(f"the file store has no audit trail of {model}")
 
 
 def _require_versions(model: str, aliases: Aliases, models: ModelRegistry) -> None:
-    present = models.versions(model)
+    present = models.versions(model) if aliases.versions else []
     for alias, version in aliases.versions.items():
         if version not in present:
             raise UnknownVersionError(

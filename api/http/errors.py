@@ -28,7 +28,9 @@ STATUSES: dict[type[errors.QueuecastError], int] = {
     errors.GoneJobError: 410,
     errors.GoneResultError: 410,
     errors.UnknownModelError: 404,
+    errors.GoneModelError: 410,
     errors.UnknownVersionError: 404,
+    errors.GoneVersionError: 410,
     errors.UnknownAliasError: 404,
     errors.UnknownFileError: 404,
     errors.IllegalMoveError: 409,
@@ -70,6 +72,7 @@ FAILURE_TITLES = {
     "canceled": "The job was canceled",
     "result_too_large": "The result is too large",
     "disk_full": "The disk is full",
+    "version_gone": "The version was deleted",
 }
 
 

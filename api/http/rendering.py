@@ -116,7 +116,7 @@ def manifest_body(manifest: Manifest, aliases: Aliases) -> responses.Manifest:
 
 
 def move_body(move: AliasMove) -> responses.AliasMove:
-    return responses.AliasMove(**asdict(move) | {"at": timestamp(move.at)})
+    return responses.AliasMove(**asdict(move) | {"at": timestamp(move.at), "alias": move.alias or None})
 
 
 def etag(generation: int) -> str:

@@ -1,12 +1,14 @@
 """Parses `Prefer` and `If-Match`."""
 
 import re
+from collections.abc import Callable
 from functools import lru_cache
 
 from flask import request
 
-from queuecast.domain.errors import InvalidInputError, PreconditionFailedError
+from queuecast.domain.errors import InvalidInputError, PreconditionFailedError, PreconditionRequiredError
 from queuecast.domain.job import Job
+from queuecast.domain.model import Aliases
 
 _SECONDS = re.compile(r"[0-9]+(\.[0-9]*)?|\.[0-9]+")
 _ENTITY_TAG = re.compile(r'\s*(?:W/)?(?:"([!#-~]*)"|([0-9]+))\s*')
@@ -41,19 +43,39 @@ def require_match(present: str, what: str) -> None:
     present: the tag without quotes. A weak tag counts too, because a proxy that compresses answers makes them weak.
     Raises PreconditionFailedError for another tag, and InvalidInputError for anything else.
     """
+    tags = _matching_tags()
+    if tags is not None and present not in tags:
+        raise PreconditionFailedError(
+            f'{what} is at "{present}", If-Match says {request.headers["If-Match"][:80]}; read it again'
+        )
+
+
+def _matching_tags() -> tuple[str | None, ...] | None:
+    """The tag of `If-Match`, in one of two groups; None if any will do. Raises InvalidInputError."""
     if_match = request.headers.get("If-Match")
     if if_match is None or if_match.strip() == "*":
-        return
+        return None
     tag = _ENTITY_TAG.fullmatch(if_match[:100])
     if tag is None:
         raise InvalidInputError(f'If-Match is {if_match[:80]!r}, expected the ETag as it was read, for example "3"')
-    if present not in tag.groups():
-        raise PreconditionFailedError(f'{what} is at "{present}", If-Match says {if_match[:80]}; read it again')
+    return tag.groups()
 
 
 def has_condition() -> bool:
     """Whether the request goes on only at one state of the resource."""
     return request.headers.get("If-Match", "*").strip() != "*"
+
+
+def require_condition() -> None:
+    """Raises PreconditionRequiredError without `If-Match`: two callers that change a model must notice each other."""
+    if "If-Match" not in request.headers:
+        raise PreconditionRequiredError('If-Match is missing; send the ETag of the model, such as "3", or *')
+
+
+def require_generation(model: str) -> Callable[[Aliases], None]:
+    """As `require_match`, for a model that is read later. Raises InvalidInputError at once."""
+    _matching_tags()
+    return lambda aliases: require_match(str(aliases.generation), f"model {model}")
 
 
 def require_revision(job: Job) -> None:

@@ -11,7 +11,8 @@ READING_A_BODY = (
 )
 FINDING_A_JOB = (errors.UnknownJobError, errors.GoneJobError, errors.UnavailableError)
 CHANGING_A_JOB = (*FINDING_A_JOB, errors.InvalidInputError, errors.PreconditionFailedError)
-FINDING_A_MODEL = (errors.UnknownModelError, errors.UnavailableError)
+FINDING_A_MODEL = (errors.UnknownModelError, errors.GoneModelError, errors.UnavailableError)
+FINDING_A_VERSION = (*FINDING_A_MODEL, errors.UnknownVersionError, errors.GoneVersionError)
 SUBMITTING = (
     *READING_A_BODY,
     errors.InvalidInputError,
@@ -25,6 +26,7 @@ RUNNING_AGAIN = (
     *CHANGING_A_JOB,
     errors.IllegalMoveError,
     errors.ConflictError,
+    errors.GoneVersionError,
     errors.StoreFullError,
     errors.LaneFullError,
     errors.FilesFullError,

@@ -8,7 +8,7 @@ from api.dependencies import Dependencies
 from api.http.decoding import json_body, read_query
 from api.http.json_response import JsonResponse
 from api.http.rendering import json_response, move_body
-from api.http.request_headers import has_condition, require_match
+from api.http.request_headers import has_condition, require_condition, require_match
 from api.openapi import error_groups, response_parts
 from api.openapi.operations import json_answer, json_request, operation
 from api.routes.models import model_response
@@ -16,14 +16,16 @@ from api.schemas import examples
 from api.schemas.headers import MatchHeaders, OptionalMatchHeaders
 from api.schemas.requests import AliasRequest, HistoryQuery, RollbackRequest
 from api.schemas.responses import History, Model
+from queuecast.domain.deletion import gone_version
 from queuecast.domain.errors import (
     ConflictError,
     InvalidInputError,
     LengthRequiredError,
     PreconditionFailedError,
     PreconditionRequiredError,
+    UnavailableError,
     UnknownAliasError,
-    UnknownVersionError,
+    UnknownModelError,
 )
 from queuecast.domain.model import (
     CHAMPION,
@@ -42,7 +44,7 @@ class AliasRoutes:
     """Choose by aliases which version of a model answers."""
 
     def __init__(self, dependencies: Dependencies) -> None:
-        self._models = dependencies.models
+        self._catalog = dependencies.catalog
         self._aliases = dependencies.aliases
         self._clock = dependencies.clock
 
@@ -52,15 +54,15 @@ class AliasRoutes:
         "models_read_history",
         parameters=(HistoryQuery,),
         answers={200: json_answer("The moves.", History)},
-        refusals=(*error_groups.FINDING_A_MODEL, InvalidInputError),
+        refusals=(UnknownModelError, UnavailableError, InvalidInputError),
     )
     def read_history(self, model: str) -> JsonResponse:
         """List the moves of a model's aliases, oldest first
 
-        Which version became champion when, and why.
+        Which version became champion when, and why; and which versions were deleted. A deleted model keeps its history.
         """
         query = read_query(HistoryQuery)
-        self._models.versions(model)
+        self._catalog.require_history(model)
         moves = [move for move in self._aliases.history(model) if move.generation > int(query.cursor or 0)]
         shown = moves[: query.limit]
         cursor = str(shown[-1].generation) if len(moves) > len(shown) else None
@@ -82,9 +84,8 @@ class AliasRoutes:
         },
         refusals=(
             *error_groups.READING_A_BODY,
-            *error_groups.FINDING_A_MODEL,
+            *error_groups.FINDING_A_VERSION,
             InvalidInputError,
-            UnknownVersionError,
             ConflictError,
             PreconditionRequiredError,
             PreconditionFailedError,
@@ -97,11 +98,13 @@ class AliasRoutes:
         moves the alias in any case. Pointing it at the version that it names already is no move.
         """
         body = json_body(AliasRequest, _MAX_BODY_BYTES)
-        _require_condition()
+        require_condition()
         require_alias(alias)
-        self._models.manifest(model, body.version)
+        self._catalog.manifest(model, body.version)
 
         def decide(present: Aliases) -> AliasMove | None:
+            if body.version in present.deleted:
+                raise gone_version(model, body.version)
             if present.versions.get(alias) == body.version:
                 return None
             if (
@@ -137,8 +140,8 @@ class AliasRoutes:
         The versions stay. The history keeps the deletion, with the version that the alias named. `champion` cannot be
         deleted. `If-Match` is required, as for a move.
         """
-        _require_condition()
-        self._models.versions(model)
+        require_condition()
+        self._catalog.read(model)
 
         def decide(present: Aliases) -> AliasMove:
             if alias not in present.versions:
@@ -162,7 +165,7 @@ class AliasRoutes:
         },
         refusals=(
             *(error for error in error_groups.READING_A_BODY if error is not LengthRequiredError),
-            *error_groups.FINDING_A_MODEL,
+            *error_groups.FINDING_A_VERSION,
             InvalidInputError,
             ConflictError,
             PreconditionFailedError,
@@ -171,17 +174,18 @@ class AliasRoutes:
     def rollback(self, model: str) -> JsonResponse:
         """Go back to the previous champion
 
-        The body may be empty. Going back twice undoes two promotions. With `If-Match`, the ETag of the model as it was
-        read, the request gets 412 if an alias has moved since.
+        The body may be empty. Going back twice undoes two promotions. Deleted versions are passed over. With
+        `If-Match`, the ETag of the model as it was read, the request gets 412 if an alias has moved since.
         """
         body = json_body(RollbackRequest, _MAX_BODY_BYTES) if request.content_length else RollbackRequest()
-        self._models.versions(model)
+        self._catalog.read(model)
 
         def decide(present: Aliases) -> AliasMove:
             history = self._aliases.history(model)
             previous = previous_champion(history)
             if previous is None:
                 raise ConflictError(without_previous_champion(model, history))
+            self._catalog.manifest(model, previous)
             return self._next_move(present, CHAMPION, previous, "rollback", body.reason)
 
         return self._move(model, decide)
@@ -213,10 +217,4 @@ class AliasRoutes:
                 if has_condition():
                     raise
                 continue
-            return model_response(model, self._models, self._aliases)
-
-
-def _require_condition() -> None:
-    """Two callers that move aliases at the same time must notice each other."""
-    if "If-Match" not in request.headers:
-        raise PreconditionRequiredError('If-Match is missing; send the ETag of the model, such as "3", or *')
+            return model_response(model, self._catalog)

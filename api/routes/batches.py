@@ -26,8 +26,6 @@ from queuecast.domain.errors import (
     Finding,
     InvalidInputError,
     UnknownAliasError,
-    UnknownModelError,
-    UnknownVersionError,
     mismatch,
     shortened,
 )
@@ -56,8 +54,7 @@ class BatchRoutes:
         answers=submit_answers(BatchJob, (READ_ERRORS,)),
         refusals=(
             *error_groups.SUBMITTING,
-            UnknownModelError,
-            UnknownVersionError,
+            *error_groups.FINDING_A_VERSION,
             UnknownAliasError,
             FilesFullError,
         ),

@@ -1,6 +1,7 @@
 """`/v1/models`: push versions and read them."""
 
 import math
+from contextlib import suppress
 
 import msgspec
 
@@ -19,21 +20,20 @@ from api.schemas.jobs import ImportJob
 from api.schemas.requests import ModelQuery, PushForm, PushMetadata, VersionQuery
 from api.schemas.responses import Manifest, Model, ModelList, VersionList
 from api.services.job_files import delete_files, discard_unless_accepted
+from api.services.model_catalog import ModelCatalog
 from api.services.pushed_model import require_skops
 from api.services.submission import SubmitOptions
 from queuecast.domain.errors import (
     FilesFullError,
+    GoneVersionError,
     InvalidInputError,
     UnavailableError,
     UnknownAliasError,
-    UnknownVersionError,
     UnsupportedMediaError,
 )
 from queuecast.domain.holdout import HoldoutRule
 from queuecast.domain.model import CHAMPION, require_name
 from queuecast.domain.work import ImportWork
-from queuecast.ports.aliases import AliasStore
-from queuecast.ports.models import ModelRegistry
 
 _MODEL_HEADERS = (response_parts.MODEL_TAG,)
 
@@ -43,7 +43,7 @@ class ModelRoutes:
 
     def __init__(self, dependencies: Dependencies) -> None:
         self._models = dependencies.models
-        self._aliases = dependencies.aliases
+        self._catalog = dependencies.catalog
         self._submission = dependencies.submission
         self._watcher = dependencies.watcher
         self._uploads = dependencies.uploads
@@ -63,9 +63,9 @@ class ModelRoutes:
         All models, by name.
         """
         query = read_query(ModelQuery)
-        names = [name for name in self._models.models() if query.cursor is None or name > query.cursor]
+        names = [name for name in self._catalog.names() if query.cursor is None or name > query.cursor]
         shown = names[: query.limit]
-        models = [model_body(name, self._aliases.read(name), self._models.versions(name)) for name in shown]
+        models = [model_body(*found) for found in self._catalog.read_some(shown)]
         return json_response(ModelList(models, shown[-1] if len(names) > len(shown) else None))
 
     @operation(
@@ -95,7 +95,7 @@ class ModelRoutes:
 
         The ETag is the generation: how often an alias of the model has moved.
         """
-        return model_response(model, self._models, self._aliases)
+        return model_response(model, self._catalog)
 
     @operation(
         "GET",
@@ -112,17 +112,20 @@ class ModelRoutes:
         """
         query = read_query(VersionQuery)
         before = math.inf if query.cursor is None else int(query.cursor)
-        numbers = [number for number in reversed(self._models.versions(model)) if number < before]
-        aliases, manifests = self._aliases.read(model), []
+        aliases, remaining = self._catalog.read(model)
+        numbers = [number for number in reversed(remaining) if number < before]
+        manifests: list[msgspec.Raw] = []
         left_bytes = 2**20  # a manifest of a wide table has several hundred thousand
+        n_read = 0
         for number in numbers[: query.limit]:
             if left_bytes <= 0:
                 break
-            manifest = msgspec.json.encode(manifest_body(self._models.manifest(model, number), aliases))
-            manifests.append(msgspec.Raw(manifest))
-            left_bytes -= len(manifest)
-        has_more = len(manifests) < len(numbers)
-        cursor = str(numbers[len(manifests) - 1]) if has_more else None
+            n_read += 1
+            with suppress(GoneVersionError):  # deleted since the list was read
+                manifest = msgspec.json.encode(manifest_body(self._models.manifest(model, number), aliases))
+                manifests.append(msgspec.Raw(manifest))
+                left_bytes -= len(manifest)
+        cursor = str(numbers[n_read - 1]) if n_read < len(numbers) else None
         return json_response({"data": manifests, "next_cursor": cursor})
 
     @operation(
@@ -176,35 +179,35 @@ class ModelRoutes:
         "/v1/models/<model>/versions/<version:version>",
         "models_read_version",
         answers={200: json_answer("The manifest.", Manifest)},
-        refusals=(*error_groups.FINDING_A_MODEL, UnknownVersionError),
+        refusals=error_groups.FINDING_A_VERSION,
     )
     def read_version(self, model: str, version: int) -> JsonResponse:
         """Read a version's manifest
 
-        Everything that is known about the version. It never changes, except for the aliases that name it.
+        Everything that is known about the version. It does not change, except for the aliases that name it.
         """
-        return json_response(manifest_body(self._models.manifest(model, version), self._aliases.read(model)))
+        return json_response(manifest_body(*self._catalog.manifest(model, version)))
 
     @operation(
         "GET",
         "/v1/models/<model>/versions/<version:version>/schema",
         "models_read_version_schema",
         answers={200: json_answer("The JSON Schema.", RowSchema)},
-        refusals=(*error_groups.FINDING_A_MODEL, UnknownVersionError),
+        refusals=error_groups.FINDING_A_VERSION,
     )
     def read_version_schema(self, model: str, version: int) -> JsonResponse:
         """Read the JSON Schema of a version's rows
 
         It describes one element of `inputs` for this version.
         """
-        return json_response(self._submission.resolve(model, version)[0].signature.json_schema())
+        return json_response(self._catalog.manifest(model, version)[0].signature.json_schema())
 
     @operation(
         "GET",
         "/v1/models/<model>/schema",
         "models_read_schema",
         answers={200: json_answer("The JSON Schema.", RowSchema)},
-        refusals=(*error_groups.FINDING_A_MODEL, UnknownAliasError),
+        refusals=(*error_groups.FINDING_A_MODEL, UnknownAliasError, GoneVersionError),
     )
     def read_schema(self, model: str) -> JsonResponse:
         """Read the JSON Schema of the champion's rows
@@ -214,10 +217,10 @@ class ModelRoutes:
         return json_response(self._submission.resolve(model, CHAMPION)[0].signature.json_schema())
 
 
-def model_response(name: str, models: ModelRegistry, aliases: AliasStore) -> JsonResponse:
-    """The model with its ETag. Raises UnknownModelError or UnavailableError."""
-    versions, named = models.versions(name), aliases.read(name)
-    return json_response(model_body(name, named, versions), headers={"ETag": etag(named.generation)})
+def model_response(name: str, catalog: ModelCatalog) -> JsonResponse:
+    """The model with its ETag. Raises UnknownModelError, GoneModelError or UnavailableError."""
+    aliases, versions = catalog.read(name)
+    return json_response(model_body(name, aliases, versions), headers={"ETag": etag(aliases.generation)})
 
 
 def _import_work(model_file_id: str, example_file_id: str, metadata: PushMetadata) -> ImportWork:

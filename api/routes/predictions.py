@@ -18,12 +18,7 @@ from api.schemas.jobs import PredictionJob
 from api.schemas.requests import PredictionRequest
 from api.services.job_watcher import JobAndResult, Watch
 from api.services.submission import SubmitOptions, Submitted, require_method
-from queuecast.domain.errors import (
-    StaleWriteError,
-    UnknownAliasError,
-    UnknownModelError,
-    UnknownVersionError,
-)
+from queuecast.domain.errors import StaleWriteError, UnknownAliasError
 from queuecast.domain.model import Manifest
 from queuecast.domain.work import PredictionWork
 from queuecast.ports.jobs import IdempotencyKey
@@ -47,8 +42,7 @@ class PredictionRoutes:
         answers=submit_answers(PredictionJob),
         refusals=(
             *error_groups.SUBMITTING,
-            UnknownModelError,
-            UnknownVersionError,
+            *error_groups.FINDING_A_VERSION,
             UnknownAliasError,
             StaleWriteError,
         ),

@@ -44,14 +44,18 @@ class QueueRoutes:
     def read(self) -> JsonResponse:
         """Read the lanes and the limits
 
-        Lanes without jobs are left out. Each limit names the code of the error that a request gets once it is reached.
+        The lanes by name, without empty ones; every page has the limits. Each limit names the code of the error that a
+        request gets once it is reached.
         """
-        read_query(LaneQuery)
+        query = read_query(LaneQuery)
         now = self._clock()
         statuses = [self._lane_status(stats, now) for stats in self._lanes.stats()]
         lanes = [status for status in statuses if status is not None]
         longest = max((lane.waiting + lane.reserved for lane in lanes), default=0)
-        return json_response(Queues(lanes, self._limit_statuses(longest), self._jobs.count_dead_letters(now)))
+        rest = [lane for lane in lanes if query.cursor is None or lane.lane > query.cursor]
+        page = rest[: query.limit]
+        cursor = page[-1].lane if len(rest) > len(page) else None
+        return json_response(Queues(page, self._limit_statuses(longest), self._jobs.count_dead_letters(now), cursor))
 
     @operation(
         "GET",

@@ -26,7 +26,6 @@ from queuecast.domain.errors import (
     Finding,
     InvalidInputError,
     UnknownAliasError,
-    UnknownModelError,
     mismatch,
 )
 from queuecast.domain.file_formats import FileFormat, training_format
@@ -53,7 +52,7 @@ class TrainingRoutes:
         parameters=(SubmitHeaders,),
         body=json_request(TrainingRequest, examples.TRAINING),
         answers=submit_answers(TrainingJob),
-        refusals=(*error_groups.SUBMITTING, UnknownModelError, UnknownAliasError, ConflictError),
+        refusals=(*error_groups.SUBMITTING, *error_groups.FINDING_A_VERSION, UnknownAliasError, ConflictError),
     )
     def train(self, model: str) -> JsonResponse:
         """Retrain the champion

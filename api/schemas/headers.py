@@ -98,7 +98,7 @@ class RangeHeaders(Struct, rename={"range": "Range", "if_none_match": "If-None-M
 ModelTag = Annotated[
     str,
     Meta(
-        description="The model's ETag, its generation in quotes. `*` moves the alias in any case.",
+        description="The model's ETag, its generation in quotes. `*` means in any case.",
         extra_json_schema={"pattern": r'^(\*|(W/)?("[0-9]{1,18}"|[0-9]{1,18}))$', "examples": ["*"]},
     ),
 ]

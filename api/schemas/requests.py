@@ -132,6 +132,10 @@ class RollbackRequest(Struct, forbid_unknown_fields=True):
     reason: Annotated[str, Meta(max_length=500)] = ""
 
 
+class DeletionQuery(Struct, forbid_unknown_fields=True):
+    reason: Annotated[str, Meta(max_length=500, description="Why, for the model's history.")] = ""
+
+
 class UploadForm(Struct):
     """The file, with its name and its media type."""
 
@@ -197,7 +201,8 @@ class HistoryQuery(Struct, forbid_unknown_fields=True):
 
 
 class LaneQuery(Struct, forbid_unknown_fields=True):
-    """The list of lanes has one page."""
+    cursor: Annotated[Annotated[str, Meta(max_length=300)] | None, NEXT_PAGE] = None
+    limit: Limit = 200
 
 
 class PartQuery(Struct, forbid_unknown_fields=True):

@@ -44,7 +44,7 @@ class LimitStatus(Struct):
 
 
 class Queues(Struct):
-    """The lanes with jobs in them, and every limit."""
+    """The lanes with jobs in them, by name, and every limit."""
 
     data: list[LaneStatus]
     limits: dict[str, LimitStatus]
@@ -153,10 +153,11 @@ class VersionList(Struct):
 
 
 class AliasMove(Struct):
-    """One move of an alias, from a model's audit trail."""
+    """One entry of a model's audit trail: a move of an alias, or the deletion of a version or the model, which has no
+    `alias`. The deletion of the model deletes all versions up to `version`."""
 
     generation: Positive
-    alias: Name
+    alias: Name | None
     version: Positive
     previous: Positive | None
     at: Time
@@ -166,7 +167,7 @@ class AliasMove(Struct):
 
 
 class History(Struct):
-    """The moves of a model's aliases, oldest first."""
+    """The moves of a model's aliases and its deletions, oldest first."""
 
     data: list[AliasMove]
     next_cursor: str | None

@@ -6,15 +6,18 @@ after it, the reaper rings it. A caller who gets no answer sends the same Idempo
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from api.services.callers_jobs import require_callers_job
 from api.services.inline_rows import copy_rows, delete_rows
 from api.services.job_files import discard_unless_accepted
+from queuecast.domain.deletion import remaining_versions
 from queuecast.domain.errors import (
     AliasMovedError,
     Finding,
+    GoneVersionError,
     InvalidInputError,
     StaleWriteError,
     StoreFullError,
@@ -98,7 +101,10 @@ class Submission:
         self._memory = (float("-inf"), 0, 0)  # when it was read, bytes in use, limit in bytes
 
     def resolve(self, model: str, wanted: int | str) -> tuple[Manifest, ModelRef]:
-        """The version that a number or an alias names now. Raises UnknownModelError, -VersionError or -AliasError."""
+        """The version that a number or an alias names now.
+
+        Raises UnknownModelError, UnknownVersionError or UnknownAliasError, or the error of one that was deleted.
+        """
         if isinstance(wanted, int):
             return self._pinned(model, wanted)
         return self._pinned(model, self._aliased(model, wanted), wanted)
@@ -108,9 +114,11 @@ class Submission:
         return manifest, ModelRef(model, manifest.version, alias, manifest.sha256)
 
     def _aliased(self, model: str, alias: str) -> int:
-        aliases = self._aliases.read(model).versions
+        present = self._aliases.read(model)
+        aliases = present.versions
         if alias not in aliases:
-            versions = self._models.versions(model)  # raises UnknownModelError, which is the more useful answer
+            # Raises UnknownModelError or GoneModelError, which are the more useful answers.
+            versions = remaining_versions(model, self._models.versions(model), present)
             known = ", ".join(sorted(aliases)) or "none"
             hint = f"; send version {alias} as a number, without quotes" if alias in map(str, versions) else ""
             raise UnknownAliasError(f"model {model} has no alias {alias[:80]!r}; it has {known}{hint}")
@@ -154,10 +162,13 @@ class Submission:
     def _resolve_cached(self, model: str, wanted: int | str) -> tuple[Manifest, ModelRef]:
         if isinstance(wanted, int):
             return self._pinned(model, wanted)
-        version = self._cached_versions.get((model, wanted)) or self._aliased(model, wanted)
-        pinned = self._pinned(model, version, wanted)
-        self._cached_versions[model, wanted] = version
-        return pinned
+        cached = self._cached_versions.get((model, wanted))
+        if cached is not None:
+            with suppress(GoneVersionError):  # the alias moved on, and then the version was deleted
+                return self._pinned(model, cached, wanted)
+        manifest, ref = self.resolve(model, wanted)
+        self._cached_versions[model, wanted] = manifest.version
+        return manifest, ref
 
     def train(self, ref: ModelRef, work: TrainingWork, options: SubmitOptions) -> Submitted:
         """Raises ConflictError while another training of the model is queued or running."""

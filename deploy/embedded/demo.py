@@ -29,12 +29,13 @@ def main() -> None:
     print("waiting for the gateway, a worker and the trainer ...")
     wait_until_ready(url)
     with Client(url) as client:
-        if MODEL not in {model["name"] for model in client.models()}:
-            print(f"no model {MODEL!r} yet: fitting one on the Titanic passengers and pushing it ...")
-            subprocess.run([sys.executable, str(ROOT / "examples" / "titanic" / "train.py"), "--url", url], check=True)
         try:
+            push_if_missing(client)
             result = client.predict(MODEL, [PASSENGER], method="predict_proba").result(timeout_s=60)
         except ApiError as error:
+            if error.problem.get("code") == "model_gone":
+                print(f"the model {MODEL!r} was deleted, so nothing is predicted; the gateway is {url}")
+                return
             if not str(error.problem.get("type", "")).endswith(":unknown_alias"):
                 raise
             print("found the models, but this Redis has no aliases: no version is champion; in another terminal, run:")
@@ -54,6 +55,18 @@ def main() -> None:
         print(f"    export QUEUECAST_URL={url}")
     print("")
     print("  Ctrl-C stops everything; models and jobs stay for the next start.")
+
+
+def push_if_missing(client: Client) -> None:
+    """Raises ApiError for a model that was deleted: it stays away."""
+    try:
+        client.model(MODEL)
+    except ApiError as error:
+        if error.problem.get("code") != "unknown_model":
+            raise
+        print(f"no model {MODEL!r} yet: fitting one on the Titanic passengers and pushing it ...")
+        program = ROOT / "examples" / "titanic" / "train.py"
+        subprocess.run([sys.executable, str(program), "--url", client.url], check=True)
 
 
 def wait_until_ready(url: str) -> None:

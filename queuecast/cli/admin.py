@@ -163,7 +163,8 @@ def _chain(name: str, trails: AuditFiles) -> str:
 
 def _aliases_text(aliases: Aliases) -> str:
     versions = ", ".join(f"{alias} is version {version}" for alias, version in sorted(aliases.versions.items()))
-    return f"generation {aliases.generation}: {versions}"
+    deleted = f", {counted(len(aliases.deleted), 'deleted version')}" if aliases.deleted else ""
+    return f"generation {aliases.generation}: {versions or 'no aliases'}{deleted}"
 
 
 def _with_progress(records: Iterable[Record], done: str) -> Iterator[Record]:

@@ -11,7 +11,7 @@ from queuecast import __version__
 from queuecast.cli.errors import OneLineErrors
 from queuecast.cli.job_commands import dead_letters, jobs, queues, retry, show
 from queuecast.cli.lazy_group import LazyGroup
-from queuecast.cli.model_commands import history, models, promote, push, rollback, train
+from queuecast.cli.model_commands import delete, history, models, promote, push, rollback, train
 from queuecast.cli.predict_command import predict
 from queuecast.cli.terminal import note
 from queuecast.client import ApiError, Client, JobFailed
@@ -35,7 +35,7 @@ def _note_retry(details: RetryDetails) -> None:
         note(f"{error_text(details.caused_by)}; retrying in {details.wait_for:.1f} s")
 
 
-for command in (push, predict, train, models, history, promote, rollback, jobs, retry, queues, dead_letters):
+for command in (push, predict, train, models, history, promote, rollback, delete, jobs, retry, queues, dead_letters):
     main.add_command(command)
 main.add_command(show, "job")
 main.add_command(

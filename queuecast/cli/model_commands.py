@@ -1,5 +1,6 @@
-"""The commands for models: push, train, list, promote and roll back."""
+"""The commands for models: push, train, list, promote, roll back and delete."""
 
+import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,9 +11,11 @@ import msgspec
 
 from queuecast.cli.job_output import finish_job, json_option, no_wait_option, show_document
 from queuecast.cli.model_tables import show_aliases, show_history, show_models, show_versions
+from queuecast.cli.terminal import say
 from queuecast.client import Client
 from queuecast.domain.holdout import HoldoutRule
 from queuecast.domain.work import PromotionPolicy
+from queuecast.plurals import counted
 
 PYTHON_WORDS = {"True": True, "False": False, "None": None}
 EXISTING_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -149,12 +152,46 @@ def rollback(client: Client, *, model: str, reason: str, as_json: bool) -> None:
 
 @click.command()
 @click.argument("model")
+@click.option("--version", type=click.IntRange(1), help="Only this version (default: the model with all its versions).")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@reason_option
+@json_option
+@click.pass_obj
+def delete(client: Client, *, model: str, version: int | None, yes: bool, reason: str, as_json: bool) -> None:
+    """Delete a version of MODEL, or MODEL with all its versions, for good.
+
+    The gateway refuses it for a version that an alias names, such as the champion, and while a job that has not ended
+    needs the version or the model.
+    """
+    if version is None:
+        versions = client.model(model)["versions"]
+        what = f"model {model} with {counted(versions, 'version')}"
+    else:
+        what = f"version {version} of model {model}"
+    if not yes:
+        _confirm(what)
+    if version is None:
+        client.delete_model(model, reason)
+    else:
+        client.delete_version(model, version, reason)
+    show_document({"model": model, "version": version}, lambda: say(f"Deleted {what}"), as_json=as_json)
+
+
+def _confirm(what: str) -> None:
+    """Raises ValueError where no person can answer, and Abort for a no."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise ValueError(f"{what} is still there; --yes deletes without a question")
+    click.confirm(f"Delete {what} for good?", abort=True, err=True)
+
+
+@click.command()
+@click.argument("model")
 @json_option
 @click.pass_obj
 def history(client: Client, *, model: str, as_json: bool) -> None:
     """Show which version of MODEL became champion when, and why.
 
-    All moves of all aliases, oldest first.
+    All moves of all aliases, and which versions were deleted, oldest first.
     """
     moves = client.history(model)
     show_document(moves, lambda: show_history(moves, datetime.now(UTC)), as_json=as_json)

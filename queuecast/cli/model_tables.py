@@ -59,13 +59,19 @@ def show_history(moves: list[Body], now: datetime) -> None:
     for move in moves:
         table.add_row(
             duration_text(now - datetime.fromisoformat(move["at"])),
-            move["alias"],
-            short_text(move["version"]),
+            short_text(move["alias"]),
+            _versions_text(move),
             short_text(move["previous"]),
             move["job_id"] or move["action"],
             Text(move["reason"], no_wrap=True, overflow="ellipsis"),
         )
     stdout_console().print(table if moves else "no alias of the model has moved yet")
+
+
+def _versions_text(move: Body) -> str:
+    """The deletion of a model deletes all versions up to one."""
+    version = short_text(move["version"])
+    return f"1-{version}" if move["action"] == "delete_model" and version != "1" else version
 
 
 def show_import(result: Body) -> None:

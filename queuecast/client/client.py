@@ -21,6 +21,7 @@ import httpx2
 from queuecast.client.errors import ApiError, TooManyRows
 from queuecast.client.job import JobHandle
 from queuecast.client.json_rows import json_rows, target_names
+from queuecast.client.model_administration import ModelAdministration, model_path
 from queuecast.client.params import training_params
 from queuecast.client.pushing import estimator_parts, file_parts, push_metadata
 from queuecast.client.table_files import ProgressCallback, ProgressFile, TableFile, open_table
@@ -32,7 +33,7 @@ PAGE_ROWS = 100
 JOB_FILTERS = frozenset({"type", "state", "model", "version", "created_after", "metadata", "limit"})
 
 
-class Client:
+class Client(ModelAdministration):
     """A connection to one gateway. Use it as a context manager, or call `close`.
 
     url: the gateway's address; default $QUEUECAST_URL, or http://127.0.0.1:8000.
@@ -83,7 +84,7 @@ class Client:
         """
         body: Body = {"inputs": json_rows(rows), "method": method}
         body |= _given(version=version, metadata=metadata, priority=priority)
-        path = f"{_model_path(model)}/predictions"
+        path = f"{model_path(model)}/predictions"
         wait_s = min(wait_s, MAX_WAIT_S)
         try:
             return self._job(self._transport.send("POST", path, body=body, wait_s=wait_s, is_submit=True))
@@ -121,7 +122,7 @@ class Client:
             file = self._upload(table, on_upload)
         body: Body = {"file_id": file["id"], "method": method, "output_format": output_format, "on_error": on_error}
         body |= _given(version=version, id_column=id_column, metadata=metadata, priority=priority)
-        return self._job(self._transport.send("POST", f"{_model_path(model)}/batches", body=body, is_submit=True))
+        return self._job(self._transport.send("POST", f"{model_path(model)}/batches", body=body, is_submit=True))
 
     def train(
         self,
@@ -139,7 +140,7 @@ class Client:
         """
         body = {"target": target, "params": training_params(params or {}), "promote": promote}
         body["file_id"] = self.upload(source)["id"]
-        return self._job(self._transport.send("POST", f"{_model_path(model)}/trainings", body=body, is_submit=True))
+        return self._job(self._transport.send("POST", f"{model_path(model)}/trainings", body=body, is_submit=True))
 
     def upload(self, source: Any, on_upload: ProgressCallback | None = None) -> Body:
         """Uploads a CSV, NDJSON or Parquet file or a DataFrame and returns its description (`id`, `sha256`, ...).
@@ -213,6 +214,9 @@ class Client:
     def queues(self) -> Body:
         """The lanes that have jobs (`data`), the limits and their use (`limits`), and the number of `dead_letters`."""
         body: Body = read_json(self._transport.send("GET", "/v1/queues"))
+        if body.get("next_cursor"):
+            rest = self._transport.pages("/v1/queues", {"cursor": body["next_cursor"]})
+            body |= {"data": [*body["data"], *rest], "next_cursor": None}
         return body
 
     def dead_letters(self) -> Iterator[JobHandle]:
@@ -226,46 +230,6 @@ class Client:
         Raises ApiError (409) if it is no longer a dead letter, because another client has replayed it.
         """
         return self._job(self._transport.send("POST", f"/v1/dead-letters/{quote(job_id, safe='')}/replay"))
-
-    def models(self) -> list[Body]:
-        """All models, each with its aliases and number of versions."""
-        return list(self._transport.pages("/v1/models", {}))
-
-    def model(self, name: str) -> Body:
-        """A model's aliases, generation and number of versions."""
-        body: Body = read_json(self._transport.send("GET", _model_path(name)))
-        return body
-
-    def versions(self, name: str) -> list[Body]:
-        """The manifests of a model's versions."""
-        return list(self._transport.pages(f"{_model_path(name)}/versions", {}))
-
-    def schema(self, name: str, version: int | None = None) -> Body:
-        """The JSON Schema of one row. version: default: the champion."""
-        of_version = "" if version is None else f"/versions/{version}"
-        body: Body = read_json(self._transport.send("GET", f"{_model_path(name)}{of_version}/schema"))
-        return body
-
-    def promote(self, name: str, version: int, alias: str = "champion", reason: str = "") -> Body:
-        """Points an alias at a version and returns the model.
-
-        Raises ApiError (412) if another client moved an alias at the same time; read the model again before you retry.
-        """
-        response = self._transport.send("GET", _model_path(name))
-        etag = response.headers.get("ETag") or f'"{read_json(response)["generation"]}"'
-        path = f"{_model_path(name)}/aliases/{quote(alias, safe='')}"
-        change = {"version": version, "reason": reason}
-        body: Body = read_json(self._transport.send("PUT", path, body=change, headers={"If-Match": etag}))
-        return body
-
-    def rollback(self, name: str, reason: str = "") -> Body:
-        """Makes the previous champion the champion again and returns the model."""
-        body: Body = read_json(self._transport.send("POST", f"{_model_path(name)}/rollback", body={"reason": reason}))
-        return body
-
-    def history(self, name: str) -> list[Body]:
-        """The moves of a model's aliases, oldest first: which version became champion when, and why."""
-        return list(self._transport.pages(f"{_model_path(name)}/history", {}))
 
     def _job(self, response: httpx2.Response) -> JobHandle:
         return JobHandle(self._transport, read_json(response))
@@ -284,12 +248,8 @@ class Client:
 
     def _push(self, name: str, files: dict[str, FilePart], metadata: Body) -> JobHandle:
         form = {"metadata": json.dumps(metadata)}
-        path = f"{_model_path(name)}/versions"
+        path = f"{model_path(name)}/versions"
         return self._job(self._transport.send("POST", path, files=files, form=form, is_submit=True))
-
-
-def _model_path(name: str) -> str:
-    return f"/v1/models/{quote(name, safe='')}"
 
 
 def _given(**fields: Any) -> Body:

@@ -120,8 +120,20 @@ class UnknownModelError(QueuecastError):
     code = "unknown_model"
 
 
+class GoneModelError(UnknownModelError):
+    """The model was deleted, with all of its versions."""
+
+    code = "model_gone"
+
+
 class UnknownVersionError(QueuecastError):
     code = "unknown_version"
+
+
+class GoneVersionError(UnknownVersionError):
+    """The version was deleted."""
+
+    code = "version_gone"
 
 
 class UnknownAliasError(QueuecastError):

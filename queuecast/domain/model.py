@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any
 
 from queuecast.domain.errors import Finding, ForkedTrailError, InvalidInputError
@@ -12,6 +13,10 @@ CHAMPION = "champion"
 CHALLENGER = "challenger"
 DELETION = "delete"
 """The action of a move after which the alias does not exist."""
+VERSION_DELETION = "delete_version"
+MODEL_DELETION = "delete_model"
+"""The actions of a deletion. The alias of such an entry is empty. The deletion of a model ends all of its aliases and
+all versions up to `version`; a later push continues with the next number."""
 NAME_RULE = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
 
@@ -62,7 +67,10 @@ class Manifest:
 
 @dataclass(frozen=True, slots=True)
 class AliasMove:
-    """One entry of a model's audit trail. The version of a deletion is the one that the alias named."""
+    """One entry of a model's audit trail: an alias moved or was deleted, or a version or the model was deleted.
+
+    The version of a deleted alias is the one that it named.
+    """
 
     generation: int
     alias: str
@@ -77,6 +85,11 @@ class AliasMove:
     def is_deletion(self) -> bool:
         return self.action == DELETION
 
+    def deletes(self, version: int) -> bool:
+        if self.action == MODEL_DELETION:
+            return version <= self.version
+        return self.action == VERSION_DELETION and version == self.version
+
 
 @dataclass(frozen=True, slots=True)
 class Aliases:
@@ -84,6 +97,11 @@ class Aliases:
 
     generation: int = 0
     versions: dict[str, int] = field(default_factory=dict)
+    deleted: frozenset[int] = frozenset()
+    """The deleted versions. No later version gets one of their numbers."""
+
+    def names_of(self, version: int) -> list[str]:
+        return sorted(alias for alias, named in self.versions.items() if named == version)
 
 
 def require_name(name: str, what: str, pointer: str = "") -> None:
@@ -107,28 +125,51 @@ def require_alias(name: str) -> None:
 def previous_champion(history: list[AliasMove]) -> int | None:
     """The version that a rollback returns to: the champion before the current one, without rolled back ones.
 
-    history: oldest first. Rolling back twice goes back two promotions and does not swing between two.
+    history: oldest first. Rolling back twice goes back two promotions and does not swing between two. Deleted versions
+    are passed over.
     """
-    champions: list[int] = []
-    for move in history:
-        if move.alias != CHAMPION:
-            continue
-        if move.action == "rollback" and len(champions) > 1:
-            champions.pop()
-        elif not champions or champions[-1] != move.version:
-            champions.append(move.version)
+    champions = _champions(history)
     return champions[-2] if len(champions) > 1 else None
 
 
+def _champions(history: list[AliasMove]) -> list[int]:
+    """The champions that were not rolled back, the current one last, without deleted versions."""
+    champions: list[int] = []
+    for move in history:
+        if move.action in (VERSION_DELETION, MODEL_DELETION):
+            champions = [version for version, _ in groupby(each for each in champions if not move.deletes(each))]
+        elif move.alias != CHAMPION:
+            continue
+        elif move.action == "rollback" and len(champions) > 1:
+            champions.pop()
+        elif not champions or champions[-1] != move.version:
+            champions.append(move.version)
+    return champions
+
+
 def aliases_after(moves: list[AliasMove]) -> Aliases:
-    """The aliases of a model after all of its moves. moves: oldest first."""
-    last = {move.alias: move for move in moves}
-    return Aliases(len(moves), {alias: move.version for alias, move in last.items() if not move.is_deletion})
+    """The aliases and the deleted versions of a model after all of its moves. moves: oldest first."""
+    versions: dict[str, int] = {}
+    deleted: set[int] = set()
+    for move in moves:
+        if move.action == MODEL_DELETION:
+            versions.clear()
+            deleted.update(range(1, move.version + 1))
+        elif move.action == VERSION_DELETION:
+            deleted.add(move.version)
+        elif move.is_deletion:
+            versions.pop(move.alias, None)
+        else:
+            versions[move.alias] = move.version
+    return Aliases(len(moves), versions, frozenset(deleted))
 
 
 def without_previous_champion(model: str, history: list[AliasMove]) -> str:
     """Why `previous_champion` finds none, in words."""
-    champions = [move for move in history if move.alias == CHAMPION]
+    since = max((at for at, move in enumerate(history, 1) if move.action == MODEL_DELETION), default=0)
+    champions = [move for move in history[since:] if move.alias == CHAMPION]
+    if len(_champions(champions)) > 1:
+        return f"the champions of model {model} before version {champions[-1].version} were deleted"
     if any(move.action == "rollback" for move in champions):
         first = f"version {champions[-1].version}, its first champion"
         return f"every promotion of model {model} has been rolled back, to {first}; there is none before it"

@@ -19,6 +19,15 @@ class AliasStore(Protocol):
         and JobStoppedError when this run no longer owns its job.
         """
 
+    def delete(self, model: str, deletion: AliasMove, made_by: str = "") -> None:
+        """Records the deletion of a version, or of the model with all versions and aliases, in one step.
+
+        From then on no job is accepted for it. Only if `deletion.generation` is the present one plus one. The caller
+        knows that at the present generation no alias names the version. made_by: the job that made the version.
+        Raises PreconditionFailedError when an alias was moved in between, and ConflictError (code `in_use`) while a job
+        that has not ended needs the version or the model, or has made the version.
+        """
+
     def history(self, model: str) -> list[AliasMove]:
         """Oldest first."""
 

@@ -96,8 +96,9 @@ class JobStore(Protocol):
         """Writes record, work and rows, and puts the job in its lane, in one step.
 
         replayed_dead_letter: the one that this job replays; it leaves the list of dead letters. checks_alias: raises
-        AliasMovedError unless the job's alias names its version. Raises LaneFullError, StoreFullError, KeyReusedError,
-        and ConflictError when the model already has a live training or the dead letter was replayed before.
+        AliasMovedError unless the job's alias names its version. Raises GoneVersionError if the job's version was
+        deleted, LaneFullError, StoreFullError, KeyReusedError, and ConflictError when the model already has a live
+        training or the dead letter was replayed before.
         """
 
     def find_repeated(self, idempotency_key: IdempotencyKey) -> str | None:

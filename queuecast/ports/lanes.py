@@ -84,7 +84,7 @@ class Lanes(Protocol):
         """Records that the lane is rung for now, if it has a job."""
 
     def stats(self) -> list[LaneStats]:
-        """Every lane with a job in it."""
+        """Every lane with a job in it, by name."""
 
     def position(self, lane: str, job_id: str) -> LanePosition: ...
 

@@ -91,7 +91,9 @@ class Gateway:
         """The application; `replacements` replace its dependencies, for example by an unreachable store."""
         jobs, doorbell = replacements.get("jobs", self.jobs), replacements.get("doorbell", self.doorbell)
         aliases = replacements.get("aliases", self.aliases)
-        jobs.alias_of = self.jobs.alias_of = lambda model, alias: self.aliases.read(model).versions.get(alias)
+        if isinstance(self.aliases, MemoryAliases):
+            self.aliases.share_with(self.jobs)
+        jobs.alias_of, jobs.deleted_of = self.jobs.alias_of, self.jobs.deleted_of
         submission = Submission(jobs, doorbell, self.models, aliases, self.new_id, self.clock, DEFAULTS, self.files)
         dependencies = Dependencies(
             jobs=jobs,

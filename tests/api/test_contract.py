@@ -31,4 +31,6 @@ CHECKS = [
 @schema.parametrize()
 @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 def test_responses_match_the_document(case: schemathesis.Case) -> None:
+    if "champion" not in gateway.aliases.read("titanic").versions:  # a request has deleted the model
+        gateway.publish()
     case.call_and_validate(checks=CHECKS)

@@ -79,6 +79,35 @@ def test_answers_of_a_model_are_as_described(model: str, validating_client: Vali
         validating_client.send("GET", RESULT, validating_client.ended(submit.json()))
 
 
+def test_deletions_are_as_described(service: Stack, validating_client: ValidatingClient) -> None:
+    with Client(service.url) as client:
+        for _ in range(3):
+            client.push("deleted", LinearRegression().fit(X, X[:, 0]), X, X[:, 0]).result(60)
+    send, model, version = validating_client.send, "/v1/models/{model}", "/v1/models/{model}/versions/{version}"
+    first, second = ({"model": "deleted", "version": number} for number in (1, 2))
+    body, any_state = {"inputs": [[1, 2, 3]]}, {"If-Match": "*"}
+
+    send("DELETE", version, first, 409)
+    send("DELETE", version, second, 204, params={"reason": "as a trial"})
+    send("DELETE", version, second, 204)
+    send("GET", version, second, 410)
+    send("POST", f"{model}/predictions", second, 410, json=body | {"version": 2})
+    send("DELETE", model, first, 428)
+    send("DELETE", model, first, 412, headers={"If-Match": '"1"'})
+    send("DELETE", model, first, 204, headers=any_state)
+    send("DELETE", model, first, 204, headers=any_state)
+    for path in (model, f"{model}/versions", f"{model}/schema"):
+        send("GET", path, first, 410)
+    send("POST", f"{model}/predictions", first, 410, json=body)
+    send("POST", f"{model}/rollback", first, 410)
+    history = send("GET", f"{model}/history", first).json()["data"]
+    assert [(move["action"], move["alias"], move["version"]) for move in history] == [
+        ("import", "champion", 1),
+        ("delete_version", None, 2),
+        ("delete_model", None, 3),
+    ]
+
+
 @pytest.mark.parametrize("output_format", ["csv", "ndjson", "json", "parquet"])
 def test_a_batch_and_its_file_are_as_described(output_format: str, validating_client: ValidatingClient) -> None:
     table = b"pclass,sex,age,sibsp,parch,fare,embarked\n1,male,3,0,0,7.5,S\nx,male,3,0,0,7.5,S\n1,male\n"

@@ -125,7 +125,7 @@ class ScriptedGateway:
                 self.wfile.write(data[: answer.cut_after])
                 self.close_connection = self.close_connection or answer.cut_after is not None
 
-            do_GET = do_POST = do_PUT = answer  # noqa: N815 - the names http.server calls
+            do_GET = do_POST = do_PUT = do_DELETE = answer  # noqa: N815 - the names http.server calls
 
             def log_message(self, *_: object) -> None:
                 pass

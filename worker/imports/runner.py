@@ -81,7 +81,7 @@ class ImportRunner:
             description=work.description,
             compared_rows=compared_rows,
         )
-        return publish(self._models, manifest, data, estimator, golden)
+        return publish(self._models, self._aliases, manifest, data, estimator, golden)
 
     def _promote(self, job: Job, published: Manifest) -> Result:
         promoted = move_alias(

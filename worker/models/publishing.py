@@ -7,20 +7,27 @@ from typing import Any
 import msgspec
 
 from queuecast.domain.model import Manifest
+from queuecast.ports.aliases import AliasStore
 from queuecast.ports.models import ModelRegistry
 from worker.models.loading import MODEL_FILE
 from worker.models.model_output import class_labels
 from worker.models.signatures import Golden
 
 
-def publish(models: ModelRegistry, manifest: Manifest, data: bytes, estimator: Any, golden: Golden) -> Manifest:
-    """Writes model, signature schema and golden rows with the manifest; returns the manifest with its number."""
+def publish(
+    models: ModelRegistry, aliases: AliasStore, manifest: Manifest, data: bytes, estimator: Any, golden: Golden
+) -> Manifest:
+    """Writes model, signature schema and golden rows with the manifest; returns the manifest with its number.
+
+    Folders that were restored from an older copy may lack deleted versions, so the alias store names those too.
+    """
     files = {
         MODEL_FILE: data,
         "schema.json": msgspec.json.format(msgspec.json.encode(manifest.signature.json_schema())),
         "golden.json": msgspec.json.encode(golden),
     }
-    return models.publish(replace(manifest, classes=class_labels(estimator)), files)
+    last_deleted = max(aliases.read(manifest.model).deleted, default=0)
+    return models.publish(replace(manifest, classes=class_labels(estimator)), files, above=last_deleted)
 
 
 def estimator_text(estimator: Any) -> str:

@@ -2,7 +2,8 @@
 
 The order of the steps keeps the trail complete: lock the file, read Redis, append, fsync, then take the model off the
 list of unexported ones unless its aliases moved again. If the process is killed after any step, the next export does
-the rest.
+the rest. The files of a deleted version go after its deletion is in the audit file, so the file never names a version
+as champion whose files are gone.
 """
 
 from queuecast.domain.errors import DamagedFileError, ForkedTrailError
@@ -10,6 +11,7 @@ from queuecast.domain.model import moves_beyond
 from queuecast.logs import get_logger
 from queuecast.ports.audit import AuditTrails, UnexportedMoves
 from queuecast.ports.models import ModelRegistry
+from worker.reaper.version_removal import VersionRemoval
 
 log = get_logger()
 CURE = "queuecast admin rebuild-aliases"
@@ -22,6 +24,7 @@ class AuditExport:
         self._aliases = aliases
         self._trails = trails
         self._models = models
+        self._removal = VersionRemoval(models)
         self._logged: dict[str, str] = {}
 
     def export(self) -> int:
@@ -42,6 +45,7 @@ class AuditExport:
                 new = moves_beyond(trail.moves, stored)
                 if new:
                     trail.append(new)
+                self._removal.remove(model, stored)
                 self._aliases.mark_exported(model, len(stored))
         except ForkedTrailError as error:
             self._log_once(model, "audit_trail_forked", error.detail)

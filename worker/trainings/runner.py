@@ -145,7 +145,7 @@ class TrainingRunner:
             description=f"retrained from version {parent}",
             compared_rows=0,
         )
-        return publish(self._models, manifest, data, trial.challenger, golden)
+        return publish(self._models, self._aliases, manifest, data, trial.challenger, golden)
 
     def _promote(
         self, job: Job, published: Manifest, comparison: Comparison, policy: PromotionPolicy

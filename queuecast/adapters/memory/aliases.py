@@ -1,11 +1,13 @@
 """Aliases and their history in memory, for tests."""
 
 import threading
+from contextlib import nullcontext
 
 from queuecast.adapters.memory.jobs import MemoryJobs
+from queuecast.domain.deletion import needed_by_jobs
 from queuecast.domain.errors import JobStoppedError, PreconditionFailedError, UnknownJobError
 from queuecast.domain.job import Job, State
-from queuecast.domain.model import Aliases, AliasMove, aliases_after
+from queuecast.domain.model import MODEL_DELETION, Aliases, AliasMove, aliases_after
 
 
 class MemoryAliases:
@@ -18,7 +20,13 @@ class MemoryAliases:
         self._history: dict[str, list[AliasMove]] = {}
         self._unexported: set[str] = set()
         if jobs is not None:
-            jobs.alias_of = lambda model, alias: self.read(model).versions.get(alias)
+            self.share_with(jobs)
+
+    def share_with(self, jobs: MemoryJobs) -> None:
+        """The store checks aliases and deleted versions when it accepts a job, and a deletion checks its jobs."""
+        self._jobs = jobs
+        jobs.alias_of = lambda model, alias: self.read(model).versions.get(alias)
+        jobs.deleted_of = lambda model: self.read(model).deleted
 
     def read(self, model: str) -> Aliases:
         return self._aliases.get(model, Aliases())
@@ -27,15 +35,34 @@ class MemoryAliases:
         with self._lock:
             if run is not None and not self._owns(run):
                 raise JobStoppedError(f"job {run.id} was asked to stop, or another worker runs it now")
-            present = self.read(model)
-            if present.generation != move.generation - 1:
-                raise PreconditionFailedError(
-                    f"the aliases of {model} are at generation {present.generation}, not at {move.generation - 1}: "
-                    "one was moved in between"
-                )
-            self._history.setdefault(model, []).append(move)
-            self._aliases[model] = aliases_after(self._history[model])
-            self._unexported.add(model)
+            self._append(model, move)
+
+    def delete(self, model: str, deletion: AliasMove, made_by: str = "") -> None:
+        with nullcontext() if self._jobs is None else self._jobs.lock, self._lock:
+            self._require_generation(model, deletion.generation - 1)
+
+            def needs(job: Job) -> bool:
+                is_deleted = job.model.version is not None and deletion.deletes(job.model.version)
+                is_whole = deletion.action == MODEL_DELETION
+                return job.id == made_by or (job.model.name == model and (is_whole or is_deleted))
+
+            found = [] if self._jobs is None else self._jobs.unfinished(needs)
+            if found:
+                raise needed_by_jobs(model, deletion, len(found), found[:5])
+            self._append(model, deletion)
+
+    def _append(self, model: str, move: AliasMove) -> None:
+        self._require_generation(model, move.generation - 1)
+        self._history.setdefault(model, []).append(move)
+        self._aliases[model] = aliases_after(self._history[model])
+        self._unexported.add(model)
+
+    def _require_generation(self, model: str, expected: int) -> None:
+        present = self.read(model).generation
+        if present != expected:
+            raise PreconditionFailedError(
+                f"the aliases of {model} are at generation {present}, not at {expected}: one was moved in between"
+            )
 
     def _owns(self, run: Job) -> bool:
         try:
@@ -49,11 +76,7 @@ class MemoryAliases:
 
     def rebuild(self, model: str, moves: list[AliasMove], expected: int) -> None:
         with self._lock:
-            present = self.read(model).generation
-            if present != expected:
-                raise PreconditionFailedError(
-                    f"the aliases of {model} are at generation {present}, not at {expected}: one was moved in between"
-                )
+            self._require_generation(model, expected)
             self._aliases[model] = aliases_after(moves)
             self._history[model] = list(moves)
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from queuecast.adapters.job_codec import decode_all, decode_job, decode_work, encode, gone_job, unknown_job
+from queuecast.domain.deletion import gone_version
 from queuecast.domain.errors import (
     AliasMovedError,
     ConflictError,
@@ -59,7 +60,8 @@ class MemoryJobs:
         self._gone: set[str] = set()
         self._listeners: list[queue.SimpleQueue[Change]] = []
         self.alias_of: Callable[[str, str], int | None] = lambda model, alias: None
-        """`MemoryAliases` of the same store says which version an alias names."""
+        """`MemoryAliases` of the same store says which version an alias names, and which versions were deleted."""
+        self.deleted_of: Callable[[str], frozenset[int]] = lambda model: frozenset()
 
     def create(
         self,
@@ -79,6 +81,8 @@ class MemoryJobs:
                 self._refuse_second_training(job.model.name)
             if checks_alias:
                 self._require_alias(job.model)
+            if job.model.version is not None and job.model.version in self.deleted_of(job.model.name):
+                raise gone_version(job.model.name, job.model.version)
             length = len(self.lanes.get(job.lane, ()))
             if length >= self._max_lane_jobs:
                 raise LaneFullError(f"{length} jobs wait in lane {job.lane}, expected fewer than {self._max_lane_jobs}")
@@ -108,6 +112,11 @@ class MemoryJobs:
         for record in map(decode_job, self._records.values()):
             if record.type is JobType.TRAINING and record.model.name == model and not record.is_final:
                 raise ConflictError(f"model {model} is in training already, in job {record.id}")
+
+    def unfinished(self, needs: Callable[[Job], bool]) -> list[str]:
+        """The ids of the jobs that have not ended and need something."""
+        records = [job for job in map(decode_job, self._records.values()) if job.type is not JobType.CHUNK]
+        return [job.id for job in records if not job.is_final and needs(job)]
 
     def find_repeated(self, idempotency_key: IdempotencyKey) -> str | None:
         fingerprint, job_id = self._first_submits.get(idempotency_key.key, (idempotency_key.fingerprint, None))

@@ -8,24 +8,27 @@ import redis
 
 from queuecast.adapters.redis import keys
 from queuecast.adapters.redis.connection import call
-from queuecast.adapters.redis.script_loader import Script
+from queuecast.adapters.redis.script_loader import Script, word_list
+from queuecast.domain.deletion import needed_by_jobs
 from queuecast.domain.errors import JobStoppedError, PreconditionFailedError
-from queuecast.domain.job import Job
-from queuecast.domain.model import Aliases, AliasMove
+from queuecast.domain.job import FINAL_STATES, Job
+from queuecast.domain.model import MODEL_DELETION, Aliases, AliasMove, aliases_after
 
 
 class RedisAliases:
     def __init__(self, client: redis.Redis) -> None:
         self._redis = client
         self._move = Script(client, "move_alias")
+        self._delete = Script(client, "delete_versions")
         self._mark_exported = Script(client, "mark_exported")
         self._rebuild = Script(client, "rebuild_aliases")
 
     def read(self, model: str) -> Aliases:
         fields = call(self._redis.hgetall, f"{keys.ALIASES}{model}")
         stored = {key.decode(): int(value) for key, value in fields.items()}
-        generation = stored.pop("generation", 0)
-        return Aliases(generation, {field.removeprefix("alias:"): version for field, version in stored.items()})
+        named = {field.removeprefix("alias:"): stored[field] for field in stored if field.startswith("alias:")}
+        deleted = [int(field.removeprefix("deleted:")) for field in stored if field.startswith("deleted:")]
+        return Aliases(stored.get("generation", 0), named, frozenset(deleted))
 
     def move(self, model: str, move: AliasMove, run: Job | None = None) -> None:
         present = call(
@@ -41,25 +44,46 @@ class RedisAliases:
         if run is not None and present == -2:
             raise JobStoppedError(f"job {run.id} was asked to stop, or another worker runs it now")
         if present >= 0:
-            raise PreconditionFailedError(
-                f"the aliases of {model} are at generation {present}, not at {move.generation - 1}: "
-                "one was moved in between"
-            )
+            raise _moved_in_between(model, present, move.generation - 1)
+
+    def delete(self, model: str, deletion: AliasMove, made_by: str = "") -> None:
+        refusal, detail, job_ids = call(
+            self._delete,
+            model=model,
+            generation=deletion.generation,
+            version=deletion.version,
+            is_whole_model=int(deletion.action == MODEL_DELETION),
+            made_by=made_by,
+            move=msgspec.json.encode(deletion),
+            final_states=word_list(FINAL_STATES),
+        )
+        if refusal == b"moved":
+            raise _moved_in_between(model, detail, deletion.generation - 1)
+        if refusal:
+            raise needed_by_jobs(model, deletion, detail, [job_id.decode() for job_id in job_ids])
 
     def history(self, model: str) -> list[AliasMove]:
         entries = call(self._redis.lrange, f"{keys.ALIAS_HISTORY}{model}", 0, -1)
         return [msgspec.json.decode(entry, type=AliasMove) for entry in entries]
 
     def rebuild(self, model: str, moves: list[AliasMove], expected: int) -> None:
-        items = [(move.alias, "" if move.is_deletion else move.version, msgspec.json.encode(move)) for move in moves]
+        rebuilt = aliases_after(moves)
+        fields = [(f"alias:{alias}", version) for alias, version in rebuilt.versions.items()]
+        fields += [(f"deleted:{version}", 1) for version in rebuilt.deleted]
+        fields += [("generation", rebuilt.generation)] if moves else []
+        items = [*fields, *(("", msgspec.json.encode(move)) for move in moves)]
         present = call(self._rebuild, items, model=model, expected=expected)
         if present >= 0:
-            raise PreconditionFailedError(
-                f"the aliases of {model} are at generation {present}, not at {expected}: one was moved in between"
-            )
+            raise _moved_in_between(model, present, expected)
 
     def unexported(self) -> list[str]:
         return sorted(model.decode() for model in call(self._redis.smembers, keys.UNEXPORTED))
 
     def mark_exported(self, model: str, count: int) -> bool:
         return bool(call(self._mark_exported, model=model, count=count))
+
+
+def _moved_in_between(model: str, present: int, expected: int) -> PreconditionFailedError:
+    return PreconditionFailedError(
+        f"the aliases of {model} are at generation {present}, not at {expected}: one was moved in between"
+    )

@@ -14,6 +14,7 @@ from queuecast.adapters.redis.command_batcher import CommandBatcher
 from queuecast.adapters.redis.connection import call
 from queuecast.adapters.redis.job_changes import ChangeListener
 from queuecast.adapters.redis.script_loader import Script, word_list
+from queuecast.domain.deletion import gone_version
 from queuecast.domain.errors import (
     AliasMovedError,
     ConflictError,
@@ -85,7 +86,8 @@ class RedisJobs:
             idempotency_ttl_s=24 * 3600,
             replayed_dead_letter=replayed_dead_letter or "",
             expires_at="" if job.expires_at is None else job.expires_at,
-            alias_model=job.model.name if checks_alias else "",
+            model=job.model.name,
+            checks_alias=int(checks_alias),
             alias=job.model.alias or "",
             version="" if job.model.version is None else job.model.version,
         )
@@ -99,6 +101,8 @@ class RedisJobs:
             raise AliasMovedError(
                 f"alias {job.model.alias} of {job.model.name} names {detail.decode()}, not {job.model.version}"
             )
+        if refusal == b"deleted":
+            raise gone_version(job.model.name, job.model.pinned_version)
         if refusal == b"full":
             raise LaneFullError(
                 f"{detail.decode()} jobs wait in lane {job.lane}, expected fewer than {self._max_lane_jobs}"

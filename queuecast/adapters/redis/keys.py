@@ -52,7 +52,8 @@ BATCHES = "qc:batches"
 """A hash: id of a batch with unfinished chunks -> number of its plan."""
 
 ALIASES = "qc:aliases:"
-"""+ model. A hash: generation, and `alias:{name}` -> version. The prefix allows an alias named `generation`."""
+"""+ model. A hash: generation, `alias:{name}` -> version, and `deleted:{version}` -> 1. The prefix allows an alias
+named `generation`."""
 ALIAS_HISTORY = "qc:alias-history:"
 """+ model. A list of moves as JSON, oldest first."""
 UNEXPORTED = "qc:audit"

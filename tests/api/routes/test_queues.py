@@ -52,6 +52,37 @@ def test_a_lane_shows_waiting_and_reserved_jobs_and_the_longest_wait(gateway: Ga
     }
 
 
+def test_lanes_are_paged_by_name(gateway: Gateway, http: FlaskClient) -> None:
+    for version in range(2, 8):
+        gateway.publish()
+        submitted(http, version=version)
+    push(http)
+    names, cursor = [], None
+    while True:
+        page = http.get("/v1/queues", query_string={"limit": 3} | ({"cursor": cursor} if cursor else {})).json
+        names.append([each["lane"] for each in page["data"]])
+        assert page["limits"]["lane_jobs"]["used"] == 1
+        cursor = page["next_cursor"]
+        if cursor is None:
+            break
+
+    versions = [f"prediction/titanic/{version}/predict" for version in range(2, 8)]
+    assert names == [["import", *versions[:2]], versions[2:5], versions[5:]]
+
+
+def test_a_page_of_lanes_has_200_at_most(gateway: Gateway, http: FlaskClient) -> None:
+    with_lanes = [gateway.jobs.lanes.setdefault(f"chunk/job_{number:03}", []) for number in range(250)]
+    first = http.get("/v1/queues").json
+    second = http.get("/v1/queues", query_string={"cursor": first["next_cursor"]}).json
+
+    assert (len(first["data"]), len(second["data"]), second["next_cursor"]) == (200, len(with_lanes) - 200, None)
+
+
+@pytest.mark.parametrize("query", ["limit=0", "limit=201", "limit=x", "cursor=a&cursor=b", "page=2"])
+def test_a_wrong_page_of_lanes_is_refused(http: FlaskClient, query: str) -> None:
+    assert http.get(f"/v1/queues?{query}").status_code == 422
+
+
 def test_a_lane_whose_jobs_are_all_reserved_has_no_longest_wait(gateway: Gateway, http: FlaskClient) -> None:
     submitted(http)
     gateway.jobs.lanes[LANE][0].worker = "host:7"

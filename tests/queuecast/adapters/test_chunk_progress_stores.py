@@ -6,24 +6,27 @@ from dataclasses import dataclass
 import pytest
 import redis
 
+from queuecast.adapters.memory.aliases import MemoryAliases
 from queuecast.adapters.memory.batches import MemoryChunkProgress
 from queuecast.adapters.memory.jobs import MemoryJobs
 from queuecast.adapters.memory.lanes import MemoryLanes
+from queuecast.adapters.redis.aliases import RedisAliases
 from queuecast.adapters.redis.batches import RedisChunkProgress
 from queuecast.adapters.redis.connection import connect
 from queuecast.adapters.redis.job_maintenance import RedisJobMaintenance
 from queuecast.adapters.redis.jobs import RedisJobs
 from queuecast.adapters.redis.lanes import RedisLanes
 from queuecast.domain.chunking import ChunkTotals, FileRange, chunk_id
-from queuecast.domain.errors import Failure, UnavailableError
+from queuecast.domain.errors import ConflictError, Failure, UnavailableError
 from queuecast.domain.job import Job, JobType, Progress, State
 from queuecast.domain.lane import Lane
 from queuecast.domain.work import ChunkWork
+from queuecast.ports.aliases import AliasStore
 from queuecast.ports.batches import ChunkProgressStore
 from queuecast.ports.jobs import JobFilter, JobStore
 from queuecast.ports.lanes import Lanes
-from tests.queuecast.adapters.store_steps import stored, taken
-from tests.queuecast.domain.records import A_BATCH, NOW, RETENTION_S, a_job
+from tests.queuecast.adapters.store_steps import started, stored, taken
+from tests.queuecast.domain.records import A_BATCH, NOW, RETENTION_S, a_job, a_move
 
 BATCH = "job_1"
 PLAN = 1
@@ -35,16 +38,17 @@ class StoresOfBatches:
     progress: ChunkProgressStore
     jobs: JobStore
     lanes: Lanes
+    aliases: AliasStore
 
 
 @pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.redis)])
 def stores(request: pytest.FixtureRequest) -> Iterator[StoresOfBatches]:
     if request.param == "memory":
         jobs = MemoryJobs()
-        yield StoresOfBatches(MemoryChunkProgress(jobs), jobs, MemoryLanes(jobs))
+        yield StoresOfBatches(MemoryChunkProgress(jobs), jobs, MemoryLanes(jobs), MemoryAliases(jobs))
         return
     with connect(request.getfixturevalue("redis_url")) as client:
-        yield StoresOfBatches(RedisChunkProgress(client), RedisJobs(client), RedisLanes(client))
+        yield StoresOfBatches(RedisChunkProgress(client), RedisJobs(client), RedisLanes(client), RedisAliases(client))
 
 
 @pytest.fixture
@@ -239,3 +243,19 @@ def test_calls_raise_unavailable_while_the_server_is_away() -> None:
     for call in (progress.live, lambda: progress.record_done(BATCH, PLAN, 0, 1, 0), lambda: progress.add([a_chunk(0)])):
         with pytest.raises(UnavailableError):
             call()
+
+
+def test_a_batch_whose_chunks_run_keeps_its_version(stores: StoresOfBatches) -> None:
+    held, run = started(stores.jobs, stores.lanes, a_job(JobType.BATCH, version=2))
+    stores.progress.open(run.id, PLAN)
+    fanned_out = run.fanned_out(PROGRESS, NOW)
+    stores.jobs.replace(fanned_out, None, held.entry)
+    stores.progress.add([a_chunk(0, run.id), a_chunk(1, run.id)])
+    deletion = a_move(1, 2, "", "delete_version")
+
+    with pytest.raises(ConflictError, match=f"^1 job that has not ended needs version 2 of model titanic: {run.id}$"):
+        stores.aliases.delete("titanic", deletion)
+    stores.jobs.replace(fanned_out.failed(Failure("run_failed", "no"), NOW, RETENTION_S))
+    stores.aliases.delete("titanic", deletion)
+
+    assert stores.aliases.read("titanic").deleted == {2}

@@ -357,6 +357,37 @@ class TestRebuildAliases:
         assert aliases.read("wine") == Aliases()
         assert aliases.read("titanic").generation == 3
 
+    def test_a_rebuild_restores_deletions(
+        self, admin: Admin, audit_export: AuditExport, aliases: RedisAliases, client: redis.Redis
+    ) -> None:
+        aliases.delete("titanic", a_move(4, 1, "", "delete_version"))
+        aliases.move("wine", a_move(1, 2))
+        aliases.delete("wine", a_move(2, 2, "", "delete_model"))
+        audit_export.export()
+        before = aliases.read("titanic"), aliases.read("wine")
+        client.flushall()
+
+        done = admin("rebuild-aliases")
+
+        assert done.output == (
+            "titanic: 4 moves restored, generation 4: challenger is version 2, champion is version 2, "
+            "1 deleted version\nwine: 2 moves restored, generation 2: no aliases, 2 deleted versions\n"
+        )
+        assert (aliases.read("titanic"), aliases.read("wine")) == before
+        assert admin("verify-audit").exit_code == 0
+
+    def test_a_deletion_that_is_only_in_redis_is_discarded_with_force_only(
+        self, admin: Admin, audit_export: AuditExport, aliases: RedisAliases
+    ) -> None:
+        aliases.delete("titanic", a_move(4, 1, "", "delete_version"))
+
+        refused = admin("rebuild-aliases", "--model", "titanic")
+        forced = admin("rebuild-aliases", "--model", "titanic", "--force")
+
+        assert "the first one deletes version 1;" in refused.output
+        assert forced.exit_code == 0
+        assert aliases.read("titanic").deleted == frozenset()
+
     def test_an_edited_trail_is_refused(
         self, admin: Admin, audit_export: AuditExport, aliases: RedisAliases, client: redis.Redis, tmp_path: Path
     ) -> None:

@@ -220,3 +220,16 @@ def test_history_without_a_move_says_so(gateway: ScriptedGateway) -> None:
     gateway.on("GET /v1/models/titanic/history", {"data": [], "next_cursor": None})
 
     assert run(gateway, "history", "titanic").stdout == "no alias of the model has moved yet\n"
+
+
+def test_history_shows_deletions(gateway: ScriptedGateway) -> None:
+    moves = [
+        MOVE | {"alias": None, "version": 2, "action": "delete_version", "job_id": None, "reason": "holds names"},
+        MOVE | {"alias": None, "version": 4, "action": "delete_model", "job_id": None, "reason": ""},
+    ]
+    gateway.on("GET /v1/models/titanic/history", {"data": moves, "next_cursor": None})
+
+    table = lines(run(gateway, "history", "titanic").stdout)
+
+    assert table[1][2:] == ["-", "2", "-", "delete_version", "holds", "names"]
+    assert table[2][2:] == ["-", "1-4", "-", "delete_model"]

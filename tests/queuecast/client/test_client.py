@@ -326,3 +326,39 @@ def test_a_parameter_that_json_cannot_hold_is_refused_before_the_upload(
         client.train("titanic", tmp_path / "titanic.csv", "survived", params)
 
     assert gateway.requests == []
+
+
+# Deletions
+
+
+def test_a_version_is_deleted_with_its_reason(client: Client, gateway: ScriptedGateway) -> None:
+    gateway.on("DELETE /v1/models/titanic/versions/2", Answer(b"", 204))
+
+    assert client.delete_version("titanic", 2, "holds names") is None
+
+    assert gateway.only_request("DELETE /v1/models/titanic/versions/2").query == {"reason": "holds names"}
+
+
+def test_a_model_is_deleted_at_any_generation(client: Client, gateway: ScriptedGateway) -> None:
+    gateway.on("DELETE /v1/models/titanic", Answer(b"", 204))
+
+    client.delete_model("titanic")
+
+    request = gateway.only_request("DELETE /v1/models/titanic")
+    assert (request.query, request.headers["if-match"]) == ({}, "*")
+
+
+def test_a_deletion_whose_answer_was_lost_is_sent_again(client: Client, gateway: ScriptedGateway) -> None:
+    gateway.on("DELETE /v1/models/titanic/versions/2", Answer(breaks=True), Answer(b"", 204))
+
+    client.delete_version("titanic", 2)
+
+
+@pytest.mark.parametrize(("status", "code"), [(409, "in_use"), (404, "unknown_version")])
+def test_a_refused_deletion_is_an_error(client: Client, gateway: ScriptedGateway, status: int, code: str) -> None:
+    gateway.on("DELETE /v1/models/titanic/versions/2", problem(status, "No", code=code))
+
+    with pytest.raises(ApiError) as caught:
+        client.delete_version("titanic", 2)
+
+    assert (caught.value.status, caught.value.problem["code"]) == (status, code)

@@ -188,3 +188,18 @@ def test_queues_returns_the_gateways_document(client: Client, gateway: ScriptedG
     gateway.on("GET /v1/queues", found)
 
     assert client.queues() == found
+
+
+def test_queues_returns_the_lanes_of_all_pages(client: Client, gateway: ScriptedGateway) -> None:
+    rest = {"limits": {}, "dead_letters": 0}
+    gateway.on(
+        "GET /v1/queues",
+        {"data": [{"lane": "a"}], "next_cursor": "a"} | rest,
+        {"data": [{"lane": "b"}], "next_cursor": "b"} | rest,
+        {"data": [{"lane": "c"}], "next_cursor": None} | rest,
+    )
+
+    found = client.queues()
+
+    assert found == {"data": [{"lane": "a"}, {"lane": "b"}, {"lane": "c"}], "next_cursor": None} | rest
+    assert [request.query for request in gateway.requests] == [{}, {"cursor": "a"}, {"cursor": "b"}]

@@ -11,6 +11,7 @@ from queuecast.domain.model import (
     previous_champion,
     require_alias,
     require_name,
+    without_previous_champion,
 )
 from tests.queuecast.domain.records import a_move
 
@@ -67,6 +68,54 @@ HISTORIES: dict[str, tuple[list[tuple[str, str, int]], int | None]] = {
         [("import", "champion", 1), ("put", "challenger", 2), ("promote", "champion", 3), ("put", "canary", 9)],
         1,
     ),
+    "a deleted version is passed over": (
+        [
+            ("import", "champion", 1),
+            ("promote", "champion", 2),
+            ("promote", "champion", 3),
+            ("delete_version", "", 2),
+        ],
+        1,
+    ),
+    "a rollback past a deleted version uses it up": (
+        [
+            ("import", "champion", 1),
+            ("promote", "champion", 2),
+            ("promote", "champion", 3),
+            ("promote", "champion", 4),
+            ("delete_version", "", 3),
+            ("rollback", "champion", 2),
+        ],
+        1,
+    ),
+    "a version that was champion before and after a deleted one is one champion": (
+        [
+            ("import", "champion", 1),
+            ("put", "champion", 2),
+            ("put", "champion", 1),
+            ("put", "champion", 3),
+            ("delete_version", "", 2),
+        ],
+        1,
+    ),
+    "all champions before were deleted": (
+        [("import", "champion", 1), ("promote", "champion", 2), ("delete_version", "", 1)],
+        None,
+    ),
+    "a deleted model leaves no champion": (
+        [("import", "champion", 1), ("promote", "champion", 2), ("delete_model", "", 2)],
+        None,
+    ),
+    "a model begins again after its deletion": (
+        [
+            ("import", "champion", 1),
+            ("promote", "champion", 2),
+            ("delete_model", "", 2),
+            ("import", "champion", 3),
+            ("promote", "champion", 4),
+        ],
+        3,
+    ),
     "other aliases alone": ([("put", "challenger", 1), ("put", "challenger", 2)], None),
 }
 
@@ -78,6 +127,27 @@ def test_a_rollback_returns_to_the_previous_champion(moves: list[tuple[str, str,
     ]
 
     assert previous_champion(history) == expected
+
+
+@pytest.mark.parametrize(
+    ("moves", "words"),
+    [
+        ([("import", 1)], "has had only one champion"),
+        ([("import", 1), ("promote", 2), ("rollback", 1)], "has been rolled back, to version 1"),
+        ([("import", 1), ("promote", 2), ("delete_version", 1)], "before version 2 were deleted"),
+        ([("import", 1), ("put", 2), ("put", 3), ("rollback", 2), ("delete_version", 1)], "before version 2 were del"),
+        ([("import", 1), ("put", 2), ("rollback", 1), ("delete_version", 2)], "has been rolled back, to version 1"),
+        ([("import", 1), ("put", 2), ("delete_model", 2), ("import", 3)], "has had only one champion"),
+    ],
+)
+def test_why_there_is_no_previous_champion(moves: list[tuple[str, int]], words: str) -> None:
+    history = [
+        a_move(generation, version, "" if "delete" in action else "champion", action)
+        for generation, (action, version) in enumerate(moves, 1)
+    ]
+
+    assert previous_champion(history) is None
+    assert words in without_previous_champion("titanic", history)
 
 
 @pytest.mark.parametrize("name", ["a", "0", "titanic", "a-b_c", "9lives", "a" * 64, "a-", "a_"])
@@ -115,6 +185,19 @@ def test_a_deleted_alias_is_none_until_it_is_moved_again() -> None:
 
     assert aliases_after(moves[:3]) == Aliases(3, {"champion": 1})
     assert aliases_after(moves) == Aliases(4, {"champion": 1, "blue": 3})
+
+
+def test_a_deleted_version_stays_deleted() -> None:
+    moves = [a_move(1, 1), a_move(2, 2, "blue"), a_move(3, 3), a_move(4, 1, "", "delete_version")]
+
+    assert aliases_after(moves) == Aliases(4, {"champion": 3, "blue": 2}, frozenset({1}))
+
+
+def test_a_deleted_model_has_no_aliases_until_a_later_version_gets_one() -> None:
+    moves = [a_move(1, 1), a_move(2, 2, "blue"), a_move(3, 3, "", "delete_model"), a_move(4, 4)]
+
+    assert aliases_after(moves[:3]) == Aliases(3, {}, frozenset({1, 2, 3}))
+    assert aliases_after(moves) == Aliases(4, {"champion": 4}, frozenset({1, 2, 3}))
 
 
 @pytest.mark.parametrize("name", ["0", "7", "007", "9" * 64])

@@ -272,3 +272,92 @@ def test_an_export_without_redis_raises() -> None:
 
         with pytest.raises(UnavailableError):
             nowhere.export()
+
+
+# Deleted versions
+
+DELETION = a_move(4, 1, "", "delete_version")
+
+
+@pytest.fixture
+def models(tmp_path: Path) -> ModelFiles:
+    """Three versions of one model."""
+    models = ModelFiles(tmp_path)
+    for number in range(3):
+        models.publish(a_manifest(job_id=f"job_{number}"), {"model.skops": b"bytes"})
+    return models
+
+
+def test_the_files_of_a_deleted_version_are_removed(aliases: Any, export: AuditExport, models: ModelFiles) -> None:
+    moved(aliases, MOVES)
+    aliases.delete("titanic", DELETION)
+
+    with capture_logs() as logs:
+        assert export.export() == 4
+
+    assert models.versions("titanic") == [2, 3]
+    assert [entry for entry in logs if entry["event"] == "version_removed"] == [
+        {"event": "version_removed", "log_level": "info", "model": "titanic", "version": 1}
+    ]
+
+
+def test_the_files_of_a_deleted_model_are_removed(
+    aliases: Any, export: AuditExport, models: ModelFiles, trails: AuditFiles, tmp_path: Path
+) -> None:
+    moved(aliases, MOVES)
+    aliases.delete("titanic", a_move(4, 3, "", "delete_model"))
+
+    export.export_all()
+
+    assert models.models() == []
+    assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file()) == [FILE, *["deleted.json"] * 3]
+    assert trails.read("titanic") == aliases.history("titanic")
+
+
+@pytest.mark.parametrize("name", ["locked", "history", "append", "remove", "mark_exported"])
+@pytest.mark.parametrize("after", [False, True])
+def test_a_removal_that_was_killed_is_finished_later(
+    aliases: Any, trails: AuditFiles, models: ModelFiles, tmp_path: Path, name: str, after: bool
+) -> None:
+    moved(aliases, MOVES)
+    aliases.delete("titanic", DELETION)
+    parts = [Interrupted(part, name, after=after) for part in (aliases, trails, models)]
+    with pytest.raises(ProcessKilled):
+        AuditExport(*parts).export()
+    if models.versions("titanic") != [1, 2, 3]:  # the trail knows of the deletion first
+        assert trails.read("titanic")[-1] == DELETION
+
+    AuditExport(aliases, trails, models).export_all()
+
+    assert models.versions("titanic") == [2, 3]
+    assert trails.read("titanic") == aliases.history("titanic")
+
+
+def test_a_removal_that_fails_is_logged_once_and_tried_again(
+    aliases: Any, trails: AuditFiles, models: ModelFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moved(aliases, MOVES)
+    aliases.delete("titanic", DELETION)
+    export = AuditExport(aliases, trails, models)
+
+    def failing(model: str, version: int) -> bool:
+        raise PermissionError(13, "Permission denied")
+
+    with monkeypatch.context() as patched, capture_logs() as logs:
+        patched.setattr(models, "remove", failing)
+        export.export()
+        export.export_all()
+    export.export_all()
+
+    events = [entry["event"] for entry in logs]
+    assert (events.count("version_removal_failed"), events.count("alias_moves_exported")) == (1, 1)
+    assert models.versions("titanic") == [2, 3]
+
+
+def test_a_version_that_an_alias_names_stays_in_any_case(aliases: Any, export: AuditExport, models: ModelFiles) -> None:
+    moved(aliases, MOVES)
+    aliases.delete("titanic", a_move(4, 2, "", "delete_version"))
+
+    export.export()
+
+    assert models.versions("titanic") == [1, 2, 3]

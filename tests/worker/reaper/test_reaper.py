@@ -10,14 +10,16 @@ import pytest
 import redis
 
 from queuecast.adapters.celery.settings import lists_of
+from queuecast.adapters.disk.models import ModelFiles
 from queuecast.adapters.ids import new_id
 from queuecast.adapters.redis import keys
+from queuecast.adapters.redis.aliases import RedisAliases
 from queuecast.adapters.redis.jobs import RedisJobs
 from queuecast.config import Settings
 from queuecast.domain.errors import UnavailableError
 from queuecast.domain.job import JobType
 from queuecast.domain.work import rows_file_id
-from tests.queuecast.domain.records import a_job, work_of
+from tests.queuecast.domain.records import a_job, a_manifest, a_move, work_of
 from worker.reaper.reaper import Reaper, run_until
 
 
@@ -143,4 +145,21 @@ def test_a_step_rings_for_every_lane_in_spite_of_lanes_of_a_later_version(tmp_pa
         messages = [json.loads(message) for name in lists_of("predict") for message in client.lrange(name, 0, -1)]
     arguments = [json.loads(base64.b64decode(message["body"]))[0] for message in messages]
     assert sorted(arguments) == [[known], [f"{known}/urgent"]]
+    reaper.release_leadership()
+
+
+@pytest.mark.redis
+def test_a_step_removes_the_files_of_a_deleted_version(tmp_path: Path, redis_url: str) -> None:
+    models = ModelFiles(tmp_path / "models")
+    for number in range(2):
+        models.publish(a_manifest(job_id=f"job_{number}"), {"model.skops": b"bytes"})
+    reaper = Reaper(Settings(redis_url=redis_url, data_dir=tmp_path))
+    reaper.step()
+    with redis.Redis.from_url(redis_url) as client:
+        RedisAliases(client).delete("titanic", a_move(1, 1, "", "delete_version"))
+
+    reaper.step()
+
+    assert models.versions("titanic") == [2]
+    assert [path.name for path in (tmp_path / "models/titanic/1").iterdir()] == ["deleted.json"]
     reaper.release_leadership()

@@ -3,7 +3,7 @@
 
 -- Without allow-oom: the first write takes memory, so a Redis that is full refuses it and nothing is written.
 local id, revision, state, record, work, rows, n_rows, lane, max_lane_jobs, training, idempotency_key, fingerprint,
-  idempotency_ttl_s, replayed_dead_letter, expires_at, alias_model, alias, version = unpack(ARGV)
+  idempotency_ttl_s, replayed_dead_letter, expires_at, model, checks_alias, alias, version = unpack(ARGV)
 
 local earlier_key = IDEMPOTENCY .. idempotency_key
 if idempotency_key ~= '' then
@@ -14,9 +14,10 @@ if training ~= '' then
   local holder = redis.call('GET', TRAINING .. training)
   if holder then return {'training', holder, 0} end
 end
-if alias_model ~= '' then
-  local present = redis.call('HGET', ALIASES .. alias_model, 'alias:' .. alias)
-  if present ~= version then return {'moved', present or 'none', 0} end
+if version ~= '' then
+  local present = redis.call('HMGET', ALIASES .. model, 'deleted:' .. version, 'alias:' .. alias)
+  if checks_alias == '1' and present[2] ~= version then return {'moved', present[2] or 'none', 0} end
+  if present[1] then return {'deleted', version, 0} end
 end
 local length = redis.call('XLEN', LANE .. lane)
 if length >= tonumber(max_lane_jobs) then return {'full', tostring(length), 0} end

@@ -1,18 +1,17 @@
 -- Replaces the aliases of a model and their history. Answers -1, or the present generation when it is not `expected`.
+-- An item is a field of the hash with its value, or a move without a field.
 local model, expected = unpack(ARGV, 1, 2)
 
 local key, history = ALIASES .. model, ALIAS_HISTORY .. model
 local present = tonumber(redis.call('HGET', key, 'generation') or 0)
 if present ~= tonumber(expected) then return present end
 redis.call('DEL', key, history)
-for at = 3, #ARGV, 3 do
-  local alias, version, move = unpack(ARGV, at, at + 2)
-  redis.call('HSET', key, 'generation', at / 3)
-  if version == '' then
-    redis.call('HDEL', key, 'alias:' .. alias)
+for at = 3, #ARGV, 2 do
+  local field, value = unpack(ARGV, at, at + 1)
+  if field == '' then
+    redis.call('RPUSH', history, value)
   else
-    redis.call('HSET', key, 'alias:' .. alias, version)
+    redis.call('HSET', key, field, value)
   end
-  redis.call('RPUSH', history, move)
 end
 return -1

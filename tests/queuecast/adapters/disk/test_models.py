@@ -2,6 +2,7 @@
 
 import errno
 import multiprocessing
+import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
@@ -13,11 +14,18 @@ import pytest
 
 from queuecast.adapters.disk.models import ABANDONED_S, ModelFiles
 from queuecast.adapters.ids import new_id
-from queuecast.domain.errors import UnavailableError, UnknownModelError, UnknownVersionError
+from queuecast.domain.errors import (
+    GoneModelError,
+    GoneVersionError,
+    UnavailableError,
+    UnknownModelError,
+    UnknownVersionError,
+)
 from queuecast.domain.model import Lineage, Manifest
 from tests.queuecast.adapters.disks import DISK_BYTES, set_age, use_up_inodes
 from tests.queuecast.adapters.waits import at_once
 from tests.queuecast.domain.records import MEASURES, a_manifest
+from tests.worker.process_deaths import ProcessKilled
 
 FILES = {"model.skops": b"bytes", "golden.json": b"[]"}
 
@@ -405,3 +413,183 @@ def test_a_version_published_after_it_was_asked_for_is_found(models: ModelFiles,
     ModelFiles(tmp_path).publish(a_manifest(job_id="job_2"), FILES)
 
     assert models.manifest("titanic", 2).job_id == "job_2"
+
+
+# Removing
+
+
+def buried(models: ModelFiles, version: int = 1) -> None:
+    assert models.remove("titanic", version)
+
+
+def three_versions(models: ModelFiles) -> list[Manifest]:
+    return [models.publish(manifest_of_a_new_job(), FILES) for _ in range(3)]
+
+
+def test_a_removed_version_is_gone_also_for_a_process_that_has_read_it(models: ModelFiles, tmp_path: Path) -> None:
+    three_versions(models)
+    other = ModelFiles(tmp_path)
+    assert other.manifest("titanic", 2).version == 2
+
+    buried(models, 2)
+
+    for reader in (models, other, ModelFiles(tmp_path)):
+        for read in (
+            lambda reader=reader: reader.manifest("titanic", 2),
+            lambda reader=reader: reader.file("titanic", 2, "model.skops"),
+        ):
+            with pytest.raises(GoneVersionError, match="version 2 of model titanic was deleted"):
+                read()
+        assert reader.versions("titanic") == [1, 3]
+
+
+def test_a_removed_version_keeps_one_small_file(models: ModelFiles, tmp_path: Path) -> None:
+    rows = tuple({"age": float(row)} for row in range(1000))
+    models.publish(a_manifest(signature=replace(a_manifest().signature, example=rows)), FILES)
+
+    buried(models)
+
+    assert all_paths(tmp_path) == ["titanic", "titanic/1", "titanic/1/deleted.json"]
+    assert (tmp_path / "titanic/1/deleted.json").stat().st_size < 300
+
+
+def test_a_second_removal_does_nothing(models: ModelFiles, tmp_path: Path) -> None:
+    models.publish(a_manifest(), FILES)
+    buried(models)
+    before = (tmp_path / "titanic/1/deleted.json").read_bytes()
+
+    assert not models.remove("titanic", 1)
+    assert (tmp_path / "titanic/1/deleted.json").read_bytes() == before
+
+
+@pytest.mark.parametrize(("model", "version"), [("titanic", 2), ("wine", 1)])
+def test_a_version_that_is_not_there_cannot_be_removed(models: ModelFiles, model: str, version: int) -> None:
+    models.publish(a_manifest(), FILES)
+
+    assert not models.remove(model, version)
+    assert models.versions("titanic") == [1]
+
+
+@pytest.mark.parametrize("removed", [[3], [2, 3], [1, 2, 3], [1]])
+def test_the_number_of_a_removed_version_is_not_used_again(models: ModelFiles, removed: list[int]) -> None:
+    three_versions(models)
+    for version in removed:
+        buried(models, version)
+
+    assert models.publish(manifest_of_a_new_job(), FILES).version == 4
+
+
+def test_a_version_gets_a_number_above_the_given_one(models: ModelFiles) -> None:
+    """The folders may be a copy that is older than the deletions."""
+    three_versions(models)
+
+    assert models.publish(manifest_of_a_new_job(), FILES, above=7).version == 8
+    assert models.publish(manifest_of_a_new_job(), FILES, above=7).version == 9
+
+
+def test_a_model_whose_versions_are_all_removed_is_gone_until_the_next_push(models: ModelFiles) -> None:
+    models.publish(a_manifest("wine"), FILES)
+    three_versions(models)
+    for version in (1, 2, 3):
+        buried(models, version)
+
+    with pytest.raises(GoneModelError, match="model titanic was deleted"):
+        models.versions("titanic")
+    assert models.models() == ["wine"]
+
+    models.publish(manifest_of_a_new_job(), FILES)
+    assert (models.versions("titanic"), models.models()) == ([4], ["titanic", "wine"])
+
+
+def test_a_job_whose_version_was_removed_does_not_make_another(models: ModelFiles, tmp_path: Path) -> None:
+    """A worker that was frozen continues after its job has ended."""
+    models.publish(a_manifest(job_id="job_7"), FILES)
+    buried(models)
+    before = all_paths(tmp_path)
+
+    for act in (
+        lambda: models.made_by("titanic", "job_7"),
+        lambda: models.publish(a_manifest(job_id="job_7"), FILES),
+    ):
+        with pytest.raises(GoneVersionError):
+            act()
+
+    assert all_paths(tmp_path) == before
+    assert models.made_by("titanic", "job_8") is None
+
+
+def killed_at(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, call: int) -> None:
+    """The process is killed before the given call of a function, counted from 1."""
+    real, calls = getattr(owner, name), iter(range(1, 100))
+
+    def killing(*args: Any, **kwargs: Any) -> Any:
+        if next(calls) == call:
+            raise ProcessKilled
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(owner, name, killing)
+
+
+STEPS = [
+    *((Path, "rename", 1), (os, "fsync", 1), (Path, "unlink", 1), (Path, "unlink", 2)),
+    *((os, "fsync", 2), (Path, "rename", 2), (os, "fsync", 3)),
+]
+
+
+@pytest.mark.parametrize(("owner", "name", "call"), STEPS)
+@pytest.mark.parametrize("finish", ["remove", "sweep"])
+def test_a_removal_that_was_killed_is_finished_later(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, owner: Any, name: str, call: int, finish: str
+) -> None:
+    models = ModelFiles(tmp_path)
+    models.publish(a_manifest(), FILES)
+    with monkeypatch.context() as patched, pytest.raises(ProcessKilled):
+        killed_at(patched, owner, name, call)
+        models.remove("titanic", 1)
+    is_begun = (name, call) != ("rename", 1)
+
+    if is_begun:  # from the first rename on it is deleted for every reader
+        with pytest.raises(GoneVersionError):
+            ModelFiles(tmp_path).manifest("titanic", 1)
+    else:
+        assert ModelFiles(tmp_path).file("titanic", 1, "model.skops") == b"bytes"
+    if finish == "remove" or not is_begun:
+        ModelFiles(tmp_path).remove("titanic", 1)
+    else:
+        ModelFiles(tmp_path).sweep()
+
+    assert all_paths(tmp_path) == ["titanic", "titanic/1", "titanic/1/deleted.json"]
+    with pytest.raises(GoneVersionError):
+        ModelFiles(tmp_path).made_by("titanic", "job_1")
+
+
+def test_a_version_can_be_removed_from_a_full_disk(small_disk: Path) -> None:
+    models = ModelFiles(small_disk)
+    models.publish(a_manifest(), {"model.skops": b"x" * 50_000})
+    with use_up_inodes(small_disk):
+        buried(models)
+
+    assert all_paths(small_disk) == ["titanic", "titanic/1", "titanic/1/deleted.json"]
+
+
+def test_files_that_come_back_to_a_removed_version_are_removed(models: ModelFiles, tmp_path: Path) -> None:
+    """For example from a copy of the folder."""
+    models.publish(a_manifest(), FILES)
+    copy = {path.name: path.read_bytes() for path in (tmp_path / "titanic/1").iterdir()}
+    buried(models)
+    for name, content in copy.items():
+        (tmp_path / "titanic/1" / name).write_bytes(content)
+
+    with pytest.raises(GoneVersionError):
+        ModelFiles(tmp_path).manifest("titanic", 1)
+    models.sweep()
+    assert all_paths(tmp_path) == ["titanic", "titanic/1", "titanic/1/deleted.json"]
+
+
+def test_a_folder_without_a_manifest_can_be_removed(models: ModelFiles, tmp_path: Path) -> None:
+    (tmp_path / "titanic" / "1" / "more").mkdir(parents=True)
+    (tmp_path / "titanic" / "1" / "more" / "notes").write_text("by hand")
+
+    buried(models)
+
+    assert all_paths(tmp_path) == ["titanic", "titanic/1", "titanic/1/deleted.json"]

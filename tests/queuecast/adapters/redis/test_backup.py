@@ -65,7 +65,7 @@ def fill(client: redis.Redis) -> None:
     client.set(b"qc:bytes:" + BYTES, BYTES)
     client.hset("qc:job:job_1", mapping={"state": "running", "record": '{"a": "Zoë\\n"}', "rows": BYTES, b"\xff": "1"})
     client.rpush("qc:alias-history:titanic", *[f"move {number}" for number in range(2_345)], BYTES)
-    client.hset("qc:aliases:titanic", mapping={"generation": 2, "alias:champion": 1})
+    client.hset("qc:aliases:titanic", mapping={"generation": 2, "alias:champion": 1, "deleted:2": 1})
     client.sadd("qc:audit", "titanic", BYTES, *[f"model-{number}" for number in range(3_000)])
     client.zadd("qc:jobs", {f"job_{number:05}": 0 for number in range(5_000)})
     client.zadd("qc:scores", {"third": 1 / 3, "inf": float("inf"), "-inf": float("-inf"), "big": 1e300, BYTES: -0.5})

@@ -1,0 +1,79 @@
+"""The methods of the client for models that exist: list, read, promote, roll back and delete."""
+
+from urllib.parse import quote
+
+from queuecast.client.transport import Body, Transport, read_json
+
+
+class ModelAdministration:
+    """The part of `Client` that chooses which versions there are and which of them answers."""
+
+    _transport: Transport
+
+    def models(self) -> list[Body]:
+        """All models, each with its aliases and number of versions."""
+        return list(self._transport.pages("/v1/models", {}))
+
+    def model(self, name: str) -> Body:
+        """A model's aliases, generation and number of versions."""
+        body: Body = read_json(self._transport.send("GET", model_path(name)))
+        return body
+
+    def versions(self, name: str) -> list[Body]:
+        """The manifests of a model's versions."""
+        return list(self._transport.pages(f"{model_path(name)}/versions", {}))
+
+    def schema(self, name: str, version: int | None = None) -> Body:
+        """The JSON Schema of one row. version: default: the champion."""
+        of_version = "" if version is None else f"/versions/{version}"
+        body: Body = read_json(self._transport.send("GET", f"{model_path(name)}{of_version}/schema"))
+        return body
+
+    def promote(self, name: str, version: int, alias: str = "champion", reason: str = "") -> Body:
+        """Points an alias at a version and returns the model.
+
+        Raises ApiError (412) if another client moved an alias at the same time; read the model again before you retry.
+        """
+        response = self._transport.send("GET", model_path(name))
+        etag = response.headers.get("ETag") or f'"{read_json(response)["generation"]}"'
+        path = f"{model_path(name)}/aliases/{quote(alias, safe='')}"
+        change = {"version": version, "reason": reason}
+        body: Body = read_json(self._transport.send("PUT", path, body=change, headers={"If-Match": etag}))
+        return body
+
+    def rollback(self, name: str, reason: str = "") -> Body:
+        """Makes the previous champion the champion again and returns the model."""
+        body: Body = read_json(self._transport.send("POST", f"{model_path(name)}/rollback", body={"reason": reason}))
+        return body
+
+    def history(self, name: str) -> list[Body]:
+        """The moves of a model's aliases, oldest first: which version became champion when, and why.
+
+        Deletions are entries too, with the action `delete_version` or `delete_model`. A deleted model keeps its
+        history.
+        """
+        return list(self._transport.pages(f"{model_path(name)}/history", {}))
+
+    def delete_version(self, name: str, version: int, reason: str = "") -> None:
+        """Deletes a version for good. Its number is not used again. Does nothing if it is deleted already.
+
+        Raises ApiError (409) for a version that an alias names, such as the champion, and while a job that has not
+        ended needs the version.
+        """
+        self._delete(f"{model_path(name)}/versions/{version}", reason)
+
+    def delete_model(self, name: str, reason: str = "") -> None:
+        """Deletes a model for good, with all of its versions and aliases. Does nothing if it is deleted already.
+
+        Raises ApiError (409) while a job that has not ended needs the model. A later push under the name begins a new
+        model.
+        """
+        self._delete(model_path(name), reason, {"If-Match": "*"})
+
+    def _delete(self, path: str, reason: str, headers: dict[str, str] | None = None) -> None:
+        query = {"reason": reason} if reason else {}
+        self._transport.send("DELETE", path, query=query, headers=headers, is_idempotent=True)
+
+
+def model_path(name: str) -> str:
+    return f"/v1/models/{quote(name, safe='')}"
