@@ -21,6 +21,7 @@ from queuecast.domain.errors import (
     shortened,
 )
 from queuecast.domain.signature import escaped
+from queuecast.tables.decoding_errors import plain_words
 from queuecast.tables.json_values import parse_leniently
 
 T = TypeVar("T")
@@ -102,7 +103,7 @@ def decode_object(text: msgspec.Raw, pointer: str) -> dict[str, Any]:
         value = msgspec.json.decode(data, type=dict[str, Any])
     except msgspec.ValidationError as error:
         found = mismatches(_FREE_OBJECT, parse_leniently(data.decode(errors="replace")), pointer)
-        finding = next(found, Finding(pointer, "invalid", str(error)))
+        finding = next(found, Finding(pointer, "invalid", plain_words(error)))
         raise InvalidInputError(finding.detail, (finding,)) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise malformed_body(error, data, pointer) from None
