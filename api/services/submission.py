@@ -6,6 +6,7 @@ after it, the reaper rings it. A caller who gets no answer sends the same Idempo
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -16,12 +17,13 @@ from queuecast.domain.errors import (
     AliasMovedError,
     Finding,
     InvalidInputError,
+    QueuecastError,
     StaleWriteError,
     StoreFullError,
     UnknownAliasError,
     mismatch,
 )
-from queuecast.domain.job import Job, JobType, ModelRef, Priority
+from queuecast.domain.job import Job, JobType, ModelRef, Priority, Progress
 from queuecast.domain.lane import Lane
 from queuecast.domain.model import Manifest, require_name
 from queuecast.domain.timeline import accepted_at
@@ -168,7 +170,13 @@ class Submission:
         return self._submit(JobType.IMPORT, ModelRef(model), work, options)
 
     def batch(self, ref: ModelRef, work: BatchWork, options: SubmitOptions) -> Submitted:
-        return self._submit(JobType.BATCH, ref, work, options)
+        return self._submit(JobType.BATCH, ref, work, options, progress=self._unread(work))
+
+    def _unread(self, work: BatchWork) -> Progress | None:
+        """Nothing of the file is read yet: a caller sees how much there is while the batch waits."""
+        with suppress(QueuecastError):  # its worker says what is wrong with the file
+            return Progress(0, self._files.stat(work.file_id).size_bytes, "bytes")
+        return None
 
     def retry(self, job_id: str, check: CheckJob = accept_any, *, is_dead_letter: bool = False) -> Job:
         """A new job with the same work on the same version. is_dead_letter: take the job off the list of dead letters.
@@ -186,6 +194,7 @@ class Submission:
         if ended.attempt or work.resumes is None:
             # A batch that never started has no chunks of its own; its retry resumes the same earlier batch.
             work = replace(work, resumes=job_id)
+        retry = replace(retry, progress=self._unread(work))
         copy = copy_rows(self._files, job_id)
         if copy is None:
             return self._record(retry, work, rows, dead_letter=dead_letter).job
@@ -220,6 +229,7 @@ class Submission:
         rows: bytes = b"",
         *,
         checks_alias: bool = False,
+        progress: Progress | None = None,
     ) -> Submitted:
         now = self._clock()
         max_timeout_s = self._defaults.timeouts_s[kind]
@@ -234,6 +244,7 @@ class Submission:
             timeout_s=float(max_timeout_s if options.timeout_s is None else options.timeout_s),  # as it is read back
             expires_at=None if options.expires_in_s is None else now + options.expires_in_s,
             metadata=options.metadata,
+            progress=progress,
             **accepted_at(now),
         )
         if job.timeout_s > max_timeout_s:
