@@ -184,10 +184,11 @@ class Client:
         """Pushes a skops file as a new version of the model `name` and returns the import job.
 
         example_path: a CSV file with the rows it was fitted on, if possible all of them; at most 50,000 are sent.
-        Raises ValueError for a pickle, with the command that converts it, before anything is sent.
+        Where scikit-learn and skops are installed, the model's answers are computed here and sent along, as by `push`;
+        else a NotComparedWarning says why not. Raises ValueError for a pickle, before anything is sent.
         """
         targets = [target] if isinstance(target, str) else list(target or ()) or None
-        with file_parts(Path(path), Path(example_path)) as parts:
+        with file_parts(Path(path), Path(example_path), targets or ()) as parts:
             return self._push(name, parts, push_metadata(targets, holdout, description))
 
     def job(self, job_id: str) -> JobHandle:
