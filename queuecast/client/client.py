@@ -136,8 +136,10 @@ class Client:
         source: the path of a CSV, NDJSON or Parquet file, or a DataFrame, with features and target.
         target: the column or columns to learn. params: passed to the estimator's `set_params`.
         promote: auto (if the new version is not worse), manual (it stays the challenger) or never.
+        Raises ValueError for parameters that the estimator lacks or JSON cannot hold, before the file is uploaded.
         """
-        body = {"target": target, "params": training_params(params or {}), "promote": promote}
+        sent_params = training_params(self._transport, _model_path(model), params or {})
+        body = {"target": target, "params": sent_params, "promote": promote}
         body["file_id"] = self.upload(source)["id"]
         return self._job(self._transport.send("POST", f"{_model_path(model)}/trainings", body=body, is_submit=True))
 

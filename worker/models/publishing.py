@@ -1,6 +1,7 @@
 """Writes a version: every manifest has the same files next to it, pushed or retrained."""
 
 import re
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -20,7 +21,16 @@ def publish(models: ModelRegistry, manifest: Manifest, data: bytes, estimator: A
         "schema.json": msgspec.json.format(msgspec.json.encode(manifest.signature.json_schema())),
         "golden.json": msgspec.json.encode(golden),
     }
-    return models.publish(replace(manifest, classes=class_labels(estimator)), files)
+    manifest = replace(manifest, classes=class_labels(estimator), params=_parameter_names(estimator))
+    return models.publish(manifest, files)
+
+
+def _parameter_names(estimator: Any) -> tuple[str, ...]:
+    """None for an ensemble of hundreds of estimators: every list of versions repeats a manifest."""
+    with suppress(Exception):  # an estimator raises what it likes
+        names = tuple(estimator.get_params())
+        return names if sum(map(len, names)) <= 2**15 else ()
+    return ()
 
 
 def estimator_text(estimator: Any) -> str:
