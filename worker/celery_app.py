@@ -1,5 +1,6 @@
 """The Celery application of a worker: its settings, its tasks, and the recovery of jobs when a child process dies."""
 
+import logging
 import os
 import signal
 import threading
@@ -48,6 +49,8 @@ def create_celery(
     celery.conf.update(settings | WORKER_SETTINGS)
     register_tasks(celery, time_limits_s, drain)
     node = ""
+    plain_stop = PlainStop()
+    logging.getLogger("celery.worker.request").addFilter(plain_stop)
 
     @signals.celeryd_init.connect(weak=False)
     def on_init(sender: str = "", **_: Any) -> None:
@@ -56,6 +59,7 @@ def create_celery(
 
     @signals.worker_shutting_down.connect(weak=False)
     def on_shutting_down(how: str = "", **_: Any) -> None:
+        plain_stop.is_stopping = True
         if how == "Cold":  # SIGQUIT: the children were ended, and `worker_shutdown` is not sent
             _recover_jobs(None)
         else:
@@ -86,6 +90,27 @@ def create_celery(
         on_child_end()
 
     return celery
+
+
+class PlainStop(logging.Filter):
+    """Logs the end of a process in one line while the worker stops, where Celery logs an error with a traceback.
+
+    A run that hangs ends its process then. Celery takes no commands any more, so it cannot know that this was ordered,
+    see `RunningTask.end_process`.
+    """
+
+    is_stopping = False
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        kind, error, _ = record.exc_info or (None, None, None)
+        if self.is_stopping and kind is not None and issubclass(kind, WorkerLostError):
+            record.levelno, record.levelname = logging.WARNING, "WARNING"
+            record.msg, record.args = (
+                "a process ended while the worker stopped, its jobs were handed back: %s",
+                (error,),
+            )
+            record.exc_info = record.exc_text = None
+        return True
 
 
 class RunningTask:

@@ -21,6 +21,7 @@ from queuecast.domain.errors import (
     shortened,
 )
 from queuecast.domain.signature import escaped
+from queuecast.tables.decoding_errors import plain_words
 from queuecast.tables.json_values import parse_leniently
 
 T = TypeVar("T")
@@ -93,19 +94,18 @@ def decode_object(text: msgspec.Raw, pointer: str) -> dict[str, Any]:
 
     Raises InvalidInputError if it is no object or too large, MalformedError if it is nested too deeply.
     """
-    view = memoryview(text)
-    if view == b"{}":  # of most requests
-        return {}
-    size = view.nbytes
+    size = memoryview(text).nbytes
     if size > MAX_OBJECT_BYTES:
         finding = mismatch(pointer, "too_long", f"{size} bytes", f"at most {MAX_OBJECT_BYTES}")
         raise InvalidInputError(f"{pointer}: {finding.detail}", (finding,))
     data = bytes(text)
+    if data == b"{}":  # of most requests
+        return {}
     try:
         value = msgspec.json.decode(data, type=dict[str, Any])
     except msgspec.ValidationError as error:
         found = mismatches(_FREE_OBJECT, parse_leniently(data.decode(errors="replace")), pointer)
-        finding = next(found, Finding(pointer, "invalid", str(error)))
+        finding = next(found, Finding(pointer, "invalid", plain_words(error)))
         raise InvalidInputError(finding.detail, (finding,)) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise malformed_body(error, data, pointer) from None

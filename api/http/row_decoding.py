@@ -13,6 +13,7 @@ import msgspec
 from api.http.validation_errors import ROWS_HINT, malformed_body
 from queuecast.domain.errors import Finding, InvalidInputError, MalformedError, mismatch
 from queuecast.domain.signature import Column, Layout, Signature, column_findings, escaped, shown
+from queuecast.tables.decoding_errors import plain_words
 from queuecast.tables.json_values import VALUE_TYPES, is_field_name, parse_items_leniently
 
 
@@ -70,7 +71,7 @@ def _with_whole_numbers(signature: Signature, rows: bytes, error: msgspec.Valida
     # Otherwise the decoder and `findings` agree on every row (tested), except on one that repeats a column.
     changed = signature.with_whole_numbers(rows)
     if changed is None:
-        finding = _repeated_column(signature, rows) or Finding("/inputs", "invalid", str(error))
+        finding = _repeated_column(signature, rows) or Finding("/inputs", "invalid", plain_words(error))
         raise _refusal((finding,))
     return changed
 

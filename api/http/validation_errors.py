@@ -8,21 +8,12 @@ from msgspec import inspect
 
 from api.http.type_mismatches import has_type, mismatches
 from queuecast.domain.errors import Finding, InvalidInputError, MalformedError
+from queuecast.tables.decoding_errors import plain_words
 from queuecast.tables.json_values import NOT_JSON, parse_leniently
 
 ROWS_HINT = 'rows belong in a list: {"inputs": [{...}]}'
 # A word that other formats than JSON take for a number.
 _NUMBER_WORD = re.compile(rb"-?\b(?:nan|inf(?:inity)?)\b", re.I)
-# A type as msgspec writes it -> as a caller reads it.
-_PLAIN_TYPES = {
-    "str": "a string",
-    "int": "a whole number",
-    "float": "a number",
-    "bool": "true or false",
-    "array": "a list",
-    "object": "an object",
-    "null": "null",
-}
 
 
 def body_error(error: msgspec.ValidationError, kind: Any, data: bytes) -> InvalidInputError:
@@ -33,19 +24,6 @@ def body_error(error: msgspec.ValidationError, kind: Any, data: bytes) -> Invali
         words = plain_words(error)
         return InvalidInputError(words, (Finding("", "invalid", words),))
     return _explained(error, inspect.type_info(kind), value)
-
-
-def plain_words(error: msgspec.ValidationError) -> str:
-    """The error of msgspec, with JSON's words for types instead of Python's."""
-    return re.sub(r"`([^`]*)`", lambda quoted: _plain_name(quoted[1]) or quoted[0], str(error))
-
-
-def _plain_name(text: str) -> str | None:
-    """A pointer without quotes, types by their plain names; None for another text, such as a field's name."""
-    if text.startswith("$"):
-        return text
-    parts = text.split(" | ")
-    return " or ".join(_PLAIN_TYPES[part] for part in parts) if set(parts) <= _PLAIN_TYPES.keys() else None
 
 
 def _refused_value(kind: Any, data: bytes) -> Any:

@@ -31,6 +31,7 @@ from queuecast.domain.errors import (
 from queuecast.domain.file_formats import FileFormat, training_format
 from queuecast.domain.model import CHAMPION, Manifest
 from queuecast.domain.signature import MAX_FINDINGS
+from queuecast.domain.training_params import unknown_params
 from queuecast.domain.work import TrainingWork
 from queuecast.ports.files import StoredFile
 from queuecast.ports.jobs import IdempotencyKey
@@ -77,6 +78,7 @@ class TrainingRoutes:
         key: IdempotencyKey | None,
     ) -> Submitted:
         manifest, ref = self._submission.resolve(model, CHAMPION)
+        _require_known(params, manifest)
         with refusing_file_id():
             stored = self._files.stat(body.file_id)
             path = self._files.path(stored.id)
@@ -94,6 +96,13 @@ def _require_short(target: str | list[str]) -> None:
     if n_chars > max_chars:
         finding = mismatch("/target", "too_long", f"names of {n_chars} characters", f"at most {max_chars}")
         raise InvalidInputError(finding.detail, (finding,))
+
+
+def _require_known(params: dict[str, Any], manifest: Manifest) -> None:
+    """Raises InvalidInputError for parameters that the champion's estimator lacks."""
+    findings = unknown_params(params, manifest.params)
+    if findings:
+        raise InvalidInputError(f"{findings[0].pointer}: {findings[0].detail}", findings)
 
 
 def _require_columns(header: list[str] | None, manifest: Manifest, target: tuple[str, ...]) -> None:

@@ -142,6 +142,7 @@ class Manifest(Struct):
     lineage: Lineage | None
     description: str
     compared_rows: Count
+    params: list[str]
     aliases: list[str]
 
 

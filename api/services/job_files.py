@@ -1,15 +1,17 @@
 """The files that a request names, and files that only one job will use. Names no framework."""
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from queuecast.domain.errors import (
     Finding,
     InvalidInputError,
+    QueuecastError,
     UnavailableError,
     UnknownFileError,
     UnsupportedMediaError,
 )
+from queuecast.domain.job import Progress
 from queuecast.ports.files import FileStore, StoredFile
 
 
@@ -40,3 +42,10 @@ def discard_unless_accepted(files: FileStore) -> Iterator[list[StoredFile]]:
 def delete_files(files: FileStore, stored_files: Iterable[StoredFile]) -> None:
     for stored in stored_files:
         files.delete(stored.id)
+
+
+def unread_file(files: FileStore, file_id: str) -> Progress | None:
+    """The progress of a batch that waits: a caller sees how large the file is. None if the file is gone."""
+    with suppress(QueuecastError):  # the worker says what is wrong with it
+        return Progress(0, files.stat(file_id).size_bytes, "bytes")
+    return None

@@ -12,7 +12,7 @@ from typing import Any
 
 from api.services.callers_jobs import require_callers_job
 from api.services.inline_rows import copy_rows, delete_rows
-from api.services.job_files import discard_unless_accepted
+from api.services.job_files import discard_unless_accepted, unread_file
 from queuecast.domain.deletion import remaining_versions
 from queuecast.domain.errors import (
     AliasMovedError,
@@ -24,7 +24,7 @@ from queuecast.domain.errors import (
     UnknownAliasError,
     mismatch,
 )
-from queuecast.domain.job import Job, JobType, ModelRef, Priority
+from queuecast.domain.job import Job, JobType, ModelRef, Priority, Progress
 from queuecast.domain.lane import Lane
 from queuecast.domain.model import Manifest, require_name
 from queuecast.domain.timeline import accepted_at
@@ -179,7 +179,7 @@ class Submission:
         return self._submit(JobType.IMPORT, ModelRef(model), work, options)
 
     def batch(self, ref: ModelRef, work: BatchWork, options: SubmitOptions) -> Submitted:
-        return self._submit(JobType.BATCH, ref, work, options)
+        return self._submit(JobType.BATCH, ref, work, options, progress=unread_file(self._files, work.file_id))
 
     def retry(self, job_id: str, check: CheckJob = accept_any, *, is_dead_letter: bool = False) -> Job:
         """A new job with the same work on the same version. is_dead_letter: take the job off the list of dead letters.
@@ -197,12 +197,13 @@ class Submission:
         if ended.attempt or work.resumes is None:
             # A batch that never started has no chunks of its own; its retry resumes the same earlier batch.
             work = replace(work, resumes=job_id)
+        retry = retry.changed(progress=unread_file(self._files, work.file_id))
         copy = copy_rows(self._files, job_id)
         if copy is None:
             return self._record(retry, work, rows, dead_letter=dead_letter).job
         with discard_unless_accepted(self._files) as stored_files:
             stored_files.append(copy)
-            retry = replace(retry, id=batch_of_rows(copy.id))
+            retry = retry.changed(id=batch_of_rows(copy.id))
             return self._record(retry, replace(work, file_id=copy.id), rows, dead_letter=dead_letter).job
 
     def delete(self, job_id: str, check: CheckJob = accept_any) -> None:
@@ -231,6 +232,7 @@ class Submission:
         rows: bytes = b"",
         *,
         checks_alias: bool = False,
+        progress: Progress | None = None,
     ) -> Submitted:
         now = self._clock()
         max_timeout_s = self._defaults.timeouts_s[kind]
@@ -245,6 +247,7 @@ class Submission:
             timeout_s=float(max_timeout_s if options.timeout_s is None else options.timeout_s),  # as it is read back
             expires_at=None if options.expires_in_s is None else now + options.expires_in_s,
             metadata=options.metadata,
+            progress=progress,
             **accepted_at(now),
         )
         if job.timeout_s > max_timeout_s:

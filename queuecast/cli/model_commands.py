@@ -1,7 +1,9 @@
 """The commands for models: push, train, list, promote, roll back and delete."""
 
 import sys
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,9 +13,9 @@ import msgspec
 
 from queuecast.cli.job_output import finish_job, json_option, no_wait_option, show_document
 from queuecast.cli.model_tables import show_aliases, show_history, show_models, show_versions
-from queuecast.cli.terminal import say
-from queuecast.client import Client
-from queuecast.domain.holdout import HoldoutRule
+from queuecast.cli.terminal import note, say
+from queuecast.client import Client, NotComparedWarning
+from queuecast.domain.holdout import METHODS, HoldoutRule
 from queuecast.domain.work import PromotionPolicy
 from queuecast.plurals import counted
 
@@ -34,6 +36,23 @@ reason_option = click.option("--reason", default="", help="The reason, for the m
 )
 @click.option("--target", multiple=True, metavar="COLUMN", help="The column that the model predicts; can be repeated.")
 @click.option("--holdout", is_flag=True, help="The model was fitted without the rows that queuecast.holdout holds out.")
+@click.option(
+    "--holdout-method",
+    type=click.Choice(METHODS),
+    help=f"The method of that split, if it is not {HoldoutRule().method}. Implies --holdout.",
+)
+@click.option(
+    "--holdout-fraction",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    help=f"The fraction of that split, if it is not {HoldoutRule().fraction}. Implies --holdout.",
+)
+@click.option(
+    "--holdout-column",
+    "holdout_columns",
+    multiple=True,
+    metavar="COLUMN",
+    help="A column that decides that split, if not all of them do; can be repeated. Implies --holdout.",
+)
 @click.option("--description", help="A description to store with the version.")
 @no_wait_option
 @json_option
@@ -46,14 +65,31 @@ def push(
     example: Path,
     target: Sequence[str],
     holdout: bool,
+    holdout_method: str | None,
+    holdout_fraction: float | None,
+    holdout_columns: Sequence[str],
     description: str | None,
     no_wait: bool,
     as_json: bool,
 ) -> None:
     """Push a skops FILE as a new version of a model."""
-    rule = HoldoutRule() if holdout else None
-    job = client.push_file(name, file, example, target, rule, description=description)
+    rule = HoldoutRule() if holdout or holdout_method or holdout_fraction or holdout_columns else None
+    if rule is not None:
+        fraction, method = holdout_fraction or rule.fraction, holdout_method or rule.method
+        rule = HoldoutRule(fraction, tuple(holdout_columns), method)
+    with _warnings_as_notes():
+        job = client.push_file(name, file, example, target, rule, description=description)
     finish_job(job, no_wait=no_wait, as_json=as_json)
+
+
+@contextmanager
+def _warnings_as_notes() -> Iterator[None]:
+    with warnings.catch_warnings(record=True) as raised:
+        warnings.simplefilter("always", NotComparedWarning)
+        yield
+    for warning in raised:
+        if issubclass(warning.category, NotComparedWarning):
+            note(f"note: {' '.join(str(warning.message).split())}")
 
 
 def _parse_params(ctx: click.Context, param: click.Parameter, pairs: Sequence[str]) -> dict[str, Any]:

@@ -3,5 +3,15 @@
 from queuecast.client.client import DEFAULT_URL, Client
 from queuecast.client.errors import ApiError, GatewayUnreachable, TooManyRows
 from queuecast.client.job import JobFailed, JobHandle
+from queuecast.client.pushing import NotComparedWarning
 
-__all__ = ["DEFAULT_URL", "ApiError", "Client", "GatewayUnreachable", "JobFailed", "JobHandle", "TooManyRows"]
+__all__ = [
+    "DEFAULT_URL",
+    "ApiError",
+    "Client",
+    "GatewayUnreachable",
+    "JobFailed",
+    "JobHandle",
+    "NotComparedWarning",
+    "TooManyRows",
+]

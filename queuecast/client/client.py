@@ -137,8 +137,10 @@ class Client(ModelAdministration):
         source: the path of a CSV, NDJSON or Parquet file, or a DataFrame, with features and target.
         target: the column or columns to learn. params: passed to the estimator's `set_params`.
         promote: auto (if the new version is not worse), manual (it stays the challenger) or never.
+        Raises ValueError for parameters that the estimator lacks or JSON cannot hold, before the file is uploaded.
         """
-        body = {"target": target, "params": training_params(params or {}), "promote": promote}
+        sent_params = training_params(self._transport, model_path(model), params or {})
+        body = {"target": target, "params": sent_params, "promote": promote}
         body["file_id"] = self.upload(source)["id"]
         return self._job(self._transport.send("POST", f"{model_path(model)}/trainings", body=body, is_submit=True))
 
@@ -185,10 +187,11 @@ class Client(ModelAdministration):
         """Pushes a skops file as a new version of the model `name` and returns the import job.
 
         example_path: a CSV file with the rows it was fitted on, if possible all of them; at most 50,000 are sent.
-        Raises ValueError for a pickle, with the command that converts it, before anything is sent.
+        Where scikit-learn and skops are installed, the model's answers are computed here and sent along, as by `push`;
+        else a NotComparedWarning says why not. Raises ValueError for a pickle, before anything is sent.
         """
         targets = [target] if isinstance(target, str) else list(target or ()) or None
-        with file_parts(Path(path), Path(example_path)) as parts:
+        with file_parts(Path(path), Path(example_path), targets or ()) as parts:
             return self._push(name, parts, push_metadata(targets, holdout, description))
 
     def job(self, job_id: str) -> JobHandle:

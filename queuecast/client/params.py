@@ -2,18 +2,37 @@
 
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
+from queuecast.client.errors import ApiError
+from queuecast.client.transport import Transport, read_json
+from queuecast.domain.model import CHAMPION
+from queuecast.domain.training_params import unknown_params
 
-def training_params(params: Mapping[str, Any]) -> dict[str, Any]:
+
+def training_params(transport: Transport, model_path: str, params: Mapping[str, Any]) -> dict[str, Any]:
     """Parameters as JSON. Tuples become lists and keys texts; the worker turns them back.
 
-    Raises ValueError for a value that JSON cannot hold.
+    Raises ValueError for a value that JSON cannot hold, and for a parameter that the model's champion lacks: that costs
+    two small requests, and no upload.
     """
     for name in params:
         if not isinstance(name, str):
             raise ValueError(f"the parameter {name!r} is no name, expected one such as 'model__C'")  # noqa: TRY004
-    return {name: _sendable(value, name) for name, value in params.items()}
+    sendable = {name: _sendable(value, name) for name, value in params.items()}
+    if sendable:
+        for finding in unknown_params(sendable, _known_names(transport, model_path)):
+            raise ValueError(f"{finding.detail}; the model's champion has no such parameter")
+    return sendable
+
+
+def _known_names(transport: Transport, model_path: str) -> list[str]:
+    with suppress(ApiError):  # no such model, for example: the answer to the training explains it
+        champion = read_json(transport.send("GET", model_path))["aliases"].get(CHAMPION)
+        manifest = read_json(transport.send("GET", f"{model_path}/versions/{champion}"))
+        return list(manifest.get("params", ()))
+    return []
 
 
 def _sendable(value: Any, name: str) -> Any:
@@ -26,7 +45,8 @@ def _sendable(value: Any, name: str) -> Any:
     if isinstance(value, list | tuple):
         return [_sendable(item, name) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
-        raise ValueError(f"the parameter {name} is {value}, which JSON cannot hold; push an estimator that has it")
+        word = "NaN" if math.isnan(value) else str(value)
+        raise ValueError(f"the parameter {name} is {value}, which JSON cannot hold; write the word {word!r}")
     if value is None or isinstance(value, str | int | float):
         return value
     raise ValueError(

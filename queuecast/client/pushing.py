@@ -1,5 +1,6 @@
 """The parts of a push: the model as a skops file, example rows, and metadata."""
 
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,10 @@ from queuecast.skops_files import skops_bytes
 _MODEL_MEDIA_TYPE = "application/octet-stream"
 
 
+class NotComparedWarning(UserWarning):
+    """A model file is pushed without its own answers, so the import cannot compare those of a worker with them."""
+
+
 def estimator_parts(estimator: Any, x: Any) -> dict[str, FilePart]:
     """The files of a push from memory. x: the rows that the estimator was fitted on.
 
@@ -30,7 +35,7 @@ def estimator_parts(estimator: Any, x: Any) -> dict[str, FilePart]:
         import skops.io  # noqa: F401, PLC0415 - only a push needs it
     except ImportError as error:
         raise ImportError("push needs skops to write the estimator: pip install skops") from error
-    example = encode_json(example_table(x) | {"answers": notebook_answers(estimator, x)})
+    example = _example_part(x, notebook_answers(estimator, x))
     try:
         model = skops_bytes(estimator)
     except RecursionError:
@@ -40,19 +45,47 @@ def estimator_parts(estimator: Any, x: Any) -> dict[str, FilePart]:
         ) from None
     return {
         "model": ("model.skops", model, _MODEL_MEDIA_TYPE),
-        "example": ("example.json", example, TABLE_MEDIA_TYPE),
+        "example": example,
     }
 
 
 @contextmanager
-def file_parts(path: Path, example_path: Path) -> Iterator[dict[str, FilePart]]:
-    """The files of a push from disk, open while the block runs. Raises ValueError for a pickle."""
+def file_parts(path: Path, example_path: Path, target: Sequence[str]) -> Iterator[dict[str, FilePart]]:
+    """The files of a push from disk, open while the block runs. Raises ValueError for a pickle.
+
+    Where scikit-learn is installed, the model's own answers go with them; else a NotComparedWarning says why not.
+    """
     with path.open("rb") as model:
         _refuse_pickle(path, model.read(8))
-        yield {
-            "model": (path.name, model, _MODEL_MEDIA_TYPE),
-            "example": (example_path.name, csv_head(example_path), "text/csv"),
-        }
+        head = csv_head(example_path)
+        example: FilePart = (example_path.name, head, "text/csv")
+        try:
+            example = _compared_example(path, head, target)
+        except ImportError:
+            _warn(path, "that takes scikit-learn, pandas and skops in this process")
+        except Exception as error:  # an estimator raises what it likes, and a broken file makes skops raise anything
+            _warn(path, str(error))
+        yield {"model": (path.name, model, _MODEL_MEDIA_TYPE), "example": example}
+
+
+def _warn(path: Path, reason: str) -> None:
+    text = f"{path.name} is not compared with where it was fitted: {reason}"
+    warnings.warn(text, NotComparedWarning, stacklevel=5)
+
+
+def _compared_example(path: Path, example: bytes, target: Sequence[str]) -> FilePart:
+    """As for a push from memory. Raises an error with the reason if the model does not answer in this process."""
+    from queuecast.estimators.opening import opened  # noqa: PLC0415 - needs scikit-learn, which a client may lack
+
+    estimator, rows = opened(path, example, target)
+    answers = notebook_answers(estimator, rows)
+    if answers is None:
+        raise ValueError("none of its methods answers the rows of the example")
+    return _example_part(rows, answers)
+
+
+def _example_part(x: Any, answers: Body | None) -> FilePart:
+    return "example.json", encode_json(example_table(x) | {"answers": answers}), TABLE_MEDIA_TYPE
 
 
 def push_metadata(target: Sequence[str] | None, holdout: Split | HoldoutRule | None, description: str | None) -> Body:

@@ -65,7 +65,7 @@ class Progress:
     """`done` of `total` in `unit`.
 
     A training counts stages, names the current one and gives its number of rows. A batch counts rows, and the bad ones
-    among the rows that are done; while its file is cut, it counts bytes of the file.
+    among the rows that are done; until its file is cut, it counts bytes of the file.
     """
 
     done: int
@@ -158,7 +158,7 @@ class Job:
             worker=worker,
             started_at=started_at,
             not_before=None,
-            progress=None,
+            progress=self.progress if self.attempt == 0 else None,  # a batch is accepted with the size of its file
             timeline=with_entry(self.timeline, TimelineEntry(Event.CLAIMED, now, attempt, worker)),
         )
 

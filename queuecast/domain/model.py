@@ -54,6 +54,8 @@ class Manifest:
     description: str = ""
     compared_rows: int = 0
     """The number of rows whose answers were compared with those of the process that fitted the version."""
+    params: tuple[str, ...] = ()
+    """The names that the estimator's `set_params` takes; empty if they are unknown, or too many."""
 
     def model_info(self) -> dict[str, Any]:
         """The `model` field in the result of a prediction or a batch."""

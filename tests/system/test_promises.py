@@ -229,14 +229,17 @@ def test_a_run_past_its_time_limit_is_stopped_and_fails_with_timeout(own_stack: 
 
 def test_a_stopping_worker_hands_back_its_jobs_and_uses_up_no_attempt(own_stack: Stack, client: Client) -> None:
     job = start_long_training(client)
+    before = len(own_stack.log("trainer"))
 
     own_stack.stop("trainer")
-    after_the_stop = job.refresh().state
+    after_the_stop, log = job.refresh().state, own_stack.log("trainer")[before:]
     own_stack.start_worker("trainer", "train", **SETTINGS)
     wait_for(runs_again(job), "the second run", 60)
     cancel_and_wait(job)
 
     assert after_the_stop == "queued"
+    assert "a process ended while the worker stopped" in log
+    assert "Traceback" not in log
     assert events(job)[:4] == ["accepted", "claimed", "given_back", "claimed"]
     assert job.body["lost_attempts"] == 0
 

@@ -1,9 +1,12 @@
 """The tasks of Celery that run jobs, and the text that Celery logs as their result."""
 
+import logging
+
+from billiard.exceptions import WorkerLostError
 from celery import Celery
 
 from queuecast.adapters.celery.settings import celery_settings
-from worker.celery_app import register_tasks, summary_of
+from worker.celery_app import PlainStop, register_tasks, summary_of
 from worker.engine.contracts import ModelCall
 
 
@@ -29,3 +32,30 @@ def test_the_messages_that_wake_a_worker_are_no_tasks_in_flower() -> None:
 
     assert not celery.tasks["queuecast.predict"].send_events
     assert not celery_settings("redis://")["task_send_sent_event"]
+
+
+def logged(plain_stop: PlainStop, error: Exception) -> str:
+    """What a log shows of an error that Celery found in a process of its pool."""
+    try:
+        raise error
+    except Exception as raised:
+        exc_info = (type(raised), raised, raised.__traceback__)
+    words = "Task handler raised error: %r"
+    record = logging.LogRecord("celery.worker.request", logging.ERROR, __file__, 1, words, (error,), exc_info)
+    assert plain_stop.filter(record)
+    return logging.Formatter("%(levelname)s %(message)s").format(record)
+
+
+def test_a_process_that_ends_while_the_worker_stops_is_one_line_in_the_log() -> None:
+    plain_stop = PlainStop()
+    lost = WorkerLostError("Worker exited prematurely: signal 9 (SIGKILL) Job: 3.")
+
+    before = logged(plain_stop, lost)
+    plain_stop.is_stopping = True
+
+    assert "Traceback" in before
+    assert (
+        logged(plain_stop, lost)
+        == f"WARNING a process ended while the worker stopped, its jobs were handed back: {lost}"
+    )
+    assert "Traceback" in logged(plain_stop, ValueError("another error"))

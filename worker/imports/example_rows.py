@@ -10,6 +10,7 @@ import pandas as pd
 
 from queuecast.domain.errors import InvalidInputError, ModelRefusedError
 from queuecast.domain.signature import Layout, Missing
+from queuecast.tables.decoding_errors import plain_words
 from worker.imports.notebook_comparison import NotebookAnswers
 from worker.models.column_facts import ColumnFacts, kinds_of, words_of
 from worker.models.frames import MISSING_VALUES
@@ -134,10 +135,14 @@ def _decode_table(data: bytes) -> Table:
     try:
         return msgspec.json.decode(data, type=Table)
     except msgspec.MsgspecError as error:
-        raise InvalidInputError(f"the example cannot be read as a JSON table: {error}") from None
+        raise InvalidInputError(f"the example cannot be read as a JSON table: {plain_words(error)}") from None
 
 
 def _rows(table: Table) -> Any:
+    n_columns = len(table.columns)
+    for index, row in enumerate(table.rows):
+        if len(row) != n_columns or n_columns == 0:
+            raise ModelRefusedError(f"row {index} of the example has {len(row)} values and {n_columns} columns")
     try:
         if table.layout is Layout.ARRAY:
             return _array(table)

@@ -13,7 +13,7 @@ from sklearn.pipeline import FeatureUnion, Pipeline
 def known_values(estimator: Any, names: Sequence[str]) -> dict[str, list[Any]]:
     """The `categories_` of the encoders that read a column; an empty list for a column that no encoder reads.
 
-    names: of the columns, in the order of the fit. A column that was renamed on its way to the encoder is not found.
+    names: of the columns, in the order of the fit. A column is found under the name that a step gave it, too.
     """
     known: dict[str, list[Any]] = {name: [] for name in names}
     _collect(estimator, list(names), known)
@@ -32,7 +32,7 @@ def _collect(part: Any, names: list[str], known: dict[str, list[Any]]) -> None:
     elif isinstance(part, ColumnTransformer):
         positions = getattr(part, "_transformer_to_input_indices", {})
         for name, inner, _ in getattr(part, "transformers_", ()):
-            _collect(inner, [names[at] for at in positions.get(name, ())], known)
+            _collect(inner, _chosen(names, positions.get(name, ())), known)
     elif isinstance(part, FeatureUnion):
         for _, inner in part.transformer_list:
             _collect(inner, names, known)
@@ -50,9 +50,46 @@ def _parts_on_same_columns(part: BaseEstimator, n_columns: int) -> Iterator[Any]
 
 
 def _names_after(step: Any, names: list[str]) -> list[str]:
-    """The names of a step's output; none if the step does not say."""
+    """The columns of a step's output, each by the name of the column that it was; "" for a column that is new.
+
+    No names if the step does not say, and after an encoder: its output are not the values that came in.
+    """
     if step is None or isinstance(step, str):  # "passthrough"
         return names
+    if isinstance(getattr(step, "categories_", None), list):
+        return []
+    if isinstance(step, Pipeline):
+        for _, inner in step.steps:
+            names = _names_after(inner, names)
+        return names
+    if isinstance(step, ColumnTransformer):
+        return _names_after_columns(step, names)
+    if isinstance(step, FeatureUnion):
+        parts = [inner for _, inner in step.transformer_list if inner != "drop"]
+        return [name for inner in parts for name in _names_after(inner, names)]
+    return _names_that_stay(step, names)
+
+
+def _names_after_columns(step: ColumnTransformer, names: list[str]) -> list[str]:
+    """Without the prefixes that a ColumnTransformer puts before the names."""
+    places = step.output_indices_
+    after = [""] * max((place.stop for place in places.values()), default=0)
+    for name, inner, _ in step.transformers_:
+        if inner != "drop" and name in places:
+            inside = _names_after(inner, _chosen(names, step._transformer_to_input_indices[name]))
+            if len(inside) == places[name].stop - places[name].start:
+                after[places[name]] = inside
+    return after
+
+
+def _names_that_stay(step: Any, names: list[str]) -> list[str]:
+    """The columns that the step hands on. Their names may be others inside it."""
+    inside = [str(name) for name in getattr(step, "feature_names_in_", [f"\0{at}" for at in range(len(names))])]
+    outside = dict(zip(inside, names, strict=False))
     with suppress(Exception):  # an estimator raises what it likes
-        return [str(name) for name in step.get_feature_names_out(np.asarray(names, dtype=object))]
+        return [outside.get(str(name), "") for name in step.get_feature_names_out(np.asarray(inside, dtype=object))]
     return []
+
+
+def _chosen(names: list[str], positions: Sequence[int]) -> list[str]:
+    return [names[at] if at < len(names) else "" for at in positions]

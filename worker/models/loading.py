@@ -19,13 +19,13 @@ from skops.io._utils import read_schema
 
 from queuecast.domain.errors import ModelRefusedError, exception_text
 from queuecast.domain.model import Manifest
+from queuecast.estimators.trusted_types import TRUSTED_TYPES
 from queuecast.ports.models import ModelRegistry
 from queuecast.skops_files import skops_bytes
 from worker.models.distributions import with_distributions
 from worker.models.file_checks.archive_checks import MeteredFile, require_sound_archive, unpacked_bytes
 from worker.models.file_checks.array_checks import require_sound_arrays
 from worker.models.file_checks.tree_checks import require_sound_trees
-from worker.models.file_checks.trusted_types import TRUSTED_TYPES
 from worker.models.machine_parameters import reset_machine_parameters
 
 MODEL_FILE = "model.skops"

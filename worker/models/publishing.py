@@ -1,6 +1,7 @@
 """Writes a version: every manifest has the same files next to it, pushed or retrained."""
 
 import re
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -27,7 +28,16 @@ def publish(
         "golden.json": msgspec.json.encode(golden),
     }
     last_deleted = max(aliases.read(manifest.model).deleted, default=0)
-    return models.publish(replace(manifest, classes=class_labels(estimator)), files, above=last_deleted)
+    manifest = replace(manifest, classes=class_labels(estimator), params=_parameter_names(estimator))
+    return models.publish(manifest, files, above=last_deleted)
+
+
+def _parameter_names(estimator: Any) -> tuple[str, ...]:
+    """None for an ensemble of hundreds of estimators: every list of versions repeats a manifest."""
+    with suppress(Exception):  # an estimator raises what it likes
+        names = tuple(estimator.get_params())
+        return names if sum(map(len, names)) <= 2**15 else ()
+    return ()
 
 
 def estimator_text(estimator: Any) -> str:

@@ -26,6 +26,7 @@ from queuecast.domain.signature import (
     column_findings,
     shown,
 )
+from queuecast.tables.decoding_errors import plain_words
 from queuecast.tables.json_values import NOT_JSON, VALUE_TYPES, is_field_name, parse_leniently
 from worker.tables.checked_columns import ARROW_TYPES, check_column
 from worker.tables.file_columns import find_keys
@@ -97,7 +98,7 @@ def _decode(
             rows.append(decoder.decode(_to_list(line, sources, extra_keys) if needs_lists else line))
             good_lines.append(line)
         except (msgspec.ValidationError, KeyError) as error:
-            bad_row = _explain(signature, sources, line, number, str(error))
+            bad_row = _explain(signature, sources, line, number, plain_words(error))
             try:
                 # 3.0 is an integer by the rule, and not for the decoder.
                 is_unexplained = bad_row.code == "malformed"

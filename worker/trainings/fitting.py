@@ -11,6 +11,7 @@ from sklearn.utils._param_validation import InvalidParameterError
 from queuecast.domain.errors import Finding, InvalidInputError, RunFailedError, exception_text, shortened
 from queuecast.domain.holdout import METHODS, HoldoutRule, Split, holdout
 from queuecast.domain.model import Manifest
+from queuecast.domain.training_params import unknown_params
 from worker.models.frames import frame_of
 from worker.models.machine_parameters import reset_machine_parameters
 from worker.trainings.param_values import as_estimator_takes
@@ -51,6 +52,9 @@ def fit_challenger(champion: Any, params: dict[str, Any], rows: TrainingRows, tr
         challenger.set_params(**as_estimator_takes(challenger, params, champion))
     except (ValueError, TypeError, AttributeError) as error:
         raise _invalid_params(error, _unknown_parameter(champion, params)) from error
+    findings = unknown_params(params, challenger.get_params())  # in the grid of a search, which only a fit reads
+    if findings:
+        raise InvalidInputError(f"the parameters do not fit the estimator: {findings[0].detail}", findings)
     # `n_jobs` among the parameters would be the machine's cores, not this container's, and `memory` a path in it.
     reset_machine_parameters(challenger)
     try:

@@ -68,7 +68,7 @@ DETAILS = {
     "a word after a string": "the body has NaN near byte",
     "rows next to a wrong field": "found 'fit', expected one of predict",
     "an unknown field": "found an unknown field 'rows', expected only",
-    "objects for a name": "Expected a string, got an object",
+    "objects for a name": "/target/0: found an object, expected a string",
     "a list of rows": "found a list, expected an object",
     "rows that do not fit": "/inputs/0/sibsp: column 'sibsp' is missing",
     "rows in an object": "found an object, expected a list of rows",

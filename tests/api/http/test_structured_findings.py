@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 
 from api.http.decoding import decode_json
 from api.http.type_mismatches import mismatches
-from api.http.validation_errors import body_error, plain_words, query_error
+from api.http.validation_errors import body_error, query_error
 from api.schemas.requests import AliasRequest, JobQuery, PredictionRequest, PushMetadata, TrainingRequest
 from queuecast.adapters.job_codec import decode_job, encode
 from queuecast.domain.errors import Failure, Finding, InvalidInputError
+from queuecast.tables.decoding_errors import plain_words
 from tests.api.conftest import PREDICTIONS, ROW, Gateway
 from tests.api.job_states import claimed, submitted
 
@@ -218,8 +219,8 @@ def test_a_job_that_failed_before_findings_had_facts_can_still_be_read(gateway: 
 @pytest.mark.parametrize(
     ("said", "expected"),
     [
-        ("Expected `str` of length >= 1 - at `$.target`", "Expected a string of length >= 1 - at $.target"),
-        ("Expected `array | null`, got `object`", "Expected a list or null, got an object"),
+        ("Expected `str` of length >= 1 - at `$.target`", "/target: expected a string with a length of at least 1"),
+        ("Expected `array | null`, got `object`", "found an object, expected a list or null"),
     ],
 )
 def test_an_error_that_is_not_explained_has_no_words_of_a_type_checker(said: str, expected: str) -> None:
@@ -229,5 +230,5 @@ def test_an_error_that_is_not_explained_has_no_words_of_a_type_checker(said: str
 def test_a_large_field_of_the_wrong_type_is_refused_in_plain_words() -> None:
     body = json.dumps(TRAINING | {"promote": list(range(20_000))}).encode()
 
-    with pytest.raises(InvalidInputError, match=r"Expected a string, got a list - at \$.promote"):
+    with pytest.raises(InvalidInputError, match="/promote: found a list, expected a string"):
         decode_json(TrainingRequest, body)

@@ -269,6 +269,19 @@ def test_a_fanned_out_batch_shows_rows_and_errors_and_is_canceled_at_once(gatewa
     assert (canceled.status_code, canceled.json["state"]) == (200, "canceled")
 
 
+def test_a_batch_that_waits_shows_the_size_of_its_file(gateway: Gateway, http: FlaskClient) -> None:
+    job_id = batch(http)
+    waiting = http.get(f"/v1/jobs/{job_id}").json
+    started = claimed(gateway, job_id)
+    gateway.jobs.replace(started.failed(Failure("bad_file", "no"), gateway.clock(), RETENTION_S))
+
+    again = http.post(f"/v1/jobs/{job_id}/retry").json
+
+    unread = {"done": 0, "total": len(CSV), "unit": "bytes", "stage": None, "rows": None, "errors": None}
+    assert [job["progress"] for job in (waiting, again)] == [unread, unread]
+    assert started.progress == Progress(0, len(CSV), "bytes")
+
+
 def test_a_retry_resumes_the_batch_that_ended(gateway: Gateway, http: FlaskClient) -> None:
     job_id = batch(http)
     http.post(f"/v1/jobs/{job_id}/cancel")

@@ -1,5 +1,7 @@
 """Starting a retraining: a file with an unsuitable header is refused before anything is queued."""
 
+from typing import Any
+
 import pytest
 from flask.testing import FlaskClient
 
@@ -29,6 +31,30 @@ def test_a_training_is_accepted_with_its_file_and_parameters(gateway: Gateway, h
     assert (work.file_sha256, work.target, work.params) == (gateway.files.stat(file_id).sha256, ("survived",), {"C": 2})
     assert work.promote is PromotionPolicy.MANUAL
     assert gateway.doorbell.rung == ["training"]
+
+
+@pytest.mark.parametrize(
+    ("params", "pointer"),
+    [({"c": 2}, "/params/c"), ({"search__param_grid": {"c": [2]}}, "/params/search__param_grid/c")],
+    ids=["name", "name in a grid"],
+)
+def test_a_parameter_that_the_champion_lacks_is_refused_before_it_is_queued(
+    gateway: Gateway, http: FlaskClient, params: dict[str, Any], pointer: str
+) -> None:
+    gateway.publish("searched", params=("C", "search__param_grid", "search__estimator__C"))
+
+    body = {"file_id": upload(http), "target": "survived", "params": params}
+    answer = http.post("/v1/models/searched/trainings", json=body)
+
+    assert answer.status_code == 422
+    assert answer.json["errors"][0] == {
+        "pointer": pointer,
+        "code": "invalid_params",
+        "detail": "found an unknown parameter 'c', expected 'C'",
+        "found": "an unknown parameter 'c'",
+        "expected": "'C'",
+    }
+    assert gateway.doorbell.rung == []
 
 
 @pytest.mark.parametrize(

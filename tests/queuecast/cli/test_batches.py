@@ -455,6 +455,19 @@ def test_a_batch_that_is_cut_shows_the_size_of_its_file(batches: ScriptedGateway
     assert reports == [("cut", 0, 2048, "bytes"), ("cut", 0, None, "rows")]
 
 
+def test_a_batch_that_waits_shows_the_size_of_its_file(batches: ScriptedGateway) -> None:
+    reports: list[tuple[str, int, int | None, str]] = []
+    shown = progress.BatchProgress(lambda *report: reports.append(report))
+    waiting = running(0, 2048, stage=None, unit="bytes") | {"state": "queued"}
+    batches.on(JOB, waiting, waiting | {"state": "running"})
+    with Client(batches.url) as client:
+        handle = client.job("job_1")
+        shown.job(handle)
+        shown.job(handle.refresh())
+
+    assert reports == [("queued", 0, 2048, "bytes"), ("running", 0, 2048, "bytes")]
+
+
 def test_outside_a_terminal_a_line_is_printed_now_and_then(
     batches: ScriptedGateway, capsys: pytest.CaptureFixture[str]
 ) -> None:

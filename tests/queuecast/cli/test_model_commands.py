@@ -5,6 +5,7 @@ from email import message_from_bytes
 from pathlib import Path
 from typing import Any
 
+import pytest
 from click.testing import Result
 
 from tests.queuecast.cli.command_line import (
@@ -15,7 +16,7 @@ from tests.queuecast.cli.command_line import (
     manifest,
     run,
 )
-from tests.queuecast.scripted_gateway import Answer, ScriptedGateway, job
+from tests.queuecast.scripted_gateway import Answer, ScriptedGateway, job, parts_of
 
 # push and train
 
@@ -37,6 +38,12 @@ def test_push_waits_for_the_import_and_prints_its_outcome(gateway: ScriptedGatew
     assert result.stdout == "Imported titanic version 1 as champion (methods: predict, predict_proba)\n"
 
 
+def test_a_push_that_cannot_be_compared_says_why(gateway: ScriptedGateway, tmp_path: Path) -> None:
+    (line,) = pushed(gateway, tmp_path).stderr.splitlines()
+
+    assert line.startswith("note: m.skops is not compared with where it was fitted: ")
+
+
 def test_a_push_that_was_not_promoted_shows_the_promote_command(gateway: ScriptedGateway, tmp_path: Path) -> None:
     assert "queuecast promote titanic 1" in pushed(gateway, tmp_path, promoted=False).stdout
 
@@ -52,6 +59,33 @@ def test_push_sends_targets_split_and_description(gateway: ScriptedGateway, tmp_
         "holdout": {"method": "rowhash-v2", "fraction": 0.2, "columns": []},
         "description": "first",
     }
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (["--holdout-method", "rowhash-v1"], {"method": "rowhash-v1", "fraction": 0.2, "columns": []}),
+        (["--holdout", "--holdout-fraction", "0.3"], {"method": "rowhash-v2", "fraction": 0.3, "columns": []}),
+        (
+            ["--holdout-column", "age", "--holdout-column", "sex", "--holdout-method", "rowhash-v2"],
+            {"method": "rowhash-v2", "fraction": 0.2, "columns": ["age", "sex"]},
+        ),
+    ],
+    ids=["method", "fraction", "columns"],
+)
+def test_push_names_the_split_that_the_model_was_fitted_without(
+    gateway: ScriptedGateway, tmp_path: Path, options: list[str], expected: dict[str, Any]
+) -> None:
+    pushed(gateway, tmp_path, *options)
+
+    _, metadata = parts_of(gateway.only_request("POST /v1/models/titanic/versions"))["metadata"]
+    assert json.loads(metadata)["holdout"] == expected
+
+
+@pytest.mark.parametrize("option", [["--holdout-method", "rowhash-v3"], ["--holdout-fraction", "1"]])
+def test_push_knows_the_rules_of_a_split(gateway: ScriptedGateway, tmp_path: Path, option: list[str]) -> None:
+    assert pushed(gateway, tmp_path, *option).exit_code == 2
+    assert gateway.requests == []
 
 
 def test_push_refuses_a_pickle_with_the_command_that_converts_it(gateway: ScriptedGateway, tmp_path: Path) -> None:

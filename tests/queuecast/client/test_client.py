@@ -362,3 +362,34 @@ def test_a_refused_deletion_is_an_error(client: Client, gateway: ScriptedGateway
         client.delete_version("titanic", 2)
 
     assert (caught.value.status, caught.value.problem["code"]) == (status, code)
+
+
+CHAMPION = {"name": "titanic", "champion": 3, "aliases": {"champion": 3}, "generation": 1, "versions": 3, "latest": 3}
+
+
+def test_a_parameter_that_the_champion_lacks_is_refused_before_the_upload(
+    client: Client, gateway: ScriptedGateway, tmp_path: Path
+) -> None:
+    (tmp_path / "titanic.csv").write_text("age,survived\n29,1\n")
+    gateway.on("GET /v1/models/titanic", CHAMPION)
+    gateway.on("GET /v1/models/titanic/versions/3", {"params": ["model", "model__C"]})
+
+    with pytest.raises(ValueError, match="found an unknown parameter 'model__c', expected 'model__C'"):
+        client.train("titanic", tmp_path / "titanic.csv", "survived", {"model__c": 2})
+
+    assert gateway.requests_to("POST /v1/files") == []
+
+
+@pytest.mark.parametrize("manifest", [{"params": ["model", "model__C"]}, {}], ids=["known", "of an earlier release"])
+def test_parameters_of_the_champion_are_sent(
+    client: Client, gateway: ScriptedGateway, tmp_path: Path, manifest: dict[str, object]
+) -> None:
+    (tmp_path / "titanic.csv").write_text("age,survived\n29,1\n")
+    gateway.on("GET /v1/models/titanic", CHAMPION)
+    gateway.on("GET /v1/models/titanic/versions/3", manifest)
+    gateway.on("POST /v1/files", Answer({"id": "file_1"}, 201))
+    gateway.on("POST /v1/models/titanic/trainings", Answer(job(type="training"), 202))
+
+    client.train("titanic", tmp_path / "titanic.csv", "survived", {"model__C": 2})
+
+    assert gateway.only_request("POST /v1/models/titanic/trainings").json["params"] == {"model__C": 2}

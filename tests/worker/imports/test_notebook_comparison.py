@@ -1,6 +1,7 @@
 """A push proves itself: the worker's answers in every format are those of the process that fitted the model."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from queuecast.client.json_rows import TABLE_MEDIA_TYPE, example_table
 from queuecast.client.notebook_answers import MAX_ROWS, notebook_answers
+from queuecast.client.pushing import file_parts
 from queuecast.domain.errors import Failure
 from queuecast.domain.job import Job, JobType, ModelRef, State
 from queuecast.domain.signature import Missing
@@ -184,3 +186,18 @@ def test_the_rows_to_compare_have_each_word_and_missing_values() -> None:
 
 def test_an_estimator_without_outputs_has_no_answers() -> None:
     assert notebook_answers(object(), NUMBERS) is None
+
+
+def test_a_file_from_the_command_line_is_compared_with_the_process_that_pushed_it(
+    service: LocalService, tmp_path: Path
+) -> None:
+    (tmp_path / "m.skops").write_bytes(skops_bytes(CLASSIFIER))
+    NUMBERS.assign(y=["no", "yes"] * 20).to_csv(tmp_path / "rows.csv", index=False)
+    with file_parts(tmp_path / "m.skops", tmp_path / "rows.csv", ["y"]) as parts:
+        model_file = service.stored(skops_bytes(CLASSIFIER), "application/octet-stream")
+        example = service.stored(parts["example"][1], parts["example"][2])
+
+    service.result(service.ran(JobType.IMPORT, ModelRef(MODEL), ImportWork(model_file.id, example.id, ("y",))))
+
+    assert service.manifest(1).compared_rows == 40
+    assert [column.name for column in service.manifest(1).signature.columns] == ["b", "c"]

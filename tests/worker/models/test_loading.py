@@ -41,9 +41,9 @@ from sklearn.tree import DecisionTreeClassifier
 from queuecast.domain.errors import ModelRefusedError
 from queuecast.domain.job import State
 from queuecast.domain.work import Method
+from queuecast.estimators.trusted_types import TRUSTED_TYPES
 from tests.worker.model_fixtures import LocalService
 from worker.models.file_checks.archive_checks import unpacked_bytes
-from worker.models.file_checks.trusted_types import TRUSTED_TYPES
 from worker.models.loading import EstimatorCache, dump_estimator, load_estimator
 
 pytestmark = pytest.mark.filterwarnings("ignore")

@@ -13,9 +13,9 @@ from sklearn.model_selection import _split
 from sklearn.utils.discovery import all_displays, all_estimators, all_functions
 
 from queuecast.domain.errors import ModelRefusedError
+from queuecast.estimators.trusted_types import TRUSTED_TYPES, full_name, refusal_of
 from tests.worker.model_fixtures import LocalService, assert_same_answers, plain_outputs
 from tests.worker.models.fitted_estimators import fitted
-from worker.models.file_checks.trusted_types import TRUSTED_TYPES, full_name, refusal_of
 from worker.models.loading import dump_estimator
 
 pytestmark = pytest.mark.filterwarnings("ignore")

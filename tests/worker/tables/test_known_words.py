@@ -6,10 +6,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import skops.io
 from sklearn.compose import ColumnTransformer
+from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder
+from sklearn.pipeline import FeatureUnion, make_pipeline
+from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 
 from queuecast.client.json_rows import example_table
 from queuecast.client.text_rows import parsed_csv_rows
@@ -146,3 +148,56 @@ def test_the_values_of_encoders_are_found_in_nested_estimators() -> None:
     estimator = make_pipeline(columns, LogisticRegression()).fit(frame, [0, 1] * 5)
 
     assert known_values(estimator, ["a", "b", "c"]) == {"a": ["NA", "x"], "b": [], "c": ["null", "y"]}
+
+
+def with_words() -> pd.DataFrame:
+    return pd.DataFrame({"b": np.arange(12.0), "a": ["x", "NA", "y"] * 4, "c": ["null", "z"] * 6})
+
+
+def encode_words() -> ColumnTransformer:
+    """Of the second and third column."""
+    return ColumnTransformer([("number", "passthrough", [0]), ("words", OneHotEncoder(sparse_output=False), [1, 2])])
+
+
+NUMBERS_FIRST = ColumnTransformer(
+    [("scale", StandardScaler(), ["b"]), ("fill", SimpleImputer(strategy="most_frequent"), ["c", "a"])]
+)
+WORDS = ColumnTransformer([("words", "passthrough", ["c", "a"])])
+RENAMING = {
+    "behind a prefix": make_pipeline(NUMBERS_FIRST, encode_words()),
+    "behind a prefix in a frame": make_pipeline(NUMBERS_FIRST, encode_words()).set_output(transform="pandas"),
+    "behind two": make_pipeline(
+        ColumnTransformer([("rest", "passthrough", ["c", "b", "a"])]),
+        ColumnTransformer([("scale", StandardScaler(), [1])], remainder=SimpleImputer(strategy="most_frequent")),
+        encode_words(),
+    ),
+    "in a union": make_pipeline(
+        FeatureUnion([("b", ColumnTransformer([("b", "passthrough", ["b"])])), ("rest", WORDS)]), encode_words()
+    ),
+}
+
+
+@pytest.mark.parametrize("estimator", RENAMING.values(), ids=RENAMING)
+def test_the_values_of_an_encoder_are_found_for_a_column_that_a_step_renamed(estimator: Any) -> None:
+    fitted = estimator.fit(with_words())
+
+    assert known_values(fitted, ["b", "a", "c"]) == {"b": [], "a": ["NA", "x", "y"], "c": ["null", "z"]}
+
+
+def test_an_encoder_behind_an_encoder_knows_no_values_of_the_column() -> None:
+    frame = with_words()[["a"]]
+    estimator = make_pipeline(OrdinalEncoder(), OneHotEncoder()).fit(frame)
+
+    assert known_values(estimator, ["a"]) == {"a": ["NA", "x", "y"]}
+
+
+def test_a_word_behind_a_prefix_stays_a_word_in_every_format(service: LocalService, tmp_path: Path) -> None:
+    rows = FRAMES["object"]
+    fill = ColumnTransformer([("fill", SimpleImputer(strategy="most_frequent"), ["country"])])
+    estimator = make_pipeline(fill, OneHotEncoder(handle_unknown="ignore"), LogisticRegression()).fit(rows, ANSWERS)
+
+    service.result(service.pushed(skops.io.dumps(estimator), rows.to_csv(index=False).encode()))
+
+    assert service.manifest(1).signature.columns[0].words == ("NA",)
+    answers = answers_by_format(service, rows, Method.PREDICT, tmp_path, 1)
+    assert answers == dict.fromkeys(answers, ANSWERS)

@@ -32,8 +32,8 @@ from queuecast.client.pushing import estimator_parts
 from queuecast.domain.errors import ModelRefusedError
 from queuecast.domain.job import State
 from queuecast.domain.work import Method
+from queuecast.estimators.trusted_types import TRUSTED_TYPES, full_name, functions_of_arrays
 from tests.worker.model_fixtures import LocalService, assert_same_answers, plain_outputs, with_target
-from worker.models.file_checks.trusted_types import TRUSTED_TYPES, full_name, functions_of_arrays
 from worker.models.loading import dump_estimator, load_estimator
 
 pytestmark = pytest.mark.filterwarnings("ignore")
