@@ -28,7 +28,7 @@ def _collect(part: Any, names: list[str], known: dict[str, list[Any]]) -> None:
     elif isinstance(part, Pipeline):
         for _, step in part.steps:
             _collect(step, names, known)
-            names = _names_after(step, names)
+            names = names_after(step, names)
     elif isinstance(part, ColumnTransformer):
         positions = getattr(part, "_transformer_to_input_indices", {})
         for name, inner, _ in getattr(part, "transformers_", ()):
@@ -37,11 +37,11 @@ def _collect(part: Any, names: list[str], known: dict[str, list[Any]]) -> None:
         for _, inner in part.transformer_list:
             _collect(inner, names, known)
     elif isinstance(part, BaseEstimator):
-        for inner in _parts_on_same_columns(part, len(names)):
+        for inner in parts_on_same_columns(part, len(names)):
             _collect(inner, names, known)
 
 
-def _parts_on_same_columns(part: BaseEstimator, n_columns: int) -> Iterator[Any]:
+def parts_on_same_columns(part: BaseEstimator, n_columns: int) -> Iterator[Any]:
     """The best estimator of a search, the members of an ensemble, and the like."""
     for value in vars(part).values():
         for inner in value if isinstance(value, list) else [value]:
@@ -49,7 +49,7 @@ def _parts_on_same_columns(part: BaseEstimator, n_columns: int) -> Iterator[Any]
                 yield inner
 
 
-def _names_after(step: Any, names: list[str]) -> list[str]:
+def names_after(step: Any, names: list[str]) -> list[str]:
     """The names of a step's output; none if the step does not say."""
     if step is None or isinstance(step, str):  # "passthrough"
         return names
