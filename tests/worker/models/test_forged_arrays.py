@@ -12,8 +12,8 @@ import pytest
 from tests.worker.models.fitted_estimators import names
 from tests.worker.models.forging import ATE_MEMORY
 
-N_SHARDS = 16
-TIMEOUT_S = 300.0
+N_SHARDS = 32
+TIMEOUT_S = 900.0
 
 
 def _deaths(estimators: list[str]) -> tuple[list[str], int]:

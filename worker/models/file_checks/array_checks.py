@@ -138,7 +138,8 @@ def _linear_problem(model: LinearClassifierMixin) -> str:
 
 
 def _binary_members_problem(model: OneVsRestClassifier) -> str:
-    rows = np.zeros((2, getattr(model, "n_features_in_", 0)))
+    # The number of features may be forged too: one zero that looks like two rows takes no memory.
+    rows = np.broadcast_to(np.zeros(()), (2, getattr(model, "n_features_in_", 0)))
     for member in model.estimators_:
         with suppress(Exception):  # a member that takes other rows, such as texts
             if np.size(_predict_binary(member, rows)) != len(rows):
