@@ -97,6 +97,10 @@ def _support_problem(model: BaseLibSVM) -> str:
         "numbers for other pairs of classes than it has": (
             np.shape(model._intercept_) != (n_pairs,) or not {len(model._probA), len(model._probB)} <= {0, n_pairs}
         ),
+        "probabilities without numbers for them": (
+            not isinstance(vars(model).get("_effective_probability", False), bool)
+            or (vars(model).get("_effective_probability", False) and len(model._probA) == 0)
+        ),
         "coefficients for other support vectors than it has": (
             dual.shape != (n_classes - 1, n_vectors) or (issparse(dual) and len(dual.data) != np.prod(dual.shape))
         ),

@@ -14,6 +14,7 @@ from sklearn.cluster._feature_agglomeration import AgglomerationTransform
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.ensemble._forest import BaseForest
 from sklearn.ensemble._hist_gradient_boosting.gradient_boosting import BaseHistGradientBoosting
+from sklearn.kernel_approximation import PolynomialCountSketch
 from sklearn.manifold import LocallyLinearEmbedding
 from sklearn.preprocessing import PolynomialFeatures, SplineTransformer
 from sklearn.tree import BaseDecisionTree
@@ -121,6 +122,7 @@ _COUNTS: tuple[tuple[type, str, Callable[[Any], Any]], ...] = (
     (DummyRegressor, "n_outputs_", lambda model: np.size(model.constant_)),
     (DummyClassifier, "n_outputs_", lambda model: len(model.classes_) if isinstance(model.classes_, list) else 1),
     (LocallyLinearEmbedding, "n_components", lambda model: model.embedding_.shape[1]),
+    (PolynomialCountSketch, "degree", lambda model: len(model.indexHash_)),
     (PolynomialFeatures, "_n_out_full", lambda features: _products(features, 0)),
     (PolynomialFeatures, "n_output_features_", lambda features: _products(features, features._min_degree)),
     (SplineTransformer, "n_features_out_", _spline_columns),
