@@ -104,6 +104,7 @@ class PlainStop(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         kind, error, _ = record.exc_info or (None, None, None)
         if self.is_stopping and kind is not None and issubclass(kind, WorkerLostError):
+            error = getattr(error, "exc", error)  # billiard wraps it in an error that prints the traceback
             record.levelno, record.levelname = logging.WARNING, "WARNING"
             record.msg, record.args = (
                 "a process ended while the worker stopped, its jobs were handed back: %s",

@@ -1,7 +1,9 @@
 """The tasks of Celery that run jobs, and the text that Celery logs as their result."""
 
 import logging
+import sys
 
+from billiard.einfo import ExceptionInfo
 from billiard.exceptions import WorkerLostError
 from celery import Celery
 
@@ -39,7 +41,7 @@ def logged(plain_stop: PlainStop, error: Exception) -> str:
     try:
         raise error
     except Exception as raised:
-        exc_info = (type(raised), raised, raised.__traceback__)
+        exc_info = ExceptionInfo().exc_info if isinstance(raised, WorkerLostError) else sys.exc_info()
     words = "Task handler raised error: %r"
     record = logging.LogRecord("celery.worker.request", logging.ERROR, __file__, 1, words, (error,), exc_info)
     assert plain_stop.filter(record)

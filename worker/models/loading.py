@@ -25,6 +25,7 @@ from queuecast.skops_files import skops_bytes
 from worker.models.distributions import with_distributions
 from worker.models.file_checks.archive_checks import MeteredFile, require_sound_archive, unpacked_bytes
 from worker.models.file_checks.array_checks import require_sound_arrays
+from worker.models.file_checks.count_checks import require_sound_counts, require_sound_schema
 from worker.models.file_checks.tree_checks import require_sound_trees
 from worker.models.machine_parameters import reset_machine_parameters
 
@@ -50,6 +51,7 @@ def load_estimator(data: bytes) -> Any:
         raise ModelRefusedError(f"the model file cannot be read: {exception_text(error)}") from error
     require_sound_trees(estimator)
     require_sound_arrays(estimator)
+    require_sound_counts(estimator)
     reset_machine_parameters(estimator)
     return estimator
 
@@ -60,6 +62,7 @@ def _read(data: bytes) -> Any:
     """
     with zipfile.ZipFile(MeteredFile(data)) as archive:
         schema, context = read_schema(archive)
+        require_sound_schema(schema)
         tree = get_tree(schema, context, trusted=None)
         untrusted = tree.get_unsafe_set() - TRUSTED_TYPES
         if untrusted:

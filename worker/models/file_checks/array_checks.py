@@ -97,6 +97,10 @@ def _support_problem(model: BaseLibSVM) -> str:
         "numbers for other pairs of classes than it has": (
             np.shape(model._intercept_) != (n_pairs,) or not {len(model._probA), len(model._probB)} <= {0, n_pairs}
         ),
+        "probabilities without numbers for them": (
+            not isinstance(vars(model).get("_effective_probability", False), bool)
+            or (vars(model).get("_effective_probability", False) and len(model._probA) == 0)
+        ),
         "coefficients for other support vectors than it has": (
             dual.shape != (n_classes - 1, n_vectors) or (issparse(dual) and len(dual.data) != np.prod(dual.shape))
         ),
@@ -138,7 +142,8 @@ def _linear_problem(model: LinearClassifierMixin) -> str:
 
 
 def _binary_members_problem(model: OneVsRestClassifier) -> str:
-    rows = np.zeros((2, getattr(model, "n_features_in_", 0)))
+    # The number of features may be forged too: one zero that looks like two rows takes no memory.
+    rows = np.broadcast_to(np.zeros(()), (2, getattr(model, "n_features_in_", 0)))
     for member in model.estimators_:
         with suppress(Exception):  # a member that takes other rows, such as texts
             if np.size(_predict_binary(member, rows)) != len(rows):

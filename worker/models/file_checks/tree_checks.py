@@ -68,6 +68,8 @@ def _problem(part: Any) -> str:
 
 
 def _tree_problem(tree: Tree) -> str:
+    if tree.node_count != tree.capacity:  # the length of its arrays, which the state takes from the number
+        return "another number of nodes than it says"
     nodes = tree.__getstate__()["nodes"]
     inner = nodes["left_child"] != -1
     children = np.stack([nodes["left_child"][inner], nodes["right_child"][inner]])
@@ -122,10 +124,11 @@ def _histogram_problem(model: BaseHistGradientBoosting) -> str:
 
 
 def _neighbors_problem(tree: Any) -> str:
-    metric, weights = tree.__getstate__()[11:13]  # their places in the state
-    if metric is None:
-        return "no metric"
+    state = tree.__getstate__()
+    numbers, (metric, weights) = state[4:7], state[11:13]  # their places in the state
     rows, order, nodes, bounds = (np.asarray(array) for array in tree.get_arrays())
+    if metric is None or _has_other_nodes(len(nodes), *numbers):
+        return "no metric, or another number of nodes than it says"
     if len(order) != len(rows) or _has_index_outside(order, len(rows)):
         return "a neighbor that does not exist"
     if bounds.ndim != 3 or bounds.shape[1:] != (len(nodes), rows.shape[1]):
@@ -137,6 +140,11 @@ def _neighbors_problem(tree: Any) -> str:
     if weights is not None and np.shape(weights) != (len(rows),):
         return "weights for a different number of rows"
     return _metric_problem(metric, rows.shape[1])
+
+
+def _has_other_nodes(n_nodes: int, leaf_size: int, n_levels: int, said_nodes: int) -> bool:
+    """Compiled code divides by the size of a leaf, and takes the number of nodes for the length of its own arrays."""
+    return leaf_size < 1 or said_nodes != n_nodes or not 0 < n_levels < 64 or n_nodes != 2**n_levels - 1
 
 
 def _metric_problem(metric: Any, width: int) -> str:
