@@ -7,17 +7,15 @@ import pytest
 
 from tests.differential.cases import draw_case
 from tests.differential.kinds import KINDS, SERVED
+from tests.differential.known_faults import is_known
 from tests.differential.report import COLUMNS, column_of, text
 from tests.differential.shrinking import shrunk
-from tests.differential.tally import Difference, Tally
+from tests.differential.tally import Tally
 from tests.differential.trials import run_locally
 
 SEED = 20261126
 ROWS = 24
 MAX_ROUNDS = 3  # an estimator may refuse the first frame of a dtype
-
-# The gateway does not check the bounds of a dtype yet, so a worker fails on such a row.
-NOT_MENDED = ("out of bounds for", "Input contains infinity")
 
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.xdist_group("differential")]
 
@@ -37,14 +35,10 @@ def _run(number: int, tally: Tally) -> None:
     case = draw_case(SEED, number, ROWS)
     known = len(tally.differences)
     run_locally(case, tally)
-    new = [each for each in tally.differences[known:] if not _is_known(each)]
+    new = [each for each in tally.differences[known:] if not is_known(each)]
     tally.differences[known:] = new
     if new and known == 0:
         tally.differences[0] = shrunk(case, new[0], run_locally)
-
-
-def _is_known(difference: Difference) -> bool:
-    return any(words in str(difference.found) for words in NOT_MENDED)
 
 
 def test_every_answer_is_the_notebooks(tally: Tally) -> None:
