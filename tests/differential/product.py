@@ -97,11 +97,12 @@ class LocalVersion:
 
     def answers(self, rows: list[Any], method: str) -> list[Any]:
         try:
-            n_rows, checked = require_rows(self._signature, encode_json(rows), MAX_ROWS)
+            checked: Any = require_rows(self._signature, encode_json(rows), MAX_ROWS)
         except QueuecastError as error:
             raise _refused(error.code, error.detail, error.findings) from None
-        work = PredictionWork(Method(method), n_rows)
-        job = self._service.ran(JobType.PREDICTION, ModelRef(MODEL, self._number), work, checked)
+        work = PredictionWork(Method(method), len(rows))
+        content = checked.rows if hasattr(checked, "rows") else checked[1]
+        job = self._service.ran(JobType.PREDICTION, ModelRef(MODEL, self._number), work, content)
         if job.failure is not None:
             raise Crashed(f"accepted, then {job.failure.code}: {job.failure.detail}")
         result = _result(self._service, job)
