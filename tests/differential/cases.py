@@ -44,6 +44,10 @@ class Case:
         """The rows as the estimator takes them."""
         return frame.to_numpy() if self.recipe.is_array else frame
 
+    def table(self, frame: Any) -> Any:
+        """The rows as they are written into a file: an array has lost the dtypes of the frame."""
+        return pd.DataFrame(self.given(frame), columns=frame.columns) if self.recipe.is_array else frame
+
     def fitted(self) -> Any:
         return self.fit(self.recipe.build(list(self.kinds)), range(len(self.frame)))
 

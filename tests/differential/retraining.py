@@ -34,7 +34,7 @@ def retrain(version: Version, case: Case, estimator: Any, way: str) -> Retrained
     Raises Refused, Crashed or CannotWrite.
     """
     names = tuple(target_names(case.target) or ())
-    frame = writers.with_target(case.frame, case.target, names)
+    frame = writers.with_target(case.table(case.frame), case.target, names)
     known = writers.words_of(frame)
     written = RETRAININGS[way](frame, known)
     if not written.positions:

@@ -70,14 +70,16 @@ def _dicts(question: Question) -> list[Asked]:
 
 def _rows_of_csv(question: Question) -> list[Asked]:
     """As the command line sends the rows of a CSV file."""
-    written = writers.write_quoted_csv(question.rows, writers.words_of(question.case.frame))
+    table = question.case.table(question.rows)
+    written = writers.write_quoted_csv(table, writers.words_of(question.case.frame))
     rows, _ = parsed_csv_rows(written.content.decode(), question.version.schema)
     return [_ask(question, dict(zip(written.positions, rows, strict=True)), written.positions)]
 
 
 def _file(writer: Writer, *, is_upload: bool = False) -> Way:
     def ask(question: Question) -> list[Asked]:
-        rows = question.case.given(question.rows) if is_upload else question.rows
+        case = question.case
+        rows = case.given(question.rows) if is_upload else case.table(question.rows)
         written = writer(rows, writers.words_of(question.case.frame))
         return [_ask_file(question, written)] if written.positions else []
 
