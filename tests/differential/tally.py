@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+MAX_TEXT = 110
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"|\d[\d.,e+-]*")
 
 
@@ -71,4 +72,4 @@ class Tally:
 def reason(code: str, detail: str) -> str:
     """A refusal without the names and numbers of its case, so that equal ones can be counted."""
     text = _QUOTED.sub("…", " ".join(detail.split()))
-    return f"{code}: {text[:110]}"
+    return f"{code}: {text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 3] + '...'}"
