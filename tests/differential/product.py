@@ -146,13 +146,17 @@ def _refused(code: str, detail: str, findings: tuple[Finding, ...]) -> Refused:
     )
 
 
+def client_refusal(error: ValueError | TypeError) -> Refused:
+    column = re.search(r"column (?:'([^']+)'|\"([^\"]+)\")", str(error))
+    return Refused("client", str(error), column and (column[1] or column[2]))
+
+
 @contextmanager
 def _refusing_client() -> Iterator[None]:
     """The client refuses with ValueError or TypeError; any other error is a fault of it."""
     try:
         yield
     except (ValueError, TypeError) as error:
-        column = re.search(r"column (?:'([^']+)'|\"([^\"]+)\")", str(error))
-        raise Refused("client", str(error), column and (column[1] or column[2])) from None
+        raise client_refusal(error) from None
     except Exception as error:
         raise Crashed(f"the client raised {type(error).__name__}: {error}") from error

@@ -77,7 +77,11 @@ def summary(tally: Tally) -> str:
 def text(tally: Tally) -> str:
     parts = [*table(tally), "", "Refused pushes:", *reasons(tally.refused_pushes)]
     if tally.refused_rows:
-        parts += ["", "Refused rows with a cell that the fit did not have:", *reasons(tally.refused_rows)]
+        parts += [
+            "",
+            "Refused rows, with a cell that the fit did not have or in a dtype that is not served:",
+            *reasons(tally.refused_rows),
+        ]
     if tally.not_written:
         parts += ["", "Frames that the writer of a format does not take:", *reasons(tally.not_written)]
     parts += ["", *map(str, tally.differences[:MAX_SHOWN])]
@@ -99,7 +103,7 @@ def section(tally: Tally, conditions: Conditions) -> str:
             "",
             *reasons(tally.refused_pushes),
             "",
-            "Rows that were refused, among those with a cell that the fit did not have:",
+            "Rows that were refused, with a cell that the fit did not have or in a dtype that is not served:",
             "",
             *reasons(tally.refused_rows),
         ]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.differential.cases import Case, NewRow
+from tests.differential.kinds import BY_NAME
 from tests.differential.notebook import Notebook, error_of
 from tests.differential.product import Crashed, LocalVersion, Refused, Version
 from tests.differential.retraining import RETRAININGS, Retrained, retrain
@@ -146,11 +147,17 @@ class Trial:
 
     @contextmanager
     def _noted(self, way: str, method: str, row: Any) -> Iterator[None]:
-        """A crash is a difference; a refusal of all known rows too."""
+        """A crash is a difference, and so is a refusal of all known rows, unless the client refuses another dtype."""
         try:
             yield
         except CannotWrite as error:
             self._tally.not_written[self._case.lead.name, reason(way, str(error))] += 1
+        except Refused as refusal:
+            kind = self._kind_of(refusal)
+            if refusal.code == "client" and not BY_NAME[kind].is_served:  # in a column that no step reads
+                self._tally.refused_rows[kind, reason(refusal.code, refusal.detail)] += 1
+            else:
+                self._add(way, method, row, "an answer", f"refused: {refusal}")
         except Exception as error:  # an error of the product is a difference, not the end of the run
             self._add(way, method, row, "an answer", f"{type(error).__name__.lower()}: {error}")
 

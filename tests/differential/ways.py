@@ -9,7 +9,7 @@ from queuecast.client.text_rows import parsed_csv_rows
 from tests.differential import writers
 from tests.differential.cases import Case
 from tests.differential.comparison import flat_rows
-from tests.differential.product import Refused, Version
+from tests.differential.product import Refused, Version, client_refusal
 from tests.differential.result_files import FORMATS, read_result
 from tests.differential.writers import Writer, Written
 
@@ -106,7 +106,7 @@ def _listed(rows: Any) -> list[Any]:
     try:
         return list(json_rows(rows))
     except ValueError as error:
-        raise Refused("client", str(error)) from None
+        raise client_refusal(error) from None
 
 
 def _ask(question: Question, rows: Any, positions: Sequence[int]) -> Asked:
