@@ -3,7 +3,7 @@ PYTHON ?= python3
 WORKERS ?= 2
 BIN := .venv/bin
 
-.PHONY: help run test check lint types containers chaos bench lock clean
+.PHONY: help run test check lint types containers chaos differential bench lock clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -30,6 +30,9 @@ containers: .venv/dev.stamp ## the stack in real containers, built and tried (ne
 
 chaos: .venv/dev.stamp ## kills, freezes and fills the parts under load: make chaos [ROUNDS=20] [SEED=1] [LEASE_S=4] [FAULTS=kind,kind]
 	@$(BIN)/python -m tests.chaos --rounds $(or $(ROUNDS),20) $(if $(SEED),--seed $(SEED)) $(if $(LEASE_S),--lease-s $(LEASE_S)) $(if $(FAULTS),--faults $(FAULTS))
+
+differential: .venv/dev.stamp ## compares every answer with the notebook's: make differential [ROWS=10000] [SEED=1] [TRIAL=17] [WRITE=1]
+	@$(BIN)/python -m tests.differential --rows $(or $(ROWS),10000) $(if $(SEED),--seed $(SEED)) $(if $(TRIAL),--trial $(TRIAL)) $(if $(WRITE),--write)
 
 bench: .venv/bench.stamp .venv/litserve.stamp ## measures against a tutorial's Flask and Celery: make bench [ROUNDS=5] [ONLY=figure,figure] [WRITE=1]
 	@$(BIN)/python -m bench --rounds $(or $(ROUNDS),5) $(if $(ONLY),--only $(ONLY)) $(if $(WRITE),--write)
