@@ -6,6 +6,7 @@ Recognizes pandas and numpy objects by their attributes, so that the client need
 import json
 import math
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any
@@ -46,6 +47,14 @@ def json_lines(array: Any) -> Iterator[bytes]:
         yield json.dumps(_list_row(row, index)).encode() + b"\n"
 
 
+def rows_for_width(n_rows: int, x: Any, least: int = 20) -> int:
+    """`n_rows`, or fewer if x has more than 1,000 columns, so that a push does not grow with its width."""
+    shape: tuple[int, ...] = getattr(x, "shape", ())
+    first = x[0] if isinstance(x, list | tuple) and x else ()
+    width = shape[1] if len(shape) == 2 else len(first) if isinstance(first, list | tuple | Mapping) else 1
+    return n_rows if width <= 1000 else max(least, n_rows * 1000 // width)
+
+
 def example_table(x: Any) -> dict[str, Any]:
     """The first rows that a model was fitted on, with their dtypes, as the JSON of TABLE_MEDIA_TYPE.
 
@@ -53,18 +62,18 @@ def example_table(x: Any) -> dict[str, Any]:
     Raises ValueError with column and dtype if a column cannot be sent (datetime64, timedelta, complex).
     """
     if _is_frame(x) and _has_string_names(x):
-        head = x.head(MAX_EXAMPLE_ROWS)
+        head = x.head(rows_for_width(MAX_EXAMPLE_ROWS, x))
         described = [_column(name, column.dtype) | facts_of(column) for name, column in x.items()]
         _, columns = _frame_columns(head)
         rows: list[Any] = [list(values) for values in zip(*columns, strict=True)]
         return {"layout": "frame", "columns": described, "rows": rows}
     if _is_frame(x) or hasattr(x, "ndim"):
-        array = _as_array(x, MAX_EXAMPLE_ROWS)
+        array = _as_array(x, rows_for_width(MAX_EXAMPLE_ROWS, x))
         whole = array if array.dtype.kind in "biuf" else _as_array(x)
         described = [_column(f"x{index}", array.dtype) | facts_of(whole[:, index]) for index in range(array.shape[1])]
         rows = _array_rows(array)
     else:
-        rows = [_list_row(row, index) for index, row in enumerate(islice(x, MAX_EXAMPLE_ROWS))]
+        rows = [_list_row(row, index) for index, row in enumerate(islice(x, rows_for_width(MAX_EXAMPLE_ROWS, x)))]
         dtype = _common_dtype([value for row in rows for value in row])
         described = [
             {"name": f"x{index}", "dtype": dtype} | (facts_of_values(values) if dtype == "object" else {})
@@ -104,7 +113,7 @@ def _has_string_names(frame: Any) -> bool:
 
 def _frame_columns(frame: Any) -> tuple[list[str], list[list[Scalar]]]:
     names = list(frame.columns)
-    twice = sorted({name for name in names if names.count(name) > 1})
+    twice = sorted(name for name, count in Counter(names).items() if count > 1)
     if twice:
         raise ValueError(f"the column {twice[0]!r} occurs more than once; a row holds one value per name")
     columns = [

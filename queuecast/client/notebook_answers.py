@@ -7,7 +7,7 @@ import math
 import warnings
 from typing import Any
 
-from queuecast.client.json_rows import MAX_EXAMPLE_ROWS, example_table
+from queuecast.client.json_rows import MAX_EXAMPLE_ROWS, example_table, rows_for_width
 from queuecast.domain.work import Method
 
 MAX_ROWS = 200
@@ -17,13 +17,14 @@ Plain = str | int | float | bool | None
 
 
 def notebook_answers(estimator: Any, x: Any) -> dict[str, Any] | None:
-    """Up to MAX_ROWS rows of `x` and the output of each method for them, as JSON; None if no method has an output.
+    """Up to MAX_ROWS rows of `x`, or fewer of a wide one, and the output of each method for them, as JSON; None if no
+    method has an output.
 
     x: a DataFrame, a 2-D array, a sparse matrix or a list of lists.
     """
     rows = _take(x, _positions(x))
     n_rows = _length(rows)
-    alone = list(range(0, n_rows, max(1, n_rows // ROWS_ALONE)))
+    alone = list(range(0, n_rows, max(1, n_rows // rows_for_width(ROWS_ALONE, x, 2))))
     outputs: dict[str, list[Any]] = {}
     alone_outputs: dict[str, list[Any]] = {}
     for method in Method:
@@ -50,17 +51,18 @@ def notebook_answers(estimator: Any, x: Any) -> dict[str, Any] | None:
 
 def _positions(x: Any) -> list[int]:
     """The rows to compare: the first ones, two with a missing value and one with each word of each column, others."""
-    n_rows = min(_length(x), MAX_EXAMPLE_ROWS)
-    chosen = dict.fromkeys(range(min(MAX_ROWS // 10, n_rows)))
+    most = rows_for_width(MAX_ROWS, x)
+    n_rows = min(_length(x), rows_for_width(MAX_EXAMPLE_ROWS, x))
+    chosen = dict.fromkeys(range(min(most // 10, n_rows)))
     for values in _columns(x, n_rows):
         gaps = [at for at, value in enumerate(values) if _is_missing(value)]
         words = {value: at for at, value in reversed(list(enumerate(values))) if isinstance(value, str)}
         chosen |= dict.fromkeys([*gaps[:2], *words.values()])
-        if len(chosen) >= MAX_ROWS:
+        if len(chosen) >= most:
             break
-    step = max(1, n_rows // MAX_ROWS)
+    step = max(1, n_rows // most)
     chosen |= dict.fromkeys(range(0, n_rows, step))
-    return sorted(list(chosen)[:MAX_ROWS])
+    return sorted(list(chosen)[:most])
 
 
 def _columns(x: Any, n_rows: int) -> list[list[Any]]:

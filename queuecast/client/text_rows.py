@@ -87,7 +87,7 @@ def parsed_csv_rows(text: str, schema: dict[str, Any] | None) -> tuple[list[Any]
 
 
 def csv_head(path: Path) -> bytes:
-    """The header and the first MAX_CSV_ROWS records of a CSV file, byte for byte.
+    """The header and the first MAX_CSV_ROWS records of a CSV file, or fewer of a wide one, byte for byte.
 
     Raises ValueError for another kind of file, or for a duplicate column.
     """
@@ -101,7 +101,7 @@ def csv_head(path: Path) -> bytes:
         records = csv.reader(_recorded(file, lines))
         try:
             header = next(records, [])
-            for _ in islice(records, MAX_CSV_ROWS):
+            for _ in islice(records, min(MAX_CSV_ROWS, 10_000_000 // max(len(header), 1))):
                 pass
         except csv.Error as error:
             raise ValueError(f"line {records.line_num} of {path} cannot be read as CSV: {error}") from None
@@ -130,7 +130,9 @@ def _column_positions(header: list[str], columns: list[Any]) -> tuple[list[int],
     if mismatch is not None:
         raise ValueError(mismatch.detail)
     if sources == wanted:
-        return [header.index(name) for name in wanted], _left_out([name for name in header if name not in wanted])
+        places = {name: place for place, name in enumerate(header)}
+        taken = set(wanted)
+        return [places[name] for name in wanted], _left_out([name for name in header if name not in taken])
     is_numbered = header == [str(index) for index in range(len(header))]  # the header that pandas gives an array
     is_row = not is_numbered and all(parse_number(cell) is not None for cell in header)
     return list(range(len(header))), [f"the first line was read as column names: {','.join(header)}"] if is_row else []

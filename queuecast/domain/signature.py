@@ -17,6 +17,8 @@ from queuecast.domain.work import Method
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 EXACT_FLOAT = 2.0**53  # up to here a float holds every whole number
 MAX_FINDINGS = 20  # enough to repair a file, not enough to flood a log
+WITHOUT_MISSING = frozenset({"bool", *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64))})
+"""The dtypes that have no missing value."""
 
 
 class ColumnType(StrEnum):
@@ -61,6 +63,11 @@ class Column:
     @property
     def known_words(self) -> tuple[str | int | bool, ...]:
         return (*self.words, *(self.categories or ()))
+
+    @property
+    def widens(self) -> bool:
+        """Whether a missing value turns the column to another dtype: integers to float64, booleans to objects."""
+        return self.nullable and self.dtype in WITHOUT_MISSING
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from queuecast.client.text_rows import parsed_csv_rows
 from queuecast.domain.file_formats import FileFormat
 from queuecast.domain.work import Method
 from tests.worker.model_fixtures import LocalService
-from worker.models.inference import infer_frame
+from worker.models.inference import infer_held_frame
 from worker.models.loading import load_estimator
 from worker.tables.reader import read_range
 from worker.tables.splitting import split_file
@@ -39,5 +39,5 @@ def answers_by_format(service: LocalService, rows: Any, method: Method, folder: 
         (file_range,) = split_file(path, fmt, 1000, 2**20)
         read = read_range(path, fmt, manifest.signature, file_range)
         assert read.bad_rows == []
-        answers[fmt.value] = infer_frame(estimator, method, read.frame)
+        answers[fmt.value] = infer_held_frame(estimator, manifest.signature, method, read.frame)
     return answers

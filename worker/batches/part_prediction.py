@@ -13,6 +13,7 @@ from queuecast.domain.work import Method
 from worker.models.bisection import Failed, Succeeded, bisect_failures
 from worker.models.frames import frame_of
 from worker.models.model_output import output_columns, require_length
+from worker.models.widening import split_frame
 from worker.tables.reader import ReadRange
 from worker.tables.rows import BadRow
 
@@ -31,10 +32,13 @@ def predict_part(estimator: Any, manifest: Manifest, method: Method, read: ReadR
 
     def predict(rows: Sequence[int]) -> Columns:
         frame = read.frame if len(rows) == len(read.row_numbers) else read.frame[rows[0] : rows[-1] + 1]
-        columns = output_columns(method, call(frame), manifest.classes)
-        for values in columns.values():
-            require_length(len(values), len(rows))
-        return columns
+        parts = []
+        for positions, part in split_frame(manifest.signature, frame):
+            columns = output_columns(method, call(part), manifest.classes)
+            for values in columns.values():
+                require_length(len(values), len(positions))
+            parts.append((positions, columns))
+        return _in_order(parts)
 
     predicted: list[Succeeded[int, Columns]] = []
     failed: list[Failed[int]] = []
@@ -49,6 +53,14 @@ def predict_part(estimator: Any, manifest: Manifest, method: Method, read: ReadR
     if not predicted:
         return good, _no_rows(call, manifest, method)
     return good, _join([each.value for each in predicted])
+
+
+def _in_order(parts: list[tuple[Any, Columns]]) -> Columns:
+    """The output for rows that were called in parts."""
+    if len(parts) == 1:
+        return parts[0][1]
+    order = np.argsort(np.concatenate([positions for positions, _ in parts]))
+    return {name: values[order] for name, values in _join([columns for _, columns in parts]).items()}
 
 
 def _join(pieces: list[Columns]) -> Columns:

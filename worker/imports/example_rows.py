@@ -68,7 +68,8 @@ def read_example(path: Path, media_type: str, estimator: Any, target: tuple[str,
         if answers is not None and answers.rows and len(answers.rows[0]) != len(sent_names):
             raise InvalidInputError("the rows of the answers do not have the columns of the example")
         if answers is not None:
-            answers = answers.of_columns([sent_names.index(name) for name in _kept_names(rows, sent_names, target)])
+            places = {name: place for place, name in enumerate(sent_names)}
+            answers = answers.of_columns([places[name] for name in _kept_names(rows, sent_names, target)])
     width = getattr(estimator, "n_features_in_", rows.shape[1])
     if rows.shape[1] != width:
         raise InvalidInputError(f"the example has {rows.shape[1]} feature columns, the estimator was fitted on {width}")
@@ -94,6 +95,7 @@ def _with_missing_values(rows: Any, estimator: Any, facts: dict[str, ColumnFacts
     is_frame = isinstance(rows, pd.DataFrame)
     names = [str(name) for name in rows.columns] if is_frame else [f"x{index}" for index in range(rows.shape[1])]
     learned = known_values(estimator, names)
+    filled: dict[Any, Any] = {}
     for index, name in enumerate(names):
         kinds = facts.get(name, ColumnFacts()).missing or kinds_of(learned[name])
         if not kinds or kinds[0] is Missing.NAN or not _holds_words(rows.iloc[:, index] if is_frame else rows):
@@ -101,10 +103,13 @@ def _with_missing_values(rows: Any, estimator: Any, facts: dict[str, ColumnFacts
         fill = MISSING_VALUES[kinds[0]]
         if is_frame:
             values = [fill if pd.isna(value) else value for value in rows.iloc[:, index]]
-            rows[rows.columns[index]] = pd.Series(values, dtype=object, index=rows.index)
+            filled[rows.columns[index]] = pd.Series(values, dtype=object, index=rows.index)
         else:
             rows[:, index] = [fill if pd.isna(value) else value for value in rows[:, index]]
-    return rows
+    if not filled:
+        return rows
+    # Column by column, pandas would copy the other columns each time.
+    return pd.concat([rows.drop(columns=list(filled)), pd.DataFrame(filled)], axis=1)[list(rows.columns)]
 
 
 def _holds_words(values: Any) -> bool:

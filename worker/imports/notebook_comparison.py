@@ -6,6 +6,7 @@ values or words shows here and not in an answer.
 
 import csv
 import json
+import math
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -24,8 +25,10 @@ from queuecast.domain.file_formats import FileFormat
 from queuecast.domain.signature import Layout, Signature
 from queuecast.domain.work import Method
 from worker.models.frames import frame_of
+from worker.models.learning.same_answers import first_difference
 from worker.models.model_output import output_rows
-from worker.models.signatures import Golden, first_difference
+from worker.models.signatures import Golden
+from worker.models.widening import answer_in_parts
 from worker.tables.reader import read_range
 from worker.tables.splitting import split_file
 
@@ -52,10 +55,31 @@ class NotebookAnswers(msgspec.Struct, forbid_unknown_fields=True):
         if not is_whole or len({len(row) for row in self.rows}) > 1:
             raise ValueError("the answers do not have an output for each row")
 
+    def bounded(self, max_cells: int = 200_000) -> "NotebookAnswers":
+        """With fewer rows of a wide table, so that the cost of the comparison does not grow with its width."""
+        width = len(self.rows[0]) if self.rows else 0
+        max_rows = max(20, max_cells // max(width, 1))
+        calls = _spread(len(self.alone), max(2, max_rows // 10))
+        if len(self.rows) <= max_rows and len(calls) == len(self.alone):
+            return self
+        kept = sorted({*_spread(len(self.rows), max_rows), *(self.alone[call] for call in calls)})
+        places = {at: place for place, at in enumerate(kept)}
+        return NotebookAnswers(
+            [self.rows[at] for at in kept],
+            {method: [output[at] for at in kept] for method, output in self.outputs.items()},
+            [places[self.alone[call]] for call in calls],
+            {method: [output[call] for call in calls] for method, output in self.alone_outputs.items()},
+        )
+
     def of_columns(self, positions: list[int]) -> "NotebookAnswers":
         """With these cells of each row."""
         rows = [[row[at] for at in positions] for row in self.rows]
         return NotebookAnswers(rows, self.outputs, self.alone, self.alone_outputs)
+
+
+def _spread(count: int, limit: int) -> list[int]:
+    """At most `limit` of the numbers below `count`, with equal steps."""
+    return list(range(0, count, max(1, math.ceil(count / limit))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,17 +93,19 @@ class _Sent:
 
 
 def compare_answers(estimator: Any, signature: Signature, answers: NotebookAnswers) -> Golden:
-    """The rows that the signature accepts, with their outputs in the notebook.
+    """The rows that were compared, with their outputs in the notebook: those that the signature accepts, and fewer of
+    a wide table.
 
     Raises ModelRefusedError for the first answer of this worker that differs.
     """
+    answers = answers.bounded()
     rows = [_row(signature, values) for values in answers.rows]
     accepted = [at for at, row in enumerate(rows) if not signature.findings([row], limit=1)]
     tolerances = {method: _tolerance(signature, answers, method) for method in answers.outputs}
     if accepted:
         for sent in _ways(signature, rows, accepted, answers):
             for method, expected in sent.expected.items():
-                found, dtype = _answers(estimator, method, sent.frame)
+                found, dtype = _answers(estimator, signature, method, sent.frame)
                 tolerance = 1e-5 if dtype in _SINGLE else tolerances[method]
                 at = first_difference(found, expected, tolerance)
                 if at is not None:
@@ -162,12 +188,18 @@ def _read(path: Path, fmt: FileFormat, signature: Signature, rows: list[Any]) ->
     return read.frame
 
 
-def _answers(estimator: Any, method: Method, frame: Any) -> tuple[list[Any] | str, str]:
+def _answers(estimator: Any, signature: Signature, method: Method, frame: Any) -> tuple[list[Any] | str, str]:
     """The outputs, or the error of the estimator in words; and the dtype of the outputs."""
-    try:
-        output = getattr(estimator, method.value)(frame)
+    dtypes = [""]
+
+    def call(part: Any) -> list[Any]:
+        output = getattr(estimator, method.value)(part)
         first = output[0] if isinstance(output, list) and output else output
-        return output_rows(output), str(getattr(first, "dtype", ""))
+        dtypes.append(str(getattr(first, "dtype", "")))
+        return output_rows(output)
+
+    try:
+        return answer_in_parts(signature, frame, call), dtypes[-1]
     except Exception as error:  # an estimator raises what it likes
         return exception_text(error), ""
 

@@ -6,11 +6,17 @@ from queuecast.domain.signature import Signature
 from queuecast.domain.work import Method
 from worker.models.frames import frame_of
 from worker.models.model_output import output_rows
+from worker.models.widening import answer_in_parts
 
 
 def infer_rows(estimator: Any, signature: Signature, method: Method, rows: list[Any]) -> list[Any]:
     """The output for JSON rows: a label, a number or a list for each row. Errors of the estimator pass through."""
-    return infer_frame(estimator, method, frame_of(signature, rows))
+    return infer_held_frame(estimator, signature, method, frame_of(signature, rows))
+
+
+def infer_held_frame(estimator: Any, signature: Signature, method: Method, frame: Any) -> list[Any]:
+    """As `infer_frame`, for a frame of `frame_of` or `build_frame`: rows that need other dtypes are called apart."""
+    return answer_in_parts(signature, frame, lambda part: infer_frame(estimator, method, part))
 
 
 def infer_frame(estimator: Any, method: Method, frame: Any) -> list[Any]:

@@ -28,7 +28,7 @@ def _collect(part: Any, names: list[str], known: dict[str, list[Any]]) -> None:
     elif isinstance(part, Pipeline):
         for _, step in part.steps:
             _collect(step, names, known)
-            names = _names_after(step, names)
+            names = names_after(step, names)
     elif isinstance(part, ColumnTransformer):
         positions = getattr(part, "_transformer_to_input_indices", {})
         for name, inner, _ in getattr(part, "transformers_", ()):
@@ -37,11 +37,11 @@ def _collect(part: Any, names: list[str], known: dict[str, list[Any]]) -> None:
         for _, inner in part.transformer_list:
             _collect(inner, names, known)
     elif isinstance(part, BaseEstimator):
-        for inner in _parts_on_same_columns(part, len(names)):
+        for inner in parts_on_same_columns(part, len(names)):
             _collect(inner, names, known)
 
 
-def _parts_on_same_columns(part: BaseEstimator, n_columns: int) -> Iterator[Any]:
+def parts_on_same_columns(part: BaseEstimator, n_columns: int) -> Iterator[Any]:
     """The best estimator of a search, the members of an ensemble, and the like."""
     for value in vars(part).values():
         for inner in value if isinstance(value, list) else [value]:
@@ -49,7 +49,7 @@ def _parts_on_same_columns(part: BaseEstimator, n_columns: int) -> Iterator[Any]
                 yield inner
 
 
-def _names_after(step: Any, names: list[str]) -> list[str]:
+def names_after(step: Any, names: list[str]) -> list[str]:
     """The columns of a step's output, each by the name of the column that it was; "" for a column that is new.
 
     No names if the step does not say, and after an encoder: its output are not the values that came in.
@@ -60,13 +60,13 @@ def _names_after(step: Any, names: list[str]) -> list[str]:
         return []
     if isinstance(step, Pipeline):
         for _, inner in step.steps:
-            names = _names_after(inner, names)
+            names = names_after(inner, names)
         return names
     if isinstance(step, ColumnTransformer):
         return _names_after_columns(step, names)
     if isinstance(step, FeatureUnion):
         parts = [inner for _, inner in step.transformer_list if inner != "drop"]
-        return [name for inner in parts for name in _names_after(inner, names)]
+        return [name for inner in parts for name in names_after(inner, names)]
     return _names_that_stay(step, names)
 
 
@@ -76,7 +76,7 @@ def _names_after_columns(step: ColumnTransformer, names: list[str]) -> list[str]
     after = [""] * max((place.stop for place in places.values()), default=0)
     for name, inner, _ in step.transformers_:
         if inner != "drop" and name in places:
-            inside = _names_after(inner, _chosen(names, step._transformer_to_input_indices[name]))
+            inside = names_after(inner, _chosen(names, step._transformer_to_input_indices[name]))
             if len(inside) == places[name].stop - places[name].start:
                 after[places[name]] = inside
     return after

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from queuecast.domain.errors import Finding, mismatch, shortened
 from queuecast.domain.signature import INT64_MAX, INT64_MIN, Column, ColumnType, Layout, Signature, expected_value
-from worker.models.frames import NUMPY_NAMES, column_of, missing_value
+from worker.models.frames import NUMPY_NAMES, column_of, holding_dtype, missing_value
 
 ARROW_TYPES = {
     ColumnType.NUMBER: pa.float64(),
@@ -100,24 +100,27 @@ def build_frame(signature: Signature, columns: list[Any]) -> Any:
     n_rows = len(columns[0]) if columns else 0
     if dtype == "str":  # numpy gives every string the length of the longest
         return np.array([values.to_pylist() for values in columns], dtype=dtype).T.reshape(n_rows, len(columns)).copy()
+    if any(column.widens and values.null_count for column, values in pairs):
+        dtype = "object"
     array = np.empty((n_rows, len(columns)), dtype=dtype)
     for index, (column, values) in enumerate(pairs):
-        array[:, index] = build_column(column, values)
+        array[:, index] = values.to_pylist() if column.widens and values.null_count else build_column(column, values)
     return array
 
 
 def build_column(column: Column, values: Any) -> Any:
     """The column that `worker.models.frames.column_of` builds from the same values."""
+    dtype = holding_dtype(column) if column.widens and values.null_count else column.dtype
     if column.dtype == "category":
         return _categorical(column, values)
     if column.dtype == "object":
         return pd.Series(python_objects(values, missing_value(column)), dtype=object)
     if column.dtype == "str":
         return pd.array(python_objects(values), dtype="str")
-    if column.dtype in NUMPY_NAMES:
-        return values.to_numpy(zero_copy_only=False).astype(column.dtype)
-    if column.type in (ColumnType.INTEGER, ColumnType.NUMBER, ColumnType.BOOLEAN) and column.dtype[0] in "IUFb":
-        return _masked(column, values)
+    if dtype in NUMPY_NAMES:
+        return values.to_numpy(zero_copy_only=False).astype(dtype)
+    if column.type in (ColumnType.INTEGER, ColumnType.NUMBER, ColumnType.BOOLEAN) and dtype[0] in "IUFb":
+        return _masked(dtype, values)
     return column_of(column, values.to_pylist())
 
 
@@ -135,10 +138,10 @@ def python_objects(values: Any, missing: Any = np.nan) -> Any:
     return distinct[pc.fill_null(encoded.indices, len(distinct) - 1).to_numpy(zero_copy_only=False)]
 
 
-def _masked(column: Column, values: Any) -> Any:
+def _masked(name: str, values: Any) -> Any:
     is_missing = values.is_null().to_numpy(zero_copy_only=False).copy()
     filled = pc.fill_null(values, False if pa.types.is_boolean(values.type) else 0).to_numpy(zero_copy_only=False)
-    dtype: Any = pd.api.types.pandas_dtype(column.dtype)
+    dtype: Any = pd.api.types.pandas_dtype(name)
     return dtype.construct_array_type()(filled.astype(dtype.numpy_dtype), is_missing)
 
 

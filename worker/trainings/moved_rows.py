@@ -80,7 +80,10 @@ def _rounded_alike(fitted: pd.DataFrame, held_out: pd.DataFrame, rounding: Round
         if digits and _is_rounded(theirs, rounding, digits - 1):
             values = fitted[name].to_numpy(dtype="float64", na_value=np.nan)
             rounded[name] = rounding(values, _digits(theirs, rounding))
-    return fitted.assign(**rounded) if rounded else None
+    if not rounded:
+        return None
+    columns = {name: pd.Series(values, index=fitted.index) for name, values in rounded.items()}
+    return pd.DataFrame({name: columns.get(name, fitted[name]) for name in fitted.columns}, index=fitted.index)
 
 
 def _finite(column: Any) -> Any:

@@ -17,6 +17,7 @@ from queuecast.domain.file_formats import FileFormat
 from queuecast.domain.model import Manifest
 from queuecast.domain.signature import MAX_FINDINGS, Column, ColumnType, Layout, Signature
 from queuecast.domain.work import TrainingWork
+from worker.models.widening import widened_values
 from worker.tables.checked_columns import ARROW_TYPES, build_column, empty_cell, python_objects
 from worker.tables.ndjson_reader import json_as_text
 from worker.tables.reader import read_rows
@@ -101,24 +102,28 @@ def _compact(column: Column, values: Any) -> Any:
 def _features(signature: Signature, features: list[list[Any]]) -> Any:
     """features: the chunks of each column. Empties the lists, so that memory holds one column twice at most."""
     columns: dict[str, Any] = {}
+    is_wide = False
     for column, chunks in zip(signature.columns, features, strict=True):
         values = pa.chunked_array(chunks).unify_dictionaries().combine_chunks()
+        is_wide |= column.widens and values.null_count > 0
         chunks.clear()
         columns[column.name] = _with_new_categories(column, values)
         del values
         pa.default_memory_pool().release_unused()  # peak of 684 MB instead of 780 for a file of 289 MB
     if signature.layout is Layout.FRAME:
         return pd.DataFrame(columns, columns=[column.name for column in signature.columns], copy=False)
-    array = np.empty((len(next(iter(columns.values()))), len(columns)), dtype=signature.columns[0].dtype)
+    dtype = "float64" if is_wide else signature.columns[0].dtype
+    array = np.empty((len(next(iter(columns.values()))), len(columns)), dtype=dtype)
     for index, name in enumerate(list(columns)):
         array[:, index] = columns.pop(name)
     return array
 
 
 def _with_new_categories(column: Column, values: Any) -> Any:
-    """A category column gets the new categories after the known ones."""
+    """A category column gets the new categories after the known ones, and one with missing values is widened."""
     if column.dtype != "category":
-        return build_column(column, values)
+        built = build_column(column, values)
+        return widened_values(column, built) if column.widens and values.null_count else built
     is_coded = pa.types.is_dictionary(values.type)
     present = (values.dictionary if is_coded else values.unique()).to_pylist()
     new = sorted({value for value in present if value is not None} - set(column.categories or ()))

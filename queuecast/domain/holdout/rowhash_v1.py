@@ -19,10 +19,11 @@ def hash_rows(rows: Any, columns: Sequence[str] | None = None) -> tuple[tuple[st
     """
     names, values = _table(rows)
     chosen = list(names) if columns is None else list(columns)
-    missing = [name for name in chosen if name not in names]
+    places = {name: place for place, name in reversed(list(enumerate(names)))}
+    missing = [name for name in chosen if name not in places]
     if missing:
         raise ValueError(f"no column {missing[0]!r} in the rows; they have {', '.join(names)}")
-    order = [(name, names.index(name)) for name in sorted(chosen)]
+    order = [(name, places[name]) for name in sorted(chosen)]
     return tuple(chosen), (_row_hash(row, order) for row in values)
 
 

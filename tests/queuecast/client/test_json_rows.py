@@ -134,6 +134,20 @@ def test_the_example_table_has_at_most_500_rows(x: Any) -> None:
 
 
 @pytest.mark.parametrize(
+    "x",
+    [
+        pd.DataFrame(np.zeros((501, 7000)), columns=[f"c{at}" for at in range(7000)]),
+        np.zeros((501, 7000)),
+        [[0] * 7000] * 501,
+        scipy.sparse.csr_matrix((501, 7000)),
+    ],
+    ids=["frame", "array", "lists", "sparse"],
+)
+def test_the_example_table_of_a_wide_table_has_fewer_rows(x: Any) -> None:
+    assert len(example_table(x)["rows"]) == 71
+
+
+@pytest.mark.parametrize(
     ("values", "dtype"),
     [
         (pd.to_datetime(["2026-01-31"]), "datetime64"),

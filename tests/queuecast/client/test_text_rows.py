@@ -88,6 +88,13 @@ def test_the_head_of_a_csv_file_counts_records_and_not_lines(tmp_path: Path) -> 
     assert csv_head(path) == b'name,age\r\n"two\nlines \xe9",1\r\n' + b"x,2\r\n" * 49_999
 
 
+def test_the_head_of_a_wide_csv_file_has_fewer_rows(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("\n".join([",".join(f"c{at}" for at in range(5000)), *[",".join(["1"] * 5000)] * 2500]))
+
+    assert csv_head(path).count(b"\n") == 2001
+
+
 def test_the_head_of_a_csv_file_may_end_its_lines_with_carriage_returns(tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     path.write_bytes(b"name,age\r" + b"x,2\r" * 60_000)

@@ -20,8 +20,9 @@ from queuecast.client.pushing import file_parts
 from queuecast.domain.errors import Failure
 from queuecast.domain.job import Job, JobType, ModelRef, State
 from queuecast.domain.signature import Missing
-from queuecast.domain.work import ImportWork
+from queuecast.domain.work import ImportWork, Method
 from tests.worker.model_fixtures import MODEL, LocalService
+from worker.imports.notebook_comparison import NotebookAnswers
 from worker.models import frames
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -201,3 +202,35 @@ def test_a_file_from_the_command_line_is_compared_with_the_process_that_pushed_i
 
     assert service.manifest(1).compared_rows == 40
     assert [column.name for column in service.manifest(1).signature.columns] == ["b", "c"]
+
+
+def test_fewer_rows_of_a_wide_table_are_compared_and_the_manifest_says_how_many(service: LocalService) -> None:
+    values = np.random.default_rng(0).normal(size=(300, 3000))
+    frame = pd.DataFrame(values, columns=[f"c{at}" for at in range(3000)])
+    estimator = make_pipeline(StandardScaler(), LogisticRegression()).fit(frame, [0, 1, 2] * 100)
+
+    service.result(service.pushed(estimator, frame))
+
+    assert service.manifest(1).compared_rows == 66
+    golden = json.loads(service.models.file(MODEL, 1, "golden.json"))
+    assert golden["outputs"]["predict"] == estimator.predict(pd.DataFrame(golden["rows"])).tolist()
+
+
+@pytest.mark.parametrize("n_rows", [1, 19, 39, 200])
+def test_answers_of_a_wide_table_are_cut_to_a_number_of_cells(n_rows: int) -> None:
+    numbers = list(range(n_rows))
+    alone = numbers[:: max(1, n_rows // 20)]
+    answers = NotebookAnswers(
+        [[number] * 100 for number in numbers],
+        {Method.PREDICT: numbers},
+        alone,
+        {Method.PREDICT: [-number for number in alone]},
+    )
+
+    cut = answers.bounded(max_cells=2500)
+
+    assert len(cut.rows) <= 28
+    assert [row[0] for row in cut.rows] == cut.outputs[Method.PREDICT] == sorted(cut.outputs[Method.PREDICT])
+    assert 0 < len(cut.alone) <= 3
+    assert [-cut.outputs[Method.PREDICT][at] for at in cut.alone] == cut.alone_outputs[Method.PREDICT]
+    assert answers.bounded() is answers

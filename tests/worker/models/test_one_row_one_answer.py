@@ -48,8 +48,17 @@ class ServedVersion:
         if isinstance(self.known, np.ndarray):
             holed = [[np.nan if value is None else value for value in row] for row in rows]
             return plain_outputs(self.original, self.method, np.array(holed, dtype=self.known.dtype))
-        frame = pd.DataFrame(rows, columns=self.known.columns).astype(self.known.dtypes)
-        return plain_outputs(self.original, self.method, frame.where(frame.notna(), np.nan).astype(self.known.dtypes))
+        frame = pd.DataFrame(rows, columns=self.known.columns)
+        dtypes = {name: _with_hole(dtype, frame[name]) for name, dtype in self.known.dtypes.items()}
+        frame = frame.astype(dtypes)
+        return plain_outputs(self.original, self.method, frame.where(frame.notna(), np.nan).astype(dtypes))
+
+
+def _with_hole(dtype: Any, values: Any) -> Any:
+    """The dtype that pandas gives a column with these values."""
+    if values.notna().all() or dtype not in ("int64", "bool"):
+        return dtype
+    return "float64" if dtype == "int64" else "object"
 
 
 def _titanic() -> tuple[pd.DataFrame, Any]:
@@ -166,9 +175,9 @@ def test_a_row_has_one_prediction_alone_in_any_batch_and_in_this_process(
 
 
 TAKES_NULL = {
-    "logistic": {"sex", "age", "fare", "embarked"},
-    "hist": {"sex", "age", "fare", "embarked"},
-    "categories": {"age", "fare", "embarked", "pclass", "parch"},
+    "logistic": {"pclass", "sex", "age", "sibsp", "parch", "fare", "embarked"},
+    "hist": {"pclass", "sex", "age", "sibsp", "parch", "fare", "embarked"},
+    "categories": {"age", "fare", "sibsp", "embarked", "pclass", "alone", "parch"},
     "objects": {"sex", "embarked"},
     "forest": {"x0", "x1", "x2", "x3"},
     "neighbors": set(),

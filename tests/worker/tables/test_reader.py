@@ -41,6 +41,9 @@ COLUMNS = (
     Column("int64", INTEGER, nullable=False, dtype="int64"),
     Column("int8", INTEGER, nullable=False, dtype="int8"),
     Column("uint64", INTEGER, nullable=False, dtype="uint64"),
+    Column("holed", INTEGER, nullable=True, dtype="int64"),
+    Column("uint8", INTEGER, nullable=True, dtype="uint8"),
+    Column("maybe", BOOLEAN, nullable=True, dtype="bool"),
     Column("Int64", INTEGER, nullable=True, dtype="Int64"),
     Column("UInt8", INTEGER, nullable=True, dtype="UInt8"),
     Column("bool", BOOLEAN, nullable=False, dtype="bool"),
@@ -57,7 +60,7 @@ SIGNATURE = Signature(Layout.FRAME, COLUMNS, (Method.PREDICT,))
 words = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=5).filter(
     lambda word: word not in MISSING_WORDS
 )
-SIZES = {"int8": (-128, 127), "UInt8": (0, 255), "uint64": (0, INT64_MAX)}
+SIZES = {"int8": (-128, 127), "uint8": (0, 255), "UInt8": (0, 255), "uint64": (0, INT64_MAX)}
 
 
 def _values(column: Column) -> st.SearchStrategy[Any]:
@@ -374,7 +377,7 @@ def test_a_decimal_with_a_fraction_is_not_an_integer(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("word", MISSING_WORDS)
-@pytest.mark.parametrize("column", [COLUMNS[0], COLUMNS[7], COLUMNS[10], COLUMNS[12]], ids=lambda column: column.name)
+@pytest.mark.parametrize("column", [COLUMNS[at] for at in (0, 7, 9, 10, 13, 15)], ids=lambda column: column.name)
 def test_the_same_words_mean_missing_as_in_pandas(tmp_path: Path, column: Column, word: str) -> None:
     signature = Signature(Layout.FRAME, (Column("c", column.type, True, column.dtype), COLUMNS[4]), (Method.PREDICT,))
     data = f"c,int64\n{word},1\n".encode()

@@ -1,0 +1,89 @@
+"""Columns that held several kinds of missing values at the fit, such as None and NaN.
+
+JSON, CSV and Parquet have one missing value, so a column is refused if the estimator answers its kinds differently: it
+could not be known which of them a row had.
+"""
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+from queuecast.domain.errors import ModelRefusedError
+from queuecast.domain.signature import Layout, Missing, Signature
+from queuecast.domain.work import Method
+from worker.models.column_facts import ColumnFacts
+from worker.models.frames import frame_of
+from worker.models.inference import infer_frame
+from worker.models.learning.same_answers import is_same_answer
+
+Kinds = dict[int, tuple[Missing, ...]]
+"""The position of a column -> the kinds of missing values that it held."""
+
+
+def require_one_missing_value(
+    estimator: Any, signature: Signature, rows: Sequence[Any], facts: Mapping[str, ColumnFacts]
+) -> None:
+    """Raises ModelRefusedError for a column that may be missing, and whose kinds have different answers."""
+    kinds: Kinds = {
+        at: facts[column.name].missing
+        for at, column in enumerate(signature.columns)
+        if column.nullable and len(facts[column.name].missing) > 1
+    }
+    columns = list(kinds)
+    method = _differing_method(estimator, signature, rows, kinds, columns) if columns else None
+    if method is None:
+        return
+    while len(columns) > 1:
+        half, rest = columns[: len(columns) // 2], columns[len(columns) // 2 :]
+        differs = _differing_method(estimator, signature, rows, kinds, half) is not None
+        columns = half if differs else rest
+    name = signature.columns[columns[0]].name
+    raise ModelRefusedError(
+        f"column {name!r} holds {' and '.join(kinds[columns[0]])}, which {method} answers differently; a row that is "
+        f"sent has one missing value only. Fit on one of them: frame[{name!r}].fillna(float('nan'))",
+        code="unsupported_column",
+    )
+
+
+def _differing_method(
+    estimator: Any, signature: Signature, rows: Sequence[Any], kinds: Kinds, columns: Sequence[int]
+) -> Method | None:
+    """The first method with other answers if the columns have another kind of missing value."""
+    emptied = _emptied(signature, rows, columns)
+    most = max(len(kinds[at]) for at in columns)
+    each_kind = zip(*((*kinds[at], *kinds[at][-1:] * most)[:most] for at in columns), strict=True)
+    first, *others = (_answers(estimator, _with_kinds(signature, columns, chosen), emptied) for chosen in each_kind)
+    for method in signature.methods:
+        if not all(is_same_answer(other[method], first[method]) for other in others):
+            return method
+    return None
+
+
+def _emptied(signature: Signature, rows: Sequence[Any], columns: Sequence[int]) -> list[Any]:
+    """Rows in which the columns are missing in turn: each of them in five rows that have values in most others."""
+    turns = min(len(columns), 20)
+    emptied = []
+    for index in range(5 * turns):
+        row = rows[index // turns % len(rows)].copy()
+        for at in columns[index % turns :: turns]:
+            row[at if signature.layout is Layout.ARRAY else signature.columns[at].name] = None
+        emptied.append(row)
+    return emptied
+
+
+def _with_kinds(signature: Signature, columns: Sequence[int], kinds: Sequence[Missing]) -> Signature:
+    changed = list(signature.columns)
+    for at, kind in zip(columns, kinds, strict=True):
+        changed[at] = replace(changed[at], missing=kind)
+    return replace(signature, columns=tuple(changed))
+
+
+def _answers(estimator: Any, signature: Signature, rows: list[Any]) -> dict[Method, list[Any] | None]:
+    answers: dict[Method, list[Any] | None] = {}
+    frame = frame_of(signature, rows)
+    for method in signature.methods:
+        answers[method] = None
+        with suppress(Exception):  # an estimator raises what it likes
+            answers[method] = infer_frame(estimator, method, frame)
+    return answers
