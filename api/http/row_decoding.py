@@ -12,7 +12,7 @@ import msgspec
 
 from api.http.validation_errors import ROWS_HINT, malformed_body
 from queuecast.domain.errors import Finding, InvalidInputError, MalformedError, mismatch
-from queuecast.domain.signature import Column, Layout, Signature, column_findings, escaped, shown
+from queuecast.domain.signature import Column, ColumnType, Layout, Signature, column_findings, escaped, shown
 from queuecast.tables.decoding_errors import plain_words
 from queuecast.tables.json_values import VALUE_TYPES, is_field_name, parse_items_leniently
 
@@ -28,7 +28,8 @@ class _Row(dict[str, Any]):
 def require_rows(signature: Signature, rows: bytes, max_rows: int) -> tuple[int, bytes]:
     """Returns the number of rows and their JSON. rows: the JSON text of `inputs`.
 
-    The JSON is returned unchanged, except that `3.0` becomes `3` in integer columns, as it would from a file.
+    The JSON is returned unchanged, except that `3.0` becomes `3` in integer columns and `1.0` becomes `1` in boolean
+    ones, as they would from a file.
 
     Raises InvalidInputError with a finding for each of the first mismatches, or MalformedError.
     """
@@ -119,12 +120,17 @@ def _row_decoder(signature: Signature) -> tuple[msgspec.json.Decoder[list[Any]],
 
 
 def _is_compilable(signature: Signature) -> bool:
-    """msgspec takes no empty choice, and not every field name."""
-    return all(is_field_name(column.name) and column.categories != () for column in signature.columns)
+    """msgspec takes no empty choice, no choice of booleans, and not every field name."""
+    return all(is_field_name(column.name) and _has_choices(column) for column in signature.columns)
+
+
+def _has_choices(column: Column) -> bool:
+    least = 2 if column.type is ColumnType.BOOLEAN else 1
+    return column.categories is None or len(column.categories) >= least
 
 
 def _type_of(column: Column) -> Any:
     kind = VALUE_TYPES[column.type]
-    if column.categories is not None:
+    if column.categories is not None and column.type is not ColumnType.BOOLEAN:
         kind = Literal[column.categories]
     return kind | None if column.nullable else kind

@@ -21,6 +21,7 @@ from queuecast.domain.signature import (
     INT64_MAX,
     INT64_MIN,
     Column,
+    ColumnType,
     Layout,
     Signature,
     column_findings,
@@ -28,6 +29,7 @@ from queuecast.domain.signature import (
 )
 from queuecast.tables.decoding_errors import plain_words
 from queuecast.tables.json_values import NOT_JSON, VALUE_TYPES, is_field_name, parse_leniently
+from worker.models.frames import truths
 from worker.tables.checked_columns import ARROW_TYPES, check_column
 from worker.tables.file_columns import find_keys
 from worker.tables.rows import BadRow, Rows, number_rows
@@ -47,7 +49,9 @@ def read_ndjson_rows(path: Path, signature: Signature, file_range: FileRange, ex
     decoded, unreadable, good_lines = _decode(signature, sources, extra_keys, data, file_range)
     columns = []
     for index, column in enumerate(signature.columns):
-        values = pa.array(list(map(attrgetter(f"f{index}"), decoded)), ARROW_TYPES[column.type])
+        cells = list(map(attrgetter(f"f{index}"), decoded))
+        cells = truths(cells) if column.type is ColumnType.BOOLEAN else cells
+        values = pa.array(cells, ARROW_TYPES[column.type])
         columns.append(check_column(column, values, None, values))
     arrays = {
         name: _unchecked_array(list(map(attrgetter(f"o{at}"), decoded)), partial(_raw_values, name, good_lines))
@@ -100,7 +104,7 @@ def _decode(
         except (msgspec.ValidationError, KeyError) as error:
             bad_row = _explain(signature, sources, line, number, plain_words(error))
             try:
-                # 3.0 is an integer by the rule, and not for the decoder.
+                # 3.0 is an integer and 1.0 is true by the rule, and not for the decoder.
                 is_unexplained = bad_row.code == "malformed"
                 changed = signature.with_whole_numbers(b"[%b]" % line, sources) if is_unexplained else None
                 row = changed[1:-1] if changed else line
