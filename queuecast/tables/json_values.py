@@ -3,7 +3,7 @@
 import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -25,6 +25,23 @@ _LIST_MARK = re.compile(r"[ \t\n\r]*([\[,\]])[ \t\n\r]*")
 def is_field_name(name: str) -> bool:
     """msgspec takes no field name that JSON must escape."""
     return json.dumps(name, ensure_ascii=False) == f'"{name}"'
+
+
+def first_keys(rows: bytes, names: Sequence[str], wide: int = 256) -> tuple[str, ...]:
+    """The names in the order of the keys of the first row, if they are many and in another order; else empty.
+
+    rows: a JSON list. msgspec looks for each key from the place of the last one on, so keys in another order than the
+    fields of its type cost time in proportion to the square of their number.
+    """
+    if len(names) <= wide:
+        return ()
+    try:
+        row = next(parse_items_leniently(rows.decode()), None)
+    except (ValueError, RecursionError):
+        return ()
+    known = set(names)
+    keys = tuple(key for key in row if key in known) if isinstance(row, dict) else ()
+    return keys if len(keys) == len(names) and keys != tuple(names) else ()
 
 
 def parse_leniently(text: str | bytes, **options: Any) -> Any:
