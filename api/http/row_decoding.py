@@ -5,6 +5,7 @@ a time, and checked by `Signature.findings`, which finds every mismatch and desc
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -12,9 +13,9 @@ import msgspec
 
 from api.http.validation_errors import ROWS_HINT, malformed_body
 from queuecast.domain.errors import Finding, InvalidInputError, MalformedError, mismatch
-from queuecast.domain.signature import Column, Layout, Signature, column_findings, escaped, shown
+from queuecast.domain.signature import Column, ColumnType, Layout, Signature, column_findings, escaped, shown
 from queuecast.tables.decoding_errors import plain_words
-from queuecast.tables.json_values import VALUE_TYPES, is_field_name, parse_items_leniently
+from queuecast.tables.json_values import VALUE_TYPES, first_keys, is_field_name, parse_items_leniently
 
 
 class _Row(dict[str, Any]):
@@ -28,11 +29,12 @@ class _Row(dict[str, Any]):
 def require_rows(signature: Signature, rows: bytes, max_rows: int) -> tuple[int, bytes]:
     """Returns the number of rows and their JSON. rows: the JSON text of `inputs`.
 
-    The JSON is returned unchanged, except that `3.0` becomes `3` in integer columns, as it would from a file.
+    The JSON is returned unchanged, except that `3.0` becomes `3` in integer columns and `1.0` becomes `1` in boolean
+    ones, as they would from a file.
 
     Raises InvalidInputError with a finding for each of the first mismatches, or MalformedError.
     """
-    decoder, checks_values = _row_decoder(signature)
+    decoder, checks_values = _decoder_for(signature, rows)
     try:
         count = len(decoder.decode(rows))
     except msgspec.ValidationError as error:
@@ -101,9 +103,24 @@ def _parsed(rows: bytes, **options: Any) -> Iterator[Any]:
         raise MalformedError(f"the rows are not JSON in UTF-8, or nested too deeply: {error}") from None
 
 
+def _decoder_for(signature: Signature, rows: bytes) -> tuple[msgspec.json.Decoder[list[Any]], bool]:
+    """The decoder, and whether it also checks the values."""
+    if signature.layout is Layout.FRAME:
+        keys = first_keys(rows, [column.name for column in signature.columns])
+        if keys:
+            return _wide_row_decoder(signature, keys)
+    return _row_decoder(signature)
+
+
+@lru_cache(maxsize=8)  # a caller decides the order of the keys, and each decoder takes some megabytes
+def _wide_row_decoder(signature: Signature, keys: tuple[str, ...]) -> tuple[msgspec.json.Decoder[list[Any]], bool]:
+    """For rows that have their keys in another order than the signature."""
+    columns = {column.name: column for column in signature.columns}
+    return _row_decoder.__wrapped__(replace(signature, columns=tuple(columns[key] for key in keys)))
+
+
 @lru_cache(maxsize=256)
 def _row_decoder(signature: Signature) -> tuple[msgspec.json.Decoder[list[Any]], bool]:
-    """The decoder, and whether it also checks the values."""
     if not _is_compilable(signature):
         return msgspec.json.Decoder(list[Any]), False
     types = [_type_of(column) for column in signature.columns]
@@ -119,12 +136,17 @@ def _row_decoder(signature: Signature) -> tuple[msgspec.json.Decoder[list[Any]],
 
 
 def _is_compilable(signature: Signature) -> bool:
-    """msgspec takes no empty choice, and not every field name."""
-    return all(is_field_name(column.name) and column.categories != () for column in signature.columns)
+    """msgspec takes no empty choice, no choice of booleans, and not every field name."""
+    return all(is_field_name(column.name) and _has_choices(column) for column in signature.columns)
+
+
+def _has_choices(column: Column) -> bool:
+    least = 2 if column.type is ColumnType.BOOLEAN else 1
+    return column.categories is None or len(column.categories) >= least
 
 
 def _type_of(column: Column) -> Any:
     kind = VALUE_TYPES[column.type]
-    if column.categories is not None:
+    if column.categories is not None and column.type is not ColumnType.BOOLEAN:
         kind = Literal[column.categories]
     return kind | None if column.nullable else kind

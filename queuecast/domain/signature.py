@@ -130,16 +130,15 @@ class Signature:
                 yield from column_findings(column, value, f"{at}/{index}")
 
     def with_whole_numbers(self, text: bytes, names: Sequence[str] = ()) -> bytes | None:
-        """Valid rows as JSON, with `3.0` as 3 in integer columns; None if there is no such number.
+        """Valid rows as JSON, with `3.0` as 3 in integer and boolean columns; None if there is no such number.
 
         names: the names of the columns in the text, if they differ. Returns None also if a row repeats a column.
         """
         places: Sequence[str | int] = range(len(self.columns))
         if self.layout is Layout.FRAME or names:
             places = names or [column.name for column in self.columns]
-        places = [
-            place for place, column in zip(places, self.columns, strict=True) if column.type is ColumnType.INTEGER
-        ]
+        whole_types = (ColumnType.INTEGER, ColumnType.BOOLEAN)
+        places = [place for place, column in zip(places, self.columns, strict=True) if column.type in whole_types]
         try:
             rows = json.loads(text, object_pairs_hook=_without_repetition) if places else []
         except (ValueError, RecursionError):
@@ -178,10 +177,17 @@ def whole(value: Any) -> Any:
     return int(value) if is_whole else value
 
 
+def truth(value: Any) -> Any:
+    """The numbers 1 and 0 as true and false, for a boolean column: a frame or a file may have it as numbers."""
+    return bool(value) if type(value) in (int, float) and value in (0, 1) else value
+
+
 def column_findings(column: Column, value: Any, at: str) -> Iterator[Finding]:
     """The fault of one value, if it has one."""
     if column.type is ColumnType.INTEGER:
         value = whole(value)
+    elif column.type is ColumnType.BOOLEAN:
+        value = truth(value)
     if value is None:
         if not column.nullable:
             yield mismatch(at, "null", "null", expected_value(column), column.name)
@@ -220,7 +226,7 @@ def expected_value(column: Column) -> str:
             ColumnType.NUMBER: "a finite number",
             ColumnType.INTEGER: "a whole number of at most 64 bits",
             ColumnType.STRING: "a string",
-            ColumnType.BOOLEAN: "true or false",
+            ColumnType.BOOLEAN: "one of true, false, 1, 0",
         }[column.type]
     return words + (" or null" if column.nullable else "")
 
@@ -236,11 +242,15 @@ def shown(value: Any) -> str:
 
 
 def _column_schema(column: Column) -> dict[str, Any]:
-    kind: Any = [column.type.value, "null"] if column.nullable else column.type.value
+    is_boolean = column.type is ColumnType.BOOLEAN
+    kinds = [column.type.value, *(["integer"] if is_boolean else []), *(["null"] if column.nullable else [])]
+    kind: Any = kinds if len(kinds) > 1 else kinds[0]
     if column.categories is None:
         bounds = {"minimum": INT64_MIN, "maximum": INT64_MAX} if column.type is ColumnType.INTEGER else {}
+        bounds = {"minimum": 0, "maximum": 1} if is_boolean else bounds
         return {"type": kind, **bounds} | ({"x-words": list(column.words)} if column.words else {})
-    return {"type": kind, "enum": [*column.categories, *([None] if column.nullable else [])]}
+    numbers = map(int, column.categories) if is_boolean else ()
+    return {"type": kind, "enum": [*column.categories, *numbers, *([None] if column.nullable else [])]}
 
 
 def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

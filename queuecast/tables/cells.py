@@ -45,4 +45,9 @@ def parse_integer(cell: str) -> int | None:
 
 
 def parse_boolean(cell: str) -> bool | None:
-    return BOOLEAN_WORDS.get(cell.strip().lower())
+    """True and false in any case, and the numbers 1 and 0; None for any other cell."""
+    value = BOOLEAN_WORDS.get(cell.strip().lower())
+    if value is not None:
+        return value
+    number = parse_number(cell)
+    return bool(number) if number in (0, 1) else None

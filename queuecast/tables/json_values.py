@@ -3,8 +3,8 @@
 import json
 import math
 import re
-from collections.abc import Iterator
-from typing import Annotated, Any
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -14,7 +14,7 @@ VALUE_TYPES: dict[ColumnType, Any] = {
     ColumnType.NUMBER: float,
     ColumnType.INTEGER: Annotated[int, msgspec.Meta(ge=INT64_MIN, le=INT64_MAX)],
     ColumnType.STRING: str,
-    ColumnType.BOOLEAN: bool,
+    ColumnType.BOOLEAN: bool | Literal[0, 1],
 }
 NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """The errors of msgspec for bytes that are not JSON in UTF-8, or are nested too deeply."""
@@ -25,6 +25,23 @@ _LIST_MARK = re.compile(r"[ \t\n\r]*([\[,\]])[ \t\n\r]*")
 def is_field_name(name: str) -> bool:
     """msgspec takes no field name that JSON must escape."""
     return json.dumps(name, ensure_ascii=False) == f'"{name}"'
+
+
+def first_keys(rows: bytes, names: Sequence[str], wide: int = 256) -> tuple[str, ...]:
+    """The names in the order of the keys of the first row, if they are many and in another order; else empty.
+
+    rows: a JSON list. msgspec looks for each key from the place of the last one on, so keys in another order than the
+    fields of its type cost time in proportion to the square of their number.
+    """
+    if len(names) <= wide:
+        return ()
+    try:
+        row = next(parse_items_leniently(rows.decode()), None)
+    except (ValueError, RecursionError):
+        return ()
+    known = set(names)
+    keys = tuple(key for key in row if key in known) if isinstance(row, dict) else ()
+    return keys if len(keys) == len(names) and keys != tuple(names) else ()
 
 
 def parse_leniently(text: str | bytes, **options: Any) -> Any:

@@ -143,7 +143,8 @@ def _ways(signature: Signature, rows: list[Any], accepted: list[int], answers: N
         expected = {method: [output[at] for at in positions] for method, output in answers.outputs.items()}
         return _Sent(way, frame, positions, expected)
 
-    yield sent("as JSON", frame_of(signature, [rows[at] for at in accepted]), accepted)
+    as_json = frame_of(signature, [rows[at] for at in accepted])
+    yield sent("as JSON", as_json, accepted)
     for index, at in enumerate(answers.alone):
         if at in accepted:
             expected = {method: [output[index]] for method, output in answers.alone_outputs.items()}
@@ -154,7 +155,20 @@ def _ways(signature: Signature, rows: list[Any], accepted: list[int], answers: N
             path = Path(folder) / fmt.value
             if positions and _write(path, fmt, signature, [rows[at] for at in positions]):
                 frame = _read(path, fmt, signature, [rows[at] for at in positions])
+                if positions == accepted and _is_same_frame(frame, as_json):
+                    continue  # another call would only repeat the answers
                 yield sent(f"as {fmt.value.upper()}", frame, positions)
+
+
+def _is_same_frame(left: Any, right: Any) -> bool:
+    """Whether an estimator can find no difference: the same dtypes and values, None and NaN told apart."""
+    if not isinstance(left, pd.DataFrame):
+        return left.dtype == right.dtype and repr(left.tolist()) == repr(right.tolist())
+    columns = zip(left.items(), right.items(), strict=True)
+    return all(
+        ours.dtype == theirs.dtype and repr(ours.tolist()) == repr(theirs.tolist())
+        for (_, ours), (_, theirs) in columns
+    )
 
 
 def _has_empty_word(row: Any) -> bool:

@@ -52,6 +52,8 @@ def facts_of(signature: Signature) -> dict[str, ColumnFacts]:
 
 def kinds_of(values: Any) -> tuple[Missing, ...]:
     """The kinds of missing values among Python objects."""
+    if len(values) == 0:  # most columns of a wide table have no encoder
+        return ()
     objects = pd.Series(values, dtype=object)
     missing = set(map(_kind, objects[objects.isna()]))
     return tuple(kind for kind in Missing if kind in missing)
@@ -59,6 +61,8 @@ def kinds_of(values: Any) -> tuple[Missing, ...]:
 
 def words_of(values: Any) -> tuple[str, ...]:
     """Those of `MISSING_WORDS` that are among Python objects."""
+    if len(values) == 0:
+        return ()
     objects = pd.Series(values, dtype=object)
     present = set(objects[objects.isin(MISSING_WORDS)])
     return tuple(word for word in MISSING_WORDS if word in present)

@@ -21,13 +21,15 @@ from queuecast.domain.signature import (
     INT64_MAX,
     INT64_MIN,
     Column,
+    ColumnType,
     Layout,
     Signature,
     column_findings,
     shown,
 )
 from queuecast.tables.decoding_errors import plain_words
-from queuecast.tables.json_values import NOT_JSON, VALUE_TYPES, is_field_name, parse_leniently
+from queuecast.tables.json_values import NOT_JSON, VALUE_TYPES, first_keys, is_field_name, parse_leniently
+from worker.models.frames import truths
 from worker.tables.checked_columns import ARROW_TYPES, check_column
 from worker.tables.file_columns import find_keys
 from worker.tables.rows import BadRow, Rows, number_rows
@@ -47,7 +49,9 @@ def read_ndjson_rows(path: Path, signature: Signature, file_range: FileRange, ex
     decoded, unreadable, good_lines = _decode(signature, sources, extra_keys, data, file_range)
     columns = []
     for index, column in enumerate(signature.columns):
-        values = pa.array(list(map(attrgetter(f"f{index}"), decoded)), ARROW_TYPES[column.type])
+        cells = list(map(attrgetter(f"f{index}"), decoded))
+        cells = truths(cells) if column.type is ColumnType.BOOLEAN else cells
+        values = pa.array(cells, ARROW_TYPES[column.type])
         columns.append(check_column(column, values, None, values))
     arrays = {
         name: _unchecked_array(list(map(attrgetter(f"o{at}"), decoded)), partial(_raw_values, name, good_lines))
@@ -62,12 +66,21 @@ def read_ndjson_rows(path: Path, signature: Signature, file_range: FileRange, ex
 
 @lru_cache(maxsize=16)
 def _decoder(
-    signature: Signature, sources: tuple[str, ...], extra_keys: tuple[str, ...], *, is_list: bool
+    signature: Signature,
+    sources: tuple[str, ...],
+    extra_keys: tuple[str, ...],
+    order: tuple[str, ...] = (),
+    *,
+    is_list: bool,
 ) -> msgspec.json.Decoder[Any]:
+    """order: of the sources in the rows, where it matters (`first_keys`)."""
     fields: list[Any] = [
         (f"f{index}", VALUE_TYPES[column.type] | None if column.nullable else VALUE_TYPES[column.type])
         for index, column in enumerate(signature.columns)
     ]
+    if order:
+        places = {name: place for place, name in enumerate(sources)}
+        fields = [fields[places[name]] for name in order]
     fields += [(f"o{index}", Any, None) for index in range(len(extra_keys))]
     if is_list:
         row = msgspec.defstruct("Row", fields, array_like=True, forbid_unknown_fields=True, gc=False)
@@ -83,7 +96,8 @@ def _decode(
 ) -> tuple[list[Any], list[BadRow], bytes]:
     """The good rows, the bad ones, and the lines of the good ones. extra_keys: keys that are not among the sources."""
     needs_lists = not all(map(is_field_name, (*sources, *extra_keys)))
-    decoder = _decoder(signature, sources, extra_keys, is_list=not sources or needs_lists)
+    order = () if needs_lists else first_keys(b"[%b]" % data.partition(b"\n")[0], sources)
+    decoder = _decoder(signature, sources, extra_keys, order, is_list=not sources or needs_lists)
     if not needs_lists and _has_one_row_per_line(data, file_range.n_rows, b"{}" if sources else b"[]"):
         try:
             rows = decoder.decode_lines(data)
@@ -100,7 +114,7 @@ def _decode(
         except (msgspec.ValidationError, KeyError) as error:
             bad_row = _explain(signature, sources, line, number, plain_words(error))
             try:
-                # 3.0 is an integer by the rule, and not for the decoder.
+                # 3.0 is an integer and 1.0 is true by the rule, and not for the decoder.
                 is_unexplained = bad_row.code == "malformed"
                 changed = signature.with_whole_numbers(b"[%b]" % line, sources) if is_unexplained else None
                 row = changed[1:-1] if changed else line

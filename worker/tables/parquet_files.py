@@ -77,10 +77,10 @@ def is_readable(kind: Any, wanted: ColumnType) -> bool:
     kind = value_type(kind)
     if pa.types.is_null(kind):
         return True
-    if wanted in (ColumnType.NUMBER, ColumnType.INTEGER):
+    if wanted is ColumnType.BOOLEAN and pa.types.is_boolean(kind):
+        return True
+    if wanted in (ColumnType.NUMBER, ColumnType.INTEGER, ColumnType.BOOLEAN):
         return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
-    if wanted is ColumnType.BOOLEAN:
-        return bool(pa.types.is_boolean(kind))
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
 
 

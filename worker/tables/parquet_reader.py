@@ -184,11 +184,23 @@ def _convert(kind: ColumnType, values: Any) -> tuple[Any, Any, Any]:
         return pc.if_else(pa.array(is_wrong), None, numbers), is_wrong, values
     if kind is ColumnType.INTEGER and not pa.types.is_null(values.type):
         return *_to_integers(values), values
+    if kind is ColumnType.BOOLEAN and not (pa.types.is_null(values.type) or pa.types.is_boolean(values.type)):
+        return *_to_booleans(values), values
     is_wrong = _not_utf8_mask(values)
     if is_wrong is None:
         return pc.cast(values, ARROW_TYPES[kind]), None, values
     cells = pc.cast(values, pa.large_binary())
     return pc.cast(pc.if_else(pa.array(is_wrong), None, cells), ARROW_TYPES[kind]), is_wrong, cells
+
+
+def _to_booleans(values: Any) -> tuple[Any, Any]:
+    """Booleans may be stored as the numbers 1 and 0, with NaN where pandas had a missing value."""
+    numbers = pc.cast(values, pa.float64(), safe=False)
+    numbers = pc.if_else(pc.is_nan(numbers), None, numbers)
+    is_wrong = pc.fill_null(pc.and_(pc.not_equal(numbers, 0.0), pc.not_equal(numbers, 1.0)), fill_value=False)
+    booleans = pc.equal(pc.if_else(is_wrong, None, numbers), 1.0)
+    mask = is_wrong.to_numpy(zero_copy_only=False)
+    return booleans, mask if mask.any() else None
 
 
 def _to_integers(values: Any) -> tuple[Any, Any]:

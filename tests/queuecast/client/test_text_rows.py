@@ -35,7 +35,21 @@ CELLS = [
         " 5 ",
         "9007199254740993",
     ),
-    *("true", "False", "TRUE", "tRuE", " false ", "yes", "male", "\u0662", "99999999999999999999"),
+    *(
+        "1.0",
+        "0.0",
+        "+1",
+        "1e0",
+        "true",
+        "False",
+        "TRUE",
+        "tRuE",
+        " false ",
+        "yes",
+        "male",
+        "\u0662",
+        "99999999999999999999",
+    ),
 ]
 COLUMNS = {
     "number": Column("x0", ColumnType.NUMBER, nullable=True, dtype="float64"),

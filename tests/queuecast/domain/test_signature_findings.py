@@ -13,13 +13,13 @@ GOOD = {
     ColumnType.NUMBER: [0, -0.0, 1, 1.5, -1e308, 2**53 + 1, 10**300],
     ColumnType.INTEGER: [0, -1, 3.0, -0.0, 2.0**53, 2**63 - 1, -(2**63)],
     ColumnType.STRING: ["", "a", "1", "\x00", "ü😀"],
-    ColumnType.BOOLEAN: [True, False],
+    ColumnType.BOOLEAN: [True, False, 1, 0, 1.0, 0.0, -0.0],
 }
 BAD = {
     ColumnType.NUMBER: [float("nan"), float("inf"), float("-inf"), 10**400, True, "1", "", [], {}],
     ColumnType.INTEGER: [1.5, 2.0**53 + 2, 2**63, -(2**63) - 1, False, "1", [1], {}],
     ColumnType.STRING: [0, 1.5, True, ["a"], {"a": 1}],
-    ColumnType.BOOLEAN: [0, 1, 0.0, "true", [], {}],
+    ColumnType.BOOLEAN: [2, -1, 0.5, "true", "1", [], {}],
 }
 
 
@@ -173,6 +173,9 @@ ROWS: list[tuple[Signature, Any]] = [
     (PASSENGERS, PASSENGER | {"sex": None}),
     (PASSENGERS, PASSENGER | {"age": "1"}),
     (PASSENGERS, PASSENGER | {"alone": 1}),
+    (PASSENGERS, PASSENGER | {"alone": 0.0}),
+    (PASSENGERS, PASSENGER | {"alone": 2}),
+    (PASSENGERS, PASSENGER | {"alone": "true"}),
     (PASSENGERS, PASSENGER | {"pclass": 1.5}),
     (PASSENGERS, PASSENGER | {"pclass": INT64_MIN}),
     (PASSENGERS, PASSENGER | {"pclass": INT64_MIN - 1}),

@@ -538,6 +538,20 @@ def test_each_line_of_ndjson_is_one_row(tmp_path: Path, lines: list[str], good: 
     assert len(part.frame) == len(good)
 
 
+def test_a_wide_row_of_ndjson_may_have_its_keys_in_any_order(tmp_path: Path) -> None:
+    names = [f"c{at}" for at in range(300)]
+    signature = Signature(
+        Layout.FRAME, tuple(Column(name, NUMBER, False, "float64") for name in names), (Method.PREDICT,)
+    )
+    row = {name: at / 2 for at, name in enumerate(names)}
+    rows = [{"id": 1} | {name: row[name] for name in order} for order in (sorted(names), names, names[::-1])]
+
+    part = _read(tmp_path, NDJSON, _ndjson(rows), signature, "id")
+
+    assert (part.bad_rows, part.ids.to_pylist()) == ([], [1, 1, 1])
+    _assert_same(part.frame, frame_of(signature, [row] * 3))
+
+
 @pytest.mark.parametrize("line", ["[1, 2][3, 4]", "[1,", "   "])
 def test_a_line_that_is_not_exactly_one_list_is_a_bad_row(tmp_path: Path, line: str) -> None:
     data = f"[1, 2]\n{line}\n[5, 6]\n".encode()

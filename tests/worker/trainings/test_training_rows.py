@@ -156,7 +156,10 @@ def test_integers_beyond_the_exact_range_of_floats_are_read_exactly_next_to_a_mi
 
 @pytest.mark.parametrize(
     ("cell", "value"),
-    [("True", True), ("true", True), ("TRUE", True), ("1", True), ("False", False), ("false", False), ("0", False)],
+    [
+        *(("True", True), ("true", True), ("TRUE", True), ("1", True), ("1.0", True)),
+        *(("False", False), ("false", False), ("0", False), ("0.0", False)),
+    ],
 )
 def test_booleans_are_read_in_their_usual_spellings(tmp_path: Path, cell: str, value: bool) -> None:
     read = _cells(tmp_path, _column("bool"), cell, "true")
@@ -164,7 +167,7 @@ def test_booleans_are_read_in_their_usual_spellings(tmp_path: Path, cell: str, v
     assert (str(read.dtype), read.tolist()) == ("bool", [value, True])
 
 
-@pytest.mark.parametrize("cell", ["yes", "2", "t", "0.0"])
+@pytest.mark.parametrize("cell", ["yes", "2", "t", "0.5"])
 def test_a_cell_that_is_not_a_boolean_is_reported_by_row_and_column(tmp_path: Path, cell: str) -> None:
     (finding,) = _findings(tmp_path, _column("bool"), "true", cell)
 
