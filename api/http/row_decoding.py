@@ -6,15 +6,15 @@ a time, and checked by `Signature.findings`, which finds every mismatch and desc
 
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
 from api.http.validation_errors import ROWS_HINT, malformed_body
 from queuecast.domain.errors import Finding, InvalidInputError, MalformedError, mismatch
-from queuecast.domain.signature import Column, Layout, Signature, column_findings, escaped, shown
+from queuecast.domain.signature import Layout, Signature, column_findings, escaped, shown
 from queuecast.tables.decoding_errors import plain_words
-from queuecast.tables.json_values import VALUE_TYPES, is_field_name, parse_items_leniently
+from queuecast.tables.json_values import check_cell, checked_type, is_field_name, parse_items_leniently
 
 
 class _Row(dict[str, Any]):
@@ -106,7 +106,7 @@ def _row_decoder(signature: Signature) -> tuple[msgspec.json.Decoder[list[Any]],
     """The decoder, and whether it also checks the values."""
     if not _is_compilable(signature):
         return msgspec.json.Decoder(list[Any]), False
-    types = [_type_of(column) for column in signature.columns]
+    types = [checked_type(column) for column in signature.columns]
     row: Any = tuple[*types]  # type: ignore[valid-type]
     if signature.layout is Layout.FRAME:
         # A struct's field names must be identifiers; the column names are their names in JSON.
@@ -115,16 +115,9 @@ def _row_decoder(signature: Signature) -> tuple[msgspec.json.Decoder[list[Any]],
             for index, (column, kind) in enumerate(zip(signature.columns, types, strict=True))
         ]
         row = msgspec.defstruct("Row", fields, forbid_unknown_fields=True)
-    return msgspec.json.Decoder(list[row]), True
+    return msgspec.json.Decoder(list[row], dec_hook=check_cell), True
 
 
 def _is_compilable(signature: Signature) -> bool:
     """msgspec takes no empty choice, and not every field name."""
     return all(is_field_name(column.name) and column.categories != () for column in signature.columns)
-
-
-def _type_of(column: Column) -> Any:
-    kind = VALUE_TYPES[column.type]
-    if column.categories is not None:
-        kind = Literal[column.categories]
-    return kind | None if column.nullable else kind
