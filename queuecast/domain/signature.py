@@ -198,20 +198,20 @@ def column_findings(column: Column, value: Any, at: str) -> Iterator[Finding]:
         if not column.nullable:
             yield mismatch(at, "null", "null", expected_value(column), column.name)
     elif not column_values.fits(column.type, column.value_dtype, value):
-        yield mismatch(at, "wrong_type", shown(value), expected_value(column), column.name)
+        yield mismatch(at, "wrong_type", shown(value), expected_value(column, value), column.name)
     elif column.categories is not None and not column_values.is_among(
         column.type, column.value_dtype, value, column.categories
     ):
         yield mismatch(at, "unknown_category", shown(value), expected_value(column), column.name)
 
 
-def expected_value(column: Column) -> str:
-    """The values that the column accepts, in words."""
+def expected_value(column: Column, value: Any = None) -> str:
+    """The values that the column accepts, in words. value: one that it does not accept."""
     if column.categories is not None:
         choices = ", ".join(shown(value) for value in column.categories[:10])
         words = f"one of {choices}" + (", ..." if len(column.categories) > 10 else "")
     else:
-        words = column_values.expected(column.type, column.value_dtype)
+        words = column_values.expected(column.type, column.value_dtype, value)
     return words + (" or null" if column.nullable else "")
 
 

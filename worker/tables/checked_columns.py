@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from queuecast.domain.columns.dtypes import float_bound, whole_bounds
 from queuecast.domain.errors import Finding, mismatch, shortened
 from queuecast.domain.signature import INT64_MIN, Column, ColumnType, Layout, Signature, expected_value
+from queuecast.tables.cells import parse_number
 from worker.models.frames import missing_value
 from worker.models.typed_columns import arrow_values, categorical, typed_values
 from worker.tables.id_values import to_json_values
@@ -34,8 +35,8 @@ class CheckedColumn:
         if code == "null":
             expected = f"{_with_article(self.column.type)} in every row"
             return empty_cell(f"is empty, expected {expected}", expected, self.column.name)
-        expected = expected_value(self.column) if code == "unknown_category" else _expected(self.column)
         (cell,) = to_json_values(self.cells[row : row + 1])
+        expected = expected_value(self.column) if code == "unknown_category" else _expected(self.column, cell)
         return mismatch("", code, shortened(repr(cell)), expected, self.column.name)
 
 
@@ -112,13 +113,15 @@ def build_column(column: Column, values: Any) -> Any:
     return pd.Series(built, dtype=object) if column.dtype == "object" else built
 
 
-def _expected(column: Column) -> str:
-    """In words. The bounds of 64 bits and of double precision go without saying."""
-    is_wide = column.type is ColumnType.NUMBER and float_bound(column.value_dtype) is None
-    is_wide |= column.type is ColumnType.INTEGER and whole_bounds(column.value_dtype)[0] == INT64_MIN
-    if is_wide or column.type in (ColumnType.STRING, ColumnType.BOOLEAN):
+def _expected(column: Column, cell: Any) -> str:
+    """In words. The bounds of a number are named if the cell is one."""
+    of_numbers = column.type in (ColumnType.NUMBER, ColumnType.INTEGER)
+    if of_numbers:
+        cell = parse_number(cell) if isinstance(cell, str) else float(cell)
+    is_bounded = float_bound(column.value_dtype) or whole_bounds(column.value_dtype)[0] != INT64_MIN
+    if column.texts is None and not (of_numbers and is_bounded and cell is not None):
         return _with_article(column.type)
-    return expected_value(replace(column, categories=None, nullable=False))
+    return expected_value(replace(column, categories=None, nullable=False), cell)
 
 
 def _with_article(kind: ColumnType) -> str:

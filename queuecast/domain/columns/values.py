@@ -89,8 +89,8 @@ def is_among(kind: str, dtype: str, value: Any, choices: tuple[Any, ...]) -> boo
     return texts.key(value) in map(texts.key, choices)
 
 
-def expected(kind: str, dtype: str) -> str:
-    """The values that fit, in words."""
+def expected(kind: str, dtype: str, value: Any = None) -> str:
+    """The values that fit, in words. value: one that does not fit; a number is compared with the bounds."""
     if kind in MOMENT_KINDS:
         return _expected_moment(moments_of(kind, dtype))
     if kind == "decimal":
@@ -100,7 +100,8 @@ def expected(kind: str, dtype: str) -> str:
         return "a whole number of at most 64 bits" if low == INT64_MIN else f"a whole number from {low} to {high}"
     if kind == "number":
         bound = float_bound(dtype)
-        return "a finite number" if bound is None else f"a number between {-bound:.8g} and {bound:.8g}"
+        is_beyond = bound is not None and isinstance(value, int | float) and not isinstance(value, bool)
+        return f"a number between {-bound:.8g} and {bound:.8g}" if bound and is_beyond else "a finite number"
     return "a string" if kind == "string" else "true or false"
 
 
