@@ -1,5 +1,6 @@
 """Reads the example rows of a pushed model: a CSV file, or the JSON table that `Client.push` sends."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,10 @@ from queuecast.domain.columns.dtypes import kind_named
 from queuecast.domain.errors import InvalidInputError, ModelRefusedError
 from queuecast.domain.signature import Column, ColumnType, Layout, Missing, column_findings
 from queuecast.tables.decoding_errors import plain_words
+from queuecast.tables.plain_values import class_of_objects
 from worker.imports.notebook_comparison import NotebookAnswers
 from worker.models.column_facts import ColumnFacts, kinds_of, words_of
-from worker.models.frames import MISSING_VALUES, column_of
+from worker.models.frames import MISSING_VALUES, column_of, scalar
 from worker.models.known_values import known_values
 from worker.models.typed_columns import ARROW, can_be_rebuilt
 from worker.tables.csv_reader import read_csv
@@ -110,10 +112,30 @@ def _read_csv(path: Path, estimator: Any, target: tuple[str, ...]) -> Any:
     frame = read_csv(path)
     names = [str(name) for name in getattr(estimator, "feature_names_in_", ())]
     names = names or [str(name) for name in frame.columns if name not in target]
-    words = {name: words_of(values) for name, values in known_values(estimator, names).items()}
-    if not any(words.values()):
-        return frame
-    return read_csv(path, {str(name): words.get(str(name), ()) for name in frame.columns})
+    known = known_values(estimator, names)
+    words = {name: words_of(values) for name, values in known.items()}
+    if any(words.values()):
+        frame = read_csv(path, {str(name): words.get(str(name), ()) for name in frame.columns})
+    for name, values in known.items():
+        column = _learned_column(name, values)
+        if column is not None and name in frame.columns:
+            cells = [scalar(cell) for cell in frame[name]]
+            try:
+                frame[name] = _typed(column, cells)
+            except ValueError as error:
+                raise InvalidInputError(f"the example does not fit the estimator: {error}") from None
+    return frame
+
+
+def _learned_column(name: str, values: list[Any]) -> TableColumn | None:
+    """The column, if an encoder has learned dates, times, durations or decimals of it. CSV has them as words."""
+    kinds = {str(value.dtype) for value in values if isinstance(value, np.datetime64 | np.timedelta64)}
+    if len(kinds) == 1:
+        return TableColumn(name, kinds.pop())
+    with suppress(ValueError):  # of several classes, which no row can have
+        of_class = class_of_objects(values)
+        return TableColumn(name, "object", inner=of_class) if of_class else None
+    return None
 
 
 def _with_missing_values(rows: Any, estimator: Any, facts: dict[str, ColumnFacts]) -> Any:

@@ -14,8 +14,9 @@ from sklearn.tree import DecisionTreeClassifier
 
 from queuecast.client.json_rows import json_rows
 from queuecast.client.table_files import open_table
-from queuecast.domain.job import State
+from queuecast.domain.job import JobType, ModelRef, State
 from queuecast.domain.work import Method, TrainingWork
+from queuecast.skops_files import skops_bytes
 from tests.worker.column_kinds import KINDS
 from tests.worker.every_format import answers_by_format
 from tests.worker.model_fixtures import LocalService
@@ -116,6 +117,22 @@ def test_objects_are_known_although_the_first_rows_have_none(service: LocalServi
     service.result(service.pushed(estimator, rows))
 
     assert service.manifest(1).signature.columns[0].type not in ("string", "number")
+
+
+@pytest.mark.parametrize("kind", ["datetime64[ns]", "dates", "datetimes", "times", "timedelta64[ns]", "decimals"])
+def test_a_csv_example_has_the_times_that_an_encoder_has_learned(
+    service: LocalService, kind: str, tmp_path: Path
+) -> None:
+    """CSV has words for them, which the encoder would not know."""
+    rows = pd.DataFrame({"c": KINDS[kind].dropna()})
+    rows = rows[:1] if kind == "decimals" else rows  # pandas reads the others as floats, which lose their digits
+    encoder = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1).fit(rows)
+    work = service.import_work(skops_bytes(encoder), rows.to_csv(index=False).encode())
+
+    service.result(service.ran(JobType.IMPORT, ModelRef("model"), work))
+
+    expected = encoder.transform(rows).tolist()
+    assert all(found == expected for found in answers_by_format(service, rows, Method.TRANSFORM, tmp_path, 1).values())
 
 
 def test_an_answer_that_is_a_time_is_text_in_every_format(service: LocalService, tmp_path: Path) -> None:
