@@ -5,12 +5,13 @@ bound methods of itself, so skops follows it until Python raises RecursionError.
 scipy passes to `exec`, so a worker must never load one from a file. The file holds the name of the distribution and its
 numbers instead; `worker.models.distributions` makes the distribution again.
 
-skops has no way to write an Index or an array of pandas either. A list of the same values means the same to
-scikit-learn.
+skops has no way to write an Index, an array or a Timestamp of pandas either. A list of the same values means the same
+to scikit-learn.
 """
 
 import copy
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any
 
@@ -72,12 +73,34 @@ def _savable_part(part: Any) -> Any:
     module = type(part).__module__
     if module.partition(".")[0] == "pandas" and hasattr(part, "tolist"):
         return part.tolist()
+    if module == "numpy" and str(getattr(part, "dtype", "")) == "object":
+        return _with_python_times(part)
     if module.startswith("scipy.stats.") and type(part).__name__ in ("rv_continuous_frozen", "rv_discrete_frozen"):
         numbers = [*part.args, *part.kwds.values()]
         if type(part.dist).__module__.startswith("scipy.stats.") and all(map(_is_number, numbers)):
             kwds = {name: _plain(value) for name, value in part.kwds.items()}
             return {DISTRIBUTION: part.dist.name, "args": list(map(_plain, part.args)), "kwds": kwds}
     return part
+
+
+def _with_python_times(array: Any) -> Any:
+    """The array with Python's times in UTC for those of pandas and of other zones, which skops cannot write. They are
+    equal and have one hash, by which an encoder finds them. Nanoseconds stay, and the worker refuses them."""
+    values = array.ravel().tolist()
+    if not any(isinstance(value, datetime | timedelta) for value in values):
+        return array
+    changed = array.copy()
+    for position, value in enumerate(values):
+        changed.flat[position] = _python_time(value)
+    return changed
+
+
+def _python_time(value: Any) -> Any:
+    if isinstance(value, datetime) and value.tzinfo is not None:
+        value = value.astimezone(UTC)
+    if type(value).__name__ == "Timestamp" and not value.nanosecond:
+        return value.to_pydatetime()
+    return value.to_pytimedelta() if type(value).__name__ == "Timedelta" and not value.nanoseconds else value
 
 
 def _is_number(value: Any) -> bool:

@@ -7,15 +7,15 @@ a time, and checked by `Signature.findings`, which finds every mismatch and desc
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
 from api.http.validation_errors import ROWS_HINT, malformed_body
 from queuecast.domain.errors import Finding, InvalidInputError, MalformedError, mismatch
-from queuecast.domain.signature import Column, ColumnType, Layout, Signature, column_findings, escaped, shown
+from queuecast.domain.signature import Layout, Signature, column_findings, escaped, shown
 from queuecast.tables.decoding_errors import plain_words
-from queuecast.tables.json_values import VALUE_TYPES, first_keys, is_field_name, parse_items_leniently
+from queuecast.tables.json_values import check_cell, checked_type, first_keys, is_field_name, parse_items_leniently
 
 
 class _Row(dict[str, Any]):
@@ -123,7 +123,7 @@ def _wide_row_decoder(signature: Signature, keys: tuple[str, ...]) -> tuple[msgs
 def _row_decoder(signature: Signature) -> tuple[msgspec.json.Decoder[list[Any]], bool]:
     if not _is_compilable(signature):
         return msgspec.json.Decoder(list[Any]), False
-    types = [_type_of(column) for column in signature.columns]
+    types = [checked_type(column) for column in signature.columns]
     row: Any = tuple[*types]  # type: ignore[valid-type]
     if signature.layout is Layout.FRAME:
         # A struct's field names must be identifiers; the column names are their names in JSON.
@@ -132,21 +132,9 @@ def _row_decoder(signature: Signature) -> tuple[msgspec.json.Decoder[list[Any]],
             for index, (column, kind) in enumerate(zip(signature.columns, types, strict=True))
         ]
         row = msgspec.defstruct("Row", fields, forbid_unknown_fields=True)
-    return msgspec.json.Decoder(list[row]), True
+    return msgspec.json.Decoder(list[row], dec_hook=check_cell), True
 
 
 def _is_compilable(signature: Signature) -> bool:
-    """msgspec takes no empty choice, no choice of booleans, and not every field name."""
-    return all(is_field_name(column.name) and _has_choices(column) for column in signature.columns)
-
-
-def _has_choices(column: Column) -> bool:
-    least = 2 if column.type is ColumnType.BOOLEAN else 1
-    return column.categories is None or len(column.categories) >= least
-
-
-def _type_of(column: Column) -> Any:
-    kind = VALUE_TYPES[column.type]
-    if column.categories is not None and column.type is not ColumnType.BOOLEAN:
-        kind = Literal[column.categories]
-    return kind | None if column.nullable else kind
+    """msgspec takes no empty choice, and not every field name."""
+    return all(is_field_name(column.name) and column.categories != () for column in signature.columns)

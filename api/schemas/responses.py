@@ -83,7 +83,8 @@ class ModelList(Struct):
 
 class Column(Struct):
     """A column of a version's rows. `categories` are the only values that it takes. `missing`: what a missing value was
-    to the estimator at its fit. `words`: values of the column that would otherwise mean missing in a CSV cell."""
+    to the estimator at its fit. `words`: values of the column that would otherwise mean missing in a CSV cell. `inner`:
+    the dtype of the categories, or the class of Python objects such as `date`."""
 
     name: str
     type: ColumnType
@@ -92,6 +93,8 @@ class Column(Struct):
     categories: list[Cell] | None
     missing: Missing
     words: list[str]
+    inner: str
+    is_ordered: bool
 
 
 class Signature(Struct):

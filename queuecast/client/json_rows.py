@@ -5,22 +5,17 @@ Recognizes pandas and numpy objects by their attributes, so that the client need
 
 import json
 import math
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any
 
 from queuecast.client.seen_values import facts_of, facts_of_values
+from queuecast.domain.columns.dtypes import kind_named
+from queuecast.tables.plain_values import is_missing, text_of
 
 MAX_EXAMPLE_ROWS = 500  # the worker tries the estimator on them; the types of the columns come from the dtypes
 TABLE_MEDIA_TYPE = "application/vnd.queuecast.table+json"
-
-# The dtypes, as str(dtype), of columns that JSON can hold and the worker can rebuild.
-_SENDABLE_DTYPE = re.compile(
-    r"u?int(8|16|32|64)|U?Int(8|16|32|64)|float(16|32|64)|Float(32|64)"
-    r"|bool|boolean|str|string|object|category|[<>=]U\d+"
-)
 
 Scalar = str | int | float | bool | None
 
@@ -59,18 +54,20 @@ def example_table(x: Any) -> dict[str, Any]:
     """The first rows that a model was fitted on, with their dtypes, as the JSON of TABLE_MEDIA_TYPE.
 
     x: (n_rows, n_features), a DataFrame, a 2-D array, a sparse matrix or a list of lists.
-    Raises ValueError with column and dtype if a column cannot be sent (datetime64, timedelta, complex).
+    Raises ValueError with column and dtype if a column cannot be sent (period, interval, complex).
     """
     if _is_frame(x) and _has_string_names(x):
         head = x.head(rows_for_width(MAX_EXAMPLE_ROWS, x))
-        described = [_column(name, column.dtype) | facts_of(column) for name, column in x.items()]
+        described = [_column(name, column.dtype) | _facts(name, column) for name, column in x.items()]
         _, columns = _frame_columns(head)
         rows: list[Any] = [list(values) for values in zip(*columns, strict=True)]
         return {"layout": "frame", "columns": described, "rows": rows}
     if _is_frame(x) or hasattr(x, "ndim"):
         array = _as_array(x, rows_for_width(MAX_EXAMPLE_ROWS, x))
         whole = array if array.dtype.kind in "biuf" else _as_array(x)
-        described = [_column(f"x{index}", array.dtype) | facts_of(whole[:, index]) for index in range(array.shape[1])]
+        described = [
+            _column(f"x{index}", array.dtype) | _facts(f"x{index}", whole[:, index]) for index in range(array.shape[1])
+        ]
         rows = _array_rows(array)
     else:
         rows = [_list_row(row, index) for index, row in enumerate(islice(x, rows_for_width(MAX_EXAMPLE_ROWS, x)))]
@@ -139,7 +136,8 @@ def _as_array(x: Any, limit: int | None = None) -> Any:
 def _array_rows(array: Any) -> list[list[Scalar]]:
     return [
         [_plain(value, f"x{column}", row) for column, value in enumerate(values)]
-        for row, values in enumerate(array.tolist())
+        # numpy turns a date of nanoseconds into an integer if it makes a list of it.
+        for row, values in enumerate(array if array.dtype.kind in "mM" else array.tolist())
     ]
 
 
@@ -152,7 +150,8 @@ def _one_row(row: Any, index: int) -> dict[str, Scalar] | list[Scalar]:
 
 
 def _list_row(row: Any, index: int) -> list[Scalar]:
-    values = row.tolist() if hasattr(row, "tolist") else row
+    is_array = hasattr(row, "tolist")
+    values = list(row) if is_array and row.dtype.kind in "mM" else row.tolist() if is_array else row
     if not isinstance(values, list | tuple):
         raise TypeError(f"row {index} is a {type(row).__name__}, expected a dict or a list of values")
     return [_plain(value, f"x{column}", index) for column, value in enumerate(values)]
@@ -161,7 +160,7 @@ def _list_row(row: Any, index: int) -> list[Scalar]:
 def _plain(value: Any, column: str, row: int) -> Scalar:
     if value is None or type(value).__name__ in ("NAType", "NaTType"):
         return None
-    if hasattr(value, "item"):  # a numpy scalar
+    if hasattr(value, "item") and type(value).__name__ not in ("datetime64", "timedelta64"):  # a numpy scalar
         value = value.item()
     if isinstance(value, float) and not math.isfinite(value):
         if math.isnan(value):
@@ -169,20 +168,45 @@ def _plain(value: Any, column: str, row: int) -> Scalar:
         raise ValueError(f"row {row}, column {column!r}: {value} cannot be sent; JSON has finite numbers only")
     if isinstance(value, str | int | float):
         return value
-    raise ValueError(
-        f"row {row}, column {column!r}: a {type(value).__name__} cannot be sent, "
-        "expected a number, a string, a boolean or None"
-    )
+    text = None if is_missing(value) else text_of(value)
+    if text is None and not is_missing(value):
+        raise ValueError(
+            f"row {row}, column {column!r}: a {type(value).__name__} cannot be sent, "
+            "expected a number, a string, a boolean, a date, a time, a duration, a decimal or None"
+        )
+    return text
 
 
 def _column(name: str, dtype: Any) -> dict[str, Any]:
-    if not _SENDABLE_DTYPE.fullmatch(str(dtype)):
-        raise ValueError(f"column {name!r} has the dtype {dtype}, which cannot be sent; fit on numbers or strings")
     described: dict[str, Any] = {"name": name, "dtype": str(dtype)}
     if str(dtype) == "category":
-        categories = dtype.categories.tolist()
-        described["categories"] = [_plain(value, name, index) for index, value in enumerate(categories)]
+        categories = dtype.categories
+        inner = str(categories.dtype)
+        values = categories.tolist()
+        if inner == "object":
+            inner = _facts(name, categories).get("inner", inner)
+        if inner != "object":
+            _require_known(name, inner)
+        described["categories"] = [_plain(value, name, index) for index, value in enumerate(values)]
+        described |= {"inner": inner} | ({"is_ordered": True} if dtype.ordered else {})
+    elif str(dtype) != "object":
+        _require_known(name, str(dtype))
     return described
+
+
+def _facts(name: str, column: Any) -> dict[str, Any]:
+    try:
+        return facts_of(column)
+    except ValueError as error:
+        raise ValueError(f"column {name!r} {error}") from None
+
+
+def _require_known(name: str, dtype: str) -> None:
+    if kind_named(dtype) is None:
+        expected = "fit on numbers, strings, booleans, dates, times, durations or decimals"
+        if dtype.startswith("datetime64["):
+            expected = "other machines do not know its time zone: use .dt.tz_convert('UTC')"
+        raise ValueError(f"column {name!r} has the dtype {dtype}, which cannot be sent; {expected}")
 
 
 def _common_dtype(values: list[Scalar]) -> str:

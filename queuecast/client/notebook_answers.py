@@ -9,6 +9,7 @@ from typing import Any
 
 from queuecast.client.json_rows import MAX_EXAMPLE_ROWS, example_table, rows_for_width
 from queuecast.domain.work import Method
+from queuecast.tables.plain_values import is_missing, text_of
 
 MAX_ROWS = 200
 ROWS_ALONE = 20  # each of them is also a call by itself: some answers depend on the other rows, or on their number
@@ -55,7 +56,7 @@ def _positions(x: Any) -> list[int]:
     n_rows = min(_length(x), rows_for_width(MAX_EXAMPLE_ROWS, x))
     chosen = dict.fromkeys(range(min(most // 10, n_rows)))
     for values in _columns(x, n_rows):
-        gaps = [at for at, value in enumerate(values) if _is_missing(value)]
+        gaps = [at for at, value in enumerate(values) if is_missing(value)]
         words = {value: at for at, value in reversed(list(enumerate(values))) if isinstance(value, str)}
         chosen |= dict.fromkeys([*gaps[:2], *words.values()])
         if len(chosen) >= most:
@@ -86,25 +87,24 @@ def _length(x: Any) -> int:
     return int(x.shape[0]) if hasattr(x, "shape") else len(x)
 
 
-def _is_missing(value: Any) -> bool:
-    is_nan = isinstance(value, float) and math.isnan(value)
-    return value is None or is_nan or type(value).__name__ in ("NAType", "NaTType")
-
-
 def _plain_rows(output: Any) -> list[Any]:
     """One plain value or list for each row; for several targets with probabilities, a list of lists."""
     if isinstance(output, list) and output and getattr(output[0], "ndim", 0) > 0:
         return [list(row) for row in zip(*map(_plain_rows, output), strict=True)]
     for convert in ("toarray", "to_numpy"):
         output = getattr(output, convert)() if hasattr(output, convert) else output
-    values = output.tolist() if hasattr(output, "tolist") else output
+    is_moments = getattr(getattr(output, "dtype", None), "kind", "") in ("m", "M")
+    values = output.tolist() if hasattr(output, "tolist") and not is_moments else output
     return [_plain(value) for value in values]
 
 
 def _plain(value: Any) -> Any:
     """A value as JSON has it: no number that is not finite. Raises TypeError for other objects."""
-    if isinstance(value, list | tuple):
+    if isinstance(value, list | tuple) or getattr(value, "ndim", None):
         return [_plain(each) for each in value]
+    text = text_of(value)
+    if text is not None or is_missing(value):
+        return text
     value = value.item() if hasattr(value, "item") else value
     if isinstance(value, float) and not math.isfinite(value):
         return None

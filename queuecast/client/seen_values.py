@@ -5,9 +5,11 @@ JSON has one missing value and Python several, and an encoder has another answer
 """
 
 from collections.abc import Iterable
+from decimal import Decimal
 from typing import Any
 
 from queuecast.tables.cells import MISSING_WORDS
+from queuecast.tables.plain_values import class_of_objects
 
 
 def facts_of(column: Any) -> dict[str, Any]:
@@ -21,10 +23,12 @@ def facts_of(column: Any) -> dict[str, Any]:
 
 
 def facts_of_values(values: Iterable[Any]) -> dict[str, Any]:
-    """The facts about a column of Python objects."""
+    """The facts about a column of Python objects. Raises ValueError for dates, times or decimals of several classes."""
     values = list(values)
     kinds = {_missing_kind(value) for value in values} - {""}
-    return ({"missing": sorted(kinds)} if kinds else {}) | _words_fact(values)
+    of_class = class_of_objects(values)
+    facts = {"missing": sorted(kinds)} if kinds else {}
+    return facts | _words_fact(values) | ({"inner": of_class} if of_class else {})
 
 
 def _words_fact(values: list[Any]) -> dict[str, Any]:
@@ -42,4 +46,5 @@ def _missing_kind(value: Any) -> str:
     name = type(value).__name__
     if name in ("NAType", "NaTType"):
         return "NA" if name == "NAType" else "NaT"
-    return "nan" if name.startswith("float") and value != value else ""  # noqa: PLR0124 - only NaN differs from itself
+    is_nan = name.startswith("float") and value != value  # noqa: PLR0124 - only NaN differs from itself
+    return "nan" if is_nan or (isinstance(value, Decimal) and value.is_nan()) else ""

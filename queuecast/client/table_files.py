@@ -12,6 +12,7 @@ from tempfile import TemporaryFile
 from typing import IO, Any
 
 from queuecast.client.json_rows import json_lines
+from queuecast.tables.plain_values import plain_dtypes
 
 CSV, NDJSON, PARQUET = "text/csv", "application/x-ndjson", "application/vnd.apache.parquet"
 MEDIA_TYPES = {".csv": CSV, ".ndjson": NDJSON, ".jsonl": NDJSON, ".parquet": PARQUET}
@@ -108,9 +109,9 @@ def _write_parquet(frame: Any, content: IO[bytes]) -> None:
         import pyarrow.parquet  # noqa: PLC0415
     except ImportError as error:
         raise ImportError("a DataFrame is sent as Parquet, which needs pyarrow: pip install pyarrow") from error
-    sparse = {name: dtype.subtype for name, dtype in frame.dtypes.items() if str(dtype).startswith("Sparse[")}
+    plain = plain_dtypes(frame)
     try:
-        table = pa.Table.from_pandas(frame.astype(sparse) if sparse else frame, preserve_index=False)
+        table = pa.Table.from_pandas(frame.astype(plain) if plain else frame, preserve_index=False)
         pyarrow.parquet.write_table(table, content)
     except (pa.ArrowException, ValueError, TypeError, NotImplementedError) as error:
         raise ValueError(

@@ -172,7 +172,7 @@ class _CellRule:
         kind = column.get("type", [])
         types = frozenset([kind] if isinstance(kind, str) else kind)
         words: tuple[str, ...] = MISSING_WORDS
-        if "string" in types:
+        if "string" in types and "format" not in column:  # a text with a format is a date, a time or a decimal
             known = [*column.get("x-words", ()), *column.get("enum", ())]
             words = words_for_missing(known, may_be_missing="null" in types)
         return cls(types, frozenset(("", *words)))

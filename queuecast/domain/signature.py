@@ -5,16 +5,17 @@
 """
 
 import json
-import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from queuecast.domain.columns import dtypes
+from queuecast.domain.columns import values as column_values
 from queuecast.domain.errors import Finding, mismatch, shortened
 from queuecast.domain.work import Method
 
-INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
+INT64_MIN, INT64_MAX = dtypes.INT64_MIN, dtypes.INT64_MAX
 EXACT_FLOAT = 2.0**53  # up to here a float holds every whole number
 MAX_FINDINGS = 20  # enough to repair a file, not enough to flood a log
 WITHOUT_MISSING = frozenset({"bool", *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64))})
@@ -26,6 +27,11 @@ class ColumnType(StrEnum):
     INTEGER = "integer"
     STRING = "string"
     BOOLEAN = "boolean"
+    DATETIME = "datetime"
+    DATE = "date"
+    TIME = "time"
+    DURATION = "duration"
+    DECIMAL = "decimal"
 
 
 class Missing(StrEnum):
@@ -50,24 +56,37 @@ class Column:
 
     `missing` fills the missing cells of an object column; every other dtype has a missing value of its own.
     `words` are the values that a CSV cell could also mean as missing, such as "NA": this column has them as words.
+    `inner` is the dtype of the categories, or the class of Python objects other than strings and booleans.
     """
 
     name: str
     type: ColumnType
     nullable: bool
     dtype: str
-    categories: tuple[str | int | bool, ...] | None = None
+    categories: tuple[str | int | float | bool, ...] | None = None
     missing: Missing = Missing.NAN
     words: tuple[str, ...] = ()
+    inner: str = ""
+    is_ordered: bool = False
 
     @property
-    def known_words(self) -> tuple[str | int | bool, ...]:
+    def known_words(self) -> tuple[str | int | float | bool, ...]:
         return (*self.words, *(self.categories or ()))
 
     @property
     def widens(self) -> bool:
         """Whether a missing value turns the column to another dtype: integers to float64, booleans to objects."""
         return self.nullable and self.dtype in WITHOUT_MISSING
+
+    @property
+    def value_dtype(self) -> str:
+        """The dtype that bounds the values."""
+        return self.inner or self.dtype
+
+    @property
+    def texts(self) -> column_values.TextValues | None:
+        """The rule for the values if they travel as text: dates, times, durations and decimals."""
+        return column_values.text_values(self.type, self.value_dtype)
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,43 +210,21 @@ def column_findings(column: Column, value: Any, at: str) -> Iterator[Finding]:
     if value is None:
         if not column.nullable:
             yield mismatch(at, "null", "null", expected_value(column), column.name)
-    elif not _has_type(column.type, value):
-        yield mismatch(at, "wrong_type", shown(value), expected_value(column), column.name)
-    elif column.categories is not None and value not in column.categories:
+    elif not column_values.fits(column.type, column.value_dtype, value):
+        yield mismatch(at, "wrong_type", shown(value), expected_value(column, value), column.name)
+    elif column.categories is not None and not column_values.is_among(
+        column.type, column.value_dtype, value, column.categories
+    ):
         yield mismatch(at, "unknown_category", shown(value), expected_value(column), column.name)
 
 
-def _has_type(kind: ColumnType, value: Any) -> bool:
-    if kind is ColumnType.BOOLEAN:
-        return isinstance(value, bool)
-    if kind is ColumnType.STRING:
-        return isinstance(value, str)
-    if isinstance(value, bool):
-        return False
-    if kind is ColumnType.INTEGER:
-        return isinstance(value, int) and INT64_MIN <= value <= INT64_MAX
-    return isinstance(value, int | float) and _is_finite(value)
-
-
-def _is_finite(value: float) -> bool:
-    try:
-        return math.isfinite(value)
-    except OverflowError:  # an int that no float can hold
-        return False
-
-
-def expected_value(column: Column) -> str:
-    """The values that the column accepts, in words."""
+def expected_value(column: Column, value: Any = None) -> str:
+    """The values that the column accepts, in words. value: one that it does not accept."""
     if column.categories is not None:
         choices = ", ".join(shown(value) for value in column.categories[:10])
         words = f"one of {choices}" + (", ..." if len(column.categories) > 10 else "")
     else:
-        words = {
-            ColumnType.NUMBER: "a finite number",
-            ColumnType.INTEGER: "a whole number of at most 64 bits",
-            ColumnType.STRING: "a string",
-            ColumnType.BOOLEAN: "one of true, false, 1, 0",
-        }[column.type]
+        words = column_values.expected(column.type, column.value_dtype, value)
     return words + (" or null" if column.nullable else "")
 
 
@@ -242,15 +239,14 @@ def shown(value: Any) -> str:
 
 
 def _column_schema(column: Column) -> dict[str, Any]:
-    is_boolean = column.type is ColumnType.BOOLEAN
-    kinds = [column.type.value, *(["integer"] if is_boolean else []), *(["null"] if column.nullable else [])]
-    kind: Any = kinds if len(kinds) > 1 else kinds[0]
+    rule = column_values.schema(column.type, column.value_dtype)
+    kinds = [*rule["type"], *(["null"] if column.nullable else [])]
+    rule["type"] = kinds if len(kinds) > 1 else kinds[0]
     if column.categories is None:
-        bounds = {"minimum": INT64_MIN, "maximum": INT64_MAX} if column.type is ColumnType.INTEGER else {}
-        bounds = {"minimum": 0, "maximum": 1} if is_boolean else bounds
-        return {"type": kind, **bounds} | ({"x-words": list(column.words)} if column.words else {})
-    numbers = map(int, column.categories) if is_boolean else ()
-    return {"type": kind, "enum": [*column.categories, *numbers, *([None] if column.nullable else [])]}
+        return rule | ({"x-words": list(column.words)} if column.words else {})
+    kept = {name: rule[name] for name in ("type", "format") if name in rule}
+    numbers = map(int, column.categories) if column.type is ColumnType.BOOLEAN else ()
+    return kept | {"enum": [*column.categories, *numbers, *([None] if column.nullable else [])]}
 
 
 def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -69,6 +69,9 @@ _NAMED = (
     "numpy.dtype",
     # Selects columns by dtype or by a pattern. Its dtypes may be abstract ones.
     "sklearn.compose._column_transformer.make_column_selector",
+    # Values that an encoder has learned. They compute nothing but themselves.
+    *(f"datetime.{name}" for name in ("date", "datetime", "time", "timedelta", "timezone")),
+    "decimal.Decimal",
     "builtins.object",
     *(f"numpy.{name}" for name in ("generic", "number", "integer", "signedinteger", "unsignedinteger")),
     *(f"numpy.{name}" for name in ("inexact", "floating", "complexfloating", "flexible", "character")),

@@ -8,18 +8,60 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from queuecast.domain.signature import INT64_MAX, INT64_MIN, ColumnType
+from queuecast.domain.columns.dtypes import float_bound, whole_bounds
+from queuecast.domain.signature import INT64_MAX, INT64_MIN, Column, ColumnType, column_findings
 
 VALUE_TYPES: dict[ColumnType, Any] = {
     ColumnType.NUMBER: float,
     ColumnType.INTEGER: Annotated[int, msgspec.Meta(ge=INT64_MIN, le=INT64_MAX)],
     ColumnType.STRING: str,
     ColumnType.BOOLEAN: bool | Literal[0, 1],
+    ColumnType.DATETIME: str,
+    ColumnType.DATE: str,
+    ColumnType.TIME: str,
+    ColumnType.DURATION: str,
+    ColumnType.DECIMAL: str | int | float,
 }
+"""The JSON types, without the bounds of a dtype and without a look at a text."""
+
 NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """The errors of msgspec for bytes that are not JSON in UTF-8, or are nested too deeply."""
 
 _LIST_MARK = re.compile(r"[ \t\n\r]*([\[,\]])[ \t\n\r]*")
+
+
+class CheckedCell:
+    """A value that msgspec cannot check by itself. Each column has a class of its own, with one instance."""
+
+    column: Column
+    accepted: "CheckedCell"
+
+
+def checked_type(column: Column) -> Any:
+    """The type of the values that fit the column, for a decoder with `check_cell`."""
+    kind: Any = VALUE_TYPES[column.type]
+    of_categories = {type(value) for value in column.categories or ()}
+    if column.texts is not None or (of_categories and of_categories not in ({str}, {int})):
+        kind = type("Cell", (CheckedCell,), {"column": column})
+        kind.accepted = kind()
+    elif column.categories is not None:
+        kind = Literal[column.categories]
+    elif column.type is ColumnType.INTEGER:
+        low, high = whole_bounds(column.value_dtype)
+        kind = Annotated[int, msgspec.Meta(ge=low, le=high)]
+    elif column.type is ColumnType.NUMBER:
+        bound = float_bound(column.value_dtype)
+        kind = float if bound is None else Annotated[float, msgspec.Meta(gt=-bound, lt=bound)]
+    return kind | None if column.nullable else kind
+
+
+def check_cell(kind: type, value: Any) -> Any:
+    """The decoding hook of msgspec: forgets the value. Raises ValueError, which msgspec reports as a mismatch."""
+    if not issubclass(kind, CheckedCell):
+        raise NotImplementedError(f"no hook for {kind}")
+    for finding in column_findings(kind.column, value, ""):
+        raise ValueError(finding.detail)
+    return kind.accepted
 
 
 def is_field_name(name: str) -> bool:

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import skops.io
 
 from queuecast.adapters.disk.models import ModelFiles
 from queuecast.adapters.disk.uploads import UploadedFiles
@@ -27,6 +26,7 @@ from queuecast.domain.lane import Lane
 from queuecast.domain.model import CHAMPION, AliasMove, Manifest
 from queuecast.domain.work import ImportWork, Method, PredictionWork, PromotionPolicy, TrainingWork, Work
 from queuecast.ports.files import StoredFile
+from queuecast.skops_files import skops_bytes
 from worker.engine.consumer import LaneConsumer
 from worker.engine.contracts import RunLimits, Runner
 from worker.imports.runner import ImportRunner
@@ -156,7 +156,7 @@ class LocalService:
         model: str = MODEL,
     ) -> Job:
         """The ended import job. estimator: a fitted one, or the bytes of a model file."""
-        data = estimator if isinstance(estimator, bytes) else skops.io.dumps(estimator)
+        data = estimator if isinstance(estimator, bytes) else skops_bytes(estimator)
         held = None if isinstance(estimator, bytes) else estimator
         return self.ran(JobType.IMPORT, ModelRef(model), self.import_work(data, example, target, holdout, held))
 

@@ -1,5 +1,6 @@
 """Reads the example rows of a pushed model: a CSV file, or the JSON table that `Client.push` sends."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,13 +9,16 @@ import msgspec
 import numpy as np
 import pandas as pd
 
+from queuecast.domain.columns.dtypes import kind_named
 from queuecast.domain.errors import InvalidInputError, ModelRefusedError
-from queuecast.domain.signature import Layout, Missing
+from queuecast.domain.signature import Column, ColumnType, Layout, Missing, column_findings
 from queuecast.tables.decoding_errors import plain_words
+from queuecast.tables.plain_values import class_of_objects
 from worker.imports.notebook_comparison import NotebookAnswers
 from worker.models.column_facts import ColumnFacts, kinds_of, words_of
-from worker.models.frames import MISSING_VALUES
+from worker.models.frames import MISSING_VALUES, column_of, scalar
 from worker.models.known_values import known_values
+from worker.models.typed_columns import ARROW, can_be_rebuilt
 from worker.tables.csv_reader import read_csv
 
 TABLE_MEDIA_TYPE = "application/vnd.queuecast.table+json"
@@ -23,11 +27,39 @@ TABLE_MEDIA_TYPE = "application/vnd.queuecast.table+json"
 class TableColumn(msgspec.Struct, forbid_unknown_fields=True):
     name: str
     dtype: str
-    categories: list[str | int | bool] | None = None
+    categories: list[str | int | float | bool] | None = None
     missing: list[Missing] = []
     """The kinds of missing values of an object column; empty if it has none, or if the client does not say."""
     words: list[str] = []
     """The words of the whole column that a CSV cell could also mean as missing."""
+    inner: str = ""
+    """The dtype of the categories, or the class of Python's dates, times, durations or decimals."""
+    is_ordered: bool = False
+
+    def described(self) -> Column:
+        """Raises ValueError for a dtype that the worker does not know."""
+        dtype = self.inner or self.dtype
+        kind = kind_named(dtype) if dtype != "object" else self._kind_of_objects()
+        if kind is None or not (dtype == "object" or can_be_rebuilt(dtype)):
+            raise ValueError(f"column {self.name!r} has the dtype {dtype}, which is not known")
+        categories = None if self.categories is None else tuple(self.categories)
+        return Column(
+            self.name,
+            ColumnType(kind),
+            nullable=True,
+            dtype=self.dtype,
+            categories=categories,
+            inner=self.inner,
+            is_ordered=self.is_ordered,
+        )
+
+    def facts(self) -> ColumnFacts:
+        return ColumnFacts(tuple(self.missing), tuple(self.words), self.inner if self.dtype == "object" else "")
+
+    def _kind_of_objects(self) -> str | None:
+        """Of categories that are Python objects."""
+        types = {type(value) for value in self.categories or ()}
+        return "string" if types <= {str} else "boolean" if types == {bool} else None
 
 
 class Table(msgspec.Struct, forbid_unknown_fields=True):
@@ -56,7 +88,7 @@ def read_example(path: Path, media_type: str, estimator: Any, target: tuple[str,
     answers = None
     if media_type == TABLE_MEDIA_TYPE:
         table = _decode_table(path.read_bytes())
-        facts = {column.name: ColumnFacts(tuple(column.missing), tuple(column.words)) for column in table.columns}
+        facts = {column.name: column.facts() for column in table.columns}
         rows, answers = _rows(table), table.answers
         sent_names = [column.name for column in table.columns]
     else:
@@ -81,10 +113,30 @@ def _read_csv(path: Path, estimator: Any, target: tuple[str, ...]) -> Any:
     frame = read_csv(path)
     names = [str(name) for name in getattr(estimator, "feature_names_in_", ())]
     names = names or [str(name) for name in frame.columns if name not in target]
-    words = {name: words_of(values) for name, values in known_values(estimator, names).items()}
-    if not any(words.values()):
-        return frame
-    return read_csv(path, {str(name): words.get(str(name), ()) for name in frame.columns})
+    known = known_values(estimator, names)
+    words = {name: words_of(values) for name, values in known.items()}
+    if any(words.values()):
+        frame = read_csv(path, {str(name): words.get(str(name), ()) for name in frame.columns})
+    for name, values in known.items():
+        column = _learned_column(name, values)
+        if column is not None and name in frame.columns:
+            cells = [scalar(cell) for cell in frame[name]]
+            try:
+                frame[name] = _typed(column, cells)
+            except ValueError as error:
+                raise InvalidInputError(f"the example does not fit the estimator: {error}") from None
+    return frame
+
+
+def _learned_column(name: str, values: list[Any]) -> TableColumn | None:
+    """The column, if an encoder has learned dates, times, durations or decimals of it. CSV has them as words."""
+    kinds = {str(value.dtype) for value in values if isinstance(value, np.datetime64 | np.timedelta64)}
+    if len(kinds) == 1:
+        return TableColumn(name, kinds.pop())
+    with suppress(ValueError):  # of several classes, which no row can have
+        of_class = class_of_objects(values)
+        return TableColumn(name, "object", inner=of_class) if of_class else None
+    return None
 
 
 def _with_missing_values(rows: Any, estimator: Any, facts: dict[str, ColumnFacts]) -> Any:
@@ -161,14 +213,38 @@ def _rows(table: Table) -> Any:
 def _array(table: Table) -> Any:
     dtype = table.columns[0].dtype
     rows: Any = table.rows
+    if any(_is_typed(column) for column in table.columns):
+        array = np.empty((len(rows), len(table.columns)), dtype=dtype)
+        for index, column in enumerate(table.columns):
+            array[:, index] = _series(column, [row[index] for row in rows])
+        return array
     if dtype == "object":
         rows = [[np.nan if value is None else value for value in row] for row in rows]
     return np.array(rows, dtype=dtype).reshape(len(rows), len(table.columns))
 
 
 def _series(column: TableColumn, values: list[Any]) -> Any:
+    if _is_typed(column):
+        return _typed(column, values)
     if column.dtype == "category":
         return pd.Categorical(values, categories=column.categories)
     if column.dtype == "object":
         return pd.Series([np.nan if value is None else value for value in values], dtype=object)
     return pd.Series(values, dtype=column.dtype)
+
+
+def _is_typed(column: TableColumn) -> bool:
+    """Whether pandas cannot make the column of JSON values and the dtype's name."""
+    return (
+        bool(column.inner)
+        or column.dtype.startswith(("datetime64", "timedelta64", "Sparse["))
+        or (column.dtype.endswith(ARROW))
+    )
+
+
+def _typed(column: TableColumn, values: list[Any]) -> Any:
+    described = column.described()
+    for at, value in enumerate(values):
+        for finding in column_findings(described, value, ""):
+            raise ValueError(f"row {at}, column {column.name!r}: {finding.detail}")
+    return column_of(described, values)

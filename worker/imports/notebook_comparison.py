@@ -24,6 +24,7 @@ from queuecast.domain.errors import Finding, ModelRefusedError, exception_text, 
 from queuecast.domain.file_formats import FileFormat
 from queuecast.domain.signature import Layout, Signature
 from queuecast.domain.work import Method
+from queuecast.tables.plain_values import plain_dtypes
 from worker.models.frames import frame_of
 from worker.models.learning.same_answers import first_difference
 from worker.models.model_output import output_rows
@@ -187,6 +188,7 @@ def _write(path: Path, fmt: FileFormat, signature: Signature, rows: list[Any]) -
         table.to_csv(path, index=False, quoting=csv.QUOTE_NONNUMERIC)  # a word may hold a lone carriage return
         return True
     with suppress(pa.ArrowException, TypeError, ValueError):
+        table = table.astype(plain_dtypes(table))
         pyarrow.parquet.write_table(pa.Table.from_pandas(table, preserve_index=False), path)
         return True
     return False

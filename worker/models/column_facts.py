@@ -12,6 +12,7 @@ import pandas as pd
 from queuecast.domain.signature import Column, ColumnType, Missing, Signature
 from queuecast.tables.cells import MISSING_WORDS
 from worker.models.known_values import known_values
+from worker.models.typed_columns import ARROW
 
 _NULLABLE_DTYPES = ("Int", "UInt", "Float", "boolean", "string")
 
@@ -19,10 +20,11 @@ _NULLABLE_DTYPES = ("Int", "UInt", "Float", "boolean", "string")
 @dataclass(frozen=True, slots=True)
 class ColumnFacts:
     """missing: the kinds of missing values that the column had at the fit, without repetition. words: those of
-    `MISSING_WORDS` that it had as values."""
+    `MISSING_WORDS` that it had as values. inner: as in `Column`, of a column of Python objects."""
 
     missing: tuple[Missing, ...] = ()
     words: tuple[str, ...] = ()
+    inner: str = ""
 
     @property
     def first_missing(self) -> Missing:
@@ -45,7 +47,11 @@ def learn_facts(
 def facts_of(signature: Signature) -> dict[str, ColumnFacts]:
     """The facts that a version learned, for its challenger."""
     return {
-        column.name: ColumnFacts((column.missing,) if column.dtype == "object" else (), column.words)
+        column.name: ColumnFacts(
+            (column.missing,) if column.dtype == "object" else (),
+            column.words,
+            column.inner if column.dtype == "object" else "",
+        )
         for column in signature.columns
     }
 
@@ -76,6 +82,12 @@ def _kind(value: Any) -> Missing:
     return Missing.NAT if value is pd.NaT else Missing.NAN
 
 
+def _missing_of(dtype: str) -> Missing:
+    if dtype.startswith(_NULLABLE_DTYPES) or dtype.endswith(ARROW):
+        return Missing.NA
+    return Missing.NAT if dtype.startswith(("datetime64", "timedelta64")) else Missing.NAN
+
+
 def _values(training_rows: Any, index: int) -> Any:
     return training_rows.iloc[:, index] if isinstance(training_rows, pd.DataFrame) else training_rows[:, index]
 
@@ -86,6 +98,6 @@ def _facts(column: Column, values: Any, known: ColumnFacts, learned: list[Any]) 
         sources = (known.words, words_of(values), words_of(learned), words_of(column.categories or ()))
         words = tuple(dict.fromkeys(word for source in sources for word in source))
     if column.dtype != "object":
-        return ColumnFacts((Missing.NA if column.dtype.startswith(_NULLABLE_DTYPES) else Missing.NAN,), words)
+        return ColumnFacts((_missing_of(column.dtype),), words)
     kinds = {*known.missing, *kinds_of(values)} or set(kinds_of(learned)) or {Missing.NAN}
     return ColumnFacts(tuple(kind for kind in Missing if kind in kinds), words)

@@ -24,7 +24,9 @@ def _collect(part: Any, names: list[str], known: dict[str, list[Any]]) -> None:
     categories = getattr(part, "categories_", None)
     if isinstance(categories, list):
         for name, values in zip(names, categories, strict=False):
-            known.get(name, []).extend(np.asarray(values).tolist())
+            array = np.asarray(values)
+            # numpy turns a date of nanoseconds into an integer if it makes a list of it.
+            known.get(name, []).extend(array if array.dtype.kind in "mM" else array.tolist())
     elif isinstance(part, Pipeline):
         for _, step in part.steps:
             _collect(step, names, known)

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from queuecast.domain.work import Method
+from queuecast.tables.plain_values import is_missing, text_of
 
 _COLUMN_NAMES = {
     Method.PREDICT: "prediction",
@@ -19,6 +20,8 @@ _COLUMN_NAMES = {
     Method.TRANSFORM: "transform",
     Method.SCORE_SAMPLES: "score",
 }
+
+_PLAIN = {str, int, float, bool, type(None)}
 
 
 def output_rows(output: Any) -> list[Any]:
@@ -31,7 +34,7 @@ def output_rows(output: Any) -> list[Any]:
 def output_columns(method: Method, output: Any, classes: Any) -> dict[str, Any]:
     """Name -> array (n,), in the order of the output. classes: the manifest's.
 
-    Floats become float64, so that every file format has the same numbers.
+    Floats become float64, and dates text, so that every file format has the same values.
     """
     name = _COLUMN_NAMES[method]
     has_targets_classes = bool(classes) and isinstance(classes[0], list)
@@ -75,8 +78,27 @@ def _dense(output: Any) -> Any:
 
 
 def _plain(output: Any) -> list[Any]:
-    values: list[Any] = _dense(output).tolist()
+    array = _dense(output)
+    values: list[Any] = _with_texts(array) if _needs_text(array) else array.tolist()
     return values
+
+
+def _needs_text(array: Any) -> bool:
+    """Whether there may be dates, times, durations or decimals in it."""
+    kind = array.dtype.kind
+    return kind in "mM" or (kind == "O" and not set(map(type, array.ravel().tolist())) <= _PLAIN)
+
+
+def _with_texts(values: Any) -> list[Any]:
+    """Nested lists with dates, times, durations and decimals as text. numpy would make integers of dates in a list."""
+    return [_with_texts(value) if isinstance(value, list | np.ndarray) else _as_text(value) for value in values]
+
+
+def _as_text(value: Any) -> Any:
+    if isinstance(value, str | float | int):
+        return value
+    text = text_of(value)
+    return None if text is None and is_missing(value) else text or value
 
 
 def _split_columns(output: Any) -> list[Any]:
@@ -99,4 +121,6 @@ def _width(output: Any) -> int:
 
 
 def _as_float64(array: Any) -> Any:
+    if _needs_text(array):
+        return pd.Series(_with_texts(array), dtype=object).to_numpy()
     return array.astype("float64") if array.dtype.kind == "f" else array

@@ -9,18 +9,17 @@ from typing import Any
 
 import pandas as pd
 
+from queuecast.domain.columns.dtypes import kind_named
 from queuecast.domain.errors import ModelRefusedError, exception_text
 from queuecast.domain.signature import Column, ColumnType, Layout, Signature
 from queuecast.domain.work import Method
 from worker.models.column_facts import ColumnFacts, learn_facts
+from worker.models.column_kinds import kind_of
 from worker.models.frames import frame_of, rows_of, scalar
 from worker.models.inference import infer_frame
 from worker.models.learning.missing_kinds import require_one_missing_value
 from worker.models.learning.nullability import with_nullable
 from worker.models.learning.same_answers import is_same_answer
-
-_TYPES = {"b": ColumnType.BOOLEAN, "i": ColumnType.INTEGER, "u": ColumnType.INTEGER, "f": ColumnType.NUMBER}
-_OBJECT_TYPES = {"string": ColumnType.STRING, "boolean": ColumnType.BOOLEAN, "empty": ColumnType.STRING}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +42,9 @@ def learn_signature(
     Raises ModelRefusedError for a column that JSON cannot carry, and for an estimator without a usable method.
     """
     layout = Layout.FRAME if isinstance(training_rows, pd.DataFrame) else Layout.ARRAY
-    columns = _columns(training_rows)
-    facts = learn_facts(estimator, columns, training_rows, known or {})
+    known = known or {}
+    columns = tuple(_of_known_kind(column, known.get(column.name)) for column in _columns(training_rows))
+    facts = learn_facts(estimator, columns, training_rows, known)
     columns = tuple(
         replace(column, missing=facts[column.name].first_missing, words=facts[column.name].words) for column in columns
     )
@@ -70,30 +70,28 @@ def _columns(training_rows: Any) -> tuple[Column, ...]:
 
 def _column(name: str, values: Any, dtype: str | None = None) -> Column:
     """The column, not nullable for now."""
+    kind = kind_of(name, values)
     dtype = dtype or str(values.dtype)
     if dtype == "category":
-        categories_type = _column_type(name, values.cat.categories)
-        if categories_type is ColumnType.NUMBER:
-            raise ModelRefusedError(
-                f"column {name!r} has categories with a fraction; expected strings or whole numbers"
-            )
         categories = tuple(scalar(value) for value in values.cat.categories)
-        return Column(name, categories_type, nullable=False, dtype=dtype, categories=categories)
-    dtype = "str" if dtype.startswith("str") else dtype
-    return Column(name, _column_type(name, values), nullable=False, dtype=dtype)
-
-
-def _column_type(name: str, values: Any) -> ColumnType:
-    column_type = _TYPES.get(getattr(values.dtype, "kind", "O"))
-    if column_type is None and not pd.api.types.is_datetime64_any_dtype(values):
-        column_type = _OBJECT_TYPES.get(pd.api.types.infer_dtype(values, skipna=True))
-    if column_type is None:
-        raise ModelRefusedError(
-            f"column {name!r} is {values.dtype}; expected numbers, strings or booleans, of one type. Turn it "
-            "into numbers or strings before the estimator's first step",
-            code="unsupported_column",
+        return Column(
+            name,
+            kind.type,
+            nullable=False,
+            dtype=dtype,
+            categories=categories,
+            inner=kind.inner,
+            is_ordered=bool(values.cat.ordered),
         )
-    return column_type
+    dtype = "str" if dtype.startswith("str") and dtype not in ("string", "string[pyarrow]") else dtype
+    return Column(name, kind.type, nullable=False, dtype=dtype, inner=kind.inner)
+
+
+def _of_known_kind(column: Column, facts: ColumnFacts | None) -> Column:
+    """The column, with the kind that its objects are known to have if these rows have missing values only."""
+    if facts is None or not facts.inner or column.inner or column.dtype != "object":
+        return column
+    return replace(column, type=ColumnType(kind_named(facts.inner) or column.type), inner=facts.inner)
 
 
 def _try_methods(estimator: Any, sample: Any) -> dict[str, list[Any]]:

@@ -3,29 +3,26 @@
 `worker.models.frames` builds the same columns from JSON rows; here they are built from pyarrow, for speed.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 import pyarrow.compute as pc
 
+from queuecast.domain.columns.dtypes import float_bound, whole_bounds
 from queuecast.domain.errors import Finding, mismatch, shortened
-from queuecast.domain.signature import INT64_MAX, INT64_MIN, Column, ColumnType, Layout, Signature, expected_value
-from worker.models.frames import NUMPY_NAMES, column_of, holding_dtype, missing_value
-
-ARROW_TYPES = {
-    ColumnType.NUMBER: pa.float64(),
-    ColumnType.INTEGER: pa.int64(),
-    ColumnType.BOOLEAN: pa.bool_(),
-    ColumnType.STRING: pa.large_string(),
-}
+from queuecast.domain.signature import INT64_MIN, Column, ColumnType, Layout, Signature, expected_value
+from queuecast.tables.cells import parse_number
+from worker.models.frames import holding_dtype, missing_value
+from worker.models.typed_columns import arrow_values, categorical, typed_values
+from worker.tables.id_values import to_json_values
 
 
 @dataclass(frozen=True, slots=True)
 class CheckedColumn:
-    """values: of the column's type, null where missing or wrong. faults: code -> mask of the rows that have it."""
+    """values: an array as in `worker.models.typed_columns`, null where missing or wrong.
+    faults: code -> mask of the rows that have it."""
 
     column: Column
     values: Any
@@ -38,8 +35,9 @@ class CheckedColumn:
         if code == "null":
             expected = f"{_with_article(self.column.type)} in every row"
             return empty_cell(f"is empty, expected {expected}", expected, self.column.name)
-        expected = expected_value(self.column) if code == "unknown_category" else _with_article(self.column.type)
-        return mismatch("", code, shortened(repr(self.cells[row].as_py())), expected, self.column.name)
+        (cell,) = to_json_values(self.cells[row : row + 1])
+        expected = expected_value(self.column) if code == "unknown_category" else _expected(self.column, cell)
+        return mismatch("", code, shortened(repr(cell)), expected, self.column.name)
 
 
 def empty_cell(detail: str, expected: str, column: str) -> Finding:
@@ -61,7 +59,7 @@ def check_column(column: Column, values: Any, is_wrong: Any, cells: Any) -> Chec
         if is_null.any():
             faults["null"] = is_null
     if column.categories is not None:
-        is_known = pc.is_in(values, value_set=pa.array(column.categories, values.type))
+        is_known = pc.is_in(values, value_set=arrow_values(column, list(column.categories)).cast(values.type))
         is_unknown = ~is_known.to_numpy(zero_copy_only=False) & values.is_valid().to_numpy(zero_copy_only=False)
         if is_wrong is not None:
             is_unknown &= ~is_wrong
@@ -72,16 +70,16 @@ def check_column(column: Column, values: Any, is_wrong: Any, cells: Any) -> Chec
 
 def _out_of_range(column: Column, values: Any) -> Any:
     """A mask of the values that the dtype cannot hold: numpy would wrap them or make them infinite."""
+    bound = float_bound(column.value_dtype) if column.type is ColumnType.NUMBER else None
     if column.type is ColumnType.INTEGER:
-        if column.dtype in ("category", "object", "int64", "Int64"):
+        low, high = whole_bounds(column.value_dtype)
+        if low == INT64_MIN:
             return None
-        bounds = np.iinfo(column.dtype.lower())
-        low, high = max(bounds.min, INT64_MIN), min(bounds.max, INT64_MAX)
         is_out = pc.fill_null(pc.or_(pc.less(values, low), pc.greater(values, high)), fill_value=False)
         is_out = is_out.to_numpy(zero_copy_only=False)
-    elif column.type is ColumnType.NUMBER and column.dtype.lower() in ("float16", "float32"):
-        with np.errstate(over="ignore"):
-            is_out = np.isinf(values.to_numpy(zero_copy_only=False).astype(column.dtype.lower()))
+    elif bound is not None:
+        is_out = pc.fill_null(pc.greater_equal(pc.abs(values), bound), fill_value=False)
+        is_out = is_out.to_numpy(zero_copy_only=False)
     else:
         return None
     return is_out if is_out.any() else None
@@ -110,39 +108,23 @@ def build_frame(signature: Signature, columns: list[Any]) -> Any:
 
 def build_column(column: Column, values: Any) -> Any:
     """The column that `worker.models.frames.column_of` builds from the same values."""
-    dtype = holding_dtype(column) if column.widens and values.null_count else column.dtype
+    dtype = holding_dtype(column) if column.widens and values.null_count else column.value_dtype
     if column.dtype == "category":
-        return _categorical(column, values)
-    if column.dtype == "object":
-        return pd.Series(python_objects(values, missing_value(column)), dtype=object)
-    if column.dtype == "str":
-        return pd.array(python_objects(values), dtype="str")
-    if dtype in NUMPY_NAMES:
-        return values.to_numpy(zero_copy_only=False).astype(dtype)
-    if column.type in (ColumnType.INTEGER, ColumnType.NUMBER, ColumnType.BOOLEAN) and dtype[0] in "IUFb":
-        return _masked(dtype, values)
-    return column_of(column, values.to_pylist())
+        return categorical(column, values)
+    built = typed_values(column.type, dtype, values, missing_value(column))
+    # A Series, because the frame would convert a plain array of objects to strings.
+    return pd.Series(built, dtype=object) if column.dtype == "object" else built
 
 
-def _categorical(column: Column, values: Any) -> Any:
-    dtype = pd.CategoricalDtype(list(column.categories or ()))
-    codes = pc.index_in(values, value_set=pa.array(column.categories or (), values.type))
-    return pd.Categorical.from_codes(pc.fill_null(codes, -1).to_numpy(zero_copy_only=False), dtype=dtype)
-
-
-def python_objects(values: Any, missing: Any = np.nan) -> Any:
-    """An array of Python objects, with `missing` where there is no value. Equal values share one object, which takes
-    less memory and makes comparisons faster."""
-    encoded = values.dictionary_encode()
-    distinct = np.array([*encoded.dictionary.to_pylist(), missing], dtype=object)
-    return distinct[pc.fill_null(encoded.indices, len(distinct) - 1).to_numpy(zero_copy_only=False)]
-
-
-def _masked(name: str, values: Any) -> Any:
-    is_missing = values.is_null().to_numpy(zero_copy_only=False).copy()
-    filled = pc.fill_null(values, False if pa.types.is_boolean(values.type) else 0).to_numpy(zero_copy_only=False)
-    dtype: Any = pd.api.types.pandas_dtype(name)
-    return dtype.construct_array_type()(filled.astype(dtype.numpy_dtype), is_missing)
+def _expected(column: Column, cell: Any) -> str:
+    """In words. The bounds of a number are named if the cell is one."""
+    of_numbers = column.type in (ColumnType.NUMBER, ColumnType.INTEGER)
+    if of_numbers:
+        cell = parse_number(cell) if isinstance(cell, str) else float(cell)
+    is_bounded = float_bound(column.value_dtype) or whole_bounds(column.value_dtype)[0] != INT64_MIN
+    if column.texts is None and not (of_numbers and is_bounded and cell is not None):
+        return _with_article(column.type)
+    return expected_value(replace(column, categories=None, nullable=False), cell)
 
 
 def _with_article(kind: ColumnType) -> str:

@@ -12,6 +12,14 @@ from queuecast.domain.errors import InvalidInputError
 from queuecast.domain.signature import Column, ColumnType
 from worker.tables.id_values import can_be_id
 
+_READABLE = {
+    ColumnType.DATETIME: (pa.types.is_timestamp, pa.types.is_date),
+    ColumnType.DATE: (pa.types.is_date, pa.types.is_timestamp),
+    ColumnType.TIME: (pa.types.is_time,),
+    ColumnType.DURATION: (pa.types.is_duration,),
+    ColumnType.DECIMAL: (pa.types.is_decimal, pa.types.is_integer, pa.types.is_floating),
+}
+
 MAX_ROW_GROUP_BYTES = 2**30
 """The size of all columns without compression. A file of a few kilobytes can declare terabytes."""
 
@@ -55,8 +63,7 @@ def require_types(path: Path, sources: dict[str, Column], id_column: str | None)
     with open_parquet(path) as parquet:
         schema = parquet.schema_arrow
     for name, column in sources.items():
-        if not is_readable(schema.field(name).type, column.type):
-            raise wrong_column_type(name, schema.field(name).type, column.type)
+        require_readable(name, schema.field(name).type, column)
     if id_column is not None:
         kind = value_type(schema.field(id_column).type)
         if not can_be_id(kind):
@@ -69,8 +76,19 @@ def not_parquet(error: Exception) -> InvalidInputError:
     return InvalidInputError(f"the file cannot be read as Parquet: {error}")
 
 
-def wrong_column_type(name: str, kind: Any, wanted: ColumnType) -> InvalidInputError:
-    return InvalidInputError(f"column {name!r} of the file holds {kind}, expected {wanted}")
+def require_readable(name: str, kind: Any, column: Column) -> None:
+    """Raises InvalidInputError if the file's column has another type than the values of the model's column."""
+    texts = column.texts
+    if not is_readable(kind, column.type):
+        raise InvalidInputError(f"column {name!r} of the file holds {kind}, expected {column.type}")
+    if texts is None or texts.moments is None or not pa.types.is_temporal(value_type(kind)):
+        return
+    has_zone = pa.types.is_timestamp(value_type(kind)) and value_type(kind).tz is not None
+    if has_zone is not texts.moments.is_aware:
+        wanted = "with" if texts.moments.is_aware else "without"
+        raise InvalidInputError(
+            f"column {name!r} of the file holds {kind}, expected {column.type} {wanted} a time zone"
+        )
 
 
 def is_readable(kind: Any, wanted: ColumnType) -> bool:
@@ -79,6 +97,8 @@ def is_readable(kind: Any, wanted: ColumnType) -> bool:
         return True
     if wanted is ColumnType.BOOLEAN and pa.types.is_boolean(kind):
         return True
+    if wanted in _READABLE:
+        return any(is_of(kind) for is_of in _READABLE[wanted])
     if wanted in (ColumnType.NUMBER, ColumnType.INTEGER, ColumnType.BOOLEAN):
         return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))

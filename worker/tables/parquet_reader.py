@@ -13,11 +13,13 @@ import pyarrow.compute as pc
 
 from queuecast.domain.chunking import FileRange
 from queuecast.domain.errors import InvalidInputError, mismatch, shortened
-from queuecast.domain.signature import INT64_MAX, INT64_MIN, ColumnType, Signature
-from worker.tables.checked_columns import ARROW_TYPES, check_column
+from queuecast.domain.signature import INT64_MAX, INT64_MIN, Column, ColumnType, Signature
+from worker.models.typed_columns import ARROW_TYPES
+from worker.tables.checked_columns import check_column
 from worker.tables.file_columns import find_columns, require_unique
 from worker.tables.id_values import to_id_values
-from worker.tables.parquet_files import is_readable, not_parquet, open_parquet, value_type, wrong_column_type
+from worker.tables.parquet_files import not_parquet, open_parquet, require_readable, value_type
+from worker.tables.parquet_moments import to_decimal_texts, to_moments
 from worker.tables.rows import BadRow, Rows, number_rows
 
 MAX_RANGE_BYTES = 2**27
@@ -31,15 +33,14 @@ def read_parquet_rows(path: Path, signature: Signature, file_range: FileRange, e
         sources = find_columns(file.names, signature, extra)
         table = file.read(file_range, list(dict.fromkeys([*sources, *extra])))
     for column, source in zip(signature.columns, sources, strict=True):
-        if not is_readable(table[source].type, column.type):
-            raise wrong_column_type(source, table[source].type, column.type)
+        require_readable(source, table[source].type, column)
     arrays = {name: _without_dictionary(table[name]) for name in table.column_names}
     unreadable = _rows_without_text(arrays, file_range.first_row, extra)
     numbers = number_rows(file_range.first_row, file_range.n_rows, unreadable)
     if unreadable:
         arrays = {name: values.take(pa.array(numbers - file_range.first_row)) for name, values in arrays.items()}
     columns = [
-        check_column(column, *_convert(column.type, arrays[source]))
+        check_column(column, *_convert(column, arrays[source]))
         for column, source in zip(signature.columns, sources, strict=True)
     ]
     return Rows(columns, {name: to_id_values(arrays[name]) for name in extra}, numbers, unreadable)
@@ -173,8 +174,12 @@ def _is_utf8(cell: bytes) -> bool:
     return True
 
 
-def _convert(kind: ColumnType, values: Any) -> tuple[Any, Any, Any]:
+def _convert(column: Column, values: Any) -> tuple[Any, Any, Any]:
     """The values as the column's type, a mask of those that it cannot hold or None, and the cells to show in errors."""
+    kind = column.type
+    if column.texts is not None:
+        convert = to_moments if column.texts.moments is not None else to_decimal_texts
+        return *convert(column, values), values
     if kind is ColumnType.NUMBER:
         numbers = pc.cast(values, pa.float64(), safe=False)
         numbers = pc.if_else(pc.is_nan(numbers), None, numbers)
@@ -182,10 +187,9 @@ def _convert(kind: ColumnType, values: Any) -> tuple[Any, Any, Any]:
         if not is_wrong.any():
             return numbers, None, values
         return pc.if_else(pa.array(is_wrong), None, numbers), is_wrong, values
-    if kind is ColumnType.INTEGER and not pa.types.is_null(values.type):
-        return *_to_integers(values), values
-    if kind is ColumnType.BOOLEAN and not (pa.types.is_null(values.type) or pa.types.is_boolean(values.type)):
-        return *_to_booleans(values), values
+    of_numbers = {ColumnType.INTEGER: _to_integers, ColumnType.BOOLEAN: _to_booleans}.get(kind)
+    if of_numbers is not None and not (pa.types.is_null(values.type) or pa.types.is_boolean(values.type)):
+        return *of_numbers(values), values
     is_wrong = _not_utf8_mask(values)
     if is_wrong is None:
         return pc.cast(values, ARROW_TYPES[kind]), None, values

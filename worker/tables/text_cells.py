@@ -20,6 +20,7 @@ from queuecast.tables.cells import (
     parse_number,
     words_for_missing,
 )
+from worker.models.typed_columns import arrow_values
 
 _USUAL_SPELLINGS = {
     spelling: value for word, value in BOOLEAN_WORDS.items() for spelling in (word, word.capitalize(), word.upper())
@@ -32,7 +33,20 @@ def parse_column(column: Column, text: Any) -> tuple[Any, Any]:
     """`parse_cells` for a column of the signature, which may know words that look like missing values."""
     if column.type is ColumnType.STRING:
         return read_words(text, column.known_words, may_be_missing=column.nullable), None
+    if column.texts is not None:
+        return parse_texts(column, null_missing_words(text))
     return parse_cells(column.type, text)
+
+
+def parse_texts(column: Column, text: Any) -> tuple[Any, Any]:
+    """The cells of a column of dates, times, durations or decimals, each distinct one read once."""
+    encoded = text.dictionary_encode()
+    distinct = encoded.dictionary.to_pylist()
+    fits = column.texts.key if column.texts is not None else None
+    good = [cell if fits is not None and fits(cell) is not None else None for cell in distinct]
+    values = arrow_values(column, good).take(encoded.indices)
+    is_wrong = values.is_null().to_numpy(zero_copy_only=False) & _is_valid(text)
+    return values, is_wrong if is_wrong.any() else None
 
 
 def parse_cells(kind: ColumnType, text: Any) -> tuple[Any, Any]:

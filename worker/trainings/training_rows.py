@@ -17,8 +17,9 @@ from queuecast.domain.file_formats import FileFormat
 from queuecast.domain.model import Manifest
 from queuecast.domain.signature import MAX_FINDINGS, Column, ColumnType, Layout, Signature
 from queuecast.domain.work import TrainingWork
+from worker.models.typed_columns import ARROW_TYPES, arrow_values, python_objects
 from worker.models.widening import widened_values
-from worker.tables.checked_columns import ARROW_TYPES, build_column, empty_cell, python_objects
+from worker.tables.checked_columns import build_column, empty_cell
 from worker.tables.ndjson_reader import json_as_text
 from worker.tables.reader import read_rows
 from worker.tables.rows import Rows, place_in_file
@@ -126,7 +127,10 @@ def _with_new_categories(column: Column, values: Any) -> Any:
         return widened_values(column, built) if column.widens and values.null_count else built
     is_coded = pa.types.is_dictionary(values.type)
     present = (values.dictionary if is_coded else values.unique()).to_pylist()
-    new = sorted({value for value in present if value is not None} - set(column.categories or ()))
+    known = set(arrow_values(column, list(column.categories or ())).to_pylist())
+    new = sorted({value for value in present if value is not None} - known)
+    if column.texts is not None and column.texts.moments is not None:
+        new = list(map(column.texts.moments.text, new))
     values = pc.cast(values, values.type.value_type) if is_coded else values
     return build_column(replace(column, categories=(*(column.categories or ()), *new)), values)
 

@@ -1,8 +1,11 @@
 """Rows and example tables of pandas, numpy and plain Python as JSON."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time, timedelta, timezone
+from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
+import dateutil.tz
 import numpy as np
 import pandas as pd
 import pytest
@@ -61,7 +64,7 @@ def test_rows_may_have_every_type_that_scikit_learn_takes(rows: Any, expected: A
         ([1, 2], TypeError, "row 0 is a int"),
         (np.array([1.0, 2.0]), ValueError, r"shape 2, expected 2 dimensions.*reshape\(1, -1\)"),
         ([{"fare": float("inf")}], ValueError, "row 0, column 'fare': inf"),
-        ([{"a": 1}, {"when": datetime.now(UTC)}], ValueError, "row 1, column 'when': a datetime"),
+        ([{"a": 1}, {"when": 1j}], ValueError, "row 1, column 'when': a complex"),
         (pd.DataFrame([[1, 2]], columns=["a", "a"]), ValueError, "column 'a' occurs more than once"),
     ],
 )
@@ -97,7 +100,7 @@ def test_the_example_table_of_a_frame_keeps_dtypes_and_categories() -> None:
         "columns": [
             {"name": "sibsp", "dtype": "int64"},
             {"name": "age", "dtype": "float64"},
-            {"name": "port", "dtype": "category", "categories": ["C", "S"]},
+            {"name": "port", "dtype": "category", "categories": ["C", "S"], "inner": "str"},
             {"name": "parch", "dtype": "Int64"},
             {"name": "alone", "dtype": "bool"},
             {"name": "cabin", "dtype": "object", "missing": ["None"]},
@@ -150,15 +153,89 @@ def test_the_example_table_of_a_wide_table_has_fewer_rows(x: Any) -> None:
 @pytest.mark.parametrize(
     ("values", "dtype"),
     [
-        (pd.to_datetime(["2026-01-31"]), "datetime64"),
-        (pd.to_timedelta(["1h"]), "timedelta64"),
+        (pd.period_range("2026-01", periods=1, freq="M"), "period"),
+        (pd.interval_range(0, 1), "interval"),
         ([1 + 2j], "complex128"),
-        (pd.arrays.SparseArray([1.0]), "Sparse"),
+        (pd.arrays.SparseArray([1j]), "Sparse"),
+        (pd.to_datetime(["2026-01-31"]).tz_localize(dateutil.tz.gettz("Europe/Berlin")), r"datetime64.*tz_convert"),
     ],
 )
 def test_a_dtype_that_json_cannot_hold_is_refused_with_its_name(values: Any, dtype: str) -> None:
     with pytest.raises(ValueError, match=f"column 'when' has the dtype {dtype}"):
         example_table(pd.DataFrame({"when": values}))
+
+
+def test_times_durations_and_decimals_are_sent_as_text_to_the_nanosecond() -> None:
+    at = datetime(2026, 1, 31, 12, 30, tzinfo=timezone(timedelta(hours=1)))
+    row = {
+        "stamp": pd.Timestamp("2026-01-31T12:30:00.000000001"),
+        "numpy": np.datetime64("2026-01-31T12:30:00.000000001", "ns"),
+        "days": np.datetime64("2026-01-31", "D"),
+        "at": at,
+        "date": at.date(),
+        "time": at.time(),
+        "span": timedelta(days=1, seconds=-1),
+        "long": pd.Timedelta("-1ns"),
+        "short": np.timedelta64(5, "ns"),
+        "price": Decimal("12.50"),
+        "none": [pd.NaT, np.datetime64("NaT"), np.timedelta64("NaT"), Decimal("NaN")][0],
+    }
+
+    assert json_rows([row]) == [
+        {
+            "stamp": "2026-01-31T12:30:00.000000001",
+            "numpy": "2026-01-31T12:30:00.000000001",
+            "days": "2026-01-31T00:00:00",
+            "at": "2026-01-31T12:30:00+01:00",
+            "date": "2026-01-31",
+            "time": "12:30:00",
+            "span": "P0DT23H59M59S",
+            "long": "P-1DT23H59M59.999999999S",
+            "short": "P0DT0H0M0.000000005S",
+            "price": "12.5",
+            "none": None,
+        }
+    ]
+
+
+@pytest.mark.parametrize("value", [pd.NaT, np.datetime64("NaT"), np.timedelta64("NaT"), Decimal("NaN"), pd.NA])
+def test_every_missing_value_is_null(value: Any) -> None:
+    assert json_rows([[value]]) == [[None]]
+
+
+@pytest.mark.parametrize(
+    ("values", "inner"),
+    [
+        ([date(2026, 1, 31), None], "date"),
+        ([datetime(2026, 1, 31)], "datetime"),
+        ([datetime(2026, 1, 31, tzinfo=UTC)], "datetime, UTC"),
+        ([datetime(2026, 1, 31, tzinfo=ZoneInfo("Europe/Berlin"))], "datetime, Europe/Berlin"),
+        ([datetime(2026, 1, 31, tzinfo=timezone(timedelta(hours=1), "here"))], "datetime, UTC+01:00"),
+        ([datetime(2026, 1, 31, tzinfo=UTC), datetime(2026, 1, 31, tzinfo=ZoneInfo("Asia/Tokyo"))], "datetime, UTC"),
+        ([pd.Timestamp("2026-01-31", tz="Asia/Tokyo")], "Timestamp, Asia/Tokyo"),
+        ([time(12)], "time"),
+        ([Decimal(1), float("nan")], "Decimal"),
+        (["2026-01-31"], None),
+        ([None], None),
+    ],
+)
+def test_the_example_table_names_the_class_of_objects(values: list[Any], inner: str | None) -> None:
+    (column,) = example_table(pd.DataFrame({"c": pd.Series(values, dtype=object)}))["columns"]
+
+    assert column.get("inner") == inner
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ([date(2026, 1, 31), "x"], "column 'c' holds date and str"),
+        ([time(12, tzinfo=UTC)], "column 'c' holds times of day with an offset"),
+        ([np.datetime64("2026-01-31")], "column 'c' holds objects of the class datetime64"),
+    ],
+)
+def test_objects_of_several_classes_are_refused_with_the_column(values: list[Any], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        example_table(pd.DataFrame({"c": pd.Series(values, dtype=object)}))
 
 
 @pytest.mark.parametrize(

@@ -228,11 +228,11 @@ def test_a_bad_csv_row_is_reported_with_its_number_column_code_and_detail(tmp_pa
             *(3, "sibsp", "null", "is empty, expected an integer in every row"),
             *("an empty cell", "an integer in every row"),
         ),
-        _bad(4, "sibsp", "wrong_type", "'128'", "an integer"),
+        _bad(4, "sibsp", "wrong_type", "'128'", "a whole number from -128 to 127"),
         _bad(5, "alone", "wrong_type", "'maybe'", "a boolean"),
         _bad(6, "deck", "unknown_category", "'C'", 'one of string "A", string "B" or null'),
         _bad(7, None, "wrong_length", "2 cells", "4"),
-        _bad(8, "age", "wrong_type", "'1e39'", "a number"),
+        _bad(8, "age", "wrong_type", "'1e39'", "a number between -3.4028236e+38 and 3.4028236e+38"),
         _bad(9, None, "wrong_length", "5 cells", "4"),
     ]
     assert part.row_numbers.tolist() == [1, 10]

@@ -41,8 +41,9 @@ def with_nullable(
 
 
 def _can_be_missing(column: Column, layout: Layout) -> bool:
-    """An array of strings cannot hold a missing value."""
-    return layout is not Layout.ARRAY or column.dtype != "str"
+    """An array of strings cannot hold a missing value, and a sparse column of integers or booleans has none."""
+    is_sparse_without = column.dtype.startswith(("Sparse[int", "Sparse[uint", "Sparse[bool"))
+    return not is_sparse_without and (layout is not Layout.ARRAY or column.dtype != "str")
 
 
 def search(accepts: Callable[[Positions], bool], groups: Iterable[Positions], max_trials: int = 200) -> set[int]:
