@@ -23,7 +23,7 @@ from sklearn.linear_model._base import LinearClassifierMixin
 from sklearn.multiclass import OneVsRestClassifier, _predict_binary
 from sklearn.neighbors import NearestCentroid
 from sklearn.neighbors._base import NeighborsBase
-from sklearn.preprocessing import OneHotEncoder
+from sklearn.preprocessing import MultiLabelBinarizer, OneHotEncoder
 from sklearn.svm._base import BaseLibSVM
 
 from queuecast.domain.errors import ModelRefusedError
@@ -179,6 +179,15 @@ def _vocabulary_problem(vectorizer: Any) -> str:
     return "a word without a column of its own" if not np.array_equal(places, np.arange(len(places))) else ""
 
 
+def _labels_problem(binarizer: MultiLabelBinarizer) -> str:
+    """The places of labels become columns of a sparse matrix, too."""
+    places = binarizer._cached_dict
+    is_sound = places is None or list(places.values()) == list(range(len(binarizer.classes_)))
+    return (
+        "" if is_sound and all(type(place) is int for place in (places or {}).values()) else "a label without a column"
+    )
+
+
 def _spline_problem(spline: BSpline) -> str:
     """Its constructor has the checks, which loading skips."""
     checked = BSpline(spline._t, spline._c, spline.k, spline.extrapolate)
@@ -200,5 +209,6 @@ _CHECKS: tuple[tuple[type, str, Callable[[Any], str]], ...] = (
     (_BaseNMF, "components_", _factors_problem),
     (OneHotEncoder, "categories_", _encoder_problem),
     (BSpline, "_t", _spline_problem),
+    (MultiLabelBinarizer, "_cached_dict", _labels_problem),
     (object, "vocabulary_", _vocabulary_problem),
 )
