@@ -36,7 +36,7 @@ def test_the_decoder_takes_exactly_the_values_that_fit(
     ("kind", "categories", "good", "bad"),
     [
         (ColumnType.NUMBER, (1.0, 2.5), [1, 2.5, None], 2),
-        (ColumnType.BOOLEAN, (True, False), [True, None], 1),
+        (ColumnType.BOOLEAN, (True, False), [True, 0, None], 2),
         (ColumnType.INTEGER, (1, 2), [1, 2.0, None], 3),
         (ColumnType.DATE, ("2026-01-31",), ["2026-01-31", "2026-01-31T00:00:00", None], "2026-02-01"),
     ],

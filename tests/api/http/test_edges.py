@@ -105,8 +105,8 @@ def test_a_category_column_without_categories_accepts_only_null(gateway: Gateway
         (ColumnType.INTEGER, (1, 2), 1, [3, True, 1.5, "1"]),
         (ColumnType.INTEGER, (1, 2), 1.0, [3.0, 1e300]),
         (ColumnType.INTEGER, (0, 1), 0, [False, 0.5]),
-        (ColumnType.BOOLEAN, (False, True), True, [1, 0, "true"]),
-        (ColumnType.BOOLEAN, (True,), True, [False, 1]),
+        (ColumnType.BOOLEAN, (False, True), 1, [2, "true"]),
+        (ColumnType.BOOLEAN, (True,), True, [False, 0]),
         (ColumnType.STRING, ("1", ""), "", [1, "x", None]),
     ],
 )
