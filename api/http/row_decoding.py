@@ -15,7 +15,14 @@ from api.http.validation_errors import ROWS_HINT, malformed_body
 from queuecast.domain.errors import Finding, InvalidInputError, MalformedError, mismatch
 from queuecast.domain.signature import Layout, Signature, column_findings, escaped, shown
 from queuecast.tables.decoding_errors import plain_words
-from queuecast.tables.json_values import check_cell, checked_type, first_keys, is_field_name, parse_items_leniently
+from queuecast.tables.json_values import (
+    MANY_KEYS,
+    check_cell,
+    checked_type,
+    first_keys,
+    is_field_name,
+    parse_items_leniently,
+)
 
 
 class _Row(dict[str, Any]):
@@ -105,7 +112,7 @@ def _parsed(rows: bytes, **options: Any) -> Iterator[Any]:
 
 def _decoder_for(signature: Signature, rows: bytes) -> tuple[msgspec.json.Decoder[list[Any]], bool]:
     """The decoder, and whether it also checks the values."""
-    if signature.layout is Layout.FRAME:
+    if signature.layout is Layout.FRAME and len(signature.columns) > MANY_KEYS:
         keys = first_keys(rows, [column.name for column in signature.columns])
         if keys:
             return _wide_row_decoder(signature, keys)

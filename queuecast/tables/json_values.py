@@ -27,6 +27,9 @@ VALUE_TYPES: dict[ColumnType, Any] = {
 NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """The errors of msgspec for bytes that are not JSON in UTF-8, or are nested too deeply."""
 
+MANY_KEYS = 256
+"""Of more keys, their order matters for the time that msgspec takes."""
+
 _LIST_MARK = re.compile(r"[ \t\n\r]*([\[,\]])[ \t\n\r]*")
 
 
@@ -69,13 +72,13 @@ def is_field_name(name: str) -> bool:
     return json.dumps(name, ensure_ascii=False) == f'"{name}"'
 
 
-def first_keys(rows: bytes, names: Sequence[str], wide: int = 256) -> tuple[str, ...]:
+def first_keys(rows: bytes, names: Sequence[str]) -> tuple[str, ...]:
     """The names in the order of the keys of the first row, if they are many and in another order; else empty.
 
     rows: a JSON list. msgspec looks for each key from the place of the last one on, so keys in another order than the
     fields of its type cost time in proportion to the square of their number.
     """
-    if len(names) <= wide:
+    if len(names) <= MANY_KEYS:
         return ()
     try:
         row = next(parse_items_leniently(rows.decode()), None)
