@@ -137,7 +137,7 @@ def test_failed_retried_deleted_and_expired_jobs_are_as_described(
     rows = validating_client.send("GET", "/v1/models/{model}/schema", titanic).json()["examples"]
 
     train = "/v1/models/{model}/trainings"
-    failed = validating_client.send("POST", train, titanic, 202, json=body | {"params": {"none_such": 1}}).json()
+    failed = validating_client.send("POST", train, titanic, 202, json=body | {"params": {"model__C": -1}}).json()
     place = validating_client.ended(failed)
     validating_client.send("GET", RESULT, place, 409)
     again = validating_client.send("POST", f"{JOB}/retry", place, 202).json()
