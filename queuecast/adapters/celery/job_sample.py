@@ -33,7 +33,9 @@ def moment_of(job: Job) -> Moment | None:
     event = job.timeline[-1].event if job.timeline else Event.ACCEPTED
     if event is Event.CLAIMED:
         is_join = job.type is JobType.BATCH and any(each.event is Event.READY_TO_JOIN for each in job.timeline[-2:])
-        return None if is_join or job.progress is not None else Moment.STARTED
+        # The report of a run names its stage. A batch has progress before its run: the size of its file.
+        is_report = job.progress is not None and job.progress.stage is not None
+        return None if is_join or is_report else Moment.STARTED
     if event in (Event.RETRIED, Event.HANDED_BACK):
         return Moment.RETRIED
     return Moment.ACCEPTED if event is Event.ACCEPTED and job.type is not JobType.PREDICTION else None

@@ -127,6 +127,14 @@ def test_a_waiting_prediction_and_the_chunks_of_a_batch_are_not_shown(sample: Jo
     assert moments(sample, chunk, chunk.failed(FAILURE, NOW, RETENTION_S)) == [None, None]
 
 
+def test_the_start_of_a_batch_that_was_accepted_with_the_size_of_its_file_is_shown(sample: JobSample) -> None:
+    accepted = a_job(JobType.BATCH, progress=Progress(0, 1_000, "bytes")).accepted()
+    claimed = accepted.claimed("host:7", NOW)
+    cut = claimed.progressed(Progress(500, 1_000, "bytes", "cut", 10))
+
+    assert moments(sample, accepted, claimed, cut) == [Moment.ACCEPTED, Moment.STARTED, None]
+
+
 def test_the_revisions_between_start_and_end_are_not_shown(sample: JobSample) -> None:
     training = running(JobType.TRAINING)
     progressed = training.progressed(Progress(1, 4, "stages", "fit"))
