@@ -12,7 +12,8 @@ from typing import Any
 
 from queuecast.client.seen_values import facts_of, facts_of_values
 from queuecast.domain.columns.dtypes import kind_named
-from queuecast.tables.plain_values import is_missing, text_of
+from queuecast.domain.columns.missing_values import is_missing
+from queuecast.tables.plain_values import text_of
 
 MAX_EXAMPLE_ROWS = 500  # the worker tries the estimator on them; the types of the columns come from the dtypes
 TABLE_MEDIA_TYPE = "application/vnd.queuecast.table+json"
@@ -158,8 +159,6 @@ def _list_row(row: Any, index: int) -> list[Scalar]:
 
 
 def _plain(value: Any, column: str, row: int) -> Scalar:
-    if value is None or type(value).__name__ in ("NAType", "NaTType"):
-        return None
     if hasattr(value, "item") and type(value).__name__ not in ("datetime64", "timedelta64"):  # a numpy scalar
         value = value.item()
     if isinstance(value, float) and not math.isfinite(value):
@@ -168,8 +167,10 @@ def _plain(value: Any, column: str, row: int) -> Scalar:
         raise ValueError(f"row {row}, column {column!r}: {value} cannot be sent; JSON has finite numbers only")
     if isinstance(value, str | int | float):
         return value
-    text = None if is_missing(value) else text_of(value)
-    if text is None and not is_missing(value):
+    if is_missing(value):
+        return None
+    text = text_of(value)
+    if text is None:
         raise ValueError(
             f"row {row}, column {column!r}: a {type(value).__name__} cannot be sent, "
             "expected a number, a string, a boolean, a date, a time, a duration, a decimal or None"

@@ -8,8 +8,9 @@ import warnings
 from typing import Any
 
 from queuecast.client.json_rows import MAX_EXAMPLE_ROWS, example_table, rows_for_width
+from queuecast.domain.columns.missing_values import is_missing
 from queuecast.domain.work import Method
-from queuecast.tables.plain_values import is_missing, text_of
+from queuecast.tables.plain_values import text_of
 
 MAX_ROWS = 200
 ROWS_ALONE = 20  # each of them is also a call by itself: some answers depend on the other rows, or on their number

@@ -5,9 +5,9 @@ JSON has one missing value and Python several, and an encoder has another answer
 """
 
 from collections.abc import Iterable
-from decimal import Decimal
 from typing import Any
 
+from queuecast.domain.columns.missing_values import missing_kind
 from queuecast.tables.cells import MISSING_WORDS
 from queuecast.tables.plain_values import class_of_objects
 
@@ -25,7 +25,7 @@ def facts_of(column: Any) -> dict[str, Any]:
 def facts_of_values(values: Iterable[Any]) -> dict[str, Any]:
     """The facts about a column of Python objects. Raises ValueError for dates, times or decimals of several classes."""
     values = list(values)
-    kinds = {_missing_kind(value) for value in values} - {""}
+    kinds = {kind for kind in map(missing_kind, values) if kind is not None}
     of_class = class_of_objects(values)
     facts = {"missing": sorted(kinds)} if kinds else {}
     return facts | _words_fact(values) | ({"inner": of_class} if of_class else {})
@@ -35,16 +35,3 @@ def _words_fact(values: list[Any]) -> dict[str, Any]:
     present = {value for value in values if isinstance(value, str)}
     words = [word for word in MISSING_WORDS if word in present]
     return {"words": words} if words else {}
-
-
-def _missing_kind(value: Any) -> str:
-    """As in `queuecast.domain.signature.Missing`; empty for any other value."""
-    if value is None:
-        return "None"
-    if isinstance(value, str):
-        return ""
-    name = type(value).__name__
-    if name in ("NAType", "NaTType"):
-        return "NA" if name == "NAType" else "NaT"
-    is_nan = name.startswith("float") and value != value  # noqa: PLR0124 - only NaN differs from itself
-    return "nan" if is_nan or (isinstance(value, Decimal) and value.is_nan()) else ""

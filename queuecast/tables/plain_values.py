@@ -10,6 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from queuecast.domain.columns.dtypes import OBJECT_KINDS
+from queuecast.domain.columns.missing_values import is_missing
 from queuecast.domain.columns.moments import UNITS_NS, decimal_text, duration_text
 
 UTC = "UTC"
@@ -33,19 +34,6 @@ def _text_of_numpy(value: Any) -> str | None:
     if name == "datetime64":
         return str(value if unit in ("s", "ms", "us", "ns") else value.astype("datetime64[s]"))
     return duration_text(int(value.astype("int64")) * UNITS_NS[unit]) if unit in UNITS_NS else None
-
-
-def is_missing(value: Any) -> bool:
-    """None, NaN, NA and NaT, also numpy's and a decimal's."""
-    if value is None or isinstance(value, str):
-        return value is None
-    if type(value).__name__ in ("NAType", "NaTType"):
-        return True
-    if type(value).__name__ in ("datetime64", "timedelta64"):
-        return str(value) == "NaT"
-    if isinstance(value, Decimal):
-        return value.is_nan()
-    return isinstance(value, float) and value != value  # noqa: PLR0124 - only NaN differs from itself
 
 
 def class_of_objects(values: Iterable[Any]) -> str:

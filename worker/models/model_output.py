@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from queuecast.domain.columns.missing_values import is_missing
 from queuecast.domain.work import Method
-from queuecast.tables.plain_values import is_missing, text_of
+from queuecast.tables.plain_values import text_of
 
 _COLUMN_NAMES = {
     Method.PREDICT: "prediction",

@@ -3,11 +3,12 @@
 Recognizes the objects of pandas, polars, numpy and scipy by their attributes, so that no library is needed.
 """
 
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from typing import Any
+
+from queuecast.domain.columns.missing_values import is_missing
 
 Cells = Iterable[tuple[str, Any]]
 """The cells of one row, by name."""
@@ -130,9 +131,9 @@ def _of_sparse(rows: Any) -> RowSource:
 
 
 def _of_list(rows: Sequence[Any], shape: str = "") -> RowSource:
-    first = next((row for row in rows if not _is_missing(row)), None)
+    first = next((row for row in rows if not is_missing(row)), None)
     if isinstance(first, str):
-        _require_all(rows, lambda row: isinstance(row, str) or _is_missing(row), "a text like the rows before it")
+        _require_all(rows, lambda row: isinstance(row, str) or is_missing(row), "a text like the rows before it")
         return RowSource((TEXT,), lambda _: (((TEXT, row),) for row in rows), is_named=False)
     if isinstance(first, Mapping) or hasattr(first, "to_dict"):
         return _of_dicts([row.to_dict() if hasattr(row, "to_dict") else row for row in rows])
@@ -168,10 +169,6 @@ def _require_all(rows: Sequence[Any], is_same: Callable[[Any], bool], expected: 
     for position, row in enumerate(rows):
         if not is_same(row):
             raise TypeError(f"row {position} is a {type(row).__name__}, expected {expected}")
-
-
-def _is_missing(row: Any) -> bool:
-    return row is None or type(row).__name__ == "NAType" or (isinstance(row, float) and math.isnan(row))
 
 
 def _shape_text(shape: str) -> str:

@@ -18,6 +18,7 @@ from hashlib import blake2b
 from numbers import Integral, Real
 from typing import Any
 
+from queuecast.domain.columns.missing_values import is_missing
 from queuecast.domain.holdout.row_source import Cells, RowSource
 
 _UNCOUNTED = frozenset(
@@ -63,7 +64,7 @@ def cell_text(value: Any) -> str:
         return _word_text(value)
     if kind is int or kind is bool:
         return _whole_text(value)
-    if value is None or kind.__name__ in ("NAType", "NaTType"):
+    if is_missing(value):
         return ""
     nanoseconds = _duration(value)
     return _plain_text(value) if nanoseconds is None else _duration_text(nanoseconds)
