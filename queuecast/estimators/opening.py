@@ -10,11 +10,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import skops.io
 from sklearn.exceptions import InconsistentVersionWarning
 
+from queuecast.estimators.parts import parts_of
 from queuecast.estimators.trusted_types import TRUSTED_TYPES
 from queuecast.tables.cells import MISSING_WORDS
 
@@ -50,26 +50,12 @@ def _estimator(path: Path) -> Any:
 
 def _ambiguous_values(root: Any) -> Iterator[Any]:
     """Categories and missing values of the estimator that pandas would read from CSV as NaN."""
-    seen: set[int] = set()
-    waiting = [root]
-    while waiting:
-        part = waiting.pop()
-        if id(part) in seen or isinstance(part, str | bytes | int | float | None):
-            continue
-        seen.add(id(part))
-        if isinstance(part, dict):
-            waiting.extend(part.values())
-        elif isinstance(part, list | tuple):
-            waiting.extend(part)
-        elif isinstance(part, np.ndarray):
-            waiting.extend(part.ravel().tolist() if part.dtype == object else ())
-        else:
-            attributes = getattr(part, "__dict__", {})
-            waiting.extend(attributes.values())
-            known = attributes.get("categories_")
-            values = [value for categories in known for value in categories] if isinstance(known, list) else []
-            values += [attributes[name] for name in ("missing_values",) if name in attributes]
-            yield from (value for value in values if _is_ambiguous(value))
+    for part in parts_of(root):
+        attributes = getattr(part, "__dict__", {})
+        known = attributes.get("categories_")
+        values = [value for categories in known for value in categories] if isinstance(known, list) else []
+        values += [attributes[name] for name in ("missing_values",) if name in attributes]
+        yield from filter(_is_ambiguous, values)
 
 
 def _is_ambiguous(value: Any) -> bool:

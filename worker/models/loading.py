@@ -24,9 +24,8 @@ from queuecast.ports.models import ModelRegistry
 from queuecast.skops_files import skops_bytes
 from worker.models.distributions import with_distributions
 from worker.models.file_checks.archive_checks import MeteredFile, require_sound_archive, unpacked_bytes
-from worker.models.file_checks.array_checks import require_sound_arrays
-from worker.models.file_checks.count_checks import require_sound_counts, require_sound_schema
-from worker.models.file_checks.tree_checks import require_sound_trees
+from worker.models.file_checks.count_checks import require_sound_schema
+from worker.models.file_checks.soundness import require_sound_parts
 from worker.models.machine_parameters import reset_machine_parameters
 
 MODEL_FILE = "model.skops"
@@ -49,9 +48,7 @@ def load_estimator(data: bytes) -> Any:
         raise
     except Exception as error:  # skops raises whatever the forged or broken part makes it raise
         raise ModelRefusedError(f"the model file cannot be read: {exception_text(error)}") from error
-    require_sound_trees(estimator)
-    require_sound_arrays(estimator)
-    require_sound_counts(estimator)
+    require_sound_parts(estimator)
     reset_machine_parameters(estimator)
     return estimator
 

@@ -12,7 +12,7 @@ from typing import Any
 from sklearn.base import BaseEstimator
 
 from queuecast.domain.errors import ModelRefusedError
-from worker.models.file_checks.tree_checks import parts_of
+from queuecast.estimators.parts import parts_of
 
 # n_jobs: with -1, each process of a worker would start a thread for each core of the machine. None means one thread in
 # a prediction, and those of `worker.trainings.threads` in a fit.

@@ -26,9 +26,6 @@ from sklearn.neighbors._base import NeighborsBase
 from sklearn.preprocessing import MultiLabelBinarizer, OneHotEncoder
 from sklearn.svm._base import BaseLibSVM
 
-from queuecast.domain.errors import ModelRefusedError
-from worker.models.file_checks.tree_checks import parts_of
-
 # A type, and the axes of its fitted arrays: one letter for each. A capital letter is an axis that may not be empty.
 _AXES: tuple[tuple[type, dict[str, str]], ...] = (
     (BaseLibSVM, {"support_": "s", "dual_coef_": "ds", "_dual_coef_": "ds", "_n_support": "K"}),
@@ -41,15 +38,9 @@ _AXES: tuple[tuple[type, dict[str, str]], ...] = (
 )
 
 
-def require_sound_arrays(estimator: Any) -> None:
-    """Raises ModelRefusedError for the first part with arrays that do not fit one another."""
-    for part in parts_of(estimator):
-        try:
-            problem = _axes_problem(part) or _own_problem(part)
-        except (AttributeError, IndexError, KeyError, TypeError, ValueError, OverflowError) as error:
-            problem = f"a part of it is missing or of the wrong kind ({error})"
-        if problem:
-            raise ModelRefusedError(f"the model holds a {type(part).__name__} that is not sound: {problem}")
+def array_problem(part: Any) -> str:
+    """As `worker.models.file_checks.tree_checks.tree_problem`."""
+    return _axes_problem(part) or _own_problem(part)
 
 
 def _axes_problem(part: Any) -> str:

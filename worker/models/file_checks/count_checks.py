@@ -20,7 +20,6 @@ from sklearn.preprocessing import PolynomialFeatures, SplineTransformer
 from sklearn.tree import BaseDecisionTree
 
 from queuecast.domain.errors import ModelRefusedError
-from worker.models.file_checks.tree_checks import parts_of
 
 
 def require_sound_schema(schema: Any) -> None:
@@ -57,18 +56,8 @@ def _is_over(node: Any, limit: int) -> bool:
     return not content.isdecimal() or len(content) > len(str(limit)) or int(content) > limit
 
 
-def require_sound_counts(estimator: Any) -> None:
-    """Raises ModelRefusedError for the first part with a number that does not fit what it counts."""
-    for part in parts_of(estimator):
-        try:
-            problem = _problem(part)
-        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
-            problem = f"a part of it is missing or of the wrong kind ({error})"
-        if problem:
-            raise ModelRefusedError(f"the model holds a {type(part).__name__} that is not sound: {problem}")
-
-
-def _problem(part: Any) -> str:
+def count_problem(part: Any) -> str:
+    """As `worker.models.file_checks.tree_checks.tree_problem`."""
     attributes = getattr(part, "__dict__", {})
     if isinstance(part, BaseEstimator):
         shadowed = sorted(name for name in attributes if hasattr(type(part), name))

@@ -8,8 +8,7 @@ neighbors/_binary_tree.pxi.tp): a child comes after its parent, and features, ro
 check their own indices. `worker.models.file_checks.array_checks` does the same for arrays.
 """
 
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -22,43 +21,9 @@ from sklearn.neighbors._kd_tree import KDTree
 from sklearn.tree import BaseDecisionTree
 from sklearn.tree._tree import Tree
 
-from queuecast.domain.errors import ModelRefusedError
 
-
-def require_sound_trees(estimator: Any) -> None:
-    """Raises ModelRefusedError for the first tree in the estimator with an index outside its arrays."""
-    for part in parts_of(estimator):
-        try:
-            problem = _problem(part)
-        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
-            problem = f"a part of it is missing or of the wrong kind ({error})"
-        if problem:
-            raise ModelRefusedError(f"the model holds a {type(part).__name__} that is not sound: {problem}")
-
-
-def parts_of(root: Any) -> Iterator[Any]:
-    """Every object reachable through attributes and containers, each once."""
-    seen: set[int] = set()
-    waiting = [root]
-    while waiting:
-        part = waiting.pop()
-        if id(part) in seen or isinstance(part, str | bytes | int | float | None):
-            continue
-        seen.add(id(part))
-        yield part
-        if isinstance(part, dict):
-            waiting.extend(part.values())
-        elif isinstance(part, list | tuple | set):
-            waiting.extend(part)
-        elif isinstance(part, partial):
-            waiting.extend([part.func, *part.args, *part.keywords.values()])
-        elif isinstance(part, np.ndarray):
-            waiting.extend(part.ravel().tolist() if part.dtype == object else ())
-        else:
-            waiting.extend(getattr(part, "__dict__", {}).values())
-
-
-def _problem(part: Any) -> str:
+def tree_problem(part: Any) -> str:
+    """Why a part must not be used; empty if nothing is wrong. It may raise an error instead."""
     for kinds, fitted_attribute, problem_of in _CHECKS:
         if isinstance(part, kinds) and hasattr(part, fitted_attribute):
             return problem_of(part)
