@@ -1,6 +1,5 @@
 """Runs a batch from the command line: uploads its file, follows it, and writes its answers and bad rows to files."""
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -15,7 +14,7 @@ import click
 from queuecast.cli.errors import INTERRUPTED
 from queuecast.cli.job_tables import bad_row_text, started_at
 from queuecast.cli.progress import batch_progress
-from queuecast.cli.terminal import duration_text, note, size_text
+from queuecast.cli.terminal import confirm, duration_text, note, size_text
 from queuecast.client import Client, GatewayUnreachable, JobHandle
 from queuecast.client.table_files import OUTPUT_FORMATS, output_format_of
 from queuecast.client.transport import Body
@@ -41,9 +40,8 @@ class OutputFiles:
         if not existing or self.may_replace:
             return self
         names = " and ".join(map(str, existing))
-        if not (sys.stdin.isatty() and sys.stderr.isatty()):
-            raise ValueError(f"{names} {'exist' if len(existing) > 1 else 'exists'}; --force overwrites")
-        click.confirm(f"{names} {'exist' if len(existing) > 1 else 'exists'}. Overwrite?", abort=True, err=True)
+        stated = f"{names} {'exist' if len(existing) > 1 else 'exists'}"
+        confirm(f"{stated}. Overwrite?", f"{stated}; --force overwrites")
         return replace(self, may_replace=True)
 
     def _require_writable(self, source: str | None) -> None:

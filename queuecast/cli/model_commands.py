@@ -1,6 +1,5 @@
 """The commands for models: push, train, list, promote, roll back and delete."""
 
-import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,7 +12,7 @@ import msgspec
 
 from queuecast.cli.job_output import finish_job, json_option, no_wait_option, show_document
 from queuecast.cli.model_tables import show_aliases, show_history, show_models, show_versions
-from queuecast.cli.terminal import note, say
+from queuecast.cli.terminal import confirm, note, say
 from queuecast.client import Client, NotComparedWarning
 from queuecast.domain.holdout import METHODS, HoldoutRule
 from queuecast.domain.work import PromotionPolicy
@@ -205,19 +204,12 @@ def delete(client: Client, *, model: str, version: int | None, yes: bool, reason
     else:
         what = f"version {version} of model {model}"
     if not yes:
-        _confirm(what)
+        confirm(f"Delete {what} for good?", f"{what} is still there; --yes deletes without a question")
     if version is None:
         client.delete_model(model, reason)
     else:
         client.delete_version(model, version, reason)
     show_document({"model": model, "version": version}, lambda: say(f"Deleted {what}"), as_json=as_json)
-
-
-def _confirm(what: str) -> None:
-    """Raises ValueError where no person can answer, and Abort for a no."""
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        raise ValueError(f"{what} is still there; --yes deletes without a question")
-    click.confirm(f"Delete {what} for good?", abort=True, err=True)
 
 
 @click.command()

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
+import click
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -24,6 +25,13 @@ def stderr_console() -> Console:
 
 def say(text: str) -> None:
     stdout_console().print(text, soft_wrap=True)
+
+
+def confirm(question: str, refusal: str) -> None:
+    """Asks a person. Raises ValueError with the refusal where no person can answer, and Abort for a no."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise ValueError(refusal)
+    click.confirm(question, abort=True, err=True)
 
 
 @contextmanager
