@@ -50,6 +50,15 @@ def arrow_values(column: Column, values: list[Any]) -> Any:
     return pa.array(values, ARROW_TYPES[column.type])
 
 
+def fitting_values(column: Column, cells: list[Any]) -> tuple[Any, Any]:
+    """The cells of a column of dates, times, durations or decimals, null where one does not fit, and a mask of those or
+    None."""
+    key = column.texts.key if column.texts is not None else str
+    is_wrong = np.array([cell is not None and key(cell) is None for cell in cells], dtype=bool)
+    good = [None if wrong else cell for cell, wrong in zip(cells, is_wrong, strict=True)]
+    return arrow_values(column, good), is_wrong if is_wrong.any() else None
+
+
 def _decimal_text(value: Any) -> str | None:
     number = None if value is None else decimal_of(value)
     return None if number is None else decimal_text(number)

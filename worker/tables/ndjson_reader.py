@@ -30,7 +30,7 @@ from queuecast.domain.signature import (
 from queuecast.tables.decoding_errors import plain_words
 from queuecast.tables.json_values import NOT_JSON, VALUE_TYPES, first_keys, is_field_name, parse_leniently
 from worker.models.frames import truths
-from worker.models.typed_columns import ARROW_TYPES, arrow_values
+from worker.models.typed_columns import ARROW_TYPES, fitting_values
 from worker.tables.checked_columns import check_column
 from worker.tables.file_columns import find_keys
 from worker.tables.rows import BadRow, Rows, number_rows
@@ -54,7 +54,7 @@ def read_ndjson_rows(path: Path, signature: Signature, file_range: FileRange, ex
         cells = truths(cells) if column.type is ColumnType.BOOLEAN else cells
         if column.texts is not None:
             texts = pa.array([value if value is None else str(value) for value in cells], pa.string())
-            values, is_wrong = _texts(column, cells)
+            values, is_wrong = fitting_values(column, cells)
             columns.append(check_column(column, values, is_wrong, texts))
             continue
         values = pa.array(cells, ARROW_TYPES[column.type])
@@ -68,14 +68,6 @@ def read_ndjson_rows(path: Path, signature: Signature, file_range: FileRange, ex
         arrays[name] = _unchecked_array(_parse_values(raw_values), raw_values.copy)
     numbers = number_rows(file_range.first_row, file_range.n_rows, unreadable)
     return Rows(columns, arrays, numbers, unreadable)
-
-
-def _texts(column: Column, cells: list[Any]) -> tuple[Any, Any]:
-    """The values of a column of dates, times, durations or decimals, and a mask of the cells that do not fit."""
-    key = column.texts.key if column.texts is not None else str
-    is_wrong = np.array([cell is not None and key(cell) is None for cell in cells], dtype=bool)
-    good = [None if wrong else cell for cell, wrong in zip(cells, is_wrong, strict=True)]
-    return arrow_values(column, good), is_wrong if is_wrong.any() else None
 
 
 @lru_cache(maxsize=16)

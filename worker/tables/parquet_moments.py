@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 
 from queuecast.domain.columns.moments import UNITS_NS
 from queuecast.domain.signature import Column
-from worker.models.typed_columns import ARROW_TYPES, arrow_values
+from worker.models.typed_columns import ARROW_TYPES, fitting_values
 
 
 def to_moments(column: Column, values: Any) -> tuple[Any, Any]:
@@ -33,15 +33,12 @@ def to_moments(column: Column, values: Any) -> tuple[Any, Any]:
 
 def to_decimal_texts(column: Column, values: Any) -> tuple[Any, Any]:
     """values: decimals, whole numbers or floats."""
-    key = column.texts.key if column.texts is not None else str
     cells = values.to_pylist()
     if pa.types.is_decimal(values.type):
         cells = [None if cell is None else str(cell) for cell in cells]
     else:
         cells = [None if cell is None or cell != cell else cell for cell in cells]  # noqa: PLR0124 - NaN is missing
-    is_wrong = np.array([cell is not None and key(cell) is None for cell in cells], dtype=bool)
-    good = [None if wrong else cell for cell, wrong in zip(cells, is_wrong, strict=True)]
-    return arrow_values(column, good), is_wrong if is_wrong.any() else None
+    return fitting_values(column, cells)
 
 
 def _numbers(values: Any) -> Any:

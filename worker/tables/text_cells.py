@@ -20,7 +20,7 @@ from queuecast.tables.cells import (
     parse_number,
     words_for_missing,
 )
-from worker.models.typed_columns import arrow_values
+from worker.models.typed_columns import fitting_values
 
 _USUAL_SPELLINGS = {
     spelling: value for word, value in BOOLEAN_WORDS.items() for spelling in (word, word.capitalize(), word.upper())
@@ -41,10 +41,7 @@ def parse_column(column: Column, text: Any) -> tuple[Any, Any]:
 def parse_texts(column: Column, text: Any) -> tuple[Any, Any]:
     """The cells of a column of dates, times, durations or decimals, each distinct one read once."""
     encoded = text.dictionary_encode()
-    distinct = encoded.dictionary.to_pylist()
-    fits = column.texts.key if column.texts is not None else None
-    good = [cell if fits is not None and fits(cell) is not None else None for cell in distinct]
-    values = arrow_values(column, good).take(encoded.indices)
+    values = fitting_values(column, encoded.dictionary.to_pylist())[0].take(encoded.indices)
     is_wrong = values.is_null().to_numpy(zero_copy_only=False) & _is_valid(text)
     return values, is_wrong if is_wrong.any() else None
 
