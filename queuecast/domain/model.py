@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
 
-from queuecast.domain.errors import Finding, ForkedTrailError, InvalidInputError
+from queuecast.domain.errors import Finding, ForkedTrailError, InvalidInputError, PreconditionFailedError
 from queuecast.domain.holdout import HoldoutRule
 from queuecast.domain.signature import Signature
 
@@ -195,3 +195,10 @@ def moves_beyond(filed: list[AliasMove], stored: list[AliasMove]) -> list[AliasM
             f"the audit file has {len(filed)} moves and Redis {len(stored)}, of which the first {same} agree"
         )
     return stored[same:]
+
+
+def moved_in_between(model: str, present: int, expected: int) -> PreconditionFailedError:
+    """present, expected: generations."""
+    return PreconditionFailedError(
+        f"the aliases of {model} are at generation {present}, not at {expected}: one was moved in between"
+    )

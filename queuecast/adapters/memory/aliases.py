@@ -5,9 +5,9 @@ from contextlib import nullcontext
 
 from queuecast.adapters.memory.jobs import MemoryJobs
 from queuecast.domain.deletion import needed_by_jobs
-from queuecast.domain.errors import JobStoppedError, PreconditionFailedError, UnknownJobError
+from queuecast.domain.errors import JobStoppedError, UnknownJobError
 from queuecast.domain.job import Job, State
-from queuecast.domain.model import MODEL_DELETION, Aliases, AliasMove, aliases_after
+from queuecast.domain.model import MODEL_DELETION, Aliases, AliasMove, aliases_after, moved_in_between
 
 
 class MemoryAliases:
@@ -60,9 +60,7 @@ class MemoryAliases:
     def _require_generation(self, model: str, expected: int) -> None:
         present = self.read(model).generation
         if present != expected:
-            raise PreconditionFailedError(
-                f"the aliases of {model} are at generation {present}, not at {expected}: one was moved in between"
-            )
+            raise moved_in_between(model, present, expected)
 
     def _owns(self, run: Job) -> bool:
         try:

@@ -10,9 +10,9 @@ from queuecast.adapters.redis import keys
 from queuecast.adapters.redis.connection import call
 from queuecast.adapters.redis.script_loader import Script, word_list
 from queuecast.domain.deletion import needed_by_jobs
-from queuecast.domain.errors import JobStoppedError, PreconditionFailedError
+from queuecast.domain.errors import JobStoppedError
 from queuecast.domain.job import FINAL_STATES, Job
-from queuecast.domain.model import MODEL_DELETION, Aliases, AliasMove, aliases_after
+from queuecast.domain.model import MODEL_DELETION, Aliases, AliasMove, aliases_after, moved_in_between
 
 
 class RedisAliases:
@@ -44,7 +44,7 @@ class RedisAliases:
         if run is not None and present == -2:
             raise JobStoppedError(f"job {run.id} was asked to stop, or another worker runs it now")
         if present >= 0:
-            raise _moved_in_between(model, present, move.generation - 1)
+            raise moved_in_between(model, present, move.generation - 1)
 
     def delete(self, model: str, deletion: AliasMove, made_by: str = "") -> None:
         refusal, detail, job_ids = call(
@@ -58,7 +58,7 @@ class RedisAliases:
             final_states=word_list(FINAL_STATES),
         )
         if refusal == b"moved":
-            raise _moved_in_between(model, detail, deletion.generation - 1)
+            raise moved_in_between(model, detail, deletion.generation - 1)
         if refusal:
             raise needed_by_jobs(model, deletion, detail, [job_id.decode() for job_id in job_ids])
 
@@ -74,16 +74,10 @@ class RedisAliases:
         items = [*fields, *(("", msgspec.json.encode(move)) for move in moves)]
         present = call(self._rebuild, items, model=model, expected=expected)
         if present >= 0:
-            raise _moved_in_between(model, present, expected)
+            raise moved_in_between(model, present, expected)
 
     def unexported(self) -> list[str]:
         return sorted(model.decode() for model in call(self._redis.smembers, keys.UNEXPORTED))
 
     def mark_exported(self, model: str, count: int) -> bool:
         return bool(call(self._mark_exported, model=model, count=count))
-
-
-def _moved_in_between(model: str, present: int, expected: int) -> PreconditionFailedError:
-    return PreconditionFailedError(
-        f"the aliases of {model} are at generation {present}, not at {expected}: one was moved in between"
-    )
