@@ -61,11 +61,6 @@ def _matching_tags() -> tuple[str | None, ...] | None:
     return tag.groups()
 
 
-def has_condition() -> bool:
-    """Whether the request goes on only at one state of the resource."""
-    return request.headers.get("If-Match", "*").strip() != "*"
-
-
 def require_condition() -> None:
     """Raises PreconditionRequiredError without `If-Match`: two callers that change a model must notice each other."""
     if "If-Match" not in request.headers:

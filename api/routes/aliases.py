@@ -1,14 +1,12 @@
 """`/v1/models/{model}/aliases`: choose which version answers, go back, and read the history of these choices."""
 
-from collections.abc import Callable
-
 from flask import request
 
 from api.dependencies import Dependencies
 from api.http.decoding import json_body, read_query
 from api.http.json_response import JsonResponse
 from api.http.rendering import json_response, move_body
-from api.http.request_headers import has_condition, require_condition, require_match
+from api.http.request_headers import require_condition, require_generation
 from api.openapi import error_groups, response_parts
 from api.openapi.operations import json_answer, json_request, operation
 from api.routes.models import model_response
@@ -16,6 +14,7 @@ from api.schemas import examples
 from api.schemas.headers import MatchHeaders, OptionalMatchHeaders
 from api.schemas.requests import AliasRequest, HistoryQuery, RollbackRequest
 from api.schemas.responses import History, Model
+from api.services.model_catalog import Decide
 from queuecast.domain.deletion import gone_version
 from queuecast.domain.errors import (
     ConflictError,
@@ -201,20 +200,13 @@ class AliasRoutes:
             reason=reason,
         )
 
-    def _move(self, model: str, decide: Callable[[Aliases], AliasMove | None]) -> JsonResponse:
-        """Makes the move for the aliases as they are, if `If-Match` allows it; None for no move.
+    def _move(self, model: str, decide: Decide) -> JsonResponse:
+        """Makes the move for the aliases as they are, if `If-Match` allows it; None for no move."""
+        require_allowed = require_generation(model)
 
-        Another caller may move an alias in between. Then a request without a condition decides again.
-        """
-        while True:
-            present = self._aliases.read(model)
-            require_match(str(present.generation), f"model {model}")
-            move = decide(present)
-            try:
-                if move is not None:
-                    self._aliases.move(model, move)
-            except PreconditionFailedError:
-                if has_condition():
-                    raise
-                continue
-            return model_response(model, self._catalog)
+        def decide_if_allowed(present: Aliases) -> AliasMove | None:
+            require_allowed(present)
+            return decide(present)
+
+        self._catalog.change(model, decide_if_allowed, self._aliases.move)
+        return model_response(model, self._catalog)

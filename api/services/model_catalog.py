@@ -16,6 +16,7 @@ from queuecast.ports.models import ModelRegistry
 
 CheckAliases = Callable[[Aliases], object]
 """Raises PreconditionFailedError if the caller's condition does not hold for the model as it is."""
+Decide = Callable[[Aliases], AliasMove | None]
 
 
 class ModelCatalog:
@@ -72,7 +73,7 @@ class ModelCatalog:
             require_unnamed(model, version, present)
             return self._entry(present, version, VERSION_DELETION, reason)
 
-        self._delete(model, decide, made_by)
+        self.change(model, decide, lambda name, deletion: self._aliases.delete(name, deletion, made_by))
 
     def delete_model(self, model: str, reason: str, check: CheckAliases) -> None:
         """Deletes all versions and aliases. Does nothing for a model that is deleted already.
@@ -88,19 +89,20 @@ class ModelCatalog:
             check(present)
             return self._entry(present, remaining[-1], MODEL_DELETION, reason)
 
-        self._delete(model, decide)
+        self.change(model, decide, self._aliases.delete)
 
     def _entry(self, present: Aliases, version: int, action: str, reason: str) -> AliasMove:
         return AliasMove(present.generation + 1, "", version, None, self._clock(), action, reason)
 
-    def _delete(self, model: str, decide: Callable[[Aliases], AliasMove | None], made_by: str = "") -> None:
-        """Decides again if an alias has moved in between."""
+    def change(self, model: str, decide: Decide, write: Callable[[str, AliasMove], None]) -> None:
+        """Writes the entry that `decide` makes of the aliases as they are; None for no entry.
+
+        Another caller may move an alias in between. Then it decides again, and may refuse.
+        """
         while True:
-            deletion = decide(self._aliases.read(model))
-            if deletion is None:
+            entry = decide(self._aliases.read(model))
+            if entry is None:
                 return
-            try:
-                self._aliases.delete(model, deletion, made_by)
-            except PreconditionFailedError:
-                continue
-            return
+            with suppress(PreconditionFailedError):
+                write(model, entry)
+                return
