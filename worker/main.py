@@ -12,6 +12,7 @@ import random
 import time
 import uuid
 from collections.abc import Callable
+from contextlib import closing
 
 import worker.thread_limits  # noqa: F401 # before numpy, which reads the limits
 from queuecast.adapters.celery.doorbell import TASKS, CeleryDoorbell
@@ -130,7 +131,7 @@ def stop() -> None:
 def recover(failure: Failure | None, node: str) -> None:
     """Hands back the jobs of this worker's dead child processes; at its end (None) the jobs of all of them."""
     redis = connect(URL)
-    with CeleryMonitor(URL, node, is_worker=True) as monitor:
+    with closing(CeleryMonitor(URL, node, is_worker=True)) as monitor:
         recovery = build_recovery(settings, redis, monitor)
         for held in RedisLanes(redis).reservations():
             if is_of(START, held.worker) and (failure is None or not is_alive(held.worker)):

@@ -8,8 +8,7 @@ import threading
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from queuecast.adapters.celery.doorbell import create_producer
 from queuecast.adapters.celery.job_sample import JobSample, Moment, Sight, moment_of
@@ -71,14 +70,6 @@ class CeleryMonitor:
         with self._changed:
             self._is_closed = True
             self._changed.notify_all()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _keep_sending(self) -> None:
         while sights := self._next_sights():

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import Any
 
 import pytest
@@ -66,7 +66,7 @@ def kinds(received: Received) -> list[str]:
 def test_the_events_of_a_job_arrive_in_order_under_its_id(redis_url: str, listen: Callable[[str], Received]) -> None:
     received, job = listen(redis_url), running()
 
-    with CeleryMonitor(redis_url, "worker.1@host", is_worker=True) as monitor:
+    with closing(CeleryMonitor(redis_url, "worker.1@host", is_worker=True)) as monitor:
         monitor.show([job])
         monitor.show([job.failed(FAILURE, NOW + 1, RETENTION_S)])
         until(lambda: len(received) == 3)
@@ -79,7 +79,7 @@ def test_the_jobs_of_a_call_are_sent_in_few_messages(redis_url: str, listen: Cal
     received = listen(redis_url)
     jobs = [running() for _ in range(50)]
 
-    with CeleryMonitor(redis_url, "worker.1@host", is_worker=True) as monitor:
+    with closing(CeleryMonitor(redis_url, "worker.1@host", is_worker=True)) as monitor:
         published: list[Any] = []
         send = monitor._publish
         monitor._publish = lambda sights: (published.append(len(sights)), send(sights))[1]  # type: ignore[method-assign]
@@ -95,7 +95,7 @@ def test_a_process_that_runs_no_jobs_does_not_count_as_an_online_worker(
 ) -> None:
     received = listen(redis_url)
 
-    with CeleryMonitor(redis_url, "gateway@host", is_worker=False) as monitor:
+    with closing(CeleryMonitor(redis_url, "gateway@host", is_worker=False)) as monitor:
         monitor.show([a_job().accepted().cancel_requested(NOW, RETENTION_S)])
         until(lambda: len(received) == 3)
 
@@ -123,7 +123,7 @@ def test_a_job_that_another_process_may_run_next_is_sent_at_once(redis_url: str,
     job = running(kind)
     handed_on = job.lost(LOSS, NOW, 0.0, RETENTION_S) if kind is JobType.PREDICTION else a_job(kind).accepted()
 
-    with CeleryMonitor(redis_url, "worker.1@host", is_worker=True) as monitor, monitor._changed:
+    with closing(CeleryMonitor(redis_url, "worker.1@host", is_worker=True)) as monitor, monitor._changed:
         monitor.show([job])
         gathers = not monitor._is_urgent
         monitor.show([handed_on])
@@ -150,7 +150,7 @@ def test_a_server_that_is_away_neither_blocks_nor_fails_a_job() -> None:
 def test_events_are_sent_again_after_a_restart_of_the_server(
     own_server: RedisServer, listen: Callable[[str], Received]
 ) -> None:
-    with CeleryMonitor(own_server.url, "worker.1@host", is_worker=True) as monitor:
+    with closing(CeleryMonitor(own_server.url, "worker.1@host", is_worker=True)) as monitor:
         monitor.show([running()])
         monitor.flush()
         own_server.stop()
