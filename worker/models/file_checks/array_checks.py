@@ -26,6 +26,8 @@ from sklearn.neighbors._base import NeighborsBase
 from sklearn.preprocessing import MultiLabelBinarizer, OneHotEncoder
 from sklearn.svm._base import BaseLibSVM
 
+from worker.models.file_checks.tree_checks import has_index_outside
+
 # A type, and the axes of its fitted arrays: one letter for each. A capital letter is an axis that may not be empty.
 _AXES: tuple[tuple[type, dict[str, str]], ...] = (
     (BaseLibSVM, {"support_": "s", "dual_coef_": "ds", "_dual_coef_": "ds", "_n_support": "K"}),
@@ -84,7 +86,7 @@ def _support_problem(model: BaseLibSVM) -> str:
         "counts for other classes than it has": is_classifier and len(model.classes_) != n_classes,
         "other support vectors than it counts": is_classifier and counts.sum() != n_vectors,
         "counts that cannot be": bool(np.any(counts < 0) or np.any(counts > n_vectors)),
-        "support vectors that do not exist": _is_outside(model.support_, model.shape_fit_[0]),
+        "support vectors that do not exist": has_index_outside(model.support_, model.shape_fit_[0]),
         "numbers for other pairs of classes than it has": (
             np.shape(model._intercept_) != (n_pairs,) or not {len(model._probA), len(model._probB)} <= {0, n_pairs}
         ),
@@ -116,7 +118,7 @@ def _neighbors_problem(model: NeighborsBase) -> str:
     if hasattr(model, "classes_"):
         columns = np.reshape(labels, (n_rows, -1)).T
         classes = model.classes_ if isinstance(model.classes_, list) else [model.classes_]
-        if len(columns) != len(classes) or any(map(_is_outside, columns, map(len, classes))):
+        if len(columns) != len(classes) or any(map(has_index_outside, columns, map(len, classes))):
             return "labels that are no classes"
     return ""
 
@@ -157,9 +159,9 @@ def _encoder_problem(encoder: OneHotEncoder) -> str:
         n_groups = len(categories)
         if mapping is not None:
             n_groups -= len(encoder._infrequent_indices[index]) - 1
-            if len(mapping) != len(categories) or _is_outside(mapping, n_groups):
+            if len(mapping) != len(categories) or has_index_outside(mapping, n_groups):
                 return "a group of categories that does not exist"
-        if dropped is not None and dropped[index] is not None and _is_outside(dropped[index], n_groups):
+        if dropped is not None and dropped[index] is not None and has_index_outside(dropped[index], n_groups):
             return "drops a category that does not exist"
     return ""
 
@@ -184,11 +186,6 @@ def _spline_problem(spline: BSpline) -> str:
     checked = BSpline(spline._t, spline._c, spline.k, spline.extrapolate)
     vars(spline).update(_t=checked._t, _c=checked._c)
     return ""
-
-
-def _is_outside(indices: Any, length: int) -> bool:
-    found = np.asarray(indices)
-    return found.dtype.kind not in "iu" or bool(np.any(found < 0) or np.any(found >= length))
 
 
 # A type, an attribute that a fitted instance has, and the check for it.

@@ -20,6 +20,7 @@ from sklearn.preprocessing import PolynomialFeatures, SplineTransformer
 from sklearn.tree import BaseDecisionTree
 
 from queuecast.domain.errors import ModelRefusedError
+from worker.models.file_checks.tree_checks import has_index_outside
 
 
 def require_sound_schema(schema: Any) -> None:
@@ -71,10 +72,9 @@ def count_problem(part: Any) -> str:
     for name, count in counts.items() if is_fitted else ():
         if not np.array_equal(np.ravel(attributes[name]), np.ravel(count(part))):
             return f"{name} is not the number of what it counts"
-    if isinstance(part, AgglomerationTransform) and "labels_" in attributes:
-        labels = np.asarray(part.labels_)
-        if labels.dtype.kind not in "iu" or np.any(labels < 0) or np.any(labels >= len(labels)):
-            return "features of a cluster that cannot be"
+    is_clustered = isinstance(part, AgglomerationTransform) and "labels_" in attributes
+    if is_clustered and has_index_outside(part.labels_, len(part.labels_)):
+        return "features of a cluster that cannot be"
     return ""
 
 

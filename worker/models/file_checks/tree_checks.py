@@ -40,7 +40,7 @@ def _tree_problem(tree: Tree) -> str:
     children = np.stack([nodes["left_child"][inner], nodes["right_child"][inner]])
     features = nodes["feature"][inner]
     return _children_problem(children, np.flatnonzero(inner), len(nodes)) or (
-        "a split on a feature that does not exist" if _has_index_outside(features, tree.n_features) else ""
+        "a split on a feature that does not exist" if has_index_outside(features, tree.n_features) else ""
     )
 
 
@@ -78,9 +78,9 @@ def _histogram_problem(model: BaseHistGradientBoosting) -> str:
         problem = _children_problem(children, np.flatnonzero(inner), len(nodes))
         if problem:
             return problem
-        if _has_index_outside(nodes["feature_idx"][inner], model.n_features_in_):
+        if has_index_outside(nodes["feature_idx"][inner], model.n_features_in_):
             return "a split on a feature that does not exist"
-        if _has_index_outside(nodes["bitset_idx"][categorical], bitsets):
+        if has_index_outside(nodes["bitset_idx"][categorical], bitsets):
             return "a split on a set of categories that does not exist"
         words = {predictor.raw_left_cat_bitsets.shape[1:], predictor.binned_left_cat_bitsets.shape[1:]}
         if words != {(8,)} or not np.all(is_categorical[nodes["feature_idx"][categorical]]):
@@ -94,13 +94,13 @@ def _neighbors_problem(tree: Any) -> str:
     rows, order, nodes, bounds = (np.asarray(array) for array in tree.get_arrays())
     if metric is None or _has_other_nodes(len(nodes), *numbers):
         return "no metric, or another number of nodes than it says"
-    if len(order) != len(rows) or _has_index_outside(order, len(rows)):
+    if len(order) != len(rows) or has_index_outside(order, len(rows)):
         return "a neighbor that does not exist"
     if bounds.ndim != 3 or bounds.shape[1:] != (len(nodes), rows.shape[1]):
         return "bounds for a different number of nodes or features"
     ranges = np.concatenate([nodes["idx_start"], nodes["idx_end"]])
     inner = np.flatnonzero(nodes["is_leaf"] == 0)
-    if _has_index_outside(ranges, len(rows) + 1) or _has_index_outside(2 * inner + 2, len(nodes)):
+    if has_index_outside(ranges, len(rows) + 1) or has_index_outside(2 * inner + 2, len(nodes)):
         return "a node that leads out of the tree"
     if weights is not None and np.shape(weights) != (len(rows),):
         return "weights for a different number of rows"
@@ -137,8 +137,10 @@ def _width_problem(found: int, expected: int) -> str:
     return f"{found} features inside, {expected} outside" if found != expected else ""
 
 
-def _has_index_outside(indices: Any, length: int) -> bool:
-    return bool(np.any(indices < 0) or np.any(indices >= length))
+def has_index_outside(indices: Any, length: int) -> bool:
+    """Whether one of them is no place among `length`."""
+    found = np.asarray(indices)
+    return found.dtype.kind not in "iu" or bool(np.any(found < 0) or np.any(found >= length))
 
 
 # A type, the attribute that a fitted instance has, and the check for it.
