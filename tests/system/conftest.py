@@ -39,6 +39,7 @@ class Stack:
         self.api_port = free_port()
         self.url = f"http://127.0.0.1:{self.api_port}"
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._logs: dict[str, Path] = {}
         self._repository = repository
 
     def environ(self, python_path: object = None, **settings: object) -> dict[str, str]:
@@ -56,7 +57,8 @@ class Stack:
         program = [sys.executable, "-m", *command]
         if under:
             program = ["bash", "-c", f'{under} && exec "$@"', "bash", *program]
-        with (self.folder / f"{name}.log").open("ab") as log:
+        self._logs[name] = self.folder / f"{name}.log"
+        with self._logs[name].open("ab") as log:
             self.processes[name] = subprocess.Popen(
                 program,
                 cwd=self._repository,
@@ -126,12 +128,12 @@ class Stack:
         return workers
 
     def log(self, name: str) -> str:
-        return (self.folder / f"{name}.log").read_text(errors="replace")
+        return self._logs.get(name, self.folder / f"{name}.log").read_text(errors="replace")
 
-    def worker_that_logged(self, text: str) -> str:
-        """The name of the process whose log has `text`."""
-        (name,) = [path.stem for path in self.folder.glob("*.log") if text in path.read_text(errors="replace")]
-        return name
+    def rename(self, name: str, new_name: str) -> None:
+        """Gives a process the name of one that has ended. Its log goes with it."""
+        self.processes[new_name] = self.processes.pop(name)
+        self._logs[new_name] = self._logs.pop(name)
 
     def stop(self, *names: str) -> None:
         """Sends SIGTERM to the named processes (default: all) and waits until they exit."""

@@ -139,7 +139,7 @@ def test_the_job_of_a_killed_worker_runs_again_within_its_lease_and_five_seconds
         wait_for(lambda: own_stack.workers().get("train") == 2, "the second trainer", 60)
         own_stack.kill("trainer")
         killed_at = time.time()
-        own_stack.processes["trainer"] = own_stack.processes.pop(successor)
+        own_stack.rename(successor, "trainer")
         wait_for(runs_again(job), "the second run", 60)
         claims = [entry["at"] for entry in job.body["timeline"] if entry["event"] == "claimed"]
         cancel_and_wait(job)
@@ -197,16 +197,15 @@ def test_a_running_fit_that_is_canceled_ends_within_five_seconds_and_leaves_no_v
 def test_a_canceled_run_leaves_no_traceback_in_the_log_and_a_killed_one_does(own_stack: Stack, client: Client) -> None:
     """Celery used to log both as a lost worker, and `make run` showed the traceback of every cancel."""
     job = start_long_training(client)
-    name = own_stack.worker_that_logged(f'"{job.id}", "type": "training"')  # another test may have left a successor
-    before = len(own_stack.log(name))
+    before = len(own_stack.log("trainer"))
     (child,) = children(own_stack.processes["trainer"].pid)
 
     cancel_and_wait(job)
     wait_for(lambda: not Path(f"/proc/{child}").exists(), "the end of the process", 20)
     another = start_long_training(client)  # on the process that took its place
-    after_the_cancel = own_stack.log(name)[before:]
+    after_the_cancel = own_stack.log("trainer")[before:]
     os.kill(int(another.refresh().body["worker"].rpartition(":")[2]), signal.SIGKILL)
-    wait_for(lambda: "WorkerLostError" in own_stack.log(name)[before:], "the loss in the log", 40)
+    wait_for(lambda: "WorkerLostError" in own_stack.log("trainer")[before:], "the loss in the log", 40)
     cancel_and_wait(another)
 
     assert job.state == "canceled"
@@ -457,7 +456,7 @@ def test_a_worker_cut_off_from_redis_loses_its_job_and_cannot_overwrite_it(own_s
     after = client.train("titanic", train.DATA, "survived", promote="never").wait(60)
     own_stack.kill("trainer")
     proxy.close()
-    own_stack.processes["trainer"] = own_stack.processes.pop("trainer2")
+    own_stack.rename("trainer2", "trainer")
 
     assert attempt == 2
     assert (job.state, after.state) == ("canceled", "succeeded")
@@ -476,6 +475,6 @@ def test_a_frozen_worker_loses_its_job_and_its_late_answer_is_refused(own_stack:
     present = job.refresh()
     cancel_and_wait(job)
     own_stack.stop("trainer")
-    own_stack.processes["trainer"] = own_stack.processes.pop("trainer2")
+    own_stack.rename("trainer2", "trainer")
 
     assert (present.body["attempt"], job.state) == (2, "canceled")
