@@ -16,7 +16,7 @@ from queuecast.cli.job_tables import bad_row_text, started_at
 from queuecast.cli.progress import batch_progress
 from queuecast.cli.terminal import confirm, duration_text, note, size_text
 from queuecast.client import Client, GatewayUnreachable, JobHandle
-from queuecast.client.table_files import OUTPUT_FORMATS, output_format_of
+from queuecast.client.row_formats.table_files import OUTPUT_FORMATS, output_format_of
 from queuecast.client.transport import Body
 from queuecast.domain.job import State
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from queuecast.cli.terminal import note
 from queuecast.client import ApiError, Client
-from queuecast.client.table_files import PARQUET_START
-from queuecast.client.text_rows import is_ndjson, parsed_csv_rows, parsed_json_rows, parsed_ndjson_rows
+from queuecast.client.row_formats.table_files import PARQUET_START
+from queuecast.client.row_formats.text_rows import is_ndjson, parsed_csv_rows, parsed_json_rows, parsed_ndjson_rows
 
 USE_OUTPUT = "-o answers.csv predicts a file of any size"
 

@@ -11,8 +11,8 @@ from queuecast.cli.batches import OutputFiles, output_options, submit
 from queuecast.cli.inputs import USE_OUTPUT, read_rows
 from queuecast.cli.job_output import finish_job, json_option, no_wait_option
 from queuecast.client import ApiError, Client, TooManyRows
-from queuecast.client.table_files import output_format_of
-from queuecast.client.text_rows import parsed_json_rows
+from queuecast.client.row_formats.table_files import output_format_of
+from queuecast.client.row_formats.text_rows import parsed_json_rows
 from queuecast.domain.work import Method
 
 

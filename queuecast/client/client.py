@@ -20,11 +20,11 @@ import httpx2
 
 from queuecast.client.errors import ApiError, TooManyRows
 from queuecast.client.job import JobHandle
-from queuecast.client.json_rows import json_rows, target_names
 from queuecast.client.model_administration import ModelAdministration, model_path
 from queuecast.client.params import training_params
 from queuecast.client.pushing import estimator_parts, file_parts, push_metadata
-from queuecast.client.table_files import ProgressCallback, ProgressFile, TableFile, open_table
+from queuecast.client.row_formats.json_rows import json_rows, target_names
+from queuecast.client.row_formats.table_files import ProgressCallback, ProgressFile, TableFile, open_table
 from queuecast.client.transport import MAX_WAIT_S, Body, FilePart, Transport, query_text, read_json
 from queuecast.domain.holdout import HoldoutRule, Split
 

@@ -10,7 +10,7 @@ from typing import IO
 import httpx2
 import msgspec
 
-from queuecast.client.table_files import ProgressCallback
+from queuecast.client.row_formats.table_files import ProgressCallback
 from queuecast.client.transport import Body, Transport
 
 

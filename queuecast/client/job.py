@@ -15,7 +15,7 @@ from urllib.parse import quote
 from queuecast.client.downloads import download, read_errors, write_errors
 from queuecast.client.errors import ApiError, problem_line
 from queuecast.client.events import job_events
-from queuecast.client.table_files import ProgressCallback
+from queuecast.client.row_formats.table_files import ProgressCallback
 from queuecast.client.transport import MAX_WAIT_S, TOO_MANY_WAITERS, Body, Transport, read_json
 from queuecast.domain.job import FINAL_STATES, State
 

@@ -7,7 +7,7 @@ import math
 import warnings
 from typing import Any
 
-from queuecast.client.json_rows import MAX_EXAMPLE_ROWS, example_table, rows_for_width
+from queuecast.client.row_formats.json_rows import MAX_EXAMPLE_ROWS, example_table, rows_for_width
 from queuecast.domain.columns.missing_values import is_missing
 from queuecast.domain.work import Method
 from queuecast.tables.plain_values import text_of

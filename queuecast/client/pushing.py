@@ -6,9 +6,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from queuecast.client.json_rows import TABLE_MEDIA_TYPE, example_table
 from queuecast.client.notebook_answers import notebook_answers
-from queuecast.client.text_rows import csv_head
+from queuecast.client.row_formats.json_rows import TABLE_MEDIA_TYPE, example_table
+from queuecast.client.row_formats.text_rows import csv_head
 from queuecast.client.transport import Body, FilePart, encode_json
 from queuecast.domain.holdout import HoldoutRule, Split
 from queuecast.domain.pickles import is_pickle

@@ -20,7 +20,7 @@ import stamina
 
 from queuecast.client.errors import ApiError, GatewayUnreachable
 from queuecast.client.retry_logging import own_retries, silence_own_retries
-from queuecast.client.table_files import ProgressFile
+from queuecast.client.row_formats.table_files import ProgressFile
 
 Body = dict[str, Any]
 FilePart = tuple[str, IO[bytes] | bytes, str]

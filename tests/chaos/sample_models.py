@@ -19,7 +19,7 @@ from sklearn.neighbors import KNeighborsClassifier
 
 import queuecast
 from examples.titanic import train
-from queuecast.client.json_rows import TABLE_MEDIA_TYPE, example_table, json_rows
+from queuecast.client.row_formats.json_rows import TABLE_MEDIA_TYPE, example_table, json_rows
 from queuecast.domain.holdout import Split
 
 RELATIVE = 1e-9  # BLAS kernels differ in the last bits by the shape of a batch

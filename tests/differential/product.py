@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from api.http.row_decoding import require_rows
-from queuecast.client.json_rows import target_names
 from queuecast.client.pushing import estimator_parts
+from queuecast.client.row_formats.json_rows import target_names
 from queuecast.client.transport import encode_json
 from queuecast.domain.errors import Finding, QueuecastError
 from queuecast.domain.file_formats import OutputFormat

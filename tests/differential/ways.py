@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from queuecast.client.json_rows import json_rows
-from queuecast.client.text_rows import parsed_csv_rows
+from queuecast.client.row_formats.json_rows import json_rows
+from queuecast.client.row_formats.text_rows import parsed_csv_rows
 from tests.differential import writers
 from tests.differential.cases import Case
 from tests.differential.comparison import flat_rows

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from queuecast.client.table_files import open_table
+from queuecast.client.row_formats.table_files import open_table
 from queuecast.tables.cells import MISSING_WORDS
 
 CSV, NDJSON, PARQUET = "text/csv", "application/x-ndjson", "application/vnd.apache.parquet"

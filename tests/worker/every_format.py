@@ -6,9 +6,9 @@ from typing import Any
 
 import pandas as pd
 
-from queuecast.client.json_rows import json_rows
-from queuecast.client.table_files import open_table
-from queuecast.client.text_rows import parsed_csv_rows
+from queuecast.client.row_formats.json_rows import json_rows
+from queuecast.client.row_formats.table_files import open_table
+from queuecast.client.row_formats.text_rows import parsed_csv_rows
 from queuecast.domain.file_formats import FileFormat
 from queuecast.domain.work import Method
 from tests.worker.model_fixtures import LocalService

@@ -17,8 +17,8 @@ from queuecast.adapters.memory.aliases import MemoryAliases
 from queuecast.adapters.memory.doorbell import MemoryDoorbell
 from queuecast.adapters.memory.jobs import MemoryJobs
 from queuecast.adapters.memory.lanes import MemoryLanes
-from queuecast.client.json_rows import TABLE_MEDIA_TYPE, example_table, json_rows
 from queuecast.client.notebook_answers import notebook_answers
+from queuecast.client.row_formats.json_rows import TABLE_MEDIA_TYPE, example_table, json_rows
 from queuecast.domain.errors import Failure
 from queuecast.domain.holdout import HoldoutRule
 from queuecast.domain.job import Job, JobType, ModelRef

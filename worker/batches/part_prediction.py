@@ -11,9 +11,9 @@ from queuecast.domain.errors import RunFailedError, exception_text
 from queuecast.domain.model import Manifest
 from queuecast.domain.work import Method
 from worker.models.bisection import Failed, Succeeded, bisect_failures
+from worker.models.columns.widening import split_frame
 from worker.models.frames import frame_of
 from worker.models.model_output import output_columns, require_length
-from worker.models.widening import split_frame
 from worker.tables.reader import ReadRange
 from worker.tables.rows import BadRow
 

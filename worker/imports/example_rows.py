@@ -15,10 +15,10 @@ from queuecast.domain.signature import Column, ColumnType, Layout, Missing, colu
 from queuecast.tables.decoding_errors import plain_words
 from queuecast.tables.plain_values import class_of_objects
 from worker.imports.notebook_comparison import NotebookAnswers
-from worker.models.column_facts import ColumnFacts, kinds_of, words_of
+from worker.models.columns.column_facts import ColumnFacts, kinds_of, words_of
+from worker.models.columns.known_values import known_values
+from worker.models.columns.typed_columns import ARROW, can_be_rebuilt
 from worker.models.frames import MISSING_VALUES, column_of, scalar
-from worker.models.known_values import known_values
-from worker.models.typed_columns import ARROW, can_be_rebuilt
 from worker.tables.csv_reader import read_csv
 
 TABLE_MEDIA_TYPE = "application/vnd.queuecast.table+json"

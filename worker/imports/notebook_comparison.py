@@ -25,11 +25,11 @@ from queuecast.domain.file_formats import FileFormat
 from queuecast.domain.signature import Layout, Signature
 from queuecast.domain.work import Method
 from queuecast.tables.plain_values import plain_dtypes
+from worker.models.columns.widening import answer_in_parts
 from worker.models.frames import frame_of
 from worker.models.learning.same_answers import first_difference
 from worker.models.model_output import output_rows
 from worker.models.signatures import Golden
-from worker.models.widening import answer_in_parts
 from worker.tables.reader import read_range
 from worker.tables.splitting import split_file
 

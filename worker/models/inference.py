@@ -4,9 +4,9 @@ from typing import Any
 
 from queuecast.domain.signature import Signature
 from queuecast.domain.work import Method
+from worker.models.columns.widening import answer_in_parts
 from worker.models.frames import frame_of
 from worker.models.model_output import output_rows
-from worker.models.widening import answer_in_parts
 
 
 def infer_rows(estimator: Any, signature: Signature, method: Method, rows: list[Any]) -> list[Any]:

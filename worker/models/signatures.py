@@ -13,8 +13,8 @@ from queuecast.domain.columns.dtypes import kind_named
 from queuecast.domain.errors import ModelRefusedError, exception_text
 from queuecast.domain.signature import Column, ColumnType, Layout, Signature
 from queuecast.domain.work import Method
-from worker.models.column_facts import ColumnFacts, learn_facts
-from worker.models.column_kinds import kind_of
+from worker.models.columns.column_facts import ColumnFacts, learn_facts
+from worker.models.columns.column_kinds import kind_of
 from worker.models.frames import frame_of, rows_of, scalar
 from worker.models.inference import infer_frame
 from worker.models.learning.missing_kinds import require_one_missing_value

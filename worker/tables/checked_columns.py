@@ -14,14 +14,14 @@ from queuecast.domain.columns.dtypes import float_bound, whole_bounds
 from queuecast.domain.errors import Finding, mismatch, shortened
 from queuecast.domain.signature import INT64_MIN, Column, ColumnType, Layout, Signature, expected_value
 from queuecast.tables.cells import parse_number
+from worker.models.columns.typed_columns import arrow_values, categorical, typed_values
 from worker.models.frames import holding_dtype, missing_value
-from worker.models.typed_columns import arrow_values, categorical, typed_values
 from worker.tables.id_values import to_json_values
 
 
 @dataclass(frozen=True, slots=True)
 class CheckedColumn:
-    """values: an array as in `worker.models.typed_columns`, null where missing or wrong.
+    """values: an array as in `worker.models.columns.typed_columns`, null where missing or wrong.
     faults: code -> mask of the rows that have it."""
 
     column: Column

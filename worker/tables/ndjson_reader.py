@@ -29,8 +29,8 @@ from queuecast.domain.signature import (
 )
 from queuecast.tables.decoding_errors import plain_words
 from queuecast.tables.json_values import NOT_JSON, VALUE_TYPES, first_keys, is_field_name, parse_leniently
+from worker.models.columns.typed_columns import ARROW_TYPES, fitting_values
 from worker.models.frames import truths
-from worker.models.typed_columns import ARROW_TYPES, fitting_values
 from worker.tables.checked_columns import check_column
 from worker.tables.file_columns import find_keys
 from worker.tables.rows import BadRow, Rows, number_rows

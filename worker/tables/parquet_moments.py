@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 
 from queuecast.domain.columns.moments import UNITS_NS
 from queuecast.domain.signature import Column
-from worker.models.typed_columns import ARROW_TYPES, fitting_values
+from worker.models.columns.typed_columns import ARROW_TYPES, fitting_values
 
 
 def to_moments(column: Column, values: Any) -> tuple[Any, Any]:

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from queuecast.domain.chunking import FileRange
 from queuecast.domain.errors import InvalidInputError, mismatch, shortened
 from queuecast.domain.signature import INT64_MAX, INT64_MIN, Column, ColumnType, Signature
-from worker.models.typed_columns import ARROW_TYPES
+from worker.models.columns.typed_columns import ARROW_TYPES
 from worker.tables.checked_columns import check_column
 from worker.tables.file_columns import find_columns, require_unique
 from worker.tables.id_values import to_id_values

@@ -20,7 +20,7 @@ from queuecast.tables.cells import (
     parse_number,
     words_for_missing,
 )
-from worker.models.typed_columns import fitting_values
+from worker.models.columns.typed_columns import fitting_values
 
 _USUAL_SPELLINGS = {
     spelling: value for word, value in BOOLEAN_WORDS.items() for spelling in (word, word.capitalize(), word.upper())

@@ -22,7 +22,7 @@ from queuecast.ports.files import FileStore
 from queuecast.ports.models import ModelRegistry
 from worker.engine.contracts import Report, Result
 from worker.file_writing import require_accepted_file
-from worker.models.column_facts import facts_of
+from worker.models.columns.column_facts import facts_of
 from worker.models.loading import EstimatorCache, dump_estimator, environment, sha256_of
 from worker.models.promotion import move_alias
 from worker.models.publishing import estimator_text, publish

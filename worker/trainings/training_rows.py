@@ -17,8 +17,8 @@ from queuecast.domain.file_formats import FileFormat
 from queuecast.domain.model import Manifest
 from queuecast.domain.signature import MAX_FINDINGS, Column, ColumnType, Layout, Signature
 from queuecast.domain.work import TrainingWork
-from worker.models.typed_columns import ARROW_TYPES, arrow_values, python_objects
-from worker.models.widening import widened_values
+from worker.models.columns.typed_columns import ARROW_TYPES, arrow_values, python_objects
+from worker.models.columns.widening import widened_values
 from worker.tables.checked_columns import build_column, empty_cell
 from worker.tables.ndjson_reader import json_as_text
 from worker.tables.reader import read_rows

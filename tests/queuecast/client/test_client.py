@@ -17,7 +17,7 @@ from sklearn.linear_model import LogisticRegression
 
 import queuecast
 from queuecast.client import DEFAULT_URL, ApiError, Client
-from queuecast.client.json_rows import example_table
+from queuecast.client.row_formats.json_rows import example_table
 from queuecast.domain.holdout import HoldoutRule
 from tests.queuecast.scripted_gateway import Answer, ScriptedGateway, job, parts_of, problem
 

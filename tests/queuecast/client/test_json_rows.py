@@ -12,7 +12,7 @@ import pytest
 import scipy.sparse
 
 from queuecast.client import Client
-from queuecast.client.json_rows import example_table, json_rows, target_names
+from queuecast.client.row_formats.json_rows import example_table, json_rows, target_names
 from tests.queuecast.scripted_gateway import ScriptedGateway
 
 

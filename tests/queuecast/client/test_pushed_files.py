@@ -20,8 +20,8 @@ from sklearn.tree import DecisionTreeClassifier
 
 from queuecast import Client
 from queuecast.client import NotComparedWarning
-from queuecast.client.json_rows import TABLE_MEDIA_TYPE, example_table
 from queuecast.client.notebook_answers import notebook_answers
+from queuecast.client.row_formats.json_rows import TABLE_MEDIA_TYPE, example_table
 from tests.queuecast.scripted_gateway import Answer, ScriptedGateway, job, parts_of
 
 PUSH = "POST /v1/models/m/versions"

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from queuecast.client.text_rows import csv_head, parsed_csv_rows, parsed_ndjson_rows
+from queuecast.client.row_formats.text_rows import csv_head, parsed_csv_rows, parsed_ndjson_rows
 from queuecast.domain.errors import InvalidInputError
 from queuecast.domain.file_formats import FileFormat
 from queuecast.domain.signature import Column, ColumnType, Layout, Signature

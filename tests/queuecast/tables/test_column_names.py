@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from api.services.table_headers import columns_refused, csv_header, feature_findings
-from queuecast.client.text_rows import parsed_csv_rows
+from queuecast.client.row_formats.text_rows import parsed_csv_rows
 from queuecast.domain.errors import InvalidInputError
 from queuecast.domain.file_formats import FileFormat
 from queuecast.domain.signature import Column, ColumnType, Layout, Signature

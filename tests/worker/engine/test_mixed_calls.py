@@ -19,7 +19,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from examples.titanic.train import TARGET, passengers
-from queuecast.client.json_rows import json_rows
+from queuecast.client.row_formats.json_rows import json_rows
 from queuecast.domain.job import Job, JobType, ModelRef, State
 from queuecast.domain.lane import Lane
 from queuecast.domain.work import Method, PredictionWork

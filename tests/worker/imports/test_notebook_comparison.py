@@ -14,9 +14,9 @@ from sklearn.multioutput import MultiOutputClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from queuecast.client.json_rows import TABLE_MEDIA_TYPE, example_table
 from queuecast.client.notebook_answers import MAX_ROWS, notebook_answers
 from queuecast.client.pushing import file_parts
+from queuecast.client.row_formats.json_rows import TABLE_MEDIA_TYPE, example_table
 from queuecast.domain.errors import Failure
 from queuecast.domain.job import Job, JobType, ModelRef, State
 from queuecast.domain.signature import Missing

@@ -13,7 +13,7 @@ from sklearn.manifold import TSNE
 from sklearn.pipeline import make_pipeline
 
 from queuecast.adapters.disk.uploads import UploadedFiles
-from queuecast.client.json_rows import TABLE_MEDIA_TYPE
+from queuecast.client.row_formats.json_rows import TABLE_MEDIA_TYPE
 from queuecast.domain.errors import Failure, JobStoppedError, UnavailableError, UnknownModelError
 from queuecast.domain.holdout import HoldoutRule
 from queuecast.domain.job import Job, JobType, ModelRef, Progress, State

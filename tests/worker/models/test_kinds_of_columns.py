@@ -12,8 +12,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
-from queuecast.client.json_rows import json_rows
-from queuecast.client.table_files import open_table
+from queuecast.client.row_formats.json_rows import json_rows
+from queuecast.client.row_formats.table_files import open_table
 from queuecast.domain.job import JobType, ModelRef, State
 from queuecast.domain.work import Method, TrainingWork
 from queuecast.skops_files import skops_bytes

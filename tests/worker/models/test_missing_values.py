@@ -12,8 +12,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder
 
-from queuecast.client.json_rows import example_table
-from queuecast.client.table_files import open_table
+from queuecast.client.row_formats.json_rows import example_table
+from queuecast.client.row_formats.table_files import open_table
 from queuecast.domain.job import State
 from queuecast.domain.signature import Column, ColumnType, Missing
 from queuecast.domain.work import Method, TrainingWork

@@ -16,16 +16,16 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
-from queuecast.client.table_files import open_table
+from queuecast.client.row_formats.table_files import open_table
 from queuecast.domain.job import State
 from queuecast.domain.signature import Column, ColumnType, Layout, Signature
 from queuecast.domain.work import Method, TrainingWork
 from tests.worker.every_format import answers_by_format
 from tests.worker.model_fixtures import LocalService, assert_same_answers
+from worker.models.columns.widening import split_frame
 from worker.models.frames import frame_of
 from worker.models.inference import infer_rows
 from worker.models.signatures import learn_signature
-from worker.models.widening import split_frame
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 

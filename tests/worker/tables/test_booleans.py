@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from api.http.row_decoding import require_rows
-from queuecast.client.text_rows import parsed_csv_rows
+from queuecast.client.row_formats.text_rows import parsed_csv_rows
 from queuecast.domain.errors import InvalidInputError
 from queuecast.domain.file_formats import FileFormat
 from queuecast.domain.signature import Column, ColumnType, Layout, Signature

@@ -11,9 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 from sklearn.base import BaseEstimator
 
-from queuecast.client.json_rows import example_table, json_rows
-from queuecast.client.table_files import open_table
-from queuecast.client.text_rows import parsed_csv_rows
+from queuecast.client.row_formats.json_rows import example_table, json_rows
+from queuecast.client.row_formats.table_files import open_table
+from queuecast.client.row_formats.text_rows import parsed_csv_rows
 from queuecast.domain.errors import InvalidInputError
 from queuecast.domain.file_formats import FileFormat
 from queuecast.domain.holdout import holdout

@@ -13,14 +13,14 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 
-from queuecast.client.json_rows import example_table
-from queuecast.client.text_rows import parsed_csv_rows
+from queuecast.client.row_formats.json_rows import example_table
+from queuecast.client.row_formats.text_rows import parsed_csv_rows
 from queuecast.domain.file_formats import FileFormat
 from queuecast.domain.signature import Column, ColumnType, Layout, Signature
 from queuecast.domain.work import Method, TrainingWork
 from tests.worker.every_format import answers_by_format
 from tests.worker.model_fixtures import LocalService
-from worker.models.known_values import known_values
+from worker.models.columns.known_values import known_values
 from worker.models.loading import load_estimator
 from worker.tables.reader import read_range
 from worker.tables.splitting import split_file

@@ -11,7 +11,7 @@ from sklearn.multioutput import MultiOutputClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
-from queuecast.client.table_files import open_table
+from queuecast.client.row_formats.table_files import open_table
 from queuecast.domain.job import State
 from queuecast.domain.work import Method, TrainingWork
 from tests.worker.model_fixtures import LocalService, assert_same_answers

@@ -9,7 +9,7 @@ from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import Pipeline
 
 from queuecast.domain.signature import Layout, Signature
-from worker.models.known_values import names_after, parts_on_same_columns
+from worker.models.columns.known_values import names_after, parts_on_same_columns
 
 
 def group_alike(estimator: Any, signature: Signature, rows: Sequence[Any], columns: Sequence[int]) -> list[list[int]]:

@@ -12,7 +12,7 @@ from typing import Any
 from queuecast.domain.errors import ModelRefusedError
 from queuecast.domain.signature import Layout, Missing, Signature
 from queuecast.domain.work import Method
-from worker.models.column_facts import ColumnFacts
+from worker.models.columns.column_facts import ColumnFacts
 from worker.models.frames import frame_of
 from worker.models.inference import infer_frame
 from worker.models.learning.same_answers import is_same_answer

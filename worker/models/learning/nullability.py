@@ -16,11 +16,11 @@ import pandas as pd
 
 from queuecast.domain.signature import Column, Layout, Missing, Signature
 from queuecast.domain.work import Method
+from worker.models.columns.widening import widened
 from worker.models.frames import frame_of
 from worker.models.inference import infer_frame
 from worker.models.learning.alike_columns import group_alike
 from worker.models.learning.same_answers import is_same_answer
-from worker.models.widening import widened
 
 Positions = Sequence[int]
 

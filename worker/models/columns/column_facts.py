@@ -11,8 +11,8 @@ import pandas as pd
 
 from queuecast.domain.signature import Column, ColumnType, Missing, Signature
 from queuecast.tables.cells import MISSING_WORDS
-from worker.models.known_values import known_values
-from worker.models.typed_columns import ARROW
+from worker.models.columns.known_values import known_values
+from worker.models.columns.typed_columns import ARROW
 
 _NULLABLE_DTYPES = ("Int", "UInt", "Float", "boolean", "string")
 

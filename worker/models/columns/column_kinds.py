@@ -10,7 +10,7 @@ from queuecast.domain.columns.dtypes import OBJECT_KINDS, kind_named
 from queuecast.domain.errors import ModelRefusedError
 from queuecast.domain.signature import ColumnType
 from queuecast.tables.plain_values import class_of_objects
-from worker.models.typed_columns import can_be_rebuilt
+from worker.models.columns.typed_columns import can_be_rebuilt
 
 _OBJECT_TYPES = {"string": ColumnType.STRING, "boolean": ColumnType.BOOLEAN, "empty": ColumnType.STRING}
 _NUMPY_TYPES = {"b": ColumnType.BOOLEAN, "i": ColumnType.INTEGER, "u": ColumnType.INTEGER, "f": ColumnType.NUMBER}

@@ -15,7 +15,7 @@ from typing import Any, Self
 
 import msgspec
 
-from queuecast.client.table_files import PARQUET_START
+from queuecast.client.row_formats.table_files import PARQUET_START
 from queuecast.tables.cells import MISSING_WORDS, parse_boolean, parse_integer, parse_number, words_for_missing
 from queuecast.tables.column_names import duplicate_name, named_or_in_order, separator_hint, wrong_count
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any
 
-from queuecast.client.seen_values import facts_of, facts_of_values
+from queuecast.client.row_formats.seen_values import facts_of, facts_of_values
 from queuecast.domain.columns.dtypes import kind_named
 from queuecast.domain.columns.missing_values import is_missing
 from queuecast.tables.plain_values import text_of

@@ -11,7 +11,7 @@ from shutil import copyfileobj
 from tempfile import TemporaryFile
 from typing import IO, Any
 
-from queuecast.client.json_rows import json_lines
+from queuecast.client.row_formats.json_rows import json_lines
 from queuecast.tables.plain_values import plain_dtypes
 
 CSV, NDJSON, PARQUET = "text/csv", "application/x-ndjson", "application/vnd.apache.parquet"

@@ -1,0 +1,1 @@
+"""Turns the rows and tables that a caller has into the bodies and files that the gateway takes."""
