@@ -7,6 +7,7 @@ sent. A finding has no place yet; the gateway adds the field of the request that
 
 import codecs
 import csv
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
@@ -17,11 +18,19 @@ from queuecast.domain.signature import Layout, Signature
 
 SHOWN_NAMES = 40  # in an error
 FIRST_LINES = 100
+FIRST_NAMELESS = "Unnamed: 0"
+_PARQUET_INDEX = re.compile(r"__index_level_\d+__")
 
 
 def read_csv_names(lines: Iterable[str]) -> list[str] | None:
-    """The cells of the first record that is not blank; None without one. Raises csv.Error."""
-    return next(filter(None, csv.reader(lines, strict=True)), None)
+    """The names in the first record that is not blank; None without one. Raises csv.Error."""
+    cells = next(filter(None, csv.reader(lines, strict=True)), None)
+    return None if cells is None else header_names(cells)
+
+
+def header_names(cells: Sequence[str]) -> list[str]:
+    """The names of a header. An empty cell gets the name that `pandas.read_csv` gives it: "Unnamed: 0" to the first."""
+    return [cell or f"Unnamed: {place}" for place, cell in enumerate(cells)]
 
 
 def not_csv(error: csv.Error | UnicodeDecodeError) -> Finding:
@@ -58,15 +67,25 @@ def missing_columns(names: Sequence[str], signature: Signature, extra: Sequence[
     wanted = [column.name for column in signature.columns]
     if signature.layout is Layout.FRAME:
         known = set(names)
-        return [missing_column(name) for name in wanted if name not in known]
-    mismatch = wrong_count(named_or_in_order(names, wanted, extra), wanted)
+        return [missing_column(name) for name in wanted if name not in known and nameless_column(name, names) is None]
+    mismatch = wrong_features(named_or_in_order(names, wanted, extra), names, wanted)
     return [] if mismatch is None else [mismatch]
 
 
 def source_columns(names: Sequence[str], signature: Signature, extra: Sequence[str] = ()) -> list[str]:
     """The file's name for each column of a signature for which `missing_columns` finds nothing."""
     wanted = [column.name for column in signature.columns]
-    return wanted if signature.layout is Layout.FRAME else named_or_in_order(names, wanted, extra)
+    if signature.layout is Layout.FRAME:
+        return [nameless_column(name, names) or name for name in wanted]
+    return named_or_in_order(names, wanted, extra)
+
+
+def nameless_column(name: str, names: Sequence[str]) -> str | None:
+    """The only nameless column of a CSV file, if the model has a column whose name is empty."""
+    if name or "" in names:
+        return None
+    nameless = [found for place, found in enumerate(names) if found == f"Unnamed: {place}"]
+    return nameless[0] if len(nameless) == 1 else None
 
 
 def named_or_in_order(names: Sequence[str], wanted: Sequence[str], extra: Sequence[str] = ()) -> list[str]:
@@ -78,8 +97,26 @@ def named_or_in_order(names: Sequence[str], wanted: Sequence[str], extra: Sequen
     return [name for name in names if name not in others]
 
 
-def wrong_count(features: Sequence[str], wanted: Sequence[str]) -> Finding | None:
-    """Another number of features than an estimator takes that was fitted without column names."""
+def wrong_features(features: Sequence[str], names: Sequence[str], wanted: Sequence[str]) -> Finding | None:
+    """Why the columns of a file are not those of an estimator that was fitted without column names: one of them is the
+    index of a frame, which would move all others by one, or they are more or fewer.
+
+    features: those of the file's columns `names` that are neither an id nor a target.
+    """
+    if features == wanted:
+        return None
+    index = next((name for name in features if _PARQUET_INDEX.fullmatch(name)), None)
+    if index is None and features[:1] == [FIRST_NAMELESS] == names[:1]:
+        index = FIRST_NAMELESS
+    if index is not None:
+        found = "first column has no name" if index == FIRST_NAMELESS else f"column {index!r} is the index of a frame"
+        way_out = "to_csv(index=False)" if index == FIRST_NAMELESS else "to_parquet(index=False)"
+        detail = (
+            f"the file's {found}: pandas writes an index so. The model was fitted without column names, and an index "
+            f"would take the place of its first column; leave it out with {way_out}, or name the model's columns "
+            f"{list_names(wanted)}"
+        )
+        return Finding("", "index_column", detail, column=index)
     if len(features) == len(wanted):
         return None
     found = f"{len(features)} feature columns"

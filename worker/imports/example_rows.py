@@ -12,6 +12,7 @@ import pandas as pd
 from queuecast.domain.columns.dtypes import kind_named
 from queuecast.domain.errors import InvalidInputError, ModelRefusedError
 from queuecast.domain.signature import Column, ColumnType, Layout, Missing, column_findings
+from queuecast.tables.column_names import FIRST_NAMELESS
 from queuecast.tables.decoding_errors import plain_words
 from queuecast.tables.plain_values import class_of_objects
 from worker.imports.notebook_comparison import NotebookAnswers
@@ -178,7 +179,9 @@ def _features(frame: Any, estimator: Any, target: tuple[str, ...]) -> Any:
     """The columns that the estimator names; an array if it was fitted without names."""
     names = getattr(estimator, "feature_names_in_", None)
     if names is None:
-        return frame.drop(columns=list(target), errors="ignore").to_numpy()
+        features = frame.drop(columns=list(target), errors="ignore")
+        _require_no_index(features, estimator)
+        return features.to_numpy()
     missing = [name for name in names if name not in frame.columns]
     if missing:
         raise InvalidInputError(
@@ -186,6 +189,15 @@ def _features(frame: Any, estimator: Any, target: tuple[str, ...]) -> Any:
             + ", ".join(map(str, frame.columns))
         )
     return frame[list(names)]
+
+
+def _require_no_index(features: Any, estimator: Any) -> None:
+    """Raises InvalidInputError if the features are one too many, and the first is the index that pandas wrote."""
+    if features.shape[1] - 1 == getattr(estimator, "n_features_in_", None) and features.columns[0] == FIRST_NAMELESS:
+        raise InvalidInputError(
+            f"the first column of the example has no name, as pandas writes an index, and the estimator was fitted on "
+            f"{features.shape[1] - 1} columns; leave it out with to_csv(index=False)"
+        )
 
 
 def _decode_table(data: bytes) -> Table:

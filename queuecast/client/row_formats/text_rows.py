@@ -17,7 +17,14 @@ import msgspec
 
 from queuecast.client.row_formats.table_files import PARQUET_START
 from queuecast.tables.cells import MISSING_WORDS, parse_boolean, parse_integer, parse_number, words_for_missing
-from queuecast.tables.column_names import duplicate_name, named_or_in_order, separator_hint, wrong_count
+from queuecast.tables.column_names import (
+    duplicate_name,
+    header_names,
+    named_or_in_order,
+    nameless_column,
+    separator_hint,
+    wrong_features,
+)
 
 MAX_CSV_ROWS = 50_000  # column types come from these rows, and a fraction or a missing cell may come late
 
@@ -68,7 +75,8 @@ def parsed_csv_rows(text: str, schema: dict[str, Any] | None) -> tuple[list[Any]
     Raises ValueError with the line of a row that is longer or shorter than the header, or cannot be read.
     """
     records = _records(text)
-    _, header = next(records, (0, []))
+    _, cells = next(records, (0, []))
+    header = header_names(cells)
     require_each_once(header)
     rows = (row for _, row in _as_long_as(header, records))
     if schema is None:
@@ -81,6 +89,8 @@ def parsed_csv_rows(text: str, schema: dict[str, Any] | None) -> tuple[list[Any]
     hint = separator_hint(header)
     if hint and header[0] not in columns:
         raise ValueError(f"the file has {header[0]!r} as its only column{hint}")
+    nameless = nameless_column("", header) if "" in columns else None
+    header = ["" if name == nameless else name for name in header]
     known = [(at, name, _CellRule.of(columns[name])) for at, name in enumerate(header) if name in columns]
     dropped = [name for name in header if name not in columns]
     return [{name: rule.value(row[at]) for at, name, rule in known} for row in rows], _left_out(dropped)
@@ -105,7 +115,7 @@ def csv_head(path: Path) -> bytes:
                 pass
         except csv.Error as error:
             raise ValueError(f"line {records.line_num} of {path} cannot be read as CSV: {error}") from None
-    require_each_once([name.encode("latin-1").decode("utf-8-sig", "replace") for name in header])
+    require_each_once(header_names([name.encode("latin-1").decode("utf-8-sig", "replace") for name in header]))
     return "".join(lines).encode("latin-1")
 
 
@@ -126,7 +136,7 @@ def _column_positions(header: list[str], columns: list[Any]) -> tuple[list[int],
     """The position in the file of each column of a model that was fitted without names."""
     wanted = [f"x{index}" for index in range(len(columns))]
     sources = named_or_in_order(header, wanted)
-    mismatch = wrong_count(sources, wanted)
+    mismatch = wrong_features(sources, header, wanted)
     if mismatch is not None:
         raise ValueError(mismatch.detail)
     if sources == wanted:

@@ -23,6 +23,7 @@ REFUSED = {
     "another separator": (FRAME, "x0;x1"),
     "wrong number": (ARRAY, "a,b,c"),
     "duplicate name": (FRAME, "x0,x1,x1"),
+    "index of a frame": (ARRAY, ",b"),
     "not CSV": (FRAME, '"x0"x,x1'),
 }
 
@@ -50,7 +51,7 @@ def test_gateway_and_worker_refuse_a_header_in_the_same_words(
     assert _gateway_refusal(path, signature) == _worker_refusal(path, signature)
 
 
-@pytest.mark.parametrize("refused", ["wrong number", "duplicate name"])
+@pytest.mark.parametrize("refused", ["wrong number", "duplicate name", "index of a frame"])
 def test_the_client_refuses_a_header_in_the_words_of_the_worker(tmp_path: Path, refused: str) -> None:
     signature, header = REFUSED[refused]
     path = tmp_path / "rows.csv"

@@ -1,7 +1,9 @@
 """The columns of a model are found in a file, and a file without them is refused."""
 
+from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -40,7 +42,7 @@ ARRAY = Signature(
 def test_a_header_may_have_a_byte_order_mark_blank_lines_and_quotes(tmp_path: Path) -> None:
     path = _written(tmp_path, b'\xef\xbb\xbf\r\n"a ""b""\nc",d,\r\n1,2,3\r\n')
 
-    assert column_names(path, CSV) == ['a "b"\nc', "d", ""]
+    assert column_names(path, CSV) == ['a "b"\nc', "d", "Unnamed: 2"]
     assert first_record(path) == (5, 21)
 
 
@@ -48,7 +50,9 @@ def test_the_columns_of_ndjson_are_those_of_its_first_object(tmp_path: Path) -> 
     assert column_names(_written(tmp_path, b'broken\n{"b": 1, "a": [2]}\n{"c": 3}\n'), NDJSON) == ["b", "a"]
 
 
-@pytest.mark.parametrize(("fmt", "data"), [(CSV, b"age,sex,age\n1,f,2\n"), (CSV, b"sex,,age,\nf,,1,\n")])
+@pytest.mark.parametrize(
+    ("fmt", "data"), [(CSV, b"age,sex,age\n1,f,2\n"), (CSV, b"sex,Unnamed: 1,,age,Unnamed: 1\nf,,,1,\n")]
+)
 def test_a_duplicate_name_is_refused(tmp_path: Path, fmt: FileFormat, data: bytes) -> None:
     with pytest.raises(InvalidInputError, match="is in the file more than once"):
         require_columns(_written(tmp_path, data), fmt, TWO)
@@ -69,6 +73,49 @@ def test_a_missing_id_column_is_named(tmp_path: Path) -> None:
 
 def test_columns_outside_the_signature_are_ignored(tmp_path: Path) -> None:
     require_columns(_written(tmp_path, b"extra,sex,age\n,f,1\n"), CSV, TWO, "extra")
+
+
+@pytest.mark.parametrize("header", [b",sex,age", b"Unnamed: 0,sex,age", b",,sex,age", b"sex,age,"])
+def test_a_nameless_column_is_ignored_like_any_other_that_the_model_does_not_take(
+    tmp_path: Path, header: bytes
+) -> None:
+    require_columns(_written(tmp_path, header + b"\n" + b"," * header.count(b",") + b"\n"), CSV, TWO)
+
+
+def test_a_nameless_column_has_the_name_that_pandas_gives_it(tmp_path: Path) -> None:
+    index = Signature(Layout.FRAME, (replace(TWO.columns[0], name="Unnamed: 0"),), (Method.PREDICT,))
+    empty = Signature(Layout.FRAME, (replace(TWO.columns[0], name=""),), (Method.PREDICT,))
+
+    for signature in (index, empty):
+        require_columns(_written(tmp_path, b",sex\n1,f\n"), CSV, signature, "Unnamed: 0")
+    with pytest.raises(InvalidInputError, match="no column ''; it has Unnamed: 0, Unnamed: 1, sex"):
+        require_columns(_written(tmp_path, b",,sex\n1,2,f\n"), CSV, empty)
+
+
+@pytest.mark.parametrize("header", [b",height,width", b"Unnamed: 0,height", b",0"])
+def test_a_model_without_column_names_refuses_the_index_of_a_frame(tmp_path: Path, header: bytes) -> None:
+    """The same number of columns as the model's would not make it right."""
+    path = _written(tmp_path, header + b"\n" + b"1," * header.count(b",") + b"2\n")
+
+    with pytest.raises(InvalidInputError, match=r"first column has no name.*to_csv\(index=False\).*x0, x1"):
+        require_columns(path, CSV, ARRAY)
+
+
+def test_an_index_that_is_the_id_or_beside_the_names_of_an_array_is_no_fault(tmp_path: Path) -> None:
+    require_columns(_written(tmp_path, b",height,width\n7,1,2\n"), CSV, ARRAY, "Unnamed: 0")
+    require_columns(_written(tmp_path, b",x0,x1\n7,1,2\n"), CSV, ARRAY)
+
+
+def test_the_index_of_a_parquet_file_is_ignored_by_names_and_refused_without_them(tmp_path: Path) -> None:
+    path = tmp_path / "rows.parquet"
+    pd.DataFrame({"age": [1.0, 2.0], "sex": ["f", "m"]}, index=["a", "b"]).to_parquet(path)
+    assert "__index_level_0__" in column_names(path, PARQUET)
+
+    require_columns(path, PARQUET, TWO)
+    with pytest.raises(
+        InvalidInputError, match=r"'__index_level_0__' is the index of a frame.*to_parquet\(index=False\)"
+    ):
+        require_columns(path, PARQUET, ARRAY)
 
 
 @pytest.mark.parametrize("names", [b"x1,x0,id", b"height,width,id"], ids=["known", "in_order"])
