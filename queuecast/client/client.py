@@ -1,6 +1,6 @@
 """The Python client of a running gateway: submits rows, files and models, and reads jobs, queues and models.
 
-It takes pandas and numpy objects without importing their libraries, and imports skops only to push a model.
+It takes objects of pandas, polars and numpy without importing their libraries, and imports skops only to push a model.
 """
 
 import base64
@@ -147,7 +147,8 @@ class Client(ModelAdministration):
     def upload(self, source: Any, on_upload: ProgressCallback | None = None) -> Body:
         """Uploads a CSV, NDJSON or Parquet file or a DataFrame and returns its description (`id`, `sha256`, ...).
 
-        A DataFrame is sent as Parquet, which needs pyarrow. Raises ValueError for a column that Parquet cannot hold.
+        A DataFrame is sent as Parquet; one of pandas needs pyarrow for that. Raises ValueError for a column that
+        Parquet cannot hold.
         on_upload: called with the bytes sent so far and the total.
         """
         with open_table(source) as table:

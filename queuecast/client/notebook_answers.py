@@ -8,6 +8,7 @@ import warnings
 from typing import Any
 
 from queuecast.client.row_formats.json_rows import MAX_EXAMPLE_ROWS, example_table, rows_for_width
+from queuecast.client.row_formats.polars_frames import is_polars
 from queuecast.domain.columns.missing_values import is_missing
 from queuecast.domain.work import Method
 from queuecast.tables.plain_values import text_of
@@ -70,6 +71,8 @@ def _positions(x: Any) -> list[int]:
 def _columns(x: Any, n_rows: int) -> list[list[Any]]:
     if hasattr(x, "iloc"):
         return [x.iloc[:n_rows, at].tolist() for at in range(x.shape[1])]
+    if is_polars(x):
+        return [column.to_list() for column in x.head(n_rows).iter_columns()]
     if hasattr(x, "toarray"):  # a sparse matrix has numbers only
         return []
     rows = x[:n_rows].tolist() if hasattr(x, "tolist") else list(x[:n_rows])
@@ -81,7 +84,7 @@ def _take(x: Any, positions: list[int]) -> Any:
         return x.iloc[positions]
     if hasattr(x, "toarray"):
         return x.tocsr()[positions]
-    return x[positions] if hasattr(x, "ndim") else [x[at] for at in positions]
+    return x[positions] if hasattr(x, "ndim") or is_polars(x) else [x[at] for at in positions]
 
 
 def _length(x: Any) -> int:

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from queuecast.client.fitted_form import FittedForm, form_of_fit
 from queuecast.client.notebook_answers import notebook_answers
 from queuecast.client.row_formats.json_rows import TABLE_MEDIA_TYPE, example_table
 from queuecast.client.row_formats.text_rows import csv_head
@@ -35,7 +36,8 @@ def estimator_parts(estimator: Any, x: Any) -> dict[str, FilePart]:
         import skops.io  # noqa: F401, PLC0415 - only a push needs it
     except ImportError as error:
         raise ImportError("push needs skops to write the estimator: pip install skops") from error
-    example = _example_part(x, notebook_answers(estimator, x))
+    fitted = form_of_fit(estimator, x)
+    example = _example_part(fitted)
     try:
         model = skops_bytes(estimator)
     except RecursionError:
@@ -81,11 +83,12 @@ def _compared_example(path: Path, example: bytes, target: Sequence[str]) -> File
     answers = notebook_answers(estimator, rows)
     if answers is None:
         raise ValueError("none of its methods answers the rows of the example")
-    return _example_part(rows, answers)
+    return _example_part(FittedForm(rows, answers))
 
 
-def _example_part(x: Any, answers: Body | None) -> FilePart:
-    return "example.json", encode_json(example_table(x) | {"answers": answers}), TABLE_MEDIA_TYPE
+def _example_part(fitted: FittedForm) -> FilePart:
+    table = example_table(fitted.rows, is_sure=fitted.is_sure)
+    return "example.json", encode_json(table | {"answers": fitted.answers}), TABLE_MEDIA_TYPE
 
 
 def push_metadata(target: Sequence[str] | None, holdout: Split | HoldoutRule | None, description: str | None) -> Body:

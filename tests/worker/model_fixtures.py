@@ -17,7 +17,7 @@ from queuecast.adapters.memory.aliases import MemoryAliases
 from queuecast.adapters.memory.doorbell import MemoryDoorbell
 from queuecast.adapters.memory.jobs import MemoryJobs
 from queuecast.adapters.memory.lanes import MemoryLanes
-from queuecast.client.notebook_answers import notebook_answers
+from queuecast.client.fitted_form import form_of_fit
 from queuecast.client.row_formats.json_rows import TABLE_MEDIA_TYPE, example_table, json_rows
 from queuecast.domain.errors import Failure
 from queuecast.domain.holdout import HoldoutRule
@@ -141,9 +141,11 @@ class LocalService:
         if isinstance(example, bytes):
             example_file = self.stored(example)
         else:
-            table = example_table(example)
-            if estimator is not None:
-                table["answers"] = notebook_answers(estimator, example)
+            if estimator is None:
+                table = example_table(example)
+            else:
+                fitted = form_of_fit(estimator, example)
+                table = example_table(fitted.rows, is_sure=fitted.is_sure) | {"answers": fitted.answers}
             example_file = self.stored(json.dumps(table, allow_nan=False).encode(), TABLE_MEDIA_TYPE)
         return ImportWork(model_file.id, example_file.id, target, holdout, "")
 

@@ -31,6 +31,8 @@ class TableColumn(msgspec.Struct, forbid_unknown_fields=True):
     categories: list[str | int | float | bool] | None = None
     missing: list[Missing] = []
     """The kinds of missing values of an object column; empty if it has none, or if the client does not say."""
+    possible: list[Missing] = []
+    """Of a column without missing values: the kinds that one could be, if the client does not know the kind."""
     words: list[str] = []
     """The words of the whole column that a CSV cell could also mean as missing."""
     inner: str = ""
@@ -55,7 +57,8 @@ class TableColumn(msgspec.Struct, forbid_unknown_fields=True):
         )
 
     def facts(self) -> ColumnFacts:
-        return ColumnFacts(tuple(self.missing), tuple(self.words), self.inner if self.dtype == "object" else "")
+        inner = self.inner if self.dtype == "object" else ""
+        return ColumnFacts(tuple(self.missing or self.possible), tuple(self.words), inner, is_sure=not self.possible)
 
     def _kind_of_objects(self) -> str | None:
         """Of categories that are Python objects."""

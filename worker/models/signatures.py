@@ -17,7 +17,7 @@ from worker.models.columns.column_facts import ColumnFacts, learn_facts
 from worker.models.columns.column_kinds import kind_of
 from worker.models.frames import frame_of, rows_of, scalar
 from worker.models.inference import infer_frame
-from worker.models.learning.missing_kinds import require_one_missing_value
+from worker.models.learning.missing_kinds import with_one_missing_value
 from worker.models.learning.nullability import with_nullable
 from worker.models.learning.same_answers import is_same_answer
 
@@ -55,7 +55,7 @@ def learn_signature(
     rows = rows_of(signature, sample)
     columns = with_nullable(estimator, signature, rows, outputs)
     signature = Signature(layout, columns, methods, tuple(rows[:3]))
-    require_one_missing_value(estimator, signature, rows, facts)
+    signature = with_one_missing_value(estimator, signature, rows, facts)
     _require_same_outputs(estimator, signature, rows, outputs)
     return signature, Golden(rows, outputs)
 

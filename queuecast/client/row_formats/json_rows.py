@@ -1,6 +1,6 @@
 """Turns DataFrames, arrays and lists into the JSON rows that the gateway takes.
 
-Recognizes pandas and numpy objects by their attributes, so that the client needs neither library.
+Recognizes the objects of pandas, polars and numpy by their attributes, so that the client needs none of them.
 """
 
 import json
@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any
 
+from queuecast.client.row_formats.polars_frames import described_columns, is_polars, plain_columns
 from queuecast.client.row_formats.seen_values import facts_of, facts_of_values
 from queuecast.domain.columns.dtypes import kind_named
 from queuecast.domain.columns.missing_values import is_missing
@@ -51,15 +52,19 @@ def rows_for_width(n_rows: int, x: Any, least: int = 20) -> int:
     return n_rows if width <= 1000 else max(least, n_rows * 1000 // width)
 
 
-def example_table(x: Any) -> dict[str, Any]:
+def example_table(x: Any, *, is_sure: bool = True) -> dict[str, Any]:
     """The first rows that a model was fitted on, with their dtypes, as the JSON of TABLE_MEDIA_TYPE.
 
     x: (n_rows, n_features), a DataFrame, a 2-D array, a sparse matrix or a list of lists.
+    is_sure: as in `polars_frames.described_columns`.
     Raises ValueError with column and dtype if a column cannot be sent (period, interval, complex).
     """
     if _is_frame(x) and _has_string_names(x):
         head = x.head(rows_for_width(MAX_EXAMPLE_ROWS, x))
-        described = [_column(name, column.dtype) | _facts(name, column) for name, column in x.items()]
+        if is_polars(x):
+            described = described_columns(x, is_sure=is_sure)
+        else:
+            described = [_column(name, column.dtype) | _facts(name, column) for name, column in x.items()]
         _, columns = _frame_columns(head)
         rows: list[Any] = [list(values) for values in zip(*columns, strict=True)]
         return {"layout": "frame", "columns": described, "rows": rows}
@@ -87,6 +92,8 @@ def target_names(y: Any) -> list[str] | None:
     if _is_frame(y):
         return [str(name) for name in y.columns]
     name = getattr(y, "name", None)
+    if name == "" and hasattr(y, "to_physical"):  # a Series of polars without a name
+        name = None
     if name is not None:
         return [str(name)]
     shape: tuple[int, ...] = getattr(y, "shape", ())
@@ -96,12 +103,13 @@ def target_names(y: Any) -> list[str] | None:
 
 
 def _is_frame(x: Any) -> bool:
+    if is_polars(x):
+        return True
     if not hasattr(x, "columns"):
         return False
     if not hasattr(x, "head") or not hasattr(x, "items"):
-        raise ValueError(
-            f"{type(x).__module__}.{type(x).__name__} is not a pandas DataFrame; call .to_pandas() on it first"
-        )
+        kind = f"{type(x).__module__}.{type(x).__name__}"
+        raise ValueError(f"{kind} is not a DataFrame of pandas or polars; call .to_pandas() on it first")
     return True
 
 
@@ -114,6 +122,8 @@ def _frame_columns(frame: Any) -> tuple[list[str], list[list[Scalar]]]:
     twice = sorted(name for name, count in Counter(names).items() if count > 1)
     if twice:
         raise ValueError(f"the column {twice[0]!r} occurs more than once; a row holds one value per name")
+    if is_polars(frame):
+        return names, plain_columns(frame, _plain)
     columns = [
         [_plain(value, name, index) for index, value in enumerate(column.tolist())] for name, column in frame.items()
     ]

@@ -12,6 +12,7 @@ from tempfile import TemporaryFile
 from typing import IO, Any
 
 from queuecast.client.row_formats.json_rows import json_lines
+from queuecast.client.row_formats.polars_frames import is_polars, write_parquet
 from queuecast.tables.plain_values import plain_dtypes
 
 CSV, NDJSON, PARQUET = "text/csv", "application/x-ndjson", "application/vnd.apache.parquet"
@@ -38,9 +39,14 @@ def open_table(source: Any) -> Iterator[TableFile]:
 
     A DataFrame becomes Parquet: in CSV, the words "NA", "None" and "" would become missing values.
     Raises ValueError for another kind of file and for a column that Parquet cannot hold, ImportError for a DataFrame
-    without pyarrow, and TypeError for another kind of object.
+    of pandas without pyarrow, and TypeError for another kind of object.
     """
-    if hasattr(source, "to_csv"):
+    if is_polars(source):
+        with TemporaryFile() as content:
+            write_parquet(source, content)
+            content.seek(0)
+            yield TableFile(content, PARQUET, "frame.parquet")
+    elif hasattr(source, "to_csv"):
         with TemporaryFile() as content:
             _write_parquet(source if hasattr(source, "to_parquet") else source.to_frame(), content)
             content.seek(0)

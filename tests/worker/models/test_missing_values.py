@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
@@ -128,6 +129,26 @@ def test_a_column_with_none_and_nan_is_served_if_they_have_the_same_answer(servi
     service.result(service.pushed(estimator, rows))
 
     assert service.answers(rows, Method.PREDICT) == estimator.predict(rows).tolist()
+
+
+@pytest.mark.parametrize("fills", [False, True], ids=["encoder", "imputer"])
+def test_a_column_whose_missing_value_is_not_known_refuses_it_if_the_kinds_have_different_answers(
+    service: LocalService, fills: bool
+) -> None:
+    """A frame of polars without nulls: the estimator would get None, or NaN if it was fitted on `to_pandas()`."""
+    frame = pl.DataFrame({"a": ["x", "y"] * 20})
+    encoder = OneHotEncoder(handle_unknown="ignore")
+    step = make_pipeline(SimpleImputer(strategy="most_frequent"), encoder) if fills else encoder
+    target = np.array([0, 1] * 20)
+    estimator = make_pipeline(step, LogisticRegression()).fit(frame, target)
+
+    service.result(service.pushed(estimator, frame))
+    written = service.stored(frame.with_columns(y=target).to_pandas().to_csv(index=False).encode(), "text/csv")
+    service.result(service.trained(TrainingWork(written.id, written.sha256, ("y",))))
+
+    for version in (1, 2):
+        assert service.manifest(version).signature.columns[0].nullable is not fills
+    assert service.answers(frame, Method.PREDICT) == estimator.predict(frame).tolist()
 
 
 @pytest.mark.parametrize(

@@ -20,11 +20,15 @@ _NULLABLE_DTYPES = ("Int", "UInt", "Float", "boolean", "string")
 @dataclass(frozen=True, slots=True)
 class ColumnFacts:
     """missing: the kinds of missing values that the column had at the fit, without repetition. words: those of
-    `MISSING_WORDS` that it had as values. inner: as in `Column`, of a column of Python objects."""
+    `MISSING_WORDS` that it had as values. inner: as in `Column`, of a column of Python objects.
+
+    is_sure: False if the column had no missing value, and `missing` are the kinds that one could be.
+    """
 
     missing: tuple[Missing, ...] = ()
     words: tuple[str, ...] = ()
     inner: str = ""
+    is_sure: bool = True
 
     @property
     def first_missing(self) -> Missing:
@@ -46,14 +50,15 @@ def learn_facts(
 
 def facts_of(signature: Signature) -> dict[str, ColumnFacts]:
     """The facts that a version learned, for its challenger."""
-    return {
-        column.name: ColumnFacts(
-            (column.missing,) if column.dtype == "object" else (),
-            column.words,
-            column.inner if column.dtype == "object" else "",
-        )
-        for column in signature.columns
-    }
+    return {column.name: _learned_facts(column) for column in signature.columns}
+
+
+def _learned_facts(column: Column) -> ColumnFacts:
+    if column.dtype != "object":
+        return ColumnFacts(words=column.words)
+    if column.type is ColumnType.STRING and not column.nullable:
+        return ColumnFacts((Missing.NAN, Missing.NONE), column.words, is_sure=False)
+    return ColumnFacts((column.missing,), column.words, column.inner)
 
 
 def kinds_of(values: Any) -> tuple[Missing, ...]:
@@ -100,4 +105,4 @@ def _facts(column: Column, values: Any, known: ColumnFacts, learned: list[Any]) 
     if column.dtype != "object":
         return ColumnFacts((_missing_of(column.dtype),), words)
     kinds = {*known.missing, *kinds_of(values)} or set(kinds_of(learned)) or {Missing.NAN}
-    return ColumnFacts(tuple(kind for kind in Missing if kind in kinds), words)
+    return ColumnFacts(tuple(kind for kind in Missing if kind in kinds), words, is_sure=known.is_sure)

@@ -1,7 +1,7 @@
 """Columns that held several kinds of missing values at the fit, such as None and NaN.
 
 JSON, CSV and Parquet have one missing value, so a column is refused if the estimator answers its kinds differently: it
-could not be known which of them a row had.
+could not be known which of them a row had. A column that had none of them only refuses missing values then.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,19 +21,24 @@ Kinds = dict[int, tuple[Missing, ...]]
 """The position of a column -> the kinds of missing values that it held."""
 
 
-def require_one_missing_value(
+def with_one_missing_value(
     estimator: Any, signature: Signature, rows: Sequence[Any], facts: Mapping[str, ColumnFacts]
-) -> None:
-    """Raises ModelRefusedError for a column that may be missing, and whose kinds have different answers."""
+) -> Signature:
+    """The signature, in which a column may not be missing if it had no missing value and the kinds that one could be
+    have different answers.
+
+    Raises ModelRefusedError for a column that may be missing, and that had kinds with different answers.
+    """
     kinds: Kinds = {
         at: facts[column.name].missing
         for at, column in enumerate(signature.columns)
         if column.nullable and len(facts[column.name].missing) > 1
     }
-    columns = list(kinds)
+    columns = [at for at in kinds if facts[signature.columns[at].name].is_sure]
+    unsure = [at for at in kinds if at not in set(columns)]
     method = _differing_method(estimator, signature, rows, kinds, columns) if columns else None
     if method is None:
-        return
+        return _without_unsure(estimator, signature, rows, kinds, unsure)
     while len(columns) > 1:
         half, rest = columns[: len(columns) // 2], columns[len(columns) // 2 :]
         differs = _differing_method(estimator, signature, rows, kinds, half) is not None
@@ -44,6 +49,21 @@ def require_one_missing_value(
         f"sent has one missing value only. Fit on one of them: frame[{name!r}].fillna(float('nan'))",
         code="unsupported_column",
     )
+
+
+def _without_unsure(
+    estimator: Any, signature: Signature, rows: Sequence[Any], kinds: Kinds, columns: list[int], max_alone: int = 50
+) -> Signature:
+    if not columns or _differing_method(estimator, signature, rows, kinds, columns) is None:
+        return signature
+    differing = columns
+    if len(columns) <= max_alone:
+        alone = [at for at in columns if _differing_method(estimator, signature, rows, kinds, [at]) is not None]
+        differing = alone or columns
+    changed = list(signature.columns)
+    for at in differing:
+        changed[at] = replace(changed[at], nullable=False)
+    return replace(signature, columns=tuple(changed))
 
 
 def _differing_method(

@@ -1,0 +1,99 @@
+"""Finds out in which form an estimator was fitted on a polars frame: on the frame itself, or on its `to_pandas()`.
+
+A null in a column of texts is None in the one and NaN in the other, and dates have other classes. An estimator does not
+say which form it was fitted on, so its answers to both are compared.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from queuecast.client.notebook_answers import notebook_answers
+from queuecast.client.row_formats.polars_frames import is_polars
+from queuecast.domain.columns.missing_values import missing_kind
+
+
+@dataclass(frozen=True, slots=True)
+class FittedForm:
+    """rows: as the estimator takes them. answers: its own, for some of them. is_sure: whether the other form of a
+    polars frame has other answers, or cannot be made here."""
+
+    rows: Any
+    answers: dict[str, Any] | None
+    is_sure: bool = True
+
+
+def form_of_fit(estimator: Any, x: Any) -> FittedForm:
+    """x: the rows that the estimator was fitted on. Raises ValueError if both forms of a polars frame are possible,
+    with different answers."""
+    other = _to_pandas(x) if is_polars(x) else None
+    answers = notebook_answers(estimator, x)
+    if other is None:
+        return FittedForm(x, answers)
+    others = notebook_answers(estimator, other)
+    if answers is None and others is not None:
+        return FittedForm(other, others)
+    if answers is None or others is None:
+        return FittedForm(x, answers)
+    learned = _learned_missing_words(estimator)
+    if len(learned) == 1:
+        return FittedForm(x, answers) if "None" in learned else FittedForm(other, others)
+    if _outputs_are_same(answers, others):
+        return FittedForm(x, answers, is_sure=False)
+    raise ValueError(
+        "the estimator answers X and X.to_pandas() differently, and it is not known which of them it was fitted on. "
+        "If it was X.to_pandas(), push with that. Otherwise fit on a frame without nulls in texts and without dates"
+    )
+
+
+def _to_pandas(frame: Any) -> Any:
+    """None where pandas and pyarrow are not installed, and for a frame that pandas cannot hold."""
+    try:
+        return frame.to_pandas()
+    except Exception:  # ModuleNotFoundError, and the errors of three libraries
+        return None
+
+
+def _outputs_are_same(left: dict[str, Any], right: dict[str, Any]) -> bool:
+    return all(_is_same(left[part], right[part]) for part in ("outputs", "alone_outputs"))
+
+
+def _is_same(left: Any, right: Any) -> bool:
+    if isinstance(left, dict) and isinstance(right, dict):
+        return left.keys() == right.keys() and all(_is_same(left[key], right[key]) for key in left)
+    if isinstance(left, list) and isinstance(right, list):
+        return len(left) == len(right) and all(map(_is_same, left, right))
+    if isinstance(left, float) and isinstance(right, float):
+        # polars turns small integers with nulls to single precision, and pandas to double.
+        return math.isclose(left, right, rel_tol=1e-5, abs_tol=1e-8)
+    return bool(left == right)
+
+
+def _learned_missing_words(estimator: Any) -> set[str]:
+    """The kinds of missing values that encoders have learned of columns of texts."""
+    kinds: set[str] = set()
+    for categories in _categories(estimator):
+        values = categories.tolist() if hasattr(categories, "tolist") else []
+        if any(isinstance(value, str) for value in values):
+            kinds |= {kind for kind in map(missing_kind, values) if kind is not None}
+    return kinds
+
+
+def _categories(estimator: Any) -> Iterator[Any]:
+    seen: set[int] = set()
+    waiting = [estimator]
+    while waiting:
+        part = waiting.pop()
+        if id(part) in seen or isinstance(part, str | bytes | int | float | None):
+            continue
+        seen.add(id(part))
+        if isinstance(part, dict):
+            waiting.extend(part.values())
+        elif isinstance(part, list | tuple):
+            waiting.extend(part)
+        elif hasattr(part, "__dict__"):
+            attributes = vars(part)
+            if isinstance(attributes.get("categories_"), list):
+                yield from attributes["categories_"]
+            waiting.extend(attributes.values())
