@@ -13,6 +13,7 @@ from api.http.json_response import JsonResponse
 from api.schemas import jobs, responses
 from api.services.callers_jobs import is_callers_job
 from api.services.queue_position import RETRY_AFTER_S, QueuePosition
+from queuecast.domain.columns.extra_columns import IgnoredColumns
 from queuecast.domain.job import Job, Progress
 from queuecast.domain.model import CHAMPION, Aliases, AliasMove, Manifest
 from queuecast.domain.timeline import TimelineEntry
@@ -74,12 +75,17 @@ def job_body(job: Job, result: bytes | None = None, position: QueuePosition | No
         worker=job.worker,
         timeline=[_timeline_body(entry) for entry in job.timeline],
         result=msgspec.UNSET if result is None else cast("Any", msgspec.Raw(result)),
+        ignored_columns=msgspec.UNSET if job.ignored_columns is None else _ignored_body(job.ignored_columns),
         error=msgspec.UNSET if job.failure is None else failure_problem(job.failure),
     )
 
 
 def job_list(page: JobPage) -> JsonResponse:
     return json_response(jobs.JobList([job_body(job) for job in page.jobs if is_callers_job(job)], page.next_cursor))
+
+
+def _ignored_body(ignored: IgnoredColumns) -> jobs.IgnoredColumns:
+    return jobs.IgnoredColumns(list(ignored.names), ignored.count)
 
 
 def _queue_body(position: QueuePosition) -> jobs.QueuePlace:

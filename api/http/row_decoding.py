@@ -5,13 +5,15 @@ a time, and checked by `Signature.findings`, which finds every mismatch and desc
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from api.http.validation_errors import ROWS_HINT, malformed_body
+from queuecast.domain.columns.extra_columns import ExtraColumns, IgnoredColumns
 from queuecast.domain.errors import Finding, InvalidInputError, MalformedError, mismatch
 from queuecast.domain.signature import Layout, Signature, column_findings, escaped, shown
 from queuecast.tables.decoding_errors import plain_words
@@ -22,7 +24,14 @@ from queuecast.tables.json_values import (
     first_keys,
     is_field_name,
     parse_items_leniently,
+    without_extra_columns,
 )
+
+
+class CheckedRows(NamedTuple):
+    n_rows: int
+    rows: bytes
+    ignored: IgnoredColumns | None = None
 
 
 class _Row(dict[str, Any]):
@@ -33,11 +42,13 @@ class _Row(dict[str, Any]):
         self.pairs = pairs
 
 
-def require_rows(signature: Signature, rows: bytes, max_rows: int) -> tuple[int, bytes]:
+def require_rows(
+    signature: Signature, rows: bytes, max_rows: int, extra_columns: ExtraColumns = ExtraColumns.REFUSE
+) -> CheckedRows:
     """Returns the number of rows and their JSON. rows: the JSON text of `inputs`.
 
     The JSON is returned unchanged, except that `3.0` becomes `3` in integer columns and `1.0` becomes `1` in boolean
-    ones, as they would from a file.
+    ones, as they would from a file, and without the columns that are ignored.
 
     Raises InvalidInputError with a finding for each of the first mismatches, or MalformedError.
     """
@@ -45,12 +56,16 @@ def require_rows(signature: Signature, rows: bytes, max_rows: int) -> tuple[int,
     try:
         count = len(decoder.decode(rows))
     except msgspec.ValidationError as error:
+        if extra_columns is ExtraColumns.IGNORE and signature.layout is Layout.FRAME:
+            return _require_without_extra(signature, rows, max_rows)
         return require_rows(signature, _with_whole_numbers(signature, rows, error), max_rows)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:  # `inputs` is decoded here for the first time
         raise malformed_body(error, rows, "inputs") from None
     except RecursionError:
         raise MalformedError("the rows are nested too deeply") from None
     if not checks_values:
+        if extra_columns is ExtraColumns.IGNORE:
+            return _require_without_extra(signature, rows, max_rows)
         findings = signature.findings(_parsed(rows))
         if findings:
             raise _refusal(findings)
@@ -64,7 +79,20 @@ def require_rows(signature: Signature, rows: bytes, max_rows: int) -> tuple[int,
         finding = mismatch("/inputs", "too_many_rows", f"{count} rows", expected)
         hint = "; submit more rows as a batch job (POST /v1/models/{model}/batches)"
         raise InvalidInputError(finding.detail + hint, (finding,))
-    return count, rows
+    return CheckedRows(count, rows)
+
+
+def _require_without_extra(signature: Signature, rows: bytes, max_rows: int) -> CheckedRows:
+    """For rows that may have other columns than the model: the rest of them has to fit."""
+    extra: list[str] = []
+    try:
+        msgspec.json.decode(rows, type=msgspec.Raw)
+        # Otherwise `inputs` is no list, or a name has half of a surrogate pair: refused below.
+        with suppress(ValueError, RecursionError):
+            rows, extra = without_extra_columns(rows, {column.name for column in signature.columns})
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise malformed_body(error, rows, "inputs") from None
+    return require_rows(signature, rows, max_rows)._replace(ignored=IgnoredColumns.of(extra))
 
 
 def _with_whole_numbers(signature: Signature, rows: bytes, error: msgspec.ValidationError) -> bytes:

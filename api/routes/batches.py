@@ -20,7 +20,14 @@ from api.schemas.requests import BatchOfFile, BatchOfRows, BatchRequest
 from api.services.inline_rows import store_rows
 from api.services.job_files import delete_files, discard_unless_accepted, refusing_file_id
 from api.services.submission import SubmitOptions, Submitted, require_method
-from api.services.table_headers import columns_refused, csv_header, feature_findings, missing_column_at
+from api.services.table_headers import (
+    columns_refused,
+    csv_header,
+    feature_findings,
+    missing_column_at,
+    names_in_ndjson,
+)
+from queuecast.domain.columns.extra_columns import IgnoredColumns
 from queuecast.domain.errors import (
     FilesFullError,
     Finding,
@@ -34,6 +41,7 @@ from queuecast.domain.model import Manifest
 from queuecast.domain.work import BatchWork, batch_of_rows
 from queuecast.ports.files import StoredFile
 from queuecast.ports.jobs import IdempotencyKey
+from queuecast.tables.column_names import ignored_columns
 
 
 class BatchRoutes:
@@ -82,10 +90,10 @@ class BatchRoutes:
         manifest, ref = self._submission.resolve(model, body.version)
         require_method(manifest, body.method)
         if body.file_id is None:
-            stored, rows_format = self._store_rows(body, manifest), FileFormat.NDJSON
+            (stored, ignored), rows_format = self._store_rows(body, manifest), FileFormat.NDJSON
             job_id, own_files = batch_of_rows(stored.id), [stored]
         else:
-            stored, rows_format = self._uploaded(body.file_id, body.id_column, manifest)
+            stored, rows_format, ignored = self._uploaded(body.file_id, body, manifest)
             job_id, own_files = None, []
         work = BatchWork(
             body.method,
@@ -95,8 +103,9 @@ class BatchRoutes:
             body.output_format,
             body.on_error,
             body.id_column,
+            extra_columns=body.extra_columns,
         )
-        options = SubmitOptions(metadata, body.expires_in_s, body.timeout_s, body.priority, job_id, key)
+        options = SubmitOptions(metadata, body.expires_in_s, body.timeout_s, body.priority, job_id, key, ignored)
         with discard_unless_accepted(self._files) as stored_files:
             stored_files.extend(own_files)
             submitted = self._submission.batch(ref, work, options)
@@ -104,22 +113,31 @@ class BatchRoutes:
             delete_files(self._files, stored_files)
         return submitted
 
-    def _uploaded(self, file_id: str, id_column: str | None, manifest: Manifest) -> tuple[StoredFile, FileFormat]:
+    def _uploaded(
+        self, file_id: str, body: BatchRequest, manifest: Manifest
+    ) -> tuple[StoredFile, FileFormat, IgnoredColumns | None]:
         with refusing_file_id():
             stored = self._files.stat(file_id)
             path = self._files.path(stored.id)  # counts as a use, which workers cannot record: they only read
             rows_format = file_format(stored.name, stored.media_type)
+        if rows_format is FileFormat.PARQUET:  # only a worker reads it
+            return stored, rows_format, None
         if rows_format is FileFormat.CSV:
-            _require_columns(csv_header(path), manifest, id_column)
-        return stored, rows_format
+            names = csv_header(path)
+            _require_columns(names, manifest, body.id_column)
+        else:
+            names = names_in_ndjson(path)
+        ids = () if body.id_column is None else (body.id_column,)
+        return stored, rows_format, ignored_columns(names, manifest.signature, body.extra_columns, ids, "/file_id")
 
-    def _store_rows(self, body: BatchRequest, manifest: Manifest) -> StoredFile:
+    def _store_rows(self, body: BatchRequest, manifest: Manifest) -> tuple[StoredFile, IgnoredColumns | None]:
         """The rows of the request, once they fit the signature, as a file with one row per line."""
-        _, rows = require_rows(manifest.signature, bytes(body.inputs), max_rows=self._max_body_bytes)
+        rows, max_rows = bytes(body.inputs), self._max_body_bytes
+        _, rows, ignored = require_rows(manifest.signature, rows, max_rows, body.extra_columns)
         if body.id_column is not None and body.id_column not in {c.name for c in manifest.signature.columns}:
-            detail = f"the rows have no column {shortened(repr(body.id_column))}, only those of the model"
+            detail = f"the model has no column {shortened(repr(body.id_column))}; an id that is none needs a file"
             raise InvalidInputError(detail, (Finding("/id_column", "missing_column", detail, column=body.id_column),))
-        return store_rows(self._files, rows)
+        return store_rows(self._files, rows), ignored
 
 
 def _require_columns(header: list[str], manifest: Manifest, id_column: str | None) -> None:

@@ -18,6 +18,7 @@ from api.schemas.jobs import PredictionJob
 from api.schemas.requests import PredictionRequest
 from api.services.job_watcher import JobAndResult, Watch
 from api.services.submission import SubmitOptions, Submitted, require_method
+from queuecast.domain.columns.extra_columns import IgnoredColumns
 from queuecast.domain.errors import StaleWriteError, UnknownAliasError
 from queuecast.domain.model import Manifest
 from queuecast.domain.work import PredictionWork
@@ -70,10 +71,10 @@ class PredictionRoutes:
     ) -> Submitted:
         rows = bytes(body.inputs)
 
-        def check(manifest: Manifest) -> tuple[PredictionWork, bytes]:
+        def check(manifest: Manifest) -> tuple[PredictionWork, bytes, IgnoredColumns | None]:
             require_method(manifest, body.method)
-            n_rows, checked = require_rows(manifest.signature, rows, self._max_rows)
-            return PredictionWork(body.method, n_rows), checked
+            n_rows, checked, ignored = require_rows(manifest.signature, rows, self._max_rows, body.extra_columns)
+            return PredictionWork(body.method, n_rows), checked, ignored
 
         options = SubmitOptions(metadata, body.expires_in_s, body.timeout_s, body.priority, job_id, key)
         return self._submission.predict(model, body.version, options, check)

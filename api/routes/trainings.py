@@ -20,7 +20,14 @@ from api.schemas.jobs import TrainingJob
 from api.schemas.requests import TrainingRequest
 from api.services.job_files import refusing_file_id
 from api.services.submission import SubmitOptions, Submitted
-from api.services.table_headers import columns_refused, csv_header, feature_findings, missing_column_at, ndjson_keys
+from api.services.table_headers import (
+    columns_refused,
+    csv_header,
+    feature_findings,
+    missing_column_at,
+    names_in_ndjson,
+    ndjson_keys,
+)
 from queuecast.domain.errors import (
     ConflictError,
     Finding,
@@ -33,8 +40,8 @@ from queuecast.domain.model import CHAMPION, Manifest
 from queuecast.domain.signature import MAX_FINDINGS
 from queuecast.domain.training_params import unknown_params
 from queuecast.domain.work import TrainingWork
-from queuecast.ports.files import StoredFile
 from queuecast.ports.jobs import IdempotencyKey
+from queuecast.tables.column_names import ignored_columns
 
 
 class TrainingRoutes:
@@ -83,9 +90,15 @@ class TrainingRoutes:
             stored = self._files.stat(body.file_id)
             path = self._files.path(stored.id)
         target = (body.target,) if isinstance(body.target, str) else tuple(body.target)
-        _require_columns(_header(path, stored), manifest, target)
-        work = TrainingWork(stored.id, stored.sha256, target, params, body.promote)
-        options = SubmitOptions(metadata, body.expires_in_s, body.timeout_s, idempotency_key=key)
+        table_format = training_format(stored.name, stored.media_type)
+        header = _header(path, table_format)
+        _require_columns(header, manifest, target)
+        names = header if header is None or table_format is FileFormat.CSV else names_in_ndjson(path)
+        ignored = ignored_columns(names or [], manifest.signature, body.extra_columns, target, "/file_id")
+        work = TrainingWork(stored.id, stored.sha256, target, params, body.promote, body.extra_columns)
+        options = SubmitOptions(
+            metadata, body.expires_in_s, body.timeout_s, idempotency_key=key, ignored_columns=ignored
+        )
         return self._submission.train(ref, work, options)
 
 
@@ -125,9 +138,8 @@ def _target_findings(header: list[str], names: list[str], target: tuple[str, ...
             yield Finding("/target", "is_feature", f"{name!r} is a column that the model takes", column=name)
 
 
-def _header(path: Path, stored: StoredFile) -> list[str] | None:
+def _header(path: Path, table_format: FileFormat) -> list[str] | None:
     """The names of the columns; None for Parquet, which only pyarrow can read."""
-    table_format = training_format(stored.name, stored.media_type)
     if table_format is FileFormat.PARQUET:
         return None
     return ndjson_keys(path) if table_format is FileFormat.NDJSON else csv_header(path)

@@ -31,6 +31,13 @@ class Progress(Struct):
     errors: Count | None
 
 
+class IgnoredColumns(Struct):
+    """Columns of the rows that the model does not have: the first names, shortened, and the number of all."""
+
+    names: list[str]
+    count: Positive
+
+
 class QueuePlace(Struct):
     """A queued job's place in its lane; 1 is taken next. The estimate follows from how fast jobs were taken lately."""
 
@@ -85,6 +92,7 @@ class JobFields(Struct, omit_defaults=True, kw_only=True, tag_field="type"):
     urls: JobUrls
     worker: str | None
     timeline: list[TimelineEntry]
+    ignored_columns: IgnoredColumns | UnsetType = UNSET
     error: Problem | UnsetType = UNSET
 
 

@@ -7,6 +7,7 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from api.schemas.fields import JOB_ID, NAME, BinaryFile, ColumnName, FileId, Rows, SentMetadata, SentParams
+from queuecast.domain.columns.extra_columns import ExtraColumns
 from queuecast.domain.file_formats import OutputFormat
 from queuecast.domain.job import JobType, Priority, State
 from queuecast.domain.work import Method, OnError, PromotionPolicy
@@ -39,6 +40,10 @@ VersionOrAlias = Annotated[
 ]
 
 
+ExtraColumnsChoice = Annotated[
+    ExtraColumns, Meta(description="Columns that the model does not have: ignored with a note in the job, or refused.")
+]
+
 _EMPTY_OBJECT: Any = msgspec.field(default_factory=lambda: msgspec.Raw(b"{}"))
 _TARGETS = Meta(min_length=1, max_length=10_000)
 
@@ -53,6 +58,7 @@ class PredictionRequest(Struct, forbid_unknown_fields=True):
     expires_in_s: Expiry = None
     timeout_s: PredictionTimeout | None = None
     priority: Priority = Priority.NORMAL
+    extra_columns: ExtraColumnsChoice = ExtraColumns.IGNORE
 
 
 class TrainingRequest(Struct, forbid_unknown_fields=True):
@@ -68,6 +74,7 @@ class TrainingRequest(Struct, forbid_unknown_fields=True):
     metadata: SentMetadata = _EMPTY_OBJECT
     expires_in_s: Expiry = None
     timeout_s: TrainingTimeout | None = None
+    extra_columns: ExtraColumnsChoice = ExtraColumns.IGNORE
 
 
 class BatchOptions(Struct, forbid_unknown_fields=True, kw_only=True):
@@ -82,6 +89,7 @@ class BatchOptions(Struct, forbid_unknown_fields=True, kw_only=True):
     expires_in_s: Expiry = None
     timeout_s: BatchTimeout | None = None
     priority: Priority = Priority.NORMAL
+    extra_columns: ExtraColumnsChoice = ExtraColumns.IGNORE
 
 
 class BatchRequest(BatchOptions, forbid_unknown_fields=True, kw_only=True):

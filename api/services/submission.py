@@ -13,6 +13,7 @@ from typing import Any
 from api.services.callers_jobs import require_callers_job
 from api.services.inline_rows import copy_rows, delete_rows
 from api.services.job_files import discard_unless_accepted, unread_file
+from queuecast.domain.columns.extra_columns import IgnoredColumns
 from queuecast.domain.deletion import remaining_versions
 from queuecast.domain.errors import (
     AliasMovedError,
@@ -68,6 +69,7 @@ class SubmitOptions:
     job_id: str | None = None
     """From `Submission.new_job_id`, where the caller registers a waiter before it submits."""
     idempotency_key: IdempotencyKey | None = None
+    ignored_columns: IgnoredColumns | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,9 +142,9 @@ class Submission:
         model: str,
         wanted: int | str,
         options: SubmitOptions,
-        check: Callable[[Manifest], tuple[PredictionWork, bytes]],
+        check: Callable[[Manifest], tuple[PredictionWork, bytes, IgnoredColumns | None]],
     ) -> Submitted:
-        """check: checks the request against a version and returns the work and its rows as JSON.
+        """check: checks the request against a version and returns the work, its rows as JSON, and the columns ignored.
 
         Aliases are cached, which saves a round trip; the store reports when one was moved in the meantime, and then
         `check` is called again for the new version.
@@ -150,7 +152,8 @@ class Submission:
         max_moves = 5
         for _ in range(max_moves):
             manifest, ref = self._resolve_cached(model, wanted)
-            work, rows = check(manifest)
+            work, rows, ignored = check(manifest)
+            options = options if ignored is options.ignored_columns else replace(options, ignored_columns=ignored)
             try:
                 return self._submit(JobType.PREDICTION, ref, work, options, rows, checks_alias=ref.alias is not None)
             except AliasMovedError:
@@ -247,6 +250,7 @@ class Submission:
             timeout_s=float(max_timeout_s if options.timeout_s is None else options.timeout_s),  # as it is read back
             expires_at=None if options.expires_in_s is None else now + options.expires_in_s,
             metadata=options.metadata,
+            ignored_columns=options.ignored_columns,
             progress=progress,
             **accepted_at(now),
         )

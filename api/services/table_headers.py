@@ -7,6 +7,7 @@ the gateway's memory.
 import csv
 import io
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -58,6 +59,19 @@ def ndjson_keys(path: Path) -> list[str]:
         return list(msgspec.json.decode(first, type=dict[str, msgspec.Raw]))
     except NOT_JSON as error:
         raise _refusal(Finding("", "not_ndjson", f"the file's first line is not a JSON object: {error}")) from None
+
+
+def names_in_ndjson(path: Path) -> list[str]:
+    """The keys of the objects among an NDJSON file's first lines. A worker reports lines that are no row."""
+    names: dict[str, None] = {}
+    left = MAX_HEAD_CHARS
+    for line in first_lines(path, MAX_HEAD_CHARS):
+        left -= len(line)
+        if left < 0:
+            break
+        with suppress(*NOT_JSON):
+            names |= dict.fromkeys(msgspec.json.decode(line, type=dict[str, msgspec.Raw]))
+    return list(names)
 
 
 def feature_findings(names: Sequence[str], signature: Signature, extra: Sequence[str] = ()) -> list[Finding]:

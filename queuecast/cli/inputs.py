@@ -12,7 +12,9 @@ from queuecast.client.row_formats.text_rows import is_ndjson, parsed_csv_rows, p
 USE_OUTPUT = "-o answers.csv predicts a file of any size"
 
 
-def read_rows(client: Client, source: str, model: str, version: int | str | None) -> list[Any]:
+def read_rows(
+    client: Client, source: str, model: str, version: int | str | None, extra_columns: str | None
+) -> list[Any]:
     """The rows of a CSV, JSON or NDJSON file, or of standard input (`-`).
 
     Raises ValueError for other content, and for a file that is too large for one prediction.
@@ -30,7 +32,7 @@ def read_rows(client: Client, source: str, model: str, version: int | str | None
         return parsed_ndjson_rows(text)
     if is_json:
         return parsed_json_rows(text)
-    inputs, notes = parsed_csv_rows(text, _schema(client, model, version))
+    inputs, notes = parsed_csv_rows(text, _schema(client, model, version), extra_columns)
     for line in notes:
         note(f"note: {line}")
     return inputs

@@ -11,11 +11,17 @@ from queuecast.cli.job_tables import show_result
 from queuecast.cli.progress import job_progress
 from queuecast.cli.terminal import note
 from queuecast.client import JobFailed, JobHandle
+from queuecast.client.ignored_columns import ignored_columns_text
 from queuecast.domain.job import State
 
 NO_FILES = OutputFiles(None, None)
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of a table.")
+extra_columns_option = click.option(
+    "--extra-columns",
+    type=click.Choice(["ignore", "refuse"]),
+    help="Ignore columns that the model does not have, with a note (ignore, the default), or refuse them.",
+)
 no_wait_option = click.option("--no-wait", is_flag=True, help="Print the job's id and do not wait for the result.")
 
 
@@ -33,6 +39,7 @@ def finish_job(job: JobHandle, files: OutputFiles = NO_FILES, *, no_wait: bool, 
     Raises JobFailed, with --json after printing the job, and ValueError for a batch without a single answer.
     """
     if no_wait:
+        _note_ignored_columns(job)
         show_document(job.body, lambda: click.echo(job.id), as_json=as_json)
         return
     if files == NO_FILES:
@@ -40,6 +47,7 @@ def finish_job(job: JobHandle, files: OutputFiles = NO_FILES, *, no_wait: bool, 
             job.wait(on_change=on_change)
     else:
         write_files(job, files)
+    _note_ignored_columns(job)
     if job.state != State.SUCCEEDED:
         if as_json:
             _print_json(job.body)
@@ -53,6 +61,12 @@ def finish_job(job: JobHandle, files: OutputFiles = NO_FILES, *, no_wait: bool, 
             _print_json(job.body)
         note_files(job, files)
     _require_an_answer(job)
+
+
+def _note_ignored_columns(job: JobHandle) -> None:
+    text = ignored_columns_text(job.body)
+    if text is not None:
+        note(f"note: {text}")
 
 
 def _note_retry_of_batch(job: JobHandle, files: OutputFiles) -> None:

@@ -3,6 +3,8 @@
 Results go to stdout, everything else to stderr, an error as one line. `queuecast.client` makes the requests.
 """
 
+import warnings
+
 import click
 import stamina.instrumentation
 from stamina.instrumentation import RetryDetails
@@ -14,7 +16,7 @@ from queuecast.cli.lazy_group import LazyGroup
 from queuecast.cli.model_commands import delete, history, models, promote, push, rollback, train
 from queuecast.cli.predict_command import predict
 from queuecast.cli.terminal import note
-from queuecast.client import ApiError, Client, JobFailed
+from queuecast.client import ApiError, Client, IgnoredColumnsWarning, JobFailed
 from queuecast.client.transport import error_text
 
 
@@ -27,6 +29,7 @@ from queuecast.client.transport import error_text
 def main(ctx: click.Context, url: str | None) -> None:
     """Queue predictions and retrainings of scikit-learn models on a queuecast gateway."""
     stamina.instrumentation.set_on_retry_hooks([_note_retry])  # the default hook may print on stdout
+    warnings.simplefilter("ignore", IgnoredColumnsWarning)  # a note says it
     ctx.obj = ctx.with_resource(Client(url))
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import click
 import msgspec
 
-from queuecast.cli.job_output import finish_job, json_option, no_wait_option, show_document
+from queuecast.cli.job_output import extra_columns_option, finish_job, json_option, no_wait_option, show_document
 from queuecast.cli.model_tables import show_aliases, show_history, show_models, show_versions
 from queuecast.cli.terminal import confirm, note, say
 from queuecast.client import Client, NotComparedWarning
@@ -124,6 +124,7 @@ def _parse_params(ctx: click.Context, param: click.Parameter, pairs: Sequence[st
     show_default=True,
     help="When to promote the new version: if it is not worse (auto), by hand (manual), or never.",
 )
+@extra_columns_option
 @no_wait_option
 @json_option
 @click.pass_obj
@@ -135,6 +136,7 @@ def train(
     target: Sequence[str],
     params: dict[str, Any],
     promote: str,
+    extra_columns: str | None,
     no_wait: bool,
     as_json: bool,
 ) -> None:
@@ -143,7 +145,8 @@ def train(
     FILE is CSV, NDJSON or Parquet. The new version is fitted with the champion's estimator, and both are scored on
     the same held-out rows of FILE.
     """
-    job = client.train(model, file, target[0] if len(target) == 1 else list(target), params, promote)
+    targets = target[0] if len(target) == 1 else list(target)
+    job = client.train(model, file, targets, params, promote, extra_columns)
     finish_job(job, no_wait=no_wait, as_json=as_json)
 
 

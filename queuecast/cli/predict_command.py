@@ -9,7 +9,7 @@ import click
 
 from queuecast.cli.batches import OutputFiles, output_options, submit
 from queuecast.cli.inputs import USE_OUTPUT, read_rows
-from queuecast.cli.job_output import finish_job, json_option, no_wait_option
+from queuecast.cli.job_output import extra_columns_option, finish_job, json_option, no_wait_option
 from queuecast.client import ApiError, Client, TooManyRows
 from queuecast.client.row_formats.table_files import output_format_of
 from queuecast.client.row_formats.text_rows import parsed_json_rows
@@ -32,6 +32,7 @@ from queuecast.domain.work import Method
     type=click.Choice(["skip", "fail"]),
     help="With -o: leave bad rows out and report them (skip, the default), or fail at the first one.",
 )
+@extra_columns_option
 @no_wait_option
 @json_option
 @click.pass_obj
@@ -49,6 +50,7 @@ def predict(
     force: bool,
     id_column: str | None,
     on_error: str | None,
+    extra_columns: str | None,
     no_wait: bool,
     as_json: bool,
 ) -> None:
@@ -61,6 +63,7 @@ def predict(
         raise click.UsageError("give either ROWS (a file, or - for standard input) or --row")
     wanted_version = int(version) if version and re.fullmatch("[1-9][0-9]*", version) else version
     options: dict[str, Any] = {"method": method, "version": wanted_version, "priority": priority}
+    options["extra_columns"] = extra_columns
     if output is not None and rows is not None:
         files = OutputFiles(output, errors, force).ready(rows)
         options |= {"output_format": output_format_of(output), "on_error": on_error or "skip", "id_column": id_column}
@@ -69,7 +72,11 @@ def predict(
         return
     if output or errors or force or id_column or on_error:
         raise click.UsageError("-o needs ROWS, and --errors, --force, --id and --on-error need -o: ROWS -o FILE")
-    inputs = read_rows(client, rows, model, wanted_version) if rows else parsed_json_rows(f"[{','.join(single_rows)}]")
+    inputs = (
+        read_rows(client, rows, model, wanted_version, extra_columns)
+        if rows
+        else parsed_json_rows(f"[{','.join(single_rows)}]")
+    )
     # Most predictions end within 2 s: the first response has their result, and no progress is shown.
     wait_s = 0 if no_wait else 2
     try:

@@ -2,6 +2,7 @@
 
 from queuecast.client.client import DEFAULT_URL, Client
 from queuecast.client.errors import ApiError, GatewayUnreachable, TooManyRows
+from queuecast.client.ignored_columns import IgnoredColumnsWarning
 from queuecast.client.job import JobFailed, JobHandle
 from queuecast.client.pushing import NotComparedWarning
 
@@ -10,6 +11,7 @@ __all__ = [
     "ApiError",
     "Client",
     "GatewayUnreachable",
+    "IgnoredColumnsWarning",
     "JobFailed",
     "JobHandle",
     "NotComparedWarning",

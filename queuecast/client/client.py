@@ -72,26 +72,30 @@ class Client(ModelAdministration):
         version: int | str | None = None,
         metadata: Body | None = None,
         priority: str | None = None,
+        extra_columns: str | None = None,
         wait_s: float = 0,
     ) -> JobHandle:
         """Submits rows and returns their job at once, or after up to `wait_s` seconds with its result.
 
         rows: a DataFrame, a 2-D array, or a list of dicts or lists. NaN and NA are sent as null.
         version: a version number or an alias; default: the champion. priority: low, normal or high.
+        extra_columns: columns that the model does not have are ignored with an IgnoredColumnsWarning (ignore, the
+        default), or refused with an ApiError (refuse). They are sent in any case.
         wait_s: how long the gateway may wait for the result before it answers, at most 30.
         Raises ValueError for rows that JSON cannot hold, before anything is sent, and TooManyRows for more rows than
         one prediction takes; `predict_file` takes any number.
         """
         body: Body = {"inputs": json_rows(rows), "method": method}
-        body |= _given(version=version, metadata=metadata, priority=priority)
+        body |= _given(version=version, metadata=metadata, priority=priority, extra_columns=extra_columns)
         path = f"{model_path(model)}/predictions"
         wait_s = min(wait_s, MAX_WAIT_S)
         try:
-            return self._job(self._transport.send("POST", path, body=body, wait_s=wait_s, is_submit=True))
+            response = self._transport.send("POST", path, body=body, wait_s=wait_s, is_submit=True)
         except ApiError as error:
             if error.is_too_many_rows:
                 raise TooManyRows(error.status, error.problem) from error
             raise
+        return self._job(response).warn_of_ignored_columns()
 
     def predict_file(
         self,
@@ -105,16 +109,19 @@ class Client(ModelAdministration):
         id_column: str | None = None,
         metadata: Body | None = None,
         priority: str | None = None,
+        extra_columns: str | None = None,
         on_upload: ProgressCallback | None = None,
     ) -> JobHandle:
         """Uploads a file of rows and submits a batch that predicts them. `JobHandle.download` fetches the answers.
 
-        source: the path of a CSV, NDJSON or Parquet file, or a DataFrame. Columns that the model does not take are
-        ignored. A 2-D array suits a model that was fitted without column names.
+        source: the path of a CSV, NDJSON or Parquet file, or a DataFrame. A 2-D array suits a model that was
+        fitted without column names.
         output_format: csv, ndjson, json or parquet.
         on_error: a row that does not fit is left out and listed by `JobHandle.errors` (skip), or it fails the batch
         (fail).
         id_column: a column of the file to copy to the answers. priority: low, normal or high.
+        extra_columns: as for `predict`. A Parquet file with refused columns fails the batch, because only a worker
+        reads it.
         on_upload: called with the bytes sent so far and the total.
         Raises ValueError for another kind of file and for a column that Parquet cannot hold, before anything is sent.
         """
@@ -122,7 +129,9 @@ class Client(ModelAdministration):
             file = self._upload(table, on_upload)
         body: Body = {"file_id": file["id"], "method": method, "output_format": output_format, "on_error": on_error}
         body |= _given(version=version, id_column=id_column, metadata=metadata, priority=priority)
-        return self._job(self._transport.send("POST", f"{model_path(model)}/batches", body=body, is_submit=True))
+        body |= _given(extra_columns=extra_columns)
+        response = self._transport.send("POST", f"{model_path(model)}/batches", body=body, is_submit=True)
+        return self._job(response).warn_of_ignored_columns()
 
     def train(
         self,
@@ -131,18 +140,21 @@ class Client(ModelAdministration):
         target: str | Sequence[str],
         params: Body | None = None,
         promote: str = "auto",
+        extra_columns: str | None = None,
     ) -> JobHandle:
         """Uploads a training file and submits a training that refits the model's champion on it.
 
         source: the path of a CSV, NDJSON or Parquet file, or a DataFrame, with features and target.
         target: the column or columns to learn. params: passed to the estimator's `set_params`.
         promote: auto (if the new version is not worse), manual (it stays the challenger) or never.
+        extra_columns: as for `predict_file`.
         Raises ValueError for parameters that the estimator lacks or JSON cannot hold, before the file is uploaded.
         """
         sent_params = training_params(self._transport, model_path(model), params or {})
-        body = {"target": target, "params": sent_params, "promote": promote}
-        body["file_id"] = self.upload(source)["id"]
-        return self._job(self._transport.send("POST", f"{model_path(model)}/trainings", body=body, is_submit=True))
+        body: Body = {"target": target, "params": sent_params, "promote": promote}
+        body |= _given(file_id=self.upload(source)["id"], extra_columns=extra_columns)
+        response = self._transport.send("POST", f"{model_path(model)}/trainings", body=body, is_submit=True)
+        return self._job(response).warn_of_ignored_columns()
 
     def upload(self, source: Any, on_upload: ProgressCallback | None = None) -> Body:
         """Uploads a CSV, NDJSON or Parquet file or a DataFrame and returns its description (`id`, `sha256`, ...).

@@ -5,6 +5,7 @@ Owns waiting: how long a request may wait, when to poll again, when to give up. 
 
 import math
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from html import escape
 from http import HTTPStatus
@@ -15,6 +16,7 @@ from urllib.parse import quote
 from queuecast.client.downloads import download, read_errors, write_errors
 from queuecast.client.errors import ApiError, problem_line
 from queuecast.client.events import job_events
+from queuecast.client.ignored_columns import IgnoredColumnsWarning, ignored_columns_text
 from queuecast.client.row_formats.table_files import ProgressCallback
 from queuecast.client.transport import MAX_WAIT_S, TOO_MANY_WAITERS, Body, Transport, read_json
 from queuecast.domain.job import FINAL_STATES, State
@@ -37,6 +39,7 @@ class JobHandle:
     def __init__(self, transport: Transport, body: Body) -> None:
         self._transport = transport
         self.body = body
+        self._has_warned = False
 
     def __repr__(self) -> str:
         return f"<JobHandle {self.id} {self.state}>"
@@ -64,6 +67,19 @@ class JobHandle:
     def timeline(self) -> list[Body]:
         """The job's history, oldest first; each entry has `event`, `at`, `attempt`, `worker` and `detail`."""
         return list(self.body.get("timeline") or [])
+
+    @property
+    def ignored_columns(self) -> list[str]:
+        """The first columns of the rows that the model does not have, which were ignored."""
+        return list((self.body.get("ignored_columns") or {}).get("names", []))
+
+    def warn_of_ignored_columns(self, stacklevel: int = 3) -> Self:
+        """Gives an IgnoredColumnsWarning once, if columns were ignored."""
+        text = ignored_columns_text(self.body)
+        if text is not None and not self._has_warned:
+            self._has_warned = True
+            warnings.warn(f"{self.id}: {text}", IgnoredColumnsWarning, stacklevel=stacklevel)
+        return self
 
     @property
     def _path(self) -> str:
@@ -130,6 +146,7 @@ class JobHandle:
         Raises JobFailed if the job ended without one, and TimeoutError after `timeout_s`.
         """
         self.wait(timeout_s)
+        self.warn_of_ignored_columns()
         if self.state != State.SUCCEEDED:
             raise JobFailed(self.body)
         if self.body.get("result") is None and self.body["type"] == "batch":  # events and lists omit it

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
+from queuecast.domain.columns.extra_columns import IgnoredColumns
 from queuecast.domain.errors import Failure, IllegalMoveError, InvalidInputError
 from queuecast.domain.timeline import Event, TimelineEntry, accepted_at, with_entry
 
@@ -116,6 +117,7 @@ class Job:
     is_fanned_out: bool = False
     """A batch whose chunks are running: no worker holds it, and it is in no lane."""
     metadata: dict[str, Any] = field(default_factory=dict)
+    ignored_columns: IgnoredColumns | None = None
     timeline: tuple[TimelineEntry, ...] = ()
 
     @property
@@ -257,6 +259,7 @@ class Job:
             priority=self.priority,
             retry_of=self.id,
             metadata=self.metadata,
+            ignored_columns=self.ignored_columns,
         ).accepted()
 
     def _require(self, move: str, *allowed: State) -> None:

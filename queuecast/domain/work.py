@@ -5,6 +5,7 @@ from enum import StrEnum
 from typing import Any
 
 from queuecast.domain.chunking import FileRange
+from queuecast.domain.columns.extra_columns import ExtraColumns
 from queuecast.domain.file_formats import FileFormat, OutputFormat
 from queuecast.domain.holdout import HoldoutRule
 
@@ -45,6 +46,7 @@ class TrainingWork:
     target: tuple[str, ...]
     params: dict[str, Any] = field(default_factory=dict)
     promote: PromotionPolicy = PromotionPolicy.AUTO
+    extra_columns: ExtraColumns = ExtraColumns.IGNORE
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,7 @@ class BatchWork:
     on_error: OnError = OnError.SKIP
     id_column: str | None = None
     resumes: str | None = None
+    extra_columns: ExtraColumns = ExtraColumns.IGNORE
 
 
 def rows_file_id(batch_id: str) -> str:

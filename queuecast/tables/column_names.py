@@ -13,7 +13,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
-from queuecast.domain.errors import Finding, shortened
+from queuecast.domain.columns.extra_columns import ExtraColumns, IgnoredColumns, extra_columns_refusal
+from queuecast.domain.errors import Finding, InvalidInputError, shortened
 from queuecast.domain.signature import Layout, Signature
 
 SHOWN_NAMES = 40  # in an error
@@ -86,6 +87,21 @@ def nameless_column(name: str, names: Sequence[str]) -> str | None:
         return None
     nameless = [found for place, found in enumerate(names) if found == f"Unnamed: {place}"]
     return nameless[0] if len(nameless) == 1 else None
+
+
+def ignored_columns(
+    names: Sequence[str], signature: Signature, choice: ExtraColumns, others: Sequence[str] = (), pointer: str = ""
+) -> IgnoredColumns | None:
+    """The columns of the file that the model does not have. others: columns that the request names.
+
+    Raises InvalidInputError if there are any and the caller refuses them.
+    """
+    used = {*source_columns(names, signature, others), *others}
+    extra = [name for name in names if name not in used]
+    if extra and choice is ExtraColumns.REFUSE:
+        finding = extra_columns_refusal(pointer, extra)
+        raise InvalidInputError(f"the file does not fit the model: {finding.detail}", (finding,))
+    return IgnoredColumns.of(extra)
 
 
 def named_or_in_order(names: Sequence[str], wanted: Sequence[str], extra: Sequence[str] = ()) -> list[str]:

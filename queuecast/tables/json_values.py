@@ -3,7 +3,7 @@
 import json
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -30,6 +30,7 @@ NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 MANY_KEYS = 256
 """Of more keys, their order matters for the time that msgspec takes."""
 
+_cells_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _LIST_MARK = re.compile(r"[ \t\n\r]*([\[,\]])[ \t\n\r]*")
 
 
@@ -89,6 +90,25 @@ def first_keys(rows: bytes, names: Sequence[str]) -> tuple[str, ...]:
     return keys if len(keys) == len(names) and keys != tuple(names) else ()
 
 
+def without_extra_columns(rows: bytes, known: Collection[str]) -> tuple[bytes, list[str]]:
+    """The rows with these columns only, and the names of the others. rows: JSON, known to be a list.
+
+    Of a repeated column, the last value stays. Memory holds one parsed row. Raises ValueError or RecursionError.
+    """
+    extra: dict[str, None] = {}
+    kept = bytearray()
+    for row, text in _items_with_text(rows.decode()):
+        others = [name for name in row if name not in known] if isinstance(row, dict) else []
+        extra.update(dict.fromkeys(others))
+        if others:
+            cells = _cells_decoder.decode(text)
+            part = msgspec.json.encode({name: cell for name, cell in cells.items() if name in known})
+        else:
+            part = text.encode()
+        kept += b"%b%b" % (b"," if kept else b"[", part)
+    return bytes(kept or b"[") + b"]", list(extra)
+
+
 def parse_leniently(text: str | bytes, **options: Any) -> Any:
     """JSON in which a number that is too long to hold becomes infinite. Raises ValueError or RecursionError."""
     return json.loads(text, parse_int=_parse_digits, **options)
@@ -99,13 +119,19 @@ def parse_items_leniently(text: str, **options: Any) -> Iterator[Any]:
 
     text: known to be JSON, for example because msgspec has accepted it. Raises ValueError or RecursionError.
     """
+    for item, _ in _items_with_text(text, **options):
+        yield item
+
+
+def _items_with_text(text: str, **options: Any) -> Iterator[tuple[Any, str]]:
     decoder = json.JSONDecoder(parse_int=_parse_digits, **options)
     mark = _LIST_MARK.match(text)
     if mark is not None and mark[1] == "[" and text.startswith("]", mark.end()):
         return
     while mark is not None and mark[1] != "]":
-        item, end = decoder.raw_decode(text, mark.end())
-        yield item
+        start = mark.end()
+        item, end = decoder.raw_decode(text, start)
+        yield item, text[start:end]
         mark = _LIST_MARK.match(text, end)
     if mark is None:
         raise ValueError("the text is not a JSON list")

@@ -77,7 +77,9 @@ class ChunkRunner:
         estimator = self._estimators.load(manifest)
         batch, index = work.batch, work.file_range.index
         path = self._files.path(batch.file_id)
-        read = read_range(path, batch.file_format, manifest.signature, work.file_range, batch.id_column)
+        read = read_range(
+            path, batch.file_format, manifest.signature, work.file_range, batch.id_column, batch.extra_columns
+        )
         _require_no_bad_row(read.bad_rows, batch.on_error)
         read, columns = predict_part(estimator, manifest, batch.method, read)
         _require_no_bad_row(read.bad_rows, batch.on_error)

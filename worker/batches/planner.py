@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from queuecast.domain.chunking import FileRange, Plan
+from queuecast.domain.columns.extra_columns import IgnoredColumns
 from queuecast.domain.errors import InvalidInputError
 from queuecast.domain.file_formats import FileFormat
 from queuecast.domain.job import Job, Progress
@@ -17,7 +18,7 @@ from queuecast.ports.clock import Clock
 from queuecast.ports.files import FileStore
 from worker.engine.contracts import Report
 from worker.file_writing import require_accepted_file
-from worker.tables.file_columns import require_columns
+from worker.tables.file_columns import ignored_in_parquet, require_columns
 from worker.tables.parquet_files import open_parquet, row_groups
 from worker.tables.reader import read_range
 from worker.tables.splitting import split_file
@@ -57,11 +58,19 @@ class BatchPlanner:
                 self._progress.record_done(job.id, job.attempt, index, rows, bad_rows)
         return earlier
 
+    def ignored_columns(self, work: BatchWork, manifest: Manifest) -> IgnoredColumns | None:
+        """Of a Parquet file. Raises InvalidInputError for columns that the request refuses."""
+        if work.file_format is not FileFormat.PARQUET:
+            return None
+        ids = [] if work.id_column is None else [work.id_column]
+        return ignored_in_parquet(self._files.path(work.file_id), manifest.signature, work.extra_columns, ids)
+
     def _split(self, work: BatchWork, manifest: Manifest, estimator: Any, report: Report) -> tuple[FileRange, ...]:
         path = self._files.path(work.file_id)
         reporter = _SplitReporter(report, path, work.file_format)
         require_accepted_file(path, work.file_sha256, reporter.report)
         require_columns(path, work.file_format, manifest.signature, work.id_column)
+        self.ignored_columns(work, manifest)
         max_rows = self._rows_per_chunk(path, work, manifest, estimator)
         ranges = []
         for file_range in split_file(path, work.file_format, max_rows, MAX_CHUNK_BYTES):

@@ -50,7 +50,8 @@ class BatchRunner:
                 totals = self._totals_on_disk(job, plan)
                 if totals.chunks < len(plan.ranges):
                     self._progress.open(job.id, plan.number)
-                    return FanOut(progress_of(plan, totals), lambda: self._coordinator.schedule(job.id, plan))
+                    ignored = self._planner.ignored_columns(work, manifest)
+                    return FanOut(progress_of(plan, totals), lambda: self._coordinator.schedule(job.id, plan), ignored)
                 report(progress_of(plan, totals, "join"))
                 outcome = self._folders.save_outcome(job.id, self._join(job, work, plan))
         return Result(_result(job, work, manifest, plan, outcome))

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from queuecast.domain.columns.extra_columns import IgnoredColumns
 from queuecast.domain.job import Job, ModelRef, Progress
 from queuecast.domain.work import Work
 from queuecast.ports.lanes import Reservation
@@ -28,6 +29,8 @@ class Result:
 
     value: dict[str, Any]
     model: ModelRef | None = None
+    ignored_columns: IgnoredColumns | None = None
+    """If the run found some; the gateway finds those of rows and of files that it reads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,7 @@ class FanOut:
 
     progress: Progress
     then: Callable[[], None]
+    ignored_columns: IgnoredColumns | None = None
 
 
 Runner = Callable[[Job, Work, bytes, Report], Result | FanOut]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import msgspec
 
 from queuecast.domain.errors import Failure, QueuecastError, exception_text
-from queuecast.domain.job import Job, ModelRef, State
+from queuecast.domain.job import Job, State
 from queuecast.domain.lost_attempts import after_loss, is_transient
 from queuecast.job_updates import Decide
 from queuecast.logs import get_logger
@@ -58,8 +58,8 @@ class OutcomeRecorder:
                 result = error
             else:
                 if len(encoded) <= self._limits.max_result_bytes:
-                    model = result.model
-                    return Outcome(reservation, job, lambda present: self._succeeded(present, model), encoded)
+                    ended = result
+                    return Outcome(reservation, job, lambda present: self._succeeded(present, ended), encoded)
                 result = _too_large(len(encoded), self._limits.max_result_bytes)
         if isinstance(result, QueuecastError):
             end = self._lost if is_transient(result) else self._failed
@@ -69,9 +69,11 @@ class OutcomeRecorder:
         crash = Failure("run_failed", exception_text(result))
         return Outcome(reservation, job, lambda present: self._failed(present, crash))
 
-    def _succeeded(self, present: Job, model: ModelRef | None) -> Job:
+    def _succeeded(self, present: Job, result: Result) -> Job:
         ended = present.succeeded(self._clock(), self._limits.retention_s)
-        return ended if model is None else ended.changed(model=model)
+        if result.ignored_columns is not None:
+            ended = ended.changed(ignored_columns=result.ignored_columns)
+        return ended if result.model is None else ended.changed(model=result.model)
 
     def _failed(self, present: Job, failure: Failure) -> Job:
         return present.failed(failure, self._clock(), self._limits.retention_s)

@@ -62,7 +62,8 @@ class SingleRuns:
 
     def _fan_out(self, reservation: Reservation, job: Job, result: FanOut) -> None:
         def move(present: Job) -> Job:
-            return present.fanned_out(result.progress, self._clock())
+            ignored = result.ignored_columns or present.ignored_columns
+            return present.fanned_out(result.progress, self._clock()).changed(ignored_columns=ignored)
 
         self._outcomes.record(Outcome(reservation, job, move))
         self._leases.release(reservation)  # otherwise the next beat finds the lease gone and ends the process

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from queuecast.domain.columns.extra_columns import ExtraColumns, IgnoredColumns
 from queuecast.domain.errors import InvalidInputError
 from queuecast.domain.file_formats import FileFormat
 from queuecast.domain.signature import Layout, Signature
@@ -15,6 +16,7 @@ from queuecast.tables.column_names import (
     duplicate_name,
     explain,
     first_lines,
+    ignored_columns,
     missing_column,
     missing_columns,
     not_csv,
@@ -81,6 +83,16 @@ def require_columns(path: Path, fmt: FileFormat, signature: Signature, id_column
     sources = find_columns(column_names(path, fmt), signature, extra)
     if fmt is FileFormat.PARQUET:
         require_types(path, dict(zip(sources, signature.columns, strict=True)), id_column)
+
+
+def ignored_in_parquet(
+    path: Path, signature: Signature, choice: ExtraColumns, others: Sequence[str]
+) -> IgnoredColumns | None:
+    """The columns of a Parquet file that the model does not have; the gateway reads those of other formats.
+
+    Raises InvalidInputError if there are any and the caller refuses them.
+    """
+    return ignored_columns(column_names(path, FileFormat.PARQUET), signature, choice, others)
 
 
 def _require_keys(path: Path, wanted: list[str]) -> None:

@@ -2,7 +2,7 @@
 
 A decoder that is compiled from the signature decodes the whole range in one pass. If it fails, the lines are
 decoded one by one. A value has to fit its column as in a prediction's rows (`queuecast.domain.signature`): `1.0` is an
-integer, and a string is never a number. Keys that the signature does not name are ignored.
+integer, and a string is never a number.
 """
 
 import json
@@ -10,13 +10,15 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 from operator import attrgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
 import pyarrow as pa
 
 from queuecast.domain.chunking import FileRange
+from queuecast.domain.columns.extra_columns import ExtraColumns, extra_columns_refusal
+from queuecast.domain.errors import shortened
 from queuecast.domain.signature import (
     INT64_MAX,
     INT64_MIN,
@@ -40,14 +42,29 @@ _NULL = msgspec.Raw(b"null")
 _raw_row_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
-def read_ndjson_rows(path: Path, signature: Signature, file_range: FileRange, extra: Sequence[str] = ()) -> Rows:
-    """extra: keys whose values are returned unchecked (`_unchecked_array`)."""
+class _Keys(NamedTuple):
+    """sources: the key of each column of the signature; empty for rows that are lists. extra: further ones."""
+
+    sources: tuple[str, ...]
+    extra: tuple[str, ...]
+    refuses_others: bool
+
+
+def read_ndjson_rows(
+    path: Path,
+    signature: Signature,
+    file_range: FileRange,
+    extra: Sequence[str] = (),
+    extra_columns: ExtraColumns = ExtraColumns.IGNORE,
+) -> Rows:
+    """extra: keys whose values are returned unchecked (`_unchecked_array`). extra_columns: for all other keys."""
     sources = tuple(find_keys(path, signature, extra))
     extra_keys = tuple(name for name in extra if name not in sources)
+    keys = _Keys(sources, extra_keys, extra_columns is ExtraColumns.REFUSE and bool(sources))
     with path.open("rb") as file:
         file.seek(file_range.start)
         data = file.read(file_range.end - file_range.start)
-    decoded, unreadable, good_lines = _decode(signature, sources, extra_keys, data, file_range)
+    decoded, unreadable, good_lines = _decode(signature, keys, data, file_range)
     columns = []
     for index, column in enumerate(signature.columns):
         cells = list(map(attrgetter(f"f{index}"), decoded))
@@ -72,14 +89,10 @@ def read_ndjson_rows(path: Path, signature: Signature, file_range: FileRange, ex
 
 @lru_cache(maxsize=16)
 def _decoder(
-    signature: Signature,
-    sources: tuple[str, ...],
-    extra_keys: tuple[str, ...],
-    order: tuple[str, ...] = (),
-    *,
-    is_list: bool,
+    signature: Signature, keys: _Keys, order: tuple[str, ...] = (), *, is_list: bool
 ) -> msgspec.json.Decoder[Any]:
     """order: of the sources in the rows, where it matters (`first_keys`)."""
+    sources, extra_keys, refuses_others = keys
     fields: list[Any] = [
         (f"f{index}", VALUE_TYPES[column.type] | None if column.nullable else VALUE_TYPES[column.type])
         for index, column in enumerate(signature.columns)
@@ -93,17 +106,18 @@ def _decoder(
     else:
         renamed = {f"f{index}": source for index, source in enumerate(sources)}
         renamed |= {f"o{index}": name for index, name in enumerate(extra_keys)}
-        row = msgspec.defstruct("Row", fields, rename=renamed, gc=False)
+        row = msgspec.defstruct("Row", fields, rename=renamed, forbid_unknown_fields=refuses_others, gc=False)
     return msgspec.json.Decoder(row)
 
 
 def _decode(
-    signature: Signature, sources: tuple[str, ...], extra_keys: tuple[str, ...], data: bytes, file_range: FileRange
+    signature: Signature, keys: _Keys, data: bytes, file_range: FileRange
 ) -> tuple[list[Any], list[BadRow], bytes]:
-    """The good rows, the bad ones, and the lines of the good ones. extra_keys: keys that are not among the sources."""
+    """The good rows, the bad ones, and the lines of the good ones."""
+    sources, extra_keys, _ = keys
     needs_lists = not all(map(is_field_name, (*sources, *extra_keys)))
     order = () if needs_lists else first_keys(b"[%b]" % data.partition(b"\n")[0], sources)
-    decoder = _decoder(signature, sources, extra_keys, order, is_list=not sources or needs_lists)
+    decoder = _decoder(signature, keys, order, is_list=not sources or needs_lists)
     if not needs_lists and _has_one_row_per_line(data, file_range.n_rows, b"{}" if sources else b"[]"):
         try:
             rows = decoder.decode_lines(data)
@@ -115,16 +129,16 @@ def _decode(
     lines = [line for line in data.split(b"\n") if line not in (b"", b"\r")]
     for number, line in enumerate(lines, start=file_range.first_row):
         try:
-            rows.append(decoder.decode(_to_list(line, sources, extra_keys) if needs_lists else line))
+            rows.append(decoder.decode(_to_list(line, keys) if needs_lists else line))
             good_lines.append(line)
         except (msgspec.ValidationError, KeyError) as error:
-            bad_row = _explain(signature, sources, line, number, plain_words(error))
+            bad_row = _explain(signature, keys, line, number, plain_words(error))
             try:
                 # 3.0 is an integer and 1.0 is true by the rule, and not for the decoder.
                 is_unexplained = bad_row.code == "malformed"
                 changed = signature.with_whole_numbers(b"[%b]" % line, sources) if is_unexplained else None
                 row = changed[1:-1] if changed else line
-                rows.append(decoder.decode(_to_list(row, sources, extra_keys) if needs_lists else row))
+                rows.append(decoder.decode(_to_list(row, keys) if needs_lists else row))
                 good_lines.append(line)
             except (*NOT_JSON, KeyError):
                 bad.append(bad_row)
@@ -158,25 +172,30 @@ def _has_one_row_per_line(data: bytes, n_rows: int, brackets: bytes) -> bool:
     return n_breaks == n_rows - 1
 
 
-def _to_list(line: bytes, sources: tuple[str, ...], extra_keys: tuple[str, ...]) -> bytes:
-    """An object whose keys cannot be field names, as the list of its values. Raises KeyError without one of them."""
+def _to_list(line: bytes, keys: _Keys) -> bytes:
+    """An object whose keys cannot be field names, as the list of its values. Raises KeyError without one of them, and
+    for a key that is refused."""
+    sources, extra_keys, refuses_others = keys
     row = _raw_row_decoder.decode(line)
+    if refuses_others and not row.keys() <= {*sources, *extra_keys}:
+        raise KeyError
     values = [row[source] for source in sources] + [row.get(name, _NULL) for name in extra_keys]
     return b"[" + b",".join(map(bytes, values)) + b"]"
 
 
-def _explain(signature: Signature, sources: tuple[str, ...], line: bytes, number: int, error: str) -> BadRow:
+def _explain(signature: Signature, keys: _Keys, line: bytes, number: int, error: str) -> BadRow:
     """The first fault of a row that the decoder refused, described as in the error of a prediction."""
+    sources = keys.sources
     try:
         row = parse_leniently(line)
     except (ValueError, RecursionError) as broken:
         return _not_json(number, broken)
     values: list[tuple[Column, Any]] = []
     if isinstance(row, dict) and sources:
-        for column, source in zip(signature.columns, sources, strict=True):
-            if source not in row:
-                return BadRow(number, source, "missing_column", f"column {source!r} is missing")
-            values.append((column, row[source]))
+        fault = _fault_of_keys(row, keys, number)
+        if fault is not None:
+            return fault
+        values = [(column, row[source]) for column, source in zip(signature.columns, sources, strict=True)]
     elif isinstance(row, list) and not sources and len(row) == len(signature.columns):
         values = list(zip(signature.columns, row, strict=True))
     elif sources and signature.layout is Layout.ARRAY:
@@ -189,6 +208,15 @@ def _explain(signature: Signature, sources: tuple[str, ...], line: bytes, number
         for finding in column_findings(column, value, ""):
             return BadRow.of(number, column.name, finding)
     return BadRow(number, None, "malformed", error)
+
+
+def _fault_of_keys(row: dict[str, Any], keys: _Keys, number: int) -> BadRow | None:
+    known = {*keys.sources, *keys.extra}
+    extra = [name for name in row if name not in known] if keys.refuses_others else []
+    if extra:
+        return BadRow.of(number, shortened(extra[0]), extra_columns_refusal("", extra))
+    missing = next((source for source in keys.sources if source not in row), None)
+    return None if missing is None else BadRow(number, missing, "missing_column", f"column {missing!r} is missing")
 
 
 def _unchecked_array(values: list[Any], read_raw: Callable[[], list[str | None]]) -> Any:

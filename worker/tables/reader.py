@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from queuecast.domain.chunking import FileRange
+from queuecast.domain.columns.extra_columns import ExtraColumns
 from queuecast.domain.file_formats import FileFormat
 from queuecast.domain.signature import Signature
 from worker.tables.checked_columns import build_frame
@@ -23,7 +24,6 @@ from worker.tables.rows import BadRow, Rows
 
 _READERS: dict[FileFormat, Callable[[Path, Signature, FileRange, Sequence[str]], Rows]] = {
     FileFormat.CSV: read_csv_rows,
-    FileFormat.NDJSON: read_ndjson_rows,
     FileFormat.PARQUET: read_parquet_rows,
 }
 
@@ -41,10 +41,15 @@ class ReadRange:
 
 
 def read_range(
-    path: Path, fmt: FileFormat, signature: Signature, file_range: FileRange, id_column: str | None = None
+    path: Path,
+    fmt: FileFormat,
+    signature: Signature,
+    file_range: FileRange,
+    id_column: str | None = None,
+    extra_columns: ExtraColumns = ExtraColumns.IGNORE,
 ) -> ReadRange:
     """Raises InvalidInputError if the file does not have a column, or is not the one that was split."""
-    rows = read_rows(path, fmt, signature, file_range, [] if id_column is None else [id_column])
+    rows = read_rows(path, fmt, signature, file_range, [] if id_column is None else [id_column], extra_columns)
     arrays = [column.values for column in rows.columns]
     numbers = rows.row_numbers
     ids = None if id_column is None else rows.extra[id_column]
@@ -60,9 +65,19 @@ def read_range(
 
 
 def read_rows(
-    path: Path, fmt: FileFormat, signature: Signature, file_range: FileRange, extra: Sequence[str] = ()
+    path: Path,
+    fmt: FileFormat,
+    signature: Signature,
+    file_range: FileRange,
+    extra: Sequence[str] = (),
+    extra_columns: ExtraColumns = ExtraColumns.IGNORE,
 ) -> Rows:
-    """All rows of the range with the faults of their cells. extra: columns outside the signature, such as a target."""
+    """All rows of the range with the faults of their cells. extra: columns outside the signature, such as a target.
+
+    extra_columns: whether a row of NDJSON may have columns that are in neither. Other formats have them in the header.
+    """
+    if fmt is FileFormat.NDJSON:
+        return read_ndjson_rows(path, signature, file_range, extra, extra_columns)
     return _READERS[fmt](path, signature, file_range, extra)
 
 

@@ -10,7 +10,8 @@ from typing import Any
 
 from sklearn.base import is_regressor
 
-from queuecast.domain.file_formats import training_format
+from queuecast.domain.columns.extra_columns import IgnoredColumns
+from queuecast.domain.file_formats import FileFormat, training_format
 from queuecast.domain.gate import Comparison, is_promoted
 from queuecast.domain.holdout import Split
 from queuecast.domain.job import Job, ModelRef
@@ -28,6 +29,7 @@ from worker.models.promotion import move_alias
 from worker.models.publishing import estimator_text, publish
 from worker.models.signatures import learn_signature
 from worker.stages import stage_progress
+from worker.tables.file_columns import ignored_in_parquet
 from worker.trainings.comparison import compare
 from worker.trainings.fitting import fit_challenger, predicts_table, split_rows
 from worker.trainings.moved_rows import count_moved_rows, fitted_rows
@@ -69,7 +71,10 @@ class TrainingRunner:
         """Raises InvalidInputError for a file or parameters that do not fit, RunFailedError if the fit fails."""
         champion = self._models.manifest(job.model.name, job.model.pinned_version)
         # A job makes one version, which an earlier run may have published before it died.
-        published = self._models.made_by(job.model.name, job.id) or self._make_version(job, work, champion, report)
+        published, ignored = self._models.made_by(job.model.name, job.id), None
+        if published is None:
+            ignored = self._ignored_columns(work, champion)
+            published = self._make_version(job, work, champion, report)
         report(stage_progress(STAGES, "promote"))
         metrics, lineage = published.metrics, published.lineage
         comparison = Comparison(metrics["metric"], metrics["champion"], metrics["challenger"], metrics["reason"])
@@ -87,7 +92,16 @@ class TrainingRunner:
                 "rows": {"train": lineage.train_rows, "holdout": lineage.holdout_rows} if lineage else {},
             },
             ModelRef(published.model, published.version, sha256=published.sha256),
+            ignored,
         )
+
+    def _ignored_columns(self, work: TrainingWork, champion: Manifest) -> IgnoredColumns | None:
+        """Of a Parquet file. Raises InvalidInputError for columns that the request refuses."""
+        stored = self._files.stat(work.file_id)
+        if training_format(stored.name, stored.media_type) is not FileFormat.PARQUET:
+            return None
+        path = self._files.path(work.file_id)
+        return ignored_in_parquet(path, champion.signature, work.extra_columns, work.target)
 
     def _make_version(self, job: Job, work: TrainingWork, champion: Manifest, report: Report) -> Manifest:
         report(stage_progress(STAGES, "read"))

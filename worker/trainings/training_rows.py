@@ -62,7 +62,7 @@ def read_training_rows(
     targets: list[list[Any]] = [[] for _ in work.target]
     found: dict[tuple[int, str], Finding] = {}
     for file_range in split_file(path, fmt, RANGE_ROWS, 8 * 2**20):
-        rows = read_rows(path, fmt, signature, file_range, work.target)
+        rows = read_rows(path, fmt, signature, file_range, work.target, work.extra_columns)
         texts = [
             _target_text(rows.extra[name], fmt, name, _classes(champion, index))
             for index, name in enumerate(work.target)

@@ -8,14 +8,16 @@ the same answer as in a batch. For the same reason lines and records end where t
 import csv
 import io
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any, Self
 
 import msgspec
 
+from queuecast.client.ignored_columns import ignored_columns_text
 from queuecast.client.row_formats.table_files import PARQUET_START
+from queuecast.domain.columns.extra_columns import ExtraColumns, IgnoredColumns, extra_columns_refusal
 from queuecast.tables.cells import MISSING_WORDS, parse_boolean, parse_integer, parse_number, words_for_missing
 from queuecast.tables.column_names import (
     duplicate_name,
@@ -67,11 +69,15 @@ def parsed_ndjson_rows(text: str) -> list[Any]:
     return rows
 
 
-def parsed_csv_rows(text: str, schema: dict[str, Any] | None) -> tuple[list[Any], list[str]]:
+def parsed_csv_rows(
+    text: str, schema: dict[str, Any] | None, extra_columns: str | None = None
+) -> tuple[list[Any], list[str]]:
     """The rows of a CSV file with a header, and notes for the user.
 
-    schema: JSON Schema of one row. An object gives dicts without the unknown columns, an array gives lists; None
-    leaves every cell as text. A cell that does not fit its column's type stays text, so that the gateway reports it.
+    schema: JSON Schema of one row. An object gives dicts, an array gives lists; None leaves every cell as text. A cell
+    that does not fit its column's type stays text, so that the gateway reports it.
+    Of columns that the model does not have, the first row has the names, with null, and the gateway ignores or refuses
+    them. Lists have no names, so they are left out here, or refused if extra_columns is "refuse".
     Raises ValueError with the line of a row that is longer or shorter than the header, or cannot be read.
     """
     records = _records(text)
@@ -82,7 +88,7 @@ def parsed_csv_rows(text: str, schema: dict[str, Any] | None) -> tuple[list[Any]
     if schema is None:
         return [dict(zip(header, row, strict=True)) for row in rows], []
     if schema.get("type") == "array":
-        positions, notes = _column_positions(header, schema["prefixItems"])
+        positions, notes = _column_positions(header, schema["prefixItems"], extra_columns)
         columns = [_CellRule.of(column) for column in schema["prefixItems"]]
         return [[rule.value(row[at]) for at, rule in zip(positions, columns, strict=True)] for row in rows], notes
     columns = schema.get("properties", {})
@@ -92,8 +98,10 @@ def parsed_csv_rows(text: str, schema: dict[str, Any] | None) -> tuple[list[Any]
     nameless = nameless_column("", header) if "" in columns else None
     header = ["" if name == nameless else name for name in header]
     known = [(at, name, _CellRule.of(columns[name])) for at, name in enumerate(header) if name in columns]
-    dropped = [name for name in header if name not in columns]
-    return [{name: rule.value(row[at]) for at, name, rule in known} for row in rows], _left_out(dropped)
+    inputs = [{name: rule.value(row[at]) for at, name, rule in known} for row in rows]
+    if inputs:
+        inputs[0] |= dict.fromkeys(name for name in header if name not in columns)
+    return inputs, []
 
 
 def csv_head(path: Path) -> bytes:
@@ -132,7 +140,7 @@ def _recorded(source: Iterable[str], lines: list[str]) -> Iterator[str]:
         yield line
 
 
-def _column_positions(header: list[str], columns: list[Any]) -> tuple[list[int], list[str]]:
+def _column_positions(header: list[str], columns: list[Any], extra_columns: str | None) -> tuple[list[int], list[str]]:
     """The position in the file of each column of a model that was fitted without names."""
     wanted = [f"x{index}" for index in range(len(columns))]
     sources = named_or_in_order(header, wanted)
@@ -142,14 +150,20 @@ def _column_positions(header: list[str], columns: list[Any]) -> tuple[list[int],
     if sources == wanted:
         places = {name: place for place, name in enumerate(header)}
         taken = set(wanted)
-        return [places[name] for name in wanted], _left_out([name for name in header if name not in taken])
+        return [places[name] for name in wanted], _left_out(
+            [name for name in header if name not in taken], extra_columns
+        )
     is_numbered = header == [str(index) for index in range(len(header))]  # the header that pandas gives an array
     is_row = not is_numbered and all(parse_number(cell) is not None for cell in header)
     return list(range(len(header))), [f"the first line was read as column names: {','.join(header)}"] if is_row else []
 
 
-def _left_out(names: list[str]) -> list[str]:
-    return [f"columns that the model does not take were left out: {', '.join(names)}"] if names else []
+def _left_out(names: list[str], extra_columns: str | None) -> list[str]:
+    if names and extra_columns == ExtraColumns.REFUSE:
+        raise ValueError(extra_columns_refusal("", names).detail)
+    ignored = IgnoredColumns.of(names)
+    text = ignored and ignored_columns_text({"ignored_columns": asdict(ignored)})
+    return [text] if text else []
 
 
 def _records(text: str) -> Iterator[tuple[int, list[str]]]:

@@ -35,7 +35,7 @@ def test_the_decoder_has_its_fields_in_the_order_of_the_first_row() -> None:
 def test_rows_are_accepted_in_any_order(order: list[str]) -> None:
     rows = text_of({name: ROW[name] for name in order}, ROW | {"c7": None})
 
-    assert require_rows(SIGNATURE, rows, 10) == (2, rows)
+    assert require_rows(SIGNATURE, rows, 10) == (2, rows, None)
 
 
 @pytest.mark.parametrize(

@@ -240,7 +240,7 @@ def test_rows_are_checked_against_the_new_version_if_the_alias_has_moved(gateway
     version = gateway.publish(signature=signature).version
     gateway.aliases.move("titanic", AliasMove(2, "champion", version, 1, gateway.clock(), "api"))
 
-    answer = http.post(PREDICTIONS, json={"inputs": [ROW]})
+    answer = http.post(PREDICTIONS, json={"inputs": [ROW], "extra_columns": "refuse"})
 
     assert (answer.status_code, answer.json["errors"][0]["pointer"]) == (422, "/inputs/0/alone")
 

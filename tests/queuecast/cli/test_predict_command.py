@@ -33,14 +33,40 @@ def test_csv_cells_get_the_types_of_the_schema(titanic: ScriptedGateway, tmp_pat
     ]
 
 
-def test_unknown_columns_are_left_out_with_a_note(titanic: ScriptedGateway, tmp_path: Path) -> None:
-    (tmp_path / "rows.csv").write_text('age,survived,name\n29,1,"Allen, Miss"\n')
+def test_the_gateway_gets_the_names_of_extra_columns_and_their_note_is_on_stderr(
+    gateway: ScriptedGateway, tmp_path: Path
+) -> None:
+    gateway.on(SCHEMA, {"type": "object", "properties": {"age": {"type": "number"}}})
+    gateway.on(PREDICT, PREDICTED | {"ignored_columns": {"names": ["survived", "name"], "count": 3}})
+    (tmp_path / "rows.csv").write_text('age,survived,name\n29,1,"Allen, Miss"\n30,0,"Li, Mr"\n')
 
-    result = run(titanic, "predict", "titanic", str(tmp_path / "rows.csv"))
+    result = run(gateway, "predict", "titanic", str(tmp_path / "rows.csv"))
 
-    assert inputs_sent(titanic) == [{"age": 29}]
-    assert "left out: survived, name" in result.stderr
-    assert "left out" not in result.stdout
+    assert inputs_sent(gateway) == [{"age": 29, "survived": None, "name": None}, {"age": 30}]
+    note = "note: columns that the model does not have were ignored: survived, name and 1 more"
+    assert result.stderr.splitlines() == [note]
+    assert "ignored" not in result.stdout
+
+
+def test_extra_columns_are_refused_on_demand(titanic: ScriptedGateway) -> None:
+    run(titanic, "predict", "titanic", "--extra-columns", "refuse", "-", stdin="age,note\n29,x\n")
+
+    assert [request.json["extra_columns"] for request in titanic.requests_to(PREDICT)] == ["refuse"]
+
+
+def test_extra_columns_of_lists_are_judged_by_the_command(gateway: ScriptedGateway) -> None:
+    gateway.on(SCHEMA, {"type": "array", "prefixItems": [{"type": "number"}]})
+    gateway.on(PREDICT, PREDICTED)
+
+    ignored = run(gateway, "predict", "titanic", "-", stdin="x0,note\n29,x\n")
+    refused = run(gateway, "predict", "titanic", "--extra-columns", "refuse", "-", stdin="x0,note\n29,x\n")
+
+    assert inputs_sent(gateway) == [[29]]
+    assert ignored.stderr.splitlines() == ["note: a column that the model does not have was ignored: note"]
+    assert (refused.exit_code, refused.stderr.splitlines()) == (
+        1,
+        ["Error: found the column note, expected only columns that the model has"],
+    )
 
 
 @pytest.mark.parametrize("text", ["x0,x1\n1,007\n,b\n", "x0,x1\r\n1,007\r\n\r\n,b\r\n"])

@@ -16,7 +16,7 @@ import skops.io
 from sklearn.linear_model import LogisticRegression
 
 import queuecast
-from queuecast.client import DEFAULT_URL, ApiError, Client
+from queuecast.client import DEFAULT_URL, ApiError, Client, IgnoredColumnsWarning
 from queuecast.client.row_formats.json_rows import example_table
 from queuecast.domain.holdout import HoldoutRule
 from tests.queuecast.scripted_gateway import Answer, ScriptedGateway, job, parts_of, problem
@@ -393,3 +393,51 @@ def test_parameters_of_the_champion_are_sent(
     client.train("titanic", tmp_path / "titanic.csv", "survived", {"model__C": 2})
 
     assert gateway.only_request("POST /v1/models/titanic/trainings").json["params"] == {"model__C": 2}
+
+
+# Columns that the model does not have
+
+
+def test_ignored_columns_are_a_warning_once(client: Client, gateway: ScriptedGateway) -> None:
+    ignored = {"ignored_columns": {"names": ["note", "id"], "count": 2}}
+    gateway.on("POST /v1/models/titanic/predictions", Answer(job(**ignored), 202))
+    gateway.on("GET /v1/jobs/job_1", job("succeeded", result={"predictions": [0]}, **ignored))
+    text = "columns that the model does not have were ignored: note, id"
+
+    with pytest.warns(IgnoredColumnsWarning, match=text) as raised:
+        handle = client.predict("titanic", [{"age": 1, "note": "x", "id": 2}])
+    handle.result()
+
+    assert [warning.filename for warning in raised] == [__file__]
+    assert handle.ignored_columns == ["note", "id"]
+    assert gateway.requests[0].json["inputs"] == [{"age": 1, "note": "x", "id": 2}]
+
+
+def test_columns_that_only_a_worker_finds_are_a_warning_with_the_result(
+    client: Client, gateway: ScriptedGateway
+) -> None:
+    gateway.on("POST /v1/files", {"id": "file_1"})
+    gateway.on("POST /v1/models/titanic/trainings", Answer(job(type="training"), 202))
+    ended = job("succeeded", type="training", result={}, ignored_columns={"names": ["note"], "count": 1})
+    gateway.on("GET /v1/jobs/job_1", ended)
+    frame = pd.DataFrame({"age": [1.0], "note": ["x"], "survived": [1]})
+
+    training = client.train("titanic", frame, "survived")
+    with pytest.warns(IgnoredColumnsWarning, match="a column that the model does not have was ignored: note"):
+        training.result()
+
+
+@pytest.mark.parametrize("kind", ["predictions", "batches", "trainings"])
+def test_the_choice_is_in_the_request(client: Client, gateway: ScriptedGateway, kind: str) -> None:
+    gateway.on("POST /v1/files", {"id": "file_1"})
+    gateway.on(f"POST /v1/models/titanic/{kind}", Answer(job(), 202))
+    frame = pd.DataFrame({"age": [1.0]})
+    calls = {
+        "predictions": lambda: client.predict("titanic", frame, extra_columns="refuse"),
+        "batches": lambda: client.predict_file("titanic", frame, extra_columns="refuse"),
+        "trainings": lambda: client.train("titanic", frame, "survived", extra_columns="refuse"),
+    }
+
+    calls[kind]()
+
+    assert gateway.requests[-1].json["extra_columns"] == "refuse"

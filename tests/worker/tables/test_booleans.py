@@ -61,7 +61,7 @@ def test_true_and_false_and_1_and_0_are_the_same_in_every_format(tmp_path: Path,
     rows = json.dumps([{"c": value} for value in values]).encode()
     expected = frame_of(signature, [{"c": value} for value in [True] * 3 + [False] * 3])
 
-    _, accepted = require_rows(signature, rows, 10)
+    _, accepted, _ = require_rows(signature, rows, 10)
     frames = {
         "json": frame_of(signature, json.loads(accepted)),
         "ndjson": read(tmp_path, FileFormat.NDJSON, ndjson_of(values), signature).frame,

@@ -1,0 +1,40 @@
+"""Columns that the given rows have and the model does not: ignored with a note in the job, or refused."""
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from queuecast.domain.errors import Finding, mismatch, shortened
+
+SHOWN_COLUMNS = 20
+
+
+class ExtraColumns(StrEnum):
+    """The caller's choice for columns that the model does not have."""
+
+    IGNORE = "ignore"
+    REFUSE = "refuse"
+
+
+@dataclass(frozen=True, slots=True)
+class IgnoredColumns:
+    """names: the first ones, shortened. count: of all."""
+
+    names: tuple[str, ...]
+    count: int
+
+    @classmethod
+    def of(cls, names: Collection[str]) -> "IgnoredColumns | None":
+        return cls(_shown(names), len(names)) if names else None
+
+
+def extra_columns_refusal(pointer: str, names: Collection[str]) -> Finding:
+    """names: the columns of a file that the model does not have, at least one."""
+    more = f" and {len(names) - SHOWN_COLUMNS} more" if len(names) > SHOWN_COLUMNS else ""
+    columns = f"the column{'s' if len(names) > 1 else ''} {', '.join(_shown(names))}{more}"
+    finding = mismatch(pointer, "unknown_column", columns, "only columns that the model has")
+    return replace(finding, column=shortened(next(iter(names))), columns=_shown(names))
+
+
+def _shown(names: Collection[str]) -> tuple[str, ...]:
+    return tuple(shortened(name) for name, _ in zip(names, range(SHOWN_COLUMNS), strict=False))
