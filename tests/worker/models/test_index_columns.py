@@ -69,7 +69,8 @@ def test_the_rows_of_a_csv_file_with_an_index_are_the_models(service: LocalServi
     rows, notes = parsed_csv_rows(FRAME.to_csv(), service.manifest(1).signature.json_schema())
 
     assert service.answers(rows, Method.PREDICT) == TARGET.tolist()
-    assert notes == ["columns that the model does not take were left out: Unnamed: 0"]
+    assert [list(row) for row in rows[:2]] == [["height", "width", "Unnamed: 0"], ["height", "width"]]
+    assert notes == []  # the gateway ignores the column, and the job has the note
 
 
 def test_an_example_with_an_index_serves_a_model_with_names_and_is_explained_to_one_without(
