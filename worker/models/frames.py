@@ -68,6 +68,8 @@ def column_of(column: Column, values: list[Any]) -> Any:
 
 def _objects(column: Column, values: list[Any]) -> Any:
     fill = missing_value(column)
+    if column.type is ColumnType.NUMBER:  # JSON may have 3 for 3.0
+        return [fill if value is None else float(value) for value in values]
     if column.texts is None:
         return [fill if value is None else value for value in values]
     return typed_values(column.type, column.value_dtype, arrow_values(column, values), fill)
@@ -85,6 +87,12 @@ def holding_dtype(column: Column) -> str:
 
 def _array_of(columns: tuple[Column, ...], rows: Sequence[Any]) -> Any:
     dtype = columns[0].dtype if columns else "float64"
+    if dtype == "object":  # each column may have a type of its own
+        objects = np.empty((len(rows), len(columns)), dtype=object)
+        for index, column in enumerate(columns):
+            values = [row[index] for row in rows]
+            objects[:, index] = _objects(column, truths(values) if column.type is ColumnType.BOOLEAN else values)
+        return objects
     if any(column.type is ColumnType.BOOLEAN for column in columns):
         rows = list(map(truths, rows))
     if any(column.widens for column in columns) and any(None in row for row in rows):
@@ -94,10 +102,6 @@ def _array_of(columns: tuple[Column, ...], rows: Sequence[Any]) -> Any:
         for index, column in enumerate(columns):
             array[:, index] = column_of(column, [row[index] for row in rows])
         return array
-    if dtype == "object":
-        fills = [missing_value(column) for column in columns]
-        cleaned = [[fill if value is None else value for value, fill in zip(row, fills, strict=True)] for row in rows]
-        return np.array(cleaned, dtype=object).reshape(len(cleaned), len(columns))
     return np.array(rows, dtype=dtype).reshape(len(rows), len(columns))
 
 

@@ -63,7 +63,10 @@ def learn_signature(
 def _columns(training_rows: Any) -> tuple[Column, ...]:
     if isinstance(training_rows, pd.DataFrame):
         return tuple(_column(str(name), training_rows[name]) for name in training_rows.columns)
-    # The columns of an array have one dtype, so one of them is looked at for all.
+    if training_rows.dtype == object:  # a frame with columns of several dtypes became one array
+        values = (pd.Series(training_rows[:, index], dtype=object) for index in range(training_rows.shape[1]))
+        return tuple(_column(f"x{index}", objects) for index, objects in enumerate(values))
+    # The columns of another array have one dtype, so one of them is looked at for all.
     column = _column("x0", pd.Series(training_rows.ravel()), training_rows.dtype.name)
     return tuple(replace(column, name=f"x{index}") for index in range(training_rows.shape[1]))
 

@@ -8,11 +8,18 @@ import pandas as pd
 
 from queuecast.domain.columns.dtypes import OBJECT_KINDS, kind_named
 from queuecast.domain.errors import ModelRefusedError
-from queuecast.domain.signature import ColumnType
+from queuecast.domain.signature import EXACT_FLOAT, INT64_MAX, INT64_MIN, ColumnType
 from queuecast.tables.plain_values import class_of_objects
 from worker.models.columns.typed_columns import can_be_rebuilt
 
-_OBJECT_TYPES = {"string": ColumnType.STRING, "boolean": ColumnType.BOOLEAN, "empty": ColumnType.STRING}
+_OBJECT_TYPES = {
+    "string": ColumnType.STRING,
+    "boolean": ColumnType.BOOLEAN,
+    "empty": ColumnType.STRING,
+    "integer": ColumnType.INTEGER,
+    "floating": ColumnType.NUMBER,
+    "mixed-integer-float": ColumnType.NUMBER,
+}
 _NUMPY_TYPES = {"b": ColumnType.BOOLEAN, "i": ColumnType.INTEGER, "u": ColumnType.INTEGER, "f": ColumnType.NUMBER}
 _SERVED = "numbers, strings, booleans, dates, times, durations or decimals, of one type"
 
@@ -46,6 +53,8 @@ def kind_of(name: str, values: Any) -> ColumnKind:
 
 def _kind_of_objects(name: str, values: Any) -> ColumnKind:
     kind = _OBJECT_TYPES.get(pd.api.types.infer_dtype(values, skipna=True))
+    if kind in (ColumnType.INTEGER, ColumnType.NUMBER):
+        _require_exact(name, values, kind)
     if kind is not None:
         return ColumnKind(kind)
     try:
@@ -55,6 +64,18 @@ def _kind_of_objects(name: str, values: Any) -> ColumnKind:
     if not of_class:
         raise _unsupported(name, values.dtype)
     return ColumnKind(ColumnType(OBJECT_KINDS[of_class.partition(",")[0]]), of_class)
+
+
+def _require_exact(name: str, values: Any, kind: ColumnType) -> None:
+    """Whole numbers travel with 64 bits. Among fractions they become floats, which hold every one up to 2**53."""
+    low, high = (INT64_MIN, INT64_MAX) if kind is ColumnType.INTEGER else (-int(EXACT_FLOAT), int(EXACT_FLOAT))
+    for value in values:
+        if isinstance(value, int | np.integer) and not low <= value <= high:
+            raise ModelRefusedError(
+                f"column {name!r} holds {value} as a Python object; expected whole numbers from {low} to {high}"
+                + (", because others beside it are fractions" if kind is ColumnType.NUMBER else ""),
+                code="unsupported_column",
+            )
 
 
 def _unsupported(name: str, dtype: Any) -> ModelRefusedError:

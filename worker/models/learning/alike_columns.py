@@ -13,8 +13,8 @@ from worker.models.columns.known_values import names_after, parts_on_same_column
 
 
 def group_alike(estimator: Any, signature: Signature, rows: Sequence[Any], columns: Sequence[int]) -> list[list[int]]:
-    """The positions `columns` in groups of one dtype, whose columns the same transformers read, and which all have or
-    all lack a missing value among the rows."""
+    """The positions `columns` in groups of one dtype and type, whose columns the same transformers read, and which all
+    have or all lack a missing value among the rows."""
     names = [column.name for column in signature.columns]
     readers: dict[str, tuple[str, ...]] = {}
     _collect_readers(estimator, names, (), readers)
@@ -22,7 +22,8 @@ def group_alike(estimator: Any, signature: Signature, rows: Sequence[Any], colum
     for at in columns:
         key = at if signature.layout is Layout.ARRAY else names[at]
         is_missing = any(row[key] is None for row in rows)
-        groups[readers.get(names[at], ()), signature.columns[at].dtype, is_missing].append(at)
+        column = signature.columns[at]
+        groups[readers.get(names[at], ()), column.dtype, column.type, is_missing].append(at)
     return list(groups.values())
 
 
