@@ -6,7 +6,6 @@ after it, the reaper rings it. A caller who gets no answer sends the same Idempo
 
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -18,7 +17,6 @@ from queuecast.domain.deletion import remaining_versions
 from queuecast.domain.errors import (
     AliasMovedError,
     Finding,
-    GoneVersionError,
     InvalidInputError,
     StaleWriteError,
     StoreFullError,
@@ -99,7 +97,7 @@ class Submission:
         self._clock = clock
         self._defaults = defaults
         self._files = files
-        self._cached_versions: dict[tuple[str, str], int] = {}
+        self._cached: dict[tuple[str, str], tuple[Manifest, ModelRef]] = {}  # by model and alias
         self._memory = (float("-inf"), 0, 0)  # when it was read, bytes in use, limit in bytes
 
     def resolve(self, model: str, wanted: int | str) -> tuple[Manifest, ModelRef]:
@@ -146,18 +144,21 @@ class Submission:
     ) -> Submitted:
         """check: checks the request against a version and returns the work, its rows as JSON, and the columns ignored.
 
-        Aliases are cached, which saves a round trip; the store reports when one was moved in the meantime, and then
-        `check` is called again for the new version.
+        The version of an alias is cached, which saves a round trip. The store reports an alias that was moved since,
+        and rows that do not fit the cached version may fit that of now. Then `check` is called again for that one.
         """
         max_moves = 5
         for _ in range(max_moves):
             manifest, ref = self._resolve_cached(model, wanted)
-            work, rows, ignored = check(manifest)
-            options = options if ignored is options.ignored_columns else replace(options, ignored_columns=ignored)
             try:
+                work, rows, ignored = check(manifest)
+                options = options if ignored is options.ignored_columns else replace(options, ignored_columns=ignored)
                 return self._submit(JobType.PREDICTION, ref, work, options, rows, checks_alias=ref.alias is not None)
             except AliasMovedError:
-                self._cached_versions.pop((model, ref.alias or ""), None)
+                self._cached.pop((model, ref.alias or ""), None)
+            except InvalidInputError:
+                if not self._drop_outdated(ref):
+                    raise
         raise StaleWriteError(
             f"alias {wanted} of {model} was moved {max_moves} times while the job was submitted; try again"
         )
@@ -165,13 +166,17 @@ class Submission:
     def _resolve_cached(self, model: str, wanted: int | str) -> tuple[Manifest, ModelRef]:
         if isinstance(wanted, int):
             return self._pinned(model, wanted)
-        cached = self._cached_versions.get((model, wanted))
-        if cached is not None:
-            with suppress(GoneVersionError):  # the alias moved on, and then the version was deleted
-                return self._pinned(model, cached, wanted)
-        manifest, ref = self.resolve(model, wanted)
-        self._cached_versions[model, wanted] = manifest.version
-        return manifest, ref
+        resolved = self._cached.get((model, wanted))
+        if resolved is None:
+            resolved = self._cached[model, wanted] = self.resolve(model, wanted)
+        return resolved
+
+    def _drop_outdated(self, ref: ModelRef) -> bool:
+        """Whether the alias that led to this version names another one now. Then it is cached no longer."""
+        if ref.alias is None or self._aliases.read(ref.name).versions.get(ref.alias) == ref.version:
+            return False
+        self._cached.pop((ref.name, ref.alias), None)
+        return True
 
     def train(self, ref: ModelRef, work: TrainingWork, options: SubmitOptions) -> Submitted:
         """Raises ConflictError while another training of the model is queued or running."""

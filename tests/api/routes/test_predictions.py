@@ -245,6 +245,34 @@ def test_rows_are_checked_against_the_new_version_if_the_alias_has_moved(gateway
     assert (answer.status_code, answer.json["errors"][0]["pointer"]) == (422, "/inputs/0/alone")
 
 
+def test_rows_that_fit_only_the_new_version_are_accepted_if_the_alias_has_moved(
+    gateway: Gateway, http: FlaskClient
+) -> None:
+    signature = Signature(Layout.FRAME, COLUMNS[:1], (Method.PREDICT,), ({"age": 1.0},))
+    version = gateway.publish(signature=signature).version
+    http.post(PREDICTIONS, json={"inputs": [ROW]})
+    gateway.aliases.move("titanic", AliasMove(2, "champion", version, 1, gateway.clock(), "api"))
+
+    of_new_version = http.post(PREDICTIONS, json={"inputs": [{"age": 29.5}]})
+    of_no_version = http.post(PREDICTIONS, json={"inputs": [{"age": "old"}]})
+
+    assert (of_new_version.status_code, of_new_version.json["model"]["version"]) == (202, version)
+    assert (of_no_version.status_code, of_no_version.json["errors"][0]["pointer"]) == (422, "/inputs/0/age")
+
+
+def test_a_method_that_only_the_new_version_has_is_accepted_if_the_alias_has_moved(
+    gateway: Gateway, http: FlaskClient
+) -> None:
+    signature = Signature(Layout.FRAME, COLUMNS[:1], (Method.TRANSFORM,), ({"age": 1.0},))
+    version = gateway.publish(signature=signature).version
+    http.post(PREDICTIONS, json={"inputs": [ROW]})
+    gateway.aliases.move("titanic", AliasMove(2, "champion", version, 1, gateway.clock(), "api"))
+
+    answer = http.post(PREDICTIONS, json={"inputs": [{"age": 29.5}], "method": "transform"})
+
+    assert (answer.status_code, answer.json["model"]["version"]) == (202, version)
+
+
 def test_an_alias_that_was_removed_since_the_last_submit_is_refused(gateway: Gateway, http: FlaskClient) -> None:
     http.post(PREDICTIONS, json={"inputs": [ROW]})
     gateway.aliases.rebuild("titanic", [], 1)
