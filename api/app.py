@@ -51,7 +51,6 @@ def create_app(dependencies: Dependencies) -> Flask:
     app.request_class = StreamingRequest
     guarded = ForeignPages(dependencies.hosts, app.wsgi_app)
     app.wsgi_app = RequestMiddleware(dependencies.limiter, guarded)  # type: ignore[method-assign]
-    app.teardown_request(dependencies.uploads.end)
     app.register_error_handler(QueuecastError, error_response)
     app.register_error_handler(HTTPException, http_error_response)
     app.register_error_handler(Exception, _unexpected)

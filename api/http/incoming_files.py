@@ -1,14 +1,15 @@
 """Streams uploads to the file store, which hashes them. No upload is held in memory."""
 
 import base64
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import IO, Any
 
 import msgspec
-from flask import Request, g, request
+from flask import Request, request
 from werkzeug.exceptions import ClientDisconnected
 
-from api.http.decoding import require_length, require_uncompressed, require_utf8
+from api.http.decoding import current_request, require_length, require_uncompressed, require_utf8
 from api.http.middleware import WHOLE_BODY
 from api.http.validation_errors import body_error, malformed_body
 from queuecast.domain.errors import Finding, InvalidInputError, MalformedError, UnsupportedMediaError, mismatch
@@ -18,7 +19,30 @@ MULTIPART = "multipart/form-data"
 
 
 class StreamingRequest(Request):
-    """Writes the files of a form to the file store instead of a temporary folder, which may be small."""
+    """Writes the files of a form to the file store instead of a temporary folder, which may be small.
+
+    incoming: the files that are received and not stored yet. `Uploads` sets the store for them.
+    """
+
+    file_store: FileStore | None = None
+    incoming: Sequence[IncomingFile] = ()
+
+    def close(self) -> None:
+        """Drops the files that were not stored. Flask calls this at the end of each request."""
+        for incoming in self.incoming:
+            incoming.drop()
+        if "files" in self.__dict__:  # Werkzeug reads a form when they are first used
+            super().close()
+
+    def receive_file(self) -> IncomingFile:
+        if self.file_store is None:
+            raise TypeError(f"{self.path} takes no files")
+        incoming = self.file_store.receive()
+        self.incoming = [*self.incoming, incoming]
+        return incoming
+
+    def mark_stored(self, stored: IncomingFile) -> None:
+        self.incoming = [incoming for incoming in self.incoming if incoming is not stored]
 
     def get_data(self, *args: Any, **options: Any) -> Any:
         """A body that the middleware has read is not read again through Werkzeug's stream (docs/performance.md)."""
@@ -32,24 +56,22 @@ class StreamingRequest(Request):
         filename: str | None = None,
         content_length: int | None = None,
     ) -> IO[bytes]:
-        incoming: IncomingFile = g.files.receive()
-        g.incoming.append(incoming)
-        return incoming.stream
+        return self.receive_file().stream
 
 
 class Uploads:
-    """The files of the current request. `end` drops those that were not stored."""
+    """The files of the current request."""
 
     def __init__(self, files: FileStore, max_upload_bytes: int) -> None:
         self._files = files
         self._max_upload_bytes = max_upload_bytes
 
-    def _begin(self) -> None:
-        g.files, g.incoming = self._files, []
-
-    def end(self, _error: BaseException | None = None) -> None:
-        for incoming in g.pop("incoming", []):
-            incoming.drop()
+    def _request(self) -> StreamingRequest:
+        current = current_request()
+        if not isinstance(current, StreamingRequest):
+            raise TypeError(f"the application's requests are {type(current).__name__}, expected StreamingRequest")
+        current.file_store = self._files
+        return current
 
     def form(self) -> dict[str, Any]:
         """The parts of a form: files as FileStorage, fields as text. Raises MalformedError for a truncated form."""
@@ -57,7 +79,7 @@ class Uploads:
         length = require_length(request.content_length, self._max_upload_bytes)
         if request.mimetype != MULTIPART:
             raise UnsupportedMediaError(f"Content-Type is {request.mimetype or 'missing'}, expected {MULTIPART}")
-        self._begin()
+        self._request()  # takes the files
         try:
             return {**request.form.to_dict(), **request.files.to_dict()}
         except ClientDisconnected as error:
@@ -66,7 +88,7 @@ class Uploads:
     def keep(self, part: Any) -> StoredFile:
         """Stores a file of the form. part: its FileStorage."""
         require_utf8(part.mimetype_params)
-        incoming = next(incoming for incoming in g.incoming if incoming.stream is part.stream)
+        incoming = next(incoming for incoming in self._request().incoming if incoming.stream is part.stream)
         return self._store(incoming, part.filename or "", part.mimetype, part.headers.get("Content-Digest", ""))
 
     def raw(self) -> StoredFile:
@@ -74,9 +96,7 @@ class Uploads:
         require_uncompressed()
         require_utf8(request.mimetype_params)
         length = require_length(request.content_length, self._max_upload_bytes)
-        self._begin()
-        incoming = self._files.receive()
-        g.incoming.append(incoming)
+        incoming = self._request().receive_file()
         try:
             while chunk := request.stream.read(256 * 1024):
                 incoming.stream.write(chunk)
@@ -93,7 +113,7 @@ class Uploads:
                 finding = mismatch("/name", "too_long", f"{len(text)} characters", "at most 255")
                 raise InvalidInputError(f"the {what} of the file: {finding.detail}", (finding,))
         stored = incoming.keep(name, media_type)
-        g.incoming.remove(incoming)
+        self._request().mark_stored(incoming)
         try:
             _require_digest(stored, digest)
         except InvalidInputError:
