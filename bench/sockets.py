@@ -12,6 +12,7 @@ import time
 from collections.abc import Generator
 from dataclasses import dataclass
 
+RECEIVE_BYTES = 16 * 1024  # a buffer of 128 KiB or more would be mapped and unmapped with each answer: 12 us
 Answer = tuple[int, bytes]
 Script = Generator[bytes | float, Answer, None]
 NOTHING: Answer = (0, b"")
@@ -112,7 +113,7 @@ class Drive:
 def read(client: Client) -> tuple[Answer | None, bool]:
     """One answer if it is complete, and whether the server closes the connection."""
     try:
-        chunk = client.connection.recv(262144) if client.connection else b""
+        chunk = client.connection.recv(RECEIVE_BYTES) if client.connection else b""
     except BlockingIOError:
         return None, False
     except ConnectionResetError:
