@@ -5,7 +5,8 @@ import time
 
 from api.app import create_app
 from api.dependencies import Dependencies, Limits
-from api.services.submission import JobDefaults, Submission
+from api.services.submission import Submission
+from api.services.submit_options import JobDefaults
 from queuecast.adapters.celery.doorbell import CeleryDoorbell
 from queuecast.adapters.celery.monitor import CeleryMonitor
 from queuecast.adapters.disk.batches import BatchFolders

@@ -19,7 +19,8 @@ from api.schemas.jobs import BatchJob
 from api.schemas.requests import BatchOfFile, BatchOfRows, BatchRequest
 from api.services.inline_rows import store_rows
 from api.services.job_files import delete_files, discard_unless_accepted, refusing_file_id
-from api.services.submission import SubmitOptions, Submitted, require_method
+from api.services.submission import require_method
+from api.services.submit_options import SubmitOptions, Submitted
 from api.services.table_headers import (
     columns_refused,
     csv_header,

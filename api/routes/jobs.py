@@ -17,7 +17,7 @@ from api.schemas.jobs import Job as JobSchema
 from api.schemas.results import ImportResult, PredictionResult, TrainingResult
 from api.services.callers_jobs import require_callers_job
 from api.services.queue_position import RETRY_AFTER_S
-from api.services.submission import Submitted
+from api.services.submit_options import Submitted
 from queuecast.domain.errors import (
     Failure,
     GoneResultError,

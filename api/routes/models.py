@@ -22,7 +22,7 @@ from api.schemas.responses import Manifest, Model, ModelList, VersionList
 from api.services.job_files import delete_files, discard_unless_accepted
 from api.services.model_catalog import ModelCatalog
 from api.services.pushed_model import require_skops
-from api.services.submission import SubmitOptions
+from api.services.submit_options import SubmitOptions
 from queuecast.domain.errors import (
     FilesFullError,
     GoneVersionError,

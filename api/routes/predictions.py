@@ -17,7 +17,8 @@ from api.schemas.headers import SubmitHeaders
 from api.schemas.jobs import PredictionJob
 from api.schemas.requests import PredictionRequest
 from api.services.job_watcher import JobAndResult, Watch
-from api.services.submission import SubmitOptions, Submitted, require_method
+from api.services.submission import require_method
+from api.services.submit_options import SubmitOptions, Submitted
 from queuecast.domain.columns.extra_columns import IgnoredColumns
 from queuecast.domain.errors import StaleWriteError, UnknownAliasError
 from queuecast.domain.model import Manifest

@@ -12,7 +12,8 @@ from api.schemas.headers import RunAgainHeaders
 from api.schemas.jobs import Job, JobList
 from api.schemas.requests import DeadLetterQuery, LaneQuery
 from api.schemas.responses import LaneStatus, LimitStatus, Queues
-from api.services.submission import MAX_MEMORY_USE, Submitted
+from api.services.submission import MAX_MEMORY_USE
+from api.services.submit_options import Submitted
 from queuecast.domain.errors import InvalidInputError, UnavailableError
 from queuecast.domain.lane import Lane
 from queuecast.logs import get_logger

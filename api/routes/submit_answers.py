@@ -7,7 +7,7 @@ from api.http.json_response import JsonResponse
 from api.http.rendering import accepted, job_body, json_response, revision_tag
 from api.http.request_headers import applied_wait, preferred_wait_s
 from api.services.job_watcher import JobAndResult, JobWatcher
-from api.services.submission import Submitted
+from api.services.submit_options import Submitted
 from queuecast.domain.errors import UnavailableError, WaitersFullError
 
 

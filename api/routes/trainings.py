@@ -19,7 +19,7 @@ from api.schemas.headers import SubmitHeaders
 from api.schemas.jobs import TrainingJob
 from api.schemas.requests import TrainingRequest
 from api.services.job_files import refusing_file_id
-from api.services.submission import SubmitOptions, Submitted
+from api.services.submit_options import SubmitOptions, Submitted
 from api.services.table_headers import (
     columns_refused,
     csv_header,

@@ -5,13 +5,13 @@ after it, the reaper rings it. A caller who gets no answer sends the same Idempo
 """
 
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any
+from collections.abc import Callable
+from dataclasses import replace
 
 from api.services.callers_jobs import require_callers_job
 from api.services.inline_rows import copy_rows, delete_rows
 from api.services.job_files import discard_unless_accepted, unread_file
+from api.services.submit_options import JobDefaults, SubmitOptions, Submitted
 from queuecast.domain.columns.extra_columns import IgnoredColumns
 from queuecast.domain.deletion import remaining_versions
 from queuecast.domain.errors import (
@@ -23,7 +23,7 @@ from queuecast.domain.errors import (
     UnknownAliasError,
     mismatch,
 )
-from queuecast.domain.job import Job, JobType, ModelRef, Priority, Progress
+from queuecast.domain.job import Job, JobType, ModelRef, Progress
 from queuecast.domain.lane import Lane
 from queuecast.domain.model import Manifest, require_name
 from queuecast.domain.timeline import accepted_at
@@ -45,36 +45,6 @@ CheckJob = Callable[[Job], object]
 
 def accept_any(_job: Job) -> None:
     """The condition of a caller that has none."""
-
-
-@dataclass(frozen=True, slots=True)
-class JobDefaults:
-    """The settings that become part of every job."""
-
-    retention_s: float
-    max_attempts: int
-    timeouts_s: Mapping[JobType, float]
-
-
-@dataclass(frozen=True, slots=True)
-class SubmitOptions:
-    """The options that every submit takes."""
-
-    metadata: dict[str, Any] = field(default_factory=dict)
-    expires_in_s: float | None = None
-    timeout_s: float | None = None
-    priority: Priority = Priority.NORMAL
-    job_id: str | None = None
-    """From `Submission.new_job_id`, where the caller registers a waiter before it submits."""
-    idempotency_key: IdempotencyKey | None = None
-    ignored_columns: IgnoredColumns | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Submitted:
-    job: Job
-    is_repeated: bool = False
-    """Whether an earlier request with the same Idempotency-Key created the job."""
 
 
 class Submission:

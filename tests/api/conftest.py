@@ -11,7 +11,8 @@ from flask.testing import FlaskClient
 
 from api.app import create_app
 from api.dependencies import Dependencies, Limits
-from api.services.submission import JobDefaults, Submission
+from api.services.submission import Submission
+from api.services.submit_options import JobDefaults
 from queuecast.adapters.disk.batches import BatchFolders
 from queuecast.adapters.disk.models import ModelFiles
 from queuecast.adapters.disk.uploads import UploadedFiles
