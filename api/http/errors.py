@@ -78,7 +78,7 @@ FAILURE_TITLES = {
 
 def error_response(error: errors.QueuecastError) -> Response:
     status, title = _status(error)
-    return problem_response(error.code, title, status, error.detail, error.findings)
+    return problem_response(error.code, title, status, error.detail, error.findings, error.total)
 
 
 def wsgi_refusal(error: errors.QueuecastError, environ: Mapping[str, Any]) -> Response:
@@ -93,7 +93,7 @@ def wsgi_refusal(error: errors.QueuecastError, environ: Mapping[str, Any]) -> Re
 def error_problem(error: errors.QueuecastError) -> Problem:
     """For a stream, whose status has been sent."""
     status, title = _status(error)
-    return problem(error.code, title, status, error.detail, error.findings)
+    return problem(error.code, title, status, error.detail, error.findings, error.total)
 
 
 def _status(error: errors.QueuecastError) -> tuple[int, str]:
@@ -122,14 +122,17 @@ def _not_found_detail(path: str) -> str:
 
 
 def problem_response(
-    code: str, title: str, status: int, detail: str, findings: tuple[errors.Finding, ...] = ()
+    code: str, title: str, status: int, detail: str, findings: tuple[errors.Finding, ...] = (), total: int = 0
 ) -> Response:
-    body = problem(code, title, status, detail, findings)
+    body = problem(code, title, status, detail, findings, total)
     headers = {"Retry-After": str(RETRY_AFTER_S)} if status in (429, 503) else None
     return Response(msgspec.json.encode(body), status, headers, mimetype="application/problem+json")
 
 
-def problem(code: str, title: str, status: int, detail: str, findings: tuple[errors.Finding, ...] = ()) -> Problem:
+def problem(
+    code: str, title: str, status: int, detail: str, findings: tuple[errors.Finding, ...] = (), total: int = 0
+) -> Problem:
+    """total: the number of all findings, if there are more than these."""
     return Problem(
         type=PROBLEM_TYPE + code,
         title=title,
@@ -138,6 +141,7 @@ def problem(code: str, title: str, status: int, detail: str, findings: tuple[err
         code=code,
         instance=request.path if has_request_context() else UNSET,
         errors=[_problem_error(finding) for finding in findings],
+        errors_total=total or UNSET,
         request_id=request.environ.get(REQUEST_ID, UNSET) if has_request_context() else UNSET,
     )
 
@@ -162,4 +166,4 @@ def _or_unset(fact: str | None) -> str | UnsetType:
 def failure_problem(failure: Failure) -> Problem:
     """Why a job failed, as the problem document that the URL of its result returns."""
     title = FAILURE_TITLES.get(failure.code, "The job failed")
-    return problem(failure.code, title, 409, failure.detail, failure.findings)
+    return problem(failure.code, title, 409, failure.detail, failure.findings, failure.total)

@@ -15,6 +15,7 @@ import msgspec
 from api.http.validation_errors import ROWS_HINT, malformed_body
 from queuecast.domain.columns.extra_columns import ExtraColumns, IgnoredColumns
 from queuecast.domain.errors import Finding, InvalidInputError, MalformedError, mismatch
+from queuecast.domain.findings.bounds import first_findings
 from queuecast.domain.signature import Layout, Signature, column_findings, escaped, shown
 from queuecast.tables.decoding_errors import plain_words
 from queuecast.tables.json_values import (
@@ -66,9 +67,7 @@ def require_rows(
     if not checks_values:
         if extra_columns is ExtraColumns.IGNORE:
             return _require_without_extra(signature, rows, max_rows)
-        findings = signature.findings(_parsed(rows))
-        if findings:
-            raise _refusal(findings)
+        _require_no_findings(signature.all_findings(_parsed(rows)))
         rows = signature.with_whole_numbers(rows) or rows
     if count == 0:
         raise InvalidInputError(
@@ -102,32 +101,28 @@ def _with_whole_numbers(signature: Signature, rows: bytes, error: msgspec.Valida
         found = "an object" if first == b"{" else shown(next(_parsed(b"[%b]" % rows)))
         finding = mismatch("/inputs", "wrong_type", found, "a list of rows")
         raise InvalidInputError(f"{finding.detail}; {ROWS_HINT}", (finding,))
-    findings = signature.findings(_parsed(rows))
-    if findings:
-        raise _refusal(findings)
+    _require_no_findings(signature.all_findings(_parsed(rows)))
     # Otherwise the decoder and `findings` agree on every row (tested), except on one that repeats a column.
     changed = signature.with_whole_numbers(rows)
     if changed is None:
-        finding = _repeated_column(signature, rows) or Finding("/inputs", "invalid", plain_words(error))
-        raise _refusal((finding,))
+        _require_no_findings(_hidden_findings(signature, rows))
+        raise first_findings([Finding("/inputs", "invalid", plain_words(error))]).refusal()
     return changed
 
 
-def _repeated_column(signature: Signature, rows: bytes) -> Finding | None:
-    """The first value that does not fit its column and is hidden by a later one of the same name."""
+def _hidden_findings(signature: Signature, rows: bytes) -> Iterator[Finding]:
+    """The values that do not fit their column, also those that are hidden by a later one of the same name."""
     columns = {column.name: column for column in signature.columns}
     for index, row in enumerate(_parsed(rows, object_pairs_hook=_Row)):
         for name, value in row.pairs if isinstance(row, _Row) else ():
             if name in columns:
-                finding = next(column_findings(columns[name], value, f"/inputs/{index}/{escaped(name)}"), None)
-                if finding is not None:
-                    return finding
-    return None
+                yield from column_findings(columns[name], value, f"/inputs/{index}/{escaped(name)}")
 
 
-def _refusal(findings: tuple[Finding, ...]) -> InvalidInputError:
-    more = "" if len(findings) == 1 else f" (and {len(findings) - 1} more)"
-    return InvalidInputError(f"{findings[0].pointer}: {findings[0].detail}{more}", findings)
+def _require_no_findings(found: Iterator[Finding]) -> None:
+    findings = first_findings(found)
+    if findings.total:
+        raise findings.refusal()
 
 
 def _parsed(rows: bytes, **options: Any) -> Iterator[Any]:

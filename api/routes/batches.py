@@ -22,7 +22,6 @@ from api.services.job_files import delete_files, discard_unless_accepted, refusi
 from api.services.submission import require_method
 from api.services.submit_options import SubmitOptions, Submitted
 from api.services.table_headers import (
-    columns_refused,
     csv_header,
     feature_findings,
     missing_column_at,
@@ -42,7 +41,7 @@ from queuecast.domain.model import Manifest
 from queuecast.domain.work import BatchWork, batch_of_rows
 from queuecast.ports.files import StoredFile
 from queuecast.ports.jobs import IdempotencyKey
-from queuecast.tables.column_names import ignored_columns
+from queuecast.tables.column_names import columns_refused, ignored_columns
 
 
 class BatchRoutes:

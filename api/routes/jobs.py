@@ -179,7 +179,7 @@ class JobRoutes:
             return accepted(job, position, self._positions.retry_after_s(job, position))
         failure = job.failure or _ended_without_run(job)
         title = failure_problem(failure).title
-        return problem_response(failure.code, title, 409, failure.detail, failure.findings)
+        return problem_response(failure.code, title, 409, failure.detail, failure.findings, failure.total)
 
     @operation(
         "GET",
@@ -191,7 +191,8 @@ class JobRoutes:
     def errors(self, job_id: str) -> Response:
         """Read a batch's bad rows
 
-        One JSON object per line with `row`, `column`, `code` and `detail`, in the order of the rows. While the batch
+        One JSON object per line with `row`, `column`, `code` and `detail`, in the order of the rows. A row with several
+        bad cells has them all in `errors`. While the batch
         runs, and after it failed or was canceled, these are the bad rows of the chunks that are done. Empty for any
         other job.
         """

@@ -1,7 +1,6 @@
 """`/v1/models/{model}/trainings`: an uploaded file in, a retraining job out."""
 
 from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,6 @@ from api.schemas.requests import TrainingRequest
 from api.services.job_files import refusing_file_id
 from api.services.submit_options import SubmitOptions, Submitted
 from api.services.table_headers import (
-    columns_refused,
     csv_header,
     feature_findings,
     missing_column_at,
@@ -37,11 +35,10 @@ from queuecast.domain.errors import (
 )
 from queuecast.domain.file_formats import FileFormat, training_format
 from queuecast.domain.model import CHAMPION, Manifest
-from queuecast.domain.signature import MAX_FINDINGS
 from queuecast.domain.training_params import unknown_params
 from queuecast.domain.work import TrainingWork
 from queuecast.ports.jobs import IdempotencyKey
-from queuecast.tables.column_names import ignored_columns
+from queuecast.tables.column_names import columns_refused, ignored_columns
 
 
 class TrainingRoutes:
@@ -123,8 +120,7 @@ def _require_columns(header: list[str] | None, manifest: Manifest, target: tuple
     names = [column.name for column in manifest.signature.columns]
     if header is None:
         header = [*names, *target]
-    findings = list(islice(_target_findings(header, names, target), MAX_FINDINGS))
-    findings += feature_findings(header, manifest.signature, target)
+    findings = [*_target_findings(header, names, target), *feature_findings(header, manifest.signature, target)]
     if findings:
         raise columns_refused(findings, header, manifest.signature)
 

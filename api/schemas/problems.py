@@ -29,4 +29,8 @@ class Problem(Struct, omit_defaults=True):
     code: Annotated[str, Meta(extra_json_schema={"pattern": "^[a-z][a-z0-9_]*$", "examples": ["unknown_job"]})]
     instance: str | UnsetType = UNSET
     errors: list[ProblemError] = []
+    errors_total: Annotated[
+        int | UnsetType,
+        Meta(description="How many errors there are, if more than `errors` names. The count stops at 10,000."),
+    ] = UNSET
     request_id: str | UnsetType = UNSET

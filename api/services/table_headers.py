@@ -13,12 +13,11 @@ from pathlib import Path
 
 import msgspec
 
-from queuecast.domain.errors import Finding, InvalidInputError, shortened
+from queuecast.domain.errors import Finding, InvalidInputError
+from queuecast.domain.findings.bounds import and_more, first_findings
 from queuecast.domain.signature import Signature
 from queuecast.tables.column_names import (
-    SHOWN_NAMES,
-    duplicate_name,
-    explain,
+    duplicate_names,
     first_lines,
     missing_column,
     missing_columns,
@@ -44,9 +43,9 @@ def csv_header(path: Path) -> list[str]:
         raise _empty("the file is empty" if is_whole else f"the file's first {MAX_HEAD_CHARS:,} characters are blank")
     if is_whole and not has_rows:
         raise _empty("the file has a header and no rows")
-    duplicate = duplicate_name(names)
-    if duplicate is not None:
-        raise _refusal(duplicate)
+    duplicates = duplicate_names(names)
+    if duplicates:
+        raise _refusal(*duplicates)
     return names
 
 
@@ -84,16 +83,6 @@ def missing_column_at(pointer: str, name: str) -> Finding:
     return replace(missing_column(name), pointer=pointer)
 
 
-def columns_refused(findings: Sequence[Finding], names: Sequence[str], signature: Signature) -> InvalidInputError:
-    """names: the columns that the file has. The first finding has them, and those of the model, as lists."""
-    first = replace(
-        findings[0],
-        columns=tuple(shortened(name) for name in names[:SHOWN_NAMES]),
-        expected_columns=tuple(column.name for column in signature.columns[:SHOWN_NAMES]),
-    )
-    return InvalidInputError(explain(first, names), (first, *findings[1:]))
-
-
 def _head_lines(text: io.TextIOWrapper) -> Iterator[str]:
     left = MAX_HEAD_CHARS
     while left > 0 and (line := text.readline(left)):
@@ -105,5 +94,7 @@ def _empty(detail: str) -> InvalidInputError:
     return _refusal(Finding("", "empty", detail))
 
 
-def _refusal(finding: Finding) -> InvalidInputError:
-    return InvalidInputError(finding.detail, (replace(finding, pointer="/file_id"),))
+def _refusal(*found: Finding) -> InvalidInputError:
+    findings = first_findings(replace(finding, pointer="/file_id") for finding in found)
+    detail = findings.first[0].detail + and_more(findings.total - 1)
+    return InvalidInputError(detail, findings.first, total=findings.total)

@@ -111,8 +111,17 @@ def show_result(body: Body, result: Body) -> None:
 
 
 def bad_row_text(bad: Body) -> str:
-    place = f"row {bad['row']}" + (f", column {bad['column']}" if bad.get("column") else "")
-    return f"{place}: {bad.get('detail') or bad.get('code')}"
+    faults = bad.get("errors") or [bad]
+    shown = faults[:3]
+    texts = [_fault_text(fault) for fault in shown]
+    left = (bad.get("errors_total") or len(faults)) - len(shown)
+    more = f"; and {left} more" if left else ""
+    return f"row {bad['row']}{', ' if shown[0].get('column') else ': '}{'; '.join(texts)}{more}"
+
+
+def _fault_text(fault: Body) -> str:
+    text = f"{fault.get('detail') or fault.get('code')}"
+    return f"column {fault['column']}: {text}" if fault.get("column") else text
 
 
 def progress_text(body: Body) -> str:

@@ -45,8 +45,9 @@ def problem_line(problem: Problem) -> str:
     shown = findings[:3]
     text = "; ".join(_finding_text(finding) for finding in shown) or str(problem.get("detail") or "")
     line = f"{title}: {text}" if text and text != title else title
-    if len(findings) > len(shown):
-        line += f", and {len(findings) - len(shown)} more"
+    more = (problem.get("errors_total") or len(findings)) - len(shown)
+    if more > 0:
+        line += f", and {more} more"
     columns: list[str] = next((finding["columns"] for finding in findings if finding.get("columns")), [])
     return " ".join(f"{line}{_columns_text(columns)}".split())
 

@@ -45,6 +45,8 @@ class Failure:
     code: str
     detail: str
     findings: tuple[Finding, ...] = ()
+    total: int = 0
+    """The number of all findings, if there are more than these."""
 
 
 class QueuecastError(Exception):
@@ -52,16 +54,20 @@ class QueuecastError(Exception):
 
     code = "error"
 
-    def __init__(self, detail: str, findings: tuple[Finding, ...] = (), *, code: str | None = None) -> None:
+    def __init__(
+        self, detail: str, findings: tuple[Finding, ...] = (), *, code: str | None = None, total: int = 0
+    ) -> None:
+        """total: the number of all findings, if `findings` has only the first."""
         super().__init__(detail)
         self.detail = detail
         self.findings = findings
+        self.total = total if total > len(findings) else 0
         if code is not None:
             self.code = code
 
     @property
     def failure(self) -> Failure:
-        return Failure(self.code, self.detail, self.findings)
+        return Failure(self.code, self.detail, self.findings, self.total)
 
 
 class MalformedError(QueuecastError):

@@ -8,16 +8,17 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import islice
 from typing import Any
 
 from queuecast.domain.columns import dtypes
 from queuecast.domain.columns import values as column_values
 from queuecast.domain.errors import Finding, mismatch, shortened
+from queuecast.domain.findings.bounds import MAX_FINDINGS
 from queuecast.domain.work import Method
 
 INT64_MIN, INT64_MAX = dtypes.INT64_MIN, dtypes.INT64_MAX
 EXACT_FLOAT = 2.0**53  # up to here a float holds every whole number
-MAX_FINDINGS = 20  # enough to repair a file, not enough to flood a log
 WITHOUT_MISSING = frozenset({"bool", *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64))})
 """The dtypes that have no missing value."""
 
@@ -103,13 +104,11 @@ class Signature:
 
     def findings(self, rows: Iterable[Any], limit: int = MAX_FINDINGS) -> tuple[Finding, ...]:
         """The first `limit` faults of `rows` (parsed JSON), with pointers from `/inputs`. Reads no row after those."""
-        found: list[Finding] = []
+        return tuple(islice(self.all_findings(rows), limit))
+
+    def all_findings(self, rows: Iterable[Any]) -> Iterator[Finding]:
         for index, row in enumerate(rows):
-            for finding in self._row_findings(row, f"/inputs/{index}"):
-                found.append(finding)
-                if len(found) == limit:
-                    return tuple(found)
-        return tuple(found)
+            yield from self._row_findings(row, f"/inputs/{index}")
 
     def _row_findings(self, row: Any, at: str) -> Iterator[Finding]:
         if self.layout is Layout.FRAME:
@@ -203,19 +202,26 @@ def truth(value: Any) -> Any:
 
 def column_findings(column: Column, value: Any, at: str) -> Iterator[Finding]:
     """The fault of one value, if it has one."""
+    code = fault_code(column, value)
+    if code is not None:
+        expected = expected_value(column, value if code == "wrong_type" else None)
+        yield mismatch(at, code, shown(value), expected, column.name)
+
+
+def fault_code(column: Column, value: Any) -> str | None:
+    """The code of the finding about a value; None if it fits the column."""
     if column.type is ColumnType.INTEGER:
         value = whole(value)
     elif column.type is ColumnType.BOOLEAN:
         value = truth(value)
     if value is None:
-        if not column.nullable:
-            yield mismatch(at, "null", "null", expected_value(column), column.name)
-    elif not column_values.fits(column.type, column.value_dtype, value):
-        yield mismatch(at, "wrong_type", shown(value), expected_value(column, value), column.name)
-    elif column.categories is not None and not column_values.is_among(
-        column.type, column.value_dtype, value, column.categories
-    ):
-        yield mismatch(at, "unknown_category", shown(value), expected_value(column), column.name)
+        return None if column.nullable else "null"
+    if not column_values.fits(column.type, column.value_dtype, value):
+        return "wrong_type"
+    choices = column.categories
+    if choices is None or column_values.is_among(column.type, column.value_dtype, value, choices):
+        return None
+    return "unknown_category"
 
 
 def expected_value(column: Column, value: Any = None) -> str:

@@ -5,7 +5,8 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from queuecast.domain.errors import Finding, mismatch, shortened
-from queuecast.domain.signature import MAX_FINDINGS, escaped
+from queuecast.domain.findings.bounds import MAX_FINDINGS
+from queuecast.domain.signature import escaped
 
 _GRIDS = ("param_grid", "param_distributions")
 

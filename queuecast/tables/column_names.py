@@ -10,11 +10,13 @@ import csv
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
 from queuecast.domain.columns.extra_columns import ExtraColumns, IgnoredColumns, extra_columns_refusal
 from queuecast.domain.errors import Finding, InvalidInputError, shortened
+from queuecast.domain.findings.bounds import and_more, first_findings
 from queuecast.domain.signature import Layout, Signature
 
 SHOWN_NAMES = 40  # in an error
@@ -46,12 +48,15 @@ def first_lines(path: Path, max_line_bytes: int) -> Iterator[bytes]:
         yield from islice(iter(lambda: file.readline(max_line_bytes), b""), FIRST_LINES)
 
 
-def duplicate_name(names: Sequence[str]) -> Finding | None:
-    """A column that would hide the values of another one of the same name."""
+def duplicate_names(names: Sequence[str]) -> list[Finding]:
+    """The columns that would hide the values of another one of the same name."""
     counts = Counter(names)
     if len(counts) == len(names):
-        return None
-    name = min(name for name, count in counts.items() if count > 1)
+        return []
+    return [_duplicate(name) for name in sorted(name for name, count in counts.items() if count > 1)]
+
+
+def _duplicate(name: str) -> Finding:
     detail = f"the column {shortened(repr(name))} is in the file more than once"
     return Finding("", "doubled_column", detail, column=name)
 
@@ -143,9 +148,16 @@ def wrong_features(features: Sequence[str], names: Sequence[str], wanted: Sequen
     return Finding("", "wrong_length", detail, found, str(len(wanted)))
 
 
-def explain(finding: Finding, names: Sequence[str]) -> str:
-    """The finding's sentence, with the names that the file has instead."""
-    return f"{finding.detail}; it has {list_names(names)}{separator_hint(names)}"
+def columns_refused(found: Iterable[Finding], names: Sequence[str], signature: Signature) -> InvalidInputError:
+    """names: the columns that the file has. The first finding has them, and those of the model, as lists."""
+    findings = first_findings(found)
+    first = replace(
+        findings.first[0],
+        columns=tuple(shortened(name) for name in names[:SHOWN_NAMES]),
+        expected_columns=tuple(column.name for column in signature.columns[:SHOWN_NAMES]),
+    )
+    detail = f"{first.detail}{and_more(findings.total - 1)}; it has {list_names(names)}{separator_hint(names)}"
+    return InvalidInputError(detail, (first, *findings.first[1:]), total=findings.total)
 
 
 def separator_hint(names: Sequence[str]) -> str:

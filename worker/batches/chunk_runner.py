@@ -4,17 +4,18 @@ The part is on the disk before the chunk is recorded as done, and that happens b
 in between, the next run writes the same bytes to the same name, or finds the record and has nothing to do.
 """
 
+from itertools import chain, islice
+
 from queuecast.domain.errors import (
     Failure,
-    InvalidInputError,
     JobStoppedError,
     QueuecastError,
     UnknownJobError,
     exception_text,
 )
+from queuecast.domain.findings.bounds import MAX_FINDINGS, FirstFindings
 from queuecast.domain.job import Job
 from queuecast.domain.lost_attempts import is_transient
-from queuecast.domain.signature import MAX_FINDINGS
 from queuecast.domain.work import ChunkWork, OnError
 from queuecast.logs import get_logger
 from queuecast.ports.batches import BatchFiles, ChunkProgressStore
@@ -97,5 +98,6 @@ class ChunkRunner:
 
 def _require_no_bad_row(bad_rows: list[BadRow], on_error: OnError) -> None:
     if on_error is OnError.FAIL and bad_rows:
-        findings = tuple(row.finding for row in bad_rows[:MAX_FINDINGS])
-        raise InvalidInputError(f"{findings[0].pointer}: {findings[0].detail}", findings)
+        total = sum(bad.total for bad in bad_rows)
+        found = chain.from_iterable(bad.findings for bad in bad_rows)
+        raise FirstFindings(tuple(islice(found, MAX_FINDINGS)), total).refusal()

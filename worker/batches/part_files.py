@@ -73,9 +73,10 @@ def join_parts(parts: list[Path], target: Path, output_format: OutputFormat) -> 
 
 
 def write_bad_rows(path: Path, bad_rows: Iterable[BadRow]) -> None:
-    lines = [{"row": bad.row, "column": bad.column, "code": bad.code, "detail": bad.detail} for bad in bad_rows]
+    encoder = msgspec.json.Encoder()
     with atomic_write(path) as file:
-        file.write(msgspec.json.Encoder().encode_lines(lines))
+        for bad in bad_rows:
+            file.write(encoder.encode(bad.as_json()) + b"\n")
 
 
 def join_bad_rows(parts: list[Path], target: Path) -> int:

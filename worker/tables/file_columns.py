@@ -10,11 +10,12 @@ import msgspec
 from queuecast.domain.columns.extra_columns import ExtraColumns, IgnoredColumns
 from queuecast.domain.errors import InvalidInputError
 from queuecast.domain.file_formats import FileFormat
+from queuecast.domain.findings.bounds import first_findings
 from queuecast.domain.signature import Layout, Signature
 from queuecast.tables.column_names import (
     FIRST_LINES,
-    duplicate_name,
-    explain,
+    columns_refused,
+    duplicate_names,
     first_lines,
     ignored_columns,
     missing_column,
@@ -43,20 +44,20 @@ def column_names(path: Path, fmt: FileFormat) -> list[str]:
 
 
 def require_unique(names: list[str]) -> None:
-    duplicate = duplicate_name(names)
-    if duplicate is not None:
-        raise InvalidInputError(duplicate.detail)
+    duplicates = duplicate_names(names)
+    if duplicates:
+        raise first_findings(duplicates).refusal()
 
 
 def find_columns(names: list[str], signature: Signature, extra: Sequence[str] = ()) -> list[str]:
     """The file's name for each column of the signature. extra: columns that are not features, such as an id.
 
-    Raises InvalidInputError for the first column that the file does not have.
+    Raises InvalidInputError for columns that the file does not have.
     """
     findings = [missing_column(name) for name in extra if name not in names]
     findings += missing_columns(names, signature, extra)
     if findings:
-        raise InvalidInputError(explain(findings[0], names))
+        raise columns_refused(findings, names, signature)
     return source_columns(names, signature, extra)
 
 
@@ -78,7 +79,7 @@ def require_columns(path: Path, fmt: FileFormat, signature: Signature, id_column
     """Raises InvalidInputError for a column that the file does not have, or has in a type that cannot be read."""
     extra = [id_column] if id_column is not None else []
     if fmt is FileFormat.NDJSON:
-        _require_keys(path, [*find_keys(path, signature, extra), *extra])
+        _require_keys(path, [*find_keys(path, signature, extra), *extra], signature)
         return
     sources = find_columns(column_names(path, fmt), signature, extra)
     if fmt is FileFormat.PARQUET:
@@ -95,15 +96,15 @@ def ignored_in_parquet(
     return ignored_columns(column_names(path, FileFormat.PARQUET), signature, choice, others)
 
 
-def _require_keys(path: Path, wanted: list[str]) -> None:
+def _require_keys(path: Path, wanted: list[str], signature: Signature) -> None:
     """Refuses a file in which all the first rows lack a key, because most likely every row lacks it."""
     seen: dict[str, None] = {}
     for row in _first_rows(path):
         seen |= dict.fromkeys(row) if isinstance(row, dict) else {}
         if seen.keys() >= set(wanted):
             return
-    missing = next(name for name in wanted if name not in seen)
-    raise InvalidInputError(explain(missing_column(missing), list(seen)))
+    missing = [missing_column(name) for name in wanted if name not in seen]
+    raise columns_refused(missing, list(seen), signature)
 
 
 def _csv_names(path: Path) -> list[str]:

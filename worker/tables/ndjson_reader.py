@@ -6,8 +6,9 @@ integer, and a string is never a number.
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache, partial
+from itertools import chain, islice
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,7 +19,8 @@ import pyarrow as pa
 
 from queuecast.domain.chunking import FileRange
 from queuecast.domain.columns.extra_columns import ExtraColumns, extra_columns_refusal
-from queuecast.domain.errors import shortened
+from queuecast.domain.errors import Finding
+from queuecast.domain.findings.bounds import MAX_FINDINGS
 from queuecast.domain.signature import (
     INT64_MAX,
     INT64_MIN,
@@ -27,6 +29,7 @@ from queuecast.domain.signature import (
     Layout,
     Signature,
     column_findings,
+    fault_code,
     shown,
 )
 from queuecast.tables.decoding_errors import plain_words
@@ -184,18 +187,18 @@ def _to_list(line: bytes, keys: _Keys) -> bytes:
 
 
 def _explain(signature: Signature, keys: _Keys, line: bytes, number: int, error: str) -> BadRow:
-    """The first fault of a row that the decoder refused, described as in the error of a prediction."""
+    """The faults of a row that the decoder refused, described as in the error of a prediction."""
     sources = keys.sources
     try:
         row = parse_leniently(line)
     except (ValueError, RecursionError) as broken:
         return _not_json(number, broken)
+    of_keys: list[Finding] = []
     values: list[tuple[Column, Any]] = []
     if isinstance(row, dict) and sources:
-        fault = _fault_of_keys(row, keys, number)
-        if fault is not None:
-            return fault
-        values = [(column, row[source]) for column, source in zip(signature.columns, sources, strict=True)]
+        of_keys = list(_faults_of_keys(row, keys))
+        cells = zip(signature.columns, sources, strict=True)
+        values = [(column, row[source]) for column, source in cells if source in row]
     elif isinstance(row, list) and not sources and len(row) == len(signature.columns):
         values = list(zip(signature.columns, row, strict=True))
     elif sources and signature.layout is Layout.ARRAY:
@@ -204,19 +207,22 @@ def _explain(signature: Signature, keys: _Keys, line: bytes, number: int, error:
     else:
         finding = signature.findings([row], limit=1)[0]
         return BadRow.of(number, None, finding)
-    for column, value in values:
-        for finding in column_findings(column, value, ""):
-            return BadRow.of(number, column.name, finding)
-    return BadRow(number, None, "malformed", error)
+    wrong = [(column, value) for column, value in values if fault_code(column, value) is not None]
+    of_values = (finding for column, value in wrong for finding in column_findings(column, value, ""))
+    findings = list(islice(chain(of_keys, of_values), MAX_FINDINGS))
+    if not findings:
+        return BadRow(number, None, "malformed", error)
+    return BadRow.of_cells(number, findings, len(of_keys) + len(wrong))
 
 
-def _fault_of_keys(row: dict[str, Any], keys: _Keys, number: int) -> BadRow | None:
+def _faults_of_keys(row: dict[str, Any], keys: _Keys) -> Iterator[Finding]:
     known = {*keys.sources, *keys.extra}
     extra = [name for name in row if name not in known] if keys.refuses_others else []
     if extra:
-        return BadRow.of(number, shortened(extra[0]), extra_columns_refusal("", extra))
-    missing = next((source for source in keys.sources if source not in row), None)
-    return None if missing is None else BadRow(number, missing, "missing_column", f"column {missing!r} is missing")
+        yield extra_columns_refusal("", extra)
+    for source in keys.sources:
+        if source not in row:
+            yield Finding("", "missing_column", f"column {source!r} is missing", column=source)
 
 
 def _unchecked_array(values: list[Any], read_raw: Callable[[], list[str | None]]) -> Any:

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from queuecast.domain.chunking import FileRange
-from queuecast.domain.errors import InvalidInputError, mismatch, shortened
+from queuecast.domain.errors import Finding, InvalidInputError, mismatch, shortened
 from queuecast.domain.signature import INT64_MAX, INT64_MIN, Column, ColumnType, Signature
 from worker.models.columns.typed_columns import ARROW_TYPES
 from worker.tables.checked_columns import check_column
@@ -48,14 +48,15 @@ def read_parquet_rows(path: Path, signature: Signature, file_range: FileRange, e
 
 def _rows_without_text(arrays: dict[str, Any], first_row: int, extra: Sequence[str]) -> list[BadRow]:
     """Rows whose id or target is not UTF-8. Parquet does not check the strings that it stores."""
-    bad: dict[int, BadRow] = {}
+    bad: dict[int, list[Finding]] = {}
     for name in extra:
         is_wrong = _not_utf8_mask(arrays[name])
         for at in [] if is_wrong is None else np.flatnonzero(is_wrong).tolist():
             row, value = first_row + at, pc.cast(arrays[name], pa.binary())[at].as_py()
-            fault = mismatch("", "wrong_type", shortened(repr(value)), "text in UTF-8")
-            bad.setdefault(row, BadRow.of(row, name, fault))
-    return [bad[row] for row in sorted(bad)]
+            bad.setdefault(row, []).append(
+                mismatch("", "wrong_type", shortened(repr(value)), "text in UTF-8", column=name)
+            )
+    return [BadRow.of_cells(row, bad[row], len(bad[row])) for row in sorted(bad)]
 
 
 @contextmanager

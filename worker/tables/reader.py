@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 from queuecast.domain.chunking import FileRange
@@ -18,6 +17,7 @@ from queuecast.domain.file_formats import FileFormat
 from queuecast.domain.signature import Signature
 from worker.tables.checked_columns import build_frame
 from worker.tables.csv_reader import read_csv_rows
+from worker.tables.faults import bad_rows, bad_rows_mask, cell_faults
 from worker.tables.ndjson_reader import read_ndjson_rows
 from worker.tables.parquet_reader import read_parquet_rows
 from worker.tables.rows import BadRow, Rows
@@ -53,15 +53,14 @@ def read_range(
     arrays = [column.values for column in rows.columns]
     numbers = rows.row_numbers
     ids = None if id_column is None else rows.extra[id_column]
-    is_bad = _bad_rows_mask(rows)
-    bad = rows.unreadable
+    faults = cell_faults(rows)
+    is_bad = bad_rows_mask(faults)
     if is_bad is not None:
-        bad = sorted([*bad, *_bad_rows(rows, is_bad)], key=lambda row: row.row)
         is_good = pa.array(~is_bad)
         arrays = [values.filter(is_good) for values in arrays]
         numbers = numbers[~is_bad]
         ids = ids.filter(is_good) if ids is not None else None
-    return ReadRange(build_frame(signature, arrays), numbers, ids, bad, file_range.n_rows)
+    return ReadRange(build_frame(signature, arrays), numbers, ids, bad_rows(rows, faults), file_range.n_rows)
 
 
 def read_rows(
@@ -79,18 +78,3 @@ def read_rows(
     if fmt is FileFormat.NDJSON:
         return read_ndjson_rows(path, signature, file_range, extra, extra_columns)
     return _READERS[fmt](path, signature, file_range, extra)
-
-
-def _bad_rows_mask(rows: Rows) -> Any:
-    masks = [mask for column in rows.columns for mask in column.faults.values()]
-    return np.logical_or.reduce(masks) if masks else None
-
-
-def _bad_rows(rows: Rows, is_bad: Any) -> list[BadRow]:
-    """Each bad row with its first fault, in the order of the columns."""
-    bad = []
-    faults = [(column, code, mask) for column in rows.columns for code, mask in column.faults.items()]
-    for at in np.flatnonzero(is_bad).tolist():
-        column, code, _ = next(fault for fault in faults if fault[2][at])
-        bad.append(BadRow.of(int(rows.row_numbers[at]), column.column.name, column.finding(code, at)))
-    return bad

@@ -1,11 +1,13 @@
 """The rows of one range of a file as a reader returns them, before good and bad rows are separated."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from queuecast.domain.errors import Finding
+from queuecast.domain.findings.bounds import MAX_FINDINGS
 from worker.tables.checked_columns import CheckedColumn
 
 
@@ -19,17 +21,35 @@ class BadRow:
     detail: str
     found: str | None = None
     expected: str | None = None
+    others: tuple[Finding, ...] = ()
+    """The faults after the first one, up to MAX_FINDINGS together."""
+    total: int = 1
+    """The number of all faults."""
 
     @classmethod
     def of(cls, row: int, column: str | None, fault: Finding) -> "BadRow":
         return cls(row, column, fault.code, fault.detail, fault.found, fault.expected)
 
+    @classmethod
+    def of_cells(cls, row: int, faults: Sequence[Finding], total: int) -> "BadRow":
+        """faults: of the row's cells, each with its column; the first ones, if there are many."""
+        return replace(cls.of(row, faults[0].column, faults[0]), others=tuple(faults[1:MAX_FINDINGS]), total=total)
+
     @property
-    def finding(self) -> Finding:
+    def findings(self) -> tuple[Finding, ...]:
         """For the error of a job that such a row fails."""
-        return Finding(
-            place_in_file(self.row, self.column), self.code, self.detail, self.found, self.expected, self.column
-        )
+        first = Finding("", self.code, self.detail, self.found, self.expected, self.column)
+        return tuple(replace(each, pointer=place_in_file(self.row, each.column)) for each in (first, *self.others))
+
+    def as_json(self) -> dict[str, Any]:
+        """For the list of bad rows. A row with several faults also has them all, up to MAX_FINDINGS."""
+        line: dict[str, Any] = {"row": self.row, "column": self.column, "code": self.code, "detail": self.detail}
+        if self.others:
+            faults = self.findings
+            line["errors"] = [{"column": each.column, "code": each.code, "detail": each.detail} for each in faults]
+            if self.total > len(faults):
+                line["errors_total"] = self.total
+        return line
 
 
 @dataclass(frozen=True, slots=True)

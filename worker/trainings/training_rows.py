@@ -4,6 +4,7 @@ Reads one range at a time (`worker.tables.reader`), so memory holds the needed c
 """
 
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +16,14 @@ import pyarrow.compute as pc
 from queuecast.domain.errors import Finding, InvalidInputError, mismatch, shortened
 from queuecast.domain.file_formats import FileFormat
 from queuecast.domain.model import Manifest
-from queuecast.domain.signature import MAX_FINDINGS, Column, ColumnType, Layout, Signature
+from queuecast.domain.signature import Column, ColumnType, Layout, Signature
 from queuecast.domain.work import TrainingWork
 from worker.models.columns.typed_columns import ARROW_TYPES, arrow_values, python_objects
 from worker.models.columns.widening import widened_values
 from worker.tables.checked_columns import build_column, empty_cell
+from worker.tables.faults import CellFaults, FaultSample, cell_faults
 from worker.tables.ndjson_reader import json_as_text
 from worker.tables.reader import read_rows
-from worker.tables.rows import Rows, place_in_file
 from worker.tables.splitting import split_file
 from worker.tables.text_cells import parse_cells, read_words
 
@@ -60,26 +61,23 @@ def read_training_rows(
     signature = _without_categories(champion.signature)
     features: list[list[Any]] = [[] for _ in signature.columns]
     targets: list[list[Any]] = [[] for _ in work.target]
-    found: dict[tuple[int, str], Finding] = {}
+    sample = FaultSample()
     for file_range in split_file(path, fmt, RANGE_ROWS, 8 * 2**20):
         rows = read_rows(path, fmt, signature, file_range, work.target, work.extra_columns)
         texts = [
             _target_text(rows.extra[name], fmt, name, _classes(champion, index))
             for index, name in enumerate(work.target)
         ]
-        _collect_faults(found, rows, dict(zip(work.target, texts, strict=True)), needs_numbers=needs_numbers)
-        if found:
+        by_name = dict(zip(work.target, texts, strict=True))
+        sample.add(rows, [*cell_faults(rows), *_target_faults(by_name, needs_numbers=needs_numbers)])
+        if sample.total:
             continue  # later findings are useful, later values are not
         for chunks, checked_column in zip(features, rows.columns, strict=True):
             chunks.append(_compact(checked_column.column, checked_column.values))
         for chunks, text in zip(targets, texts, strict=True):
             chunks.append(text)
-    if found:
-        findings = [found[key] for key in sorted(found, key=lambda key: key[0])]
-        first = findings[0]
-        raise InvalidInputError(
-            f"the file does not fit: {first.pointer}: {first.detail}", tuple(findings[:MAX_FINDINGS])
-        )
+    if sample.total:
+        raise sample.findings().refusal("the file does not fit: ")
     parts = [_target_column(chunks, _classes(champion, index)) for index, chunks in enumerate(targets)]
     target = parts[0] if len(parts) == 1 and not is_table else np.column_stack(parts)
     return TrainingRows(_features(champion.signature, features), target)
@@ -135,36 +133,33 @@ def _with_new_categories(column: Column, values: Any) -> Any:
     return build_column(replace(column, categories=(*(column.categories or ()), *new)), values)
 
 
-def _collect_faults(
-    found: dict[tuple[int, str], Finding], rows: Rows, targets: dict[str, Any], *, needs_numbers: bool
-) -> None:
-    """Adds the first fault of each kind in each column, and the first unreadable row of each kind."""
-    for bad in rows.unreadable:
-        found.setdefault((-1, bad.code), bad.finding)
-    for index, column in enumerate(rows.columns):
-        for code, mask in column.faults.items():
-            at = int(np.flatnonzero(mask)[0])
-            found.setdefault((index, code), _placed(rows, at, column.finding(code, at)))
-    for index, (name, text) in enumerate(targets.items(), start=len(rows.columns)):
+def _target_faults(targets: dict[str, Any], *, needs_numbers: bool) -> list[CellFaults]:
+    """targets: name -> the cells as text."""
+    faults = []
+    for name, text in targets.items():
         if text.null_count:
-            at = int(np.flatnonzero(text.is_null().to_numpy(zero_copy_only=False))[0])
-            fault = empty_cell("is empty; every row needs a target", "a target in every row", name)
-            found.setdefault((index, "null"), _placed(rows, at, fault))
+            empty = empty_cell("is empty; every row needs a target", "a target in every row", name)
+            faults.append(
+                CellFaults(name, "null", text.is_null().to_numpy(zero_copy_only=False), partial(_same, empty))
+            )
         is_wrong = _not_numbers(text) if needs_numbers else None
         if is_wrong is not None and is_wrong.any():
-            at = int(np.flatnonzero(is_wrong)[0])
-            fault = mismatch("", "wrong_type", shortened(repr(text[at].as_py())), "a number", name)
-            found.setdefault((index, "wrong_type"), _placed(rows, at, fault))
+            faults.append(CellFaults(name, "wrong_type", is_wrong, partial(_not_a_number, name, text)))
+    return faults
+
+
+def _same(fault: Finding, _at: int) -> Finding:
+    return fault
+
+
+def _not_a_number(name: str, text: Any, at: int) -> Finding:
+    return mismatch("", "wrong_type", shortened(repr(text[at].as_py())), "a number", name)
 
 
 def _not_numbers(text: Any) -> Any:
     """A mask of the targets that are no numbers. The word "NA" of a Parquet file is one of them."""
     values, _ = parse_cells(ColumnType.NUMBER, text)
     return pc.and_(values.is_null(), text.is_valid()).to_numpy(zero_copy_only=False)
-
-
-def _placed(rows: Rows, at: int, fault: Finding) -> Finding:
-    return replace(fault, pointer=place_in_file(rows.row_numbers[at], fault.column))
 
 
 def _target_text(values: Any, fmt: FileFormat, name: str, classes: list[Any]) -> Any:

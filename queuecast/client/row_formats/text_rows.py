@@ -18,9 +18,10 @@ import msgspec
 from queuecast.client.ignored_columns import ignored_columns_text
 from queuecast.client.row_formats.table_files import PARQUET_START
 from queuecast.domain.columns.extra_columns import ExtraColumns, IgnoredColumns, extra_columns_refusal
+from queuecast.domain.findings.bounds import and_more
 from queuecast.tables.cells import MISSING_WORDS, parse_boolean, parse_integer, parse_number, words_for_missing
 from queuecast.tables.column_names import (
-    duplicate_name,
+    duplicate_names,
     header_names,
     named_or_in_order,
     nameless_column,
@@ -128,10 +129,10 @@ def csv_head(path: Path) -> bytes:
 
 
 def require_each_once(names: list[str]) -> None:
-    """Raises ValueError for a column that hides the values of another one of the same name."""
-    duplicate = duplicate_name(names)
-    if duplicate is not None:
-        raise ValueError(duplicate.detail)
+    """Raises ValueError for columns that hide the values of another one of the same name."""
+    duplicates = duplicate_names(names)
+    if duplicates:
+        raise ValueError(duplicates[0].detail + and_more(len(duplicates) - 1))
 
 
 def _recorded(source: Iterable[str], lines: list[str]) -> Iterator[str]:

@@ -20,6 +20,9 @@ SIZE = 8 * 2**20
 SIGNATURE = Signature(
     Layout.FRAME, (Column("sibsp", ColumnType.INTEGER, False, "int64"),), (Method.PREDICT,)
 )
+WIDE = Signature(
+    Layout.ARRAY, tuple(Column(f"x{at}", ColumnType.INTEGER, False, "int64") for at in range(1000)), (Method.PREDICT,)
+)
 
 
 def refuse(name, size):
@@ -43,6 +46,9 @@ def refuse(name, size):
                 decode_json(PredictionRequest, objects)
             case "rows that do not fit":
                 require_rows(SIGNATURE, objects, 10)
+            case "every cell wrong":
+                row = b"[" + b'"x",' * 999 + b'"x"]'
+                require_rows(WIDE, b"[" + (row + b",") * (size // len(row)) + row + b"]", 10**9)
             case "rows in an object":
                 require_rows(SIGNATURE, b'{"rows": ' + objects + b"}", 10)
     except QueuecastError as error:
@@ -71,6 +77,7 @@ DETAILS = {
     "objects for a name": "/target/0: found an object, expected a string",
     "a list of rows": "found a list, expected an object",
     "rows that do not fit": "/inputs/0/sibsp: column 'sibsp' is missing",
+    "every cell wrong": '/inputs/0/0: found string "x", expected a whole number',
     "rows in an object": "found an object, expected a list of rows",
 }
 

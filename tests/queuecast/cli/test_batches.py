@@ -17,6 +17,7 @@ from rich.text import Text
 
 from queuecast.cli import progress
 from queuecast.cli.batches import OutputFiles
+from queuecast.cli.job_tables import bad_row_text
 from queuecast.cli.main import main
 from queuecast.client import Client
 from tests.queuecast.cli.command_line import seen_in_a_terminal, typed_in_a_terminal
@@ -206,6 +207,20 @@ def test_bad_rows_are_counted_the_first_is_shown_and_the_exit_code_is_0(
         "1 row was bad and has no answer; to download them: queuecast jobs wait job_1 --errors errors.ndjson",
         "the first bad row: row 2, column age: found 'x', expected a number",
     ]
+
+
+def test_all_bad_cells_of_the_first_bad_row_are_shown_up_to_three() -> None:
+    cells = [{"column": name, "code": "null", "detail": f"is empty ({name})"} for name in "abcde"]
+    first = {"row": 2} | cells[0]
+
+    texts = [bad_row_text(first | more) for more in ({}, {"errors": cells[:2]}, {"errors": cells, "errors_total": 99})]
+
+    assert texts == [
+        "row 2, column a: is empty (a)",
+        "row 2, column a: is empty (a); column b: is empty (b)",
+        "row 2, column a: is empty (a); column b: is empty (b); column c: is empty (c); and 96 more",
+    ]
+    assert bad_row_text({"row": 3, "column": None, "code": "malformed"}) == "row 3: malformed"
 
 
 def test_bad_rows_are_written_to_the_errors_file(batches: ScriptedGateway, rows: Path, tmp_path: Path) -> None:

@@ -75,6 +75,15 @@ def test_the_detail_is_not_shown_next_to_the_findings(gateway: ScriptedGateway) 
     assert result.stderr == "Error: 422 No: /inputs/0/age: found null; /inputs/0/age: found null\n"
 
 
+def test_findings_that_the_answer_leaves_out_count_as_more(gateway: ScriptedGateway) -> None:
+    found = {"pointer": "/inputs/0/age", "detail": "found null"}
+    gateway.on(PREDICT, problem(422, "No", errors=[found] * 20, errors_total=120))
+
+    result = run(gateway, "predict", "titanic", "--row", "{}")
+
+    assert result.stderr.endswith("/inputs/0/age: found null, and 117 more\n")
+
+
 def test_a_failed_job_is_an_error_and_json_prints_it_too(gateway: ScriptedGateway) -> None:
     failed = job("failed", error={"title": "The job failed", "code": "run_failed", "detail": "fit raised"})
     gateway.on(PREDICT, failed)

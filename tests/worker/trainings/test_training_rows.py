@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from queuecast.domain.errors import Finding, InvalidInputError, mismatch
 from queuecast.domain.file_formats import FileFormat
+from queuecast.domain.findings.bounds import MAX_FINDINGS
 from queuecast.domain.model import Manifest
-from queuecast.domain.signature import MAX_FINDINGS, Column, ColumnType, Layout, Signature
+from queuecast.domain.signature import Column, ColumnType, Layout, Signature
 from queuecast.domain.work import Method, TrainingWork
 from worker.trainings.training_rows import TrainingRows, read_training_rows
 
@@ -382,7 +383,40 @@ def test_the_number_of_findings_is_limited(tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError) as refused:
         _read(tmp_path, ",".join([*names, "y"]) + "\n" + "bad," * len(names) + "1\n", champion)
 
-    assert len(refused.value.findings) == MAX_FINDINGS
+    assert (len(refused.value.findings), refused.value.total) == (MAX_FINDINGS, len(names))
+    assert refused.value.detail.endswith(f" (and {len(names) - 1} more)")
+
+
+@pytest.mark.parametrize("range_rows", [1, 3, 100])
+def test_all_bad_cells_of_a_file_are_reported_in_the_order_of_its_rows(
+    tmp_path: Path, range_rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worker.trainings.training_rows.RANGE_ROWS", range_rows)
+    champion = _champion(_column("float64", "age"), _column("int64", "sibsp"))
+
+    with pytest.raises(InvalidInputError) as refused:
+        _read(tmp_path, "age,sibsp,y\nold,1.5,1\n1,1,1\nolder,1,\n1,1\n1,x,1\n", champion)
+
+    places = ["row 1, column age", "row 1, column sibsp", "row 3, column age", "row 3, column y", "row 4"]
+    assert [finding.pointer for finding in refused.value.findings] == [*places, "row 5, column sibsp"]
+    assert refused.value.detail.endswith("expected a number (and 5 more)")
+
+
+@pytest.mark.parametrize("range_rows", [7, 1000])
+def test_of_many_bad_cells_each_kind_in_each_column_is_reported(
+    tmp_path: Path, range_rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worker.trainings.training_rows.RANGE_ROWS", range_rows)
+    champion = _champion(_column("float64", "age"), _column("int64", "sibsp"))
+    lines = ["x,1,1"] * 100 + ["1,,1", "1,x,1"]
+
+    with pytest.raises(InvalidInputError) as refused:
+        _read(tmp_path, "\n".join(["age,sibsp,y", *lines]), champion)
+
+    found = [finding.pointer for finding in refused.value.findings]
+    assert found[: MAX_FINDINGS - 2] == [f"row {row}, column age" for row in range(1, MAX_FINDINGS - 1)]
+    assert found[MAX_FINDINGS - 2 :] == ["row 101, column sibsp", "row 102, column sibsp"]
+    assert refused.value.total == 102
 
 
 # Other formats

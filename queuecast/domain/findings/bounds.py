@@ -1,0 +1,40 @@
+"""Bounds the findings of a refusal: it names the first ones, and says how many there are."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import islice
+
+from queuecast.domain.errors import Finding, InvalidInputError
+
+MAX_FINDINGS = 20  # enough to repair a file, not enough to flood a log
+MAX_COUNTED = 10_000  # the faults of a large body cost seconds to count, and the number says no more
+
+
+@dataclass(frozen=True, slots=True)
+class FirstFindings:
+    """The first findings, and the number of all. The number is MAX_COUNTED where the count stopped there."""
+
+    first: tuple[Finding, ...]
+    total: int
+
+    def refusal(self, before: str = "") -> InvalidInputError:
+        """before: the beginning of its sentence."""
+        finding = self.first[0]
+        place = f"{finding.pointer}: " if finding.pointer else ""
+        return InvalidInputError(
+            f"{before}{place}{finding.detail}{and_more(self.total - 1)}", self.first, total=self.total
+        )
+
+
+def first_findings(found: Iterable[Finding], limit: int = MAX_FINDINGS) -> FirstFindings:
+    """Reads `found` up to MAX_COUNTED findings."""
+    findings = iter(found)
+    first = tuple(islice(findings, limit))
+    return FirstFindings(first, len(first) + sum(1 for _ in islice(findings, MAX_COUNTED - len(first))))
+
+
+def and_more(count: int) -> str:
+    """count: of the findings after the one that the sentence names."""
+    if count < 1:
+        return ""
+    return f" (and at least {count} more)" if count == MAX_COUNTED - 1 else f" (and {count} more)"
