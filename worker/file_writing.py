@@ -57,4 +57,4 @@ def disk_full_as_unavailable() -> Iterator[None]:
     except OSError as error:
         if error.errno not in NO_ROOM:
             raise
-        raise UnavailableError(f"there is no room left for the batch: {error}", code="disk_full") from error
+        raise UnavailableError(f"there is no room left for the job's files: {error}", code="disk_full") from error

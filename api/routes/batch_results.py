@@ -73,8 +73,10 @@ class BatchResults:
         )
 
     def errors(self, job: Job) -> Response:
-        """The bad rows so far, one JSON object per line; nothing for a job that is no batch."""
+        """The bad rows so far, one JSON object per line; nothing for a job that leaves no rows out."""
         paths = list(self._error_files(job)) if job.type is JobType.BATCH else []
+        if job.type is JobType.TRAINING:
+            paths = [self._batches.bad_rows_of_training(job.id)]
         response = Response(_contents(paths), mimetype=MEDIA_TYPES[OutputFormat.NDJSON])
         response.headers["Content-Disposition"] = f"attachment; filename={job.id}-errors.ndjson"
         return response

@@ -189,12 +189,11 @@ class JobRoutes:
         refusals=error_groups.FINDING_A_JOB,
     )
     def errors(self, job_id: str) -> Response:
-        """Read a batch's bad rows
+        """Read the bad rows of a batch or a training
 
         One JSON object per line with `row`, `column`, `code` and `detail`, in the order of the rows. A row with several
-        bad cells has them all in `errors`. While the batch
-        runs, and after it failed or was canceled, these are the bad rows of the chunks that are done. Empty for any
-        other job.
+        bad cells has them all in `errors`. While a batch runs, and after it failed or was canceled, these are the bad
+        rows of the chunks that are done. A training has them with `on_error: skip`. Empty for any other job.
         """
         return self._batch_results.errors(self._read(job_id)[0])
 

@@ -63,7 +63,8 @@ class TrainingRoutes:
         """Retrain the champion
 
         Clones the champion, fits it on the rows of the file that are not held out, and scores both on the held-out
-        rows. With `promote: auto` the new version becomes champion if it is not worse.
+        rows. With `promote: auto` the new version becomes champion if it is not worse. With `on_error: skip`, rows that
+        do not fit are left out; the result says how many, and `GET /v1/jobs/{job_id}/errors` lists them.
         """
         body = json_body(TrainingRequest, self._max_body_bytes)
         metadata = decode_object(body.metadata, "/metadata")
@@ -92,7 +93,7 @@ class TrainingRoutes:
         _require_columns(header, manifest, target)
         names = header if header is None or table_format is FileFormat.CSV else names_in_ndjson(path)
         ignored = ignored_columns(names or [], manifest.signature, body.extra_columns, target, "/file_id")
-        work = TrainingWork(stored.id, stored.sha256, target, params, body.promote, body.extra_columns)
+        work = TrainingWork(stored.id, stored.sha256, target, params, body.promote, body.extra_columns, body.on_error)
         options = SubmitOptions(
             metadata, body.expires_in_s, body.timeout_s, idempotency_key=key, ignored_columns=ignored
         )

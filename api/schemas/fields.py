@@ -7,7 +7,7 @@ msgspec when it decodes.
 from typing import Annotated, Any
 
 import msgspec
-from msgspec import Meta
+from msgspec import Meta, Struct
 
 from api.schemas import examples
 from queuecast.domain.id_rules import FILE_ID_RULE, JOB_ID_RULE
@@ -133,3 +133,12 @@ Metrics = Annotated[
 ]
 RowSchema = Annotated[dict[str, Any], free_object("RowSchema", "A JSON Schema (2020-12) of one row, with examples.")]
 BinaryFile = Annotated[Any, Meta(extra_json_schema={"type": "string", "format": "binary"})]
+
+
+class BadCell(Struct):
+    """Why a row of a training file was left out. `row` is counted from 1; without a `column`, the whole row is bad."""
+
+    row: Positive
+    column: str | None
+    code: str
+    detail: str

@@ -75,6 +75,10 @@ class TrainingRequest(Struct, forbid_unknown_fields=True):
     expires_in_s: Expiry = None
     timeout_s: TrainingTimeout | None = None
     extra_columns: ExtraColumnsChoice = ExtraColumns.IGNORE
+    on_error: Annotated[
+        OnError,
+        Meta(description="Whether rows that do not fit are left out and reported (skip), or fail the training (fail)."),
+    ] = OnError.FAIL
 
 
 class BatchOptions(Struct, forbid_unknown_fields=True, kw_only=True):

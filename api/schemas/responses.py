@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from api.schemas.fields import (
+    BadCell,
     Cell,
     Classes,
     Count,
@@ -123,6 +124,8 @@ class Lineage(Struct):
     params: Params
     train_rows: Count
     holdout_rows: Count
+    bad_rows: Count
+    bad_cells: list[BadCell]
 
 
 class Manifest(Struct):

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from api.schemas.fields import Answers, Classes, Count, Milliseconds, Name, Positive, Probabilities, Sha256
+from api.schemas.fields import Answers, BadCell, Classes, Count, Milliseconds, Name, Positive, Probabilities, Sha256
 from queuecast.domain.file_formats import OutputFormat
 from queuecast.domain.gate import Verdict
 from queuecast.domain.work import Method
@@ -51,6 +51,7 @@ class TrainingRows(Struct):
 
     train: Count | UnsetType = UNSET
     holdout: Count | UnsetType = UNSET
+    bad: Annotated[Count, Meta(description="Rows that did not fit and were left out.")] | UnsetType = UNSET
 
 
 class TrainingResult(Struct):
@@ -65,6 +66,7 @@ class TrainingResult(Struct):
     champion: VersionScore
     challenger: VersionScore
     rows: TrainingRows
+    bad_cells: list[BadCell] = []
 
 
 class ImportResult(Struct):

@@ -55,10 +55,13 @@ class OutputFiles:
         if self.answers is not None and self.answers == self.errors:
             raise ValueError(f"{self.answers} cannot hold both the answers and the bad rows")
 
-    def require_batch(self, job: JobHandle) -> None:
-        """Raises ValueError if files are wanted of a job that writes none."""
-        if (self.answers or self.errors) and job.body["type"] != "batch":
-            raise ValueError(f"{job.id} is a {job.body['type']}; -o and --errors download the files of a batch")
+    def require_written_by(self, job: JobHandle) -> None:
+        """Raises ValueError if files are wanted of a job that does not write them."""
+        kind = job.body["type"]
+        if self.answers and kind != "batch":
+            raise ValueError(f"{job.id} is a {kind}; -o downloads the answers of a batch")
+        if self.errors and kind not in ("batch", "training"):
+            raise ValueError(f"{job.id} is a {kind}; --errors downloads the bad rows of a batch or a training")
 
     def options(self) -> str:
         """The options as a user types them."""
@@ -72,7 +75,7 @@ def output_options(command: Callable[..., None]) -> Callable[..., None]:
     file_type = click.Path(dir_okay=False, path_type=Path)
     help_text = f"Write the answers of a batch to FILE. Its suffix sets the format: {', '.join(OUTPUT_FORMATS)}."
     answers = click.option("-o", "--output", type=file_type, metavar="FILE", help=help_text)
-    help_text = "Write the bad rows of a batch to FILE, as NDJSON. With predict, it needs -o."
+    help_text = "Write the bad rows of a batch or a training to FILE, as NDJSON. With predict, it needs -o."
     errors = click.option("--errors", type=file_type, metavar="FILE", help=help_text)
     force = click.option("--force", is_flag=True, help="Overwrite the files of -o and --errors without asking.")
     return answers(errors(force(command)))
@@ -120,7 +123,7 @@ def write_files(job: JobHandle, files: OutputFiles) -> None:
 
 
 def note_files(job: JobHandle, files: OutputFiles) -> None:
-    """Prints a summary of a succeeded batch."""
+    """Prints a summary of a succeeded job that may have bad rows."""
     if files.answers is not None:
         note(f"{files.answers}: {_answers_text(job.body)}")
     for line in _bad_rows_lines(job, files):
@@ -145,14 +148,20 @@ def _answers_text(body: Body) -> str:
 
 
 def _bad_rows_lines(job: JobHandle, files: OutputFiles) -> list[str]:
-    count = (job.body.get("result") or {}).get("errors", 0)
+    result = job.body.get("result") or {}
+    is_training = job.body["type"] == "training"
+    count = result.get("rows", {}).get("bad", 0) if is_training else result.get("errors", 0)
     if not count:
         return []
-    rows = "1 row was bad and has" if count == 1 else f"{count:,} rows were bad and have"
+    rows = "1 row was bad and " if count == 1 else f"{count:,} rows were bad and "
+    if is_training:
+        rows += "was left out" if count == 1 else "were left out"
+    else:
+        rows += "has no answer" if count == 1 else "have no answer"
     if files.errors is not None:
-        return [f"{rows} no answer: {files.errors}"]
+        return [f"{rows}: {files.errors}"]
     first = [bad_row_text(bad) for bad in islice(job.errors(), 1)]
     return [
-        f"{rows} no answer; to download them: queuecast jobs wait {job.id} --errors errors.ndjson",
+        f"{rows}; to download them: queuecast jobs wait {job.id} --errors errors.ndjson",
         *(f"the first bad row: {text}" for text in first),
     ]

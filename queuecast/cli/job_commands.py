@@ -52,11 +52,11 @@ def show(client: Client, *, job_id: str, as_json: bool) -> None:
 def wait(client: Client, *, job_id: str, output: Path | None, errors: Path | None, force: bool, as_json: bool) -> None:
     """Wait for a job and print its result.
 
-    -o and --errors download the files of a batch.
+    -o downloads the answers of a batch, --errors the bad rows of a batch or a training.
     """
     files = OutputFiles(output, errors, force).ready()
     job = client.job(job_id)
-    files.require_batch(job)
+    files.require_written_by(job)
     finish_job(job, files, no_wait=False, as_json=as_json)
 
 
@@ -96,7 +96,7 @@ def retry(
     """
     files = OutputFiles(output, errors, force).ready()
     job = client.job(job_id)
-    files.require_batch(job)
+    files.require_written_by(job)
     finish_job(job.retry(), files, no_wait=no_wait, as_json=as_json)
 
 

@@ -54,11 +54,11 @@ def finish_job(job: JobHandle, files: OutputFiles = NO_FILES, *, no_wait: bool, 
         _note_retry_of_batch(job, files)
         raise JobFailed(job.body)
     result = job.result()
-    if files == NO_FILES:
+    if files == NO_FILES or job.body["type"] == "training":
         show_document(job.body, lambda: show_result(job.body, result), as_json=as_json)
-    else:
-        if as_json:
-            _print_json(job.body)
+    elif as_json:
+        _print_json(job.body)
+    if files != NO_FILES or job.body["type"] == "training":
         note_files(job, files)
     _require_an_answer(job)
 

@@ -15,7 +15,7 @@ from queuecast.cli.model_tables import show_aliases, show_history, show_models, 
 from queuecast.cli.terminal import confirm, note, say
 from queuecast.client import Client, NotComparedWarning
 from queuecast.domain.holdout import METHODS, HoldoutRule
-from queuecast.domain.work import PromotionPolicy
+from queuecast.domain.work import OnError, PromotionPolicy
 from queuecast.plurals import counted
 
 PYTHON_WORDS = {"True": True, "False": False, "None": None}
@@ -124,6 +124,11 @@ def _parse_params(ctx: click.Context, param: click.Parameter, pairs: Sequence[st
     show_default=True,
     help="When to promote the new version: if it is not worse (auto), by hand (manual), or never.",
 )
+@click.option(
+    "--on-error",
+    type=click.Choice([choice.value for choice in OnError]),
+    help="Leave rows out that do not fit (skip), or fail the training (default: fail).",
+)
 @extra_columns_option
 @no_wait_option
 @json_option
@@ -136,6 +141,7 @@ def train(
     target: Sequence[str],
     params: dict[str, Any],
     promote: str,
+    on_error: str | None,
     extra_columns: str | None,
     no_wait: bool,
     as_json: bool,
@@ -146,7 +152,7 @@ def train(
     the same held-out rows of FILE.
     """
     targets = target[0] if len(target) == 1 else list(target)
-    job = client.train(model, file, targets, params, promote, extra_columns)
+    job = client.train(model, file, targets, params, promote, extra_columns, on_error)
     finish_job(job, no_wait=no_wait, as_json=as_json)
 
 

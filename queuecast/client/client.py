@@ -141,6 +141,7 @@ class Client(ModelAdministration):
         params: Body | None = None,
         promote: str = "auto",
         extra_columns: str | None = None,
+        on_error: str | None = None,
     ) -> JobHandle:
         """Uploads a training file and submits a training that refits the model's champion on it.
 
@@ -148,11 +149,13 @@ class Client(ModelAdministration):
         target: the column or columns to learn. params: passed to the estimator's `set_params`.
         promote: auto (if the new version is not worse), manual (it stays the challenger) or never.
         extra_columns: as for `predict_file`.
+        on_error: a row that does not fit fails the training (fail, the default), or is left out and listed by
+        `JobHandle.errors` (skip).
         Raises ValueError for parameters that the estimator lacks or JSON cannot hold, before the file is uploaded.
         """
         sent_params = training_params(self._transport, model_path(model), params or {})
         body: Body = {"target": target, "params": sent_params, "promote": promote}
-        body |= _given(file_id=self.upload(source)["id"], extra_columns=extra_columns)
+        body |= _given(file_id=self.upload(source)["id"], extra_columns=extra_columns, on_error=on_error)
         response = self._transport.send("POST", f"{model_path(model)}/trainings", body=body, is_submit=True)
         return self._job(response).warn_of_ignored_columns()
 

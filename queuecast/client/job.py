@@ -170,11 +170,11 @@ class JobHandle:
         return download(self._transport, self.body, Path(to), on_progress)
 
     def errors(self) -> Iterator[Body]:
-        """The rows that a batch has left out, in order; each has `row`, `column`, `code` and `detail`."""
+        """The rows that a batch or a training has left out, in order; each has `row`, `column`, `code` and `detail`."""
         return read_errors(self._transport, self.id)
 
     def write_errors(self, to: str | Path) -> int:
-        """Writes the rows that a batch has left out, one JSON object per line, and returns their number."""
+        """Writes the rows that a batch or a training has left out, one JSON object per line. Returns their number."""
         return write_errors(self._transport, self.id, Path(to))
 
     def cancel(self) -> Self:

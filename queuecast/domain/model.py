@@ -21,6 +21,16 @@ NAME_RULE = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
 
 @dataclass(frozen=True, slots=True)
+class BadCell:
+    """Why a row of a training file was left out. row: counted from 1. column: None if the whole row does not fit."""
+
+    row: int
+    column: str | None
+    code: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
 class Lineage:
     """The origin of a retrained version."""
 
@@ -29,6 +39,10 @@ class Lineage:
     params: dict[str, Any]
     train_rows: int
     holdout_rows: int
+    bad_rows: int = 0
+    """The number of rows that did not fit and were left out."""
+    bad_cells: tuple[BadCell, ...] = ()
+    """The first cells of these rows that did not fit."""
 
 
 @dataclass(frozen=True, slots=True)

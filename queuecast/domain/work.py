@@ -27,7 +27,7 @@ class PromotionPolicy(StrEnum):
 
 
 class OnError(StrEnum):
-    """A row that does not fit is left out and reported, or fails the batch."""
+    """A row that does not fit is left out and reported, or fails the batch or the training."""
 
     SKIP = "skip"
     FAIL = "fail"
@@ -47,6 +47,7 @@ class TrainingWork:
     params: dict[str, Any] = field(default_factory=dict)
     promote: PromotionPolicy = PromotionPolicy.AUTO
     extra_columns: ExtraColumns = ExtraColumns.IGNORE
+    on_error: OnError = OnError.FAIL
 
 
 @dataclass(frozen=True, slots=True)

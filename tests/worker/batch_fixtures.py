@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-from queuecast.adapters.disk.batches import BatchFolders
 from queuecast.adapters.memory.batches import MemoryChunkProgress
 from queuecast.domain.chunking import Plan
 from queuecast.domain.errors import Failure
@@ -25,7 +24,6 @@ class LocalBatchService(LocalService):
     def __init__(self, root: Path, chunk_rows: int = 10) -> None:
         super().__init__(root)
         self.progress = MemoryChunkProgress(self.jobs)
-        self.folders = BatchFolders(root / "batches")
         self.batch_folder = root / "batches"
         limits = BatchLimits(RETENTION_S, chunk_timeout_s=30.0)
         self.batches = ChunkCoordinator(self.jobs, self.progress, self.folders, self.doorbell, self.clock, limits)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from queuecast.adapters.disk.batches import BatchFolders
 from queuecast.adapters.disk.models import ModelFiles
 from queuecast.adapters.disk.uploads import UploadedFiles
 from queuecast.adapters.ids import new_id
@@ -56,7 +57,8 @@ class LocalService:
         self.model_folder = root / "models"
         self.estimators = EstimatorCache(self.models)
         prediction = PredictionRunner(self.models, self.estimators, self.clock)
-        self.training = TrainingRunner(self.models, self.aliases, self.files, self.estimators, self.clock)
+        self.folders = BatchFolders(root / "batches")
+        self.training = TrainingRunner(self.models, self.aliases, self.files, self.estimators, self.folders, self.clock)
         self.importing = ImportRunner(self.models, self.aliases, self.files, self.clock)
         self.runners: dict[JobType, Runner] = {
             JobType.TRAINING: lambda job, work, rows, report: self.training.run(job, work, report),

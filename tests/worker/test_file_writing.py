@@ -11,7 +11,10 @@ from worker.file_writing import disk_full_as_unavailable
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
 def test_no_room_for_a_batch_is_retried(number: int) -> None:
-    with pytest.raises(UnavailableError, match="no room left for the batch") as caught, disk_full_as_unavailable():
+    with (
+        pytest.raises(UnavailableError, match="no room left for the job's files") as caught,
+        disk_full_as_unavailable(),
+    ):
         raise OSError(number, os.strerror(number))
 
     assert caught.value.code == "disk_full"

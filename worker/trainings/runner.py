@@ -5,7 +5,7 @@ out. Then champion and challenger are scored on the same held-out rows. A champi
 fitted on those rows and would look unbeatable, so the verdict is "incomparable" and a person decides.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from sklearn.base import is_regressor
@@ -16,8 +16,10 @@ from queuecast.domain.gate import Comparison, is_promoted
 from queuecast.domain.holdout import Split
 from queuecast.domain.job import Job, ModelRef
 from queuecast.domain.model import CHALLENGER, CHAMPION, Lineage, Manifest
-from queuecast.domain.work import PromotionPolicy, TrainingWork
+from queuecast.domain.work import OnError, PromotionPolicy, TrainingWork
+from queuecast.plurals import counted
 from queuecast.ports.aliases import AliasStore
+from queuecast.ports.batches import BatchFiles
 from queuecast.ports.clock import Clock
 from queuecast.ports.files import FileStore
 from queuecast.ports.models import ModelRegistry
@@ -57,6 +59,7 @@ class TrainingRunner:
         aliases: AliasStore,
         files: FileStore,
         estimators: EstimatorCache,
+        folders: BatchFiles,
         clock: Clock,
         threads: Threads = Threads(),  # noqa: B008 - frozen
     ) -> None:
@@ -64,6 +67,7 @@ class TrainingRunner:
         self._aliases = aliases
         self._files = files
         self._estimators = estimators
+        self._folders = folders
         self._clock = clock
         self._threads = threads
 
@@ -89,7 +93,7 @@ class TrainingRunner:
                 "metric": comparison.metric,
                 "champion": {"version": champion.version, "score": comparison.champion},
                 "challenger": {"version": published.version, "score": comparison.challenger},
-                "rows": {"train": lineage.train_rows, "holdout": lineage.holdout_rows} if lineage else {},
+                **_rows_of(lineage),
             },
             ModelRef(published.model, published.version, sha256=published.sha256),
             ignored,
@@ -117,6 +121,7 @@ class TrainingRunner:
             file_format,
             needs_numbers=is_regressor(champion_estimator),
             is_table=predicts_table(champion_estimator, champion),
+            left_out=self._folders.bad_rows_of_training(job.id) if work.on_error is OnError.SKIP else None,
         )
         report(stage_progress(STAGES, "split", len(rows.target)))
         split = split_rows(rows, champion)
@@ -155,7 +160,15 @@ class TrainingRunner:
                 "champion_version": parent,
                 "holdout_rows": len(split.test),
             },
-            lineage=Lineage(parent, work.file_sha256, work.params, len(split.train), len(split.test)),
+            lineage=Lineage(
+                parent,
+                work.file_sha256,
+                work.params,
+                len(split.train),
+                len(split.test),
+                trial.rows.bad_rows,
+                trial.rows.bad_cells,
+            ),
             description=f"retrained from version {parent}",
             compared_rows=0,
         )
@@ -169,6 +182,8 @@ class TrainingRunner:
         reason = comparison.reason or (
             f"{comparison.metric} {comparison.challenger:.6g} against {comparison.champion:.6g}, {verdict}"
         )
+        if published.lineage is not None and published.lineage.bad_rows:
+            reason += f"; {counted(published.lineage.bad_rows, 'bad row')} of the file left out"
         if is_promoted(verdict, policy):
             expected = job.model.pinned_version
             moved = self._move_alias(job, published, CHAMPION, expected, reason)
@@ -195,3 +210,10 @@ class TrainingRunner:
             alias=alias,
             run=job,
         )
+
+
+def _rows_of(lineage: Lineage | None) -> dict[str, Any]:
+    if lineage is None:
+        return {"rows": {}}
+    rows = {"train": lineage.train_rows, "holdout": lineage.holdout_rows, "bad": lineage.bad_rows}
+    return {"rows": rows, "bad_cells": [asdict(cell) for cell in lineage.bad_cells]}

@@ -3,8 +3,9 @@
 Reads one range at a time (`worker.tables.reader`), so memory holds the needed columns, typed, and one range of text.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -13,30 +14,35 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from queuecast.domain.errors import Finding, InvalidInputError, mismatch, shortened
+from queuecast.domain.chunking import FileRange
 from queuecast.domain.file_formats import FileFormat
-from queuecast.domain.model import Manifest
+from queuecast.domain.model import BadCell, Manifest
 from queuecast.domain.signature import Column, ColumnType, Layout, Signature
 from queuecast.domain.work import TrainingWork
-from worker.models.columns.typed_columns import ARROW_TYPES, arrow_values, python_objects
+from worker.models.columns.typed_columns import ARROW_TYPES, arrow_values
 from worker.models.columns.widening import widened_values
-from worker.tables.checked_columns import build_column, empty_cell
-from worker.tables.faults import CellFaults, FaultSample, cell_faults
-from worker.tables.ndjson_reader import json_as_text
+from worker.tables.checked_columns import build_column
+from worker.tables.faults import CellFaults, FaultSample, bad_rows, bad_rows_mask, cell_faults
 from worker.tables.reader import read_rows
+from worker.tables.rows import Rows
 from worker.tables.splitting import split_file
-from worker.tables.text_cells import parse_cells, read_words
+from worker.trainings.left_out_rows import LeftOutRows, left_out_rows
+from worker.trainings.targets import kinds_of_target, labels_of, target_column, target_faults, target_text
 
 RANGE_ROWS = 2**16
-_TYPES = {bool: ColumnType.BOOLEAN, int: ColumnType.INTEGER, float: ColumnType.NUMBER}
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingRows:
-    """features: a DataFrame or array of shape (n_rows, n_columns); target: array (n_rows,) or (n_rows, n_targets)."""
+    """features: a DataFrame or array of shape (n_rows, n_columns); target: array (n_rows,) or (n_rows, n_targets).
+
+    bad_rows: the number of rows that were left out. bad_cells: the first of their cells that do not fit.
+    """
 
     features: Any
     target: Any
+    bad_rows: int = 0
+    bad_cells: tuple[BadCell, ...] = ()
 
     def take_features(self, positions: list[int]) -> Any:
         """The features of some rows, in the order of `positions`."""
@@ -51,36 +57,85 @@ def read_training_rows(
     *,
     needs_numbers: bool = False,
     is_table: bool = False,
+    left_out: Path | None = None,
 ) -> TrainingRows:
     """needs_numbers: whether every target must be a number, as for a regressor.
 
     is_table: a single target gets the shape (n_rows, 1), as a `y` that is a table of one column.
+    left_out: the file to which rows that do not fit are written; None if they are not left out.
 
     Raises InvalidInputError naming row and column: row 1 is the first line after the header.
     """
-    signature = _without_categories(champion.signature)
-    features: list[list[Any]] = [[] for _ in signature.columns]
-    targets: list[list[Any]] = [[] for _ in work.target]
-    sample = FaultSample()
-    for file_range in split_file(path, fmt, RANGE_ROWS, 8 * 2**20):
-        rows = read_rows(path, fmt, signature, file_range, work.target, work.extra_columns)
-        texts = [
-            _target_text(rows.extra[name], fmt, name, _classes(champion, index))
-            for index, name in enumerate(work.target)
+    reader = _Reader(champion, work, fmt, needs_numbers=needs_numbers, leaves_out=left_out is not None)
+    ranges = split_file(path, fmt, RANGE_ROWS, 8 * 2**20)
+    if left_out is None:
+        reader.read_all(path, ranges)
+        return reader.rows(is_table=is_table)
+    with left_out_rows(left_out) as bad:
+        reader.read_good(path, ranges, bad)
+    bad.require_most_good()
+    return replace(reader.rows(is_table=is_table), bad_rows=bad.bad_rows, bad_cells=bad.bad_cells)
+
+
+class _Reader:
+    """Collects the features and the targets, range by range."""
+
+    def __init__(
+        self, champion: Manifest, work: TrainingWork, fmt: FileFormat, *, needs_numbers: bool, leaves_out: bool
+    ) -> None:
+        self._work, self._fmt = work, fmt
+        self._signature = champion.signature
+        self._read_signature = _without_categories(champion.signature)
+        self._features: list[list[Any]] = [[] for _ in self._signature.columns]
+        self._targets: list[list[Any]] = [[] for _ in work.target]
+        self._labels = [labels_of(champion, index) for index in range(len(work.target))]
+        self._kinds = [
+            kinds_of_target(labels, needs_numbers=needs_numbers, leaves_out=leaves_out) for labels in self._labels
         ]
-        by_name = dict(zip(work.target, texts, strict=True))
-        sample.add(rows, [*cell_faults(rows), *_target_faults(by_name, needs_numbers=needs_numbers)])
+
+    def read_all(self, path: Path, ranges: Iterable[FileRange]) -> None:
+        """Raises InvalidInputError if a row does not fit."""
+        sample = FaultSample()
+        for file_range in ranges:
+            rows, texts, faults = self._read(path, file_range)
+            sample.add(rows, faults)
+            if not sample.total:  # later findings are useful, later values are not
+                self._add([column.values for column in rows.columns], texts)
         if sample.total:
-            continue  # later findings are useful, later values are not
-        for chunks, checked_column in zip(features, rows.columns, strict=True):
-            chunks.append(_compact(checked_column.column, checked_column.values))
-        for chunks, text in zip(targets, texts, strict=True):
+            raise sample.findings().refusal("the file does not fit: ")
+
+    def read_good(self, path: Path, ranges: Iterable[FileRange], left_out: LeftOutRows) -> None:
+        for file_range in ranges:
+            rows, texts, faults = self._read(path, file_range)
+            left_out.add(bad_rows(rows, faults), file_range.n_rows)
+            arrays = [column.values for column in rows.columns]
+            is_bad = bad_rows_mask(faults)
+            if is_bad is not None:
+                is_good = pa.array(~is_bad)
+                arrays, texts = ([each.filter(is_good) for each in found] for found in (arrays, texts))
+            self._add(arrays, texts)
+
+    def rows(self, *, is_table: bool) -> TrainingRows:
+        parts = list(map(target_column, self._targets, self._labels))
+        target = parts[0] if len(parts) == 1 and not is_table else np.column_stack(parts)
+        return TrainingRows(_features(self._signature, self._features), target)
+
+    def _read(self, path: Path, file_range: FileRange) -> tuple[Rows, list[Any], list[CellFaults]]:
+        """The rows of a range, their targets as text, and the faults of both."""
+        names = self._work.target
+        rows = read_rows(path, self._fmt, self._read_signature, file_range, names, self._work.extra_columns)
+        texts = [
+            target_text(rows.extra[name], self._fmt, name, labels)
+            for name, labels in zip(names, self._labels, strict=True)
+        ]
+        of_targets = map(target_faults, names, texts, self._kinds)
+        return rows, texts, [*cell_faults(rows), *chain.from_iterable(of_targets)]
+
+    def _add(self, arrays: list[Any], texts: list[Any]) -> None:
+        for column, chunks, values in zip(self._signature.columns, self._features, arrays, strict=True):
+            chunks.append(_compact(column, values))
+        for chunks, text in zip(self._targets, texts, strict=True):
             chunks.append(text)
-    if sample.total:
-        raise sample.findings().refusal("the file does not fit: ")
-    parts = [_target_column(chunks, _classes(champion, index)) for index, chunks in enumerate(targets)]
-    target = parts[0] if len(parts) == 1 and not is_table else np.column_stack(parts)
-    return TrainingRows(_features(champion.signature, features), target)
 
 
 def _without_categories(signature: Signature) -> Signature:
@@ -131,89 +186,3 @@ def _with_new_categories(column: Column, values: Any) -> Any:
         new = list(map(column.texts.moments.text, new))
     values = pc.cast(values, values.type.value_type) if is_coded else values
     return build_column(replace(column, categories=(*(column.categories or ()), *new)), values)
-
-
-def _target_faults(targets: dict[str, Any], *, needs_numbers: bool) -> list[CellFaults]:
-    """targets: name -> the cells as text."""
-    faults = []
-    for name, text in targets.items():
-        if text.null_count:
-            empty = empty_cell("is empty; every row needs a target", "a target in every row", name)
-            faults.append(
-                CellFaults(name, "null", text.is_null().to_numpy(zero_copy_only=False), partial(_same, empty))
-            )
-        is_wrong = _not_numbers(text) if needs_numbers else None
-        if is_wrong is not None and is_wrong.any():
-            faults.append(CellFaults(name, "wrong_type", is_wrong, partial(_not_a_number, name, text)))
-    return faults
-
-
-def _same(fault: Finding, _at: int) -> Finding:
-    return fault
-
-
-def _not_a_number(name: str, text: Any, at: int) -> Finding:
-    return mismatch("", "wrong_type", shortened(repr(text[at].as_py())), "a number", name)
-
-
-def _not_numbers(text: Any) -> Any:
-    """A mask of the targets that are no numbers. The word "NA" of a Parquet file is one of them."""
-    values, _ = parse_cells(ColumnType.NUMBER, text)
-    return pc.and_(values.is_null(), text.is_valid()).to_numpy(zero_copy_only=False)
-
-
-def _target_text(values: Any, fmt: FileFormat, name: str, classes: list[Any]) -> Any:
-    """A target as text like in a CSV file, null if missing; its type follows from the whole column.
-
-    In CSV, a word such as "NA" is a label if the champion has it as one. A new label can be sent as Parquet or NDJSON.
-    """
-    if fmt is FileFormat.CSV:
-        return read_words(values, classes, may_be_missing=True)
-    values = json_as_text(values)
-    if pa.types.is_floating(values.type):
-        values = pc.if_else(pc.is_nan(values), None, values)
-    try:
-        return pc.cast(values, pa.string())
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-        raise InvalidInputError(
-            f"the target {name!r} holds {values.type}, expected numbers, text or booleans"
-        ) from None
-
-
-def _classes(champion: Manifest, index: int) -> list[Any]:
-    classes = champion.classes or []
-    return list(classes[index]) if classes and isinstance(classes[0], list) else list(classes)
-
-
-def _target_column(chunks: list[Any], classes: list[Any]) -> Any:
-    """The target in the type of the champion's labels, or as numbers if it has none. If a cell does not have that
-    type, the whole target stays text."""
-    label_type = type(classes[0]) if classes else None
-    candidates = [] if label_type is str else [ColumnType.INTEGER, ColumnType.NUMBER]
-    if label_type in _TYPES:
-        candidates.insert(0, _TYPES[label_type])
-    for candidate in candidates:
-        values = _parse_all(chunks, candidate)
-        if values is not None:
-            return values
-    return _with_same_spelling(np.concatenate([python_objects(chunk) for chunk in chunks]), classes)
-
-
-def _with_same_spelling(labels: Any, classes: list[Any]) -> Any:
-    """Spells booleans like the champion, or like Python: pandas writes True in CSV, and JSON has true."""
-    present = set(labels.tolist())
-    if not {label.lower() for label in present} <= {"true", "false"}:
-        return labels
-    known = {label.lower(): label for label in classes if isinstance(label, str)}
-    spelled = {label: known.get(label.lower(), label.capitalize()) for label in present}
-    return np.array([spelled[label] for label in labels], dtype=object)
-
-
-def _parse_all(chunks: list[Any], kind: ColumnType) -> Any:
-    parts = []
-    for chunk in chunks:
-        values, _ = parse_cells(kind, chunk)
-        if values.null_count:
-            return None
-        parts.append(values.to_numpy(zero_copy_only=False))
-    return np.concatenate(parts)

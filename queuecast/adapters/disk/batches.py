@@ -1,7 +1,7 @@
 """Batches as folders: `{root}/{job id}/` with `plan.json`, `parts/`, then `result-{attempt}.{ext}` and `outcome.json`.
 
 Plan and outcome are written once: when two runs write one, both continue with the first. A part is named by its plan
-and index, and every run writes the same bytes to it.
+and index, and every run writes the same bytes to it. The folder of a training has its bad rows, `errors.ndjson`.
 """
 
 import os
@@ -49,6 +49,9 @@ class BatchFolders:
 
     def bad_rows(self, batch_id: str, attempt: int) -> Path:
         return self._folder(batch_id) / f"errors-{attempt}.ndjson"
+
+    def bad_rows_of_training(self, job_id: str) -> Path:
+        return self._folder(job_id) / "errors.ndjson"
 
     def link_part(self, batch_id: str, plan: int, source_id: str, source_plan: int, index: int) -> bool:
         """Reuses a part of another batch, if it exists. Safe to call again."""

@@ -6,7 +6,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from queuecast.domain.signature import Column, ColumnType, Layout, Signature
-from queuecast.domain.work import Method, PromotionPolicy
+from queuecast.domain.work import Method, OnError, PromotionPolicy
 from tests.api.conftest import Gateway
 
 TRAININGS = "/v1/models/titanic/trainings"
@@ -31,6 +31,28 @@ def test_a_training_is_accepted_with_its_file_and_parameters(gateway: Gateway, h
     assert (work.file_sha256, work.target, work.params) == (gateway.files.stat(file_id).sha256, ("survived",), {"C": 2})
     assert work.promote is PromotionPolicy.MANUAL
     assert gateway.doorbell.rung == ["training"]
+
+
+@pytest.mark.parametrize(("body", "expected"), [({}, OnError.FAIL), ({"on_error": "skip"}, OnError.SKIP)])
+def test_bad_rows_fail_a_training_unless_it_is_told_to_skip_them(
+    gateway: Gateway, http: FlaskClient, body: dict[str, str], expected: OnError
+) -> None:
+    answer = http.post(TRAININGS, json={"file_id": upload(http), "target": "survived"} | body)
+
+    work, _ = gateway.jobs.read_work(answer.json["id"])
+    assert work.on_error is expected
+
+
+def test_the_rows_that_a_training_left_out_are_listed(gateway: Gateway, http: FlaskClient) -> None:
+    job_id = http.post(TRAININGS, json={"file_id": upload(http), "target": "survived"}).json["id"]
+    before = http.get(f"/v1/jobs/{job_id}/errors")
+    path = gateway.batches.bad_rows_of_training(job_id)
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b'{"row":3,"column":"age","code":"null","detail":"is empty"}\n')
+
+    after = http.get(f"/v1/jobs/{job_id}/errors")
+
+    assert (before.status_code, before.data, after.data) == (200, b"", path.read_bytes())
 
 
 @pytest.mark.parametrize(

@@ -294,7 +294,7 @@ def test_output_options_are_refused_for_a_job_that_writes_no_file(
     result = run(gateway, *command, "-o", tmp_path / "out.csv")
 
     assert result.exit_code == 1
-    assert "job_1 is a prediction; -o and --errors download the files of a batch" in result.stderr
+    assert "job_1 is a prediction; -o downloads the answers of a batch" in result.stderr
     assert [request.method for request in gateway.requests] == ["GET"]
 
 

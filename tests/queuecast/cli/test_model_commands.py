@@ -120,6 +120,36 @@ def test_train_shows_both_scores_and_the_verdict(gateway: ScriptedGateway, tmp_p
     assert "Promoted titanic version 4 to champion" in result.stdout
 
 
+def test_rows_that_a_training_left_out_are_counted_and_the_first_is_shown(
+    gateway: ScriptedGateway, tmp_path: Path
+) -> None:
+    bad = {"row": 7, "column": "age", "code": "wrong_type", "detail": "found 'x', expected a number"}
+    gateway.on("GET /v1/jobs/job_1/errors", Answer(json.dumps(bad).encode(), 200))
+    rows = {"train": 713, "holdout": 178, "bad": 2}
+
+    result = trained(gateway, tmp_path, "--on-error", "skip", rows=rows, bad_cells=[bad])
+
+    assert gateway.only_request("POST /v1/models/titanic/trainings").json["on_error"] == "skip"
+    assert "Fitted on 713 rows" in result.stdout
+    assert result.stderr.splitlines()[-2:] == [
+        "2 rows were bad and were left out; to download them: queuecast jobs wait job_1 --errors errors.ndjson",
+        "the first bad row: row 7, column age: found 'x', expected a number",
+    ]
+
+
+def test_jobs_wait_writes_the_rows_that_a_training_left_out(gateway: ScriptedGateway, tmp_path: Path) -> None:
+    trained(gateway, tmp_path, rows={"train": 713, "holdout": 178, "bad": 1})
+    gateway.on("GET /v1/jobs/job_1/errors", Answer(b'{"row":7}\n', 200))
+
+    result = run(gateway, "jobs", "wait", "job_1", "--errors", str(tmp_path / "bad.ndjson"))
+
+    assert (tmp_path / "bad.ndjson").read_bytes() == b'{"row":7}\n'
+    assert "Fitted on 713 rows" in result.stdout
+    assert result.stderr.splitlines()[-1] == f"1 row was bad and was left out: {tmp_path}/bad.ndjson"
+    answers = run(gateway, "jobs", "wait", "job_1", "-o", str(tmp_path / "out.csv"))
+    assert answers.stderr == "Error: job_1 is a training; -o downloads the answers of a batch\n"
+
+
 def test_a_training_that_was_not_promoted_says_why(gateway: ScriptedGateway, tmp_path: Path) -> None:
     result = trained(gateway, tmp_path, verdict="worse", promoted=False, reason="0.79 against 0.81, worse")
 

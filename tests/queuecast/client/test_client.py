@@ -108,6 +108,15 @@ def test_a_frame_without_pyarrow_says_what_to_install(
     assert gateway.requests == []
 
 
+def test_a_training_may_leave_out_bad_rows(client: Client, gateway: ScriptedGateway) -> None:
+    gateway.on("POST /v1/files", Answer({"id": "file_1"}, 201))
+    gateway.on("POST /v1/models/land/trainings", Answer(job(type="training"), 202))
+
+    client.train("land", pd.DataFrame({"a": [1.0], "y": [1]}), "y", on_error="skip")
+
+    assert gateway.only_request("POST /v1/models/land/trainings").json["on_error"] == "skip"
+
+
 def test_a_training_uploads_a_frame_and_names_the_file(client: Client, gateway: ScriptedGateway) -> None:
     gateway.on("POST /v1/files", Answer({"id": "file_1"}, 201))
     gateway.on("POST /v1/models/titanic/trainings", Answer(job(type="training"), 202))

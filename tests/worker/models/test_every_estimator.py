@@ -174,7 +174,7 @@ def _assert_goes_through(service: LocalService, case: Case) -> None:
 
     trained = service.trained(service.training_work(with_target(case.features, case.target), case.target_names))
     assert trained.state is State.SUCCEEDED, trained.failure
-    assert service.result(trained)["rows"] == {"train": len(split.train), "holdout": len(split.test)}
+    assert service.result(trained)["rows"] == {"train": len(split.train), "holdout": len(split.test), "bad": 0}
     _assert_version_answers_as(service, 2, case.fitted(), case.features)
 
 

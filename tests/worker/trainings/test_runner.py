@@ -232,7 +232,7 @@ def test_both_scores_equal_those_of_the_estimators_on_the_held_out_rows(titanic:
     challenger = clone(FIRST).set_params(model__C=0.01).fit(TRAIN, SURVIVED.iloc[SPLIT.train])
     expected = [each.score(TEST, SURVIVED.iloc[SPLIT.test]) for each in (FIRST, challenger)]
     assert [result["champion"]["score"], result["challenger"]["score"]] == pytest.approx(expected, rel=1e-12)
-    assert result["rows"] == {"train": len(SPLIT.train), "holdout": len(SPLIT.test)}
+    assert result["rows"] == {"train": len(SPLIT.train), "holdout": len(SPLIT.test), "bad": 0}
 
 
 def test_both_scores_are_in_the_manifest(titanic: LocalService) -> None:
@@ -249,7 +249,7 @@ def test_the_same_rows_are_held_out_in_any_order_of_the_file(titanic: LocalServi
 
     result = _trained(titanic, rows=mixed)
 
-    assert result["rows"] == {"train": len(SPLIT.train), "holdout": len(SPLIT.test)}
+    assert result["rows"] == {"train": len(SPLIT.train), "holdout": len(SPLIT.test), "bad": 0}
     assert result["champion"]["score"] == FIRST.score(TEST, SURVIVED.iloc[SPLIT.test])
 
 
@@ -260,7 +260,7 @@ def test_the_split_follows_the_rule_of_the_champion(service: LocalService, rule:
 
     result = _trained(service)
 
-    assert result["rows"] == {"train": len(split.train), "holdout": len(split.test)}
+    assert result["rows"] == {"train": len(split.train), "holdout": len(split.test), "bad": 0}
     assert service.manifest(2).holdout == split.rule
 
 
@@ -346,7 +346,7 @@ def test_a_json_file_of_pandas_moves_no_row(service: LocalService) -> None:
     file = service.stored(rows.to_json(orient="records", lines=True).encode(), "application/x-ndjson")
     result = service.result(service.trained(TrainingWork(file.id, file.sha256, ("target",))))
 
-    assert result["rows"] == {"train": len(split.train), "holdout": len(split.test)}
+    assert result["rows"] == {"train": len(split.train), "holdout": len(split.test), "bad": 0}
     assert None not in (result["champion"]["score"], result["challenger"]["score"])
 
 

@@ -132,7 +132,13 @@ def test_a_retraining_fits_with_the_configured_threads(
 ) -> None:
     service.pushed(RandomForestClassifier(4, n_jobs=-1, verbose=1).fit(X, Y), X)
     service.training = TrainingRunner(
-        service.models, service.aliases, service.files, service.estimators, service.clock, Threads(1, 3)
+        service.models,
+        service.aliases,
+        service.files,
+        service.estimators,
+        service.folders,
+        service.clock,
+        Threads(1, 3),
     )
     capsys.readouterr()
 

@@ -21,7 +21,7 @@ from queuecast.domain.errors import (
     UnknownModelError,
     UnknownVersionError,
 )
-from queuecast.domain.model import Lineage, Manifest
+from queuecast.domain.model import BadCell, Lineage, Manifest
 from tests.queuecast.adapters.disks import DISK_BYTES, set_age, use_up_inodes
 from tests.queuecast.adapters.waits import at_once
 from tests.queuecast.domain.records import MEASURES, a_manifest
@@ -63,6 +63,7 @@ def processes() -> Iterator[ProcessPoolExecutor]:
         a_manifest(),
         a_manifest("a-b_c9", MEASURES, classes=None, holdout=None, target=("y0", "y1")),
         a_manifest(lineage=Lineage(1, "ef" * 32, {"clf__C": 0.5, "clf__penalty": None}, 800, 200)),
+        a_manifest(lineage=Lineage(1, "ef" * 32, {}, 8, 2, 3, (BadCell(7, None, "wrong_length", "found 2 cells"),))),
         a_manifest(classes=["no", "yes"], description="Zoë: first", metrics={"accuracy": 0.1 + 0.2}),
     ],
 )
