@@ -100,12 +100,14 @@ class Column(Struct):
 
 class Signature(Struct):
     """The columns that a version takes and the methods that it has. `example`: rows in the form in which they are
-    sent."""
+    sent. `sparse`: the class of the sparse matrix that the estimator gets, such as `csr_matrix`; empty for other
+    rows."""
 
     layout: Layout
     columns: list[Column]
     methods: list[Method]
     example: ExampleRows
+    sparse: str
 
 
 class HoldoutRule(Struct):

@@ -77,7 +77,7 @@ class Client(ModelAdministration):
     ) -> JobHandle:
         """Submits rows and returns their job at once, or after up to `wait_s` seconds with its result.
 
-        rows: a DataFrame, a 2-D array, or a list of dicts or lists. NaN and NA are sent as null.
+        rows: a DataFrame, a 2-D array, a sparse matrix, or a list of dicts or lists. NaN and NA are sent as null.
         version: a version number or an alias; default: the champion. priority: low, normal or high.
         extra_columns: columns that the model does not have are ignored with an IgnoredColumnsWarning (ignore, the
         default), or refused with an ApiError (refuse). They are sent in any case.

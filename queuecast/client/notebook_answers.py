@@ -83,7 +83,7 @@ def _take(x: Any, positions: list[int]) -> Any:
     if hasattr(x, "iloc"):
         return x.iloc[positions]
     if hasattr(x, "toarray"):
-        return x.tocsr()[positions]
+        return x.tocsr()[positions].asformat(x.format)
     return x[positions] if hasattr(x, "ndim") or is_polars(x) else [x[at] for at in positions]
 
 

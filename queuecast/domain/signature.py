@@ -97,6 +97,9 @@ class Signature:
     methods: tuple[Method, ...]
     example: tuple[Any, ...] = field(default=(), compare=False)
     """A few rows that the version predicted when it was imported, as JSON values."""
+    sparse: str = ""
+    """The class of scipy's matrices that the estimator was fitted on, such as `csr_matrix`; empty for other rows. The
+    layout is ARRAY then."""
 
     def __hash__(self) -> int:
         """Of a part: every request looks its signature up, and hashing 7,000 columns takes milliseconds."""

@@ -93,7 +93,7 @@ def upload(rows: Any, known: Mapping[str, set[str]]) -> Written:
     """As the client uploads a DataFrame or an array."""
     try:
         with open_table(rows) as table:
-            return Written(table.content.read(), table.media_type, list(range(len(rows))))
+            return Written(table.content.read(), table.media_type, list(range(rows.shape[0])))
     except ValueError as error:
         raise CannotWrite(f"the client: {error}") from None
 

@@ -12,7 +12,7 @@ from queuecast.domain.model import Manifest
 from queuecast.domain.work import Method
 from worker.models.bisection import Failed, Succeeded, bisect_failures
 from worker.models.columns.widening import split_frame
-from worker.models.frames import frame_of
+from worker.models.frames import as_fitted, frame_of
 from worker.models.model_output import output_columns, require_length
 from worker.tables.reader import ReadRange
 from worker.tables.rows import BadRow
@@ -72,7 +72,8 @@ def _join(pieces: list[Columns]) -> Columns:
 def _no_rows(call: Callable[[Any], Any], manifest: Manifest, method: Method) -> Columns:
     """The columns of the model's output without rows, learned from its example rows; none if it fails on those too."""
     with suppress(Exception):  # an estimator raises what it likes, and an example may not fit its own signature
-        example = frame_of(manifest.signature, list(manifest.signature.example))
+        signature = manifest.signature
+        example = as_fitted(signature.sparse, frame_of(signature, list(signature.example)))
         columns = output_columns(method, call(example), manifest.classes)
         return {name: values[:0] for name, values in columns.items()}
     return {}

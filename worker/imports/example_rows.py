@@ -19,7 +19,7 @@ from worker.imports.notebook_comparison import NotebookAnswers
 from worker.models.columns.column_facts import ColumnFacts, kinds_of, words_of
 from worker.models.columns.known_values import known_values
 from worker.models.columns.typed_columns import ARROW, can_be_rebuilt
-from worker.models.frames import MISSING_VALUES, column_of, scalar
+from worker.models.frames import MISSING_VALUES, SPARSE_CLASSES, as_fitted, column_of, scalar
 from worker.tables.csv_reader import read_csv
 
 TABLE_MEDIA_TYPE = "application/vnd.queuecast.table+json"
@@ -71,12 +71,16 @@ class Table(msgspec.Struct, forbid_unknown_fields=True):
     columns: list[TableColumn]
     rows: list[list[Any]]
     answers: NotebookAnswers | None = None
+    sparse: str = ""
+    """As in `Signature`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """rows: in the form that the estimator was fitted on, a DataFrame or a 2-D array. facts: those that the client
-    knows of the whole columns, by name."""
+    """rows: in the form that the estimator was fitted on, a DataFrame, a 2-D array or a sparse matrix.
+
+    facts: those that the client knows of the whole columns, by name.
+    """
 
     rows: Any
     facts: dict[str, ColumnFacts]
@@ -89,11 +93,11 @@ def read_example(path: Path, media_type: str, estimator: Any, target: tuple[str,
     Raises InvalidInputError when the file cannot be read, is empty or lacks a column that the estimator names.
     """
     facts: dict[str, ColumnFacts] = {}
-    answers = None
+    answers, sparse = None, ""
     if media_type == TABLE_MEDIA_TYPE:
         table = _decode_table(path.read_bytes())
         facts = {column.name: column.facts() for column in table.columns}
-        rows, answers = _rows(table), table.answers
+        rows, answers, sparse = _rows(table), table.answers, table.sparse
         sent_names = [column.name for column in table.columns]
     else:
         rows = _read_csv(path, estimator, target)
@@ -109,7 +113,8 @@ def read_example(path: Path, media_type: str, estimator: Any, target: tuple[str,
     width = getattr(estimator, "n_features_in_", rows.shape[1])
     if rows.shape[1] != width:
         raise InvalidInputError(f"the example has {rows.shape[1]} feature columns, the estimator was fitted on {width}")
-    return Example(_with_missing_values(rows, estimator, facts), facts, answers)
+    rows = _with_missing_values(rows, estimator, facts)
+    return Example(as_fitted(sparse, rows), facts, answers)
 
 
 def _read_csv(path: Path, estimator: Any, target: tuple[str, ...]) -> Any:
@@ -215,6 +220,8 @@ def _rows(table: Table) -> Any:
     for index, row in enumerate(table.rows):
         if len(row) != n_columns or n_columns == 0:
             raise ModelRefusedError(f"row {index} of the example has {len(row)} values and {n_columns} columns")
+    if table.sparse and (table.layout is not Layout.ARRAY or table.sparse not in SPARSE_CLASSES):
+        raise ModelRefusedError(f"the example is of the class {table.sparse}, expected a sparse matrix of scipy")
     try:
         if table.layout is Layout.ARRAY:
             return _array(table)

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import scipy.sparse
 
 from queuecast.domain.signature import Column, ColumnType, Layout, Missing, Signature
 from queuecast.tables.plain_values import text_of
@@ -25,6 +26,11 @@ MISSING_VALUES = {Missing.NAN: np.nan, Missing.NONE: None, Missing.NA: pd.NA, Mi
 _PANDAS_NAMES = frozenset(
     ["str", "string", "boolean", "Float32", "Float64"]
     + [f"{sign}Int{bits}" for sign in ("", "U") for bits in (8, 16, 32, 64)]
+)
+
+
+SPARSE_CLASSES = frozenset(
+    f"{form}_{kind}" for form in ("bsr", "coo", "csc", "csr", "dia", "dok", "lil") for kind in ("array", "matrix")
 )
 
 
@@ -103,6 +109,11 @@ def _array_of(columns: tuple[Column, ...], rows: Sequence[Any]) -> Any:
             array[:, index] = column_of(column, [row[index] for row in rows])
         return array
     return np.array(rows, dtype=dtype).reshape(len(rows), len(columns))
+
+
+def as_fitted(sparse: str, frame: Any) -> Any:
+    """A frame or an array as the estimator takes it. sparse: as in `Signature`."""
+    return getattr(scipy.sparse, sparse)(frame) if sparse else frame
 
 
 def rows_of(signature: Signature, frame: Any) -> list[Any]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
+from scipy.sparse import issparse
 
 from queuecast.domain.columns.dtypes import kind_named
 from queuecast.domain.errors import ModelRefusedError, exception_text
@@ -15,7 +16,7 @@ from queuecast.domain.signature import Column, ColumnType, Layout, Signature
 from queuecast.domain.work import Method
 from worker.models.columns.column_facts import ColumnFacts, learn_facts
 from worker.models.columns.column_kinds import kind_of
-from worker.models.frames import frame_of, rows_of, scalar
+from worker.models.frames import as_fitted, frame_of, rows_of, scalar
 from worker.models.inference import infer_frame
 from worker.models.learning.missing_kinds import with_one_missing_value
 from worker.models.learning.nullability import with_nullable
@@ -36,11 +37,15 @@ class Golden:
 def learn_signature(
     estimator: Any, training_rows: Any, known: Mapping[str, ColumnFacts] | None = None
 ) -> tuple[Signature, Golden]:
-    """training_rows: some rows that the estimator was fitted on, a DataFrame or a 2-D array, at least one row.
+    """training_rows: some rows that the estimator was fitted on, at least one: a DataFrame, a 2-D array or a sparse
+    matrix.
 
     known: facts about columns, by name, that these rows need not show.
     Raises ModelRefusedError for a column that JSON cannot carry, and for an estimator without a usable method.
     """
+    sparse = type(training_rows).__name__ if issparse(training_rows) else ""
+    if sparse:
+        training_rows = training_rows.tocsr()[:20].toarray()  # numbers, whose dtype says all
     layout = Layout.FRAME if isinstance(training_rows, pd.DataFrame) else Layout.ARRAY
     known = known or {}
     columns = tuple(_of_known_kind(column, known.get(column.name)) for column in _columns(training_rows))
@@ -49,12 +54,12 @@ def learn_signature(
         replace(column, missing=facts[column.name].first_missing, words=facts[column.name].words) for column in columns
     )
     sample = training_rows[:20]
-    outputs = _try_methods(estimator, sample)
+    outputs = _try_methods(estimator, as_fitted(sparse, sample), len(sample))
     methods = tuple(Method(name) for name in outputs)
-    signature = Signature(layout, columns, methods)
+    signature = Signature(layout, columns, methods, sparse=sparse)
     rows = rows_of(signature, sample)
     columns = with_nullable(estimator, signature, rows, outputs)
-    signature = Signature(layout, columns, methods, tuple(rows[:3]))
+    signature = replace(signature, columns=columns, example=tuple(rows[:3]))
     signature = with_one_missing_value(estimator, signature, rows, facts)
     _require_same_outputs(estimator, signature, rows, outputs)
     return signature, Golden(rows, outputs)
@@ -97,7 +102,7 @@ def _of_known_kind(column: Column, facts: ColumnFacts | None) -> Column:
     return replace(column, type=ColumnType(kind_named(facts.inner) or column.type), inner=facts.inner)
 
 
-def _try_methods(estimator: Any, sample: Any) -> dict[str, list[Any]]:
+def _try_methods(estimator: Any, sample: Any, n_rows: int) -> dict[str, list[Any]]:
     """The outputs of the methods that return one for each row."""
     outputs: dict[str, list[Any]] = {}
     problem = "it has none of them"
@@ -108,7 +113,7 @@ def _try_methods(estimator: Any, sample: Any) -> dict[str, list[Any]]:
             except Exception as error:  # an estimator raises what it likes
                 problem = f"{method.value} raised {exception_text(error)}"
             else:
-                if len(output) == len(sample):
+                if len(output) == n_rows:
                     outputs[method.value] = output
     if not outputs:
         raise ModelRefusedError(
@@ -122,7 +127,7 @@ def _require_same_outputs(
 ) -> None:
     """Rows that went through JSON and back must get the same outputs as the original rows."""
     for method in signature.methods:
-        output = infer_frame(estimator, method, frame_of(signature, rows))
+        output = infer_frame(estimator, method, as_fitted(signature.sparse, frame_of(signature, rows)))
         if not is_same_answer(output, expected[method.value]):
             raise ModelRefusedError(
                 f"{method.value} answers rows that travelled as JSON differently from the example rows themselves",

@@ -12,7 +12,7 @@ from queuecast.domain.errors import Finding, InvalidInputError, RunFailedError, 
 from queuecast.domain.holdout import METHODS, HoldoutRule, Split, holdout
 from queuecast.domain.model import Manifest
 from queuecast.domain.training_params import unknown_params
-from worker.models.frames import frame_of
+from worker.models.frames import as_fitted, frame_of
 from worker.models.machine_parameters import reset_machine_parameters
 from worker.trainings.param_values import as_estimator_takes
 from worker.trainings.training_rows import TrainingRows
@@ -37,7 +37,8 @@ def split_rows(rows: TrainingRows, champion: Manifest) -> Split:
 def predicts_table(estimator: Any, manifest: Manifest) -> bool:
     """Whether `predict` answers a table of one column, `[[v], ...]`: then `y` was one, and has to be one again."""
     with suppress(Exception):  # an estimator raises what it likes
-        output = estimator.predict(frame_of(manifest.signature, list(manifest.signature.example)))
+        signature = manifest.signature
+        output = estimator.predict(as_fitted(signature.sparse, frame_of(signature, list(signature.example))))
         return len(manifest.signature.example) > 0 and np.shape(output)[1:] == (1,)
     return False
 

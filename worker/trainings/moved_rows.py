@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import pandas as pd
+from scipy.sparse import issparse
 
 from queuecast.domain.errors import UnknownVersionError
 from queuecast.domain.holdout import Split, holdout
@@ -62,6 +63,7 @@ def _frame(features: Any) -> pd.DataFrame:
     """A DataFrame, with the names x0, x1, ... for an array."""
     if isinstance(features, pd.DataFrame):
         return features
+    features = features.toarray() if issparse(features) else features
     return pd.DataFrame(features, columns=[f"x{index}" for index in range(features.shape[1])])
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+from scipy.sparse import csc_matrix, issparse
 
 from queuecast.domain.chunking import FileRange
 from queuecast.domain.file_formats import FileFormat
@@ -21,6 +22,7 @@ from queuecast.domain.signature import Column, ColumnType, Layout, Signature
 from queuecast.domain.work import TrainingWork
 from worker.models.columns.typed_columns import ARROW_TYPES, arrow_values
 from worker.models.columns.widening import widened_values
+from worker.models.frames import as_fitted
 from worker.tables.checked_columns import build_column
 from worker.tables.faults import CellFaults, FaultSample, bad_rows, bad_rows_mask, cell_faults
 from worker.tables.reader import read_rows
@@ -34,8 +36,9 @@ RANGE_ROWS = 2**16
 
 @dataclass(frozen=True, slots=True)
 class TrainingRows:
-    """features: a DataFrame or array of shape (n_rows, n_columns); target: array (n_rows,) or (n_rows, n_targets).
+    """features: a DataFrame, an array or a sparse matrix of shape (n_rows, n_columns).
 
+    target: array (n_rows,) or (n_rows, n_targets).
     bad_rows: the number of rows that were left out. bad_cells: the first of their cells that do not fit.
     """
 
@@ -46,6 +49,8 @@ class TrainingRows:
 
     def take_features(self, positions: list[int]) -> Any:
         """The features of some rows, in the order of `positions`."""
+        if issparse(self.features):
+            return self.features.tocsr()[positions].asformat(self.features.format)
         return self.features.iloc[positions] if hasattr(self.features, "iloc") else self.features[positions]
 
 
@@ -167,10 +172,27 @@ def _features(signature: Signature, features: list[list[Any]]) -> Any:
     if signature.layout is Layout.FRAME:
         return pd.DataFrame(columns, columns=[column.name for column in signature.columns], copy=False)
     dtype = "float64" if is_wide else signature.columns[0].dtype
+    if signature.sparse:
+        return as_fitted(signature.sparse, _sparse(dtype, columns))
     array = np.empty((len(next(iter(columns.values()))), len(columns)), dtype=dtype)
     for index, name in enumerate(list(columns)):
         array[:, index] = columns.pop(name)
     return array
+
+
+def _sparse(dtype: str, columns: dict[str, Any]) -> Any:
+    """Column by column, because a dense array of them all may not fit in memory. Empties the columns.
+
+    A matrix, because scipy's arrays would keep indices of 64 bits, which scikit-learn's compiled code refuses.
+    """
+    shape = len(next(iter(columns.values()))), len(columns)
+    indices, data = [], []
+    for name in list(columns):
+        values = np.asarray(columns.pop(name)).astype(dtype)
+        indices.append(np.flatnonzero(values))
+        data.append(values[indices[-1]])
+    starts = np.cumsum([0, *map(len, indices)])
+    return csc_matrix((np.concatenate(data), np.concatenate(indices), starts), shape=shape)
 
 
 def _with_new_categories(column: Column, values: Any) -> Any:

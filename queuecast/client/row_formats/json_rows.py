@@ -28,20 +28,20 @@ def json_rows(rows: Any) -> list[dict[str, Scalar]] | list[list[Scalar]]:
     A DataFrame whose column names are not all strings is sent as lists, because scikit-learn ignores such names.
     Raises ValueError with the row and column of a value that JSON cannot hold, and TypeError for other objects.
     """
-    if isinstance(rows, Mapping | str | bytes):
+    if isinstance(rows, Mapping | str | bytes) and not hasattr(rows, "toarray"):  # a sparse matrix may be a dict
         raise TypeError(f"rows is a {type(rows).__name__}, expected a list of rows; for one row write [row]")
     if _is_frame(rows) and _has_string_names(rows):
         names, columns = _frame_columns(rows)
         return [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
     if _is_frame(rows) or hasattr(rows, "ndim"):
-        return _array_rows(_as_array(rows))
+        return list(_listed_rows(rows))
     return [_one_row(row, index) for index, row in enumerate(rows)]  # type: ignore[return-value] # dicts or lists
 
 
 def json_lines(array: Any) -> Iterator[bytes]:
     """The rows of a 2-D array as NDJSON, one at a time: as Python numbers, a large array would not fit in memory."""
-    for index, row in enumerate(_as_array(array)):
-        yield json.dumps(_list_row(row, index)).encode() + b"\n"
+    for row in _listed_rows(array):
+        yield json.dumps(row, separators=(",", ":")).encode() + b"\n"
 
 
 def rows_for_width(n_rows: int, x: Any, least: int = 20) -> int:
@@ -82,7 +82,8 @@ def example_table(x: Any, *, is_sure: bool = True) -> dict[str, Any]:
             {"name": f"x{index}", "dtype": dtype} | (facts_of_values(values) if dtype == "object" else {})
             for index, values in enumerate(zip(*(x if dtype == "object" else rows), strict=True))
         ]
-    return {"layout": "array", "columns": described, "rows": rows}
+    sparse = {"sparse": type(x).__name__} if hasattr(x, "toarray") else {}
+    return {"layout": "array", "columns": described, "rows": rows} | sparse
 
 
 def target_names(y: Any) -> list[str] | None:
@@ -142,6 +143,24 @@ def _as_array(x: Any, limit: int | None = None) -> Any:
             f"rows have the shape {shown}, expected 2 dimensions (rows, columns); send one row as row.reshape(1, -1)"
         )
     return x[:limit]
+
+
+def _listed_rows(x: Any) -> Iterator[list[Scalar]]:
+    """The rows of an array, of a sparse matrix or of a DataFrame without names, as lists, one at a time."""
+    if not hasattr(x, "toarray") or len(x.shape) != 2:
+        return (_list_row(row, index) for index, row in enumerate(_as_array(x)))
+    return _sparse_rows(x.tocsr(copy=True))
+
+
+def _sparse_rows(table: Any) -> Iterator[list[Scalar]]:
+    """A dense copy of the matrix may not fit in memory."""
+    table.sum_duplicates()
+    for index, (start, end) in enumerate(zip(table.indptr, table.indptr[1:], strict=False)):
+        row: list[Scalar] = [0] * table.shape[1]
+        stored = zip(table.indices[start:end].tolist(), table.data[start:end].tolist(), strict=True)
+        for column, value in stored:
+            row[column] = _plain(value, f"x{column}", index)
+        yield row
 
 
 def _array_rows(array: Any) -> list[list[Scalar]]:

@@ -34,7 +34,7 @@ def read_source(rows: Any) -> RowSource:
     """Raises TypeError for another kind of object, and ValueError for rows without two dimensions."""
     if isinstance(rows, str | bytes | PathLike):
         raise _refused(rows, "; read the file first, for example with pandas.read_csv")
-    if isinstance(rows, Mapping):
+    if isinstance(rows, Mapping) and not hasattr(rows, "tocsr"):  # a sparse matrix may be a dict
         raise _refused(rows, "; for one row write [row], and for columns pandas.DataFrame(columns)")
     if isinstance(rows, list | tuple):
         return _of_list(rows)

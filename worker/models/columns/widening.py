@@ -12,11 +12,11 @@ import numpy as np
 import pandas as pd
 
 from queuecast.domain.signature import Column, Signature
-from worker.models.frames import missing_value
+from worker.models.frames import as_fitted, missing_value
 from worker.models.model_output import require_length
 
 Part = tuple[Any, Any]
-"""The positions of some rows, and their frame as the estimator takes it."""
+"""The positions of some rows, and their frame or sparse matrix as the estimator takes it."""
 Answer = TypeVar("Answer")
 
 
@@ -42,7 +42,7 @@ def split_frame(signature: Signature, frame: Any) -> list[Part]:
     is_frame = isinstance(frame, pd.DataFrame)
     held = _held_columns(signature, frame)
     if not held:
-        return [(np.arange(len(frame)), frame)]
+        return [(np.arange(len(frame)), as_fitted(signature.sparse, frame))]
     gaps = frame[[column.name for column in held]].isna().to_numpy() if is_frame else pd.isna(frame)
     is_missing = gaps.any(axis=1)
     parts = []
@@ -50,11 +50,12 @@ def split_frame(signature: Signature, frame: Any) -> list[Part]:
         rows = frame[~is_missing]
         narrow = {column.name: column.dtype for column in held}
         part = rows.reset_index(drop=True).astype(narrow) if is_frame else rows.astype(held[0].dtype)
-        parts.append((np.flatnonzero(~is_missing), part))
+        parts.append((np.flatnonzero(~is_missing), as_fitted(signature.sparse, part)))
     if is_missing.any():
         rows = frame[is_missing]
         rows = rows.reset_index(drop=True) if is_frame else rows
-        parts.append((np.flatnonzero(is_missing), widened(rows, [each for each in signature.columns if each.widens])))
+        wide = widened(rows, [each for each in signature.columns if each.widens])
+        parts.append((np.flatnonzero(is_missing), as_fitted(signature.sparse, wide)))
     return parts
 
 

@@ -13,7 +13,7 @@ from queuecast.domain.errors import ModelRefusedError
 from queuecast.domain.signature import Layout, Missing, Signature
 from queuecast.domain.work import Method
 from worker.models.columns.column_facts import ColumnFacts
-from worker.models.frames import frame_of
+from worker.models.frames import as_fitted, frame_of
 from worker.models.inference import infer_frame
 from worker.models.learning.same_answers import is_same_answer
 
@@ -101,7 +101,7 @@ def _with_kinds(signature: Signature, columns: Sequence[int], kinds: Sequence[Mi
 
 def _answers(estimator: Any, signature: Signature, rows: list[Any]) -> dict[Method, list[Any] | None]:
     answers: dict[Method, list[Any] | None] = {}
-    frame = frame_of(signature, rows)
+    frame = as_fitted(signature.sparse, frame_of(signature, rows))
     for method in signature.methods:
         answers[method] = None
         with suppress(Exception):  # an estimator raises what it likes

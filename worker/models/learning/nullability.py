@@ -17,7 +17,7 @@ import pandas as pd
 from queuecast.domain.signature import Column, Layout, Missing, Signature
 from queuecast.domain.work import Method
 from worker.models.columns.widening import widened
-from worker.models.frames import frame_of
+from worker.models.frames import as_fitted, frame_of
 from worker.models.inference import infer_frame
 from worker.models.learning.alike_columns import group_alike
 from worker.models.learning.same_answers import is_same_answer
@@ -110,7 +110,8 @@ class MissingTrials:
 
     def _answer(self, frame: Any, method: str | None = None) -> list[Any] | None:
         try:
-            return infer_frame(self._estimator, Method(method or self._signature.methods[0]), frame)
+            rows = as_fitted(self._signature.sparse, frame)
+            return infer_frame(self._estimator, Method(method or self._signature.methods[0]), rows)
         except Exception:  # an estimator raises what it likes
             return None
 
