@@ -136,7 +136,7 @@ def _parsed(rows: bytes, **options: Any) -> Iterator[Any]:
 def _decoder_for(signature: Signature, rows: bytes) -> tuple[msgspec.json.Decoder[list[Any]], bool]:
     """The decoder, and whether it also checks the values."""
     if signature.layout is Layout.FRAME and len(signature.columns) > MANY_KEYS:
-        keys = first_keys(rows, [column.name for column in signature.columns])
+        keys = first_keys(rows, [column.name for column in signature.read_columns])
         if keys:
             return _wide_row_decoder(signature, keys)
     return _row_decoder(signature)
@@ -146,7 +146,8 @@ def _decoder_for(signature: Signature, rows: bytes) -> tuple[msgspec.json.Decode
 def _wide_row_decoder(signature: Signature, keys: tuple[str, ...]) -> tuple[msgspec.json.Decoder[list[Any]], bool]:
     """For rows that have their keys in another order than the signature."""
     columns = {column.name: column for column in signature.columns}
-    return _row_decoder.__wrapped__(replace(signature, columns=tuple(columns[key] for key in keys)))
+    unread = (column for column in signature.columns if not column.read)
+    return _row_decoder.__wrapped__(replace(signature, columns=(*(columns[key] for key in keys), *unread)))
 
 
 @lru_cache(maxsize=256)
@@ -158,10 +159,10 @@ def _row_decoder(signature: Signature) -> tuple[msgspec.json.Decoder[list[Any]],
     if signature.layout is Layout.FRAME:
         # A struct's field names must be identifiers; the column names are their names in JSON.
         fields = [
-            (f"c{index}", kind, msgspec.field(name=column.name))
+            (f"c{index}", kind, msgspec.field(name=column.name, **({} if column.read else {"default": None})))
             for index, (column, kind) in enumerate(zip(signature.columns, types, strict=True))
         ]
-        row = msgspec.defstruct("Row", fields, forbid_unknown_fields=True)
+        row = msgspec.defstruct("Row", fields, forbid_unknown_fields=True, kw_only=True)
     return msgspec.json.Decoder(list[row], dec_hook=check_cell), True
 
 

@@ -118,7 +118,7 @@ def _require_known(params: dict[str, Any], manifest: Manifest) -> None:
 
 def _require_columns(header: list[str] | None, manifest: Manifest, target: tuple[str, ...]) -> None:
     """Raises InvalidInputError for a file without the columns. header: None if only a worker can read it."""
-    names = [column.name for column in manifest.signature.columns]
+    names = [column.name for column in manifest.signature.read_columns]
     if header is None:
         header = [*names, *target]
     findings = [*_target_findings(header, names, target), *feature_findings(header, manifest.signature, target)]

@@ -85,7 +85,8 @@ class ModelList(Struct):
 class Column(Struct):
     """A column of a version's rows. `categories` are the only values that it takes. `missing`: what a missing value was
     to the estimator at its fit. `words`: values of the column that would otherwise mean missing in a CSV cell. `inner`:
-    the dtype of the categories, or the class of Python objects such as `date`."""
+    the dtype of the categories, or the class of Python objects such as `date`. `read`: whether a step reads it. A
+    row may lack the others."""
 
     name: str
     type: ColumnType
@@ -96,6 +97,7 @@ class Column(Struct):
     words: list[str]
     inner: str
     is_ordered: bool
+    read: bool
 
 
 class Signature(Struct):

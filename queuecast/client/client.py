@@ -3,8 +3,6 @@
 It takes objects of pandas, polars and numpy without importing their libraries, and imports skops only to push a model.
 """
 
-import base64
-import hashlib
 import json
 import os
 from collections.abc import Iterator, Sequence
@@ -24,8 +22,14 @@ from queuecast.client.model_administration import ModelAdministration, model_pat
 from queuecast.client.params import training_params
 from queuecast.client.pushing import estimator_parts, file_parts, push_metadata
 from queuecast.client.row_formats.json_rows import json_rows, target_names
-from queuecast.client.row_formats.table_files import ProgressCallback, ProgressFile, TableFile, open_table
+from queuecast.client.row_formats.table_files import (
+    ProgressCallback,
+    open_table,
+    require_sendable,
+)
+from queuecast.client.table_uploads import upload_table
 from queuecast.client.transport import MAX_WAIT_S, Body, FilePart, Transport, query_text, read_json
+from queuecast.client.unsent_columns import with_sent_values
 from queuecast.domain.holdout import HoldoutRule, Split
 
 DEFAULT_URL = "http://127.0.0.1:8000"
@@ -85,7 +89,14 @@ class Client(ModelAdministration):
         Raises ValueError for rows that JSON cannot hold, before anything is sent, and TooManyRows for more rows than
         one prediction takes; `predict_file` takes any number.
         """
-        body: Body = {"inputs": json_rows(rows), "method": method}
+        try:
+            inputs: Any = json_rows(rows)
+        except ValueError:
+            read = self._columns_read(model, version)
+            if read is None:
+                raise
+            inputs = json_rows(with_sent_values(rows, json_rows, read))
+        body: Body = {"inputs": inputs, "method": method}
         body |= _given(version=version, metadata=metadata, priority=priority, extra_columns=extra_columns)
         path = f"{model_path(model)}/predictions"
         wait_s = min(wait_s, MAX_WAIT_S)
@@ -125,8 +136,7 @@ class Client(ModelAdministration):
         on_upload: called with the bytes sent so far and the total.
         Raises ValueError for another kind of file and for a column that Parquet cannot hold, before anything is sent.
         """
-        with open_table(source) as table:
-            file = self._upload(table, on_upload)
+        file = self._uploaded(model, version, source, [id_column or ""], on_upload)
         body: Body = {"file_id": file["id"], "method": method, "output_format": output_format, "on_error": on_error}
         body |= _given(version=version, id_column=id_column, metadata=metadata, priority=priority)
         body |= _given(extra_columns=extra_columns)
@@ -155,7 +165,9 @@ class Client(ModelAdministration):
         """
         sent_params = training_params(self._transport, model_path(model), params or {})
         body: Body = {"target": target, "params": sent_params, "promote": promote}
-        body |= _given(file_id=self.upload(source)["id"], extra_columns=extra_columns, on_error=on_error)
+        targets = [target] if isinstance(target, str) else target
+        file_id = self._uploaded(model, None, source, targets)["id"]
+        body |= _given(file_id=file_id, extra_columns=extra_columns, on_error=on_error)
         response = self._transport.send("POST", f"{model_path(model)}/trainings", body=body, is_submit=True)
         return self._job(response).warn_of_ignored_columns()
 
@@ -167,7 +179,7 @@ class Client(ModelAdministration):
         on_upload: called with the bytes sent so far and the total.
         """
         with open_table(source) as table:
-            return self._upload(table, on_upload)
+            return upload_table(self._transport, table, on_upload)
 
     def push(
         self,
@@ -250,20 +262,27 @@ class Client(ModelAdministration):
         """
         return self._job(self._transport.send("POST", f"/v1/dead-letters/{quote(job_id, safe='')}/replay"))
 
+    def _uploaded(
+        self,
+        model: str,
+        version: int | str | None,
+        source: Any,
+        needed: Sequence[str],
+        on_upload: ProgressCallback | None = None,
+    ) -> Body:
+        """The description of the uploaded table. needed: columns of it besides those that the model reads."""
+        try:
+            with open_table(source) as table:
+                return upload_table(self._transport, table, on_upload)
+        except ValueError:
+            read = self._columns_read(model, version) if hasattr(source, "iloc") else None
+            if read is None:
+                raise
+        with open_table(with_sent_values(source, require_sendable, {*read, *needed})) as table:
+            return upload_table(self._transport, table, on_upload)
+
     def _job(self, response: httpx2.Response) -> JobHandle:
         return JobHandle(self._transport, read_json(response))
-
-    def _upload(self, table: TableFile, on_upload: ProgressCallback | None) -> Body:
-        digest = base64.b64encode(hashlib.file_digest(table.content, "sha256").digest()).decode()
-        headers = {"Content-Type": table.media_type, "Content-Digest": f"sha-256=:{digest}:"}
-        size_bytes = table.content.tell()
-        content = table.content if on_upload is None else ProgressFile(table.content, size_bytes, on_upload)
-        # Idempotent enough to retry: the gateway deletes a copy that no job uses after a while.
-        response = self._transport.send(
-            "POST", "/v1/files", content=content, query={"name": table.name}, headers=headers, is_idempotent=True
-        )
-        stored: Body = read_json(response)
-        return stored
 
     def _push(self, name: str, files: dict[str, FilePart], metadata: Body) -> JobHandle:
         form = {"metadata": json.dumps(metadata)}

@@ -2,6 +2,7 @@
 
 from urllib.parse import quote
 
+from queuecast.client.errors import ApiError
 from queuecast.client.transport import Body, Transport, read_json
 
 
@@ -28,6 +29,14 @@ class ModelAdministration:
         of_version = "" if version is None else f"/versions/{version}"
         body: Body = read_json(self._transport.send("GET", f"{model_path(name)}{of_version}/schema"))
         return body
+
+    def _columns_read(self, name: str, version: int | str | None) -> set[str] | None:
+        """The columns that a row needs; None if they are unknown."""
+        try:
+            number = self.model(name)["aliases"].get(version) if isinstance(version, str) else version
+            return set(self.schema(name, number).get("required", ()))
+        except ApiError:
+            return None
 
     def promote(self, name: str, version: int, alias: str = "champion", reason: str = "") -> Body:
         """Points an alias at a version and returns the model.

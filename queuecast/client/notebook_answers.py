@@ -36,8 +36,8 @@ def notebook_answers(estimator: Any, x: Any) -> dict[str, Any] | None:
             try:
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore")
-                    output = _plain_rows(call(rows))
-                    single = [answer for at in alone for answer in _plain_rows(call(_take(rows, [at])))]
+                    output = plain_rows(call(rows))
+                    single = [answer for at in alone for answer in plain_rows(call(_take(rows, [at])))]
             except Exception:  # noqa: S112 - an estimator raises what it likes; a worker does not serve such a method
                 continue
             if len(output) == n_rows and len(single) == len(alone):
@@ -91,10 +91,10 @@ def _length(x: Any) -> int:
     return int(x.shape[0]) if hasattr(x, "shape") else len(x)
 
 
-def _plain_rows(output: Any) -> list[Any]:
+def plain_rows(output: Any) -> list[Any]:
     """One plain value or list for each row; for several targets with probabilities, a list of lists."""
     if isinstance(output, list) and output and getattr(output[0], "ndim", 0) > 0:
-        return [list(row) for row in zip(*map(_plain_rows, output), strict=True)]
+        return [list(row) for row in zip(*map(plain_rows, output), strict=True)]
     for convert in ("toarray", "to_numpy"):
         output = getattr(output, convert)() if hasattr(output, convert) else output
     is_moments = getattr(getattr(output, "dtype", None), "kind", "") in ("m", "M")

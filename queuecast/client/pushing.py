@@ -11,6 +11,7 @@ from queuecast.client.notebook_answers import notebook_answers
 from queuecast.client.row_formats.json_rows import TABLE_MEDIA_TYPE, example_table
 from queuecast.client.row_formats.text_rows import csv_head
 from queuecast.client.transport import Body, FilePart, encode_json
+from queuecast.client.unsent_columns import without_unread
 from queuecast.domain.holdout import HoldoutRule, Split
 from queuecast.domain.pickles import is_pickle
 from queuecast.skops_files import skops_bytes
@@ -36,8 +37,13 @@ def estimator_parts(estimator: Any, x: Any) -> dict[str, FilePart]:
         import skops.io  # noqa: F401, PLC0415 - only a push needs it
     except ImportError as error:
         raise ImportError("push needs skops to write the estimator: pip install skops") from error
-    fitted = form_of_fit(estimator, x)
-    example = _example_part(fitted)
+    try:
+        example = _example_part(form_of_fit(estimator, x))
+    except ValueError:
+        sent = without_unread(estimator, x)
+        if sent is x:
+            raise
+        example = _example_part(form_of_fit(estimator, sent))
     try:
         model = skops_bytes(estimator)
     except RecursionError:

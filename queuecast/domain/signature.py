@@ -6,7 +6,7 @@
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from itertools import islice
 from typing import Any
@@ -69,6 +69,8 @@ class Column:
     words: tuple[str, ...] = ()
     inner: str = ""
     is_ordered: bool = False
+    read: bool = True
+    """Whether a step of the estimator reads it. A row may lack a column that none reads, or have anything in it."""
 
     @property
     def known_words(self) -> tuple[str | int | float | bool, ...]:
@@ -77,7 +79,7 @@ class Column:
     @property
     def widens(self) -> bool:
         """Whether a missing value turns the column to another dtype: integers to float64, booleans to objects."""
-        return self.nullable and self.dtype in WITHOUT_MISSING
+        return self.read and self.nullable and self.dtype in WITHOUT_MISSING
 
     @property
     def value_dtype(self) -> str:
@@ -104,6 +106,15 @@ class Signature:
     def __hash__(self) -> int:
         """Of a part: every request looks its signature up, and hashing 7,000 columns takes milliseconds."""
         return hash((self.layout, len(self.columns), self.columns[:1]))
+
+    @property
+    def read_columns(self) -> tuple[Column, ...]:
+        """The columns of the estimator's frame."""
+        return tuple(column for column in self.columns if column.read)
+
+    def of_read_columns(self) -> "Signature":
+        columns = self.read_columns
+        return self if len(columns) == len(self.columns) else replace(self, columns=columns)
 
     def findings(self, rows: Iterable[Any], limit: int = MAX_FINDINGS) -> tuple[Finding, ...]:
         """The first `limit` faults of `rows` (parsed JSON), with pointers from `/inputs`. Reads no row after those."""
@@ -133,7 +144,7 @@ class Signature:
                     f"unknown column {name!r}, expected one of " + ", ".join(sorted(known)),
                     column=shortened(_encodable(name)),
                 )
-        for column in self.columns:
+        for column in self.read_columns:
             place = f"{at}/{escaped(column.name)}"
             if column.name not in row:
                 yield Finding(place, "missing_column", f"column {column.name!r} is missing", column=column.name)
@@ -155,11 +166,12 @@ class Signature:
 
         names: the names of the columns in the text, if they differ. Returns None also if a row repeats a column.
         """
-        places: Sequence[str | int] = range(len(self.columns))
+        columns = self.read_columns
+        places: Sequence[str | int] = range(len(columns))
         if self.layout is Layout.FRAME or names:
-            places = names or [column.name for column in self.columns]
+            places = names or [column.name for column in columns]
         whole_types = (ColumnType.INTEGER, ColumnType.BOOLEAN)
-        places = [place for place, column in zip(places, self.columns, strict=True) if column.type in whole_types]
+        places = [place for place, column in zip(places, columns, strict=True) if column.type in whole_types]
         try:
             rows = json.loads(text, object_pairs_hook=_without_repetition) if places else []
         except (ValueError, RecursionError):
@@ -179,7 +191,7 @@ class Signature:
             body: dict[str, Any] = {
                 "type": "object",
                 "properties": {column.name: _column_schema(column) for column in self.columns},
-                "required": [column.name for column in self.columns],
+                "required": [column.name for column in self.read_columns],
                 "additionalProperties": False,
             }
         else:
@@ -217,6 +229,8 @@ def fault_code(column: Column, value: Any) -> str | None:
         value = whole(value)
     elif column.type is ColumnType.BOOLEAN:
         value = truth(value)
+    if not column.read:
+        return None
     if value is None:
         return None if column.nullable else "null"
     if not column_values.fits(column.type, column.value_dtype, value):
@@ -248,6 +262,8 @@ def shown(value: Any) -> str:
 
 
 def _column_schema(column: Column) -> dict[str, Any]:
+    if not column.read:
+        return {"description": "not read by the model", "x-unread": True}
     rule = column_values.schema(column.type, column.value_dtype)
     kinds = [*rule["type"], *(["null"] if column.nullable else [])]
     rule["type"] = kinds if len(kinds) > 1 else kinds[0]

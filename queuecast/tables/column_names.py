@@ -70,7 +70,7 @@ def missing_columns(names: Sequence[str], signature: Signature, extra: Sequence[
 
     extra: columns of the file that are not features, such as an id or a target.
     """
-    wanted = [column.name for column in signature.columns]
+    wanted = [column.name for column in signature.read_columns]
     if signature.layout is Layout.FRAME:
         known = set(names)
         return [missing_column(name) for name in wanted if name not in known and nameless_column(name, names) is None]
@@ -80,7 +80,7 @@ def missing_columns(names: Sequence[str], signature: Signature, extra: Sequence[
 
 def source_columns(names: Sequence[str], signature: Signature, extra: Sequence[str] = ()) -> list[str]:
     """The file's name for each column of a signature for which `missing_columns` finds nothing."""
-    wanted = [column.name for column in signature.columns]
+    wanted = [column.name for column in signature.read_columns]
     if signature.layout is Layout.FRAME:
         return [nameless_column(name, names) or name for name in wanted]
     return named_or_in_order(names, wanted, extra)
@@ -101,7 +101,8 @@ def ignored_columns(
 
     Raises InvalidInputError if there are any and the caller refuses them.
     """
-    used = {*source_columns(names, signature, others), *others}
+    unread = (column.name for column in signature.columns if not column.read)
+    used = {*source_columns(names, signature, others), *unread, *others}
     extra = [name for name in names if name not in used]
     if extra and choice is ExtraColumns.REFUSE:
         finding = extra_columns_refusal(pointer, extra)

@@ -43,6 +43,8 @@ class CheckedCell:
 
 def checked_type(column: Column) -> Any:
     """The type of the values that fit the column, for a decoder with `check_cell`."""
+    if not column.read:
+        return msgspec.Raw
     kind: Any = VALUE_TYPES[column.type]
     of_categories = {type(value) for value in column.categories or ()}
     if column.texts is not None or (of_categories and of_categories not in ({str}, {int})):

@@ -125,7 +125,7 @@ def _tolerance(signature: Signature, answers: NotebookAnswers, method: Method) -
     """
     together = [answers.outputs[method][at] for at in answers.alone]
     is_exact = first_difference(answers.alone_outputs[method], together, 1e-9) is None
-    is_single = any(column.dtype.lower() in _SINGLE for column in signature.columns)
+    is_single = any(column.dtype.lower() in _SINGLE for column in signature.read_columns)
     return 1e-9 if is_exact and not is_single else 1e-5
 
 
@@ -183,7 +183,7 @@ def _write(path: Path, fmt: FileFormat, signature: Signature, rows: list[Any]) -
         path.write_text("".join(json.dumps(row) + "\n" for row in rows))
         return True
     frame = frame_of(signature, rows)
-    table = pd.DataFrame(frame, columns=[column.name for column in signature.columns])
+    table = pd.DataFrame(frame, columns=[column.name for column in signature.read_columns])
     if fmt is FileFormat.CSV:
         table.to_csv(path, index=False, quoting=csv.QUOTE_NONNUMERIC)  # a word may hold a lone carriage return
         return True
@@ -223,7 +223,7 @@ def _answers(estimator: Any, signature: Signature, method: Method, frame: Any) -
 def _changed_column(signature: Signature, sent: _Sent, row: Any, at: int) -> str | None:
     """The first column with another value than in JSON, if the format changed one."""
     as_json = frame_of(signature, [row])
-    for index, column in enumerate(signature.columns):
+    for index, column in enumerate(signature.read_columns):
         left, right = (
             frame.iloc[row_index, index] if isinstance(frame, pd.DataFrame) else frame[row_index, index]
             for frame, row_index in ((sent.frame, at), (as_json, 0))

@@ -4,6 +4,7 @@ from contextlib import suppress
 from typing import Any
 
 from queuecast.domain.errors import JobStoppedError, QueuecastError, UnavailableError
+from queuecast.domain.holdout import decides_by_meaning
 from queuecast.domain.job import Job, ModelRef
 from queuecast.domain.model import Manifest
 from queuecast.domain.work import ImportWork
@@ -58,7 +59,8 @@ class ImportRunner:
         report(stage_progress(STAGES, "try"))
         example = self._files.stat(work.example_file_id)
         known = read_example(self._files.path(example.id), example.media_type, estimator, work.target)
-        signature, golden = learn_signature(estimator, known.rows, known.facts)
+        may_be_unread = work.holdout is None or decides_by_meaning(work.holdout)
+        signature, golden = learn_signature(estimator, known.rows, known.facts, may_be_unread=may_be_unread)
         compared_rows = 0
         if known.answers is not None:
             compared = compare_answers(estimator, signature, known.answers)

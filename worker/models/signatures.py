@@ -21,6 +21,7 @@ from worker.models.inference import infer_frame
 from worker.models.learning.missing_kinds import with_one_missing_value
 from worker.models.learning.nullability import with_nullable
 from worker.models.learning.same_answers import is_same_answer
+from worker.models.learning.unread_columns import unread_columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +36,19 @@ class Golden:
 
 
 def learn_signature(
-    estimator: Any, training_rows: Any, known: Mapping[str, ColumnFacts] | None = None
+    estimator: Any,
+    training_rows: Any,
+    known: Mapping[str, ColumnFacts] | None = None,
+    earlier: Signature | None = None,
+    *,
+    may_be_unread: bool = True,
 ) -> tuple[Signature, Golden]:
     """training_rows: some rows that the estimator was fitted on, at least one: a DataFrame, a 2-D array or a sparse
     matrix.
 
-    known: facts about columns, by name, that these rows need not show.
+    known: facts about columns, by name, that these rows need not show. earlier: the signature of the champion, whose
+    unread columns these rows do not show either.
+    may_be_unread: False where the rows of a later fit need all columns.
     Raises ModelRefusedError for a column that JSON cannot carry, and for an estimator without a usable method.
     """
     sparse = type(training_rows).__name__ if issparse(training_rows) else ""
@@ -48,13 +56,20 @@ def learn_signature(
         training_rows = training_rows.tocsr()[:20].toarray()  # numbers, whose dtype says all
     layout = Layout.FRAME if isinstance(training_rows, pd.DataFrame) else Layout.ARRAY
     known = known or {}
-    columns = tuple(_of_known_kind(column, known.get(column.name)) for column in _columns(training_rows))
+    sample = training_rows[:20]
+    outputs = try_methods(estimator, as_fitted(sparse, sample), len(sample))
+    unread = unread_columns(estimator, sample, outputs) if may_be_unread else frozenset()
+    columns = tuple(_of_known_kind(column, known.get(column.name)) for column in _columns(training_rows, unread))
+    if unread and earlier is not None:
+        before = {column.name: column for column in earlier.columns if column.name in unread and not column.read}
+        columns = tuple(before.get(column.name, column) for column in columns)
     facts = learn_facts(estimator, columns, training_rows, known)
     columns = tuple(
-        replace(column, missing=facts[column.name].first_missing, words=facts[column.name].words) for column in columns
+        replace(column, missing=facts[column.name].first_missing, words=facts[column.name].words)
+        if column.read
+        else column
+        for column in columns
     )
-    sample = training_rows[:20]
-    outputs = _try_methods(estimator, as_fitted(sparse, sample), len(sample))
     methods = tuple(Method(name) for name in outputs)
     signature = Signature(layout, columns, methods, sparse=sparse)
     rows = rows_of(signature, sample)
@@ -65,9 +80,14 @@ def learn_signature(
     return signature, Golden(rows, outputs)
 
 
-def _columns(training_rows: Any) -> tuple[Column, ...]:
+def _columns(training_rows: Any, unread: frozenset[str]) -> tuple[Column, ...]:
     if isinstance(training_rows, pd.DataFrame):
-        return tuple(_column(str(name), training_rows[name]) for name in training_rows.columns)
+        return tuple(
+            _unread_column(str(name), training_rows[name])
+            if name in unread
+            else _column(str(name), training_rows[name])
+            for name in training_rows.columns
+        )
     if training_rows.dtype == object:  # a frame with columns of several dtypes became one array
         values = (pd.Series(training_rows[:, index], dtype=object) for index in range(training_rows.shape[1]))
         return tuple(_column(f"x{index}", objects) for index, objects in enumerate(values))
@@ -95,6 +115,14 @@ def _column(name: str, values: Any, dtype: str | None = None) -> Column:
     return Column(name, kind.type, nullable=False, dtype=dtype, inner=kind.inner)
 
 
+def _unread_column(name: str, values: Any) -> Column:
+    """Of a kind that cannot be served, it is a column of objects."""
+    try:
+        return replace(_column(name, values), read=False)
+    except ModelRefusedError:
+        return Column(name, ColumnType.STRING, nullable=True, dtype="object", read=False)
+
+
 def _of_known_kind(column: Column, facts: ColumnFacts | None) -> Column:
     """The column, with the kind that its objects are known to have if these rows have missing values only."""
     if facts is None or not facts.inner or column.inner or column.dtype != "object":
@@ -102,7 +130,7 @@ def _of_known_kind(column: Column, facts: ColumnFacts | None) -> Column:
     return replace(column, type=ColumnType(kind_named(facts.inner) or column.type), inner=facts.inner)
 
 
-def _try_methods(estimator: Any, sample: Any, n_rows: int) -> dict[str, list[Any]]:
+def try_methods(estimator: Any, sample: Any, n_rows: int) -> dict[str, list[Any]]:
     """The outputs of the methods that return one for each row."""
     outputs: dict[str, list[Any]] = {}
     problem = "it has none of them"

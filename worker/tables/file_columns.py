@@ -25,7 +25,8 @@ from queuecast.tables.column_names import (
     source_columns,
 )
 from queuecast.tables.json_values import NOT_JSON
-from worker.tables.parquet_files import open_parquet, require_types
+from worker.tables.id_values import can_be_id
+from worker.tables.parquet_files import open_parquet, require_types, value_type
 from worker.tables.record_scanner import MAX_RECORD_BYTES, header_range
 
 
@@ -78,6 +79,7 @@ def find_keys(path: Path, signature: Signature, extra: Sequence[str] = ()) -> li
 def require_columns(path: Path, fmt: FileFormat, signature: Signature, id_column: str | None = None) -> None:
     """Raises InvalidInputError for a column that the file does not have, or has in a type that cannot be read."""
     extra = [id_column] if id_column is not None else []
+    signature = signature.of_read_columns()
     if fmt is FileFormat.NDJSON:
         _require_keys(path, [*find_keys(path, signature, extra), *extra], signature)
         return
@@ -94,6 +96,17 @@ def ignored_in_parquet(
     Raises InvalidInputError if there are any and the caller refuses them.
     """
     return ignored_columns(column_names(path, FileFormat.PARQUET), signature, choice, others)
+
+
+def comparable_columns(path: Path, fmt: FileFormat, names: Sequence[str]) -> list[str]:
+    """Those of the names that the file has, in a type whose values can be compared."""
+    present = set(column_names(path, fmt)) if names else set()
+    found = [name for name in names if name in present]
+    if fmt is FileFormat.PARQUET and found:
+        with open_parquet(path) as parquet:
+            schema = parquet.schema_arrow
+        found = [name for name in found if can_be_id(value_type(schema.field(name).type))]
+    return found
 
 
 def _require_keys(path: Path, wanted: list[str], signature: Signature) -> None:

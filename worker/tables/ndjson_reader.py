@@ -59,11 +59,15 @@ def read_ndjson_rows(
     file_range: FileRange,
     extra: Sequence[str] = (),
     extra_columns: ExtraColumns = ExtraColumns.IGNORE,
+    unread: Sequence[str] = (),
 ) -> Rows:
-    """extra: keys whose values are returned unchecked (`_unchecked_array`). extra_columns: for all other keys."""
+    """extra: keys whose values are returned unchecked (`_unchecked_array`). extra_columns: for all other keys, except
+    those that are `unread`."""
     sources = tuple(find_keys(path, signature, extra))
     extra_keys = tuple(name for name in extra if name not in sources)
-    keys = _Keys(sources, extra_keys, extra_columns is ExtraColumns.REFUSE and bool(sources))
+    refuses_others = extra_columns is ExtraColumns.REFUSE and bool(sources)
+    allowed = tuple(name for name in unread if name not in extra_keys) if refuses_others else ()
+    keys = _Keys(sources, (*extra_keys, *allowed), refuses_others)
     with path.open("rb") as file:
         file.seek(file_range.start)
         data = file.read(file_range.end - file_range.start)

@@ -60,7 +60,9 @@ def read_range(
         arrays = [values.filter(is_good) for values in arrays]
         numbers = numbers[~is_bad]
         ids = ids.filter(is_good) if ids is not None else None
-    return ReadRange(build_frame(signature, arrays), numbers, ids, bad_rows(rows, faults), file_range.n_rows)
+    return ReadRange(
+        build_frame(signature.of_read_columns(), arrays), numbers, ids, bad_rows(rows, faults), file_range.n_rows
+    )
 
 
 def read_rows(
@@ -75,6 +77,8 @@ def read_rows(
 
     extra_columns: whether a row of NDJSON may have columns that are in neither. Other formats have them in the header.
     """
+    reading = signature.of_read_columns()
     if fmt is FileFormat.NDJSON:
-        return read_ndjson_rows(path, signature, file_range, extra, extra_columns)
-    return _READERS[fmt](path, signature, file_range, extra)
+        unread = [column.name for column in signature.columns if not column.read]
+        return read_ndjson_rows(path, reading, file_range, extra, extra_columns, unread)
+    return _READERS[fmt](path, reading, file_range, extra)

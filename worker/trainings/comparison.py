@@ -5,6 +5,7 @@ from typing import Any
 
 from sklearn.base import is_classifier, is_regressor
 
+from queuecast.domain.errors import shortened
 from queuecast.domain.gate import Comparison
 from queuecast.domain.holdout import Split
 from queuecast.domain.model import Manifest
@@ -28,7 +29,7 @@ def compare(
         return Comparison(metric, None, None, "no row of the file is held out")
     features, target = rows.take_features(split.test), rows.target[split.test]
     challenger_score = _score(challenger_estimator, features, target)
-    reason = _incomparable(champion, target_names, moved_rows)
+    reason = _incomparable(champion, target_names, moved_rows, rows.lacking)
     if reason is not None:
         return Comparison(metric, None, challenger_score, reason)
     champion_score = _score(champion_estimator, features, target)
@@ -38,13 +39,20 @@ def compare(
     return Comparison(metric, champion_score, challenger_score, reason)
 
 
-def _incomparable(champion: Manifest, target_names: tuple[str, ...], moved_rows: int) -> str | None:
+def _incomparable(
+    champion: Manifest, target_names: tuple[str, ...], moved_rows: int, lacking: tuple[str, ...]
+) -> str | None:
     """Why a score of the champion on the held-out rows would mean nothing."""
     if not _may_be_same_target(champion.target, target_names):
         known, found = ", ".join(champion.target), ", ".join(target_names)
         return f"the champion was fitted on the target {known}, this version on {found}"
     if champion.holdout is None:
         return f"the rows that version {champion.version} was fitted on are unknown, so its score means nothing"
+    if lacking:
+        return (
+            f"the rows of version {champion.version} were split by the column {shortened(repr(lacking[0]))} too, which "
+            "the file lacks, so its score means nothing. Train on a file that has the column"
+        )
     if moved_rows:
         return (
             f"version {champion.version} was fitted on {moved_rows} or more of the held-out rows, which have rounded "

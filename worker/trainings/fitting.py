@@ -2,6 +2,7 @@
 
 import warnings
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,9 @@ from queuecast.domain.holdout import METHODS, HoldoutRule, Split, holdout
 from queuecast.domain.model import Manifest
 from queuecast.domain.training_params import unknown_params
 from worker.models.frames import as_fitted, frame_of
+from worker.models.learning.unread_columns import unread_columns
 from worker.models.machine_parameters import reset_machine_parameters
+from worker.models.signatures import try_methods
 from worker.trainings.param_values import as_estimator_takes
 from worker.trainings.training_rows import TrainingRows
 
@@ -27,8 +30,10 @@ def split_rows(rows: TrainingRows, champion: Manifest) -> Split:
     if rule.method not in METHODS:
         known = " and ".join(map(repr, METHODS))
         raise RunFailedError(f"version {champion.version} was split by {rule.method!r}; this worker knows {known}")
-    names = rule.columns or tuple(column.name for column in champion.signature.columns)
-    split = holdout(rows.features, rule.fraction, names, rule.method)
+    names = rule.columns or [column.name for column in champion.signature.columns]
+    read_names = [column.name for column in champion.signature.read_columns]
+    deciding = [name for name in names if name not in rows.lacking] or read_names
+    split = holdout(rows.split_features(), rule.fraction, deciding, rule.method)
     if not split.train:
         raise InvalidInputError(f"all {len(split.test)} rows of the file are held out; nothing is left to fit on")
     return split
@@ -67,6 +72,33 @@ def fit_challenger(champion: Any, params: dict[str, Any], rows: TrainingRows, tr
         raise _invalid_params(error) from error
     except Exception as error:  # an estimator raises what it likes
         raise RunFailedError(f"fit raised {exception_text(error)}", code="fit_failed") from error
+
+
+def fit_with_needs(
+    champion: Manifest, estimator: Any, params: dict[str, Any], rows: TrainingRows, train: list[int]
+) -> tuple[Any, frozenset[str]]:
+    """The challenger, and the columns that a step of it reads and no step of the champion. They are neutral in `rows`.
+
+    The challenger is the error of a fit that failed, perhaps because it needs values of such columns. Raises as
+    `fit_challenger`.
+    """
+    unread = frozenset(column.name for column in champion.signature.columns if not column.read)
+    try:
+        challenger = fit_challenger(estimator, params, rows, train)
+    except RunFailedError as error:
+        if not (unread and params):
+            raise
+        return error, unread
+    if not unread:
+        return challenger, unread
+    sample = rows.take_features(train[:20])
+    return challenger, unread - unread_columns(challenger, sample, try_methods(challenger, sample, len(sample)))
+
+
+def reading(champion: Manifest, names: frozenset[str]) -> Manifest:
+    """The champion's manifest with these columns among those that are read."""
+    columns = [replace(column, read=True) if column.name in names else column for column in champion.signature.columns]
+    return replace(champion, signature=replace(champion.signature, columns=tuple(columns)))
 
 
 def _unknown_parameter(champion: Any, params: dict[str, Any]) -> tuple[str, str] | None:

@@ -5,6 +5,7 @@ of the rows that it was fitted on. Rounded as the file is, they must not be amon
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -44,9 +45,11 @@ def count_moved_rows(known: list[Any], champion: Manifest, rows: TrainingRows, s
     if champion.holdout is None or not (known and split.test and split.rule.columns):
         return 0
     names = list(split.rule.columns)
-    features = _frame(frame_of(champion.signature, known))
+    columns = tuple(replace(column, read=True) for column in champion.signature.columns)
+    features = _frame(frame_of(replace(champion.signature, columns=columns), known))
     fitted = features.iloc[holdout(features, split.rule.fraction, names, split.rule.method).train][names]
-    held_out = _frame(rows.take_features(split.test))[names]
+    features = rows.split_features().iloc[split.test] if rows.unread else rows.take_features(split.test)
+    held_out = _frame(features)[names]
     tried = [_rounded_alike(fitted, held_out, rounding) for rounding in (_to_decimals, _to_significant_digits)]
     candidates = [rounded for rounded in tried if rounded is not None]
     if not candidates:

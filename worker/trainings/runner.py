@@ -6,14 +6,16 @@ fitted on those rows and would look unbeatable, so the verdict is "incomparable"
 """
 
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any
 
 from sklearn.base import is_regressor
 
 from queuecast.domain.columns.extra_columns import IgnoredColumns
+from queuecast.domain.errors import InvalidInputError, RunFailedError
 from queuecast.domain.file_formats import FileFormat, training_format
 from queuecast.domain.gate import Comparison, is_promoted
-from queuecast.domain.holdout import Split
+from queuecast.domain.holdout import Split, decides_by_meaning
 from queuecast.domain.job import Job, ModelRef
 from queuecast.domain.model import CHALLENGER, CHAMPION, Lineage, Manifest
 from queuecast.domain.work import OnError, PromotionPolicy, TrainingWork
@@ -33,7 +35,7 @@ from worker.models.signatures import learn_signature
 from worker.stages import stage_progress
 from worker.tables.file_columns import ignored_in_parquet
 from worker.trainings.comparison import compare
-from worker.trainings.fitting import fit_challenger, predicts_table, split_rows
+from worker.trainings.fitting import fit_with_needs, predicts_table, reading, split_rows
 from worker.trainings.moved_rows import count_moved_rows, fitted_rows
 from worker.trainings.threads import Threads, using_threads
 from worker.trainings.training_rows import TrainingRows, read_training_rows
@@ -114,20 +116,31 @@ class TrainingRunner:
         stored = self._files.stat(work.file_id)
         champion_estimator = self._estimators.load(champion)
         file_format = training_format(stored.name, stored.media_type)
-        rows = read_training_rows(
+        read = partial(
+            read_training_rows,
             path,
-            champion,
-            work,
-            file_format,
+            work=work,
+            fmt=file_format,
             needs_numbers=is_regressor(champion_estimator),
             is_table=predicts_table(champion_estimator, champion),
             left_out=self._folders.bad_rows_of_training(job.id) if work.on_error is OnError.SKIP else None,
         )
-        report(stage_progress(STAGES, "split", len(rows.target)))
-        split = split_rows(rows, champion)
-        report(stage_progress(STAGES, "fit", len(split.train)))
-        with using_threads(self._threads):
-            challenger = fit_challenger(champion_estimator, work.params, rows, split.train)
+        rows = read(champion)
+        while True:
+            report(stage_progress(STAGES, "split", len(rows.target)))
+            split = split_rows(rows, champion)
+            report(stage_progress(STAGES, "fit", len(split.train)))
+            with using_threads(self._threads):
+                challenger, needed = fit_with_needs(champion, champion_estimator, work.params, rows, split.train)
+            if not needed:
+                break
+            champion = reading(champion, needed)  # the parameters made a step read them: with their values, once more
+            try:
+                rows = read(champion)
+            except InvalidInputError as error:
+                if isinstance(challenger, RunFailedError):
+                    raise RunFailedError(f"{challenger.detail}; {error.detail}", code=challenger.code) from error
+                raise
         report(stage_progress(STAGES, "score", len(split.test)))
         moved = count_moved_rows(fitted_rows(self._models, champion), champion, rows, split)
         comparison = compare(champion, champion_estimator, challenger, work.target, rows, split, moved)
@@ -137,7 +150,13 @@ class TrainingRunner:
     def _publish(self, job: Job, work: TrainingWork, trial: Trial) -> Manifest:
         data = dump_estimator(trial.challenger)
         known = facts_of(trial.champion.signature)
-        signature, golden = learn_signature(trial.challenger, trial.rows.take_features(trial.split.train), known)
+        signature, golden = learn_signature(
+            trial.challenger,
+            trial.rows.take_features(trial.split.train),
+            known,
+            trial.champion.signature,
+            may_be_unread=decides_by_meaning(trial.split.rule),
+        )
         comparison, parent, split = trial.comparison, trial.champion.version, trial.split
         manifest = replace(
             trial.champion,

@@ -3,8 +3,8 @@
 Reads one range at a time (`worker.tables.reader`), so memory holds the needed columns, typed, and one range of text.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -22,9 +22,11 @@ from queuecast.domain.signature import Column, ColumnType, Layout, Signature
 from queuecast.domain.work import TrainingWork
 from worker.models.columns.typed_columns import ARROW_TYPES, arrow_values
 from worker.models.columns.widening import widened_values
-from worker.models.frames import as_fitted
+from worker.models.frames import as_fitted, neutral_column
 from worker.tables.checked_columns import build_column
 from worker.tables.faults import CellFaults, FaultSample, bad_rows, bad_rows_mask, cell_faults
+from worker.tables.file_columns import comparable_columns
+from worker.tables.ndjson_reader import json_as_text
 from worker.tables.reader import read_rows
 from worker.tables.rows import Rows
 from worker.tables.splitting import split_file
@@ -40,18 +42,27 @@ class TrainingRows:
 
     target: array (n_rows,) or (n_rows, n_targets).
     bad_rows: the number of rows that were left out. bad_cells: the first of their cells that do not fit.
+    A column that no step reads is neutral in the features. unread: the values that the file has of such columns, if the
+    split needs them. lacking: those that the split needs and the file does not have.
     """
 
     features: Any
     target: Any
     bad_rows: int = 0
     bad_cells: tuple[BadCell, ...] = ()
+    unread: dict[str, list[Any]] = field(default_factory=dict)
+    lacking: tuple[str, ...] = ()
 
     def take_features(self, positions: list[int]) -> Any:
         """The features of some rows, in the order of `positions`."""
         if issparse(self.features):
             return self.features.tocsr()[positions].asformat(self.features.format)
         return self.features.iloc[positions] if hasattr(self.features, "iloc") else self.features[positions]
+
+    def split_features(self) -> Any:
+        """The features with the values that the file has, by which the rows are split."""
+        values = {name: pd.Series(cells, dtype=object) for name, cells in self.unread.items()}
+        return self.features.assign(**values) if values else self.features
 
 
 def read_training_rows(
@@ -71,28 +82,46 @@ def read_training_rows(
 
     Raises InvalidInputError naming row and column: row 1 is the first line after the header.
     """
-    reader = _Reader(champion, work, fmt, needs_numbers=needs_numbers, leaves_out=left_out is not None)
+    deciding = _unread_columns_that_split(champion)
+    unread = comparable_columns(path, fmt, deciding)
+    lacking = tuple(name for name in deciding if name not in unread)
+    reader = _Reader(champion, work, fmt, unread, needs_numbers=needs_numbers, leaves_out=left_out is not None)
     ranges = split_file(path, fmt, RANGE_ROWS, 8 * 2**20)
     if left_out is None:
         reader.read_all(path, ranges)
-        return reader.rows(is_table=is_table)
+        return replace(reader.rows(is_table=is_table), lacking=lacking)
     with left_out_rows(left_out) as bad:
         reader.read_good(path, ranges, bad)
     bad.require_most_good()
-    return replace(reader.rows(is_table=is_table), bad_rows=bad.bad_rows, bad_cells=bad.bad_cells)
+    rows = reader.rows(is_table=is_table)
+    return replace(rows, lacking=lacking, bad_rows=bad.bad_rows, bad_cells=bad.bad_cells)
+
+
+def _unread_columns_that_split(champion: Manifest) -> list[str]:
+    unread = [column.name for column in champion.signature.columns if not column.read]
+    names = () if champion.holdout is None else champion.holdout.columns
+    return [name for name in unread if name in names] if names else unread
 
 
 class _Reader:
-    """Collects the features and the targets, range by range."""
+    """Collects the features, the targets and the columns `unread`, range by range."""
 
     def __init__(
-        self, champion: Manifest, work: TrainingWork, fmt: FileFormat, *, needs_numbers: bool, leaves_out: bool
+        self,
+        champion: Manifest,
+        work: TrainingWork,
+        fmt: FileFormat,
+        unread: Sequence[str],
+        *,
+        needs_numbers: bool,
+        leaves_out: bool,
     ) -> None:
         self._work, self._fmt = work, fmt
         self._signature = champion.signature
         self._read_signature = _without_categories(champion.signature)
-        self._features: list[list[Any]] = [[] for _ in self._signature.columns]
+        self._features: list[list[Any]] = [[] for _ in self._signature.read_columns]
         self._targets: list[list[Any]] = [[] for _ in work.target]
+        self._unread: dict[str, list[Any]] = {name: [] for name in unread}
         self._labels = [labels_of(champion, index) for index in range(len(work.target))]
         self._kinds = [
             kinds_of_target(labels, needs_numbers=needs_numbers, leaves_out=leaves_out) for labels in self._labels
@@ -102,45 +131,50 @@ class _Reader:
         """Raises InvalidInputError if a row does not fit."""
         sample = FaultSample()
         for file_range in ranges:
-            rows, texts, faults = self._read(path, file_range)
+            rows, others, faults = self._read(path, file_range)
             sample.add(rows, faults)
             if not sample.total:  # later findings are useful, later values are not
-                self._add([column.values for column in rows.columns], texts)
+                self._add([column.values for column in rows.columns], others)
         if sample.total:
             raise sample.findings().refusal("the file does not fit: ")
 
     def read_good(self, path: Path, ranges: Iterable[FileRange], left_out: LeftOutRows) -> None:
         for file_range in ranges:
-            rows, texts, faults = self._read(path, file_range)
+            rows, others, faults = self._read(path, file_range)
             left_out.add(bad_rows(rows, faults), file_range.n_rows)
             arrays = [column.values for column in rows.columns]
             is_bad = bad_rows_mask(faults)
             if is_bad is not None:
                 is_good = pa.array(~is_bad)
-                arrays, texts = ([each.filter(is_good) for each in found] for found in (arrays, texts))
-            self._add(arrays, texts)
+                arrays, others = ([each.filter(is_good) for each in found] for found in (arrays, others))
+            self._add(arrays, others)
 
     def rows(self, *, is_table: bool) -> TrainingRows:
         parts = list(map(target_column, self._targets, self._labels))
         target = parts[0] if len(parts) == 1 and not is_table else np.column_stack(parts)
-        return TrainingRows(_features(self._signature, self._features), target)
+        unread = {
+            name: [cell for chunk in chunks for cell in chunk.to_pylist()] for name, chunks in self._unread.items()
+        }
+        return TrainingRows(_features(self._signature, self._features, len(target)), target, unread=unread)
 
     def _read(self, path: Path, file_range: FileRange) -> tuple[Rows, list[Any], list[CellFaults]]:
-        """The rows of a range, their targets as text, and the faults of both."""
+        """The rows of a range, their targets as text with the unread columns, and the faults."""
         names = self._work.target
-        rows = read_rows(path, self._fmt, self._read_signature, file_range, names, self._work.extra_columns)
+        extra = list(dict.fromkeys([*names, *self._unread]))
+        rows = read_rows(path, self._fmt, self._read_signature, file_range, extra, self._work.extra_columns)
         texts = [
             target_text(rows.extra[name], self._fmt, name, labels)
             for name, labels in zip(names, self._labels, strict=True)
         ]
         of_targets = map(target_faults, names, texts, self._kinds)
-        return rows, texts, [*cell_faults(rows), *chain.from_iterable(of_targets)]
+        unread = [json_as_text(rows.extra[name]) for name in self._unread]
+        return rows, [*texts, *unread], [*cell_faults(rows), *chain.from_iterable(of_targets)]
 
-    def _add(self, arrays: list[Any], texts: list[Any]) -> None:
-        for column, chunks, values in zip(self._signature.columns, self._features, arrays, strict=True):
+    def _add(self, arrays: list[Any], others: list[Any]) -> None:
+        for column, chunks, values in zip(self._signature.read_columns, self._features, arrays, strict=True):
             chunks.append(_compact(column, values))
-        for chunks, text in zip(self._targets, texts, strict=True):
-            chunks.append(text)
+        for chunks, values in zip([*self._targets, *self._unread.values()], others, strict=True):
+            chunks.append(values)
 
 
 def _without_categories(signature: Signature) -> Signature:
@@ -158,11 +192,11 @@ def _compact(column: Column, values: Any) -> Any:
     return values.dictionary_encode() if column.dtype == "category" and column.type is ColumnType.STRING else values
 
 
-def _features(signature: Signature, features: list[list[Any]]) -> Any:
+def _features(signature: Signature, features: list[list[Any]], n_rows: int) -> Any:
     """features: the chunks of each column. Empties the lists, so that memory holds one column twice at most."""
     columns: dict[str, Any] = {}
     is_wide = False
-    for column, chunks in zip(signature.columns, features, strict=True):
+    for column, chunks in zip(signature.read_columns, features, strict=True):
         values = pa.chunked_array(chunks).unify_dictionaries().combine_chunks()
         is_wide |= column.widens and values.null_count > 0
         chunks.clear()
@@ -170,6 +204,7 @@ def _features(signature: Signature, features: list[list[Any]]) -> Any:
         del values
         pa.default_memory_pool().release_unused()  # peak of 684 MB instead of 780 for a file of 289 MB
     if signature.layout is Layout.FRAME:
+        columns |= {column.name: neutral_column(column, n_rows) for column in signature.columns if not column.read}
         return pd.DataFrame(columns, columns=[column.name for column in signature.columns], copy=False)
     dtype = "float64" if is_wide else signature.columns[0].dtype
     if signature.sparse:

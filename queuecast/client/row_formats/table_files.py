@@ -69,6 +69,12 @@ def open_table(source: Any) -> Iterator[TableFile]:
             yield TableFile(content, kind, path.name)
 
 
+def require_sendable(frame: Any) -> None:
+    """Raises ValueError for a DataFrame with a column that Parquet cannot hold."""
+    with open_table(frame):
+        pass
+
+
 def media_type_of(path: Path) -> str:
     """The media type for the file's suffix. Raises ValueError for a suffix that the gateway does not read."""
     kind = MEDIA_TYPES.get(path.suffix.lower())

@@ -98,7 +98,11 @@ def parsed_csv_rows(
         raise ValueError(f"the file has {header[0]!r} as its only column{hint}")
     nameless = nameless_column("", header) if "" in columns else None
     header = ["" if name == nameless else name for name in header]
-    known = [(at, name, _CellRule.of(columns[name])) for at, name in enumerate(header) if name in columns]
+    known = [
+        (at, name, _CellRule.of(columns[name]))
+        for at, name in enumerate(header)
+        if name in columns and "x-unread" not in columns[name]
+    ]
     inputs = [{name: rule.value(row[at]) for at, name, rule in known} for row in rows]
     if inputs:
         inputs[0] |= dict.fromkeys(name for name in header if name not in columns)

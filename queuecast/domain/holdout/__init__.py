@@ -6,6 +6,14 @@ on a DataFrame and in a worker on an uploaded file. The idea is the usual one of
 (A. Géron, Hands-On Machine Learning, 3rd ed., ch. 2), with the whole row as the identifier.
 """
 
-from queuecast.domain.holdout.rule import DEFAULT_FRACTION, METHOD, METHODS, HoldoutRule, Split, holdout
+from queuecast.domain.holdout.rule import (
+    DEFAULT_FRACTION,
+    METHOD,
+    METHODS,
+    HoldoutRule,
+    Split,
+    decides_by_meaning,
+    holdout,
+)
 
-__all__ = ["DEFAULT_FRACTION", "METHOD", "METHODS", "HoldoutRule", "Split", "holdout"]
+__all__ = ["DEFAULT_FRACTION", "METHOD", "METHODS", "HoldoutRule", "Split", "decides_by_meaning", "holdout"]

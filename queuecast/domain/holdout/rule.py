@@ -23,6 +23,11 @@ class HoldoutRule:
     method: str = METHOD
 
 
+def decides_by_meaning(rule: HoldoutRule) -> bool:
+    """Whether cells count by their meaning, so that they can be compared before they get the type of their column."""
+    return rule.method != rowhash_v1.METHOD
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class Split:
     """Row positions of each side, for `X.iloc[split.train]` or `X[split.train]`, and the rule behind them."""

@@ -48,6 +48,16 @@ def test_the_gateway_gets_the_names_of_extra_columns_and_their_note_is_on_stderr
     assert "ignored" not in result.stdout
 
 
+def test_cells_of_a_column_that_the_model_does_not_read_are_not_sent(gateway: ScriptedGateway) -> None:
+    unread = {"description": "not read by the model", "x-unread": True}
+    gateway.on(SCHEMA, {"type": "object", "properties": {"age": {"type": "number"}, "note": unread}})
+    gateway.on(PREDICT, PREDICTED)
+
+    run(gateway, "predict", "titanic", "-", stdin="age,note\n29,x\n30,\n")
+
+    assert inputs_sent(gateway) == [{"age": 29}, {"age": 30}]
+
+
 def test_extra_columns_are_refused_on_demand(titanic: ScriptedGateway) -> None:
     run(titanic, "predict", "titanic", "--extra-columns", "refuse", "-", stdin="age,note\n29,x\n")
 

@@ -41,9 +41,9 @@ def learn_facts(
     """The facts for each column, by name."""
     learned = known_values(estimator, [column.name for column in columns])
     return {
-        column.name: _facts(
-            column, _values(training_rows, index), known.get(column.name, ColumnFacts()), learned[column.name]
-        )
+        column.name: ColumnFacts()
+        if not column.read
+        else _facts(column, _values(training_rows, index), known.get(column.name, ColumnFacts()), learned[column.name])
         for index, column in enumerate(columns)
     }
 

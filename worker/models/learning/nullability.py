@@ -17,7 +17,7 @@ import pandas as pd
 from queuecast.domain.signature import Column, Layout, Missing, Signature
 from queuecast.domain.work import Method
 from worker.models.columns.widening import widened
-from worker.models.frames import as_fitted, frame_of
+from worker.models.frames import SPARSE_WITHOUT_MISSING, as_fitted, frame_of
 from worker.models.inference import infer_frame
 from worker.models.learning.alike_columns import group_alike
 from worker.models.learning.same_answers import is_same_answer
@@ -29,7 +29,9 @@ def with_nullable(
     estimator: Any, signature: Signature, rows: Sequence[Any], outputs: Mapping[str, list[Any]]
 ) -> tuple[Column, ...]:
     """The columns of the signature, marked where they may be missing. outputs: method -> those for the rows."""
-    candidates = [at for at, column in enumerate(signature.columns) if _can_be_missing(column, signature.layout)]
+    candidates = [
+        at for at, column in enumerate(signature.columns) if column.read and _can_be_missing(column, signature.layout)
+    ]
     nullable: set[int] = set()
     if candidates:
         trials = MissingTrials(estimator, signature, rows, outputs)
@@ -37,13 +39,14 @@ def with_nullable(
             nullable = set(candidates)
         else:
             nullable = search(trials.accepts, group_alike(estimator, signature, rows, candidates))
-    return tuple(replace(column, nullable=at in nullable) for at, column in enumerate(signature.columns))
+    return tuple(
+        replace(column, nullable=at in nullable or not column.read) for at, column in enumerate(signature.columns)
+    )
 
 
 def _can_be_missing(column: Column, layout: Layout) -> bool:
     """An array of strings cannot hold a missing value, and a sparse column of integers or booleans has none."""
-    is_sparse_without = column.dtype.startswith(("Sparse[int", "Sparse[uint", "Sparse[bool"))
-    return not is_sparse_without and (layout is not Layout.ARRAY or column.dtype != "str")
+    return not column.dtype.startswith(SPARSE_WITHOUT_MISSING) and (layout is not Layout.ARRAY or column.dtype != "str")
 
 
 def search(accepts: Callable[[Positions], bool], groups: Iterable[Positions], max_trials: int = 200) -> set[int]:
