@@ -19,7 +19,7 @@ from worker.imports.notebook_comparison import NotebookAnswers
 from worker.models.columns.column_facts import ColumnFacts, kinds_of, words_of
 from worker.models.columns.known_values import known_values
 from worker.models.columns.typed_columns import ARROW, can_be_rebuilt
-from worker.models.frames import MISSING_VALUES, SPARSE_CLASSES, as_fitted, column_of, scalar
+from worker.models.frames import MISSING_VALUES, SPARSE_CLASSES, as_fitted, column_of, scalar, unaligned_frame
 from worker.tables.csv_reader import read_csv
 
 TABLE_MEDIA_TYPE = "application/vnd.queuecast.table+json"
@@ -227,7 +227,7 @@ def _rows(table: Table) -> Any:
             return _array(table)
         values = zip(*table.rows, strict=True) if table.rows else ([] for _ in table.columns)
         pairs = list(zip(table.columns, values, strict=True))
-        return pd.DataFrame({column.name: _series(column, list(cells)) for column, cells in pairs})
+        return unaligned_frame({column.name: _series(column, list(cells)) for column, cells in pairs})
     except (TypeError, ValueError, IndexError) as error:
         raise ModelRefusedError(f"the example rows do not fit their columns: {error}") from None
 

@@ -28,6 +28,7 @@ from queuecast.tables.plain_values import plain_dtypes
 from worker.models.columns.widening import answer_in_parts
 from worker.models.frames import frame_of
 from worker.models.learning.same_answers import first_difference
+from worker.models.learning.shared_steps import encoders_shared
 from worker.models.model_output import output_rows
 from worker.models.signatures import Golden
 from worker.tables.reader import read_range
@@ -104,17 +105,24 @@ def compare_answers(estimator: Any, signature: Signature, answers: NotebookAnswe
     accepted = [at for at, row in enumerate(rows) if not signature.findings([row], limit=1)]
     tolerances = {method: _tolerance(signature, answers, method) for method in answers.outputs}
     if accepted:
-        for sent in _ways(signature, rows, accepted, answers):
-            for method, expected in sent.expected.items():
-                found, dtype = _answers(estimator, signature, method, sent.frame)
-                tolerance = 1e-5 if dtype in _SINGLE else tolerances[method]
-                at = first_difference(found, expected, tolerance)
-                if at is not None:
-                    answer = found[at] if isinstance(found, list) and len(found) == len(expected) else _summary(found)
-                    column = _changed_column(signature, sent, rows[sent.positions[at]], at)
-                    raise _refusal(sent.way, rows[sent.positions[at]], method, answer, expected[at], column)
+        with encoders_shared(estimator, len(signature.columns)):
+            for sent in _ways(signature, rows, accepted, answers):
+                _compare(estimator, signature, sent, rows, tolerances)
     outputs = {method.value: [output[at] for at in accepted] for method, output in answers.outputs.items()}
     return Golden([rows[at] for at in accepted], outputs)
+
+
+def _compare(
+    estimator: Any, signature: Signature, sent: _Sent, rows: list[Any], tolerances: dict[Method, float]
+) -> None:
+    for method, expected in sent.expected.items():
+        found, dtype = _answers(estimator, signature, method, sent.frame)
+        at = first_difference(found, expected, 1e-5 if dtype in _SINGLE else tolerances[method])
+        if at is not None:
+            answer = found[at] if isinstance(found, list) and len(found) == len(expected) else _summary(found)
+            row = rows[sent.positions[at]]
+            column = _changed_column(signature, sent, row, at)
+            raise _refusal(sent.way, row, method, answer, expected[at], column)
 
 
 def _tolerance(signature: Signature, answers: NotebookAnswers, method: Method) -> float:

@@ -47,10 +47,21 @@ def frame_of(signature: Signature, rows: Sequence[Any]) -> Any:
     if signature.layout is Layout.ARRAY:
         return _array_of(signature.columns, rows)
     columns = signature.read_columns
-    return pd.DataFrame(
+    return unaligned_frame(
         {column.name: column_of(column, list(map(itemgetter(column.name), rows))) for column in columns},
-        columns=[column.name for column in columns],
+        [column.name for column in columns],
     )
+
+
+def unaligned_frame(columns: dict[str, Any], names: list[str] | None = None) -> Any:
+    """A frame of columns of one length. Each may be a Series of objects, which a frame would align with all the others;
+    as an Index it takes them as they are."""
+    taken = {name: _unaligned(values) if isinstance(values, pd.Series) else values for name, values in columns.items()}
+    return pd.DataFrame(taken, columns=names)
+
+
+def _unaligned(values: Any) -> Any:
+    return pd.Index(values.array, dtype=object) if values.dtype == object else values.array
 
 
 def column_of(column: Column, values: list[Any]) -> Any:

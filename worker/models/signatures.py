@@ -21,6 +21,7 @@ from worker.models.inference import infer_frame
 from worker.models.learning.missing_kinds import with_one_missing_value
 from worker.models.learning.nullability import with_nullable
 from worker.models.learning.same_answers import is_same_answer
+from worker.models.learning.shared_steps import encoders_shared
 from worker.models.learning.unread_columns import unread_columns
 
 
@@ -57,26 +58,27 @@ def learn_signature(
     layout = Layout.FRAME if isinstance(training_rows, pd.DataFrame) else Layout.ARRAY
     known = known or {}
     sample = training_rows[:20]
-    outputs = try_methods(estimator, as_fitted(sparse, sample), len(sample))
-    unread = unread_columns(estimator, sample, outputs) if may_be_unread else frozenset()
-    columns = tuple(_of_known_kind(column, known.get(column.name)) for column in _columns(training_rows, unread))
-    if unread and earlier is not None:
-        before = {column.name: column for column in earlier.columns if column.name in unread and not column.read}
-        columns = tuple(before.get(column.name, column) for column in columns)
-    facts = learn_facts(estimator, columns, training_rows, known)
-    columns = tuple(
-        replace(column, missing=facts[column.name].first_missing, words=facts[column.name].words)
-        if column.read
-        else column
-        for column in columns
-    )
-    methods = tuple(Method(name) for name in outputs)
-    signature = Signature(layout, columns, methods, sparse=sparse)
-    rows = rows_of(signature, sample)
-    columns = with_nullable(estimator, signature, rows, outputs)
-    signature = replace(signature, columns=columns, example=tuple(rows[:3]))
-    signature = with_one_missing_value(estimator, signature, rows, facts)
-    _require_same_outputs(estimator, signature, rows, outputs)
+    with encoders_shared(estimator, training_rows.shape[1]):
+        outputs = try_methods(estimator, as_fitted(sparse, sample), len(sample))
+        unread = unread_columns(estimator, sample, outputs) if may_be_unread else frozenset()
+        columns = tuple(_of_known_kind(column, known.get(column.name)) for column in _columns(training_rows, unread))
+        if unread and earlier is not None:
+            before = {column.name: column for column in earlier.columns if column.name in unread and not column.read}
+            columns = tuple(before.get(column.name, column) for column in columns)
+        facts = learn_facts(estimator, columns, training_rows, known)
+        columns = tuple(
+            replace(column, missing=facts[column.name].first_missing, words=facts[column.name].words)
+            if column.read
+            else column
+            for column in columns
+        )
+        methods = tuple(Method(name) for name in outputs)
+        signature = Signature(layout, columns, methods, sparse=sparse)
+        rows = rows_of(signature, sample)
+        columns = with_nullable(estimator, signature, rows, outputs)
+        signature = replace(signature, columns=columns, example=tuple(rows[:3]))
+        signature = with_one_missing_value(estimator, signature, rows, facts)
+        _require_same_outputs(estimator, signature, rows, outputs)
     return signature, Golden(rows, outputs)
 
 
@@ -154,8 +156,9 @@ def _require_same_outputs(
     estimator: Any, signature: Signature, rows: list[Any], expected: dict[str, list[Any]]
 ) -> None:
     """Rows that went through JSON and back must get the same outputs as the original rows."""
+    frame = as_fitted(signature.sparse, frame_of(signature, rows))
     for method in signature.methods:
-        output = infer_frame(estimator, method, as_fitted(signature.sparse, frame_of(signature, rows)))
+        output = infer_frame(estimator, method, frame)
         if not is_same_answer(output, expected[method.value]):
             raise ModelRefusedError(
                 f"{method.value} answers rows that travelled as JSON differently from the example rows themselves",

@@ -9,8 +9,9 @@ import pytest
 from sklearn.base import BaseEstimator
 from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LinearRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, StandardScaler
 
 from queuecast.domain.errors import ModelRefusedError
 from queuecast.domain.signature import Signature
@@ -157,3 +158,47 @@ def test_the_column_whose_none_and_nan_differ_is_named(name: str) -> None:
         learn_signature(estimator, mixed(300))
 
     assert estimator.calls <= 40
+
+
+class CountingEncoder(OneHotEncoder):
+    calls = 0
+
+    def transform(self, X: Any) -> Any:  # noqa: N803 - scikit-learn's name
+        type(self).calls += 1
+        return super().transform(X)
+
+
+def test_an_encoder_of_a_wide_table_runs_once_for_all_methods_and_for_trials_with_other_columns() -> None:
+    frame = numbers(600).assign(**{f"w{at}": ["a", "b"] * 10 for at in range(300)})
+    words = [name for name in frame if name.startswith("w")]
+    encoded = ("words", CountingEncoder(handle_unknown="ignore"), words)
+    columns = ColumnTransformer([encoded, ("numbers", StandardScaler(), list(frame.columns[:600]))])
+    estimator = make_pipeline(columns, LogisticRegression()).fit(frame, [0, 1] * 10)
+    expected = {name: getattr(estimator, name)(frame).tolist() for name in ("predict", "predict_proba")}
+    CountingEncoder.calls = 0
+
+    signature, golden = learn_signature(estimator, frame)
+
+    # The example rows, five rows without their words, and five rows as they are.
+    assert CountingEncoder.calls == 3
+    assert nullable_names(signature) == words
+    assert {name: golden.outputs[name] for name in expected} == expected
+    assert "transform" not in vars(columns.named_transformers_["words"])
+
+
+def test_a_wide_encoder_that_tells_none_from_nan_is_found() -> None:
+    frame = mixed(600)
+    estimator = make_pipeline(OneHotEncoder(handle_unknown="ignore"), LogisticRegression()).fit(frame, [0, 1] * 10)
+
+    with pytest.raises(ModelRefusedError, match="holds nan and None"):
+        learn_signature(estimator, frame)
+
+
+def test_a_step_that_works_in_place_gets_its_own_copy() -> None:
+    frame = numbers(600)
+    estimator = make_pipeline(StandardScaler(), MinMaxScaler(copy=False), LogisticRegression()).fit(frame, [0, 1] * 10)
+    expected = estimator.predict_proba(frame)
+
+    _, golden = learn_signature(estimator, frame)
+
+    assert golden.outputs["predict_proba"] == pytest.approx(expected)
