@@ -32,6 +32,7 @@ from queuecast.adapters.redis.workers import RedisWorkers
 from queuecast.config import Settings, read_settings
 from queuecast.domain.errors import Failure
 from queuecast.domain.job import JobType
+from queuecast.domain.lane import Lane
 from queuecast.logs import configure_logs
 from queuecast.ports.monitor import JobMonitor
 from queuecast.process_tuning import freeze_objects
@@ -48,6 +49,7 @@ from worker.predictions.runner import PredictionRunner
 from worker.trainings.cpu_quota import cpu_count, cpu_quota
 from worker.trainings.runner import TrainingRunner
 from worker.trainings.threads import fit_threads
+from worker.trainings.turn import TrainingTurn
 from worker.wiring import build_coordinator, build_recovery
 
 settings = read_settings()
@@ -56,6 +58,7 @@ URL = settings.redis_url_with_password
 START = uuid.uuid4().hex[:6]  # identifies this start of the worker; child processes inherit it
 # Shared with the child processes: when they must have handed back their jobs. `inf` until the worker is stopped.
 _stop_by = multiprocessing.RawValue("d", math.inf)
+_training_turn = TrainingTurn()
 
 
 def build_consumer(settings: Settings, monitor: JobMonitor, end_process: Callable[[], None]) -> LaneConsumer:
@@ -116,7 +119,10 @@ def drain(lane: str, priority: int | None, task: RunningTask) -> list[ModelCall]
     if not _child:
         _child.append(Child(task))
     _child[0].task = task
-    return _child[0].consumer.drain(lane, is_overtaking=priority == OVERTAKING)
+    if Lane.of_name(lane).type is not JobType.TRAINING:
+        return _child[0].consumer.drain(lane, is_overtaking=priority == OVERTAKING)
+    with _training_turn.taken() as has_turn:
+        return _child[0].consumer.drain(lane, is_overtaking=priority == OVERTAKING) if has_turn else []
 
 
 def flush() -> None:

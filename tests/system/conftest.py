@@ -73,14 +73,14 @@ class Stack:
         self.start("api", "granian", "--interface", "wsgi", *address, "--factory", "api.serve:gateway", **settings)
         wait_for(self.is_live, "the gateway", START_WAIT_S)
 
-    def start_worker(self, name: str, queue: str = "predict", **settings: object) -> None:
+    def start_worker(self, name: str, queue: str = "predict", processes: int = 1, **settings: object) -> None:
         options = [
             "-Q",
             queue,
             "-n",
             f"{name}@%h",
             "-c",
-            "1",
+            str(processes),
             "--without-gossip",
             "--without-mingle",
             "-E",
@@ -157,7 +157,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Iterato
         running.start_api()
         for name in ("worker1", "worker2"):
             running.start_worker(name)
-        running.start_worker("trainer", "train")
+        running.start_worker("trainer", "train", processes=2)
         running.start_reaper()
         wait_for(lambda: running.workers() == {"predict": 2, "train": 1}, "two workers and a trainer", START_WAIT_S)
         running.push_titanic()
