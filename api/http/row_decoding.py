@@ -163,9 +163,14 @@ def _row_decoder(signature: Signature) -> tuple[msgspec.json.Decoder[list[Any]],
             for index, (column, kind) in enumerate(zip(signature.columns, types, strict=True))
         ]
         row = msgspec.defstruct("Row", fields, forbid_unknown_fields=True, kw_only=True)
+    elif signature.layout is Layout.TEXT:
+        row = types[0]
     return msgspec.json.Decoder(list[row], dec_hook=check_cell), True
 
 
 def _is_compilable(signature: Signature) -> bool:
     """msgspec takes no empty choice, and not every field name."""
-    return all(is_field_name(column.name) and column.categories != () for column in signature.columns)
+    has_names = signature.layout is not Layout.TEXT
+    return all(
+        (is_field_name(column.name) or not has_names) and column.categories != () for column in signature.columns
+    )

@@ -38,6 +38,7 @@ from queuecast.domain.errors import (
 )
 from queuecast.domain.file_formats import FileFormat, file_format
 from queuecast.domain.model import Manifest
+from queuecast.domain.signature import Layout
 from queuecast.domain.work import BatchWork, batch_of_rows
 from queuecast.ports.files import StoredFile
 from queuecast.ports.jobs import IdempotencyKey
@@ -134,7 +135,8 @@ class BatchRoutes:
         """The rows of the request, once they fit the signature, as a file with one row per line."""
         rows, max_rows = bytes(body.inputs), self._max_body_bytes
         _, rows, ignored = require_rows(manifest.signature, rows, max_rows, body.extra_columns)
-        if body.id_column is not None and body.id_column not in {c.name for c in manifest.signature.columns}:
+        known = set() if manifest.signature.layout is Layout.TEXT else {c.name for c in manifest.signature.columns}
+        if body.id_column is not None and body.id_column not in known:
             detail = f"the model has no column {shortened(repr(body.id_column))}; an id that is none needs a file"
             raise InvalidInputError(detail, (Finding("/id_column", "missing_column", detail, column=body.id_column),))
         return store_rows(self._files, rows), ignored

@@ -60,7 +60,12 @@ _ROW_OF_VALUES: dict[str, Any] = {
     "type": "array",
     "items": _CELL,
 }
-_ANY_ROW: dict[str, Any] = {"anyOf": [_ROW, _ROW_OF_VALUES]}
+_TEXT: dict[str, Any] = {
+    "title": "RowOfText",
+    "description": "One row for a model that was fitted on texts.",
+    "type": "string",
+}
+_ANY_ROW: dict[str, Any] = {"anyOf": [_ROW, _ROW_OF_VALUES, _TEXT]}
 _ANSWER: dict[str, Any] = {"anyOf": [_CELL, {"type": "array", "items": _CELL}]}
 _PROBABILITY: list[Any] = [{"type": "number"}, {"type": "null"}]
 
@@ -71,8 +76,8 @@ Rows = Annotated[
         extra_json_schema={
             "title": "Rows",
             "description": (
-                "The rows: objects with exactly the model's columns, or lists for a model that was fitted without "
-                "column names."
+                "The rows: objects with exactly the model's columns, lists for a model that was fitted without column "
+                "names, or strings for a model that was fitted on texts."
             ),
             "type": "array",
             "minItems": 1,

@@ -7,15 +7,29 @@ from typing import Any
 from queuecast.cli.terminal import note
 from queuecast.client import ApiError, Client
 from queuecast.client.row_formats.table_files import PARQUET_START
-from queuecast.client.row_formats.text_rows import is_ndjson, parsed_csv_rows, parsed_json_rows, parsed_ndjson_rows
+from queuecast.client.row_formats.text_rows import (
+    is_ndjson,
+    parsed_csv_rows,
+    parsed_json_rows,
+    parsed_ndjson_rows,
+    text_lines,
+)
 
 USE_OUTPUT = "-o answers.csv predicts a file of any size"
 
 
 def read_rows(
-    client: Client, source: str, model: str, version: int | str | None, extra_columns: str | None
+    client: Client,
+    source: str,
+    model: str,
+    version: int | str | None,
+    extra_columns: str | None,
+    *,
+    has_lines: bool = False,
 ) -> list[Any]:
     """The rows of a CSV, JSON or NDJSON file, or of standard input (`-`).
+
+    has_lines: whether each line is a text, as in a file with the suffix .txt.
 
     Raises ValueError for other content, and for a file that is too large for one prediction.
     """
@@ -27,6 +41,8 @@ def read_rows(
     if source != "-" and Path(source).stat().st_size > 64 * 2**20:
         raise ValueError(f"{name} is too large for one prediction; {USE_OUTPUT}")
     text = _decode(name, sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes())
+    if has_lines or suffix == ".txt":
+        return text_lines(text)
     is_json = suffix == ".json" or (source == "-" and text.lstrip()[:1] in ("[", "{"))
     if suffix in (".ndjson", ".jsonl") or (source == "-" and is_json and is_ndjson(text)):
         return parsed_ndjson_rows(text)

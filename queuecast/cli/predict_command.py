@@ -22,6 +22,7 @@ from queuecast.domain.work import Method
 @click.option(
     "--row", "single_rows", multiple=True, metavar="JSON", help="One row, such as '{\"age\": 29}'; can be repeated."
 )
+@click.option("--lines", "has_lines", is_flag=True, help="Each line of ROWS is a text, as in a .txt file.")
 @click.option("--method", default="predict", type=click.Choice([method.value for method in Method]), show_default=True)
 @click.option("--version", metavar="NUMBER|ALIAS", help="Version number or alias (default: champion).")
 @click.option("--priority", type=click.Choice(["low", "normal", "high"]), help="Priority in the queue.")
@@ -42,6 +43,7 @@ def predict(
     model: str,
     rows: str | None,
     single_rows: Sequence[str],
+    has_lines: bool,
     method: str,
     version: str | None,
     priority: str | None,
@@ -56,11 +58,13 @@ def predict(
 ) -> None:
     """Predict the rows of a file.
 
-    ROWS is a CSV, JSON or NDJSON file, or - for standard input, and the answers are printed. With -o, ROWS is a CSV,
-    NDJSON or Parquet file of any size that all workers share, and the answers are written to a file.
+    ROWS is a CSV, JSON, NDJSON or text file, or - for standard input, and the answers are printed. With -o, ROWS is a
+    CSV, NDJSON or Parquet file of any size that all workers share, and the answers are written to a file.
     """
     if (rows is None) == (not single_rows):
         raise click.UsageError("give either ROWS (a file, or - for standard input) or --row")
+    if has_lines and (rows is None or output is not None):
+        raise click.UsageError("--lines needs ROWS, and cannot be used with -o")
     wanted_version = int(version) if version and re.fullmatch("[1-9][0-9]*", version) else version
     options: dict[str, Any] = {"method": method, "version": wanted_version, "priority": priority}
     options["extra_columns"] = extra_columns
@@ -73,7 +77,7 @@ def predict(
     if output or errors or force or id_column or on_error:
         raise click.UsageError("-o needs ROWS, and --errors, --force, --id and --on-error need -o: ROWS -o FILE")
     inputs = (
-        read_rows(client, rows, model, wanted_version, extra_columns)
+        read_rows(client, rows, model, wanted_version, extra_columns, has_lines=has_lines)
         if rows
         else parsed_json_rows(f"[{','.join(single_rows)}]")
     )

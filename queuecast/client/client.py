@@ -27,6 +27,7 @@ from queuecast.client.row_formats.table_files import (
     open_table,
     require_sendable,
 )
+from queuecast.client.row_formats.training_tables import are_whole_rows, upload_with_target
 from queuecast.client.table_uploads import upload_table
 from queuecast.client.transport import MAX_WAIT_S, Body, FilePart, Transport, query_text, read_json
 from queuecast.client.unsent_columns import with_sent_values
@@ -81,7 +82,7 @@ class Client(ModelAdministration):
     ) -> JobHandle:
         """Submits rows and returns their job at once, or after up to `wait_s` seconds with its result.
 
-        rows: a DataFrame, a 2-D array, a sparse matrix, or a list of dicts or lists. NaN and NA are sent as null.
+        rows: a DataFrame, a 2-D array, a sparse matrix, or a list of dicts, lists or texts. NaN and NA become null.
         version: a version number or an alias; default: the champion. priority: low, normal or high.
         extra_columns: columns that the model does not have are ignored with an IgnoredColumnsWarning (ignore, the
         default), or refused with an ApiError (refuse). They are sent in any case.
@@ -126,7 +127,7 @@ class Client(ModelAdministration):
         """Uploads a file of rows and submits a batch that predicts them. `JobHandle.download` fetches the answers.
 
         source: the path of a CSV, NDJSON or Parquet file, or a DataFrame. A 2-D array suits a model that was
-        fitted without column names.
+        fitted without column names, a list of texts one that was fitted on texts.
         output_format: csv, ndjson, json or parquet.
         on_error: a row that does not fit is left out and listed by `JobHandle.errors` (skip), or it fails the batch
         (fail).
@@ -147,7 +148,7 @@ class Client(ModelAdministration):
         self,
         model: str,
         source: Any,
-        target: str | Sequence[str],
+        target: Any,
         params: Body | None = None,
         promote: str = "auto",
         extra_columns: str | None = None,
@@ -155,8 +156,9 @@ class Client(ModelAdministration):
     ) -> JobHandle:
         """Uploads a training file and submits a training that refits the model's champion on it.
 
-        source: the path of a CSV, NDJSON or Parquet file, or a DataFrame, with features and target.
-        target: the column or columns to learn. params: passed to the estimator's `set_params`.
+        source: the path of a CSV, NDJSON or Parquet file, or a DataFrame, with features and target; or texts.
+        target: the name of the column or columns to learn; of texts, their targets, as for `fit`.
+        params: passed to the estimator's `set_params`.
         promote: auto (if the new version is not worse), manual (it stays the challenger) or never.
         extra_columns: as for `predict_file`.
         on_error: a row that does not fit fails the training (fail, the default), or is left out and listed by
@@ -164,10 +166,12 @@ class Client(ModelAdministration):
         Raises ValueError for parameters that the estimator lacks or JSON cannot hold, before the file is uploaded.
         """
         sent_params = training_params(self._transport, model_path(model), params or {})
+        if are_whole_rows(source):
+            file, target = upload_with_target(self._transport, model_path(model), source, target)
+        else:
+            file = self._uploaded(model, None, source, [target] if isinstance(target, str) else target)
         body: Body = {"target": target, "params": sent_params, "promote": promote}
-        targets = [target] if isinstance(target, str) else target
-        file_id = self._uploaded(model, None, source, targets)["id"]
-        body |= _given(file_id=file_id, extra_columns=extra_columns, on_error=on_error)
+        body |= _given(file_id=file["id"], extra_columns=extra_columns, on_error=on_error)
         response = self._transport.send("POST", f"{model_path(model)}/trainings", body=body, is_submit=True)
         return self._job(response).warn_of_ignored_columns()
 
@@ -193,7 +197,7 @@ class Client(ModelAdministration):
     ) -> JobHandle:
         """Pushes a fitted estimator as a new version of the model `name` and returns the import job.
 
-        X: the rows it was fitted on, of the same kind (DataFrame or array); the first 500 are sent as examples.
+        X: the rows it was fitted on, of the same kind (DataFrame, array or texts); the first 500 are sent as examples.
         y: its target; the columns of y are expected under the same names in a retraining file.
         holdout: the return value of `queuecast.holdout(X)` if the estimator was fitted on its `train` rows only.
         Without it, the gateway does not know which rows the estimator has not seen.

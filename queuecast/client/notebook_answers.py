@@ -5,15 +5,18 @@ Recognizes the objects of numpy, scipy and pandas by their attributes, so that t
 
 import math
 import warnings
+from contextlib import suppress
 from typing import Any
 
 from queuecast.client.row_formats.json_rows import MAX_EXAMPLE_ROWS, example_table, rows_for_width
 from queuecast.client.row_formats.polars_frames import is_polars
+from queuecast.client.row_formats.whole_rows import listed_rows
 from queuecast.domain.columns.missing_values import is_missing
-from queuecast.domain.work import Method
+from queuecast.domain.work import MAX_SPARSE_COLUMNS, Method
 from queuecast.tables.plain_values import text_of
 
 MAX_ROWS = 200
+_MAX_CELLS = 2_000_000
 ROWS_ALONE = 20  # each of them is also a call by itself: some answers depend on the other rows, or on their number
 
 Plain = str | int | float | bool | None
@@ -23,9 +26,9 @@ def notebook_answers(estimator: Any, x: Any) -> dict[str, Any] | None:
     """Up to MAX_ROWS rows of `x`, or fewer of a wide one, and the output of each method for them, as JSON; None if no
     method has an output.
 
-    x: a DataFrame, a 2-D array, a sparse matrix or a list of lists.
+    x: a DataFrame, a 2-D array, a sparse matrix, a list of lists, or texts.
     """
-    rows = _take(x, _positions(x))
+    rows = _take(x, _positions(x, _rows_for_outputs(estimator, x)))
     n_rows = _length(rows)
     alone = list(range(0, n_rows, max(1, n_rows // rows_for_width(ROWS_ALONE, x, 2))))
     outputs: dict[str, list[Any]] = {}
@@ -52,9 +55,20 @@ def notebook_answers(estimator: Any, x: Any) -> dict[str, Any] | None:
     }
 
 
-def _positions(x: Any) -> list[int]:
+def _rows_for_outputs(estimator: Any, x: Any) -> int:
+    """MAX_ROWS, or fewer if a method has a wide sparse output, which JSON holds with all its zeros."""
+    widest = 1
+    for method in Method:
+        with suppress(Exception):  # an estimator raises what it likes
+            output = getattr(estimator, method.value)(_take(x, [0]))
+            if hasattr(output, "toarray") and output.shape[1] <= MAX_SPARSE_COLUMNS:
+                widest = max(widest, output.shape[1])
+    return max(20, min(MAX_ROWS, _MAX_CELLS // widest))
+
+
+def _positions(x: Any, max_rows: int) -> list[int]:
     """The rows to compare: the first ones, two with a missing value and one with each word of each column, others."""
-    most = rows_for_width(MAX_ROWS, x)
+    most = rows_for_width(max_rows, x)
     n_rows = min(_length(x), rows_for_width(MAX_EXAMPLE_ROWS, x))
     chosen = dict.fromkeys(range(min(most // 10, n_rows)))
     for values in _columns(x, n_rows):
@@ -69,6 +83,9 @@ def _positions(x: Any) -> list[int]:
 
 
 def _columns(x: Any, n_rows: int) -> list[list[Any]]:
+    listed = listed_rows(x)
+    if listed is not None:
+        return [listed[:n_rows]]
     if hasattr(x, "iloc"):
         return [x.iloc[:n_rows, at].tolist() for at in range(x.shape[1])]
     if is_polars(x):
@@ -95,6 +112,8 @@ def plain_rows(output: Any) -> list[Any]:
     """One plain value or list for each row; for several targets with probabilities, a list of lists."""
     if isinstance(output, list) and output and getattr(output[0], "ndim", 0) > 0:
         return [list(row) for row in zip(*map(plain_rows, output), strict=True)]
+    if hasattr(output, "toarray") and output.shape[1] > MAX_SPARSE_COLUMNS:
+        raise ValueError(f"the output has {output.shape[1]} columns")  # a worker does not serve it
     for convert in ("toarray", "to_numpy"):
         output = getattr(output, convert)() if hasattr(output, convert) else output
     is_moments = getattr(getattr(output, "dtype", None), "kind", "") in ("m", "M")

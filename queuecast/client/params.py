@@ -29,10 +29,15 @@ def training_params(transport: Transport, model_path: str, params: Mapping[str, 
 
 def _known_names(transport: Transport, model_path: str) -> list[str]:
     with suppress(ApiError):  # no such model, for example: the answer to the training explains it
-        champion = read_json(transport.send("GET", model_path))["aliases"].get(CHAMPION)
-        manifest = read_json(transport.send("GET", f"{model_path}/versions/{champion}"))
-        return list(manifest.get("params", ()))
+        return list(champion_manifest(transport, model_path).get("params", ()))
     return []
+
+
+def champion_manifest(transport: Transport, model_path: str) -> dict[str, Any]:
+    """Raises ApiError if there is no such model, or no champion."""
+    champion = read_json(transport.send("GET", model_path))["aliases"].get(CHAMPION)
+    manifest: dict[str, Any] = read_json(transport.send("GET", f"{model_path}/versions/{champion}"))
+    return manifest
 
 
 def _sendable(value: Any, name: str) -> Any:

@@ -45,10 +45,12 @@ class Missing(StrEnum):
 
 
 class Layout(StrEnum):
-    """The kind of the estimator's training rows: a DataFrame (rows are objects) or an array (rows are lists)."""
+    """The kind of the estimator's training rows: a DataFrame (rows are objects), an array (rows are lists), or texts
+    (rows are strings; the signature has one column for them)."""
 
     FRAME = "frame"
     ARRAY = "array"
+    TEXT = "text"
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +129,8 @@ class Signature:
     def _row_findings(self, row: Any, at: str) -> Iterator[Finding]:
         if self.layout is Layout.FRAME:
             yield from self._object_findings(row, at)
+        elif self.layout is Layout.TEXT:
+            yield from column_findings(self.columns[0], row, at)
         else:
             yield from self._list_findings(row, at)
 
@@ -194,6 +198,8 @@ class Signature:
                 "required": [column.name for column in self.read_columns],
                 "additionalProperties": False,
             }
+        elif self.layout is Layout.TEXT:
+            body = _column_schema(self.columns[0]) | {"x-column": self.columns[0].name}
         else:
             body = {
                 "type": "array",

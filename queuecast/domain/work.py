@@ -20,6 +20,10 @@ class Method(StrEnum):
     SCORE_SAMPLES = "score_samples"
 
 
+MAX_SPARSE_COLUMNS = 2**15
+"""Of an output, such as the words of a corpus. JSON and CSV have all of its zeros."""
+
+
 class PromotionPolicy(StrEnum):
     AUTO = "auto"
     MANUAL = "manual"

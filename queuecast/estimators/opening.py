@@ -14,13 +14,16 @@ import pandas as pd
 import skops.io
 from sklearn.exceptions import InconsistentVersionWarning
 
+from queuecast.domain.holdout.row_source import TEXT
 from queuecast.estimators.parts import parts_of
+from queuecast.estimators.row_kinds import takes_texts
 from queuecast.estimators.trusted_types import TRUSTED_TYPES
 from queuecast.tables.cells import MISSING_WORDS
+from queuecast.tables.text_column import lacks_text_column, text_column
 
 
 def opened(model: Path, example: bytes, target: Sequence[str]) -> tuple[Any, Any]:
-    """The estimator of a skops file, and the rows of a CSV file with the columns that it takes.
+    """The estimator of a skops file, and the rows of a CSV file with the columns that it takes, or its texts.
 
     Raises ValueError with the reason if one of them cannot be opened as it was at the fit.
     """
@@ -68,6 +71,8 @@ def _rows(estimator: Any, example: bytes, target: Sequence[str]) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("error", pd.errors.ParserWarning)
         try:
+            if takes_texts(estimator):
+                return _texts(io.BytesIO(example), target)
             frame = pd.read_csv(io.BytesIO(example), encoding="utf-8-sig", index_col=False)
         except pd.errors.ParserWarning as warning:
             raise ValueError(f"the example cannot be read as CSV: {warning}") from None
@@ -83,3 +88,12 @@ def _rows(estimator: Any, example: bytes, target: Sequence[str]) -> Any:
     if rows.shape[1] != width:
         raise ValueError(f"the example has {rows.shape[1]} feature columns, the model was fitted on {width}")
     return rows
+
+
+def _texts(example: io.BytesIO, target: Sequence[str]) -> Any:
+    """Without empty cells: CSV does not tell an empty text from a missing one."""
+    frame = pd.read_csv(example, encoding="utf-8-sig", index_col=False, dtype=str, keep_default_na=False)
+    name = text_column(list(frame.columns), TEXT, target)
+    if name is None:
+        raise ValueError(lacks_text_column(TEXT).detail)
+    return frame.loc[frame[name] != "", name].reset_index(drop=True)

@@ -18,6 +18,7 @@ from queuecast.domain.columns.extra_columns import ExtraColumns, IgnoredColumns,
 from queuecast.domain.errors import Finding, InvalidInputError, shortened
 from queuecast.domain.findings.bounds import and_more, first_findings
 from queuecast.domain.signature import Layout, Signature
+from queuecast.tables.text_column import lacks_text_column, text_column
 
 SHOWN_NAMES = 40  # in an error
 FIRST_LINES = 100
@@ -74,6 +75,9 @@ def missing_columns(names: Sequence[str], signature: Signature, extra: Sequence[
     if signature.layout is Layout.FRAME:
         known = set(names)
         return [missing_column(name) for name in wanted if name not in known and nameless_column(name, names) is None]
+    if signature.layout is Layout.TEXT:
+        is_known = text_column(names, wanted[0], extra) is not None
+        return [] if is_known else [lacks_text_column(wanted[0])]
     mismatch = wrong_features(named_or_in_order(names, wanted, extra), names, wanted)
     return [] if mismatch is None else [mismatch]
 
@@ -83,6 +87,8 @@ def source_columns(names: Sequence[str], signature: Signature, extra: Sequence[s
     wanted = [column.name for column in signature.read_columns]
     if signature.layout is Layout.FRAME:
         return [nameless_column(name, names) or name for name in wanted]
+    if signature.layout is Layout.TEXT:
+        return [text_column(names, wanted[0], extra) or wanted[0]]
     return named_or_in_order(names, wanted, extra)
 
 

@@ -54,7 +54,7 @@ PASSENGERS = [
 ]
 
 
-def rows() -> list[Row | list[bool | float | str | None]]:
+def rows() -> list[list[bool | float | str | None] | Row | str]:
     return [Row.from_dict(passenger) for passenger in PASSENGERS]
 
 

@@ -18,6 +18,7 @@ from queuecast.ports.clock import Clock
 from queuecast.ports.files import FileStore
 from worker.engine.contracts import Report
 from worker.file_writing import require_accepted_file
+from worker.models.model_output import rows_within_bounds
 from worker.tables.file_columns import ignored_in_parquet, require_columns
 from worker.tables.parquet_files import open_parquet, row_groups
 from worker.tables.reader import read_range
@@ -87,7 +88,9 @@ class BatchPlanner:
         rows_per_chunk = 4_096
         # An estimator raises what it likes; the chunks will find out on which rows.
         with suppress(Exception):
-            rows_per_chunk = _rows_in_time(getattr(estimator, work.method.value), read.frame, len(read.row_numbers))
+            call = getattr(estimator, work.method.value)
+            rows_per_chunk = _rows_in_time(call, read.frame, len(read.row_numbers))
+            rows_per_chunk = min(rows_per_chunk, rows_within_bounds(call(read.frame[:1])) or rows_per_chunk)
         return min(rows_per_chunk, self._max_chunk_rows)
 
 

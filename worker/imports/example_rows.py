@@ -12,10 +12,12 @@ import pandas as pd
 from queuecast.domain.columns.dtypes import kind_named
 from queuecast.domain.errors import InvalidInputError, ModelRefusedError
 from queuecast.domain.signature import Column, ColumnType, Layout, Missing, column_findings
+from queuecast.estimators.row_kinds import takes_texts
 from queuecast.tables.column_names import FIRST_NAMELESS
 from queuecast.tables.decoding_errors import plain_words
 from queuecast.tables.plain_values import class_of_objects
 from worker.imports.notebook_comparison import NotebookAnswers
+from worker.imports.text_examples import read_texts_of_csv, texts_of_table
 from worker.models.columns.column_facts import ColumnFacts, kinds_of, words_of
 from worker.models.columns.known_values import known_values
 from worker.models.columns.typed_columns import ARROW, can_be_rebuilt
@@ -77,7 +79,8 @@ class Table(msgspec.Struct, forbid_unknown_fields=True):
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """rows: in the form that the estimator was fitted on, a DataFrame, a 2-D array or a sparse matrix.
+    """rows: in the form that the estimator was fitted on, a DataFrame, a 2-D array, a sparse matrix or
+    texts.
 
     facts: those that the client knows of the whole columns, by name.
     """
@@ -97,8 +100,12 @@ def read_example(path: Path, media_type: str, estimator: Any, target: tuple[str,
     if media_type == TABLE_MEDIA_TYPE:
         table = _decode_table(path.read_bytes())
         facts = {column.name: column.facts() for column in table.columns}
+        if table.layout is Layout.TEXT:
+            return Example(_texts(table), facts, table.answers)
         rows, answers, sparse = _rows(table), table.answers, table.sparse
         sent_names = [column.name for column in table.columns]
+    elif takes_texts(estimator):
+        return Example(*read_texts_of_csv(path, target))
     else:
         rows = _read_csv(path, estimator, target)
     if len(rows) == 0:
@@ -213,6 +220,13 @@ def _decode_table(data: bytes) -> Table:
         return msgspec.json.decode(data, type=Table)
     except msgspec.MsgspecError as error:
         raise InvalidInputError(f"the example cannot be read as a JSON table: {plain_words(error)}") from None
+
+
+def _texts(table: Table) -> Any:
+    if len(table.columns) != 1 or not table.rows:
+        raise InvalidInputError("the example has no texts; expected some of the texts that the estimator was fitted on")
+    (column,) = table.columns
+    return texts_of_table(column.name, column.dtype, column.facts(), table.rows)
 
 
 def _rows(table: Table) -> Any:

@@ -144,6 +144,8 @@ def _summary(found: list[Any] | str) -> str:
 def _row(signature: Signature, values: list[Any]) -> Any:
     if signature.layout is Layout.ARRAY:
         return values
+    if signature.layout is Layout.TEXT:
+        return values[0]
     return dict(zip((column.name for column in signature.columns), values, strict=True))
 
 
@@ -171,6 +173,8 @@ def _ways(signature: Signature, rows: list[Any], accepted: list[int], answers: N
 
 def _is_same_frame(left: Any, right: Any) -> bool:
     """Whether an estimator can find no difference: the same dtypes and values, None and NaN told apart."""
+    if isinstance(left, list | pd.Series):
+        return repr(list(left)) == repr(list(right))
     if not isinstance(left, pd.DataFrame):
         return left.dtype == right.dtype and repr(left.tolist()) == repr(right.tolist())
     columns = zip(left.items(), right.items(), strict=True)
@@ -182,6 +186,8 @@ def _is_same_frame(left: Any, right: Any) -> bool:
 
 def _has_empty_word(row: Any) -> bool:
     """CSV cannot tell an empty word from a missing value."""
+    if row is None or isinstance(row, str):
+        return row == ""
     return "" in (row.values() if isinstance(row, dict) else row)
 
 
@@ -191,7 +197,9 @@ def _write(path: Path, fmt: FileFormat, signature: Signature, rows: list[Any]) -
         path.write_text("".join(json.dumps(row) + "\n" for row in rows))
         return True
     frame = frame_of(signature, rows)
-    table = pd.DataFrame(frame, columns=[column.name for column in signature.read_columns])
+    names = [column.name for column in signature.read_columns]
+    frame = {names[0]: frame} if signature.layout is Layout.TEXT else frame
+    table = pd.DataFrame(frame, columns=names)
     if fmt is FileFormat.CSV:
         table.to_csv(path, index=False, quoting=csv.QUOTE_NONNUMERIC)  # a word may hold a lone carriage return
         return True
@@ -230,6 +238,8 @@ def _answers(estimator: Any, signature: Signature, method: Method, frame: Any) -
 
 def _changed_column(signature: Signature, sent: _Sent, row: Any, at: int) -> str | None:
     """The first column with another value than in JSON, if the format changed one."""
+    if signature.layout is Layout.TEXT:
+        return None
     as_json = frame_of(signature, [row])
     for index, column in enumerate(signature.read_columns):
         left, right = (

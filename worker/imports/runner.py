@@ -18,7 +18,7 @@ from worker.imports.notebook_comparison import compare_answers
 from worker.models.loading import environment, load_estimator, require_sha256
 from worker.models.promotion import move_alias
 from worker.models.publishing import estimator_text, publish
-from worker.models.signatures import learn_signature
+from worker.models.rows.text_signatures import learn_row_signature
 from worker.stages import stage_progress
 
 STAGES = ("load", "try", "publish")
@@ -60,7 +60,7 @@ class ImportRunner:
         example = self._files.stat(work.example_file_id)
         known = read_example(self._files.path(example.id), example.media_type, estimator, work.target)
         may_be_unread = work.holdout is None or decides_by_meaning(work.holdout)
-        signature, golden = learn_signature(estimator, known.rows, known.facts, may_be_unread=may_be_unread)
+        signature, golden = learn_row_signature(estimator, known.rows, known.facts, may_be_unread=may_be_unread)
         compared_rows = 0
         if known.answers is not None:
             compared = compare_answers(estimator, signature, known.answers)

@@ -11,8 +11,10 @@ import numpy as np
 import pandas as pd
 
 from queuecast.domain.columns.missing_values import is_missing
-from queuecast.domain.work import Method
+from queuecast.domain.work import MAX_SPARSE_COLUMNS, Method
 from queuecast.tables.plain_values import text_of
+
+MAX_SPARSE_CELLS = 10_000_000  # a sparse output of 4 MB may be 80 GB of zeros
 
 _COLUMN_NAMES = {
     Method.PREDICT: "prediction",
@@ -74,8 +76,31 @@ def _has_several_targets(output: Any) -> bool:
     return isinstance(output, list) and bool(output) and np.ndim(output[0]) > 0
 
 
+def require_sendable(output: Any) -> None:
+    """Raises ValueError for an output that is too wide to be sent, such as the words of a whole corpus."""
+    width = int(output.shape[1]) if hasattr(output, "toarray") else 0
+    if width > MAX_SPARSE_COLUMNS:
+        raise ValueError(
+            f"the output has {width:,} columns, expected at most {MAX_SPARSE_COLUMNS:,}: set max_features or "
+            "n_features, or end the pipeline with a classifier, a regressor or TruncatedSVD"
+        )
+
+
+def rows_within_bounds(output: Any) -> int | None:
+    """How many rows of a sparse output are answered at once; None for a dense one, which is in memory already."""
+    return max(1, MAX_SPARSE_CELLS // max(output.shape[1], 1)) if hasattr(output, "toarray") else None
+
+
 def _dense(output: Any) -> Any:
-    return output.toarray() if hasattr(output, "toarray") else np.asarray(output)
+    most = rows_within_bounds(output)
+    if most is None:
+        return np.asarray(output)
+    if output.shape[0] > most:
+        raise ValueError(
+            f"the output has {output.shape[0]:,} rows of {output.shape[1]:,} columns, expected at most {most:,} such "
+            "rows in one call; send fewer rows"
+        )
+    return output.toarray()
 
 
 def _plain(output: Any) -> list[Any]:

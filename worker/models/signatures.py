@@ -23,6 +23,7 @@ from worker.models.learning.nullability import with_nullable
 from worker.models.learning.same_answers import is_same_answer
 from worker.models.learning.shared_steps import encoders_shared
 from worker.models.learning.unread_columns import unread_columns
+from worker.models.model_output import output_rows, require_sendable
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,7 @@ def learn_signature(
         columns = with_nullable(estimator, signature, rows, outputs)
         signature = replace(signature, columns=columns, example=tuple(rows[:3]))
         signature = with_one_missing_value(estimator, signature, rows, facts)
-        _require_same_outputs(estimator, signature, rows, outputs)
+        require_same_outputs(estimator, signature, rows, outputs)
     return signature, Golden(rows, outputs)
 
 
@@ -139,7 +140,9 @@ def try_methods(estimator: Any, sample: Any, n_rows: int) -> dict[str, list[Any]
     for method in Method:
         if hasattr(estimator, method.value):
             try:
-                output = infer_frame(estimator, method, sample)
+                raw = getattr(estimator, method.value)(sample)
+                require_sendable(raw)
+                output = output_rows(raw)
             except Exception as error:  # an estimator raises what it likes
                 problem = f"{method.value} raised {exception_text(error)}"
             else:
@@ -152,9 +155,7 @@ def try_methods(estimator: Any, sample: Any, n_rows: int) -> dict[str, list[Any]
     return outputs
 
 
-def _require_same_outputs(
-    estimator: Any, signature: Signature, rows: list[Any], expected: dict[str, list[Any]]
-) -> None:
+def require_same_outputs(estimator: Any, signature: Signature, rows: list[Any], expected: dict[str, list[Any]]) -> None:
     """Rows that went through JSON and back must get the same outputs as the original rows."""
     frame = as_fitted(signature.sparse, frame_of(signature, rows))
     for method in signature.methods:

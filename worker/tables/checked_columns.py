@@ -15,7 +15,7 @@ from queuecast.domain.errors import Finding, mismatch, shortened
 from queuecast.domain.signature import INT64_MIN, Column, ColumnType, Layout, Signature, expected_value
 from queuecast.tables.cells import parse_number
 from worker.models.columns.typed_columns import arrow_values, categorical, typed_values
-from worker.models.frames import holding_dtype, missing_value
+from worker.models.frames import holding_dtype, missing_value, texts_of
 from worker.tables.id_values import to_json_values
 
 
@@ -94,6 +94,8 @@ def build_frame(signature: Signature, columns: list[Any]) -> Any:
     if signature.layout is Layout.FRAME:
         built = {column.name: build_column(column, values) for column, values in pairs}
         return pd.DataFrame(built, columns=[column.name for column in signature.columns])
+    if signature.layout is Layout.TEXT:
+        return texts_of(signature.columns[0], columns[0].to_pylist())
     dtype = signature.columns[0].dtype if signature.columns else "float64"
     n_rows = len(columns[0]) if columns else 0
     if dtype == "str":  # numpy gives every string the length of the longest

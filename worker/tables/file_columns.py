@@ -28,6 +28,7 @@ from queuecast.tables.json_values import NOT_JSON
 from worker.tables.id_values import can_be_id
 from worker.tables.parquet_files import open_parquet, require_types, value_type
 from worker.tables.record_scanner import MAX_RECORD_BYTES, header_range
+from worker.tables.without_columns.text_lines import has_bare_texts
 
 
 def column_names(path: Path, fmt: FileFormat) -> list[str]:
@@ -63,16 +64,18 @@ def find_columns(names: list[str], signature: Signature, extra: Sequence[str] = 
 
 
 def find_keys(path: Path, signature: Signature, extra: Sequence[str] = ()) -> list[str]:
-    """The key of an NDJSON object for each column of the signature; empty if the rows are lists.
+    """The key of an NDJSON object for each column of the signature; empty if the rows are lists or texts.
 
     The first row decides for an estimator that was fitted without names. Any other estimator has its own names, and a
     row without one of them is a bad row.
     """
     if signature.layout is Layout.FRAME:
         return [column.name for column in signature.columns]
-    names = column_names(path, FileFormat.NDJSON)
+    are_texts = signature.layout is Layout.TEXT and has_bare_texts(path)
+    names = [] if are_texts else column_names(path, FileFormat.NDJSON)
     if not names and extra:
-        raise InvalidInputError(f"the rows are lists without names, so there is no column {extra[0]!r}")
+        kind = "texts" if are_texts else "lists"
+        raise InvalidInputError(f"the rows are {kind} without names, so there is no column {extra[0]!r}")
     return find_columns([*names, *(name for name in extra if name not in names)], signature, extra) if names else []
 
 
@@ -81,7 +84,9 @@ def require_columns(path: Path, fmt: FileFormat, signature: Signature, id_column
     extra = [id_column] if id_column is not None else []
     signature = signature.of_read_columns()
     if fmt is FileFormat.NDJSON:
-        _require_keys(path, [*find_keys(path, signature, extra), *extra], signature)
+        keys = find_keys(path, signature, extra)
+        if keys or signature.layout is not Layout.TEXT:
+            _require_keys(path, [*keys, *extra], signature)
         return
     sources = find_columns(column_names(path, fmt), signature, extra)
     if fmt is FileFormat.PARQUET:

@@ -39,6 +39,7 @@ from worker.models.frames import truths
 from worker.tables.checked_columns import check_column
 from worker.tables.file_columns import find_keys
 from worker.tables.rows import BadRow, Rows, number_rows
+from worker.tables.without_columns.text_lines import read_text_lines
 
 _NEWLINE, _RETURN = 10, 13
 _NULL = msgspec.Raw(b"null")
@@ -71,6 +72,8 @@ def read_ndjson_rows(
     with path.open("rb") as file:
         file.seek(file_range.start)
         data = file.read(file_range.end - file_range.start)
+    if signature.layout is Layout.TEXT and not sources:
+        return read_text_lines(signature.columns[0], data, file_range)
     decoded, unreadable, good_lines = _decode(signature, keys, data, file_range)
     columns = []
     for index, column in enumerate(signature.columns):
@@ -205,7 +208,7 @@ def _explain(signature: Signature, keys: _Keys, line: bytes, number: int, error:
         values = [(column, row[source]) for column, source in cells if source in row]
     elif isinstance(row, list) and not sources and len(row) == len(signature.columns):
         values = list(zip(signature.columns, row, strict=True))
-    elif sources and signature.layout is Layout.ARRAY:
+    elif sources and signature.layout is not Layout.FRAME:
         expected = f"an object with the columns {', '.join(sources)}"
         return BadRow(number, None, "wrong_type", f"expected {expected}", shown(row), expected)
     else:

@@ -12,6 +12,7 @@ from sklearn.utils._param_validation import InvalidParameterError
 from queuecast.domain.errors import Finding, InvalidInputError, RunFailedError, exception_text, shortened
 from queuecast.domain.holdout import METHODS, HoldoutRule, Split, holdout
 from queuecast.domain.model import Manifest
+from queuecast.domain.signature import Layout
 from queuecast.domain.training_params import unknown_params
 from worker.models.frames import as_fitted, frame_of
 from worker.models.learning.unread_columns import unread_columns
@@ -30,10 +31,13 @@ def split_rows(rows: TrainingRows, champion: Manifest) -> Split:
     if rule.method not in METHODS:
         known = " and ".join(map(repr, METHODS))
         raise RunFailedError(f"version {champion.version} was split by {rule.method!r}; this worker knows {known}")
-    names = rule.columns or [column.name for column in champion.signature.columns]
-    read_names = [column.name for column in champion.signature.read_columns]
-    deciding = [name for name in names if name not in rows.lacking] or read_names
-    split = holdout(rows.split_features(), rule.fraction, deciding, rule.method)
+    if champion.signature.layout is Layout.TEXT:  # whose side depends on no name
+        split = holdout(rows.features, rule.fraction, method=rule.method)
+    else:
+        names = rule.columns or [column.name for column in champion.signature.columns]
+        read_names = [column.name for column in champion.signature.read_columns]
+        deciding = [name for name in names if name not in rows.lacking] or read_names
+        split = holdout(rows.split_features(), rule.fraction, deciding, rule.method)
     if not split.train:
         raise InvalidInputError(f"all {len(split.test)} rows of the file are held out; nothing is left to fit on")
     return split

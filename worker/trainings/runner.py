@@ -31,7 +31,7 @@ from worker.models.columns.column_facts import facts_of
 from worker.models.loading import EstimatorCache, dump_estimator, environment, sha256_of
 from worker.models.promotion import move_alias
 from worker.models.publishing import estimator_text, publish
-from worker.models.signatures import learn_signature
+from worker.models.rows.text_signatures import learn_row_signature
 from worker.stages import stage_progress
 from worker.tables.file_columns import ignored_in_parquet
 from worker.trainings.comparison import compare
@@ -150,7 +150,7 @@ class TrainingRunner:
     def _publish(self, job: Job, work: TrainingWork, trial: Trial) -> Manifest:
         data = dump_estimator(trial.challenger)
         known = facts_of(trial.champion.signature)
-        signature, golden = learn_signature(
+        signature, golden = learn_row_signature(
             trial.challenger,
             trial.rows.take_features(trial.split.train),
             known,

@@ -22,7 +22,7 @@ from queuecast.domain.signature import Column, ColumnType, Layout, Signature
 from queuecast.domain.work import TrainingWork
 from worker.models.columns.typed_columns import ARROW_TYPES, arrow_values
 from worker.models.columns.widening import widened_values
-from worker.models.frames import as_fitted, neutral_column
+from worker.models.frames import as_fitted, neutral_column, texts_of
 from worker.tables.checked_columns import build_column
 from worker.tables.faults import CellFaults, FaultSample, bad_rows, bad_rows_mask, cell_faults
 from worker.tables.file_columns import comparable_columns
@@ -38,7 +38,7 @@ RANGE_ROWS = 2**16
 
 @dataclass(frozen=True, slots=True)
 class TrainingRows:
-    """features: a DataFrame, an array or a sparse matrix of shape (n_rows, n_columns).
+    """features: a DataFrame, an array or a sparse matrix of shape (n_rows, n_columns), or texts.
 
     target: array (n_rows,) or (n_rows, n_targets).
     bad_rows: the number of rows that were left out. bad_cells: the first of their cells that do not fit.
@@ -55,6 +55,8 @@ class TrainingRows:
 
     def take_features(self, positions: list[int]) -> Any:
         """The features of some rows, in the order of `positions`."""
+        if isinstance(self.features, list):
+            return [self.features[at] for at in positions]
         if issparse(self.features):
             return self.features.tocsr()[positions].asformat(self.features.format)
         return self.features.iloc[positions] if hasattr(self.features, "iloc") else self.features[positions]
@@ -194,6 +196,8 @@ def _compact(column: Column, values: Any) -> Any:
 
 def _features(signature: Signature, features: list[list[Any]], n_rows: int) -> Any:
     """features: the chunks of each column. Empties the lists, so that memory holds one column twice at most."""
+    if signature.layout is Layout.TEXT:
+        return texts_of(signature.columns[0], pa.chunked_array(features[0]).to_pylist())
     columns: dict[str, Any] = {}
     is_wide = False
     for column, chunks in zip(signature.read_columns, features, strict=True):

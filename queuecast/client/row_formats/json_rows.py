@@ -12,6 +12,15 @@ from typing import Any
 
 from queuecast.client.row_formats.polars_frames import described_columns, is_polars, plain_columns
 from queuecast.client.row_formats.seen_values import facts_of, facts_of_values
+from queuecast.client.row_formats.whole_rows import (
+    are_texts,
+    listed_rows,
+    plain_texts,
+    require_even,
+    text_form,
+    text_name,
+    width_of,
+)
 from queuecast.domain.columns.dtypes import kind_named
 from queuecast.domain.columns.missing_values import is_missing
 from queuecast.tables.plain_values import text_of
@@ -22,14 +31,19 @@ TABLE_MEDIA_TYPE = "application/vnd.queuecast.table+json"
 Scalar = str | int | float | bool | None
 
 
-def json_rows(rows: Any) -> list[dict[str, Scalar]] | list[list[Scalar]]:
-    """Rows to predict: a DataFrame, a 2-D array, or a list of dicts or lists. NaN, NaT and NA become null.
+def json_rows(rows: Any) -> list[dict[str, Scalar]] | list[list[Scalar]] | list[str | None]:
+    """Rows to predict: a DataFrame, a 2-D array, or a list of dicts, lists or texts. NaN, NaT and NA become null.
 
     A DataFrame whose column names are not all strings is sent as lists, because scikit-learn ignores such names.
     Raises ValueError with the row and column of a value that JSON cannot hold, and TypeError for other objects.
     """
     if isinstance(rows, Mapping | str | bytes) and not hasattr(rows, "toarray"):  # a sparse matrix may be a dict
         raise TypeError(f"rows is a {type(rows).__name__}, expected a list of rows; for one row write [row]")
+    listed = listed_rows(rows)
+    if listed is not None:
+        rows = listed
+        if are_texts(rows):
+            return plain_texts(rows)
     if _is_frame(rows) and _has_string_names(rows):
         names, columns = _frame_columns(rows)
         return [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
@@ -39,26 +53,31 @@ def json_rows(rows: Any) -> list[dict[str, Scalar]] | list[list[Scalar]]:
 
 
 def json_lines(array: Any) -> Iterator[bytes]:
-    """The rows of a 2-D array as NDJSON, one at a time: as Python numbers, a large array would not fit in memory."""
-    for row in _listed_rows(array):
+    """The rows of a 2-D array as NDJSON, one at a time: as Python numbers, a large array would not fit in memory.
+
+    array: also a list, a Series or an array of texts or dicts.
+    """
+    rows = _listed_rows(array) if listed_rows(array) is None else json_rows(array)
+    for row in rows:
         yield json.dumps(row, separators=(",", ":")).encode() + b"\n"
 
 
 def rows_for_width(n_rows: int, x: Any, least: int = 20) -> int:
-    """`n_rows`, or fewer if x has more than 1,000 columns, so that a push does not grow with its width."""
-    shape: tuple[int, ...] = getattr(x, "shape", ())
-    first = x[0] if isinstance(x, list | tuple) and x else ()
-    width = shape[1] if len(shape) == 2 else len(first) if isinstance(first, list | tuple | Mapping) else 1
+    """`n_rows`, or fewer if x has more than 1,000 columns or long texts, so that a push does not grow with them."""
+    width = width_of(x)
     return n_rows if width <= 1000 else max(least, n_rows * 1000 // width)
 
 
 def example_table(x: Any, *, is_sure: bool = True) -> dict[str, Any]:
     """The first rows that a model was fitted on, with their dtypes, as the JSON of TABLE_MEDIA_TYPE.
 
-    x: (n_rows, n_features), a DataFrame, a 2-D array, a sparse matrix or a list of lists.
+    x: (n_rows, n_features), a DataFrame, a 2-D array, a sparse matrix or a list of lists; or (n_rows,) texts.
     is_sure: as in `polars_frames.described_columns`.
     Raises ValueError with column and dtype if a column cannot be sent (period, interval, complex).
     """
+    texts = listed_rows(x)
+    if texts is not None and are_texts(texts):
+        return _text_table(x, texts)
     if _is_frame(x) and _has_string_names(x):
         head = x.head(rows_for_width(MAX_EXAMPLE_ROWS, x))
         if is_polars(x):
@@ -76,6 +95,7 @@ def example_table(x: Any, *, is_sure: bool = True) -> dict[str, Any]:
         ]
         rows = _array_rows(array)
     else:
+        require_even(x)
         rows = [_list_row(row, index) for index, row in enumerate(islice(x, rows_for_width(MAX_EXAMPLE_ROWS, x)))]
         dtype = _common_dtype([value for row in rows for value in row])
         described = [
@@ -84,6 +104,12 @@ def example_table(x: Any, *, is_sure: bool = True) -> dict[str, Any]:
         ]
     sparse = {"sparse": type(x).__name__} if hasattr(x, "toarray") else {}
     return {"layout": "array", "columns": described, "rows": rows} | sparse
+
+
+def _text_table(x: Any, texts: list[Any]) -> dict[str, Any]:
+    column = {"name": text_name(x), "dtype": text_form(x)} | facts_of_values(texts)
+    head = plain_texts(texts)[: rows_for_width(MAX_EXAMPLE_ROWS, x)]
+    return {"layout": "text", "columns": [column], "rows": [[text] for text in head]}
 
 
 def target_names(y: Any) -> list[str] | None:

@@ -13,6 +13,7 @@ from typing import IO, Any
 
 from queuecast.client.row_formats.json_rows import json_lines
 from queuecast.client.row_formats.polars_frames import is_polars, write_parquet
+from queuecast.client.row_formats.whole_rows import listed_rows
 from queuecast.tables.plain_values import plain_dtypes
 
 CSV, NDJSON, PARQUET = "text/csv", "application/x-ndjson", "application/vnd.apache.parquet"
@@ -35,7 +36,7 @@ class TableFile:
 
 @contextmanager
 def open_table(source: Any) -> Iterator[TableFile]:
-    """Opens the path of a CSV, NDJSON or Parquet file, `-` for standard input, a DataFrame, or a 2-D array.
+    """Opens the path of a CSV, NDJSON or Parquet file, `-` for standard input, a DataFrame, a 2-D array, or texts.
 
     A DataFrame becomes Parquet: in CSV, the words "NA", "None" and "" would become missing values.
     Raises ValueError for another kind of file and for a column that Parquet cannot hold, ImportError for a DataFrame
@@ -51,13 +52,15 @@ def open_table(source: Any) -> Iterator[TableFile]:
             _write_parquet(source if hasattr(source, "to_parquet") else source.to_frame(), content)
             content.seek(0)
             yield TableFile(content, PARQUET, "frame.parquet")
-    elif hasattr(source, "ndim"):
+    elif hasattr(source, "ndim") or _are_rows(source):
         with TemporaryFile() as content:
             content.writelines(json_lines(source))
             content.seek(0)
             yield TableFile(content, NDJSON, "array.ndjson")
     elif not isinstance(source, str | PathLike):
-        raise TypeError(f"source is a {type(source).__name__}, expected a file's path, a DataFrame or a 2-D array")
+        raise TypeError(
+            f"source is a {type(source).__name__}, expected a file's path, a DataFrame, a 2-D array or a list of texts"
+        )
     elif str(source) == "-":
         with TemporaryFile() as content:  # the length must be known before the first byte is sent
             copyfileobj(sys.stdin.buffer, content)
@@ -67,6 +70,10 @@ def open_table(source: Any) -> Iterator[TableFile]:
         kind = media_type_of(path)
         with path.open("rb") as content:
             yield TableFile(content, kind, path.name)
+
+
+def _are_rows(source: Any) -> bool:
+    return not isinstance(source, str | PathLike) and listed_rows(source) is not None
 
 
 def require_sendable(frame: Any) -> None:

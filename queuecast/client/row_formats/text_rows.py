@@ -28,20 +28,21 @@ from queuecast.tables.column_names import (
     separator_hint,
     wrong_features,
 )
+from queuecast.tables.text_column import lacks_text_column, text_column
 
 MAX_CSV_ROWS = 50_000  # column types come from these rows, and a fraction or a missing cell may come late
 
 
 def parsed_json_rows(text: str) -> list[Any]:
-    """The rows in a JSON list. Raises ValueError when the text is no list of objects or lists."""
+    """The rows in a JSON list. Raises ValueError when the text is no list of objects, lists or texts."""
     try:
         rows = msgspec.json.decode(text)
     except msgspec.DecodeError as error:
         raise ValueError(f"the rows are not JSON: {error}") from error
     if isinstance(rows, dict):
         raise ValueError("the rows are one JSON object, expected a list of them: [{...}]")  # noqa: TRY004
-    if not isinstance(rows, list) or not all(isinstance(row, dict | list) for row in rows):
-        raise ValueError("the rows are not a JSON list of objects or lists")
+    if not isinstance(rows, list) or not all(isinstance(row, dict | list | str) for row in rows):
+        raise ValueError("the rows are not a JSON list of objects, lists or texts")
     return rows
 
 
@@ -56,18 +57,23 @@ def is_ndjson(text: str) -> bool:
 
 
 def parsed_ndjson_rows(text: str) -> list[Any]:
-    """The rows of a file with one object or list per line. Raises ValueError with the number of any other line."""
+    """The rows of a file with an object, list or text per line. Raises ValueError with the number of another line."""
     rows = []
     for number, line in enumerate(text.split("\n"), start=1):
         if line.strip():
             try:
                 row = msgspec.json.decode(line)
             except msgspec.DecodeError as error:
-                raise ValueError(f"line {number} is not a JSON object or list: {error}") from error
-            if not isinstance(row, dict | list):
-                raise ValueError(f"line {number} is not a JSON object or list")
+                raise ValueError(f"line {number} is not a JSON object, list or text: {error}") from error
+            if not isinstance(row, dict | list | str):
+                raise ValueError(f"line {number} is not a JSON object, list or text")
             rows.append(row)
     return rows
+
+
+def text_lines(text: str) -> list[str]:
+    """The lines that are not empty, each a row of a model whose rows are texts."""
+    return [line for line in (line.removesuffix("\r") for line in text.split("\n")) if line]
 
 
 def parsed_csv_rows(
@@ -75,8 +81,9 @@ def parsed_csv_rows(
 ) -> tuple[list[Any], list[str]]:
     """The rows of a CSV file with a header, and notes for the user.
 
-    schema: JSON Schema of one row. An object gives dicts, an array gives lists; None leaves every cell as text. A cell
-    that does not fit its column's type stays text, so that the gateway reports it.
+    schema: JSON Schema of one row. An object gives dicts, an array gives lists, a string gives the texts of one column;
+    None leaves every cell as text. A cell that does not fit its column's type stays text, so that the gateway reports
+    it.
     Of columns that the model does not have, the first row has the names, with null, and the gateway ignores or refuses
     them. Lists have no names, so they are left out here, or refused if extra_columns is "refuse".
     Raises ValueError with the line of a row that is longer or shorter than the header, or cannot be read.
@@ -88,6 +95,8 @@ def parsed_csv_rows(
     rows = (row for _, row in _as_long_as(header, records))
     if schema is None:
         return [dict(zip(header, row, strict=True)) for row in rows], []
+    if "x-column" in schema:
+        return _texts(header, rows, schema, extra_columns)
     if schema.get("type") == "array":
         positions, notes = _column_positions(header, schema["prefixItems"], extra_columns)
         columns = [_CellRule.of(column) for column in schema["prefixItems"]]
@@ -107,6 +116,16 @@ def parsed_csv_rows(
     if inputs:
         inputs[0] |= dict.fromkeys(name for name in header if name not in columns)
     return inputs, []
+
+
+def _texts(
+    header: list[str], rows: Iterator[list[str]], schema: dict[str, Any], extra_columns: str | None
+) -> tuple[list[Any], list[str]]:
+    name = text_column(header, schema["x-column"])
+    if name is None:
+        raise ValueError(lacks_text_column(schema["x-column"]).detail)
+    at, rule = header.index(name), _CellRule.of(schema)
+    return [rule.value(row[at]) for row in rows], _left_out([other for other in header if other != name], extra_columns)
 
 
 def csv_head(path: Path) -> bytes:

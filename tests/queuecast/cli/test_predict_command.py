@@ -169,7 +169,7 @@ def test_a_line_of_ndjson_that_is_no_row_is_refused_with_its_number(gateway: Scr
     result = run(gateway, "predict", "titanic", str(tmp_path / "rows.ndjson"))
 
     assert (result.exit_code, gateway.requests) == (1, [])
-    assert "line 2 is not a JSON object or list" in result.stderr
+    assert "line 2 is not a JSON object, list or text" in result.stderr
 
 
 @pytest.mark.parametrize("source", ["rows.csv", "-"])
@@ -276,3 +276,67 @@ def test_no_wait_prints_the_id_only(gateway: ScriptedGateway) -> None:
     assert result.stdout == "job_1\n"
     assert "prefer" not in gateway.only_request(PREDICT).headers
     assert len(gateway.requests) == 1
+
+
+OF_TEXTS = {"type": "string", "x-column": "review"}
+
+
+@pytest.mark.parametrize("header", ["review,id", "q", "id,review"])
+def test_the_texts_of_a_csv_file_are_those_of_the_models_column_or_of_the_only_one(
+    gateway: ScriptedGateway, tmp_path: Path, header: str
+) -> None:
+    gateway.on(SCHEMA, OF_TEXTS)
+    gateway.on(PREDICT, PREDICTED)
+    cells = {"id": "7", "review": '"two\nlines, ""NA"""', "q": '"two\nlines, ""NA"""'}
+    row = ",".join(cells[name] for name in header.split(","))
+    (tmp_path / "rows.csv").write_text(f"{header}\n{row}\n")
+
+    result = run(gateway, "predict", "titanic", str(tmp_path / "rows.csv"))
+
+    assert result.exit_code == 0, result.stderr
+    assert inputs_sent(gateway) == ['two\nlines, "NA"']
+
+
+def test_a_csv_file_without_the_column_of_the_texts_is_refused(gateway: ScriptedGateway) -> None:
+    gateway.on(SCHEMA, OF_TEXTS)
+
+    result = run(gateway, "predict", "titanic", "-", stdin="a,b\n1,2\n")
+
+    assert result.exit_code == 1
+    assert "the file has no column 'review'; the texts are expected in it, or in the only column" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "stdin"),
+    [
+        (("--lines", "-"), "a text\r\n\nNA\n"),
+        (("-",), '["a text", "NA"]'),
+        (("--row", '"a text"', "--row", '"NA"'), None),
+    ],
+)
+def test_texts_can_be_typed(gateway: ScriptedGateway, arguments: tuple[str, ...], stdin: str | None) -> None:
+    gateway.on(PREDICT, PREDICTED)
+
+    result = run(gateway, "predict", "titanic", *arguments, stdin=stdin)
+
+    assert result.exit_code == 0, result.stderr
+    assert inputs_sent(gateway) == ["a text", "NA"]
+
+
+@pytest.mark.parametrize(("name", "content"), [("rows.txt", "a text\nNA"), ("rows.ndjson", '"a text"\n"NA"\n')])
+def test_a_file_of_texts_has_one_per_line(gateway: ScriptedGateway, tmp_path: Path, name: str, content: str) -> None:
+    gateway.on(PREDICT, PREDICTED)
+    (tmp_path / name).write_text(content)
+
+    run(gateway, "predict", "titanic", str(tmp_path / name))
+
+    assert inputs_sent(gateway) == ["a text", "NA"]
+
+
+def test_lines_cannot_be_sent_as_a_batch(gateway: ScriptedGateway, tmp_path: Path) -> None:
+    (tmp_path / "rows.txt").write_text("a text\n")
+
+    result = run(gateway, "predict", "titanic", str(tmp_path / "rows.txt"), "--lines", "-o", str(tmp_path / "to.csv"))
+
+    assert result.exit_code == 2
+    assert "--lines needs ROWS, and cannot be used with -o" in result.stderr

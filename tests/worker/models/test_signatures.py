@@ -317,7 +317,7 @@ def test_an_array_is_unchanged_after_a_round_trip_through_json(array: Any) -> No
     ]
 
 
-@pytest.mark.parametrize("layout", Layout)
+@pytest.mark.parametrize("layout", [Layout.FRAME, Layout.ARRAY])
 def test_no_rows_give_an_empty_frame_with_all_columns(layout: Layout) -> None:
     columns = tuple(Column(name, ColumnType.NUMBER, nullable=False, dtype="float64") for name in ("x0", "x1"))
 

@@ -249,7 +249,7 @@ def test_a_bad_csv_row_is_reported_with_its_number_column_code_and_detail(tmp_pa
     )
 
 
-@pytest.mark.parametrize("layout", Layout)
+@pytest.mark.parametrize("layout", [Layout.FRAME, Layout.ARRAY])
 def test_an_integer_in_ndjson_may_have_a_decimal_point(tmp_path: Path, layout: Layout) -> None:
     signature = Signature(layout, tuple(Column(name, INTEGER, False, "int64") for name in "ab"), (Method.PREDICT,))
     big = 2**53 + 1

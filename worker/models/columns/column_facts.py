@@ -14,6 +14,7 @@ from queuecast.domain.signature import Column, ColumnType, Missing, Signature
 from queuecast.tables.cells import MISSING_WORDS
 from worker.models.columns.known_values import known_values
 from worker.models.columns.typed_columns import ARROW
+from worker.models.rows.texts import FORMS_OF_OBJECTS
 
 _NULLABLE_DTYPES = ("Int", "UInt", "Float", "boolean", "string")
 
@@ -56,7 +57,9 @@ def facts_of(signature: Signature) -> dict[str, ColumnFacts]:
 
 def _learned_facts(column: Column) -> ColumnFacts:
     if column.dtype != "object":
-        return ColumnFacts(words=column.words)
+        # A list of texts may hold None or NaN, which the column knows if it may be missing.
+        missing = (column.missing,) if column.nullable and column.dtype in FORMS_OF_OBJECTS else ()
+        return ColumnFacts(missing, column.words)
     if column.type is ColumnType.STRING and not column.nullable:
         return ColumnFacts((Missing.NAN, Missing.NONE), column.words, is_sure=False)
     return ColumnFacts((column.missing,), column.words, column.inner)

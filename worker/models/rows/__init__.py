@@ -1,0 +1,1 @@
+"""Models whose rows are no tables: each row is a text."""
