@@ -14,6 +14,8 @@ from api.services.queue_position import RETRY_AFTER_S
 from queuecast.domain import errors
 from queuecast.domain.errors import Failure
 
+MAX_PROBLEM_BYTES = 8 * 1024
+MAX_TEXT_BYTES = 1500
 PROBLEM_TYPE = "urn:queuecast:problem:"
 STATUSES: dict[type[errors.QueuecastError], int] = {
     errors.MalformedError: 400,
@@ -132,25 +134,45 @@ def problem_response(
 def problem(
     code: str, title: str, status: int, detail: str, findings: tuple[errors.Finding, ...] = (), total: int = 0
 ) -> Problem:
-    """total: the number of all findings, if there are more than these."""
-    return Problem(
+    """total: the number of all findings, if there are more than these.
+
+    A problem has at most MAX_PROBLEM_BYTES: the last findings are left out of a larger one, and counted.
+    """
+    body = Problem(
         type=PROBLEM_TYPE + code,
         title=title,
         status=status,
-        detail=detail,
+        detail=_within(detail),
         code=code,
-        instance=request.path if has_request_context() else UNSET,
+        instance=_within(request.path, 300) if has_request_context() else UNSET,
         errors=[_problem_error(finding) for finding in findings],
         errors_total=total or UNSET,
         request_id=request.environ.get(REQUEST_ID, UNSET) if has_request_context() else UNSET,
     )
+    while len(body.errors) > 1 and _is_large(body):
+        body.errors_total = total or len(findings)
+        del body.errors[-1]
+    for error in body.errors:
+        while (error.columns or error.expected_columns) and _is_large(body):
+            del error.columns[-1:], error.expected_columns[-1:]
+    return body
+
+
+def _is_large(body: Problem) -> bool:
+    return len(msgspec.json.encode(body)) > MAX_PROBLEM_BYTES
+
+
+def _within(text: str, max_bytes: int = MAX_TEXT_BYTES) -> str:
+    """The text, cut to about that size in JSON, where a character may take six bytes."""
+    size = len(msgspec.json.encode(text))
+    return text if size <= max_bytes else errors.shortened(text, len(text) * max_bytes // size)
 
 
 def _problem_error(finding: errors.Finding) -> ProblemError:
     return ProblemError(
-        pointer=finding.pointer,
+        pointer=_within(finding.pointer, 300),
         code=finding.code,
-        detail=finding.detail,
+        detail=_within(finding.detail),
         found=_or_unset(finding.found),
         expected=_or_unset(finding.expected),
         column=_or_unset(finding.column),
@@ -160,7 +182,7 @@ def _problem_error(finding: errors.Finding) -> ProblemError:
 
 
 def _or_unset(fact: str | None) -> str | UnsetType:
-    return UNSET if fact is None else fact
+    return UNSET if fact is None else _within(fact)
 
 
 def failure_problem(failure: Failure) -> Problem:

@@ -34,7 +34,7 @@ from queuecast.domain.errors import (
     InvalidInputError,
     UnknownAliasError,
     mismatch,
-    shortened,
+    short_name,
 )
 from queuecast.domain.file_formats import FileFormat, file_format
 from queuecast.domain.model import Manifest
@@ -137,8 +137,9 @@ class BatchRoutes:
         _, rows, ignored = require_rows(manifest.signature, rows, max_rows, body.extra_columns)
         known = set() if manifest.signature.layout is Layout.TEXT else {c.name for c in manifest.signature.columns}
         if body.id_column is not None and body.id_column not in known:
-            detail = f"the model has no column {shortened(repr(body.id_column))}; an id that is none needs a file"
-            raise InvalidInputError(detail, (Finding("/id_column", "missing_column", detail, column=body.id_column),))
+            name = short_name(body.id_column)
+            detail = f"the model has no column {name!r}; an id that is none needs a file"
+            raise InvalidInputError(detail, (Finding("/id_column", "missing_column", detail, column=name),))
         return store_rows(self._files, rows), ignored
 
 

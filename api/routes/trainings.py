@@ -32,6 +32,7 @@ from queuecast.domain.errors import (
     InvalidInputError,
     UnknownAliasError,
     mismatch,
+    short_name,
 )
 from queuecast.domain.file_formats import FileFormat, training_format
 from queuecast.domain.model import CHAMPION, Manifest
@@ -132,7 +133,8 @@ def _target_findings(header: list[str], names: list[str], target: tuple[str, ...
         if name not in present:
             yield missing_column_at("/target", name)
         elif name in features:
-            yield Finding("/target", "is_feature", f"{name!r} is a column that the model takes", column=name)
+            short = short_name(name)
+            yield Finding("/target", "is_feature", f"{short!r} is a column that the model takes", column=short)
 
 
 def _header(path: Path, table_format: FileFormat) -> list[str] | None:

@@ -23,6 +23,7 @@ from queuecast.domain.errors import (
     UnknownAliasError,
     mismatch,
 )
+from queuecast.domain.findings.bounds import list_names
 from queuecast.domain.job import Job, JobType, ModelRef, Progress
 from queuecast.domain.lane import Lane
 from queuecast.domain.model import Manifest, require_name
@@ -89,7 +90,7 @@ class Submission:
         if alias not in aliases:
             # Raises UnknownModelError or GoneModelError, which are the more useful answers.
             versions = remaining_versions(model, self._models.versions(model), present)
-            known = ", ".join(sorted(aliases)) or "none"
+            known = list_names(sorted(aliases))
             hint = f"; send version {alias} as a number, without quotes" if alias in map(str, versions) else ""
             raise UnknownAliasError(f"model {model} has no alias {alias[:80]!r}; it has {known}{hint}")
         return aliases[alias]

@@ -1,6 +1,7 @@
 """Deleting versions and models: the errors for those that are deleted, and for those that cannot be."""
 
 from queuecast.domain.errors import ConflictError, GoneModelError, GoneVersionError
+from queuecast.domain.findings.bounds import list_names
 from queuecast.domain.model import CHAMPION, MODEL_DELETION, Aliases, AliasMove
 
 
@@ -27,7 +28,7 @@ def require_unnamed(model: str, version: int, aliases: Aliases) -> None:
         detail = f"version {version} is the {CHAMPION} of model {model}; promote another version first"
         raise ConflictError(f"{detail}, or delete the model", code="in_use")
     if names:
-        detail = f"{', '.join(names)} of model {model} {'names' if len(names) == 1 else 'name'} version {version}"
+        detail = f"{list_names(names)} of model {model} {'names' if len(names) == 1 else 'name'} version {version}"
         raise ConflictError(f"{detail}; move or delete the alias first", code="in_use")
 
 

@@ -11,6 +11,11 @@ def shortened(text: str, limit: int = 60) -> str:
     return text if len(text) <= limit else text[: limit - 3] + "..."
 
 
+def short_name(name: str) -> str:
+    """A name of a column or a parameter, cut in the middle: long names often begin alike."""
+    return name if len(name) <= 60 else f"{name[:40]}...{name[-17:]}"
+
+
 def exception_text(error: BaseException) -> str:
     """The type and text of an exception. The text is cut because it may contain a whole row or matrix."""
     return shortened(f"{type(error).__name__}: {error}", 500)
@@ -67,7 +72,7 @@ class QueuecastError(Exception):
 
     @property
     def failure(self) -> Failure:
-        return Failure(self.code, self.detail, self.findings, self.total)
+        return Failure(self.code, shortened(self.detail, 2000), self.findings, self.total)
 
 
 class MalformedError(QueuecastError):

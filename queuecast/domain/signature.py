@@ -13,8 +13,8 @@ from typing import Any
 
 from queuecast.domain.columns import dtypes
 from queuecast.domain.columns import values as column_values
-from queuecast.domain.errors import Finding, mismatch, shortened
-from queuecast.domain.findings.bounds import MAX_FINDINGS
+from queuecast.domain.errors import Finding, mismatch, short_name, shortened
+from queuecast.domain.findings.bounds import MAX_FINDINGS, list_names
 from queuecast.domain.work import Method
 
 INT64_MIN, INT64_MAX = dtypes.INT64_MIN, dtypes.INT64_MAX
@@ -136,22 +136,22 @@ class Signature:
 
     def _object_findings(self, row: Any, at: str) -> Iterator[Finding]:
         if not isinstance(row, dict):
-            expected = f"an object with the columns {', '.join(c.name for c in self.columns)}"
+            expected = f"an object with the columns {list_names([column.name for column in self.columns])}"
             yield mismatch(at, "wrong_type", shown(row), expected)
             return
         known = {column.name for column in self.columns}
+        listed = ""
         for name in row:
             if name not in known:
-                yield Finding(
-                    f"{at}/{escaped(name)}",
-                    "unknown_column",
-                    f"unknown column {name!r}, expected one of " + ", ".join(sorted(known)),
-                    column=shortened(_encodable(name)),
-                )
+                listed = listed or list_names([column.name for column in self.columns])
+                short = short_name(_encodable(name))
+                detail = f"unknown column {short!r}, expected one of {listed}"
+                yield Finding(f"{at}/{escaped(name)}", "unknown_column", detail, column=short)
         for column in self.read_columns:
             place = f"{at}/{escaped(column.name)}"
             if column.name not in row:
-                yield Finding(place, "missing_column", f"column {column.name!r} is missing", column=column.name)
+                short = short_name(column.name)
+                yield Finding(place, "missing_column", f"column {short!r} is missing", column=short)
             else:
                 yield from column_findings(column, row[column.name], place)
 
@@ -226,7 +226,7 @@ def column_findings(column: Column, value: Any, at: str) -> Iterator[Finding]:
     code = fault_code(column, value)
     if code is not None:
         expected = expected_value(column, value if code == "wrong_type" else None)
-        yield mismatch(at, code, shown(value), expected, column.name)
+        yield mismatch(at, code, shown(value), expected, short_name(column.name))
 
 
 def fault_code(column: Column, value: Any) -> str | None:
@@ -288,8 +288,8 @@ def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def escaped(name: str) -> str:
-    """A token of a JSON Pointer (RFC 6901, section 3)."""
-    return _encodable(name).replace("~", "~0").replace("/", "~1")
+    """A token of a JSON Pointer (RFC 6901, section 3). A long name is cut, and points at nothing."""
+    return short_name(_encodable(name)).replace("~", "~0").replace("/", "~1")
 
 
 def _encodable(text: str) -> str:

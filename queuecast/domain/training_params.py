@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from queuecast.domain.errors import Finding, mismatch, shortened
+from queuecast.domain.errors import Finding, mismatch, short_name, shortened
 from queuecast.domain.findings.bounds import MAX_FINDINGS
 from queuecast.domain.signature import escaped
 
@@ -30,7 +30,7 @@ def _findings(params: Mapping[str, Any], known: Collection[str], pointer: str) -
     for name, value in params.items():
         place, prefix = f"{pointer}/{escaped(name)}", grid_prefix(name)
         if name not in known:
-            yield mismatch(place, "invalid_params", f"an unknown parameter {shortened(name)!r}", _nearest(name, known))
+            yield mismatch(place, "invalid_params", f"an unknown parameter {short_name(name)!r}", _nearest(name, known))
         elif prefix is not None:
             inner = [each.removeprefix(prefix) for each in known if each.startswith(prefix)]
             for index, grid in enumerate(value if isinstance(value, list) else [value]):

@@ -15,12 +15,11 @@ from itertools import islice
 from pathlib import Path
 
 from queuecast.domain.columns.extra_columns import ExtraColumns, IgnoredColumns, extra_columns_refusal
-from queuecast.domain.errors import Finding, InvalidInputError, shortened
-from queuecast.domain.findings.bounds import and_more, first_findings
+from queuecast.domain.errors import Finding, InvalidInputError, short_name
+from queuecast.domain.findings.bounds import SHOWN_NAMES, and_more, first_findings, list_names
 from queuecast.domain.signature import Layout, Signature
 from queuecast.tables.text_column import lacks_text_column, text_column
 
-SHOWN_NAMES = 40  # in an error
 FIRST_LINES = 100
 FIRST_NAMELESS = "Unnamed: 0"
 _PARQUET_INDEX = re.compile(r"__index_level_\d+__")
@@ -58,12 +57,13 @@ def duplicate_names(names: Sequence[str]) -> list[Finding]:
 
 
 def _duplicate(name: str) -> Finding:
-    detail = f"the column {shortened(repr(name))} is in the file more than once"
-    return Finding("", "doubled_column", detail, column=name)
+    short = short_name(name)
+    return Finding("", "doubled_column", f"the column {short!r} is in the file more than once", column=short)
 
 
 def missing_column(name: str) -> Finding:
-    return Finding("", "missing_column", f"the file has no column {shortened(repr(name))}", column=name)
+    short = short_name(name)
+    return Finding("", "missing_column", f"the file has no column {short!r}", column=short)
 
 
 def missing_columns(names: Sequence[str], signature: Signature, extra: Sequence[str] = ()) -> list[Finding]:
@@ -160,8 +160,8 @@ def columns_refused(found: Iterable[Finding], names: Sequence[str], signature: S
     findings = first_findings(found)
     first = replace(
         findings.first[0],
-        columns=tuple(shortened(name) for name in names[:SHOWN_NAMES]),
-        expected_columns=tuple(column.name for column in signature.columns[:SHOWN_NAMES]),
+        columns=tuple(map(short_name, names[:SHOWN_NAMES])),
+        expected_columns=tuple(short_name(column.name) for column in signature.columns[:SHOWN_NAMES]),
     )
     detail = f"{first.detail}{and_more(findings.total - 1)}; it has {list_names(names)}{separator_hint(names)}"
     return InvalidInputError(detail, (first, *findings.first[1:]), total=findings.total)
@@ -175,8 +175,3 @@ def separator_hint(names: Sequence[str]) -> str:
 
 def wrong_separator(names: Sequence[str]) -> str | None:
     return next((separator for separator in (";", "\t") if len(names) == 1 and separator in names[0]), None)
-
-
-def list_names(names: Sequence[str]) -> str:
-    more = f", ... ({len(names)} in all)" if len(names) > SHOWN_NAMES else ""
-    return (", ".join(map(shortened, names[:SHOWN_NAMES])) or "none") + more

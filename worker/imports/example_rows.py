@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 
 from queuecast.domain.columns.dtypes import kind_named
-from queuecast.domain.errors import InvalidInputError, ModelRefusedError
+from queuecast.domain.errors import InvalidInputError, ModelRefusedError, short_name
+from queuecast.domain.findings.bounds import and_more, list_names
 from queuecast.domain.signature import Column, ColumnType, Layout, Missing, column_findings
 from queuecast.estimators.row_kinds import takes_texts
 from queuecast.tables.column_names import FIRST_NAMELESS
@@ -200,8 +201,8 @@ def _features(frame: Any, estimator: Any, target: tuple[str, ...]) -> Any:
     missing = [name for name in names if name not in frame.columns]
     if missing:
         raise InvalidInputError(
-            f"the example lacks the column {missing[0]!r} that the estimator was fitted on; it has "
-            + ", ".join(map(str, frame.columns))
+            f"the example lacks the column {short_name(str(missing[0]))!r} that the estimator was fitted on"
+            f"{and_more(len(missing) - 1)}; it has {list_names(list(map(str, frame.columns)))}"
         )
     return frame[list(names)]
 

@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow.compute as pc
 
 from queuecast.domain.columns.dtypes import float_bound, whole_bounds
-from queuecast.domain.errors import Finding, mismatch, shortened
+from queuecast.domain.errors import Finding, mismatch, short_name, shortened
 from queuecast.domain.signature import INT64_MIN, Column, ColumnType, Layout, Signature, expected_value
 from queuecast.tables.cells import parse_number
 from worker.models.columns.typed_columns import arrow_values, categorical, typed_values
@@ -34,10 +34,10 @@ class CheckedColumn:
         """The fault of one cell, without its place. row: its index in `values`."""
         if code == "null":
             expected = f"{_with_article(self.column.type)} in every row"
-            return empty_cell(f"is empty, expected {expected}", expected, self.column.name)
+            return empty_cell(f"is empty, expected {expected}", expected, short_name(self.column.name))
         (cell,) = to_json_values(self.cells[row : row + 1])
         expected = expected_value(self.column) if code == "unknown_category" else _expected(self.column, cell)
-        return mismatch("", code, shortened(repr(cell)), expected, self.column.name)
+        return mismatch("", code, shortened(repr(cell)), expected, short_name(self.column.name))
 
 
 def empty_cell(detail: str, expected: str, column: str) -> Finding:

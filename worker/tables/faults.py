@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from queuecast.domain.errors import Finding
+from queuecast.domain.errors import Finding, short_name
 from queuecast.domain.findings.bounds import MAX_FINDINGS, FirstFindings
 from worker.tables.rows import BadRow, Rows, place_in_file
 
@@ -71,7 +71,7 @@ class FaultSample:
         """Adds the faults of the next range."""
         self.total += len(rows.unreadable) + sum(int(each.mask.sum()) for each in faults)
         for name in [*(each.column.name for each in rows.columns), *(each.column for each in faults)]:
-            self._places.setdefault(name, len(self._places))
+            self._places.setdefault(short_name(name), len(self._places))
         for bad in rows.unreadable:
             self._kinds.setdefault((None, bad.code), (bad.row, bad.findings[0]))
         for each in faults:

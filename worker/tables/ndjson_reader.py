@@ -19,8 +19,8 @@ import pyarrow as pa
 
 from queuecast.domain.chunking import FileRange
 from queuecast.domain.columns.extra_columns import ExtraColumns, extra_columns_refusal
-from queuecast.domain.errors import Finding
-from queuecast.domain.findings.bounds import MAX_FINDINGS
+from queuecast.domain.errors import Finding, short_name
+from queuecast.domain.findings.bounds import MAX_FINDINGS, list_names
 from queuecast.domain.signature import (
     INT64_MAX,
     INT64_MIN,
@@ -209,7 +209,7 @@ def _explain(signature: Signature, keys: _Keys, line: bytes, number: int, error:
     elif isinstance(row, list) and not sources and len(row) == len(signature.columns):
         values = list(zip(signature.columns, row, strict=True))
     elif sources and signature.layout is not Layout.FRAME:
-        expected = f"an object with the columns {', '.join(sources)}"
+        expected = f"an object with the columns {list_names(sources)}"
         return BadRow(number, None, "wrong_type", f"expected {expected}", shown(row), expected)
     else:
         finding = signature.findings([row], limit=1)[0]
@@ -229,7 +229,8 @@ def _faults_of_keys(row: dict[str, Any], keys: _Keys) -> Iterator[Finding]:
         yield extra_columns_refusal("", extra)
     for source in keys.sources:
         if source not in row:
-            yield Finding("", "missing_column", f"column {source!r} is missing", column=source)
+            short = short_name(source)
+            yield Finding("", "missing_column", f"column {short!r} is missing", column=short)
 
 
 def _unchecked_array(values: list[Any], read_raw: Callable[[], list[str | None]]) -> Any:

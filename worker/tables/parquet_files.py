@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from queuecast.domain.errors import InvalidInputError
+from queuecast.domain.errors import InvalidInputError, short_name, shortened
 from queuecast.domain.signature import Column, ColumnType
 from worker.tables.id_values import can_be_id
 
@@ -67,9 +67,7 @@ def require_types(path: Path, sources: dict[str, Column], id_column: str | None)
     if id_column is not None:
         kind = value_type(schema.field(id_column).type)
         if not can_be_id(kind):
-            raise InvalidInputError(
-                f"column {id_column!r} of the file holds {kind}, which cannot be an id; write it as text or numbers"
-            )
+            raise InvalidInputError(f"{_held(id_column, kind)}, which cannot be an id; write it as text or numbers")
 
 
 def not_parquet(error: Exception) -> InvalidInputError:
@@ -80,15 +78,13 @@ def require_readable(name: str, kind: Any, column: Column) -> None:
     """Raises InvalidInputError if the file's column has another type than the values of the model's column."""
     texts = column.texts
     if not is_readable(kind, column.type):
-        raise InvalidInputError(f"column {name!r} of the file holds {kind}, expected {column.type}")
+        raise InvalidInputError(f"{_held(name, kind)}, expected {column.type}")
     if texts is None or texts.moments is None or not pa.types.is_temporal(value_type(kind)):
         return
     has_zone = pa.types.is_timestamp(value_type(kind)) and value_type(kind).tz is not None
     if has_zone is not texts.moments.is_aware:
         wanted = "with" if texts.moments.is_aware else "without"
-        raise InvalidInputError(
-            f"column {name!r} of the file holds {kind}, expected {column.type} {wanted} a time zone"
-        )
+        raise InvalidInputError(f"{_held(name, kind)}, expected {column.type} {wanted} a time zone")
 
 
 def is_readable(kind: Any, wanted: ColumnType) -> bool:
@@ -106,3 +102,8 @@ def is_readable(kind: Any, wanted: ColumnType) -> bool:
 
 def value_type(kind: Any) -> Any:
     return kind.value_type if pa.types.is_dictionary(kind) else kind
+
+
+def _held(name: str, kind: Any) -> str:
+    """A nested type may have any length."""
+    return f"column {short_name(name)!r} of the file holds {shortened(str(kind))}"

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from queuecast.domain.chunking import FileRange
-from queuecast.domain.errors import Finding, InvalidInputError, mismatch, shortened
+from queuecast.domain.errors import Finding, InvalidInputError, mismatch, short_name, shortened
 from queuecast.domain.signature import INT64_MAX, INT64_MIN, Column, ColumnType, Signature
 from worker.models.columns.typed_columns import ARROW_TYPES
 from worker.tables.checked_columns import check_column
@@ -54,7 +54,7 @@ def _rows_without_text(arrays: dict[str, Any], first_row: int, extra: Sequence[s
         for at in [] if is_wrong is None else np.flatnonzero(is_wrong).tolist():
             row, value = first_row + at, pc.cast(arrays[name], pa.binary())[at].as_py()
             bad.setdefault(row, []).append(
-                mismatch("", "wrong_type", shortened(repr(value)), "text in UTF-8", column=name)
+                mismatch("", "wrong_type", shortened(repr(value)), "text in UTF-8", column=short_name(name))
             )
     return [BadRow.of_cells(row, bad[row], len(bad[row])) for row in sorted(bad)]
 

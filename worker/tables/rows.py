@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from queuecast.domain.errors import Finding
+from queuecast.domain.errors import Finding, short_name
 from queuecast.domain.findings.bounds import MAX_FINDINGS
 from worker.tables.checked_columns import CheckedColumn
 
@@ -68,7 +68,7 @@ class Rows:
 
 
 def place_in_file(row: int, column: str | None) -> str:
-    return f"row {row}" if column is None else f"row {row}, column {column}"
+    return f"row {row}" if column is None else f"row {row}, column {short_name(column)}"
 
 
 def number_rows(first_row: int, n_rows: int, unreadable: list[BadRow]) -> Any:

@@ -6,6 +6,7 @@ from typing import Any
 from sklearn.base import is_classifier, is_regressor
 
 from queuecast.domain.errors import shortened
+from queuecast.domain.findings.bounds import list_names
 from queuecast.domain.gate import Comparison
 from queuecast.domain.holdout import Split
 from queuecast.domain.model import Manifest
@@ -44,7 +45,7 @@ def _incomparable(
 ) -> str | None:
     """Why a score of the champion on the held-out rows would mean nothing."""
     if not _may_be_same_target(champion.target, target_names):
-        known, found = ", ".join(champion.target), ", ".join(target_names)
+        known, found = list_names(champion.target), list_names(target_names)
         return f"the champion was fitted on the target {known}, this version on {found}"
     if champion.holdout is None:
         return f"the rows that version {champion.version} was fitted on are unknown, so its score means nothing"
@@ -95,6 +96,6 @@ def _label_mismatch(champion: Manifest, target: Any) -> str | None:
 
 def _enumerate(labels: list[Any]) -> str:
     """`'a', 'b' and 'c'`, at most five of them."""
-    shown = [repr(label) for label in labels[:5]]
+    shown = [shortened(repr(label)) for label in labels[:5]]
     last = f"{len(labels) - 5} more" if len(labels) > 5 else shown.pop()
     return f"{', '.join(shown)} and {last}" if shown else last

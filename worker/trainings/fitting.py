@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.utils._param_validation import InvalidParameterError
 
-from queuecast.domain.errors import Finding, InvalidInputError, RunFailedError, exception_text, shortened
+from queuecast.domain.errors import Finding, InvalidInputError, RunFailedError, exception_text, short_name, shortened
 from queuecast.domain.holdout import METHODS, HoldoutRule, Split, holdout
 from queuecast.domain.model import Manifest
 from queuecast.domain.signature import Layout
@@ -111,7 +111,7 @@ def _unknown_parameter(champion: Any, params: dict[str, Any]) -> tuple[str, str]
         known = champion.get_params()
         unknown = next((name for name in params if name not in known), None)
         if unknown is not None:
-            return f"an unknown parameter {shortened(repr(unknown))}", shortened(f"one of {', '.join(known)}", 500)
+            return f"an unknown parameter {short_name(unknown)!r}", shortened(f"one of {', '.join(known)}", 500)
     return None
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from queuecast.domain.errors import Finding, InvalidInputError, mismatch, shortened
+from queuecast.domain.errors import Finding, InvalidInputError, mismatch, short_name, shortened
 from queuecast.domain.file_formats import FileFormat
 from queuecast.domain.model import Manifest
 from queuecast.domain.signature import ColumnType
@@ -44,7 +44,7 @@ def target_text(values: Any, fmt: FileFormat, name: str, labels: list[Any]) -> A
         return pc.cast(values, pa.string())
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         raise InvalidInputError(
-            f"the target {name!r} holds {values.type}, expected numbers, text or booleans"
+            f"the target {short_name(name)!r} holds {shortened(str(values.type))}, expected numbers, text or booleans"
         ) from None
 
 
@@ -65,7 +65,7 @@ def target_faults(name: str, text: Any, kinds: tuple[ColumnType, ...]) -> list[C
     """The cells that are empty, or have none of the types."""
     faults = []
     if text.null_count:
-        empty = empty_cell("is empty; every row needs a target", "a target in every row", name)
+        empty = empty_cell("is empty; every row needs a target", "a target in every row", short_name(name))
         is_empty = text.is_null().to_numpy(zero_copy_only=False)
         faults.append(CellFaults(name, "null", is_empty, partial(_same, empty)))
     is_wrong = _wrong_mask(text, kinds) if kinds else None
@@ -89,7 +89,7 @@ def _same(fault: Finding, _at: int) -> Finding:
 
 
 def _mismatch(name: str, text: Any, expected: str, at: int) -> Finding:
-    return mismatch("", "wrong_type", shortened(repr(text[at].as_py())), expected, name)
+    return mismatch("", "wrong_type", shortened(repr(text[at].as_py())), expected, short_name(name))
 
 
 def target_column(chunks: list[Any], labels: list[Any]) -> Any:

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from queuecast.domain.errors import Finding, mismatch, shortened
+from queuecast.domain.errors import Finding, mismatch, short_name
 
 SHOWN_COLUMNS = 20
 
@@ -33,8 +33,8 @@ def extra_columns_refusal(pointer: str, names: Collection[str]) -> Finding:
     more = f" and {len(names) - SHOWN_COLUMNS} more" if len(names) > SHOWN_COLUMNS else ""
     columns = f"the column{'s' if len(names) > 1 else ''} {', '.join(_shown(names))}{more}"
     finding = mismatch(pointer, "unknown_column", columns, "only columns that the model has")
-    return replace(finding, column=shortened(next(iter(names))), columns=_shown(names))
+    return replace(finding, column=short_name(next(iter(names))), columns=_shown(names))
 
 
 def _shown(names: Collection[str]) -> tuple[str, ...]:
-    return tuple(shortened(name) for name, _ in zip(names, range(SHOWN_COLUMNS), strict=False))
+    return tuple(short_name(name) for name, _ in zip(names, range(SHOWN_COLUMNS), strict=False))

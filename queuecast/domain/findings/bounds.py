@@ -1,12 +1,16 @@
-"""Bounds the findings of a refusal: it names the first ones, and says how many there are."""
+"""Bounds a refusal: it names the first findings and the first names, shortened, and says how many there are.
 
-from collections.abc import Iterable
+So no error grows with the width of a table or with the length of its names.
+"""
+
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from itertools import islice
 
-from queuecast.domain.errors import Finding, InvalidInputError
+from queuecast.domain.errors import Finding, InvalidInputError, short_name
 
 MAX_FINDINGS = 20  # enough to repair a file, not enough to flood a log
+SHOWN_NAMES = 20
 MAX_COUNTED = 10_000  # the faults of a large body cost seconds to count, and the number says no more
 
 
@@ -38,3 +42,9 @@ def and_more(count: int) -> str:
     if count < 1:
         return ""
     return f" (and at least {count} more)" if count == MAX_COUNTED - 1 else f" (and {count} more)"
+
+
+def list_names(names: Collection[str]) -> str:
+    """The first names, and the number of all."""
+    more = f", ... ({len(names)} in all)" if len(names) > SHOWN_NAMES else ""
+    return (", ".join(map(short_name, islice(names, SHOWN_NAMES))) or "none") + more

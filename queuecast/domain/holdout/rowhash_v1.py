@@ -9,6 +9,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from hashlib import blake2b
 from typing import Any
 
+from queuecast.domain.errors import short_name
+from queuecast.domain.findings.bounds import list_names
+
 METHOD = "rowhash-v1"
 
 
@@ -22,7 +25,7 @@ def hash_rows(rows: Any, columns: Sequence[str] | None = None) -> tuple[tuple[st
     places = {name: place for place, name in reversed(list(enumerate(names)))}
     missing = [name for name in chosen if name not in places]
     if missing:
-        raise ValueError(f"no column {missing[0]!r} in the rows; they have {', '.join(names)}")
+        raise ValueError(f"no column {short_name(missing[0])!r} in the rows; they have {list_names(names)}")
     order = [(name, places[name]) for name in sorted(chosen)]
     return tuple(chosen), (_row_hash(row, order) for row in values)
 
@@ -66,7 +69,7 @@ def _table(rows: Any) -> tuple[list[str], Iterable[Sequence[Any]]]:
 def _dict_rows(rows: list[dict[str, Any]], names: list[str]) -> Iterator[list[Any]]:
     for position, row in enumerate(rows):
         if row.keys() != set(names):
-            raise ValueError(f"row {position} has the columns {', '.join(row)}, expected {', '.join(names)}")
+            raise ValueError(f"row {position} has the columns {list_names(row)}, expected {list_names(names)}")
         yield [row[name] for name in names]
 
 

@@ -19,6 +19,8 @@ from numbers import Integral, Real
 from typing import Any
 
 from queuecast.domain.columns.missing_values import is_missing
+from queuecast.domain.errors import short_name
+from queuecast.domain.findings.bounds import list_names
 from queuecast.domain.holdout.row_source import Cells, RowSource
 
 _UNCOUNTED = frozenset(
@@ -42,8 +44,7 @@ def hash_rows(source: RowSource, columns: Sequence[str] | None = None) -> tuple[
     known = set(source.names)
     missing = [name for name in columns or () if name not in known]
     if missing:
-        shown = ", ".join(source.names[:20]) + (", ..." if len(source.names) > 20 else "")
-        raise ValueError(f"no column {missing[0]!r} in the rows; they have {shown}")
+        raise ValueError(f"no column {short_name(missing[0])!r} in the rows; they have {list_names(source.names)}")
     listed = columns if columns is not None else source.names if source.is_named else ()
     return tuple(listed), (row_hash(cells) for cells in source.cells(columns))
 
