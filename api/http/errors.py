@@ -178,6 +178,7 @@ def _problem_error(finding: errors.Finding) -> ProblemError:
         column=_or_unset(finding.column),
         columns=list(finding.columns),
         expected_columns=list(finding.expected_columns),
+        nearest=_or_unset(finding.nearest),
     )
 
 

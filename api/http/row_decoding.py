@@ -4,7 +4,7 @@ A decoder that is compiled from the signature checks the rows in one pass. Rows 
 a time, and checked by `Signature.findings`, which finds every mismatch and describes it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache
@@ -16,6 +16,7 @@ from api.http.validation_errors import ROWS_HINT, malformed_body
 from queuecast.domain.columns.extra_columns import ExtraColumns, IgnoredColumns
 from queuecast.domain.errors import Finding, InvalidInputError, MalformedError, mismatch
 from queuecast.domain.findings.bounds import first_findings
+from queuecast.domain.findings.nearest_names import with_nearest
 from queuecast.domain.signature import Layout, Signature, column_findings, escaped, shown
 from queuecast.tables.decoding_errors import plain_words
 from queuecast.tables.json_values import (
@@ -44,9 +45,15 @@ class _Row(dict[str, Any]):
 
 
 def require_rows(
-    signature: Signature, rows: bytes, max_rows: int, extra_columns: ExtraColumns = ExtraColumns.REFUSE
+    signature: Signature,
+    rows: bytes,
+    max_rows: int,
+    extra_columns: ExtraColumns = ExtraColumns.REFUSE,
+    left_out: Sequence[str] = (),
 ) -> CheckedRows:
     """Returns the number of rows and their JSON. rows: the JSON text of `inputs`.
+
+    left_out: columns that the rows had and the model has not; one of them may be meant by a missing one.
 
     The JSON is returned unchanged, except that `3.0` becomes `3` in integer columns and `1.0` becomes `1` in boolean
     ones, as they would from a file, and without the columns that are ignored.
@@ -59,7 +66,8 @@ def require_rows(
     except msgspec.ValidationError as error:
         if extra_columns is ExtraColumns.IGNORE and signature.layout is Layout.FRAME:
             return _require_without_extra(signature, rows, max_rows)
-        return require_rows(signature, _with_whole_numbers(signature, rows, error), max_rows)
+        rows = _with_whole_numbers(signature, rows, error, left_out)
+        return require_rows(signature, rows, max_rows)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:  # `inputs` is decoded here for the first time
         raise malformed_body(error, rows, "inputs") from None
     except RecursionError:
@@ -67,7 +75,7 @@ def require_rows(
     if not checks_values:
         if extra_columns is ExtraColumns.IGNORE:
             return _require_without_extra(signature, rows, max_rows)
-        _require_no_findings(signature.all_findings(_parsed(rows)))
+        _require_no_findings(signature, signature.all_findings(_parsed(rows)), left_out)
         rows = signature.with_whole_numbers(rows) or rows
     if count == 0:
         raise InvalidInputError(
@@ -91,21 +99,24 @@ def _require_without_extra(signature: Signature, rows: bytes, max_rows: int) -> 
             rows, extra = without_extra_columns(rows, {column.name for column in signature.columns})
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise malformed_body(error, rows, "inputs") from None
-    return require_rows(signature, rows, max_rows)._replace(ignored=IgnoredColumns.of(extra))
+    checked = require_rows(signature, rows, max_rows, left_out=extra)
+    return checked._replace(ignored=IgnoredColumns.of(extra))
 
 
-def _with_whole_numbers(signature: Signature, rows: bytes, error: msgspec.ValidationError) -> bytes:
+def _with_whole_numbers(
+    signature: Signature, rows: bytes, error: msgspec.ValidationError, left_out: Sequence[str]
+) -> bytes:
     """Rows that only the decoder refuses, because of `3.0` in an integer column. Raises InvalidInputError otherwise."""
     first = rows.lstrip()[:1]
     if first != b"[":
         found = "an object" if first == b"{" else shown(next(_parsed(b"[%b]" % rows)))
         finding = mismatch("/inputs", "wrong_type", found, "a list of rows")
         raise InvalidInputError(f"{finding.detail}; {ROWS_HINT}", (finding,))
-    _require_no_findings(signature.all_findings(_parsed(rows)))
+    _require_no_findings(signature, signature.all_findings(_parsed(rows)), left_out)
     # Otherwise the decoder and `findings` agree on every row (tested), except on one that repeats a column.
     changed = signature.with_whole_numbers(rows)
     if changed is None:
-        _require_no_findings(_hidden_findings(signature, rows))
+        _require_no_findings(signature, _hidden_findings(signature, rows))
         raise first_findings([Finding("/inputs", "invalid", plain_words(error))]).refusal()
     return changed
 
@@ -119,10 +130,12 @@ def _hidden_findings(signature: Signature, rows: bytes) -> Iterator[Finding]:
                 yield from column_findings(columns[name], value, f"/inputs/{index}/{escaped(name)}")
 
 
-def _require_no_findings(found: Iterator[Finding]) -> None:
+def _require_no_findings(signature: Signature, found: Iterator[Finding], left_out: Sequence[str] = ()) -> None:
     findings = first_findings(found)
     if findings.total:
-        raise findings.refusal()
+        unknown = [finding.column or "" for finding in findings.first if finding.code == "unknown_column"]
+        known = (column.name for column in signature.columns)
+        raise with_nearest(findings, known, [*left_out, *unknown]).refusal()
 
 
 def _parsed(rows: bytes, **options: Any) -> Iterator[Any]:

@@ -11,6 +11,7 @@ from typing import Any
 from msgspec import Raw, inspect
 
 from queuecast.domain.errors import Finding, mismatch, shortened
+from queuecast.domain.findings.nearest_names import unknown_name
 from queuecast.domain.signature import escaped, shown
 
 _TYPE_NAMES: dict[type[inspect.Type], tuple[str, Any]] = {
@@ -53,8 +54,9 @@ def _content_mismatches(kind: inspect.Type, value: Any, at: str) -> Iterator[Fin
     """As `mismatches`, for a value of the right JSON type."""
     match kind:
         case inspect.EnumType() | inspect.LiteralType():
-            if value not in _choices(kind):
-                yield mismatch(at, "unknown_value", show(value), _wanted(kind))
+            choices = _choices(kind)
+            if value not in choices:
+                yield unknown_name(mismatch(at, "unknown_value", show(value), _wanted(kind)), value, choices)
         case inspect.StructType():
             yield from _struct_mismatches(kind, value, at)
         case inspect.DictType(value_type=inner):
@@ -112,12 +114,9 @@ def _struct_mismatches(kind: inspect.StructType, value: dict[str, Any], at: str)
         if name in fields:
             yield from mismatches(fields[name].type, item, f"{at}/{escaped(name)}")
         elif kind.forbid_unknown_fields:
-            yield mismatch(
-                f"{at}/{escaped(shortened(name))}",
-                "unknown_field",
-                f"an unknown field {show(name)}",
-                f"only {', '.join(fields)}",
-            )
+            found, expected = f"an unknown field {show(name)}", f"only {', '.join(fields)}"
+            finding = mismatch(f"{at}/{escaped(name)}", "unknown_field", found, expected)
+            yield unknown_name(finding, name, fields)
     for name, field in fields.items():
         if field.required and name not in value:
             yield mismatch(

@@ -18,6 +18,7 @@ from api.services.model_catalog import Decide
 from queuecast.domain.deletion import gone_version
 from queuecast.domain.errors import (
     ConflictError,
+    Finding,
     InvalidInputError,
     LengthRequiredError,
     PreconditionFailedError,
@@ -26,6 +27,7 @@ from queuecast.domain.errors import (
     UnknownAliasError,
     UnknownModelError,
 )
+from queuecast.domain.findings.nearest_names import unknown_name
 from queuecast.domain.model import (
     CHAMPION,
     DELETION,
@@ -144,7 +146,9 @@ class AliasRoutes:
 
         def decide(present: Aliases) -> AliasMove:
             if alias not in present.versions:
-                raise UnknownAliasError(f"model {model} has no alias {alias[:80]!r}")
+                finding = Finding("/alias", "unknown_alias", f"model {model} has no alias {alias[:80]!r}")
+                finding = unknown_name(finding, alias, present.versions)
+                raise UnknownAliasError(finding.detail, (finding,))
             if alias == CHAMPION:
                 raise ConflictError(f"model {model} keeps its {CHAMPION}; point it at another version instead")
             return self._next_move(present, alias, present.versions[alias], DELETION, "")

@@ -17,6 +17,7 @@ class ProblemError(Struct, omit_defaults=True):
     column: str | UnsetType = UNSET
     columns: list[str] = []
     expected_columns: list[str] = []
+    nearest: Annotated[str | UnsetType, Meta(description="The name that was probably meant.", examples=["age"])] = UNSET
 
 
 class Problem(Struct, omit_defaults=True):

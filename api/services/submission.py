@@ -24,6 +24,7 @@ from queuecast.domain.errors import (
     mismatch,
 )
 from queuecast.domain.findings.bounds import list_names
+from queuecast.domain.findings.nearest_names import unknown_name
 from queuecast.domain.job import Job, JobType, ModelRef, Progress
 from queuecast.domain.lane import Lane
 from queuecast.domain.model import Manifest, require_name
@@ -92,7 +93,9 @@ class Submission:
             versions = remaining_versions(model, self._models.versions(model), present)
             known = list_names(sorted(aliases))
             hint = f"; send version {alias} as a number, without quotes" if alias in map(str, versions) else ""
-            raise UnknownAliasError(f"model {model} has no alias {alias[:80]!r}; it has {known}{hint}")
+            detail = f"model {model} has no alias {alias[:80]!r}; it has {known}{hint}"
+            finding = unknown_name(Finding("/version", "unknown_alias", detail), alias, aliases)
+            raise UnknownAliasError(finding.detail, (finding,))
         return aliases[alias]
 
     def find_repeated(self, key: IdempotencyKey | None) -> Submitted | None:

@@ -37,6 +37,8 @@ class Finding:
     columns: tuple[str, ...] = ()
     """Of a table that lacks a column: the columns that it has and those that it needs, the first of each."""
     expected_columns: tuple[str, ...] = ()
+    nearest: str | None = None
+    """The known name that is the nearest to an unknown one."""
 
 
 def mismatch(pointer: str, code: str, found: str, expected: str, column: str | None = None) -> Finding:

@@ -1,11 +1,12 @@
 """Which parameters a training may set: those that the champion's estimator has, also in the grid of a search."""
 
-import difflib
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
-from queuecast.domain.errors import Finding, mismatch, short_name, shortened
-from queuecast.domain.findings.bounds import MAX_FINDINGS
+from queuecast.domain.errors import Finding, mismatch, short_name
+from queuecast.domain.findings.bounds import MAX_FINDINGS, list_names
+from queuecast.domain.findings.nearest_names import NearestNames
 from queuecast.domain.signature import escaped
 
 _GRIDS = ("param_grid", "param_distributions")
@@ -27,10 +28,12 @@ def grid_prefix(name: str) -> str | None:
 
 
 def _findings(params: Mapping[str, Any], known: Collection[str], pointer: str) -> Iterator[Finding]:
+    names = None
     for name, value in params.items():
         place, prefix = f"{pointer}/{escaped(name)}", grid_prefix(name)
         if name not in known:
-            yield mismatch(place, "invalid_params", f"an unknown parameter {short_name(name)!r}", _nearest(name, known))
+            names = names or NearestNames(known)
+            yield _unknown(place, name, names.of(name), known)
         elif prefix is not None:
             inner = [each.removeprefix(prefix) for each in known if each.startswith(prefix)]
             for index, grid in enumerate(value if isinstance(value, list) else [value]):
@@ -38,7 +41,7 @@ def _findings(params: Mapping[str, Any], known: Collection[str], pointer: str) -
                     yield from _findings(grid, inner, f"{place}/{index}" if isinstance(value, list) else place)
 
 
-def _nearest(name: str, known: Collection[str]) -> str:
-    by_letters = {each.lower(): each for each in known}
-    near = difflib.get_close_matches(name[:200].lower(), by_letters, n=1)
-    return repr(by_letters[near[0]]) if near else shortened(f"one of {', '.join(known)}", 500)
+def _unknown(place: str, name: str, nearest: str | None, known: Collection[str]) -> Finding:
+    expected = f"one of {list_names(known)}" if nearest is None else repr(nearest)
+    finding = mismatch(place, "invalid_params", f"an unknown parameter {short_name(name)!r}", expected)
+    return replace(finding, nearest=nearest)

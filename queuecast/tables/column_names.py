@@ -17,6 +17,7 @@ from pathlib import Path
 from queuecast.domain.columns.extra_columns import ExtraColumns, IgnoredColumns, extra_columns_refusal
 from queuecast.domain.errors import Finding, InvalidInputError, short_name
 from queuecast.domain.findings.bounds import SHOWN_NAMES, and_more, first_findings, list_names
+from queuecast.domain.findings.nearest_names import with_nearest
 from queuecast.domain.signature import Layout, Signature
 from queuecast.tables.text_column import lacks_text_column, text_column
 
@@ -157,7 +158,8 @@ def wrong_features(features: Sequence[str], names: Sequence[str], wanted: Sequen
 
 def columns_refused(found: Iterable[Finding], names: Sequence[str], signature: Signature) -> InvalidInputError:
     """names: the columns that the file has. The first finding has them, and those of the model, as lists."""
-    findings = first_findings(found)
+    known = {column.name for column in signature.columns}
+    findings = with_nearest(first_findings(found), known, (name for name in names if name not in known))
     first = replace(
         findings.first[0],
         columns=tuple(map(short_name, names[:SHOWN_NAMES])),

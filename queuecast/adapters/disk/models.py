@@ -23,7 +23,9 @@ import msgspec
 from queuecast.adapters.disk.tombstones import MANIFEST, is_deleted, read_tombstone, remove_version
 from queuecast.disk_writes import NO_ROOM, sync_folder
 from queuecast.domain.deletion import gone_model, gone_version
-from queuecast.domain.errors import UnavailableError, UnknownModelError, UnknownVersionError
+from queuecast.domain.errors import Finding, UnavailableError, UnknownModelError, UnknownVersionError
+from queuecast.domain.findings.bounds import list_names
+from queuecast.domain.findings.nearest_names import unknown_name
 from queuecast.domain.model import NAME_RULE, Manifest
 
 ABANDONED_S = 3600.0
@@ -114,7 +116,7 @@ class ModelFiles:
         if not remaining:
             if NAME_RULE.fullmatch(model) and _numbers(home):
                 raise gone_model(model)
-            raise UnknownModelError(f"no model {model[:80]!r}" + self._hint())
+            raise self._unknown_model(model)
         return remaining
 
     def manifest(self, model: str, version: int) -> Manifest:
@@ -142,9 +144,15 @@ class ModelFiles:
         latest = self.versions(model)[-1]
         raise UnknownVersionError(f"model {model} has no version {version}; its latest is {latest}")
 
-    def _hint(self) -> str:
+    def _unknown_model(self, model: str) -> UnknownModelError:
         names = self.models()
-        return f"; there are {', '.join(names[:10])}" if names else "; none was pushed yet"
+        finding = Finding("/model", "unknown_model", f"no model {model[:80]!r}")
+        named = unknown_name(finding, model, names)
+        if named.nearest is not None:
+            return UnknownModelError(named.detail, (named,))
+        return UnknownModelError(
+            f"{finding.detail}; " + (f"there are {list_names(names)}" if names else "none was pushed yet")
+        )
 
 
 def _numbers(home: Path) -> list[int]:

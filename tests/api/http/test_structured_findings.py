@@ -87,7 +87,7 @@ def test_a_body_that_msgspec_refuses_is_explained_without_its_words(
     (finding,) = body_error(RewordedError(), kind, data).findings
 
     assert (finding.pointer, finding.code, finding.found) == (pointer, code, found)
-    assert finding.detail == f"found {finding.found}, expected {finding.expected}"
+    assert finding.detail.startswith(f"found {finding.found}, expected {finding.expected}")
 
 
 @pytest.mark.parametrize(("values", "pointer", "code", "found", "expected"), QUERIES.values(), ids=QUERIES)

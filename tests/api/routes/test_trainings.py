@@ -75,6 +75,7 @@ def test_a_parameter_that_the_champion_lacks_is_refused_before_it_is_queued(
         "detail": "found an unknown parameter 'c', expected 'C'",
         "found": "an unknown parameter 'c'",
         "expected": "'C'",
+        "nearest": "C",
     }
     assert gateway.doorbell.rung == []
 

@@ -355,14 +355,14 @@ def test_there_are_no_models_before_the_first_push(tmp_path: Path) -> None:
     assert ModelFiles(tmp_path / "not" / "there").models() == []
 
 
-def test_the_error_for_an_unknown_model_lists_the_models(models: ModelFiles) -> None:
+def test_the_error_for_an_unknown_model_names_the_nearest_one(models: ModelFiles) -> None:
     models.publish(a_manifest("wine"), FILES)
     models.publish(a_manifest("titanic"), FILES)
 
     with pytest.raises(UnknownModelError) as caught:
         models.manifest("titanik", 1)
 
-    assert caught.value.detail == "no model 'titanik'; there are titanic, wine"
+    assert caught.value.detail == "no model 'titanik'; did you mean 'titanic'?"
 
 
 def test_the_error_for_an_unknown_model_says_when_there_are_none(models: ModelFiles) -> None:
