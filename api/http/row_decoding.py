@@ -4,6 +4,7 @@ A decoder that is compiled from the signature checks the rows in one pass. Rows 
 a time, and checked by `Signature.findings`, which finds every mismatch and describes it.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -29,6 +30,9 @@ from queuecast.tables.json_values import (
     without_extra_columns,
 )
 
+_OBJECTS = re.compile(rb"\s*\[\s*\{")
+_objects_decoder = msgspec.json.Decoder(list[dict[str, msgspec.Raw]])
+
 
 class CheckedRows(NamedTuple):
     n_rows: int
@@ -50,21 +54,27 @@ def require_rows(
     max_rows: int,
     extra_columns: ExtraColumns = ExtraColumns.REFUSE,
     left_out: Sequence[str] = (),
+    *,
+    keeps_names: bool = False,
 ) -> CheckedRows:
     """Returns the number of rows and their JSON. rows: the JSON text of `inputs`.
 
     left_out: columns that the rows had and the model has not; one of them may be meant by a missing one.
 
-    The JSON is returned unchanged, except that `3.0` becomes `3` in integer columns and `1.0` becomes `1` in boolean
-    ones, as they would from a file, and without the columns that are ignored.
+    Objects for a model whose rows are lists become lists, unless keeps_names. Apart from that, the JSON is returned
+    unchanged, except that `3.0` becomes `3` in integer columns and `1.0` becomes `1` in boolean ones, as they would
+    from a file, and without the columns that are ignored.
 
     Raises InvalidInputError with a finding for each of the first mismatches, or MalformedError.
     """
+    if signature.takes_lists and _OBJECTS.match(rows) and signature.takes_names:
+        checked = require_rows(signature.by_name, rows, max_rows, extra_columns)
+        return checked if keeps_names else checked._replace(rows=_as_lists(signature, checked.rows))
     decoder, checks_values = _decoder_for(signature, rows)
     try:
         count = len(decoder.decode(rows))
     except msgspec.ValidationError as error:
-        if extra_columns is ExtraColumns.IGNORE and signature.layout is Layout.FRAME:
+        if extra_columns is ExtraColumns.IGNORE and signature.is_named:
             return _require_without_extra(signature, rows, max_rows)
         rows = _with_whole_numbers(signature, rows, error, left_out)
         return require_rows(signature, rows, max_rows)
@@ -87,6 +97,11 @@ def require_rows(
         hint = "; submit more rows as a batch job (POST /v1/models/{model}/batches)"
         raise InvalidInputError(finding.detail + hint, (finding,))
     return CheckedRows(count, rows)
+
+
+def _as_lists(signature: Signature, rows: bytes) -> bytes:
+    names = [column.name for column in signature.columns]
+    return msgspec.json.encode([[row[name] for name in names] for row in _objects_decoder.decode(rows)])
 
 
 def _require_without_extra(signature: Signature, rows: bytes, max_rows: int) -> CheckedRows:
@@ -148,7 +163,7 @@ def _parsed(rows: bytes, **options: Any) -> Iterator[Any]:
 
 def _decoder_for(signature: Signature, rows: bytes) -> tuple[msgspec.json.Decoder[list[Any]], bool]:
     """The decoder, and whether it also checks the values."""
-    if signature.layout is Layout.FRAME and len(signature.columns) > MANY_KEYS:
+    if len(signature.columns) > MANY_KEYS and signature.is_named:
         keys = first_keys(rows, [column.name for column in signature.read_columns])
         if keys:
             return _wide_row_decoder(signature, keys)
@@ -169,7 +184,7 @@ def _row_decoder(signature: Signature) -> tuple[msgspec.json.Decoder[list[Any]],
         return msgspec.json.Decoder(list[Any]), False
     types = [checked_type(column) for column in signature.columns]
     row: Any = tuple[*types]  # type: ignore[valid-type]
-    if signature.layout is Layout.FRAME:
+    if signature.is_named:
         # A struct's field names must be identifiers; the column names are their names in JSON.
         fields = [
             (f"c{index}", kind, msgspec.field(name=column.name, **({} if column.read else {"default": None})))
@@ -183,7 +198,7 @@ def _row_decoder(signature: Signature) -> tuple[msgspec.json.Decoder[list[Any]],
 
 def _is_compilable(signature: Signature) -> bool:
     """msgspec takes no empty choice, and not every field name."""
-    has_names = signature.layout is not Layout.TEXT
     return all(
-        (is_field_name(column.name) or not has_names) and column.categories != () for column in signature.columns
+        (is_field_name(column.name) or not signature.is_named) and column.categories != ()
+        for column in signature.columns
     )

@@ -134,7 +134,7 @@ class BatchRoutes:
     def _store_rows(self, body: BatchRequest, manifest: Manifest) -> tuple[StoredFile, IgnoredColumns | None]:
         """The rows of the request, once they fit the signature, as a file with one row per line."""
         rows, max_rows = bytes(body.inputs), self._max_body_bytes
-        _, rows, ignored = require_rows(manifest.signature, rows, max_rows, body.extra_columns)
+        _, rows, ignored = require_rows(manifest.signature, rows, max_rows, body.extra_columns, keeps_names=True)
         known = set() if manifest.signature.layout is Layout.TEXT else {c.name for c in manifest.signature.columns}
         if body.id_column is not None and body.id_column not in known:
             name = short_name(body.id_column)

@@ -56,7 +56,7 @@ _ROW: dict[str, Any] = {
 }
 _ROW_OF_VALUES: dict[str, Any] = {
     "title": "RowOfValues",
-    "description": "One row for a model that was fitted without column names: its values in the order of the columns.",
+    "description": "One row for a model whose columns have no names of text: its values in the order of the columns.",
     "type": "array",
     "items": _CELL,
 }
@@ -76,8 +76,8 @@ Rows = Annotated[
         extra_json_schema={
             "title": "Rows",
             "description": (
-                "The rows: objects with exactly the model's columns, lists for a model that was fitted without column "
-                "names, or strings for a model that was fitted on texts."
+                "The rows: objects with the model's columns, lists for a model that was fitted without column names or "
+                "with names that are not all text, or strings for a model that was fitted on texts."
             ),
             "type": "array",
             "minItems": 1,
@@ -135,6 +135,13 @@ SentParams = Annotated[msgspec.Raw, _sent_object(_PARAMS)]
 ColumnName = Annotated[str, Meta(min_length=1, max_length=1000)]
 Metrics = Annotated[
     dict[str, Any], free_object("Metrics", "The scores of a retrained version and of the champion before it.")
+]
+ColumnLabel = Annotated[
+    list[Any],
+    Meta(
+        description='The class and the text of a name, such as `["int", "3"]`; of a tuple, a list of such pairs.',
+        extra_json_schema={"items": {}},
+    ),
 ]
 RowSchema = Annotated[dict[str, Any], free_object("RowSchema", "A JSON Schema (2020-12) of one row, with examples.")]
 BinaryFile = Annotated[Any, Meta(extra_json_schema={"type": "string", "format": "binary"})]

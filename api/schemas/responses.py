@@ -8,6 +8,7 @@ from api.schemas.fields import (
     BadCell,
     Cell,
     Classes,
+    ColumnLabel,
     Count,
     ExampleRows,
     FileId,
@@ -100,16 +101,32 @@ class Column(Struct):
     read: bool
 
 
+class LabelLevel(Struct):
+    """One level of the names of a frame's columns. `dtype`: of the level, empty if it follows from the names."""
+
+    name: ColumnLabel
+    dtype: str
+    labels: list[ColumnLabel]
+
+
+class FrameLabels(Struct):
+    """The names of the columns in the frame of the fit. Several levels are those of a MultiIndex."""
+
+    levels: list[LabelLevel]
+    is_multi: bool
+
+
 class Signature(Struct):
     """The columns that a version takes and the methods that it has. `example`: rows in the form in which they are
     sent. `sparse`: the class of the sparse matrix that the estimator gets, such as `csr_matrix`; empty for other
-    rows."""
+    rows. `labels`: the names of the columns at the fit, if they are not all text; `columns` has their texts."""
 
     layout: Layout
     columns: list[Column]
     methods: list[Method]
     example: ExampleRows
     sparse: str
+    labels: FrameLabels | None
 
 
 class HoldoutRule(Struct):

@@ -12,6 +12,7 @@ from typing import Any
 from queuecast.client.notebook_answers import notebook_answers
 from queuecast.client.row_formats.polars_frames import is_polars
 from queuecast.domain.columns.missing_values import missing_kind
+from queuecast.tables.column_labels import have_text_names
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,7 @@ def form_of_fit(estimator: Any, x: Any) -> FittedForm:
     """x: the rows that the estimator was fitted on. Raises ValueError if both forms of a polars frame are possible,
     with different answers."""
     other = _to_pandas(x) if is_polars(x) else None
-    answers = notebook_answers(estimator, x)
+    answers = notebook_answers(estimator, as_fitted(estimator, x))
     if other is None:
         return FittedForm(x, answers)
     others = notebook_answers(estimator, other)
@@ -45,6 +46,14 @@ def form_of_fit(estimator: Any, x: Any) -> FittedForm:
         "the estimator answers X and X.to_pandas() differently, and it is not known which of them it was fitted on. "
         "If it was X.to_pandas(), push with that. Otherwise fit on a frame without nulls in texts and without dates"
     )
+
+
+def as_fitted(estimator: Any, x: Any) -> Any:
+    """The array of a frame with text names, if the estimator was fitted without names: then it got an array."""
+    is_named = hasattr(x, "iloc") and hasattr(x, "columns") and have_text_names(x.columns)
+    if is_named and hasattr(estimator, "n_features_in_") and not hasattr(estimator, "feature_names_in_"):
+        return x.to_numpy()
+    return x
 
 
 def _to_pandas(frame: Any) -> Any:

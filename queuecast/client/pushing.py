@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from queuecast.client.fitted_form import FittedForm, form_of_fit
+from queuecast.client.fitted_form import FittedForm, as_fitted, form_of_fit
 from queuecast.client.notebook_answers import notebook_answers
 from queuecast.client.row_formats.json_rows import TABLE_MEDIA_TYPE, example_table
 from queuecast.client.row_formats.text_rows import csv_head
@@ -86,7 +86,7 @@ def _compared_example(path: Path, example: bytes, target: Sequence[str]) -> File
     from queuecast.estimators.opening import opened  # noqa: PLC0415 - needs scikit-learn, which a client may lack
 
     estimator, rows = opened(path, example, target)
-    answers = notebook_answers(estimator, rows)
+    answers = notebook_answers(estimator, as_fitted(estimator, rows))
     if answers is None:
         raise ValueError("none of its methods answers the rows of the example")
     return _example_part(FittedForm(rows, answers))

@@ -13,6 +13,8 @@ from typing import Any
 
 from queuecast.domain.columns import dtypes
 from queuecast.domain.columns import values as column_values
+from queuecast.domain.columns.labels import FrameLabels, numbered
+from queuecast.domain.columns.row_schemas import row_schema
 from queuecast.domain.errors import Finding, mismatch, short_name, shortened
 from queuecast.domain.findings.bounds import MAX_FINDINGS, list_names
 from queuecast.domain.work import Method
@@ -104,6 +106,8 @@ class Signature:
     sparse: str = ""
     """The class of scipy's matrices that the estimator was fitted on, such as `csr_matrix`; empty for other rows. The
     layout is ARRAY then."""
+    labels: FrameLabels | None = None
+    """The names of the columns in the estimator's frame, if they are not all text."""
 
     def __hash__(self) -> int:
         """Of a part: every request looks its signature up, and hashing 7,000 columns takes milliseconds."""
@@ -118,6 +122,35 @@ class Signature:
         columns = self.read_columns
         return self if len(columns) == len(self.columns) else replace(self, columns=columns)
 
+    @property
+    def is_named(self) -> bool:
+        """Whether a row is an object with the names of the columns, and nothing else."""
+        return self.layout is Layout.FRAME and self.labels is None
+
+    @property
+    def takes_lists(self) -> bool:
+        """Whether a row is a list: scikit-learn takes the columns of an array by their place, and so those of a frame
+        whose names are not all text."""
+        return self.layout is Layout.ARRAY or self.labels is not None
+
+    @property
+    def takes_names(self) -> bool:
+        """Whether a row may be an object with the names of the columns."""
+        return self.layout is Layout.FRAME or [column.name for column in self.columns] != numbered(len(self.columns))
+
+    @property
+    def goes_by_order(self) -> bool:
+        """Whether the columns of a file may go by their order, because those of the model are only numbered."""
+        if not self.takes_lists:
+            return False
+        names = [column.name for column in self.columns]
+        return names in (numbered(len(names)), numbered(len(names), ""))
+
+    @property
+    def by_name(self) -> "Signature":
+        """For rows that are objects."""
+        return self if not self.takes_lists else replace(self, layout=Layout.FRAME, labels=None)
+
     def findings(self, rows: Iterable[Any], limit: int = MAX_FINDINGS) -> tuple[Finding, ...]:
         """The first `limit` faults of `rows` (parsed JSON), with pointers from `/inputs`. Reads no row after those."""
         return tuple(islice(self.all_findings(rows), limit))
@@ -127,7 +160,7 @@ class Signature:
             yield from self._row_findings(row, f"/inputs/{index}")
 
     def _row_findings(self, row: Any, at: str) -> Iterator[Finding]:
-        if self.layout is Layout.FRAME:
+        if self.is_named:
             yield from self._object_findings(row, at)
         elif self.layout is Layout.TEXT:
             yield from column_findings(self.columns[0], row, at)
@@ -158,7 +191,8 @@ class Signature:
     def _list_findings(self, row: Any, at: str) -> Iterator[Finding]:
         width = len(self.columns)
         if not isinstance(row, list):
-            yield mismatch(at, "wrong_type", shown(row), f"a list of {width} values")
+            or_object = ", or objects with the names of the columns in all rows" if self.takes_names else ""
+            yield mismatch(at, "wrong_type", shown(row), f"a list of {width} values{or_object}")
         elif len(row) != width:
             yield mismatch(at, "wrong_length", f"{len(row)} values", str(width))
         else:
@@ -172,7 +206,7 @@ class Signature:
         """
         columns = self.read_columns
         places: Sequence[str | int] = range(len(columns))
-        if self.layout is Layout.FRAME or names:
+        if self.is_named or names:
             places = names or [column.name for column in columns]
         whole_types = (ColumnType.INTEGER, ColumnType.BOOLEAN)
         places = [place for place, column in zip(places, columns, strict=True) if column.type in whole_types]
@@ -191,22 +225,14 @@ class Signature:
     def json_schema(self) -> dict[str, Any]:
         """JSON Schema (2020-12) of one row, with examples."""
         head: dict[str, Any] = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
-        if self.layout is Layout.FRAME:
-            body: dict[str, Any] = {
-                "type": "object",
-                "properties": {column.name: _column_schema(column) for column in self.columns},
-                "required": [column.name for column in self.read_columns],
-                "additionalProperties": False,
-            }
-        elif self.layout is Layout.TEXT:
-            body = _column_schema(self.columns[0]) | {"x-column": self.columns[0].name}
-        else:
-            body = {
-                "type": "array",
-                "prefixItems": [_column_schema(column) for column in self.columns],
-                "items": False,
-                "minItems": len(self.columns),
-            }
+        body = _column_schema(self.columns[0]) | {"x-column": self.columns[0].name}
+        if self.layout is not Layout.TEXT:
+            body = row_schema(
+                {column.name: _column_schema(column) for column in self.columns},
+                required=[column.name for column in self.read_columns],
+                takes_lists=self.takes_lists,
+                takes_names=self.takes_names,
+            )
         return head | body | {"examples": list(self.example)}
 
 

@@ -23,7 +23,7 @@ from queuecast.tables.text_column import lacks_text_column, text_column
 
 
 def opened(model: Path, example: bytes, target: Sequence[str]) -> tuple[Any, Any]:
-    """The estimator of a skops file, and the rows of a CSV file with the columns that it takes, or its texts.
+    """The estimator of a skops file, and the rows of a CSV file: a frame with the columns that it takes, or texts.
 
     Raises ValueError with the reason if one of them cannot be opened as it was at the fit.
     """
@@ -78,7 +78,7 @@ def _rows(estimator: Any, example: bytes, target: Sequence[str]) -> Any:
             raise ValueError(f"the example cannot be read as CSV: {warning}") from None
     names = getattr(estimator, "feature_names_in_", None)
     if names is None:
-        rows = frame.drop(columns=list(target), errors="ignore").to_numpy()
+        rows = frame.drop(columns=list(target), errors="ignore")
     else:
         missing = [name for name in names if name not in frame.columns]
         if missing:

@@ -15,6 +15,7 @@ from itertools import islice
 from pathlib import Path
 
 from queuecast.domain.columns.extra_columns import ExtraColumns, IgnoredColumns, extra_columns_refusal
+from queuecast.domain.columns.labels import numbered
 from queuecast.domain.errors import Finding, InvalidInputError, short_name
 from queuecast.domain.findings.bounds import SHOWN_NAMES, and_more, first_findings, list_names
 from queuecast.domain.findings.nearest_names import with_nearest
@@ -73,12 +74,14 @@ def missing_columns(names: Sequence[str], signature: Signature, extra: Sequence[
     extra: columns of the file that are not features, such as an id or a target.
     """
     wanted = [column.name for column in signature.read_columns]
-    if signature.layout is Layout.FRAME:
-        known = set(names)
-        return [missing_column(name) for name in wanted if name not in known and nameless_column(name, names) is None]
     if signature.layout is Layout.TEXT:
         is_known = text_column(names, wanted[0], extra) is not None
         return [] if is_known else [lacks_text_column(wanted[0])]
+    if not signature.goes_by_order:
+        if signature.takes_lists and by_place(names, wanted):
+            return []
+        known = set(names)
+        return [missing_column(name) for name in wanted if name not in known and nameless_column(name, names) is None]
     mismatch = wrong_features(named_or_in_order(names, wanted, extra), names, wanted)
     return [] if mismatch is None else [mismatch]
 
@@ -86,11 +89,35 @@ def missing_columns(names: Sequence[str], signature: Signature, extra: Sequence[
 def source_columns(names: Sequence[str], signature: Signature, extra: Sequence[str] = ()) -> list[str]:
     """The file's name for each column of a signature for which `missing_columns` finds nothing."""
     wanted = [column.name for column in signature.read_columns]
-    if signature.layout is Layout.FRAME:
-        return [nameless_column(name, names) or name for name in wanted]
     if signature.layout is Layout.TEXT:
         return [text_column(names, wanted[0], extra) or wanted[0]]
-    return named_or_in_order(names, wanted, extra)
+    if signature.goes_by_order:
+        return named_or_in_order(names, wanted, extra)
+    if signature.takes_lists and by_place(names, wanted):
+        return numbered(len(wanted))
+    return [nameless_column(name, names) or name for name in wanted]
+
+
+def by_place(names: Sequence[str], wanted: Sequence[str]) -> bool:
+    """Whether a file has x0, x1, ... instead of the names of a model whose rows may be lists."""
+    found = set(names)
+    return not found.issuperset(wanted) and found.issuperset(numbered(len(wanted)))
+
+
+def other_order(names: Sequence[str], sources: Sequence[str], signature: Signature) -> Finding | None:
+    """The names of the frame are no text, so scikit-learn takes its columns by their place: those of a frame in another
+    order would be others there than here."""
+    if signature.labels is None:
+        return None
+    places = {name: place for place, name in enumerate(names)}
+    found = [places[name] for name in sources]
+    if found == sorted(found):
+        return None
+    detail = (
+        f"the columns have another order than at the fit, and scikit-learn takes columns whose names are not all text "
+        f"by their place; expected the order {list_names(sources)}"
+    )
+    return Finding("", "other_order", detail)
 
 
 def nameless_column(name: str, names: Sequence[str]) -> str | None:
@@ -119,9 +146,11 @@ def ignored_columns(
 
 def named_or_in_order(names: Sequence[str], wanted: Sequence[str], extra: Sequence[str] = ()) -> list[str]:
     """The columns for an estimator that was fitted without names: the file's features in their order, unless the file
-    has all the names that the signature gives them (x0, x1, ...)."""
+    has all the names that the signature gives them, or x0, x1, ..."""
     if set(wanted) <= set(names):
         return list(wanted)
+    if by_place(names, wanted):
+        return numbered(len(wanted))
     others = set(extra)
     return [name for name in names if name not in others]
 
@@ -132,7 +161,7 @@ def wrong_features(features: Sequence[str], names: Sequence[str], wanted: Sequen
 
     features: those of the file's columns `names` that are neither an id nor a target.
     """
-    if features == wanted:
+    if features in (wanted, numbered(len(wanted))):
         return None
     index = next((name for name in features if _PARQUET_INDEX.fullmatch(name)), None)
     if index is None and features[:1] == [FIRST_NAMELESS] == names[:1]:

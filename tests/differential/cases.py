@@ -28,7 +28,11 @@ class NewRow:
 
 @dataclass(frozen=True)
 class Case:
-    """known: rows with cells of the fit. kinds: of each column, in their order."""
+    """known: rows with cells of the fit. kinds: of each column, in their order.
+
+    labels: column -> its name in the notebook's frame, if the names are not text. pushes_frame: whether an estimator
+    that was fitted on an array is pushed with the frame.
+    """
 
     seed: int
     number: int
@@ -39,17 +43,28 @@ class Case:
     recipe: Recipe
     known: Any
     new: Sequence[NewRow] = ()
+    labels: Mapping[str, Any] | None = None
+    pushes_frame: bool = False
+
+    def pushed(self, frame: Any) -> Any:
+        """The rows as they are pushed, and split into those of a training and those held out."""
+        return frame if self.pushes_frame else self.given(frame)
 
     def given(self, frame: Any) -> Any:
         """The rows as the estimator takes them."""
-        return frame.to_numpy() if self.recipe.is_array else frame
+        if self.recipe.is_array:
+            return frame.to_numpy()
+        return frame if self.labels is None else frame.set_axis([self.labels[name] for name in frame.columns], axis=1)
 
     def table(self, frame: Any) -> Any:
-        """The rows as they are written into a file: an array has lost the dtypes of the frame."""
+        """The rows as they are written into a file: an array has lost the dtypes of the frame, and names are text."""
+        if self.labels is not None:
+            return frame.set_axis([str(self.labels[name]) for name in frame.columns], axis=1)
         return pd.DataFrame(self.given(frame), columns=frame.columns) if self.recipe.is_array else frame
 
     def fitted(self) -> Any:
-        return self.fit(self.recipe.build(list(self.kinds)), range(len(self.frame)))
+        estimator = self.recipe.build(list(self.kinds), by_place=self.labels is not None)
+        return self.fit(estimator, range(len(self.frame)))
 
     def fit(self, estimator: Any, positions: Sequence[int]) -> Any:
         """A clone of the estimator, fitted on the rows at these positions."""
@@ -128,8 +143,29 @@ def _draw(random: Random, seed: int, number: int, lead: Kind, n_known: int) -> C
         frame.columns = [f"c{at}" for at in range(n_columns)]
         by_name = dict(zip(frame.columns, kinds, strict=True))
     known = pd.DataFrame({name: _shuffled(random, values, n_known) for name, values in frame.items()})
-    case = Case(seed, number, by_name, lead, frame, _target(random, recipe.task), recipe, known)
+    case = _named(Case(seed, number, by_name, lead, frame, _target(random, recipe.task), recipe, known))
     return replace(case, new=_new_rows(random, case) if not recipe.is_array else ())
+
+
+def _named(case: Case) -> Case:
+    """Some frames have names that are not text, and some arrays are pushed with their frame."""
+    random = np.random.default_rng([case.seed, case.number, 2**20])  # of its own, so that all else stays as it was
+    if case.recipe.is_array:
+        return replace(case, pushes_frame=bool(random.random() < 0.5))
+    if random.random() < 0.8:
+        return case
+    width = len(case.kinds)
+    days = pd.date_range("2024-01-01", periods=width)
+    styles: list[Any] = [
+        range(width),
+        random.permutation(width).tolist(),
+        days,
+        [day.date() for day in days],
+        pd.MultiIndex.from_arrays([["level"] * width, range(width)]),
+        [0.5 + at for at in range(width)],
+    ]
+    names = styles[int(random.integers(0, len(styles)))]
+    return replace(case, labels=dict(zip(case.kinds, names, strict=True)))
 
 
 def _column(random: Random, kind: Kind, *, with_holes: bool) -> Any:

@@ -129,10 +129,13 @@ class Recipe:
     def is_array(self) -> bool:
         return self.layout.endswith("array")
 
-    def build(self, names: Sequence[str]) -> Any:
+    def build(self, names: Sequence[str], *, by_place: bool = False) -> Any:
+        """by_place: whether the columns have no names of text, by which a step could find them."""
         last = [] if self.last is None else [clone(self.last)]
         if self.layout == "columns":
-            columns = [(f"c{at}", _cloned(self.steps[name]), [name]) for at, name in enumerate(names)]
+            columns = [
+                (f"c{at}", _cloned(self.steps[name]), [at if by_place else name]) for at, name in enumerate(names)
+            ]
             estimator: Any = make_pipeline(ColumnTransformer(columns), *last)
         elif self.layout.startswith("whole"):
             estimator = make_pipeline(_cloned(self.steps["*"]), *last)

@@ -39,7 +39,7 @@ def retrain(version: Version, case: Case, estimator: Any, way: str) -> Retrained
     written = RETRAININGS[way](frame, known)
     if not written.positions:
         return None
-    split = holdout(case.given(case.frame.iloc[written.positions]))
+    split = holdout(case.pushed(case.frame.iloc[written.positions]))
     train = np.asarray(written.positions)[split.train].tolist()
     try:
         expected = case.fit(estimator, train)

@@ -51,7 +51,7 @@ class Trial:
         tally.rows += len(case.known) + len(case.new)
         with self._noted("push", "push", None):
             try:
-                version = push(self._estimator, case.given(case.frame), case.target)
+                version = push(self._estimator, case.pushed(case.frame), case.target)
             except Refused as refusal:
                 tally.refused_pushes[self._kind_of(refusal), reason(refusal.code, refusal.detail)] += 1
                 return
@@ -100,7 +100,7 @@ class Trial:
 
     def _ask_new(self, version: Version, new: NewRow, method: str, name: str, turn: int) -> None:
         way = f"{name}, new cell"
-        error = error_of(self._estimator, method, new.frame)
+        error = error_of(self._estimator, method, self._case.given(new.frame))
         try:
             asked = WAYS[name](Question(self._case, version, new.frame, method, turn))
         except Refused as refusal:

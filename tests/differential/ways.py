@@ -61,17 +61,18 @@ def _other_order(question: Question) -> list[Asked]:
 
 
 def _dicts(question: Question) -> list[Asked]:
-    if question.case.recipe.is_array:
-        rows = question.case.given(question.rows).tolist()
+    case = question.case
+    if case.recipe.is_array and not case.pushes_frame:
+        rows = case.given(question.rows).tolist()
     else:
-        rows = question.rows.to_dict("records")
+        rows = (case.table(question.rows) if case.recipe.is_array else case.given(question.rows)).to_dict("records")
     return [_ask(question, _listed(rows), range(len(question.rows)))]
 
 
 def _rows_of_csv(question: Question) -> list[Asked]:
     """As the command line sends the rows of a CSV file."""
     table = question.case.table(question.rows)
-    written = writers.write_quoted_csv(table, writers.words_of(question.case.frame))
+    written = writers.write_quoted_csv(table, writers.words_of(question.case.table(question.case.frame)))
     rows, _ = parsed_csv_rows(written.content.decode(), question.version.schema)
     return [_ask(question, dict(zip(written.positions, rows, strict=True)), written.positions)]
 
@@ -80,7 +81,7 @@ def _file(writer: Writer, *, is_upload: bool = False) -> Way:
     def ask(question: Question) -> list[Asked]:
         case = question.case
         rows = case.given(question.rows) if is_upload else case.table(question.rows)
-        written = writer(rows, writers.words_of(question.case.frame))
+        written = writer(rows, writers.words_of(case.table(case.frame)))
         return [_ask_file(question, written)] if written.positions else []
 
     return ask

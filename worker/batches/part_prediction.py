@@ -73,7 +73,7 @@ def _no_rows(call: Callable[[Any], Any], manifest: Manifest, method: Method) -> 
     """The columns of the model's output without rows, learned from its example rows; none if it fails on those too."""
     with suppress(Exception):  # an estimator raises what it likes, and an example may not fit its own signature
         signature = manifest.signature
-        example = as_fitted(signature.sparse, frame_of(signature, list(signature.example)))
+        example = as_fitted(signature.sparse, frame_of(signature, list(signature.example)), signature.labels)
         columns = output_columns(method, call(example), manifest.classes)
         return {name: values[:0] for name, values in columns.items()}
     return {}

@@ -142,7 +142,7 @@ def _summary(found: list[Any] | str) -> str:
 
 
 def _row(signature: Signature, values: list[Any]) -> Any:
-    if signature.layout is Layout.ARRAY:
+    if signature.takes_lists:
         return values
     if signature.layout is Layout.TEXT:
         return values[0]

@@ -60,7 +60,9 @@ class ImportRunner:
         example = self._files.stat(work.example_file_id)
         known = read_example(self._files.path(example.id), example.media_type, estimator, work.target)
         may_be_unread = work.holdout is None or decides_by_meaning(work.holdout)
-        signature, golden = learn_row_signature(estimator, known.rows, known.facts, may_be_unread=may_be_unread)
+        signature, golden = learn_row_signature(
+            estimator, known.rows, known.facts, naming=known.naming, may_be_unread=may_be_unread
+        )
         compared_rows = 0
         if known.answers is not None:
             compared = compare_answers(estimator, signature, known.answers)

@@ -14,8 +14,10 @@ import numpy as np
 import pandas as pd
 import scipy.sparse
 
+from queuecast.domain.columns.labels import FrameLabels
 from queuecast.domain.signature import WITHOUT_MISSING, Column, ColumnType, Layout, Missing, Signature
 from queuecast.tables.plain_values import text_of
+from worker.models.columns.frame_labels import index_of
 from worker.models.columns.typed_columns import NUMPY_NAMES, arrow_values, categorical, typed_values
 from worker.models.rows.texts import texts_as_fitted
 
@@ -44,15 +46,24 @@ def missing_value(column: Column) -> Any:
 
 
 def frame_of(signature: Signature, rows: Sequence[Any]) -> Any:
-    """rows: parsed JSON that fits the signature. Returns a DataFrame, an array (n_rows, n_columns), or texts."""
+    """rows: parsed JSON that fits the signature, lists if it takes lists.
+
+    Returns texts, an array of shape (n_rows, n_columns), or a DataFrame, whose columns have their text names:
+    `as_fitted` turns it into the estimator's.
+    """
     if signature.layout is Layout.ARRAY:
         return _array_of(signature.columns, rows)
     if signature.layout is Layout.TEXT:
         return texts_of(signature.columns[0], rows)
     columns = signature.read_columns
+    names = [column.name for column in columns]
+    keys: Sequence[Any] = range(len(names)) if signature.takes_lists else names
     return unaligned_frame(
-        {column.name: column_of(column, list(map(itemgetter(column.name), rows))) for column in columns},
-        [column.name for column in columns],
+        {
+            column.name: column_of(column, list(map(itemgetter(key), rows)))
+            for key, column in zip(keys, columns, strict=True)
+        },
+        names,
     )
 
 
@@ -133,8 +144,10 @@ def _array_of(columns: tuple[Column, ...], rows: Sequence[Any]) -> Any:
     return np.array(rows, dtype=dtype).reshape(len(rows), len(columns))
 
 
-def as_fitted(sparse: str, frame: Any) -> Any:
-    """A frame or an array as the estimator takes it. sparse: as in `Signature`."""
+def as_fitted(sparse: str, frame: Any, labels: FrameLabels | None = None) -> Any:
+    """A frame or an array as the estimator takes it. sparse, labels: as in `Signature`."""
+    if labels is not None:
+        return frame.set_axis(index_of(labels), axis=1)
     return getattr(scipy.sparse, sparse)(frame) if sparse else frame
 
 
@@ -148,6 +161,8 @@ def rows_of(signature: Signature, frame: Any) -> list[Any]:
         return [[scalar(value) for value in row] for row in rows]
     names = [column.name for column in signature.columns]
     rows = frame[names].itertuples(index=False, name=None)
+    if signature.takes_lists:
+        return [list(map(scalar, row)) for row in rows]
     if all(column.read for column in signature.columns):
         return [dict(zip(names, map(scalar, row), strict=True)) for row in rows]
     convert = [scalar if column.read else _any_scalar for column in signature.columns]

@@ -3,7 +3,7 @@
 So the gateway refuses exactly the rows that the estimator would refuse.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,6 +11,7 @@ import pandas as pd
 from scipy.sparse import issparse
 
 from queuecast.domain.columns.dtypes import kind_named
+from queuecast.domain.columns.labels import FrameLabels, numbered
 from queuecast.domain.errors import ModelRefusedError, exception_text
 from queuecast.domain.signature import Column, ColumnType, Layout, Signature
 from queuecast.domain.work import Method
@@ -37,19 +38,32 @@ class Golden:
     outputs: dict[str, list[Any]]
 
 
+@dataclass(frozen=True, slots=True)
+class Naming:
+    """names: of the columns of an array, if the caller has some. labels: of a frame whose names are not all text."""
+
+    names: tuple[str, ...] = ()
+    labels: FrameLabels | None = None
+
+    @classmethod
+    def of(cls, signature: Signature) -> "Naming":
+        return cls(tuple(column.name for column in signature.columns), signature.labels)
+
+
 def learn_signature(
     estimator: Any,
     training_rows: Any,
     known: Mapping[str, ColumnFacts] | None = None,
     earlier: Signature | None = None,
     *,
+    naming: Naming = Naming(),
     may_be_unread: bool = True,
 ) -> tuple[Signature, Golden]:
     """training_rows: some rows that the estimator was fitted on, at least one: a DataFrame, a 2-D array or a sparse
     matrix.
 
-    known: facts about columns, by name, that these rows need not show. earlier: the signature of the champion, whose
-    unread columns these rows do not show either.
+    A DataFrame has text names here. known: facts about columns, by name, that these rows need not show. earlier: the
+    signature of the champion, whose unread columns these rows do not show either.
     may_be_unread: False where the rows of a later fit need all columns.
     Raises ModelRefusedError for a column that JSON cannot carry, and for an estimator without a usable method.
     """
@@ -60,9 +74,12 @@ def learn_signature(
     known = known or {}
     sample = training_rows[:20]
     with encoders_shared(estimator, training_rows.shape[1]):
-        outputs = try_methods(estimator, as_fitted(sparse, sample), len(sample))
-        unread = unread_columns(estimator, sample, outputs) if may_be_unread else frozenset()
-        columns = tuple(_of_known_kind(column, known.get(column.name)) for column in _columns(training_rows, unread))
+        outputs = try_methods(estimator, as_fitted(sparse, sample, naming.labels), len(sample))
+        unread: frozenset[str] = frozenset()
+        if may_be_unread and naming.labels is None:  # others go by their place, so each of them is asked for
+            unread = unread_columns(estimator, sample, outputs)
+        columns = _columns(training_rows, unread, naming.names)
+        columns = tuple(_of_known_kind(column, known.get(column.name)) for column in columns)
         if unread and earlier is not None:
             before = {column.name: column for column in earlier.columns if column.name in unread and not column.read}
             columns = tuple(before.get(column.name, column) for column in columns)
@@ -74,7 +91,7 @@ def learn_signature(
             for column in columns
         )
         methods = tuple(Method(name) for name in outputs)
-        signature = Signature(layout, columns, methods, sparse=sparse)
+        signature = Signature(layout, columns, methods, sparse=sparse, labels=naming.labels)
         rows = rows_of(signature, sample)
         columns = with_nullable(estimator, signature, rows, outputs)
         signature = replace(signature, columns=columns, example=tuple(rows[:3]))
@@ -83,7 +100,7 @@ def learn_signature(
     return signature, Golden(rows, outputs)
 
 
-def _columns(training_rows: Any, unread: frozenset[str]) -> tuple[Column, ...]:
+def _columns(training_rows: Any, unread: frozenset[str], names: Sequence[str]) -> tuple[Column, ...]:
     if isinstance(training_rows, pd.DataFrame):
         return tuple(
             _unread_column(str(name), training_rows[name])
@@ -91,12 +108,14 @@ def _columns(training_rows: Any, unread: frozenset[str]) -> tuple[Column, ...]:
             else _column(str(name), training_rows[name])
             for name in training_rows.columns
         )
+    names = names or numbered(training_rows.shape[1])
     if training_rows.dtype == object:  # a frame with columns of several dtypes became one array
-        values = (pd.Series(training_rows[:, index], dtype=object) for index in range(training_rows.shape[1]))
-        return tuple(_column(f"x{index}", objects) for index, objects in enumerate(values))
+        return tuple(
+            _column(name, pd.Series(training_rows[:, index], dtype=object)) for index, name in enumerate(names)
+        )
     # The columns of another array have one dtype, so one of them is looked at for all.
-    column = _column("x0", pd.Series(training_rows.ravel()), training_rows.dtype.name)
-    return tuple(replace(column, name=f"x{index}") for index in range(training_rows.shape[1]))
+    column = _column(names[0], pd.Series(training_rows.ravel()), training_rows.dtype.name)
+    return tuple(replace(column, name=name) for name in names)
 
 
 def _column(name: str, values: Any, dtype: str | None = None) -> Column:
@@ -157,7 +176,7 @@ def try_methods(estimator: Any, sample: Any, n_rows: int) -> dict[str, list[Any]
 
 def require_same_outputs(estimator: Any, signature: Signature, rows: list[Any], expected: dict[str, list[Any]]) -> None:
     """Rows that went through JSON and back must get the same outputs as the original rows."""
-    frame = as_fitted(signature.sparse, frame_of(signature, rows))
+    frame = as_fitted(signature.sparse, frame_of(signature, rows), signature.labels)
     for method in signature.methods:
         output = infer_frame(estimator, method, frame)
         if not is_same_answer(output, expected[method.value]):

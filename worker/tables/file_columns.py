@@ -14,6 +14,7 @@ from queuecast.domain.findings.bounds import first_findings
 from queuecast.domain.signature import Layout, Signature
 from queuecast.tables.column_names import (
     FIRST_LINES,
+    by_place,
     columns_refused,
     duplicate_names,
     first_lines,
@@ -21,6 +22,7 @@ from queuecast.tables.column_names import (
     missing_column,
     missing_columns,
     not_csv,
+    other_order,
     read_csv_names,
     source_columns,
 )
@@ -51,32 +53,43 @@ def require_unique(names: list[str]) -> None:
         raise first_findings(duplicates).refusal()
 
 
-def find_columns(names: list[str], signature: Signature, extra: Sequence[str] = ()) -> list[str]:
+def find_columns(
+    names: list[str], signature: Signature, extra: Sequence[str] = (), *, is_ordered: bool = True
+) -> list[str]:
     """The file's name for each column of the signature. extra: columns that are not features, such as an id.
 
+    is_ordered: whether the names have an order, as in a table.
     Raises InvalidInputError for columns that the file does not have.
     """
     findings = [missing_column(name) for name in extra if name not in names]
     findings += missing_columns(names, signature, extra)
     if findings:
         raise columns_refused(findings, names, signature)
-    return source_columns(names, signature, extra)
+    sources = source_columns(names, signature, extra)
+    finding = other_order(names, sources, signature) if is_ordered else None
+    if finding is not None:
+        raise InvalidInputError(finding.detail, (finding,))
+    return sources
 
 
 def find_keys(path: Path, signature: Signature, extra: Sequence[str] = ()) -> list[str]:
     """The key of an NDJSON object for each column of the signature; empty if the rows are lists or texts.
 
-    The first row decides for an estimator that was fitted without names. Any other estimator has its own names, and a
-    row without one of them is a bad row.
+    The first row decides for an estimator that takes columns by their place. Any other estimator has its own names, and
+    a row without one of them is a bad row.
     """
-    if signature.layout is Layout.FRAME:
+    if signature.is_named:
         return [column.name for column in signature.columns]
+    wanted = [column.name for column in signature.columns]
     are_texts = signature.layout is Layout.TEXT and has_bare_texts(path)
     names = [] if are_texts else column_names(path, FileFormat.NDJSON)
     if not names and extra:
         kind = "texts" if are_texts else "lists"
         raise InvalidInputError(f"the rows are {kind} without names, so there is no column {extra[0]!r}")
-    return find_columns([*names, *(name for name in extra if name not in names)], signature, extra) if names else []
+    if names and signature.takes_lists and not signature.goes_by_order and not by_place(names, wanted):
+        return wanted
+    known = [*names, *(name for name in extra if name not in names)]
+    return find_columns(known, signature, extra, is_ordered=False) if names else []
 
 
 def require_columns(path: Path, fmt: FileFormat, signature: Signature, id_column: str | None = None) -> None:

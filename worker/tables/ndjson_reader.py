@@ -208,7 +208,7 @@ def _explain(signature: Signature, keys: _Keys, line: bytes, number: int, error:
         values = [(column, row[source]) for column, source in cells if source in row]
     elif isinstance(row, list) and not sources and len(row) == len(signature.columns):
         values = list(zip(signature.columns, row, strict=True))
-    elif sources and signature.layout is not Layout.FRAME:
+    elif sources and not signature.is_named:
         expected = f"an object with the columns {list_names(sources)}"
         return BadRow(number, None, "wrong_type", f"expected {expected}", shown(row), expected)
     else:

@@ -28,7 +28,7 @@ def compare(
         return Comparison(None, None, None, f"{type(challenger_estimator).__name__} has no score method")
     if not split.test:
         return Comparison(metric, None, None, "no row of the file is held out")
-    features, target = rows.take_features(split.test), rows.target[split.test]
+    features, target = rows.take_as_fitted(split.test), rows.target[split.test]
     challenger_score = _score(challenger_estimator, features, target)
     reason = _incomparable(champion, target_names, moved_rows, rows.lacking)
     if reason is not None:

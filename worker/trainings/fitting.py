@@ -18,6 +18,7 @@ from worker.models.frames import as_fitted, frame_of
 from worker.models.learning.unread_columns import unread_columns
 from worker.models.machine_parameters import reset_machine_parameters
 from worker.models.signatures import try_methods
+from worker.trainings.holdout_columns import features_for_rule
 from worker.trainings.param_values import as_estimator_takes
 from worker.trainings.training_rows import TrainingRows
 
@@ -34,10 +35,10 @@ def split_rows(rows: TrainingRows, champion: Manifest) -> Split:
     if champion.signature.layout is Layout.TEXT:  # whose side depends on no name
         split = holdout(rows.features, rule.fraction, method=rule.method)
     else:
-        names = rule.columns or [column.name for column in champion.signature.columns]
+        features, names = features_for_rule(rows.split_features(), champion.signature, rule.columns)
         read_names = [column.name for column in champion.signature.read_columns]
         deciding = [name for name in names if name not in rows.lacking] or read_names
-        split = holdout(rows.split_features(), rule.fraction, deciding, rule.method)
+        split = holdout(features, rule.fraction, deciding, rule.method)
     if not split.train:
         raise InvalidInputError(f"all {len(split.test)} rows of the file are held out; nothing is left to fit on")
     return split
@@ -47,7 +48,8 @@ def predicts_table(estimator: Any, manifest: Manifest) -> bool:
     """Whether `predict` answers a table of one column, `[[v], ...]`: then `y` was one, and has to be one again."""
     with suppress(Exception):  # an estimator raises what it likes
         signature = manifest.signature
-        output = estimator.predict(as_fitted(signature.sparse, frame_of(signature, list(signature.example))))
+        example = frame_of(signature, list(signature.example))
+        output = estimator.predict(as_fitted(signature.sparse, example, signature.labels))
         return len(manifest.signature.example) > 0 and np.shape(output)[1:] == (1,)
     return False
 
@@ -71,7 +73,7 @@ def fit_challenger(champion: Any, params: dict[str, Any], rows: TrainingRows, tr
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a ConvergenceWarning on stderr is useless; the score shows it
             # The selection copies the rows: for a large file it can run out of memory, as the fit can.
-            return challenger.fit(rows.take_features(train), rows.target[train])
+            return challenger.fit(rows.take_as_fitted(train), rows.target[train])
     except InvalidParameterError as error:
         raise _invalid_params(error) from error
     except Exception as error:  # an estimator raises what it likes
@@ -95,7 +97,7 @@ def fit_with_needs(
         return error, unread
     if not unread:
         return challenger, unread
-    sample = rows.take_features(train[:20])
+    sample = rows.take_as_fitted(train[:20])
     return challenger, unread - unread_columns(challenger, sample, try_methods(challenger, sample, len(sample)))
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import issparse
 
+from queuecast.domain.columns.labels import numbered
 from queuecast.domain.errors import UnknownVersionError
 from queuecast.domain.holdout import Split, holdout
 from queuecast.domain.holdout.row_source import read_source
@@ -20,6 +21,7 @@ from queuecast.domain.holdout.rowhash_v2 import hash_rows
 from queuecast.domain.model import Manifest
 from queuecast.ports.models import ModelRegistry
 from worker.models.frames import frame_of
+from worker.trainings.holdout_columns import features_for_rule
 from worker.trainings.training_rows import TrainingRows
 
 MOST_DIGITS = 12  # a number with more is as it was computed
@@ -46,10 +48,10 @@ def count_moved_rows(known: list[Any], champion: Manifest, rows: TrainingRows, s
         return 0
     names = list(split.rule.columns)
     columns = tuple(replace(column, read=True) for column in champion.signature.columns)
-    features = _frame(frame_of(replace(champion.signature, columns=columns), known))
+    features = _frame(frame_of(replace(champion.signature, columns=columns), known), champion, names)
     fitted = features.iloc[holdout(features, split.rule.fraction, names, split.rule.method).train][names]
     features = rows.split_features().iloc[split.test] if rows.unread else rows.take_features(split.test)
-    held_out = _frame(features)[names]
+    held_out = _frame(features, champion, names)[names]
     tried = [_rounded_alike(fitted, held_out, rounding) for rounding in (_to_decimals, _to_significant_digits)]
     candidates = [rounded for rounded in tried if rounded is not None]
     if not candidates:
@@ -62,12 +64,12 @@ def count_moved_rows(known: list[Any], champion: Manifest, rows: TrainingRows, s
     return len(moved) if len(moved) > 1 else 0
 
 
-def _frame(features: Any) -> pd.DataFrame:
-    """A DataFrame, with the names x0, x1, ... for an array."""
+def _frame(features: Any, champion: Manifest, names: list[str]) -> pd.DataFrame:
+    features, _ = features_for_rule(features, champion.signature, names)
     if isinstance(features, pd.DataFrame):
         return features
     features = features.toarray() if issparse(features) else features
-    return pd.DataFrame(features, columns=[f"x{index}" for index in range(features.shape[1])])
+    return pd.DataFrame(features, columns=numbered(features.shape[1]))
 
 
 def _hashes(frame: pd.DataFrame) -> list[int]:

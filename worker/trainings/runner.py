@@ -32,6 +32,7 @@ from worker.models.loading import EstimatorCache, dump_estimator, environment, s
 from worker.models.promotion import move_alias
 from worker.models.publishing import estimator_text, publish
 from worker.models.rows.text_signatures import learn_row_signature
+from worker.models.signatures import Naming
 from worker.stages import stage_progress
 from worker.tables.file_columns import ignored_in_parquet
 from worker.trainings.comparison import compare
@@ -155,6 +156,7 @@ class TrainingRunner:
             trial.rows.take_features(trial.split.train),
             known,
             trial.champion.signature,
+            naming=Naming.of(trial.champion.signature),
             may_be_unread=decides_by_meaning(trial.split.rule),
         )
         comparison, parent, split = trial.comparison, trial.champion.version, trial.split

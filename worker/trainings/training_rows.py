@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 from scipy.sparse import csc_matrix, issparse
 
 from queuecast.domain.chunking import FileRange
+from queuecast.domain.columns.labels import FrameLabels
 from queuecast.domain.file_formats import FileFormat
 from queuecast.domain.model import BadCell, Manifest
 from queuecast.domain.signature import Column, ColumnType, Layout, Signature
@@ -38,12 +39,13 @@ RANGE_ROWS = 2**16
 
 @dataclass(frozen=True, slots=True)
 class TrainingRows:
-    """features: a DataFrame, an array or a sparse matrix of shape (n_rows, n_columns), or texts.
+    """features: a DataFrame with text names, an array or a sparse matrix of shape (n_rows, n_columns), or texts.
 
     target: array (n_rows,) or (n_rows, n_targets).
     bad_rows: the number of rows that were left out. bad_cells: the first of their cells that do not fit.
     A column that no step reads is neutral in the features. unread: the values that the file has of such columns, if the
     split needs them. lacking: those that the split needs and the file does not have.
+    labels: those of the champion's signature.
     """
 
     features: Any
@@ -52,6 +54,11 @@ class TrainingRows:
     bad_cells: tuple[BadCell, ...] = ()
     unread: dict[str, list[Any]] = field(default_factory=dict)
     lacking: tuple[str, ...] = ()
+    labels: FrameLabels | None = None
+
+    def take_as_fitted(self, positions: list[int]) -> Any:
+        """The features of some rows as an estimator takes them."""
+        return as_fitted("", self.take_features(positions), self.labels)
 
     def take_features(self, positions: list[int]) -> Any:
         """The features of some rows, in the order of `positions`."""
@@ -157,7 +164,8 @@ class _Reader:
         unread = {
             name: [cell for chunk in chunks for cell in chunk.to_pylist()] for name, chunks in self._unread.items()
         }
-        return TrainingRows(_features(self._signature, self._features, len(target)), target, unread=unread)
+        features = _features(self._signature, self._features, len(target))
+        return TrainingRows(features, target, unread=unread, labels=self._signature.labels)
 
     def _read(self, path: Path, file_range: FileRange) -> tuple[Rows, list[Any], list[CellFaults]]:
         """The rows of a range, their targets as text with the unread columns, and the faults."""

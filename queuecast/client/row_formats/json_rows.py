@@ -5,8 +5,8 @@ Recognizes the objects of pandas, polars and numpy by their attributes, so that 
 
 import json
 import math
-from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from itertools import islice
 from typing import Any
 
@@ -23,6 +23,7 @@ from queuecast.client.row_formats.whole_rows import (
 )
 from queuecast.domain.columns.dtypes import kind_named
 from queuecast.domain.columns.missing_values import is_missing
+from queuecast.tables.column_labels import have_text_names, labels_of, text_names
 from queuecast.tables.plain_values import text_of
 
 MAX_EXAMPLE_ROWS = 500  # the worker tries the estimator on them; the types of the columns come from the dtypes
@@ -34,7 +35,7 @@ Scalar = str | int | float | bool | None
 def json_rows(rows: Any) -> list[dict[str, Scalar]] | list[list[Scalar]] | list[str | None]:
     """Rows to predict: a DataFrame, a 2-D array, or a list of dicts, lists or texts. NaN, NaT and NA become null.
 
-    A DataFrame whose column names are not all strings is sent as lists, because scikit-learn ignores such names.
+    A DataFrame whose column names are not all text is sent as lists, because scikit-learn takes its columns by place.
     Raises ValueError with the row and column of a value that JSON cannot hold, and TypeError for other objects.
     """
     if isinstance(rows, Mapping | str | bytes) and not hasattr(rows, "toarray"):  # a sparse matrix may be a dict
@@ -44,10 +45,13 @@ def json_rows(rows: Any) -> list[dict[str, Scalar]] | list[list[Scalar]] | list[
         rows = listed
         if are_texts(rows):
             return plain_texts(rows)
-    if _is_frame(rows) and _has_string_names(rows):
+    if _is_frame(rows) and have_text_names(rows.columns):
         names, columns = _frame_columns(rows)
         return [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
-    if _is_frame(rows) or hasattr(rows, "ndim"):
+    if _is_frame(rows):
+        _, columns = _frame_columns(rows)
+        return [list(values) for values in zip(*columns, strict=True)]
+    if hasattr(rows, "ndim"):
         return list(_listed_rows(rows))
     return [_one_row(row, index) for index, row in enumerate(rows)]  # type: ignore[return-value] # dicts or lists
 
@@ -78,16 +82,19 @@ def example_table(x: Any, *, is_sure: bool = True) -> dict[str, Any]:
     texts = listed_rows(x)
     if texts is not None and are_texts(texts):
         return _text_table(x, texts)
-    if _is_frame(x) and _has_string_names(x):
+    if _is_frame(x):
         head = x.head(rows_for_width(MAX_EXAMPLE_ROWS, x))
         if is_polars(x):
             described = described_columns(x, is_sure=is_sure)
         else:
-            described = [_column(name, column.dtype) | _facts(name, column) for name, column in x.items()]
+            pairs = zip(text_names(x.columns), (column for _, column in x.items()), strict=True)
+            described = [_column(name, column.dtype) | _facts(name, column) for name, column in pairs]
         _, columns = _frame_columns(head)
         rows: list[Any] = [list(values) for values in zip(*columns, strict=True)]
-        return {"layout": "frame", "columns": described, "rows": rows}
-    if _is_frame(x) or hasattr(x, "ndim"):
+        table = {"layout": "frame", "columns": described, "rows": rows}
+        labels = None if is_polars(x) else labels_of(x.columns)
+        return table if labels is None else table | {"labels": asdict(labels)}
+    if hasattr(x, "ndim"):
         array = _as_array(x, rows_for_width(MAX_EXAMPLE_ROWS, x))
         whole = array if array.dtype.kind in "biuf" else _as_array(x)
         described = [
@@ -117,7 +124,7 @@ def target_names(y: Any) -> list[str] | None:
     if y is None:
         return None
     if _is_frame(y):
-        return [str(name) for name in y.columns]
+        return text_names(y.columns)
     name = getattr(y, "name", None)
     if name == "" and hasattr(y, "to_physical"):  # a Series of polars without a name
         name = None
@@ -140,28 +147,20 @@ def _is_frame(x: Any) -> bool:
     return True
 
 
-def _has_string_names(frame: Any) -> bool:
-    return all(isinstance(name, str) for name in frame.columns)
-
-
 def _frame_columns(frame: Any) -> tuple[list[str], list[list[Scalar]]]:
-    names = list(frame.columns)
-    twice = sorted(name for name, count in Counter(names).items() if count > 1)
-    if twice:
-        raise ValueError(f"the column {twice[0]!r} occurs more than once; a row holds one value per name")
+    """Columns whose names are not all text travel by their place, so two of them may have the same text."""
+    names = text_names(frame.columns) if have_text_names(frame.columns) else list(map(str, frame.columns))
     if is_polars(frame):
         return names, plain_columns(frame, _plain)
-    columns = [
-        [_plain(value, name, index) for index, value in enumerate(column.tolist())] for name, column in frame.items()
+    series = zip(names, (column for _, column in frame.items()), strict=True)
+    return names, [
+        [_plain(value, name, index) for index, value in enumerate(column.tolist())] for name, column in series
     ]
-    return names, columns
 
 
 def _as_array(x: Any, limit: int | None = None) -> Any:
-    """The first `limit` rows of a DataFrame without names, a sparse matrix or an array as a 2-D array."""
-    if _is_frame(x):
-        x = x.to_numpy()
-    elif hasattr(x, "toarray"):
+    """The first `limit` rows of a sparse matrix or an array as a 2-D array."""
+    if hasattr(x, "toarray"):
         x = x.tocsr()[:limit].toarray()  # limited while sparse: a dense text corpus would not fit in memory
     if x.ndim != 2:
         shown = "x".join(str(length) for length in x.shape)

@@ -14,6 +14,7 @@ from typing import IO, Any
 from queuecast.client.row_formats.json_rows import json_lines
 from queuecast.client.row_formats.polars_frames import is_polars, write_parquet
 from queuecast.client.row_formats.whole_rows import listed_rows
+from queuecast.tables.column_labels import have_text_names, text_names
 from queuecast.tables.plain_values import plain_dtypes
 
 CSV, NDJSON, PARQUET = "text/csv", "application/x-ndjson", "application/vnd.apache.parquet"
@@ -128,6 +129,7 @@ def _write_parquet(frame: Any, content: IO[bytes]) -> None:
         import pyarrow.parquet  # noqa: PLC0415
     except ImportError as error:
         raise ImportError("a DataFrame is sent as Parquet, which needs pyarrow: pip install pyarrow") from error
+    frame = frame if have_text_names(frame.columns) else frame.set_axis(text_names(frame.columns), axis=1)
     plain = plain_dtypes(frame)
     try:
         table = pa.Table.from_pandas(frame.astype(plain) if plain else frame, preserve_index=False)

@@ -18,9 +18,11 @@ import msgspec
 from queuecast.client.ignored_columns import ignored_columns_text
 from queuecast.client.row_formats.table_files import PARQUET_START
 from queuecast.domain.columns.extra_columns import ExtraColumns, IgnoredColumns, extra_columns_refusal
+from queuecast.domain.columns.labels import numbered
 from queuecast.domain.findings.bounds import and_more
 from queuecast.tables.cells import MISSING_WORDS, parse_boolean, parse_integer, parse_number, words_for_missing
 from queuecast.tables.column_names import (
+    by_place,
     duplicate_names,
     header_names,
     named_or_in_order,
@@ -97,7 +99,7 @@ def parsed_csv_rows(
         return [dict(zip(header, row, strict=True)) for row in rows], []
     if "x-column" in schema:
         return _texts(header, rows, schema, extra_columns)
-    if schema.get("type") == "array":
+    if _goes_by_place(header, schema):
         positions, notes = _column_positions(header, schema["prefixItems"], extra_columns)
         columns = [_CellRule.of(column) for column in schema["prefixItems"]]
         return [[rule.value(row[at]) for at, rule in zip(positions, columns, strict=True)] for row in rows], notes
@@ -126,6 +128,14 @@ def _texts(
         raise ValueError(lacks_text_column(schema["x-column"]).detail)
     at, rule = header.index(name), _CellRule.of(schema)
     return [rule.value(row[at]) for row in rows], _left_out([other for other in header if other != name], extra_columns)
+
+
+def _goes_by_place(header: list[str], schema: dict[str, Any]) -> bool:
+    """Whether the columns are found by their place, as in `queuecast.tables.column_names`."""
+    if "prefixItems" not in schema or set(header).issuperset(schema.get("properties", [""])):
+        return False
+    names = list(schema.get("properties", []))
+    return not names or names == numbered(len(names), "") or by_place(header, names)
 
 
 def csv_head(path: Path) -> bytes:
@@ -166,7 +176,7 @@ def _recorded(source: Iterable[str], lines: list[str]) -> Iterator[str]:
 
 def _column_positions(header: list[str], columns: list[Any], extra_columns: str | None) -> tuple[list[int], list[str]]:
     """The position in the file of each column of a model that was fitted without names."""
-    wanted = [f"x{index}" for index in range(len(columns))]
+    wanted = numbered(len(columns))
     sources = named_or_in_order(header, wanted)
     mismatch = wrong_features(sources, header, wanted)
     if mismatch is not None:

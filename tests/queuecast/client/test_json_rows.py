@@ -114,7 +114,6 @@ def test_the_example_table_of_a_frame_keeps_dtypes_and_categories() -> None:
     [
         (np.array([[1.5, 2.0]], dtype="float32"), "float32"),
         (np.array([["a", "b"]]), "<U1"),
-        (pd.DataFrame([[1, 2]]), "int64"),
         (scipy.sparse.coo_matrix([[1.0, 2.0]]), "float64"),
         ([[True, False]], "bool"),
         ([[1, 2]], "int64"),
@@ -127,6 +126,16 @@ def test_the_example_table_without_column_names_is_an_array_of_one_dtype(x: Any,
 
     assert table["layout"] == "array"
     assert table["columns"] == [{"name": "x0", "dtype": dtype}, {"name": "x1", "dtype": dtype}]
+
+
+def test_the_example_table_of_a_frame_whose_names_are_no_text_has_their_texts_and_labels() -> None:
+    table = example_table(pd.DataFrame([[1, "a"]], columns=pd.Index([3, 1], name="k")))
+
+    assert [column["name"] for column in table["columns"]] == ["3", "1"]
+    assert [column["dtype"] for column in table["columns"]] == ["int64", "str"]
+    level = {"name": ("str", "k"), "dtype": "int64", "labels": (("int", "3"), ("int", "1"))}
+    assert table["labels"] == {"levels": (level,), "is_multi": False}
+    assert table["rows"] == [[1, "a"]]
 
 
 @pytest.mark.parametrize(

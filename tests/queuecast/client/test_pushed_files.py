@@ -20,6 +20,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from queuecast import Client
 from queuecast.client import NotComparedWarning
+from queuecast.client.fitted_form import as_fitted
 from queuecast.client.notebook_answers import notebook_answers
 from queuecast.client.row_formats.json_rows import TABLE_MEDIA_TYPE, example_table
 from tests.queuecast.scripted_gateway import Answer, ScriptedGateway, job, parts_of
@@ -47,9 +48,7 @@ def sent(gateway: ScriptedGateway, folder: Path, model: bytes, rows: pd.DataFram
     return parts_of(gateway.only_request(PUSH))["example"]
 
 
-@pytest.mark.parametrize(
-    ("estimator", "rows"), [(PIPELINE, ROWS), (UNNAMED, ROWS[["n"]].to_numpy())], ids=["frame", "array"]
-)
+@pytest.mark.parametrize(("estimator", "rows"), [(PIPELINE, ROWS), (UNNAMED, ROWS[["n"]])], ids=["frame", "array"])
 def test_the_example_is_that_of_a_push_from_memory(
     gateway: ScriptedGateway, tmp_path: Path, estimator: Any, rows: Any
 ) -> None:
@@ -58,7 +57,8 @@ def test_the_example_is_that_of_a_push_from_memory(
     media_type, example = sent(gateway, tmp_path, skops.io.dumps(estimator), table)
 
     assert media_type == TABLE_MEDIA_TYPE
-    assert json.loads(example) == example_table(rows) | {"answers": notebook_answers(estimator, rows)}
+    answers = notebook_answers(estimator, as_fitted(estimator, rows))
+    assert json.loads(example) == example_table(rows) | {"answers": answers}
 
 
 def with_none() -> Any:

@@ -21,7 +21,8 @@ from queuecast.domain.model import Manifest
 from queuecast.domain.signature import Column, ColumnType, Layout, Signature
 from queuecast.domain.work import Method, TrainingWork
 from tests.worker.column_kinds import KINDS, frame_of_kind
-from worker.imports.example_rows import TABLE_MEDIA_TYPE, read_example
+from worker.imports.example_rows import read_example
+from worker.imports.example_tables import TABLE_MEDIA_TYPE
 from worker.models.frames import frame_of, rows_of
 from worker.models.signatures import learn_signature
 from worker.tables.reader import ReadRange, read_range

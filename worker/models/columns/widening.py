@@ -38,11 +38,20 @@ def answer_in_parts(signature: Signature, frame: Any, call: Callable[[Any], list
 
 
 def split_frame(signature: Signature, frame: Any) -> list[Part]:
-    """One part, or two: the rows without a missing value in a column that widens, and those with one."""
+    """One part, or two: the rows without a missing value in a column that widens, and those with one.
+
+    Their columns have the names of the fit.
+    """
+    return [
+        (positions, as_fitted(signature.sparse, part, signature.labels)) for positions, part in _split(signature, frame)
+    ]
+
+
+def _split(signature: Signature, frame: Any) -> list[Part]:
     is_frame = isinstance(frame, pd.DataFrame)
     held = _held_columns(signature, frame)
     if not held:
-        return [(np.arange(len(frame)), as_fitted(signature.sparse, frame))]
+        return [(np.arange(len(frame)), frame)]
     gaps = frame[[column.name for column in held]].isna().to_numpy() if is_frame else pd.isna(frame)
     is_missing = gaps.any(axis=1)
     parts = []
@@ -50,12 +59,12 @@ def split_frame(signature: Signature, frame: Any) -> list[Part]:
         rows = frame[~is_missing]
         narrow = {column.name: column.dtype for column in held}
         part = rows.reset_index(drop=True).astype(narrow) if is_frame else rows.astype(held[0].dtype)
-        parts.append((np.flatnonzero(~is_missing), as_fitted(signature.sparse, part)))
+        parts.append((np.flatnonzero(~is_missing), part))
     if is_missing.any():
         rows = frame[is_missing]
         rows = rows.reset_index(drop=True) if is_frame else rows
         wide = widened(rows, [each for each in signature.columns if each.widens])
-        parts.append((np.flatnonzero(is_missing), as_fitted(signature.sparse, wide)))
+        parts.append((np.flatnonzero(is_missing), wide))
     return parts
 
 

@@ -8,7 +8,7 @@ from sklearn.base import BaseEstimator
 from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import Pipeline
 
-from queuecast.domain.signature import Layout, Signature
+from queuecast.domain.signature import Signature
 from worker.models.columns.known_values import names_after, parts_on_same_columns
 
 
@@ -20,7 +20,7 @@ def group_alike(estimator: Any, signature: Signature, rows: Sequence[Any], colum
     _collect_readers(estimator, names, (), readers)
     groups: defaultdict[Any, list[int]] = defaultdict(list)
     for at in columns:
-        key = at if signature.layout is Layout.ARRAY else names[at]
+        key = at if signature.takes_lists else names[at]
         is_missing = any(row[key] is None for row in rows)
         column = signature.columns[at]
         groups[readers.get(names[at], ()), column.dtype, column.type, is_missing].append(at)

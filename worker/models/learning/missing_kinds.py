@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from queuecast.domain.errors import ModelRefusedError
-from queuecast.domain.signature import Layout, Missing, Signature
+from queuecast.domain.signature import Missing, Signature
 from queuecast.domain.work import Method
 from worker.models.columns.column_facts import ColumnFacts
 from worker.models.frames import as_fitted, frame_of
@@ -87,7 +87,7 @@ def _emptied(signature: Signature, rows: Sequence[Any], columns: Sequence[int]) 
     for index in range(5 * turns):
         row = rows[index // turns % len(rows)].copy()
         for at in columns[index % turns :: turns]:
-            row[at if signature.layout is Layout.ARRAY else signature.columns[at].name] = None
+            row[at if signature.takes_lists else signature.columns[at].name] = None
         emptied.append(row)
     return emptied
 
@@ -101,7 +101,7 @@ def _with_kinds(signature: Signature, columns: Sequence[int], kinds: Sequence[Mi
 
 def _answers(estimator: Any, signature: Signature, rows: list[Any]) -> dict[Method, list[Any] | None]:
     answers: dict[Method, list[Any] | None] = {}
-    frame = as_fitted(signature.sparse, frame_of(signature, rows))
+    frame = as_fitted(signature.sparse, frame_of(signature, rows), signature.labels)
     for method in signature.methods:
         answers[method] = None
         with suppress(Exception):  # an estimator raises what it likes

@@ -82,8 +82,8 @@ class MissingTrials:
     ) -> None:
         columns = tuple(replace(column, nullable=True) for column in signature.columns)
         signature = replace(signature, columns=columns)
-        keys = range(len(columns)) if signature.layout is Layout.ARRAY else [column.name for column in columns]
-        nothing = [None] * len(columns) if signature.layout is Layout.ARRAY else dict.fromkeys(keys)
+        names = [column.name for column in columns]
+        nothing = [None] * len(columns) if signature.takes_lists else dict.fromkeys(names)
         self._estimator = estimator
         self._signature = signature
         self._outputs = outputs
@@ -113,7 +113,7 @@ class MissingTrials:
 
     def _answer(self, frame: Any, method: str | None = None) -> list[Any] | None:
         try:
-            rows = as_fitted(self._signature.sparse, frame)
+            rows = as_fitted(self._signature.sparse, frame, self._signature.labels)
             return infer_frame(self._estimator, Method(method or self._signature.methods[0]), rows)
         except Exception:  # an estimator raises what it likes
             return None

@@ -16,7 +16,7 @@ from worker.models.frames import MISSING_VALUES, rows_of
 from worker.models.inference import infer_frame
 from worker.models.learning.same_answers import is_same_answer
 from worker.models.rows.texts import form_of, texts_as_fitted
-from worker.models.signatures import Golden, learn_signature, require_same_outputs, try_methods
+from worker.models.signatures import Golden, Naming, learn_signature, require_same_outputs, try_methods
 
 TRIED_ROWS = 20
 
@@ -27,12 +27,13 @@ def learn_row_signature(
     known: Mapping[str, ColumnFacts] | None = None,
     earlier: Signature | None = None,
     *,
+    naming: Naming = Naming(),  # noqa: B008 - frozen
     may_be_unread: bool = True,
 ) -> tuple[Signature, Golden]:
     """As `learn_signature`, which learns that of tables. training_rows: also a list, a Series or an array of texts."""
     if isinstance(training_rows, list | pd.Series) or training_rows.ndim == 1:
         return _learn_texts(estimator, training_rows, known or {})
-    return learn_signature(estimator, training_rows, known, earlier, may_be_unread=may_be_unread)
+    return learn_signature(estimator, training_rows, known, earlier, naming=naming, may_be_unread=may_be_unread)
 
 
 def _learn_texts(estimator: Any, texts: Any, known: Mapping[str, ColumnFacts]) -> tuple[Signature, Golden]:
