@@ -22,13 +22,9 @@ from queuecast.client.model_administration import ModelAdministration, model_pat
 from queuecast.client.params import training_params
 from queuecast.client.pushing import estimator_parts, file_parts, push_metadata
 from queuecast.client.row_formats.json_rows import json_rows, target_names
-from queuecast.client.row_formats.table_files import (
-    ProgressCallback,
-    open_table,
-    require_sendable,
-)
+from queuecast.client.row_formats.table_files import ProgressCallback, open_table, require_sendable
 from queuecast.client.row_formats.training_tables import are_whole_rows, upload_with_target
-from queuecast.client.table_uploads import upload_table
+from queuecast.client.table_uploads import upload_fit, upload_table
 from queuecast.client.transport import MAX_WAIT_S, Body, FilePart, Transport, query_text, read_json
 from queuecast.client.unsent_columns import with_sent_values
 from queuecast.domain.holdout import HoldoutRule, Split
@@ -148,17 +144,20 @@ class Client(ModelAdministration):
         self,
         model: str,
         source: Any,
-        target: Any,
+        target: Any = None,
         params: Body | None = None,
         promote: str = "auto",
         extra_columns: str | None = None,
         on_error: str | None = None,
+        *,
+        y: Any = None,
     ) -> JobHandle:
         """Uploads a training file and submits a training that refits the model's champion on it.
 
         source: the path of a CSV, NDJSON or Parquet file, or a DataFrame, with features and target; or texts.
         target: the name of the column or columns to learn; of texts, their targets, as for `fit`.
-        params: passed to the estimator's `set_params`.
+        y: the targets, as for `push`, if source has the features only. target is its name then; default: y's own name,
+        or the champion's. params: passed to the estimator's `set_params`.
         promote: auto (if the new version is not worse), manual (it stays the challenger) or never.
         extra_columns: as for `predict_file`.
         on_error: a row that does not fit fails the training (fail, the default), or is left out and listed by
@@ -167,7 +166,12 @@ class Client(ModelAdministration):
         """
         sent_params = training_params(self._transport, model_path(model), params or {})
         if are_whole_rows(source):
-            file, target = upload_with_target(self._transport, model_path(model), source, target)
+            targets = target if y is None else y
+            file, target = upload_with_target(self._transport, model_path(model), source, targets)
+        elif y is not None:
+            file, target = upload_fit(self._transport, model_path(model), source, y, target)
+        elif target is None:
+            raise TypeError("train needs target=, the column of the table to learn, or y=, the targets of its rows")
         else:
             file = self._uploaded(model, None, source, [target] if isinstance(target, str) else target)
         body: Body = {"target": target, "params": sent_params, "promote": promote}
@@ -204,7 +208,7 @@ class Client(ModelAdministration):
         Raises ImportError without skops, ValueError if a column of X cannot be sent.
         """
         parts = estimator_parts(estimator, X)
-        return self._push(name, parts, push_metadata(target_names(y), holdout, description))
+        return self._push(name, parts, push_metadata(target_names(y, X), holdout, description))
 
     def push_file(
         self,

@@ -33,6 +33,13 @@ def _known_names(transport: Transport, model_path: str) -> list[str]:
     return []
 
 
+def champion_target(transport: Transport, model_path: str) -> list[str]:
+    """The names of the columns that the champion learned; empty if they are unknown."""
+    with suppress(ApiError):
+        return list(champion_manifest(transport, model_path).get("target", ()))
+    return []
+
+
 def champion_manifest(transport: Transport, model_path: str) -> dict[str, Any]:
     """Raises ApiError if there is no such model, or no champion."""
     champion = read_json(transport.send("GET", model_path))["aliases"].get(CHAMPION)

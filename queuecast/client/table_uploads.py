@@ -1,8 +1,12 @@
-"""Uploads an open table."""
+"""Uploads tables."""
 
 import base64
 import hashlib
+from collections.abc import Sequence
+from typing import Any
 
+from queuecast.client.params import champion_target
+from queuecast.client.row_formats.fit_tables import fit_table, fit_target_names
 from queuecast.client.row_formats.table_files import ProgressCallback, ProgressFile, TableFile
 from queuecast.client.transport import Body, Transport, read_json
 
@@ -19,3 +23,12 @@ def upload_table(transport: Transport, table: TableFile, on_upload: ProgressCall
     )
     stored: Body = read_json(response)
     return stored
+
+
+def upload_fit(
+    transport: Transport, model_path: str, x: Any, y: Any, target: str | Sequence[str] | None
+) -> tuple[Body, list[str]]:
+    """The description of a file with rows and targets, and the names of its targets."""
+    names = fit_target_names(x, y, target, champion_target(transport, model_path))
+    with fit_table(x, y, names) as table:
+        return upload_table(transport, table, None), names

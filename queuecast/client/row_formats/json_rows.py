@@ -22,6 +22,7 @@ from queuecast.client.row_formats.whole_rows import (
     width_of,
 )
 from queuecast.domain.columns.dtypes import kind_named
+from queuecast.domain.columns.labels import numbered
 from queuecast.domain.columns.missing_values import is_missing
 from queuecast.tables.column_labels import have_text_names, labels_of, text_names
 from queuecast.tables.plain_values import text_of
@@ -119,8 +120,22 @@ def _text_table(x: Any, texts: list[Any]) -> dict[str, Any]:
     return {"layout": "text", "columns": [column], "rows": [[text] for text in head]}
 
 
-def target_names(y: Any) -> list[str] | None:
-    """The names of the columns that `y` has in a training file. None without a `y` (clustering, PCA)."""
+def target_names(y: Any, x: Any = None) -> list[str] | None:
+    """The names of the columns that `y` has in a training file. None without a `y` (clustering, PCA).
+
+    x: the rows, whose columns have other names.
+    """
+    names = _own_target_names(y)
+    taken = set(map(str, x.columns)) if x is not None and hasattr(x, "columns") else set()
+    if names is None or not taken.intersection(names):
+        return names
+    prefix = "target"
+    while taken.intersection(names := [prefix] if len(names) == 1 else numbered(len(names), prefix)):
+        prefix += "_"
+    return names
+
+
+def _own_target_names(y: Any) -> list[str] | None:
     if y is None:
         return None
     if _is_frame(y):
@@ -132,7 +147,9 @@ def target_names(y: Any) -> list[str] | None:
         return [str(name)]
     shape: tuple[int, ...] = getattr(y, "shape", ())
     if len(shape) == 2 and shape[1] > 1:
-        return [f"target{index}" for index in range(shape[1])]
+        return numbered(shape[1], "target")
+    if not shape and isinstance(y, list | tuple) and y and isinstance(y[0], list | tuple) and len(y[0]) > 1:
+        return numbered(len(y[0]), "target")
     return ["target"]
 
 

@@ -124,21 +124,39 @@ class ProgressFile:
 
 
 def _write_parquet(frame: Any, content: IO[bytes]) -> None:
+    with arrow_writing():
+        write_arrow(arrow_table(frame), content)
+
+
+@contextmanager
+def arrow_writing() -> Iterator[Any]:
+    """pyarrow, whose errors become a ValueError. Raises ImportError without it."""
     try:
         import pyarrow as pa  # noqa: PLC0415 - only a DataFrame needs it
-        import pyarrow.parquet  # noqa: PLC0415
     except ImportError as error:
         raise ImportError("a DataFrame is sent as Parquet, which needs pyarrow: pip install pyarrow") from error
-    frame = frame if have_text_names(frame.columns) else frame.set_axis(text_names(frame.columns), axis=1)
-    plain = plain_dtypes(frame)
     try:
-        table = pa.Table.from_pandas(frame.astype(plain) if plain else frame, preserve_index=False)
-        pyarrow.parquet.write_table(table, content)
+        yield pa
     except (pa.ArrowException, ValueError, TypeError, NotImplementedError) as error:
         raise ValueError(
             f"the DataFrame cannot be written as Parquet: {'; '.join(map(str, error.args))}. Every column needs values "
             "of one type: convert the column, or leave it out"
         ) from error
+
+
+def arrow_table(frame: Any) -> Any:
+    """frame: of pandas. Columns whose names are not text get their texts."""
+    import pyarrow as pa  # noqa: PLC0415
+
+    frame = frame if have_text_names(frame.columns) else frame.set_axis(text_names(frame.columns), axis=1)
+    plain = plain_dtypes(frame)
+    return pa.Table.from_pandas(frame.astype(plain) if plain else frame, preserve_index=False)
+
+
+def write_arrow(table: Any, content: IO[bytes]) -> None:
+    import pyarrow.parquet  # noqa: PLC0415
+
+    pyarrow.parquet.write_table(table, content)
 
 
 def _standard_input(content: BufferedRandom) -> TableFile:
