@@ -20,7 +20,7 @@ from queuecast.domain.errors import (
     mismatch,
     shortened,
 )
-from queuecast.domain.signature import escaped
+from queuecast.domain.findings.json_texts import escaped
 from queuecast.tables.decoding_errors import plain_words
 from queuecast.tables.json_values import parse_leniently
 

@@ -17,8 +17,9 @@ from api.http.validation_errors import ROWS_HINT, malformed_body
 from queuecast.domain.columns.extra_columns import ExtraColumns, IgnoredColumns
 from queuecast.domain.errors import Finding, InvalidInputError, MalformedError, mismatch
 from queuecast.domain.findings.bounds import first_findings
+from queuecast.domain.findings.json_texts import escaped, shown
 from queuecast.domain.findings.nearest_names import with_nearest
-from queuecast.domain.signature import Layout, Signature, column_findings, escaped, shown
+from queuecast.domain.signature import Layout, Signature, column_findings
 from queuecast.tables.decoding_errors import plain_words
 from queuecast.tables.json_values import (
     MANY_KEYS,
@@ -68,7 +69,8 @@ def require_rows(
     Raises InvalidInputError with a finding for each of the first mismatches, or MalformedError.
     """
     if signature.takes_lists and _OBJECTS.match(rows) and signature.takes_names:
-        checked = require_rows(signature.by_name, rows, max_rows, extra_columns)
+        by_name = replace(signature, layout=Layout.FRAME, labels=None)
+        checked = require_rows(by_name, rows, max_rows, extra_columns)
         return checked if keeps_names else checked._replace(rows=_as_lists(signature, checked.rows))
     decoder, checks_values = _decoder_for(signature, rows)
     try:

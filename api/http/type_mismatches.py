@@ -11,8 +11,8 @@ from typing import Any
 from msgspec import Raw, inspect
 
 from queuecast.domain.errors import Finding, mismatch, shortened
+from queuecast.domain.findings.json_texts import escaped, shown
 from queuecast.domain.findings.nearest_names import unknown_name
-from queuecast.domain.signature import escaped, shown
 
 _TYPE_NAMES: dict[type[inspect.Type], tuple[str, Any]] = {
     inspect.NoneType: ("null", type(None)),

@@ -15,8 +15,9 @@ from queuecast.domain.columns import dtypes
 from queuecast.domain.columns import values as column_values
 from queuecast.domain.columns.labels import FrameLabels, numbered
 from queuecast.domain.columns.row_schemas import row_schema
-from queuecast.domain.errors import Finding, mismatch, short_name, shortened
+from queuecast.domain.errors import Finding, mismatch, short_name
 from queuecast.domain.findings.bounds import MAX_FINDINGS, list_names
+from queuecast.domain.findings.json_texts import encodable, escaped, shown
 from queuecast.domain.work import Method
 
 INT64_MIN, INT64_MAX = dtypes.INT64_MIN, dtypes.INT64_MAX
@@ -146,11 +147,6 @@ class Signature:
         names = [column.name for column in self.columns]
         return names in (numbered(len(names)), numbered(len(names), ""))
 
-    @property
-    def by_name(self) -> "Signature":
-        """For rows that are objects."""
-        return self if not self.takes_lists else replace(self, layout=Layout.FRAME, labels=None)
-
     def findings(self, rows: Iterable[Any], limit: int = MAX_FINDINGS) -> tuple[Finding, ...]:
         """The first `limit` faults of `rows` (parsed JSON), with pointers from `/inputs`. Reads no row after those."""
         return tuple(islice(self.all_findings(rows), limit))
@@ -177,7 +173,7 @@ class Signature:
         for name in row:
             if name not in known:
                 listed = listed or list_names([column.name for column in self.columns])
-                short = short_name(_encodable(name))
+                short = short_name(encodable(name))
                 detail = f"unknown column {short!r}, expected one of {listed}"
                 yield Finding(f"{at}/{escaped(name)}", "unknown_column", detail, column=short)
         for column in self.read_columns:
@@ -283,16 +279,6 @@ def expected_value(column: Column, value: Any = None) -> str:
     return words + (" or null" if column.nullable else "")
 
 
-def shown(value: Any) -> str:
-    """A JSON value in a sentence, shortened."""
-    if isinstance(value, dict):
-        return "an object"
-    if isinstance(value, list):
-        return "a list"
-    kind = {str: "string ", bool: "", int: "number ", float: "number "}.get(type(value), "")
-    return kind + shortened(_encodable(json.dumps(value, ensure_ascii=False)))
-
-
 def _column_schema(column: Column) -> dict[str, Any]:
     if not column.read:
         return {"description": "not read by the model", "x-unread": True}
@@ -311,13 +297,3 @@ def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(row) < len(pairs):
         raise ValueError("a row repeats a column")
     return row
-
-
-def escaped(name: str) -> str:
-    """A token of a JSON Pointer (RFC 6901, section 3). A long name is cut, and points at nothing."""
-    return short_name(_encodable(name)).replace("~", "~0").replace("/", "~1")
-
-
-def _encodable(text: str) -> str:
-    """JSON may hold half of a surrogate pair, which UTF-8 cannot."""
-    return text if text.isascii() else text.encode("utf-8", "replace").decode()

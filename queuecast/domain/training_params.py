@@ -6,8 +6,8 @@ from typing import Any
 
 from queuecast.domain.errors import Finding, mismatch, short_name
 from queuecast.domain.findings.bounds import MAX_FINDINGS, list_names
+from queuecast.domain.findings.json_texts import escaped
 from queuecast.domain.findings.nearest_names import NearestNames
-from queuecast.domain.signature import escaped
 
 _GRIDS = ("param_grid", "param_distributions")
 

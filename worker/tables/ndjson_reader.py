@@ -21,6 +21,7 @@ from queuecast.domain.chunking import FileRange
 from queuecast.domain.columns.extra_columns import ExtraColumns, extra_columns_refusal
 from queuecast.domain.errors import Finding, short_name
 from queuecast.domain.findings.bounds import MAX_FINDINGS, list_names
+from queuecast.domain.findings.json_texts import shown
 from queuecast.domain.signature import (
     INT64_MAX,
     INT64_MIN,
@@ -30,7 +31,6 @@ from queuecast.domain.signature import (
     Signature,
     column_findings,
     fault_code,
-    shown,
 )
 from queuecast.tables.decoding_errors import plain_words
 from queuecast.tables.json_values import NOT_JSON, VALUE_TYPES, first_keys, is_field_name, parse_leniently
