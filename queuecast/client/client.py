@@ -155,12 +155,11 @@ class Client(ModelAdministration):
         """Uploads a training file and submits a training that refits the model's champion on it.
 
         source: a file's path, or a DataFrame, with features and target; or texts. target: the name of the column or
-        columns to learn; of texts, their targets, as for `fit`. y: the targets, as for `push`, if source has the features
-        only; target is their name then. params: passed to the estimator's `set_params`.
+        columns to learn; of texts, their targets, as for `fit`. y: the targets, as for `push`, if source has only the
+        features; target is their name then. params: passed to the estimator's `set_params`.
         promote: auto (if the new version is not worse), manual (it stays the challenger) or never.
-        extra_columns: as for `predict_file`.
-        on_error: a row that does not fit fails the training (fail, the default), or is left out and listed by
-        `JobHandle.errors` (skip).
+        extra_columns: as for `predict_file`. on_error: a row that does not fit fails the training (fail, the default),
+        or is left out and listed by `JobHandle.errors` (skip).
         Raises ValueError for parameters that the estimator lacks or JSON cannot hold, before the file is uploaded.
         """
         sent_params = training_params(self._transport, model_path(model), params or {})

@@ -74,7 +74,7 @@ def names_after(step: Any, names: list[str]) -> list[str]:
 
 def _names_after_columns(step: ColumnTransformer, names: list[str]) -> list[str]:
     """Without the prefixes that a ColumnTransformer puts before the names."""
-    places = step.output_indices_
+    places = getattr(step, "output_indices_", {})  # a fit on columns that are all dropped makes none
     after = [""] * max((place.stop for place in places.values()), default=0)
     for name, inner, _ in step.transformers_:
         if inner != "drop" and name in places:
