@@ -26,7 +26,7 @@ from queuecast.client.row_formats.table_files import ProgressCallback, open_tabl
 from queuecast.client.row_formats.training_tables import are_whole_rows, upload_with_target
 from queuecast.client.table_uploads import upload_fit, upload_table
 from queuecast.client.transport import MAX_WAIT_S, Body, FilePart, Transport, query_text, read_json
-from queuecast.client.unsent_columns import with_sent_values
+from queuecast.client.unsent_columns import have_names, with_sent_values
 from queuecast.domain.holdout import HoldoutRule, Split
 
 DEFAULT_URL = "http://127.0.0.1:8000"
@@ -89,7 +89,7 @@ class Client(ModelAdministration):
         try:
             inputs: Any = json_rows(rows)
         except ValueError:
-            read = self._columns_read(model, version)
+            read = self._columns_read(model, version) if have_names(rows) else None
             if read is None:
                 raise
             inputs = json_rows(with_sent_values(rows, json_rows, read))

@@ -31,6 +31,11 @@ def without_unread(estimator: Any, x: Any) -> Any:
     return x.assign(**dict.fromkeys(unread)) if unread else x
 
 
+def have_names(rows: Any) -> bool:
+    """Whether the values of rows have the names of columns, as those of a DataFrame or of dicts have."""
+    return hasattr(rows, "iloc") or (isinstance(rows, list) and any(isinstance(row, Mapping) for row in rows))
+
+
 def with_sent_values(rows: Any, send: Send, read: Collection[str]) -> Any:
     """Rows to predict or a table to upload, with None for the values that cannot be sent, except in the columns `read`.
 
