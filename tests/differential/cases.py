@@ -151,7 +151,9 @@ def _named(case: Case) -> Case:
     """Some frames have names that are not text, and some arrays are pushed with their frame."""
     random = np.random.default_rng([case.seed, case.number, 2**20])  # of its own, so that all else stays as it was
     if case.recipe.is_array:
-        return replace(case, pushes_frame=bool(random.random() < 0.5))
+        # In an array of objects, single precision has other digits than in the frame, so other rows are held out.
+        is_single = any(name in kind.name for kind in case.kinds.values() for name in ("float16", "loat32"))
+        return replace(case, pushes_frame=bool(random.random() < 0.5) and not is_single)
     if random.random() < 0.8:
         return case
     width = len(case.kinds)
