@@ -30,6 +30,7 @@ from queuecast.tables.json_values import (
     parse_items_leniently,
     without_extra_columns,
 )
+from queuecast.tables.object_values import object_type
 
 _OBJECTS = re.compile(rb"\s*\[\s*\{")
 _objects_decoder = msgspec.json.Decoder(list[dict[str, msgspec.Raw]])
@@ -85,7 +86,7 @@ def require_rows(
     except RecursionError:
         raise MalformedError("the rows are nested too deeply") from None
     if not checks_values:
-        if extra_columns is ExtraColumns.IGNORE:
+        if extra_columns is ExtraColumns.IGNORE and signature.is_named:
             return _require_without_extra(signature, rows, max_rows)
         _require_no_findings(signature, signature.all_findings(_parsed(rows)), left_out)
         rows = signature.with_whole_numbers(rows) or rows
@@ -182,6 +183,9 @@ def _wide_row_decoder(signature: Signature, keys: tuple[str, ...]) -> tuple[msgs
 
 @lru_cache(maxsize=256)
 def _row_decoder(signature: Signature) -> tuple[msgspec.json.Decoder[list[Any]], bool]:
+    if signature.layout is Layout.OBJECT:
+        kind, is_complete = object_type(signature.objects)
+        return msgspec.json.Decoder(list[kind]), is_complete  # type: ignore[valid-type]
     if not _is_compilable(signature):
         return msgspec.json.Decoder(list[Any]), False
     types = [checked_type(column) for column in signature.columns]

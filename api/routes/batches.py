@@ -22,8 +22,8 @@ from api.services.job_files import delete_files, discard_unless_accepted, refusi
 from api.services.submission import require_method
 from api.services.submit_options import SubmitOptions, Submitted
 from api.services.table_headers import (
+    csv_findings,
     csv_header,
-    feature_findings,
     missing_column_at,
     names_in_ndjson,
 )
@@ -135,7 +135,8 @@ class BatchRoutes:
         """The rows of the request, once they fit the signature, as a file with one row per line."""
         rows, max_rows = bytes(body.inputs), self._max_body_bytes
         _, rows, ignored = require_rows(manifest.signature, rows, max_rows, body.extra_columns, keeps_names=True)
-        known = set() if manifest.signature.layout is Layout.TEXT else {c.name for c in manifest.signature.columns}
+        has_columns = manifest.signature.layout in (Layout.FRAME, Layout.ARRAY)
+        known = {column.name for column in manifest.signature.columns} if has_columns else set()
         if body.id_column is not None and body.id_column not in known:
             name = short_name(body.id_column)
             detail = f"the model has no column {name!r}; an id that is none needs a file"
@@ -145,7 +146,7 @@ class BatchRoutes:
 
 def _require_columns(header: list[str], manifest: Manifest, id_column: str | None) -> None:
     """Raises InvalidInputError for a file that every worker would refuse."""
-    findings = feature_findings(header, manifest.signature, () if id_column is None else (id_column,))
+    findings = csv_findings(header, manifest.signature, () if id_column is None else (id_column,))
     if id_column is not None and id_column not in header:
         findings.append(missing_column_at("/id_column", id_column))
     if findings:

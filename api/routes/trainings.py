@@ -20,6 +20,7 @@ from api.schemas.requests import TrainingRequest
 from api.services.job_files import refusing_file_id
 from api.services.submit_options import SubmitOptions, Submitted
 from api.services.table_headers import (
+    csv_findings,
     csv_header,
     feature_findings,
     missing_column_at,
@@ -36,6 +37,7 @@ from queuecast.domain.errors import (
 )
 from queuecast.domain.file_formats import FileFormat, training_format
 from queuecast.domain.model import CHAMPION, Manifest
+from queuecast.domain.signature import Layout
 from queuecast.domain.training_params import unknown_params
 from queuecast.domain.work import TrainingWork
 from queuecast.ports.jobs import IdempotencyKey
@@ -91,7 +93,7 @@ class TrainingRoutes:
         target = (body.target,) if isinstance(body.target, str) else tuple(body.target)
         table_format = training_format(stored.name, stored.media_type)
         header = _header(path, table_format)
-        _require_columns(header, manifest, target)
+        _require_columns(header, manifest, target, table_format)
         names = header if header is None or table_format is FileFormat.CSV else names_in_ndjson(path)
         ignored = ignored_columns(names or [], manifest.signature, body.extra_columns, target, "/file_id")
         work = TrainingWork(stored.id, stored.sha256, target, params, body.promote, body.extra_columns, body.on_error)
@@ -117,14 +119,19 @@ def _require_known(params: dict[str, Any], manifest: Manifest) -> None:
         raise InvalidInputError(f"{findings[0].pointer}: {findings[0].detail}", findings)
 
 
-def _require_columns(header: list[str] | None, manifest: Manifest, target: tuple[str, ...]) -> None:
+def _require_columns(
+    header: list[str] | None, manifest: Manifest, target: tuple[str, ...], table_format: FileFormat
+) -> None:
     """Raises InvalidInputError for a file without the columns. header: None if only a worker can read it."""
-    names = [column.name for column in manifest.signature.read_columns]
+    signature = manifest.signature
+    columns = signature.objects.keys if signature.layout is Layout.OBJECT else signature.read_columns
+    names = [column.name for column in columns]
     if header is None:
         header = [*names, *target]
-    findings = [*_target_findings(header, names, target), *feature_findings(header, manifest.signature, target)]
+    find = csv_findings if table_format is FileFormat.CSV else feature_findings
+    findings = [*_target_findings(header, names, target), *find(header, signature, target)]
     if findings:
-        raise columns_refused(findings, header, manifest.signature)
+        raise columns_refused(findings, header, signature)
 
 
 def _target_findings(header: list[str], names: list[str], target: tuple[str, ...]) -> Iterator[Finding]:

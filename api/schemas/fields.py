@@ -47,11 +47,11 @@ _CELL: dict[str, Any] = {
 _ROW: dict[str, Any] = {
     "title": "Row",
     "description": (
-        "One row: the names of the model's columns and their values. `GET /v1/models/{model}/schema` returns the exact "
-        "JSON Schema."
+        "One row: the names of the model's columns and their values. A row for a model that was fitted on dicts may "
+        "have any keys, and lists of strings. `GET /v1/models/{model}/schema` returns the exact JSON Schema."
     ),
     "type": "object",
-    "additionalProperties": _CELL,
+    "additionalProperties": {"anyOf": [_CELL, {"type": "array", "items": {"type": "string"}}]},
     "examples": [examples.ROW],
 }
 _ROW_OF_VALUES: dict[str, Any] = {
@@ -77,7 +77,8 @@ Rows = Annotated[
             "title": "Rows",
             "description": (
                 "The rows: objects with the model's columns, lists for a model that was fitted without column names or "
-                "with names that are not all text, or strings for a model that was fitted on texts."
+                "with names that are not all text, strings for a model that was fitted on texts, or objects with any "
+                "keys for one that was fitted on dicts."
             ),
             "type": "array",
             "minItems": 1,

@@ -20,6 +20,7 @@ from api.schemas.fields import (
     Sha256,
     Time,
 )
+from queuecast.domain.columns.object_rows import ValueKind
 from queuecast.domain.job import JobType
 from queuecast.domain.signature import ColumnType, Layout, Missing
 from queuecast.domain.work import Method
@@ -83,11 +84,28 @@ class ModelList(Struct):
     next_cursor: str | None
 
 
+class KnownKey(Struct):
+    """A key of the rows of the fit, and the kinds of its values. `is_always`: whether every row had it."""
+
+    name: str
+    kinds: list[ValueKind]
+    is_always: bool
+
+
+class ObjectRows(Struct):
+    """The values of rows that are dicts. `kinds`: those that the estimator answers at any key. `keys`: those of the
+    fit, all of them unless `has_more_keys`."""
+
+    kinds: list[ValueKind]
+    keys: list[KnownKey]
+    has_more_keys: bool
+
+
 class Column(Struct):
     """A column of a version's rows. `categories` are the only values that it takes. `missing`: what a missing value was
     to the estimator at its fit. `words`: values of the column that would otherwise mean missing in a CSV cell. `inner`:
     the dtype of the categories, or the class of Python objects such as `date`. `read`: whether a step reads it. A
-    row may lack the others."""
+    row may lack the others. `objects`: the values of rows that are dicts."""
 
     name: str
     type: ColumnType
@@ -99,6 +117,7 @@ class Column(Struct):
     inner: str
     is_ordered: bool
     read: bool
+    objects: ObjectRows | None
 
 
 class LabelLevel(Struct):

@@ -15,7 +15,7 @@ import msgspec
 
 from queuecast.domain.errors import Finding, InvalidInputError
 from queuecast.domain.findings.bounds import and_more, first_findings
-from queuecast.domain.signature import Signature
+from queuecast.domain.signature import Layout, Signature
 from queuecast.tables.column_names import (
     duplicate_names,
     first_lines,
@@ -25,6 +25,7 @@ from queuecast.tables.column_names import (
     read_csv_names,
 )
 from queuecast.tables.json_values import NOT_JSON
+from queuecast.tables.object_values import untyped_columns
 
 MAX_HEAD_CHARS = 2**20  # of a file of any size; a worker checks a longer head
 
@@ -76,6 +77,12 @@ def names_in_ndjson(path: Path) -> list[str]:
 def feature_findings(names: Sequence[str], signature: Signature, extra: Sequence[str] = ()) -> list[Finding]:
     """Why the file has no values for the model's columns. extra: its columns that are not features, such as an id."""
     return [replace(finding, pointer="/file_id") for finding in missing_columns(names, signature, extra)]
+
+
+def csv_findings(names: Sequence[str], signature: Signature, extra: Sequence[str] = ()) -> list[Finding]:
+    """As `feature_findings`, and the columns whose cells could mean words or numbers, where the rows are dicts."""
+    untyped = untyped_columns(names, signature.objects, extra) if signature.layout is Layout.OBJECT else ()
+    return feature_findings(names, signature, extra) + [replace(finding, pointer="/file_id") for finding in untyped]
 
 
 def missing_column_at(pointer: str, name: str) -> Finding:

@@ -21,12 +21,13 @@ from queuecast.client.job import JobHandle
 from queuecast.client.model_administration import ModelAdministration, model_path
 from queuecast.client.params import training_params
 from queuecast.client.pushing import estimator_parts, file_parts, push_metadata
-from queuecast.client.row_formats.json_rows import json_rows, target_names
+from queuecast.client.row_formats.json_rows import target_names
+from queuecast.client.row_formats.rows_of_dicts import refuse_moments
 from queuecast.client.row_formats.table_files import ProgressCallback, open_table, require_sendable
 from queuecast.client.row_formats.training_tables import are_whole_rows, upload_with_target
 from queuecast.client.table_uploads import upload_fit, upload_table
 from queuecast.client.transport import MAX_WAIT_S, Body, FilePart, Transport, query_text, read_json
-from queuecast.client.unsent_columns import have_names, with_sent_values
+from queuecast.client.unsent_columns import with_sent_values
 from queuecast.domain.holdout import HoldoutRule, Split
 
 DEFAULT_URL = "http://127.0.0.1:8000"
@@ -86,14 +87,8 @@ class Client(ModelAdministration):
         Raises ValueError for rows that JSON cannot hold, before anything is sent, and TooManyRows for more rows than
         one prediction takes; `predict_file` takes any number.
         """
-        try:
-            inputs: Any = json_rows(rows)
-        except ValueError:
-            read = self._columns_read(model, version) if have_names(rows) else None
-            if read is None:
-                raise
-            inputs = json_rows(with_sent_values(rows, json_rows, read))
-        body: Body = {"inputs": inputs, "method": method}
+        refuse_moments(self, model, version, rows)
+        body: Body = {"inputs": self._sent_rows(model, version, rows), "method": method}
         body |= _given(version=version, metadata=metadata, priority=priority, extra_columns=extra_columns)
         path = f"{model_path(model)}/predictions"
         wait_s = min(wait_s, MAX_WAIT_S)
@@ -123,7 +118,7 @@ class Client(ModelAdministration):
         """Uploads a file of rows and submits a batch that predicts them. `JobHandle.download` fetches the answers.
 
         source: the path of a CSV, NDJSON or Parquet file, or a DataFrame. A 2-D array suits a model that was
-        fitted without column names, a list of texts one that was fitted on texts.
+        fitted without column names, a list of texts or dicts one that was fitted on those.
         output_format: csv, ndjson, json or parquet.
         on_error: a row that does not fit is left out and listed by `JobHandle.errors` (skip), or it fails the batch
         (fail).
@@ -133,6 +128,7 @@ class Client(ModelAdministration):
         on_upload: called with the bytes sent so far and the total.
         Raises ValueError for another kind of file and for a column that Parquet cannot hold, before anything is sent.
         """
+        refuse_moments(self, model, version, source)
         file = self._uploaded(model, version, source, [id_column or ""], on_upload)
         body: Body = {"file_id": file["id"], "method": method, "output_format": output_format, "on_error": on_error}
         body |= _given(version=version, id_column=id_column, metadata=metadata, priority=priority)
@@ -154,9 +150,9 @@ class Client(ModelAdministration):
     ) -> JobHandle:
         """Uploads a training file and submits a training that refits the model's champion on it.
 
-        source: a file's path, or a DataFrame, with features and target; or texts. target: the name of the column or
-        columns to learn; of texts, their targets, as for `fit`. y: the targets, as for `push`, if source has only the
-        features; target is their name then. params: passed to the estimator's `set_params`.
+        source: a file's path, or a DataFrame, with features and target; or texts or dicts. target: the name of the
+        column or columns to learn; of texts or dicts, their targets, as for `fit`. y: the targets, as for `push`, if
+        source has only the features; target is their name then. params: passed to the estimator's `set_params`.
         promote: auto (if the new version is not worse), manual (it stays the challenger) or never.
         extra_columns: as for `predict_file`. on_error: a row that does not fit fails the training (fail, the default),
         or is left out and listed by `JobHandle.errors` (skip).
@@ -164,6 +160,7 @@ class Client(ModelAdministration):
         """
         sent_params = training_params(self._transport, model_path(model), params or {})
         if are_whole_rows(source):
+            refuse_moments(self, model, None, source)
             file, target = upload_with_target(self._transport, model_path(model), source, target if y is None else y)
         elif y is not None:
             file, target = upload_fit(self._transport, model_path(model), source, y, target)
@@ -198,7 +195,8 @@ class Client(ModelAdministration):
     ) -> JobHandle:
         """Pushes a fitted estimator as a new version of the model `name` and returns the import job.
 
-        X: the rows it was fitted on, of the same kind (DataFrame, array or texts); the first 500 are sent as examples.
+        X: the rows it was fitted on, of the same kind (DataFrame, array, texts or dicts); the first 500 are sent as
+        examples.
         y: its target; the columns of y are expected under the same names in a retraining file.
         holdout: the return value of `queuecast.holdout(X)` if the estimator was fitted on its `train` rows only.
         Without it, the gateway does not know which rows the estimator has not seen.

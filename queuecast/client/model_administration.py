@@ -1,9 +1,12 @@
 """The methods of the client for models that exist: list, read, promote, roll back and delete."""
 
+from typing import Any
 from urllib.parse import quote
 
 from queuecast.client.errors import ApiError
+from queuecast.client.row_formats.json_rows import json_rows
 from queuecast.client.transport import Body, Transport, read_json
+from queuecast.client.unsent_columns import have_names, with_sent_values
 
 
 class ModelAdministration:
@@ -30,13 +33,24 @@ class ModelAdministration:
         body: Body = read_json(self._transport.send("GET", f"{model_path(name)}{of_version}/schema"))
         return body
 
+    def _sent_rows(self, model: str, version: int | str | None, rows: Any) -> Any:
+        """The rows as JSON, with null for values that cannot be sent in columns that the model does not read."""
+        try:
+            return json_rows(rows)
+        except ValueError:
+            read = self._columns_read(model, version) if have_names(rows) else None
+            if read is None:
+                raise
+            return json_rows(with_sent_values(rows, json_rows, read))
+
     def _columns_read(self, name: str, version: int | str | None) -> set[str] | None:
         """The columns that a row needs; None if they are unknown."""
         try:
             number = self.model(name)["aliases"].get(version) if isinstance(version, str) else version
-            return set(self.schema(name, number).get("required", ()))
+            schema = self.schema(name, number)
         except ApiError:
             return None
+        return None if "x-always" in schema else set(schema.get("required", ()))  # of dicts, every key is read
 
     def promote(self, name: str, version: int, alias: str = "champion", reason: str = "") -> Body:
         """Points an alias at a version and returns the model.

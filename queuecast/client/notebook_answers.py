@@ -5,18 +5,20 @@ Recognizes the objects of numpy, scipy and pandas by their attributes, so that t
 
 import math
 import warnings
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
 from queuecast.client.row_formats.json_rows import MAX_EXAMPLE_ROWS, example_table, rows_for_width
 from queuecast.client.row_formats.polars_frames import is_polars
-from queuecast.client.row_formats.whole_rows import listed_rows
+from queuecast.client.row_formats.whole_rows import are_texts, listed_rows
 from queuecast.domain.columns.missing_values import is_missing
 from queuecast.domain.work import MAX_SPARSE_COLUMNS, Method
 from queuecast.tables.plain_values import text_of
 
 MAX_ROWS = 200
 _MAX_CELLS = 2_000_000
+_MAX_KEYS = 100  # of dicts: the words of the first keys are among the rows
 ROWS_ALONE = 20  # each of them is also a call by itself: some answers depend on the other rows, or on their number
 
 Plain = str | int | float | bool | None
@@ -85,7 +87,9 @@ def _positions(x: Any, max_rows: int) -> list[int]:
 def _columns(x: Any, n_rows: int) -> list[list[Any]]:
     listed = listed_rows(x)
     if listed is not None:
-        return [listed[:n_rows]]
+        head = listed[:n_rows]
+        keys = list(dict.fromkeys(key for row in head if isinstance(row, Mapping) for key in row))[:_MAX_KEYS]
+        return [head] if are_texts(listed) else [[row.get(key) for row in head] for key in keys]
     if hasattr(x, "iloc"):
         return [x.iloc[:n_rows, at].tolist() for at in range(x.shape[1])]
     if is_polars(x):

@@ -4,7 +4,6 @@
 (`api.http.row_decoding`) and uses this one for the findings; a test compares the two.
 """
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -14,14 +13,15 @@ from typing import Any
 from queuecast.domain.columns import dtypes
 from queuecast.domain.columns import values as column_values
 from queuecast.domain.columns.labels import FrameLabels, numbered
+from queuecast.domain.columns.object_rows import ObjectRows
 from queuecast.domain.columns.row_schemas import row_schema
+from queuecast.domain.columns.whole_numbers import rows_with_whole_numbers, truth, whole
 from queuecast.domain.errors import Finding, mismatch, short_name
 from queuecast.domain.findings.bounds import MAX_FINDINGS, list_names
 from queuecast.domain.findings.json_texts import encodable, escaped, shown
 from queuecast.domain.work import Method
 
 INT64_MIN, INT64_MAX = dtypes.INT64_MIN, dtypes.INT64_MAX
-EXACT_FLOAT = 2.0**53  # up to here a float holds every whole number
 WITHOUT_MISSING = frozenset({"bool", *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64))})
 """The dtypes that have no missing value."""
 
@@ -36,6 +36,7 @@ class ColumnType(StrEnum):
     TIME = "time"
     DURATION = "duration"
     DECIMAL = "decimal"
+    OBJECT = "object"
 
 
 class Missing(StrEnum):
@@ -48,12 +49,13 @@ class Missing(StrEnum):
 
 
 class Layout(StrEnum):
-    """The kind of the estimator's training rows: a DataFrame (rows are objects), an array (rows are lists), or texts
-    (rows are strings; the signature has one column for them)."""
+    """The kind of the estimator's training rows: a DataFrame (rows are objects), an array (rows are lists), texts (rows
+    are strings), or dicts (rows are objects with any keys). Texts and dicts have one column in the signature."""
 
     FRAME = "frame"
     ARRAY = "array"
     TEXT = "text"
+    OBJECT = "object"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,7 @@ class Column:
     `missing` fills the missing cells of an object column; every other dtype has a missing value of its own.
     `words` are the values that a CSV cell could also mean as missing, such as "NA": this column has them as words.
     `inner` is the dtype of the categories, or the class of Python objects other than strings and booleans.
+    `objects` are the values of rows that are dicts.
     """
 
     name: str
@@ -76,6 +79,7 @@ class Column:
     is_ordered: bool = False
     read: bool = True
     """Whether a step of the estimator reads it. A row may lack a column that none reads, or have anything in it."""
+    objects: ObjectRows | None = None
 
     @property
     def known_words(self) -> tuple[str | int | float | bool, ...]:
@@ -119,6 +123,11 @@ class Signature:
         """The columns of the estimator's frame."""
         return tuple(column for column in self.columns if column.read)
 
+    @property
+    def objects(self) -> ObjectRows:
+        """The values of rows that are dicts."""
+        return self.columns[0].objects or ObjectRows()
+
     def of_read_columns(self) -> "Signature":
         columns = self.read_columns
         return self if len(columns) == len(self.columns) else replace(self, columns=columns)
@@ -160,6 +169,8 @@ class Signature:
             yield from self._object_findings(row, at)
         elif self.layout is Layout.TEXT:
             yield from column_findings(self.columns[0], row, at)
+        elif self.layout is Layout.OBJECT:
+            yield from self.objects.findings(row, at)
         else:
             yield from self._list_findings(row, at)
 
@@ -206,23 +217,16 @@ class Signature:
             places = names or [column.name for column in columns]
         whole_types = (ColumnType.INTEGER, ColumnType.BOOLEAN)
         places = [place for place, column in zip(places, columns, strict=True) if column.type in whole_types]
-        try:
-            rows = json.loads(text, object_pairs_hook=_without_repetition) if places else []
-        except (ValueError, RecursionError):
-            return None
-        is_changed = False
-        for row in rows:
-            for place in places:
-                number = whole(row[place])
-                is_changed |= number is not row[place]
-                row[place] = number
-        return json.dumps(rows).encode() if is_changed else None
+        return rows_with_whole_numbers(text, places) if places else None
 
     def json_schema(self) -> dict[str, Any]:
         """JSON Schema (2020-12) of one row, with examples."""
         head: dict[str, Any] = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
-        body = _column_schema(self.columns[0]) | {"x-column": self.columns[0].name}
-        if self.layout is not Layout.TEXT:
+        if self.layout is Layout.TEXT:
+            body = _column_schema(self.columns[0]) | {"x-column": self.columns[0].name}
+        elif self.layout is Layout.OBJECT:
+            body = self.objects.json_schema()
+        else:
             body = row_schema(
                 {column.name: _column_schema(column) for column in self.columns},
                 required=[column.name for column in self.read_columns],
@@ -230,17 +234,6 @@ class Signature:
                 takes_names=self.takes_names,
             )
         return head | body | {"examples": list(self.example)}
-
-
-def whole(value: Any) -> Any:
-    """`3.0` as 3, for an integer column: JSON makes no difference (JSON Schema 2020-12, validation 6.1.1)."""
-    is_whole = type(value) is float and abs(value) <= EXACT_FLOAT and value.is_integer()
-    return int(value) if is_whole else value
-
-
-def truth(value: Any) -> Any:
-    """The numbers 1 and 0 as true and false, for a boolean column: a frame or a file may have it as numbers."""
-    return bool(value) if type(value) in (int, float) and value in (0, 1) else value
 
 
 def column_findings(column: Column, value: Any, at: str) -> Iterator[Finding]:
@@ -290,10 +283,3 @@ def _column_schema(column: Column) -> dict[str, Any]:
     kept = {name: rule[name] for name in ("type", "format") if name in rule}
     numbers = map(int, column.categories) if column.type is ColumnType.BOOLEAN else ()
     return kept | {"enum": [*column.categories, *numbers, *([None] if column.nullable else [])]}
-
-
-def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    row = dict(pairs)
-    if len(row) < len(pairs):
-        raise ValueError("a row repeats a column")
-    return row

@@ -21,7 +21,7 @@ class Method(StrEnum):
 
 
 MAX_SPARSE_COLUMNS = 2**15
-"""Of an output, such as the words of a corpus. JSON and CSV have all of its zeros."""
+"""An output with more, such as the words of a corpus, is not served: JSON and CSV have all of its zeros."""
 
 
 class PromotionPolicy(StrEnum):

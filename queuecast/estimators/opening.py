@@ -16,7 +16,7 @@ from sklearn.exceptions import InconsistentVersionWarning
 
 from queuecast.domain.holdout.row_source import TEXT
 from queuecast.estimators.parts import parts_of
-from queuecast.estimators.row_kinds import takes_texts
+from queuecast.estimators.row_kinds import DICTS_OF_CSV, takes_dicts, takes_texts
 from queuecast.estimators.trusted_types import TRUSTED_TYPES
 from queuecast.tables.cells import MISSING_WORDS
 from queuecast.tables.text_column import lacks_text_column, text_column
@@ -71,6 +71,8 @@ def _rows(estimator: Any, example: bytes, target: Sequence[str]) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("error", pd.errors.ParserWarning)
         try:
+            if takes_dicts(estimator):
+                raise ValueError(DICTS_OF_CSV)
             if takes_texts(estimator):
                 return _texts(io.BytesIO(example), target)
             frame = pd.read_csv(io.BytesIO(example), encoding="utf-8-sig", index_col=False)

@@ -20,6 +20,7 @@ from queuecast.domain.errors import Finding, InvalidInputError, short_name
 from queuecast.domain.findings.bounds import SHOWN_NAMES, and_more, first_findings, list_names
 from queuecast.domain.findings.nearest_names import with_nearest
 from queuecast.domain.signature import Layout, Signature
+from queuecast.tables.object_values import key_columns
 from queuecast.tables.text_column import lacks_text_column, text_column
 
 FIRST_LINES = 100
@@ -77,6 +78,8 @@ def missing_columns(names: Sequence[str], signature: Signature, extra: Sequence[
     if signature.layout is Layout.TEXT:
         is_known = text_column(names, wanted[0], extra) is not None
         return [] if is_known else [lacks_text_column(wanted[0])]
+    if signature.layout is Layout.OBJECT:
+        return []
     if not signature.goes_by_order:
         if signature.takes_lists and by_place(names, wanted):
             return []
@@ -91,6 +94,8 @@ def source_columns(names: Sequence[str], signature: Signature, extra: Sequence[s
     wanted = [column.name for column in signature.read_columns]
     if signature.layout is Layout.TEXT:
         return [text_column(names, wanted[0], extra) or wanted[0]]
+    if signature.layout is Layout.OBJECT:
+        return key_columns(names, signature.objects, extra)
     if signature.goes_by_order:
         return named_or_in_order(names, wanted, extra)
     if signature.takes_lists and by_place(names, wanted):
@@ -187,12 +192,13 @@ def wrong_features(features: Sequence[str], names: Sequence[str], wanted: Sequen
 
 def columns_refused(found: Iterable[Finding], names: Sequence[str], signature: Signature) -> InvalidInputError:
     """names: the columns that the file has. The first finding has them, and those of the model, as lists."""
-    known = {column.name for column in signature.columns}
+    expected = signature.objects.keys if signature.layout is Layout.OBJECT else signature.columns
+    known = {column.name for column in expected}
     findings = with_nearest(first_findings(found), known, (name for name in names if name not in known))
     first = replace(
         findings.first[0],
         columns=tuple(map(short_name, names[:SHOWN_NAMES])),
-        expected_columns=tuple(short_name(column.name) for column in signature.columns[:SHOWN_NAMES]),
+        expected_columns=tuple(short_name(column.name) for column in expected[:SHOWN_NAMES]),
     )
     detail = f"{first.detail}{and_more(findings.total - 1)}; it has {list_names(names)}{separator_hint(names)}"
     return InvalidInputError(detail, (first, *findings.first[1:]), total=findings.total)

@@ -21,6 +21,7 @@ VALUE_TYPES: dict[ColumnType, Any] = {
     ColumnType.TIME: str,
     ColumnType.DURATION: str,
     ColumnType.DECIMAL: str | int | float,
+    ColumnType.OBJECT: dict[str, Any],
 }
 """The JSON types, without the bounds of a dtype and without a look at a text."""
 

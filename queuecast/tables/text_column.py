@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 
 from queuecast.domain.errors import Finding, shortened
 
-_INDEX = re.compile(r"Unnamed: 0|__index_level_\d+__")  # as pandas writes the index of a frame
+_INDEX = re.compile(r"Unnamed: 0|__index_level_\d+__")
 
 
 def text_column(names: Sequence[str], wanted: str, extra: Collection[str] = ()) -> str | None:
@@ -15,8 +15,13 @@ def text_column(names: Sequence[str], wanted: str, extra: Collection[str] = ()) 
     """
     if wanted in names:
         return wanted
-    others = [name for name in names if name not in extra and not _INDEX.fullmatch(name)]
+    others = [name for name in names if name not in extra and not is_index(name)]
     return others[0] if len(others) == 1 else None
+
+
+def is_index(name: str) -> bool:
+    """Whether pandas names the index of a frame so."""
+    return _INDEX.fullmatch(name) is not None
 
 
 def lacks_text_column(wanted: str) -> Finding:

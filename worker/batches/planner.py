@@ -12,6 +12,7 @@ from queuecast.domain.errors import InvalidInputError
 from queuecast.domain.file_formats import FileFormat
 from queuecast.domain.job import Job, Progress
 from queuecast.domain.model import Manifest
+from queuecast.domain.signature import Layout
 from queuecast.domain.work import BatchWork
 from queuecast.ports.batches import BatchFiles, ChunkProgressStore
 from queuecast.ports.clock import Clock
@@ -23,6 +24,7 @@ from worker.tables.file_columns import ignored_in_parquet, require_columns
 from worker.tables.parquet_files import open_parquet, row_groups
 from worker.tables.reader import read_range
 from worker.tables.splitting import split_file
+from worker.tables.without_columns.object_reader import require_keys
 
 CHUNK_S = 0.3  # much longer than a claim costs, much shorter than a prediction may wait
 MIN_ROWS = 256  # below that a call of a pipeline costs as much for fewer rows
@@ -70,7 +72,8 @@ class BatchPlanner:
         path = self._files.path(work.file_id)
         reporter = _SplitReporter(report, path, work.file_format)
         require_accepted_file(path, work.file_sha256, reporter.report)
-        require_columns(path, work.file_format, manifest.signature, work.id_column)
+        require = require_keys if manifest.signature.layout is Layout.OBJECT else require_columns
+        require(path, work.file_format, manifest.signature, work.id_column)
         self.ignored_columns(work, manifest)
         max_rows = self._rows_per_chunk(path, work, manifest, estimator)
         ranges = []

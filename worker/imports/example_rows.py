@@ -13,7 +13,7 @@ from queuecast.domain.columns.labels import FrameLabels, numbered
 from queuecast.domain.errors import InvalidInputError, ModelRefusedError, short_name
 from queuecast.domain.findings.bounds import and_more, list_names
 from queuecast.domain.signature import Layout, Missing
-from queuecast.estimators.row_kinds import takes_texts
+from queuecast.estimators.row_kinds import DICTS_OF_CSV, refusal_of_rows, takes_dicts, takes_texts
 from queuecast.tables.column_names import FIRST_NAMELESS
 from queuecast.tables.plain_values import class_of_objects
 from worker.imports.example_tables import (
@@ -25,7 +25,7 @@ from worker.imports.example_tables import (
     typed_column,
 )
 from worker.imports.notebook_comparison import NotebookAnswers
-from worker.imports.text_examples import read_texts_of_csv, texts_of_table
+from worker.imports.whole_row_examples import dicts_of_table, read_texts_of_csv, texts_of_table
 from worker.models.columns.column_facts import ColumnFacts, kinds_of, words_of
 from worker.models.columns.frame_labels import index_of
 from worker.models.columns.known_values import known_values
@@ -36,8 +36,8 @@ from worker.tables.csv_reader import read_csv
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """rows: in the form that the estimator was fitted on, a DataFrame with text names, a 2-D array, a sparse matrix or
-    texts.
+    """rows: in the form that the estimator was fitted on, a DataFrame with text names, a 2-D array, a sparse matrix,
+    texts or dicts.
 
     facts: those that the client knows of the whole columns, by name.
     """
@@ -53,17 +53,22 @@ def read_example(path: Path, media_type: str, estimator: Any, target: tuple[str,
 
     Raises InvalidInputError when the file cannot be read, is empty or lacks a column that the estimator names.
     """
+    refusal = refusal_of_rows(estimator)
+    if refusal:
+        raise ModelRefusedError(refusal, code="unsupported_rows")
     facts: dict[str, ColumnFacts] = {}
     answers, labels, sparse = None, None, ""
     if media_type == TABLE_MEDIA_TYPE:
         table = decode_table(path.read_bytes())
         facts = {column.name: column.facts() for column in table.columns}
-        if table.layout is Layout.TEXT:
-            return Example(_texts(table), facts, table.answers)
+        if table.layout in (Layout.TEXT, Layout.OBJECT):
+            return Example(_whole_rows(table), facts, table.answers)
         rows, answers, labels, sparse = rows_of_table(table), table.answers, _labels(table, estimator), table.sparse
         sent_names = [column.name for column in table.columns]
     elif takes_texts(estimator):
         return Example(*read_texts_of_csv(path, target))
+    elif takes_dicts(estimator):
+        raise InvalidInputError(DICTS_OF_CSV)
     else:
         rows = _read_csv(path, estimator, target)
     if len(rows) == 0:
@@ -191,8 +196,10 @@ def _require_no_index(features: Any, estimator: Any) -> None:
         )
 
 
-def _texts(table: Table) -> Any:
+def _whole_rows(table: Table) -> Any:
     if len(table.columns) != 1 or not table.rows:
-        raise InvalidInputError("the example has no texts; expected some of the texts that the estimator was fitted on")
+        raise InvalidInputError("the example has no rows; expected some of the rows that the estimator was fitted on")
     (column,) = table.columns
+    if table.layout is Layout.OBJECT:
+        return dicts_of_table(table.rows)
     return texts_of_table(column.name, column.dtype, column.facts(), table.rows)

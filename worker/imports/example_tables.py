@@ -8,6 +8,7 @@ import pandas as pd
 
 from queuecast.domain.columns.dtypes import kind_named
 from queuecast.domain.columns.labels import FrameLabels
+from queuecast.domain.columns.object_rows import ObjectRows
 from queuecast.domain.errors import InvalidInputError, ModelRefusedError
 from queuecast.domain.signature import Column, ColumnType, Layout, Missing, column_findings
 from queuecast.tables.decoding_errors import plain_words
@@ -32,6 +33,8 @@ class TableColumn(msgspec.Struct, forbid_unknown_fields=True):
     inner: str = ""
     """The dtype of the categories, or the class of Python's dates, times, durations or decimals."""
     is_ordered: bool = False
+    objects: ObjectRows | None = None
+    """The keys of all rows, if they are dicts."""
 
     def described(self) -> Column:
         """Raises ValueError for a dtype that the worker does not know."""
@@ -52,7 +55,8 @@ class TableColumn(msgspec.Struct, forbid_unknown_fields=True):
 
     def facts(self) -> ColumnFacts:
         inner = self.inner if self.dtype == "object" else ""
-        return ColumnFacts(tuple(self.missing or self.possible), tuple(self.words), inner, is_sure=not self.possible)
+        missing = tuple(self.missing or self.possible)
+        return ColumnFacts(missing, tuple(self.words), inner, is_sure=not self.possible, objects=self.objects)
 
     def _kind_of_objects(self) -> str | None:
         """Of categories that are Python objects."""

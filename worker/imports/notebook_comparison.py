@@ -25,6 +25,7 @@ from queuecast.domain.file_formats import FileFormat
 from queuecast.domain.signature import Layout, Signature
 from queuecast.domain.work import Method
 from queuecast.tables.plain_values import plain_dtypes
+from worker.imports.written_objects import can_hold_object, write_objects
 from worker.models.columns.widening import answer_in_parts
 from worker.models.frames import frame_of
 from worker.models.learning.same_answers import first_difference
@@ -144,7 +145,7 @@ def _summary(found: list[Any] | str) -> str:
 def _row(signature: Signature, values: list[Any]) -> Any:
     if signature.takes_lists:
         return values
-    if signature.layout is Layout.TEXT:
+    if signature.layout in (Layout.TEXT, Layout.OBJECT):
         return values[0]
     return dict(zip((column.name for column in signature.columns), values, strict=True))
 
@@ -162,7 +163,7 @@ def _ways(signature: Signature, rows: list[Any], accepted: list[int], answers: N
             yield _Sent("alone as JSON", frame_of(signature, [rows[at]]), [at], expected)
     with TemporaryDirectory() as folder:
         for fmt in FileFormat:
-            positions = [at for at in accepted if fmt is not FileFormat.CSV or not _has_empty_word(rows[at])]
+            positions = [at for at in accepted if _can_hold(fmt, signature, rows[at])]
             path = Path(folder) / fmt.value
             if positions and _write(path, fmt, signature, [rows[at] for at in positions]):
                 frame = _read(path, fmt, signature, [rows[at] for at in positions])
@@ -184,6 +185,12 @@ def _is_same_frame(left: Any, right: Any) -> bool:
     )
 
 
+def _can_hold(fmt: FileFormat, signature: Signature, row: Any) -> bool:
+    if signature.layout is Layout.OBJECT:
+        return can_hold_object(fmt, signature.objects, row)
+    return fmt is not FileFormat.CSV or not _has_empty_word(row)
+
+
 def _has_empty_word(row: Any) -> bool:
     """CSV cannot tell an empty word from a missing value."""
     if row is None or isinstance(row, str):
@@ -196,6 +203,8 @@ def _write(path: Path, fmt: FileFormat, signature: Signature, rows: list[Any]) -
     if fmt is FileFormat.NDJSON:
         path.write_text("".join(json.dumps(row) + "\n" for row in rows))
         return True
+    if signature.layout is Layout.OBJECT:
+        return write_objects(path, fmt, rows)
     frame = frame_of(signature, rows)
     names = [column.name for column in signature.read_columns]
     frame = {names[0]: frame} if signature.layout is Layout.TEXT else frame
@@ -238,7 +247,7 @@ def _answers(estimator: Any, signature: Signature, method: Method, frame: Any) -
 
 def _changed_column(signature: Signature, sent: _Sent, row: Any, at: int) -> str | None:
     """The first column with another value than in JSON, if the format changed one."""
-    if signature.layout is Layout.TEXT:
+    if signature.layout in (Layout.TEXT, Layout.OBJECT):
         return None
     as_json = frame_of(signature, [row])
     for index, column in enumerate(signature.read_columns):

@@ -48,13 +48,15 @@ def missing_value(column: Column) -> Any:
 def frame_of(signature: Signature, rows: Sequence[Any]) -> Any:
     """rows: parsed JSON that fits the signature, lists if it takes lists.
 
-    Returns texts, an array of shape (n_rows, n_columns), or a DataFrame, whose columns have their text names:
+    Returns texts, dicts, an array of shape (n_rows, n_columns), or a DataFrame, whose columns have their text names:
     `as_fitted` turns it into the estimator's.
     """
     if signature.layout is Layout.ARRAY:
         return _array_of(signature.columns, rows)
     if signature.layout is Layout.TEXT:
         return texts_of(signature.columns[0], rows)
+    if signature.layout is Layout.OBJECT:
+        return list(rows)
     columns = signature.read_columns
     names = [column.name for column in columns]
     keys: Sequence[Any] = range(len(names)) if signature.takes_lists else names
@@ -155,6 +157,8 @@ def rows_of(signature: Signature, frame: Any) -> list[Any]:
     """The inverse: rows of JSON values from a frame, an array or texts, with None for a missing value."""
     if signature.layout is Layout.TEXT:
         return [scalar(text) for text in frame]
+    if signature.layout is Layout.OBJECT:
+        return list(frame)
     if signature.layout is Layout.ARRAY:
         # numpy turns a date of nanoseconds into an integer if it makes a list of it.
         rows = frame if frame.dtype.kind in "mM" else frame.tolist()

@@ -6,6 +6,7 @@
 from dataclasses import dataclass, replace
 from typing import Any
 
+import msgspec
 import numpy as np
 import pandas as pd
 import pyarrow.compute as pc
@@ -96,6 +97,8 @@ def build_frame(signature: Signature, columns: list[Any]) -> Any:
         return pd.DataFrame(built, columns=[column.name for column in signature.columns])
     if signature.layout is Layout.TEXT:
         return texts_of(signature.columns[0], columns[0].to_pylist())
+    if signature.layout is Layout.OBJECT:
+        return list(map(msgspec.json.decode, columns[0].to_pylist()))
     dtype = signature.columns[0].dtype if signature.columns else "float64"
     n_rows = len(columns[0]) if columns else 0
     if dtype == "str":  # numpy gives every string the length of the longest

@@ -31,7 +31,7 @@ def read_csv_rows(path: Path, signature: Signature, file_range: FileRange, extra
     with path.open("rb") as file:
         file.seek(file_range.start)
         data = file.read(file_range.end - file_range.start)
-    table, unreadable = _split_cells(data, names, list(dict.fromkeys([*sources, *extra])), file_range)
+    table, unreadable = split_cells(data, names, list(dict.fromkeys([*sources, *extra])), file_range)
     columns = []
     for column, source in zip(signature.columns, sources, strict=True):
         text = table[source]
@@ -41,7 +41,7 @@ def read_csv_rows(path: Path, signature: Signature, file_range: FileRange, extra
     return Rows(columns, {name: table[name] for name in extra}, numbers, unreadable)
 
 
-def _split_cells(
+def split_cells(
     data: bytes, names: list[str], wanted: list[str], file_range: FileRange
 ) -> tuple[dict[str, Any], list[BadRow]]:
     """The cells of the wanted columns as text, and the rows that are longer or shorter than the header."""

@@ -53,6 +53,13 @@ def require_unique(names: list[str]) -> None:
         raise first_findings(duplicates).refusal()
 
 
+def require_names(names: list[str], extra: Sequence[str]) -> None:
+    """Raises InvalidInputError for columns that are not features and that the file does not have."""
+    missing = [missing_column(name) for name in extra if name not in names]
+    if missing:
+        raise first_findings(missing).refusal()
+
+
 def find_columns(
     names: list[str], signature: Signature, extra: Sequence[str] = (), *, is_ordered: bool = True
 ) -> list[str]:

@@ -62,7 +62,7 @@ def read_ndjson_rows(
     extra_columns: ExtraColumns = ExtraColumns.IGNORE,
     unread: Sequence[str] = (),
 ) -> Rows:
-    """extra: keys whose values are returned unchecked (`_unchecked_array`). extra_columns: for all other keys, except
+    """extra: keys whose values are returned unchecked (`unchecked_array`). extra_columns: for all other keys, except
     those that are `unread`."""
     sources = tuple(find_keys(path, signature, extra))
     extra_keys = tuple(name for name in extra if name not in sources)
@@ -87,12 +87,12 @@ def read_ndjson_rows(
         values = pa.array(cells, ARROW_TYPES[column.type])
         columns.append(check_column(column, values, None, values))
     arrays = {
-        name: _unchecked_array(list(map(attrgetter(f"o{at}"), decoded)), partial(_raw_values, name, good_lines))
+        name: unchecked_array(list(map(attrgetter(f"o{at}"), decoded)), partial(raw_values, name, good_lines))
         for at, name in enumerate(extra_keys)
     }
     for name in (name for name in extra if name in sources):
-        raw_values = _raw_values(name, good_lines)
-        arrays[name] = _unchecked_array(_parse_values(raw_values), raw_values.copy)
+        texts = raw_values(name, good_lines)
+        arrays[name] = unchecked_array(_parse_values(texts), texts.copy)
     numbers = number_rows(file_range.first_row, file_range.n_rows, unreadable)
     return Rows(columns, arrays, numbers, unreadable)
 
@@ -233,7 +233,7 @@ def _faults_of_keys(row: dict[str, Any], keys: _Keys) -> Iterator[Finding]:
             yield Finding("", "missing_column", f"column {short!r} is missing", column=short)
 
 
-def _unchecked_array(values: list[Any], read_raw: Callable[[], list[str | None]]) -> Any:
+def unchecked_array(values: list[Any], read_raw: Callable[[], list[str | None]]) -> Any:
     """An array of strings or of integers if all values are, and of their JSON otherwise (`pa.json_`).
 
     So a value is written the same wherever the file is split, whatever the types of the values around it.
@@ -248,7 +248,7 @@ def _unchecked_array(values: list[Any], read_raw: Callable[[], list[str | None]]
     return pa.array(read_raw(), pa.json_(pa.string()))
 
 
-def _raw_values(name: str, lines: bytes) -> list[str | None]:
+def raw_values(name: str, lines: bytes) -> list[str | None]:
     """The JSON of each line's value; None for null and for a line without the key."""
     if is_field_name(name):
         values = [row.o for row in _raw_decoder(name).decode_lines(lines)]
@@ -264,14 +264,14 @@ def _raw_decoder(name: str) -> msgspec.json.Decoder[Any]:
     return msgspec.json.Decoder(row)
 
 
-def _parse_values(raw_values: list[str | None]) -> list[Any]:
-    values: list[Any] = msgspec.json.decode(f"[{','.join(raw or 'null' for raw in raw_values)}]")
+def _parse_values(texts: list[str | None]) -> list[Any]:
+    values: list[Any] = msgspec.json.decode(f"[{','.join(text or 'null' for text in texts)}]")
     return values
 
 
 def json_as_text(values: Any) -> Any:
-    """JSON values of `_unchecked_array` as text, strings without their quotes. Any other array is returned as it is."""
+    """JSON values of `unchecked_array` as text, strings without their quotes. Any other array is returned as it is."""
     if not isinstance(values.type, pa.JsonType):
         return values
-    raw_values = values.to_pylist()
-    return pa.array([json.loads(raw) if raw and raw[0] == '"' else raw for raw in raw_values], pa.string())
+    texts = values.to_pylist()
+    return pa.array([json.loads(text) if text and text[0] == '"' else text for text in texts], pa.string())

@@ -16,7 +16,7 @@ from queuecast.domain.errors import Finding, InvalidInputError, mismatch, short_
 from queuecast.domain.signature import INT64_MAX, INT64_MIN, Column, ColumnType, Signature
 from worker.models.columns.typed_columns import ARROW_TYPES
 from worker.tables.checked_columns import check_column
-from worker.tables.file_columns import find_columns, require_unique
+from worker.tables.file_columns import find_columns, require_names, require_unique
 from worker.tables.id_values import to_id_values
 from worker.tables.parquet_files import not_parquet, open_parquet, require_readable, value_type
 from worker.tables.parquet_moments import to_decimal_texts, to_moments
@@ -44,6 +44,21 @@ def read_parquet_rows(path: Path, signature: Signature, file_range: FileRange, e
         for column, source in zip(signature.columns, sources, strict=True)
     ]
     return Rows(columns, {name: to_id_values(arrays[name]) for name in extra}, numbers, unreadable)
+
+
+def read_arrays(path: Path, file_range: FileRange, extra: Sequence[str]) -> tuple[dict[str, Any], list[BadRow]]:
+    """All columns of the range, without the rows whose text is not UTF-8, and those rows. extra: columns that the file
+    has to have."""
+    with _open_file(path) as file:
+        require_unique(file.names)
+        require_names(file.names, extra)
+        table = file.read(file_range, file.names)
+    arrays = {name: _without_dictionary(table[name]) for name in table.column_names}
+    unreadable = _rows_without_text(arrays, file_range.first_row, list(arrays))
+    numbers = number_rows(file_range.first_row, file_range.n_rows, unreadable)
+    if unreadable:
+        arrays = {name: values.take(pa.array(numbers - file_range.first_row)) for name, values in arrays.items()}
+    return arrays, unreadable
 
 
 def _rows_without_text(arrays: dict[str, Any], first_row: int, extra: Sequence[str]) -> list[BadRow]:

@@ -14,13 +14,14 @@ import pyarrow as pa
 from queuecast.domain.chunking import FileRange
 from queuecast.domain.columns.extra_columns import ExtraColumns
 from queuecast.domain.file_formats import FileFormat
-from queuecast.domain.signature import Signature
+from queuecast.domain.signature import Layout, Signature
 from worker.tables.checked_columns import build_frame
 from worker.tables.csv_reader import read_csv_rows
 from worker.tables.faults import bad_rows, bad_rows_mask, cell_faults
 from worker.tables.ndjson_reader import read_ndjson_rows
 from worker.tables.parquet_reader import read_parquet_rows
 from worker.tables.rows import BadRow, Rows
+from worker.tables.without_columns.object_reader import read_object_rows
 
 _READERS: dict[FileFormat, Callable[[Path, Signature, FileRange, Sequence[str]], Rows]] = {
     FileFormat.CSV: read_csv_rows,
@@ -77,6 +78,8 @@ def read_rows(
 
     extra_columns: whether a row of NDJSON may have columns that are in neither. Other formats have them in the header.
     """
+    if signature.layout is Layout.OBJECT:
+        return read_object_rows(path, fmt, signature, file_range, extra)
     reading = signature.of_read_columns()
     if fmt is FileFormat.NDJSON:
         unread = [column.name for column in signature.columns if not column.read]

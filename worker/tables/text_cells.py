@@ -11,7 +11,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from queuecast.domain.signature import EXACT_FLOAT, INT64_MAX, INT64_MIN, Column, ColumnType
+from queuecast.domain.columns.whole_numbers import EXACT_FLOAT
+from queuecast.domain.signature import INT64_MAX, INT64_MIN, Column, ColumnType
 from queuecast.tables.cells import (
     BOOLEAN_WORDS,
     MISSING_WORDS,

@@ -32,16 +32,29 @@ def split_rows(rows: TrainingRows, champion: Manifest) -> Split:
     if rule.method not in METHODS:
         known = " and ".join(map(repr, METHODS))
         raise RunFailedError(f"version {champion.version} was split by {rule.method!r}; this worker knows {known}")
-    if champion.signature.layout is Layout.TEXT:  # whose side depends on no name
-        split = holdout(rows.features, rule.fraction, method=rule.method)
-    else:
+    if champion.signature.layout in (Layout.FRAME, Layout.ARRAY):
         features, names = features_for_rule(rows.split_features(), champion.signature, rule.columns)
         read_names = [column.name for column in champion.signature.read_columns]
         deciding = [name for name in names if name not in rows.lacking] or read_names
         split = holdout(features, rule.fraction, deciding, rule.method)
+    else:
+        split = _split_whole_rows(rows.features, rule)
     if not split.train:
         raise InvalidInputError(f"all {len(split.test)} rows of the file are held out; nothing is left to fit on")
     return split
+
+
+def _split_whole_rows(features: Any, rule: HoldoutRule) -> Split:
+    """Of texts, whose side does not depend on a name, or of dicts: a key that no row has is missing in all of them."""
+    names = None
+    if rule.columns and len(features) and isinstance(features[0], dict):
+        present = {name for row in features for name in row}
+        names = [name for name in rule.columns if name in present]
+    try:
+        split = holdout(features, rule.fraction, names, rule.method)
+    except (TypeError, ValueError) as error:  # an older method takes no rows with different keys
+        raise InvalidInputError(f"the rows of the file cannot be split: {error}") from None
+    return Split(split.train, split.test, rule)
 
 
 def predicts_table(estimator: Any, manifest: Manifest) -> bool:

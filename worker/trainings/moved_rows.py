@@ -19,6 +19,7 @@ from queuecast.domain.holdout import Split, holdout
 from queuecast.domain.holdout.row_source import read_source
 from queuecast.domain.holdout.rowhash_v2 import hash_rows
 from queuecast.domain.model import Manifest
+from queuecast.domain.signature import Layout
 from queuecast.ports.models import ModelRegistry
 from worker.models.frames import frame_of
 from worker.trainings.holdout_columns import features_for_rule
@@ -44,14 +45,23 @@ def count_moved_rows(known: list[Any], champion: Manifest, rows: TrainingRows, s
 
     A single one may be another row that looks alike by chance, so it counts as none.
     """
-    if champion.holdout is None or not (known and split.test and split.rule.columns):
+    layout, names = champion.signature.layout, list(split.rule.columns)
+    are_dicts = layout is Layout.OBJECT
+    has_names = layout is not Layout.TEXT and (names or are_dicts)
+    if champion.holdout is None or not (known and split.test and has_names):
         return 0
-    names = list(split.rule.columns)
     columns = tuple(replace(column, read=True) for column in champion.signature.columns)
-    features = _frame(frame_of(replace(champion.signature, columns=columns), known), champion, names)
+    signature = replace(champion.signature, columns=columns)
+    features = _frame(frame_of(signature, known), champion, names)
+    found = rows.split_features().iloc[split.test] if rows.unread else rows.take_features(split.test)
+    held_out = _frame(found, champion, names)
+    if are_dicts:  # each row has the keys that it has
+        names = names or list(dict.fromkeys([*features.columns, *held_out.columns]))
+        features, held_out = features.reindex(columns=names), held_out.reindex(columns=names)
+    if not names:
+        return 0
     fitted = features.iloc[holdout(features, split.rule.fraction, names, split.rule.method).train][names]
-    features = rows.split_features().iloc[split.test] if rows.unread else rows.take_features(split.test)
-    held_out = _frame(features, champion, names)[names]
+    held_out = held_out[names]
     tried = [_rounded_alike(fitted, held_out, rounding) for rounding in (_to_decimals, _to_significant_digits)]
     candidates = [rounded for rounded in tried if rounded is not None]
     if not candidates:
@@ -65,9 +75,12 @@ def count_moved_rows(known: list[Any], champion: Manifest, rows: TrainingRows, s
 
 
 def _frame(features: Any, champion: Manifest, names: list[str]) -> pd.DataFrame:
+    """A DataFrame with the names of the holdout rule. Dicts have the columns that are their keys."""
     features, _ = features_for_rule(features, champion.signature, names)
     if isinstance(features, pd.DataFrame):
         return features
+    if isinstance(features, list):
+        return pd.DataFrame.from_records(features)
     features = features.toarray() if issparse(features) else features
     return pd.DataFrame(features, columns=numbered(features.shape[1]))
 
@@ -80,7 +93,8 @@ def _rounded_alike(fitted: pd.DataFrame, held_out: pd.DataFrame, rounding: Round
     """The fitted rows with as few digits as the held-out ones, or None if those have all their digits."""
     rounded = {}
     for name in fitted.columns:
-        if not pd.api.types.is_float_dtype(fitted[name].dtype):
+        are_numbers = pd.api.types.is_numeric_dtype(held_out[name].dtype)  # a key of dicts may have words there
+        if not are_numbers or not pd.api.types.is_float_dtype(fitted[name].dtype):
             continue
         ours, theirs = _finite(fitted[name]), _finite(held_out[name])
         digits = _digits(ours, rounding)

@@ -9,6 +9,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -206,6 +207,8 @@ def _features(signature: Signature, features: list[list[Any]], n_rows: int) -> A
     """features: the chunks of each column. Empties the lists, so that memory holds one column twice at most."""
     if signature.layout is Layout.TEXT:
         return texts_of(signature.columns[0], pa.chunked_array(features[0]).to_pylist())
+    if signature.layout is Layout.OBJECT:
+        return list(map(msgspec.json.decode, pa.chunked_array(features[0]).to_pylist()))
     columns: dict[str, Any] = {}
     is_wide = False
     for column, chunks in zip(signature.read_columns, features, strict=True):

@@ -14,8 +14,11 @@ from queuecast.client.row_formats.polars_frames import described_columns, is_pol
 from queuecast.client.row_formats.seen_values import facts_of, facts_of_values
 from queuecast.client.row_formats.whole_rows import (
     are_texts,
+    are_words,
+    dict_table,
     listed_rows,
     plain_texts,
+    plain_words,
     require_even,
     text_form,
     text_name,
@@ -31,9 +34,10 @@ MAX_EXAMPLE_ROWS = 500  # the worker tries the estimator on them; the types of t
 TABLE_MEDIA_TYPE = "application/vnd.queuecast.table+json"
 
 Scalar = str | int | float | bool | None
+Value = Scalar | list[str]
 
 
-def json_rows(rows: Any) -> list[dict[str, Scalar]] | list[list[Scalar]] | list[str | None]:
+def json_rows(rows: Any) -> list[dict[str, Value]] | list[list[Scalar]] | list[str | None]:
     """Rows to predict: a DataFrame, a 2-D array, or a list of dicts, lists or texts. NaN, NaT and NA become null.
 
     A DataFrame whose column names are not all text is sent as lists, because scikit-learn takes its columns by place.
@@ -76,13 +80,14 @@ def rows_for_width(n_rows: int, x: Any, least: int = 20) -> int:
 def example_table(x: Any, *, is_sure: bool = True) -> dict[str, Any]:
     """The first rows that a model was fitted on, with their dtypes, as the JSON of TABLE_MEDIA_TYPE.
 
-    x: (n_rows, n_features), a DataFrame, a 2-D array, a sparse matrix or a list of lists; or (n_rows,) texts.
+    x: (n_rows, n_features), a DataFrame, a 2-D array, a sparse matrix or a list of lists; or (n_rows,) texts or dicts.
     is_sure: as in `polars_frames.described_columns`.
     Raises ValueError with column and dtype if a column cannot be sent (period, interval, complex).
     """
-    texts = listed_rows(x)
-    if texts is not None and are_texts(texts):
-        return _text_table(x, texts)
+    listed = listed_rows(x)
+    if listed is not None:
+        n_rows = rows_for_width(MAX_EXAMPLE_ROWS, x)
+        return _text_table(x, listed, n_rows) if are_texts(listed) else dict_table(listed, n_rows)
     if _is_frame(x):
         head = x.head(rows_for_width(MAX_EXAMPLE_ROWS, x))
         if is_polars(x):
@@ -114,10 +119,9 @@ def example_table(x: Any, *, is_sure: bool = True) -> dict[str, Any]:
     return {"layout": "array", "columns": described, "rows": rows} | sparse
 
 
-def _text_table(x: Any, texts: list[Any]) -> dict[str, Any]:
+def _text_table(x: Any, texts: list[Any], n_rows: int) -> dict[str, Any]:
     column = {"name": text_name(x), "dtype": text_form(x)} | facts_of_values(texts)
-    head = plain_texts(texts)[: rows_for_width(MAX_EXAMPLE_ROWS, x)]
-    return {"layout": "text", "columns": [column], "rows": [[text] for text in head]}
+    return {"layout": "text", "columns": [column], "rows": [[text] for text in plain_texts(texts)[:n_rows]]}
 
 
 def target_names(y: Any, x: Any = None) -> list[str] | None:
@@ -213,11 +217,14 @@ def _array_rows(array: Any) -> list[list[Scalar]]:
     ]
 
 
-def _one_row(row: Any, index: int) -> dict[str, Scalar] | list[Scalar]:
+def _one_row(row: Any, index: int) -> dict[str, Value] | list[Scalar]:
     if hasattr(row, "to_dict"):  # a pandas Series: one row of a DataFrame
         row = row.to_dict()
     if isinstance(row, Mapping):
-        return {str(name): _plain(value, str(name), index) for name, value in row.items()}
+        return {
+            str(name): plain_words(value) if are_words(value) else _plain(value, str(name), index)
+            for name, value in row.items()
+        }
     return _list_row(row, index)
 
 

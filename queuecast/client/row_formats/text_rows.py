@@ -19,6 +19,7 @@ from queuecast.client.ignored_columns import ignored_columns_text
 from queuecast.client.row_formats.table_files import PARQUET_START
 from queuecast.domain.columns.extra_columns import ExtraColumns, IgnoredColumns, extra_columns_refusal
 from queuecast.domain.columns.labels import numbered
+from queuecast.domain.columns.object_rows import ObjectRows, objects_of_schema
 from queuecast.domain.findings.bounds import and_more
 from queuecast.tables.cells import MISSING_WORDS, parse_boolean, parse_integer, parse_number, words_for_missing
 from queuecast.tables.column_names import (
@@ -30,6 +31,7 @@ from queuecast.tables.column_names import (
     separator_hint,
     wrong_features,
 )
+from queuecast.tables.object_values import NO_KEY, cell_value, key_columns, untyped_columns
 from queuecast.tables.text_column import lacks_text_column, text_column
 
 MAX_CSV_ROWS = 50_000  # column types come from these rows, and a fraction or a missing cell may come late
@@ -99,6 +101,8 @@ def parsed_csv_rows(
         return [dict(zip(header, row, strict=True)) for row in rows], []
     if "x-column" in schema:
         return _texts(header, rows, schema, extra_columns)
+    if "x-always" in schema:
+        return _dicts(header, rows, objects_of_schema(schema)), []
     if _goes_by_place(header, schema):
         positions, notes = _column_positions(header, schema["prefixItems"], extra_columns)
         columns = [_CellRule.of(column) for column in schema["prefixItems"]]
@@ -128,6 +132,25 @@ def _texts(
         raise ValueError(lacks_text_column(schema["x-column"]).detail)
     at, rule = header.index(name), _CellRule.of(schema)
     return [rule.value(row[at]) for row in rows], _left_out([other for other in header if other != name], extra_columns)
+
+
+def _dicts(header: list[str], rows: Iterator[list[str]], objects: ObjectRows) -> list[Any]:
+    """A cell of another type cannot stay text for the gateway to report: it would be a word."""
+    for finding in untyped_columns(header, objects):
+        raise ValueError(finding.detail)
+    keys = [(header.index(name), name, objects.key(name)) for name in key_columns(header, objects)]
+    dicts = []
+    for number, row in enumerate(rows, start=1):
+        values: dict[str, Any] = {}
+        for at, name, key in keys:
+            try:
+                values[name] = cell_value(objects, key, row[at]) if key is not None else NO_KEY
+            except ValueError:
+                found = repr(row[at]) if row[at] else "an empty cell, which may mean null or no value"
+                kinds = " or ".join(key.kinds if key is not None else ())
+                raise ValueError(f"row {number}, column {name!r}: found {found}, expected {kinds}") from None
+        dicts.append({name: value for name, value in values.items() if value is not NO_KEY})
+    return dicts
 
 
 def _goes_by_place(header: list[str], schema: dict[str, Any]) -> bool:

@@ -3,14 +3,19 @@
 Recognizes pandas, polars and numpy objects by their attributes, so that the client needs none of them.
 """
 
+import math
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from queuecast.domain.columns.missing_values import is_missing
+from queuecast.domain.columns.object_rows import keys_of_rows
 from queuecast.domain.holdout.row_source import TEXT
+from queuecast.tables.plain_values import text_of
 
 _CHARACTERS_OF_A_CELL = 8
 _MEASURED_ROWS = 500
+_PLAIN = frozenset({str, int, float, bool, type(None)})
 
 
 def listed_rows(rows: Any) -> list[Any] | None:
@@ -41,6 +46,64 @@ def plain_texts(rows: Sequence[Any]) -> list[str | None]:
         if not isinstance(row, str) and not is_missing(row):
             raise TypeError(f"row {at} is a {type(row).__name__}, expected a text like the other rows")
     return [str(row) if isinstance(row, str) else None for row in rows]
+
+
+def plain_dicts(rows: Sequence[Any]) -> list[dict[str, Any]]:
+    """The rows as JSON objects, with null for a missing value.
+
+    Raises ValueError with row and key of a value that a vectorizer of dicts does not take, or that JSON does not have.
+    """
+    plain = []
+    for at, row in enumerate(rows):
+        if not isinstance(row, Mapping):
+            raise TypeError(f"row {at} is a {type(row).__name__}, expected a dict like the other rows")
+        for key in row:
+            if not isinstance(key, str):
+                raise ValueError(f"row {at} has the key {key!r}, expected a text")  # noqa: TRY004 - of a value
+        plain.append({str(key): _plain_value(value, at, key) for key, value in row.items()})
+    return plain
+
+
+def dict_table(dicts: Sequence[Any], n_rows: int) -> dict[str, Any]:
+    """The first dicts that a model was fitted on, with the keys of all of them, as the JSON of an example."""
+    rows = plain_dicts(dicts)
+    column = {"name": "row", "dtype": "dict", "objects": asdict(keys_of_rows(rows))}
+    return {"layout": "object", "columns": [column], "rows": [[row] for row in rows[:n_rows]]}
+
+
+def are_words(value: Any) -> bool:
+    return isinstance(value, list | tuple) and all(isinstance(word, str) for word in value)
+
+
+def plain_words(words: Sequence[str]) -> list[str]:
+    return [str(word) for word in words]
+
+
+def moment_in_dicts(rows: Any) -> str | None:
+    """The place of the first date, time, duration or decimal in rows that are dicts. It would be sent as a text, and is
+    no text to a vectorizer of dicts."""
+    for at, row in enumerate(listed_rows(rows) or ()):
+        for key, value in row.items() if isinstance(row, Mapping) else ():
+            if type(value) not in _PLAIN and text_of(value) is not None:
+                return f"row {at}, key {key!r}: a {type(value).__name__}"
+    return None
+
+
+def _plain_value(value: Any, row: int, key: str) -> Any:
+    if type(value) in _PLAIN and not isinstance(value, float):
+        return value
+    if are_words(value):
+        return plain_words(value)
+    if is_missing(value):
+        return None
+    plain = value.item() if hasattr(value, "item") and text_of(value) is None else value
+    if isinstance(plain, str | int) or (isinstance(plain, float) and math.isfinite(plain)):
+        return plain
+    found = repr(plain) if isinstance(plain, float) else f"a {type(plain).__name__}"
+    raise ValueError(
+        f"row {row}, key {key!r}: {found} cannot be sent, expected a string, a finite number, a boolean, None, or a "
+        "list of strings"
+    )
 
 
 def text_form(texts: Any) -> str:

@@ -53,7 +53,9 @@ def test_a_push_of_a_column_that_the_estimator_reads_is_refused_with_its_name() 
         estimator_parts(reads_it, frame)
 
 
-@pytest.mark.parametrize("rows", [FRAME, FRAME.to_dict("records")], ids=["frame", "dicts"])
+@pytest.mark.parametrize(
+    "rows", [FRAME, FRAME.assign(tags=[[1], [2, "a"], [3], None]).to_dict("records")], ids=["frame", "dicts"]
+)
 def test_a_prediction_sends_null_for_them(client: Client, serving: ScriptedGateway, rows: Any) -> None:
     client.predict("m", rows)
 
@@ -61,6 +63,13 @@ def test_a_prediction_sends_null_for_them(client: Client, serving: ScriptedGatew
     assert [row["age"] for row in sent] == [1.0, 2.0, 3.0, 4.0]
     assert [row["tags"] for row in sent] == [None] * 4
     assert [row["note"] for row in sent] == list("pqrs")
+
+
+def test_a_list_of_words_in_a_dict_is_sent(client: Client, serving: ScriptedGateway) -> None:
+    """A model that was fitted on dicts may read it. The gateway takes anything in a column that is not read."""
+    client.predict("m", FRAME[["age", "tags"]].to_dict("records"))
+
+    assert [row["tags"] for row in serving.requests[-1].json["inputs"]] == [["a"], [], ["b"], None]
 
 
 def test_a_value_that_cannot_be_sent_in_a_column_that_is_read_is_refused(

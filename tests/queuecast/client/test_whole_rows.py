@@ -1,4 +1,4 @@
-"""Rows that are texts: what the client sends of a list, a Series or an array of them."""
+"""The client sends texts of a list, a Series or an array as rows."""
 
 import json
 from typing import Any

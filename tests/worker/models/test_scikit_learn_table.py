@@ -23,10 +23,12 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 PAGE = Path(__file__).parents[3] / "docs" / "04-models.md"
 BEGIN, END = "<!-- scikit-learn: begin -->", "<!-- scikit-learn: end -->"
 NO_METHOD = "has no method that answers new rows one by one"
-NOT_YET = "takes dicts or labels as rows: not served yet"
+NOT_YET = "takes labels as rows: not served yet"
+HASHED = "alone: a million columns are too many for an answer. Served as the first step of a pipeline"
 OTHER_REASONS = {
     "PatchExtractor": "takes images as rows: not served",
-    "HashingVectorizer": "alone: a million columns are too many for an answer. Served as the first step of a pipeline",
+    "FeatureHasher": HASHED,
+    "HashingVectorizer": HASHED,
     "Birch": "skops cannot write it",
     "BernoulliRBM": "`score_samples` answers the same rows differently each time",
 }
@@ -38,8 +40,8 @@ def _refusal(service: LocalService, name: str) -> str:
     if model is None:
         return OTHER_REASONS.get(name, NO_METHOD)
     estimator, rows = model
-    is_texts = isinstance(rows, list) and isinstance(rows[0], str)
-    if not is_texts and (isinstance(rows, list) or rows.ndim != 2):
+    is_served = isinstance(rows, list) and isinstance(rows[0], str | dict)
+    if not is_served and (isinstance(rows, list) or rows.ndim != 2):
         return NOT_YET
     try:
         pushed = service.pushed(dump_estimator(estimator), rows, model=name.lower())

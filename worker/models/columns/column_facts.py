@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from queuecast.domain.columns.missing_values import missing_kind
+from queuecast.domain.columns.object_rows import ObjectRows
 from queuecast.domain.signature import Column, ColumnType, Missing, Signature
 from queuecast.tables.cells import MISSING_WORDS
 from worker.models.columns.known_values import known_values
@@ -25,12 +26,14 @@ class ColumnFacts:
     `MISSING_WORDS` that it had as values. inner: as in `Column`, of a column of Python objects.
 
     is_sure: False if the column had no missing value, and `missing` are the kinds that one could be.
+    objects: the keys of rows that are dicts.
     """
 
     missing: tuple[Missing, ...] = ()
     words: tuple[str, ...] = ()
     inner: str = ""
     is_sure: bool = True
+    objects: ObjectRows | None = None
 
     @property
     def first_missing(self) -> Missing:
@@ -59,7 +62,7 @@ def _learned_facts(column: Column) -> ColumnFacts:
     if column.dtype != "object":
         # A list of texts may hold None or NaN, which the column knows if it may be missing.
         missing = (column.missing,) if column.nullable and column.dtype in FORMS_OF_OBJECTS else ()
-        return ColumnFacts(missing, column.words)
+        return ColumnFacts(missing, column.words, objects=column.objects)
     if column.type is ColumnType.STRING and not column.nullable:
         return ColumnFacts((Missing.NAN, Missing.NONE), column.words, is_sure=False)
     return ColumnFacts((column.missing,), column.words, column.inner)

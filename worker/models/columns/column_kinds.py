@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 
 from queuecast.domain.columns.dtypes import OBJECT_KINDS, kind_named
+from queuecast.domain.columns.whole_numbers import EXACT_FLOAT
 from queuecast.domain.errors import ModelRefusedError
-from queuecast.domain.signature import EXACT_FLOAT, INT64_MAX, INT64_MIN, ColumnType
+from queuecast.domain.signature import INT64_MAX, INT64_MIN, ColumnType
 from queuecast.tables.plain_values import class_of_objects
 from worker.models.columns.typed_columns import can_be_rebuilt
 

@@ -30,6 +30,7 @@ ARROW_TYPES = {
     ColumnType.TIME: pa.int64(),
     ColumnType.DURATION: pa.int64(),
     ColumnType.DECIMAL: pa.large_string(),
+    ColumnType.OBJECT: pa.large_string(),
 }
 ARROW = "[pyarrow]"
 

@@ -1,4 +1,4 @@
-"""Learns the signature of an estimator whose rows are texts, and of any other one by `worker.models.signatures`."""
+"""Learns the signature of an estimator whose rows are texts, and of others by the modules for their rows."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -15,6 +15,7 @@ from worker.models.columns.column_facts import ColumnFacts, kinds_of, words_of
 from worker.models.frames import MISSING_VALUES, rows_of
 from worker.models.inference import infer_frame
 from worker.models.learning.same_answers import is_same_answer
+from worker.models.rows.object_signatures import learn_objects
 from worker.models.rows.texts import form_of, texts_as_fitted
 from worker.models.signatures import Golden, Naming, learn_signature, require_same_outputs, try_methods
 
@@ -30,7 +31,13 @@ def learn_row_signature(
     naming: Naming = Naming(),  # noqa: B008 - frozen
     may_be_unread: bool = True,
 ) -> tuple[Signature, Golden]:
-    """As `learn_signature`, which learns that of tables. training_rows: also a list, a Series or an array of texts."""
+    """As `learn_signature`, which learns that of tables.
+
+    training_rows: also a list, a Series or an array of texts, or a list of dicts.
+    """
+    if isinstance(training_rows, list) and isinstance(training_rows[0], dict):
+        facts = next(iter((known or {}).values()), ColumnFacts())
+        return learn_objects(estimator, training_rows, facts.objects)
     if isinstance(training_rows, list | pd.Series) or training_rows.ndim == 1:
         return _learn_texts(estimator, training_rows, known or {})
     return learn_signature(estimator, training_rows, known, earlier, naming=naming, may_be_unread=may_be_unread)

@@ -1,1 +1,1 @@
-"""Files of rows that have no columns of the signature, such as a text on each line."""
+"""Files of rows that have no columns of the signature: a text on each line, or objects with any keys."""

@@ -1,4 +1,4 @@
-"""The example rows of a pushed model whose rows are texts."""
+"""The example rows of a pushed model whose rows are texts or dicts."""
 
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,14 @@ def texts_of_table(name: str, form: str, facts: ColumnFacts, rows: list[list[Any
         if len(row) != 1 or not isinstance(row[0], str | None):
             raise ModelRefusedError(f"row {index} of the example is not a text")
     return texts_as_fitted(form, [row[0] for row in rows], MISSING_VALUES[facts.first_missing], name)
+
+
+def dicts_of_table(rows: list[list[Any]]) -> list[dict[str, Any]]:
+    """rows: lists of one JSON object. Raises ModelRefusedError for anything else."""
+    for index, row in enumerate(rows):
+        if len(row) != 1 or not isinstance(row[0], dict):
+            raise ModelRefusedError(f"row {index} of the example is not an object")
+    return [row[0] for row in rows]
 
 
 def read_texts_of_csv(path: Path, target: tuple[str, ...]) -> tuple[Any, dict[str, ColumnFacts]]:
