@@ -85,6 +85,8 @@ def test_without_redis_submits_get_503_and_they_work_again_when_redis_returns(br
 
 
 def test_a_worker_resumes_when_redis_comes_back(broken: Stack, client: Client) -> None:
+    """Redis may remember that the worker attends the lane, which it left with the connection: then the reaper rings."""
+    broken.start_reaper()
     broken.start_worker("steady")
     client.predict("titanic", [ROW]).wait(60)
     broken.redis.kill()
@@ -92,5 +94,6 @@ def test_a_worker_resumes_when_redis_comes_back(broken: Stack, client: Client) -
 
     job = client.predict("titanic", [ROW]).wait(90)
     broken.stop("steady")
+    broken.stop("reaper")
 
     assert job.state == "succeeded"
