@@ -20,6 +20,7 @@ from queuecast.domain.signature import Signature
 from queuecast.tables.cells import words_for_missing
 from worker.tables.checked_columns import check_column
 from worker.tables.file_columns import column_names, find_columns
+from worker.tables.file_ranges import read_bytes
 from worker.tables.rows import BadRow, Rows, number_rows
 from worker.tables.text_cells import parse_column
 
@@ -28,9 +29,7 @@ def read_csv_rows(path: Path, signature: Signature, file_range: FileRange, extra
     """extra: columns that are returned as text, null where empty."""
     names = column_names(path, FileFormat.CSV)
     sources = find_columns(names, signature, extra)
-    with path.open("rb") as file:
-        file.seek(file_range.start)
-        data = file.read(file_range.end - file_range.start)
+    data = read_bytes(path, file_range)
     table, unreadable = split_cells(data, names, list(dict.fromkeys([*sources, *extra])), file_range)
     columns = []
     for column, source in zip(signature.columns, sources, strict=True):

@@ -38,6 +38,7 @@ from worker.models.columns.typed_columns import ARROW_TYPES, fitting_values
 from worker.models.frames import truths
 from worker.tables.checked_columns import check_column
 from worker.tables.file_columns import find_keys
+from worker.tables.file_ranges import numbered_lines, read_bytes
 from worker.tables.rows import BadRow, Rows, number_rows
 from worker.tables.without_columns.text_lines import read_text_lines
 
@@ -69,9 +70,7 @@ def read_ndjson_rows(
     refuses_others = extra_columns is ExtraColumns.REFUSE and bool(sources)
     allowed = tuple(name for name in unread if name not in extra_keys) if refuses_others else ()
     keys = _Keys(sources, (*extra_keys, *allowed), refuses_others)
-    with path.open("rb") as file:
-        file.seek(file_range.start)
-        data = file.read(file_range.end - file_range.start)
+    data = read_bytes(path, file_range)
     if signature.layout is Layout.TEXT and not sources:
         return read_text_lines(signature.columns[0], data, file_range)
     decoded, unreadable, good_lines = _decode(signature, keys, data, file_range)
@@ -136,8 +135,7 @@ def _decode(
         except NOT_JSON:
             pass
     rows, bad, good_lines = [], [], []
-    lines = [line for line in data.split(b"\n") if line not in (b"", b"\r")]
-    for number, line in enumerate(lines, start=file_range.first_row):
+    for number, line in numbered_lines(data, file_range):
         try:
             rows.append(decoder.decode(_to_list(line, keys) if needs_lists else line))
             good_lines.append(line)
@@ -153,12 +151,8 @@ def _decode(
             except (*NOT_JSON, KeyError):
                 bad.append(bad_row)
         except NOT_JSON as error:
-            bad.append(_not_json(number, error))
+            bad.append(BadRow.not_json(number, error))
     return rows, bad, b"\n".join(good_lines)
-
-
-def _not_json(number: int, error: Exception) -> BadRow:
-    return BadRow(number, None, "malformed", f"the line is not JSON in UTF-8: {error}")
 
 
 def _has_one_row_per_line(data: bytes, n_rows: int, brackets: bytes) -> bool:
@@ -199,7 +193,7 @@ def _explain(signature: Signature, keys: _Keys, line: bytes, number: int, error:
     try:
         row = parse_leniently(line)
     except (ValueError, RecursionError) as broken:
-        return _not_json(number, broken)
+        return BadRow.not_json(number, broken)
     of_keys: list[Finding] = []
     values: list[tuple[Column, Any]] = []
     if isinstance(row, dict) and sources:

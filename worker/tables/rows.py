@@ -31,6 +31,10 @@ class BadRow:
         return cls(row, column, fault.code, fault.detail, fault.found, fault.expected)
 
     @classmethod
+    def not_json(cls, row: int, error: Exception) -> "BadRow":
+        return cls(row, None, "malformed", f"the line is not JSON in UTF-8: {error}")
+
+    @classmethod
     def of_cells(cls, row: int, faults: Sequence[Finding], total: int) -> "BadRow":
         """faults: of the row's cells, each with its column; the first ones, if there are many."""
         return replace(cls.of(row, faults[0].column, faults[0]), others=tuple(faults[1:MAX_FINDINGS]), total=total)

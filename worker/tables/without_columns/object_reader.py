@@ -25,6 +25,7 @@ from worker.models.columns.typed_columns import ARROW_TYPES
 from worker.tables.checked_columns import CheckedColumn
 from worker.tables.csv_reader import split_cells
 from worker.tables.file_columns import column_names, require_names
+from worker.tables.file_ranges import numbered_lines, read_bytes
 from worker.tables.id_values import to_id_values
 from worker.tables.ndjson_reader import raw_values, unchecked_array
 from worker.tables.parquet_files import open_parquet, require_types, value_type
@@ -48,9 +49,7 @@ def read_object_rows(
         names = column_names(path, fmt)
         require_names(names, extra)
         require_typed(names, signature.objects, extra)
-        with path.open("rb") as file:
-            file.seek(file_range.start)
-            data = file.read(file_range.end - file_range.start)
+        data = read_bytes(path, file_range)
         keys = key_columns(names, signature.objects, extra)
         table, unreadable = split_cells(data, names, list(dict.fromkeys([*keys, *extra])), file_range)
         cells = {name: _csv_cells(signature.objects, name, table[name]) for name in keys}
@@ -91,15 +90,12 @@ def require_typed(names: Sequence[str], objects: ObjectRows, extra: Sequence[str
 
 def _read_ndjson(path: Path, column: Column, file_range: FileRange, extra: Sequence[str]) -> Rows:
     objects = column.objects or ObjectRows()
-    with path.open("rb") as file:
-        file.seek(file_range.start)
-        data = file.read(file_range.end - file_range.start)
+    data = read_bytes(path, file_range)
     rows: list[dict[str, Any]] = []
     good_lines: list[bytes] = []
     values: dict[str, list[Any]] = {name: [] for name in extra}
     bad: list[BadRow] = []
-    lines = [line for line in data.split(b"\n") if line not in (b"", b"\r")]
-    for number, line in enumerate(lines, start=file_range.first_row):
+    for number, line in numbered_lines(data, file_range):
         row = _parsed(line, number)
         if isinstance(row, BadRow):
             bad.append(row)
@@ -125,7 +121,7 @@ def _parsed(line: bytes, number: int) -> Any:
         try:
             return parse_leniently(line)  # a number that is too large is a fault of its key
         except (ValueError, RecursionError) as error:
-            return BadRow(number, None, "malformed", f"the line is not JSON in UTF-8: {error}")
+            return BadRow.not_json(number, error)
 
 
 def _csv_cells(objects: ObjectRows, name: str, texts: Any) -> Cells:

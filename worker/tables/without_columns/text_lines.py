@@ -12,6 +12,7 @@ from queuecast.tables.column_names import first_lines
 from queuecast.tables.json_values import NOT_JSON, parse_leniently
 from worker.models.columns.typed_columns import ARROW_TYPES
 from worker.tables.checked_columns import check_column
+from worker.tables.file_ranges import numbered_lines
 from worker.tables.record_scanner import MAX_RECORD_BYTES
 from worker.tables.rows import BadRow, Rows, number_rows
 
@@ -33,8 +34,7 @@ def has_bare_texts(path: Path) -> bool:
 def read_text_lines(column: Column, data: bytes, file_range: FileRange) -> Rows:
     texts: list[str | None] = []
     bad: list[BadRow] = []
-    lines = [line for line in data.split(b"\n") if line not in (b"", b"\r")]
-    for number, line in enumerate(lines, start=file_range.first_row):
+    for number, line in numbered_lines(data, file_range):
         try:
             texts.append(_decoder.decode(line))
         except NOT_JSON as error:
@@ -48,6 +48,6 @@ def _explain(column: Column, line: bytes, number: int, error: Exception) -> BadR
     try:
         value: Any = parse_leniently(line)
     except (ValueError, RecursionError) as broken:
-        return BadRow(number, None, "malformed", f"the line is not JSON in UTF-8: {broken}")
+        return BadRow.not_json(number, broken)
     finding = next(column_findings(column, value, ""), None)
     return BadRow(number, None, "malformed", str(error)) if finding is None else BadRow.of(number, None, finding)
