@@ -6,6 +6,7 @@ from typing import Any
 
 from queuecast.cli.terminal import note
 from queuecast.client import ApiError, Client
+from queuecast.client.model_administration import schema_for
 from queuecast.client.row_formats.table_files import PARQUET_START
 from queuecast.client.row_formats.text_rows import (
     is_ndjson,
@@ -65,8 +66,7 @@ def _decode(name: str, content: bytes) -> str:
 
 def _schema(client: Client, model: str, version: int | str | None) -> dict[str, Any] | None:
     try:
-        number = client.model(model)["aliases"].get(version) if isinstance(version, str) else version
-        return client.schema(model, number)
+        return schema_for(client, model, version)
     except ApiError as error:
         if error.status == 404:
             return None  # the response to the prediction has the better explanation

@@ -46,8 +46,7 @@ class ModelAdministration:
     def _columns_read(self, name: str, version: int | str | None) -> set[str] | None:
         """The columns that a row needs; None if they are unknown."""
         try:
-            number = self.model(name)["aliases"].get(version) if isinstance(version, str) else version
-            schema = self.schema(name, number)
+            schema = schema_for(self, name, version)
         except ApiError:
             return None
         return None if "x-always" in schema else set(schema.get("required", ()))  # of dicts, every key is read
@@ -100,3 +99,13 @@ class ModelAdministration:
 
 def model_path(name: str) -> str:
     return f"/v1/models/{quote(name, safe='')}"
+
+
+def schema_for(client: ModelAdministration, name: str, version: int | str | None) -> Body:
+    """The JSON Schema of a row of the version that a number or an alias names.
+
+    For an alias that the model does not have, that of the champion: the answer to the submit explains it. Raises
+    ApiError.
+    """
+    number = client.model(name)["aliases"].get(version) if isinstance(version, str) else version
+    return client.schema(name, number)
