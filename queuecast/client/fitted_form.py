@@ -5,8 +5,8 @@ say which form it was fitted on, so its answers to both are compared.
 """
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from queuecast.client.notebook_answers import notebook_answers
@@ -81,28 +81,12 @@ def _is_same(left: Any, right: Any) -> bool:
 
 def _learned_missing_words(estimator: Any) -> set[str]:
     """The kinds of missing values that encoders have learned of columns of texts."""
+    from queuecast.estimators.parts import parts_of  # noqa: PLC0415 - needs numpy, which a client may lack
+
     kinds: set[str] = set()
-    for categories in _categories(estimator):
+    attributes = (getattr(part, "__dict__", {}).get("categories_") for part in parts_of(estimator))
+    for categories in chain.from_iterable(found for found in attributes if isinstance(found, list)):
         values = categories.tolist() if hasattr(categories, "tolist") else []
         if any(isinstance(value, str) for value in values):
             kinds |= {kind for kind in map(missing_kind, values) if kind is not None}
     return kinds
-
-
-def _categories(estimator: Any) -> Iterator[Any]:
-    seen: set[int] = set()
-    waiting = [estimator]
-    while waiting:
-        part = waiting.pop()
-        if id(part) in seen or isinstance(part, str | bytes | int | float | None):
-            continue
-        seen.add(id(part))
-        if isinstance(part, dict):
-            waiting.extend(part.values())
-        elif isinstance(part, list | tuple):
-            waiting.extend(part)
-        elif hasattr(part, "__dict__"):
-            attributes = vars(part)
-            if isinstance(attributes.get("categories_"), list):
-                yield from attributes["categories_"]
-            waiting.extend(attributes.values())
