@@ -29,18 +29,18 @@ def training_params(transport: Transport, model_path: str, params: Mapping[str, 
 
 def _known_names(transport: Transport, model_path: str) -> list[str]:
     with suppress(ApiError):  # no such model, for example: the answer to the training explains it
-        return list(champion_manifest(transport, model_path).get("params", ()))
+        return list(_champion_manifest(transport, model_path).get("params", ()))
     return []
 
 
 def champion_target(transport: Transport, model_path: str) -> list[str]:
     """The names of the columns that the champion learned; empty if they are unknown."""
-    with suppress(ApiError):
-        return list(champion_manifest(transport, model_path).get("target", ()))
+    with suppress(ApiError):  # as above
+        return list(_champion_manifest(transport, model_path).get("target", ()))
     return []
 
 
-def champion_manifest(transport: Transport, model_path: str) -> dict[str, Any]:
+def _champion_manifest(transport: Transport, model_path: str) -> dict[str, Any]:
     """Raises ApiError if there is no such model, or no champion."""
     champion = read_json(transport.send("GET", model_path))["aliases"].get(CHAMPION)
     manifest: dict[str, Any] = read_json(transport.send("GET", f"{model_path}/versions/{champion}"))

@@ -2,12 +2,11 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from tempfile import TemporaryFile
 from typing import Any
 
-from queuecast.client.errors import ApiError
-from queuecast.client.params import champion_manifest
+from queuecast.client.params import champion_target
 from queuecast.client.row_formats.json_rows import json_rows, target_names
 from queuecast.client.row_formats.table_files import NDJSON, TableFile
 from queuecast.client.row_formats.whole_rows import listed_rows
@@ -34,9 +33,8 @@ def _names_for(transport: Transport, model_path: str, y: Any) -> list[str]:
         raise TypeError(f"the target is {y!r}, expected a label or a number for each row, as for fit(X, y)")
     names = target_names(y) or []
     if names == ["target"] and getattr(y, "name", None) is None:
-        with suppress(ApiError):  # no such model, for example: the answer to the training explains it
-            known = champion_manifest(transport, model_path).get("target", [])
-            names = list(known) if len(known) == 1 else names
+        known = champion_target(transport, model_path)
+        names = known if len(known) == 1 else names
     return names
 
 
