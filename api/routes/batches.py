@@ -38,7 +38,6 @@ from queuecast.domain.errors import (
 )
 from queuecast.domain.file_formats import FileFormat, file_format
 from queuecast.domain.model import Manifest
-from queuecast.domain.signature import Layout
 from queuecast.domain.work import BatchWork, batch_of_rows
 from queuecast.ports.files import StoredFile
 from queuecast.ports.jobs import IdempotencyKey
@@ -135,8 +134,8 @@ class BatchRoutes:
         """The rows of the request, once they fit the signature, as a file with one row per line."""
         rows, max_rows = bytes(body.inputs), self._max_body_bytes
         _, rows, ignored = require_rows(manifest.signature, rows, max_rows, body.extra_columns, keeps_names=True)
-        has_columns = manifest.signature.layout in (Layout.FRAME, Layout.ARRAY)
-        known = {column.name for column in manifest.signature.columns} if has_columns else set()
+        signature = manifest.signature
+        known = {column.name for column in signature.columns} if signature.layout.has_columns else set()
         if body.id_column is not None and body.id_column not in known:
             name = short_name(body.id_column)
             detail = f"the model has no column {name!r}; an id that is none needs a file"

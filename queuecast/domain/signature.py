@@ -57,6 +57,11 @@ class Layout(StrEnum):
     TEXT = "text"
     OBJECT = "object"
 
+    @property
+    def has_columns(self) -> bool:
+        """Whether a row is a row of a table, and no text or dict."""
+        return self in (Layout.FRAME, Layout.ARRAY)
+
 
 @dataclass(frozen=True, slots=True)
 class Column:

@@ -61,7 +61,7 @@ def read_example(path: Path, media_type: str, estimator: Any, target: tuple[str,
     if media_type == TABLE_MEDIA_TYPE:
         table = decode_table(path.read_bytes())
         facts = {column.name: column.facts() for column in table.columns}
-        if table.layout in (Layout.TEXT, Layout.OBJECT):
+        if not table.layout.has_columns:
             return Example(_whole_rows(table), facts, table.answers)
         rows, answers, labels, sparse = rows_of_table(table), table.answers, _labels(table, estimator), table.sparse
         sent_names = [column.name for column in table.columns]

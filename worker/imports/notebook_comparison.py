@@ -145,7 +145,7 @@ def _summary(found: list[Any] | str) -> str:
 def _row(signature: Signature, values: list[Any]) -> Any:
     if signature.takes_lists:
         return values
-    if signature.layout in (Layout.TEXT, Layout.OBJECT):
+    if not signature.layout.has_columns:
         return values[0]
     return dict(zip((column.name for column in signature.columns), values, strict=True))
 
@@ -247,7 +247,7 @@ def _answers(estimator: Any, signature: Signature, method: Method, frame: Any) -
 
 def _changed_column(signature: Signature, sent: _Sent, row: Any, at: int) -> str | None:
     """The first column with another value than in JSON, if the format changed one."""
-    if signature.layout in (Layout.TEXT, Layout.OBJECT):
+    if not signature.layout.has_columns:
         return None
     as_json = frame_of(signature, [row])
     for index, column in enumerate(signature.read_columns):

@@ -12,7 +12,6 @@ from sklearn.utils._param_validation import InvalidParameterError
 from queuecast.domain.errors import Finding, InvalidInputError, RunFailedError, exception_text, short_name, shortened
 from queuecast.domain.holdout import METHODS, HoldoutRule, Split, holdout
 from queuecast.domain.model import Manifest
-from queuecast.domain.signature import Layout
 from queuecast.domain.training_params import unknown_params
 from worker.models.frames import as_fitted, frame_of
 from worker.models.learning.unread_columns import unread_columns
@@ -32,7 +31,7 @@ def split_rows(rows: TrainingRows, champion: Manifest) -> Split:
     if rule.method not in METHODS:
         known = " and ".join(map(repr, METHODS))
         raise RunFailedError(f"version {champion.version} was split by {rule.method!r}; this worker knows {known}")
-    if champion.signature.layout in (Layout.FRAME, Layout.ARRAY):
+    if champion.signature.layout.has_columns:
         features, names = features_for_rule(rows.split_features(), champion.signature, rule.columns)
         read_names = [column.name for column in champion.signature.read_columns]
         deciding = [name for name in names if name not in rows.lacking] or read_names
