@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from queuecast.domain.findings.bounds import and_rest
+
 
 class IgnoredColumnsWarning(UserWarning):
     """Columns of the rows were ignored. `extra_columns="refuse"` makes it an error."""
@@ -13,6 +15,5 @@ def ignored_columns_text(body: dict[str, Any]) -> str | None:
     if not ignored:
         return None
     names, count = ignored["names"], ignored["count"]
-    more = f" and {count - len(names)} more" if count > len(names) else ""
     columns = "a column that the model does not have was" if count == 1 else "columns that the model does not have were"
-    return f"{columns} ignored: {', '.join(names)}{more}"
+    return f"{columns} ignored: {', '.join(names)}{and_rest(count - len(names))}"

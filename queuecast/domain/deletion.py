@@ -1,7 +1,7 @@
 """Deleting versions and models: the errors for those that are deleted, and for those that cannot be."""
 
 from queuecast.domain.errors import ConflictError, GoneModelError, GoneVersionError
-from queuecast.domain.findings.bounds import list_names
+from queuecast.domain.findings.bounds import and_rest, list_names
 from queuecast.domain.model import CHAMPION, MODEL_DELETION, Aliases, AliasMove
 
 
@@ -35,7 +35,6 @@ def require_unnamed(model: str, version: int, aliases: Aliases) -> None:
 def needed_by_jobs(model: str, deletion: AliasMove, count: int, job_ids: list[str]) -> ConflictError:
     """The refusal of a deletion. count: of the jobs that have not ended; job_ids: the first of them."""
     what = f"model {model}" if deletion.action == MODEL_DELETION else f"version {deletion.version} of model {model}"
-    rest = f" and {count - len(job_ids)} more" if count > len(job_ids) else ""
     jobs = "1 job that has not ended needs" if count == 1 else f"{count} jobs that have not ended need"
-    detail = f"{jobs} {what}: {', '.join(job_ids)}{rest}"
+    detail = f"{jobs} {what}: {', '.join(job_ids)}{and_rest(count - len(job_ids))}"
     return ConflictError(detail, code="in_use")

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from queuecast.domain.errors import Finding, mismatch, short_name
+from queuecast.domain.findings.bounds import and_rest
 
 SHOWN_COLUMNS = 20
 
@@ -30,8 +31,9 @@ class IgnoredColumns:
 
 def extra_columns_refusal(pointer: str, names: Collection[str]) -> Finding:
     """names: the columns of a file that the model does not have, at least one."""
-    more = f" and {len(names) - SHOWN_COLUMNS} more" if len(names) > SHOWN_COLUMNS else ""
-    columns = f"the column{'s' if len(names) > 1 else ''} {', '.join(_shown(names))}{more}"
+    columns = (
+        f"the column{'s' if len(names) > 1 else ''} {', '.join(_shown(names))}{and_rest(len(names) - SHOWN_COLUMNS)}"
+    )
     finding = mismatch(pointer, "unknown_column", columns, "only columns that the model has")
     return replace(finding, column=short_name(next(iter(names))), columns=_shown(names))
 

@@ -44,6 +44,11 @@ def and_more(count: int) -> str:
     return f" (and at least {count} more)" if count == MAX_COUNTED - 1 else f" (and {count} more)"
 
 
+def and_rest(count: int) -> str:
+    """The end of a list. count: of the names that it leaves out."""
+    return f" and {count} more" if count > 0 else ""
+
+
 def list_names(names: Collection[str]) -> str:
     """The first names, and the number of all."""
     more = f", ... ({len(names)} in all)" if len(names) > SHOWN_NAMES else ""
