@@ -150,9 +150,9 @@ class Client(ModelAdministration):
     ) -> JobHandle:
         """Uploads a training file and submits a training that refits the model's champion on it.
 
-        source: a file's path, or a DataFrame, with features and target; or texts or dicts. target: the name of the
-        column or columns to learn; of texts or dicts, their targets, as for `fit`. y: the targets, as for `push`, if
-        source has only the features; target is their name then. params: passed to the estimator's `set_params`.
+        source: a file's path, a DataFrame or dicts, with features and target; or texts. target: the name of the column,
+        columns or key to learn; of texts and dicts without them, the targets, as for `fit`. y: the targets, as for
+        `push`, if source has only the features; target is their name then. params: for the estimator's `set_params`.
         promote: auto (if the new version is not worse), manual (it stays the challenger) or never.
         extra_columns: as for `predict_file`. on_error: a row that does not fit fails the training (fail, the default),
         or is left out and listed by `JobHandle.errors` (skip).
@@ -161,7 +161,7 @@ class Client(ModelAdministration):
         sent_params = training_params(self._transport, model_path(model), params or {})
         if are_whole_rows(source):
             refuse_moments(self, model, None, source)
-            file, target = upload_with_target(self._transport, model_path(model), source, target if y is None else y)
+            file, target = upload_with_target(self._transport, model_path(model), source, target, y)
         elif y is not None:
             file, target = upload_fit(self._transport, model_path(model), source, y, target)
         elif target is None:

@@ -12,6 +12,7 @@ from typing import Any
 from queuecast.client.row_formats.json_rows import target_names
 from queuecast.client.row_formats.polars_frames import is_polars, write_parquet
 from queuecast.client.row_formats.table_files import PARQUET, TableFile, arrow_table, arrow_writing, write_arrow
+from queuecast.client.row_formats.whole_rows import listed_rows
 from queuecast.domain.columns.labels import numbered
 from queuecast.domain.columns.missing_values import is_missing
 from queuecast.tables.column_labels import text_names
@@ -72,8 +73,9 @@ def _length(x: Any) -> int:
 def _feature_names(x: Any) -> list[str]:
     if hasattr(x, "columns"):
         return text_names(x.columns)
-    if isinstance(x, list | tuple) and x and isinstance(x[0], Mapping):
-        return list(dict.fromkeys(str(name) for row in x for name in row))
+    listed = listed_rows(x)
+    if listed is not None:
+        return list(dict.fromkeys(str(name) for row in listed if isinstance(row, Mapping) for name in row))
     return numbered(x.shape[1] if hasattr(x, "shape") else len(x[0]) if len(x) else 0)
 
 

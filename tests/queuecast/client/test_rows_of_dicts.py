@@ -117,6 +117,33 @@ def test_a_training_on_dicts_sends_them_with_their_targets(
     assert list(map(json.loads, lines)) == [{"city": "Ulm", "open": 1}, {"open": 0}]
 
 
-def test_a_key_with_the_name_of_the_target_is_refused(client: Client, gateway: ScriptedGateway) -> None:
-    with pytest.raises(ValueError, match="row 0 has the key 'open', which is the name of the target"):
-        client.train("shops", [{"open": 1}], pd.Series([1], name="open"))
+def test_a_training_on_dicts_may_name_their_targets(client: Client, gateway: ScriptedGateway) -> None:
+    gateway.on("POST /v1/files", Answer({"id": "file_1"}, 201))
+    gateway.on("POST /v1/models/shops/trainings", Answer(job(type="training"), 202))
+
+    client.train("shops", [{"city": "Ulm"}, {}], target="is_open", y=pd.Series([1, 0], name="open"))
+
+    lines = gateway.only_request("POST /v1/files").body.splitlines()
+    assert list(map(json.loads, lines)) == [{"city": "Ulm", "is_open": 1}, {"is_open": 0}]
+    assert gateway.only_request("POST /v1/models/shops/trainings").json["target"] == ["is_open"]
+
+
+@pytest.mark.parametrize("form", [list, pd.Series])
+def test_dicts_may_have_their_target_as_a_key(form: Any, client: Client, gateway: ScriptedGateway) -> None:
+    gateway.on("POST /v1/files", Answer({"id": "file_1"}, 201))
+    gateway.on("POST /v1/models/shops/trainings", Answer(job(type="training"), 202))
+    rows = [{"city": "Ulm", "open": 1}, {"open": 0}]
+
+    client.train("shops", form(rows), target="open")
+
+    assert list(map(json.loads, gateway.only_request("POST /v1/files").body.splitlines())) == rows
+    assert gateway.only_request("POST /v1/models/shops/trainings").json["target"] == ["open"]
+
+
+@pytest.mark.parametrize("names", [{}, {"target": "city"}])
+def test_a_key_with_the_name_of_the_target_is_refused(
+    names: dict[str, str], client: Client, gateway: ScriptedGateway
+) -> None:
+    name = names.get("target", "open")
+    with pytest.raises(ValueError, match=f"'{name}' names a column of X and the target; pass target= with another"):
+        client.train("shops", [{"open": 1}, {"city": "Ulm"}], y=pd.Series([1, 0], name="open"), **names)

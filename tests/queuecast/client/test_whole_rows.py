@@ -99,6 +99,18 @@ def test_targets_without_a_name_get_that_of_the_champion(client: Client, gateway
     assert gateway.only_request(TRAININGS).json["target"] == ["text"]
 
 
+@pytest.mark.parametrize("texts", [["good", "bad"], pd.Series(["good", "bad"])])
+def test_a_training_on_texts_may_name_their_targets(texts: Any, client: Client, gateway: ScriptedGateway) -> None:
+    gateway.on("POST /v1/files", Answer({"id": "file_1"}, 201))
+    gateway.on(TRAININGS, Answer(job(type="training"), 202))
+
+    client.train("reviews", texts, target="liked", y=[1, 0])
+
+    lines = gateway.only_request("POST /v1/files").body.splitlines()
+    assert list(map(json.loads, lines)) == [{"text": "good", "liked": 1}, {"text": "bad", "liked": 0}]
+    assert gateway.only_request(TRAININGS).json["target"] == ["liked"]
+
+
 @pytest.mark.parametrize(
     ("target", "error", "words"),
     [
