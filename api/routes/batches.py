@@ -8,7 +8,7 @@ from api.dependencies import Dependencies
 from api.http.decoding import decode_object, json_body
 from api.http.idempotency import read_idempotency_key
 from api.http.json_response import JsonResponse
-from api.http.row_decoding import require_rows
+from api.http.row_decoding import CheckedRows, require_rows
 from api.openapi import error_groups
 from api.openapi.operations import json_request, operation, submit_answers
 from api.openapi.response_parts import READ_ERRORS
@@ -17,7 +17,7 @@ from api.schemas import examples
 from api.schemas.headers import SubmitHeaders
 from api.schemas.jobs import BatchJob
 from api.schemas.requests import BatchOfFile, BatchOfRows, BatchRequest
-from api.services.inline_rows import store_rows
+from api.services.inline_rows import store_rows, without_ids
 from api.services.job_files import delete_files, discard_unless_accepted, refusing_file_id
 from api.services.submission import require_method
 from api.services.submit_options import SubmitOptions, Submitted
@@ -37,7 +37,10 @@ from queuecast.domain.errors import (
     short_name,
 )
 from queuecast.domain.file_formats import FileFormat, file_format
+from queuecast.domain.findings.bounds import first_findings
+from queuecast.domain.findings.nearest_names import with_nearest
 from queuecast.domain.model import Manifest
+from queuecast.domain.signature import Signature
 from queuecast.domain.work import BatchWork, batch_of_rows
 from queuecast.ports.files import StoredFile
 from queuecast.ports.jobs import IdempotencyKey
@@ -132,15 +135,20 @@ class BatchRoutes:
 
     def _store_rows(self, body: BatchRequest, manifest: Manifest) -> tuple[StoredFile, IgnoredColumns | None]:
         """The rows of the request, once they fit the signature, as a file with one row per line."""
-        rows, max_rows = bytes(body.inputs), self._max_body_bytes
-        _, rows, ignored = require_rows(manifest.signature, rows, max_rows, body.extra_columns, keeps_names=True)
-        signature = manifest.signature
-        known = {column.name for column in signature.columns} if signature.layout.has_columns else set()
-        if body.id_column is not None and body.id_column not in known:
-            name = short_name(body.id_column)
-            detail = f"the model has no column {name!r}; an id that is none needs a file"
-            raise InvalidInputError(detail, (Finding("/id_column", "missing_column", detail, column=name),))
-        return store_rows(self._files, rows), ignored
+        signature, rows, name = manifest.signature, bytes(body.inputs), body.id_column
+        if name is None or (signature.layout.has_columns and name in {each.name for each in signature.read_columns}):
+            _, rows, ignored = self._checked(signature, rows, body)
+            return store_rows(self._files, rows), ignored
+        features, ids = without_ids(rows, name)
+        _, features, ignored = self._checked(signature, features, body)
+        if not any(ids):
+            short = short_name(name)
+            missing = Finding("/id_column", "missing_column", f"no row has the column {short!r}", column=short)
+            raise with_nearest(first_findings([missing]), (), () if ignored is None else ignored.names).refusal()
+        return store_rows(self._files, features, ids), ignored
+
+    def _checked(self, signature: Signature, rows: bytes, body: BatchRequest) -> CheckedRows:
+        return require_rows(signature, rows, self._max_body_bytes, body.extra_columns, keeps_names=True)
 
 
 def _require_columns(header: list[str], manifest: Manifest, id_column: str | None) -> None:

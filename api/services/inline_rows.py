@@ -4,7 +4,9 @@ A retry gets a copy, so either batch can be deleted without taking the rows of t
 """
 
 import shutil
+from collections.abc import Iterable
 from contextlib import suppress
+from itertools import repeat
 
 import msgspec
 
@@ -14,14 +16,40 @@ from queuecast.ports.files import FileStore, StoredFile
 
 MEDIA_TYPE = "application/x-ndjson"
 
+Ids = list[dict[str, msgspec.Raw]]
+"""For each row, the id under its name; empty if the row has none."""
 
-def store_rows(files: FileStore, rows: bytes) -> StoredFile:
-    """rows: a JSON list. The file has one row a line."""
+_rows_decoder = msgspec.json.Decoder(list[msgspec.Raw])
+_cells_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+def without_ids(rows: bytes, name: str) -> tuple[bytes, Ids]:
+    """The rows without the column `name`, and its values. rows: JSON; if it is not a list, it has no ids."""
+    kept: list[bytes] = []
+    ids: Ids = []
+    try:
+        listed = _rows_decoder.decode(rows)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return rows, []
+    for row in map(bytes, listed):
+        cells: dict[str, msgspec.Raw] = {}
+        if row.lstrip().startswith(b"{"):
+            with suppress(msgspec.DecodeError, UnicodeDecodeError):  # the check of the rows finds it too
+                cells = _cells_decoder.decode(row)
+        own = {name: cells.pop(name)} if name in cells else {}
+        ids.append(own)
+        kept.append(msgspec.json.encode(cells) if own else row)
+    return b"[%b]" % b",".join(kept), ids
+
+
+def store_rows(files: FileStore, rows: bytes, ids: Iterable[dict[str, msgspec.Raw]] = repeat({})) -> StoredFile:
+    """rows: a JSON list. ids: of `without_ids`. The file has one row a line."""
     incoming = files.receive()
     try:
-        for row in msgspec.json.decode(rows, type=list[msgspec.Raw]):
+        for row, own in zip(_rows_decoder.decode(rows), ids, strict=False):
+            text = msgspec.json.encode(_cells_decoder.decode(row) | own) if own else bytes(row)
             # A line break in JSON is always whitespace: inside a string it is escaped.
-            incoming.stream.write(bytes(row).replace(b"\n", b" ").replace(b"\r", b" ") + b"\n")
+            incoming.stream.write(text.replace(b"\n", b" ").replace(b"\r", b" ") + b"\n")
         return incoming.keep("inputs.ndjson", MEDIA_TYPE)
     except BaseException:
         incoming.drop()

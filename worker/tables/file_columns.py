@@ -106,7 +106,7 @@ def require_columns(path: Path, fmt: FileFormat, signature: Signature, id_column
     if fmt is FileFormat.NDJSON:
         keys = find_keys(path, signature, extra)
         if keys or signature.layout is not Layout.TEXT:
-            _require_keys(path, [*keys, *extra], signature)
+            require_first_keys(path, [*keys, *extra], signature)
         return
     sources = find_columns(column_names(path, fmt), signature, extra)
     if fmt is FileFormat.PARQUET:
@@ -134,9 +134,11 @@ def comparable_columns(path: Path, fmt: FileFormat, names: Sequence[str]) -> lis
     return found
 
 
-def _require_keys(path: Path, wanted: list[str], signature: Signature) -> None:
+def require_first_keys(path: Path, wanted: Sequence[str], signature: Signature) -> None:
     """Refuses a file in which all the first rows lack a key, because most likely every row lacks it."""
     seen: dict[str, None] = {}
+    if not wanted:
+        return
     for row in _first_rows(path):
         seen |= dict.fromkeys(row) if isinstance(row, dict) else {}
         if seen.keys() >= set(wanted):

@@ -88,6 +88,18 @@ def test_the_target_of_a_training_is_no_key(gateway: Gateway, http: FlaskClient,
     assert answer.status_code == status
 
 
+@pytest.mark.parametrize("name", ["key", "city"])
+def test_an_id_of_rows_in_a_request_is_no_key_of_the_rows(shops: Gateway, http: FlaskClient, name: str) -> None:
+    rows = [{name: [1, {"a": 2}], "a/b": 1}, {name: "x"}, {}]
+
+    answer = http.post("/v1/models/shops/batches", json={"inputs": rows, "id_column": name})
+
+    assert answer.status_code == 202
+    work, _ = shops.jobs.read_work(answer.json["id"])
+    lines = shops.files.path(work.file_id).read_bytes().splitlines()  # type: ignore[union-attr]
+    assert list(map(json.loads, lines)) == rows
+
+
 def test_the_schema_of_a_row_has_the_kinds_of_each_key(gateway: Gateway, http: FlaskClient) -> None:
     gateway.publish("shops", signature=signature())
 

@@ -591,10 +591,51 @@ def test_the_errors_of_an_unknown_job_are_a_404(http: FlaskClient) -> None:
 
 
 def test_an_id_column_that_the_rows_lack_is_named(http: FlaskClient) -> None:
-    answer = http.post(BATCHES, json={"inputs": [ROW], "id_column": "passenger"})
+    answer = http.post(BATCHES, json={"inputs": [ROW | {"pasenger": 1}], "id_column": "passenger"})
 
     (finding,) = answer.json["errors"]
     assert (finding["pointer"], finding["code"], finding["column"]) == ("/id_column", "missing_column", "passenger")
+    assert finding["detail"] == "no row has the column 'passenger' (the nearest is 'pasenger')"
+
+
+def stored_rows(gateway: Gateway, job_id: str) -> list[Any]:
+    work, _ = gateway.jobs.read_work(job_id)
+    return list(map(json.loads, gateway.files.path(work.file_id).read_bytes().splitlines()))  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("choice", ["ignore", "refuse"])
+def test_the_id_of_rows_in_a_request_may_be_no_column_of_the_model(
+    gateway: Gateway, http: FlaskClient, choice: str
+) -> None:
+    rows = [{"who": "p\n1"} | ROW, ROW | {"who": {"a": [1.50]}, "sibsp": 3.0}, ROW]
+    body = {"inputs": rows, "id_column": "who", "extra_columns": choice}
+
+    answer = http.post(BATCHES, json=body)
+
+    assert answer.status_code == 202
+    assert "ignored_columns" not in answer.json
+    assert stored_rows(gateway, answer.json["id"]) == [rows[0], rows[1] | {"sibsp": 3}, ROW]
+
+
+def test_the_columns_beside_an_id_are_checked_as_without_it(http: FlaskClient) -> None:
+    rows = [ROW | {"who": 1}, ROW | {"who": 2, "age": "old"}, ROW | {"who": 3, "note": 1}, [1]]
+
+    answer = http.post(BATCHES, json={"inputs": rows, "id_column": "who", "extra_columns": "refuse"})
+
+    assert [(each["pointer"], each["code"]) for each in answer.json["errors"]] == [
+        ("/inputs/1/age", "wrong_type"),
+        ("/inputs/2/note", "unknown_column"),
+        ("/inputs/3", "wrong_type"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("inputs", "pointer"), [({"who": 1}, "/inputs"), ("who", "/inputs"), ([{"who": 1}], "/inputs/0/age")]
+)
+def test_an_id_does_not_hide_that_there_are_no_rows(http: FlaskClient, inputs: Any, pointer: str) -> None:
+    answer = http.post(BATCHES, json={"inputs": inputs, "id_column": "who"})
+
+    assert (answer.status_code, answer.json["errors"][0]["pointer"]) == (422, pointer)
 
 
 def test_a_batch_without_rows_or_with_two_sources_has_its_facts(http: FlaskClient) -> None:

@@ -24,7 +24,7 @@ from queuecast.tables.object_values import NO_KEY, cell_value, empty_value, key_
 from worker.models.columns.typed_columns import ARROW_TYPES
 from worker.tables.checked_columns import CheckedColumn
 from worker.tables.csv_reader import split_cells
-from worker.tables.file_columns import column_names, require_names
+from worker.tables.file_columns import column_names, require_first_keys, require_names
 from worker.tables.file_ranges import numbered_lines, read_bytes
 from worker.tables.id_values import to_id_values
 from worker.tables.ndjson_reader import raw_values, unchecked_array
@@ -69,7 +69,9 @@ def require_keys(path: Path, fmt: FileFormat, signature: Signature, id_column: s
     """Raises InvalidInputError for a file without the id column, or with cells of a type that is not known or taken."""
     extra = [] if id_column is None else [id_column]
     names = [] if fmt is FileFormat.NDJSON else column_names(path, fmt)
-    if fmt is not FileFormat.NDJSON:
+    if fmt is FileFormat.NDJSON:
+        require_first_keys(path, extra, signature)
+    else:
         require_names(names, extra)
     if fmt is FileFormat.CSV:
         require_typed(names, signature.objects, extra)

@@ -262,6 +262,17 @@ def test_the_id_is_no_key_of_the_row(dicts: LocalBatchService) -> None:
     assert answers["prediction"].tolist() == expected.tolist()
 
 
+@pytest.mark.parametrize("media_type", [CSV, NDJSON])
+def test_an_id_that_no_row_has_is_refused(dicts: LocalBatchService, media_type: str) -> None:
+    dicts.result(dicts.pushed(ESTIMATORS["hasher"]().fit(DICTS, LABELS), DICTS))
+    content = b"city\nUlm\n" if media_type == CSV else b'{"city": "Ulm"}\n'
+
+    job = dicts.ended_batch(dicts.batch_work(content, media_type, id_column="key"))
+
+    assert job.failure is not None
+    assert "the file has no column 'key'" in job.failure.detail
+
+
 @pytest.mark.parametrize("way", ["y", "CSV", "Parquet"])
 def test_a_retraining_fits_what_a_clone_fits_in_process(dicts: LocalBatchService, way: str) -> None:
     rows = [{**row, "at": at} for at, row in enumerate(DICTS * 3)]
