@@ -1,6 +1,6 @@
 """A dataclass as JSON whose field names are older than the names of its attributes."""
 
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from typing import Any, Generic, TypeVar, cast, get_type_hints
 
 import msgspec
@@ -9,7 +9,7 @@ T = TypeVar("T")
 
 
 class StoredForm(Generic[T]):
-    """Encodes and decodes one dataclass, none of whose fields has a default.
+    """Encodes and decodes one dataclass. A field that has its default is not stored.
 
     stored_names: attribute -> the name of its field in JSON, where the two differ.
     """
@@ -17,9 +17,13 @@ class StoredForm(Generic[T]):
     def __init__(self, kind: type[T], stored_names: dict[str, str]) -> None:
         types = get_type_hints(kind)
         self._kind = kind
-        self._names = [field.name for field in fields(cast(Any, kind))]
+        own = fields(cast(Any, kind))
+        self._names = [field.name for field in own]
         self._struct: Any = msgspec.defstruct(
-            kind.__name__, [(name, types[name]) for name in self._names], rename=stored_names
+            kind.__name__,
+            [(field.name, types[field.name], *(() if field.default is MISSING else (field.default,))) for field in own],
+            rename=stored_names,
+            omit_defaults=True,
         )
         self._decoder = msgspec.json.Decoder(self._struct)
 

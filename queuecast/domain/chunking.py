@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from queuecast.domain.columns.extra_columns import IgnoredColumns
+
 MAX_OPEN_CHUNKS = 1_000  # of one batch, waiting or running; a slow model has more than Redis should hold
 
 
@@ -26,6 +28,7 @@ class Plan:
 
     number: the attempt that wrote it. The file names of the chunks contain it, so the files of a lost plan are not
     confused with the files of this one.
+    ignored_columns: those of a Parquet file, which only a worker reads.
     """
 
     number: int
@@ -34,6 +37,7 @@ class Plan:
     planned_at: float
     plan_ms: float
     queue_ms: float
+    ignored_columns: IgnoredColumns | None = None
 
 
 @dataclass(frozen=True, slots=True)

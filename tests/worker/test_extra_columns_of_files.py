@@ -60,6 +60,16 @@ def test_extra_columns_of_parquet_are_noted_in_the_batch(tmp_path: Path) -> None
     assert answers == fitted.predict(PLAIN).tolist()
 
 
+def test_a_batch_finds_its_ignored_columns_once(tmp_path: Path) -> None:
+    service, _ = served(tmp_path, PLAIN)
+    job = service.fanned_out(service.batch_work(EXTRA.to_parquet(), PARQUET))
+
+    plan = service.folders.plan(job.id)
+
+    assert plan is not None
+    assert plan.ignored_columns == job.ignored_columns == IgnoredColumns(("note", "who"), 2)
+
+
 def test_refused_columns_of_parquet_fail_the_batch(tmp_path: Path) -> None:
     service, _ = served(tmp_path, PLAIN)
 

@@ -46,10 +46,14 @@ class BatchPlanner:
         began = time.perf_counter()
         queue_ms = job.queued_ms(self._clock())
         resumed = self._resumed_plan(job, work)
-        ranges = self._split(work, manifest, estimator, report) if resumed is None else resumed.ranges
+        if resumed is None:
+            ranges, ignored = self._split(work, manifest, estimator, report)
+        else:
+            ranges, ignored = resumed.ranges, resumed.ignored_columns
         n_rows = sum(file_range.n_rows for file_range in ranges)
         plan_ms = round((time.perf_counter() - began) * 1000, 3)
-        return self._folders.save_plan(job.id, Plan(job.attempt, n_rows, ranges, self._clock(), plan_ms, queue_ms))
+        plan = Plan(job.attempt, n_rows, ranges, self._clock(), plan_ms, queue_ms, ignored)
+        return self._folders.save_plan(job.id, plan)
 
     def _resumed_plan(self, job: Job, work: BatchWork) -> Plan | None:
         """The plan of the batch that this one resumes. Takes over the parts of the chunks that were done."""
@@ -61,20 +65,22 @@ class BatchPlanner:
                 self._progress.record_done(job.id, job.attempt, index, rows, bad_rows)
         return earlier
 
-    def ignored_columns(self, work: BatchWork, manifest: Manifest) -> IgnoredColumns | None:
+    def _ignored_columns(self, work: BatchWork, manifest: Manifest) -> IgnoredColumns | None:
         """Of a Parquet file. Raises InvalidInputError for columns that the request refuses."""
         if work.file_format is not FileFormat.PARQUET:
             return None
         ids = [] if work.id_column is None else [work.id_column]
         return ignored_in_parquet(self._files.path(work.file_id), manifest.signature, work.extra_columns, ids)
 
-    def _split(self, work: BatchWork, manifest: Manifest, estimator: Any, report: Report) -> tuple[FileRange, ...]:
+    def _split(
+        self, work: BatchWork, manifest: Manifest, estimator: Any, report: Report
+    ) -> tuple[tuple[FileRange, ...], IgnoredColumns | None]:
         path = self._files.path(work.file_id)
         reporter = _SplitReporter(report, path, work.file_format)
         require_accepted_file(path, work.file_sha256, reporter.report)
         require = require_keys if manifest.signature.layout is Layout.OBJECT else require_columns
         require(path, work.file_format, manifest.signature, work.id_column)
-        self.ignored_columns(work, manifest)
+        ignored = self._ignored_columns(work, manifest)
         max_rows = self._rows_per_chunk(path, work, manifest, estimator)
         ranges = []
         for file_range in split_file(path, work.file_format, max_rows, MAX_CHUNK_BYTES):
@@ -82,7 +88,7 @@ class BatchPlanner:
             reporter.done = file_range.end
             reporter.rows += file_range.n_rows
             reporter.report()
-        return tuple(ranges)
+        return tuple(ranges), ignored
 
     def _rows_per_chunk(self, path: Path, work: BatchWork, manifest: Manifest, estimator: Any) -> int:
         """Measures the model on the first rows. If it raises an error on them, chunks have a fixed size."""

@@ -5,6 +5,7 @@ all parts it joins them, with a plan it starts the missing chunks, and otherwise
 """
 
 import time
+from functools import partial
 from typing import Any
 
 from queuecast.domain.chunking import BatchOutcome, ChunkTotals, Plan
@@ -50,8 +51,8 @@ class BatchRunner:
                 totals = self._totals_on_disk(job, plan)
                 if totals.chunks < len(plan.ranges):
                     self._progress.open(job.id, plan.number)
-                    ignored = self._planner.ignored_columns(work, manifest)
-                    return FanOut(progress_of(plan, totals), lambda: self._coordinator.schedule(job.id, plan), ignored)
+                    schedule = partial(self._coordinator.schedule, job.id, plan)
+                    return FanOut(progress_of(plan, totals), schedule, plan.ignored_columns)
                 report(progress_of(plan, totals, "join"))
                 outcome = self._folders.save_outcome(job.id, self._join(job, work, plan))
         return Result(_result(job, work, manifest, plan, outcome))

@@ -6,6 +6,7 @@ from pathlib import Path
 from queuecast.adapters.disk.batches import BatchFolders
 from queuecast.adapters.job_codec import decode_work, encode
 from queuecast.domain.chunking import BatchOutcome, FileRange, Plan
+from queuecast.domain.columns.extra_columns import IgnoredColumns
 from queuecast.domain.job import JobType
 from queuecast.domain.work import ChunkWork
 from tests.queuecast.domain.records import A_BATCH
@@ -24,6 +25,15 @@ def test_a_plan_is_stored_with_its_ranges_as_cuts(tmp_path: Path) -> None:
     assert list(stored) == ["number", "n_rows", "cuts", "planned_at", "plan_ms", "queue_ms"]
     assert stored["cuts"][1] == {"index": 1, "first_row": 101, "n_rows": 50, "start": 900, "end": 1400}
     assert saved == plan == folders.plan(BATCH)
+
+
+def test_a_plan_keeps_its_ignored_columns(tmp_path: Path) -> None:
+    plan = Plan(1, 150, RANGES, 1.5, 2.0, 3.0, IgnoredColumns(("note",), 1))
+    folders = BatchFolders(tmp_path)
+
+    folders.save_plan(BATCH, plan)
+
+    assert folders.plan(BATCH) == plan
 
 
 def test_an_outcome_is_stored_with_its_bad_rows_as_errors(tmp_path: Path) -> None:
