@@ -15,7 +15,7 @@ from api.services.submission import Submission
 from api.services.submit_options import JobDefaults
 from queuecast.adapters.disk.batches import BatchFolders
 from queuecast.adapters.disk.models import ModelFiles
-from queuecast.adapters.disk.uploads import UploadedFiles
+from queuecast.adapters.disk.uploads import SHARED, UploadedFiles
 from queuecast.adapters.memory.aliases import MemoryAliases
 from queuecast.adapters.memory.doorbell import MemoryDoorbell
 from queuecast.adapters.memory.jobs import MemoryJobs
@@ -142,9 +142,9 @@ class Gateway:
         return [job.id for job in self.jobs.page(JobFilter(), None, 1000).jobs]
 
     def stored_files(self) -> list[str]:
-        return (
-            sorted(path.name for path in (self.folder / "files").glob("*")) if (self.folder / "files").exists() else []
-        )
+        folder = self.folder / "files"
+        names = (path.name for path in folder.iterdir()) if folder.exists() else ()
+        return sorted(name for name in names if not name.startswith(SHARED))
 
 
 @pytest.fixture

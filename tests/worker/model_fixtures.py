@@ -12,7 +12,7 @@ import pandas as pd
 
 from queuecast.adapters.disk.batches import BatchFolders
 from queuecast.adapters.disk.models import ModelFiles
-from queuecast.adapters.disk.uploads import UploadedFiles
+from queuecast.adapters.disk.uploads import SHARED, UploadedFiles
 from queuecast.adapters.ids import new_id
 from queuecast.adapters.memory.aliases import MemoryAliases
 from queuecast.adapters.memory.doorbell import MemoryDoorbell
@@ -125,7 +125,7 @@ class LocalService:
         return incoming.keep(name, media_type)
 
     def file_count(self) -> int:
-        return len(list(self.file_folder.iterdir()))
+        return sum(not path.name.startswith(SHARED) for path in self.file_folder.iterdir())
 
     def import_work(
         self,

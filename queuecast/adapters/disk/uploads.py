@@ -1,4 +1,7 @@
-"""Uploaded files as folders: `{root}/{id}/content` and `about.json`. A file is hashed while it is written."""
+"""Uploaded files as folders: `{root}/{id}/content` and `about.json`. A file is hashed while it is written.
+
+`{root}/.sha256-{sha256}` is a hard link to the content, so that the same content is kept once.
+"""
 
 import errno
 import hashlib
@@ -20,6 +23,8 @@ from queuecast.domain.errors import FilesFullError, UnknownFileError
 from queuecast.domain.id_rules import FILE_ID_RULE
 from queuecast.ports.clock import Clock
 from queuecast.ports.files import StoredFile
+
+SHARED = ".sha256-"
 
 # A prediction worker mounts the files read-only; the gateway touched the file when it accepted the batch.
 READ_ONLY_ERRORS = {errno.EROFS, errno.EPERM, errno.EACCES}
@@ -45,10 +50,9 @@ class UploadedFiles:
 
     def stat(self, file_id: str) -> StoredFile:
         try:
-            about = (self._folder(file_id) / "about.json").read_bytes()
+            return _read_about(self._folder(file_id))
         except FileNotFoundError:  # deleted after the check
             raise _unknown(file_id) from None
-        return msgspec.json.decode(about, type=StoredFile)
 
     def path(self, file_id: str) -> Path:
         folder = self._folder(file_id)
@@ -77,6 +81,8 @@ class UploadedFiles:
                 if FILE_ID_RULE.fullmatch(folder.name) and folder.stat().st_mtime < before:
                     self.delete(folder.name)
         remove_abandoned(self._root)
+        for shared in self._root.glob(f"{SHARED}*"):  # of uploads and deletions that died
+            _forget_unused(shared)
 
     def delete(self, file_id: str) -> None:
         # Renamed first: only one of two processes can delete it, and no reader sees half a file.
@@ -85,13 +91,34 @@ class UploadedFiles:
             self._folder(file_id).rename(deleted)
         except FileNotFoundError:
             raise _unknown(file_id) from None
+        shared = None
+        with suppress(OSError, msgspec.MsgspecError):  # the next sweep forgets it
+            shared = _shared(self._root, _read_about(deleted).sha256)
         shutil.rmtree(deleted, ignore_errors=True)  # the next sweep removes the rest, if this fails
+        if shared is not None:
+            _forget_unused(shared)
 
     def _folder(self, file_id: str) -> Path:
         folder = self._root / file_id
         if not FILE_ID_RULE.fullmatch(file_id) or not folder.is_dir():
             raise _unknown(file_id)
         return folder
+
+
+def _read_about(folder: Path) -> StoredFile:
+    return msgspec.json.decode((folder / "about.json").read_bytes(), type=StoredFile)
+
+
+def _shared(root: Path, sha256: str) -> Path:
+    """A further hard link to the content of all files with this sha256. It finds them without a walk."""
+    return root / f"{SHARED}{sha256}"
+
+
+def _forget_unused(shared: Path) -> None:
+    """Removes the link if no file has the content. An upload that would share it at this moment keeps its own."""
+    with suppress(OSError):
+        if shared.stat().st_nlink == 1:
+            shared.unlink()
 
 
 @contextmanager
@@ -146,27 +173,31 @@ class Incoming:
         )
         with _disk_full_as_files_full():
             self._file.close()
-            self._share_content(stored)
             (self._folder / "about.json").write_bytes(msgspec.json.encode(stored))
+            if stored.size_bytes:
+                self._share_content(stored)
             self._folder.rename(self._root / stored.id)
         return stored
 
     def _share_content(self, stored: StoredFile) -> None:
         """Keeps content that is stored already once, by a hard link. Each file can be deleted without the other.
 
-        Does nothing where the file system has no hard links, or if the other file is deleted at this moment.
+        Does nothing where the file system has no hard links. Content that a crash has cut off is not shared.
         """
-        link = self._folder / ".link"
-        for folder in self._root.iterdir() if stored.size_bytes else ():
-            with suppress(OSError, msgspec.MsgspecError):
-                if not FILE_ID_RULE.fullmatch(folder.name) or (folder / "content").stat().st_size != stored.size_bytes:
-                    continue
-                about = msgspec.json.decode((folder / "about.json").read_bytes(), type=StoredFile)
-                if about.sha256 == stored.sha256:
-                    os.link(folder / "content", link)
-                    link.rename(self._folder / "content")
-                    return
+        content, link = self._folder / "content", self._folder / ".link"
+        shared = _shared(self._root, stored.sha256)
+        with suppress(OSError):
+            try:
+                os.link(content, shared)
+            except FileExistsError:
+                if shared.stat().st_size == stored.size_bytes:
+                    os.link(shared, link)
+                    link.rename(content)
+                else:
+                    os.link(content, link)
+                    link.rename(shared)
 
     def drop(self) -> None:
         self._file.close()
         shutil.rmtree(self._folder, ignore_errors=True)
+        _forget_unused(_shared(self._root, self._file.sha256.hexdigest()))

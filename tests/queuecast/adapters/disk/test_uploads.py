@@ -31,6 +31,10 @@ def received(files: UploadedFiles, *chunks: bytes) -> StoredFile:
     return incoming.keep("rows.csv", "text/csv")
 
 
+def names_in(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
 @pytest.mark.parametrize(
     "chunks",
     [[], [b""], [b"a"], [b"a,b\n", b"1,2\n"], [bytes(range(256)) * 5000, b"end"], [b"x"] * 1000],
@@ -219,7 +223,7 @@ def test_a_refused_upload_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(FilesFullError):
         files.receive()
 
-    assert [path.name for path in tmp_path.iterdir()] == [stored.id]
+    assert names_in(tmp_path) == {stored.id, f".sha256-{stored.sha256}"}
 
 
 def test_the_size_counts_stored_files_and_unfinished_uploads(files: UploadedFiles) -> None:
@@ -272,7 +276,7 @@ def test_a_used_file_is_not_removed(files: UploadedFiles, tmp_path: Path) -> Non
     files.path(used.id)
     files.sweep(time.time() - 100)
 
-    assert [path.name for path in tmp_path.iterdir()] == [used.id]
+    assert names_in(tmp_path) == {used.id, f".sha256-{used.sha256}"}
 
 
 def test_reading_the_metadata_of_a_file_is_not_a_use(files: UploadedFiles, tmp_path: Path) -> None:
@@ -370,7 +374,7 @@ def test_an_upload_that_fills_the_disk_is_refused_and_leaves_nothing(small_disk:
             incoming.stream.write(bytes(4096))
     incoming.drop()
 
-    assert [path.name for path in small_disk.iterdir()] == [stored.id]
+    assert names_in(small_disk) == {stored.id, f".sha256-{stored.sha256}"}
     assert received(files, b"b").size_bytes == 1
 
 
@@ -432,3 +436,64 @@ def test_a_file_system_without_hard_links_keeps_both(files: UploadedFiles, monke
 
     assert [files.path(each.id).read_bytes() for each in stored] == [b"a,b\n"] * 2
     assert files.size_bytes() == 8
+
+
+def test_an_upload_looks_at_no_other_file(files: UploadedFiles, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = received(files, b"a,b\n")
+    for number in range(20):
+        received(files, b"%4d" % number)
+    incoming = files.receive()
+    incoming.stream.write(b"a,b\n")
+    monkeypatch.setattr(Path, "iterdir", None)
+
+    stored = incoming.keep("rows.csv", "text/csv")
+
+    assert files.path(stored.id).samefile(files.path(first.id))
+
+
+def test_nothing_stays_of_a_shared_content_without_files(files: UploadedFiles, tmp_path: Path) -> None:
+    for file_id in [received(files, b"a,b\n").id, received(files, b"a,b\n").id]:
+        files.delete(file_id)
+
+    assert names_in(tmp_path) == set()
+    assert files.path(received(files, b"a,b\n").id).read_bytes() == b"a,b\n"
+
+
+@pytest.mark.parametrize("lost", ["content", "about.json"])
+def test_a_sweep_frees_the_content_of_a_deletion_that_died(files: UploadedFiles, tmp_path: Path, lost: str) -> None:
+    kept, stored = received(files, b"kept"), received(files, b"a,b\n")
+    (tmp_path / stored.id / lost).unlink()
+
+    files.delete(stored.id)
+    files.sweep(0)
+
+    assert names_in(tmp_path) == {kept.id, f".sha256-{kept.sha256}"}
+
+
+def test_content_that_a_crash_cut_off_is_not_shared(files: UploadedFiles, tmp_path: Path) -> None:
+    broken = received(files, b"a,b\n")
+    with files.path(broken.id).open("r+b") as content:
+        content.truncate(1)
+
+    later = [received(files, b"a,b\n"), received(files, b"a,b\n")]
+
+    assert [files.path(each.id).read_bytes() for each in later] == [b"a,b\n"] * 2
+    assert files.path(later[0].id).samefile(files.path(later[1].id))
+
+
+def test_uploads_and_deletions_of_one_content_at_once_keep_every_file_whole(
+    files: UploadedFiles, tmp_path: Path
+) -> None:
+    def uploads_and_deletes() -> list[bytes]:
+        read = []
+        for _ in range(30):
+            stored = received(files, b"a,b\n")
+            read.append(files.path(stored.id).read_bytes())
+            files.delete(stored.id)
+        return read
+
+    answers = at_once([uploads_and_deletes] * 4)
+
+    assert answers == [[b"a,b\n"] * 30] * 4
+    files.sweep(0)
+    assert names_in(tmp_path) == set()
