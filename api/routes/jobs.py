@@ -30,8 +30,8 @@ from queuecast.domain.job import Job, JobType, State
 FAILURE_CODES = (
     *("canceled", "expired", "timeout", "worker_lost", "invalid_input"),
     *("prediction_failed", "fit_failed", "run_failed"),
-    *("model_refused", "untrusted_types", "checksum_mismatch", "version_mismatch", "unsupported_column"),
-    *("no_usable_method", "not_reproducible", "file_changed", "result_too_large", "disk_full"),
+    *("model_refused", "untrusted_types", "checksum_mismatch", "golden_mismatch", "version_mismatch"),
+    *("unsupported_column", "no_usable_method", "not_reproducible", "file_changed", "result_too_large", "disk_full"),
     *("unavailable", "store_full", "unknown_file", "unknown_model", "unknown_version", "version_gone"),
 )
 

@@ -28,10 +28,10 @@ from queuecast.tables.plain_values import plain_dtypes
 from worker.imports.written_objects import can_hold_object, write_objects
 from worker.models.columns.widening import answer_in_parts
 from worker.models.frames import frame_of
+from worker.models.golden_rows import Golden
 from worker.models.learning.same_answers import first_difference
 from worker.models.learning.shared_steps import encoders_shared
 from worker.models.model_output import output_rows
-from worker.models.signatures import Golden
 from worker.tables.reader import read_range
 from worker.tables.splitting import split_file
 

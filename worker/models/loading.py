@@ -2,7 +2,7 @@
 
 Each check comes before the step that it protects: the sha256 before any byte is parsed, the size of the archive before
 it is unpacked, every type against a reviewed list before an object is made, the arrays of compiled parts before they
-are used.
+are used, the answers to the golden rows before any job gets one.
 """
 
 import hashlib
@@ -10,6 +10,7 @@ import platform
 import warnings
 import zipfile
 from collections import OrderedDict
+from dataclasses import dataclass, field
 from importlib.metadata import version as installed_version
 from typing import Any, NoReturn
 
@@ -26,6 +27,7 @@ from worker.models.distributions import with_distributions
 from worker.models.file_checks.archive_checks import MeteredFile, require_sound_archive, unpacked_bytes
 from worker.models.file_checks.count_checks import require_sound_schema
 from worker.models.file_checks.soundness import require_sound_parts
+from worker.models.golden_rows import read_golden, require_golden_answers
 from worker.models.machine_parameters import reset_machine_parameters
 
 MODEL_FILE = "model.skops"
@@ -92,31 +94,70 @@ def environment() -> dict[str, str]:
     return {"python": platform.python_version()} | {key: installed_version(name) for key, name in names.items()}
 
 
+@dataclass(slots=True)
+class _Loaded:
+    estimator: Any
+    size_bytes: int
+    answered: set[tuple[str, int]] = field(default_factory=set)
+    """The versions with these bytes whose golden rows it answered."""
+
+
 class EstimatorCache:
-    """Loads each version once in a process, on its first use. Not for use by several threads."""
+    """Loads each version once in a process, on its first use, and checks its golden rows. Not for several threads."""
 
     def __init__(self, models: ModelRegistry, max_bytes: int = 512 * 2**20) -> None:
         """max_bytes: of all loaded estimators; the least recently used go first, and a larger one stays alone."""
         self._models = models
         self._max_bytes = max_bytes
-        self._loaded: OrderedDict[str, tuple[Any, int]] = OrderedDict()
+        self._loaded: OrderedDict[str, _Loaded] = OrderedDict()
+        self._versions: dict[str, list[int]] = {}
+        self.refused: set[str] = set()
+        """Models with a version that could not be loaded. `ChampionFollower` looks into them."""
+
+    def versions(self) -> dict[str, list[int]]:
+        """Model -> its versions that are loaded. Any thread may ask."""
+        return self._versions
 
     def load(self, manifest: Manifest) -> Any:
-        """Raises ModelRefusedError if the bytes are not those of the manifest."""
-        if manifest.sha256 not in self._loaded:
+        """Raises ModelRefusedError if the bytes are not those of the manifest, or do not answer their golden rows."""
+        loaded = self._loaded.get(manifest.sha256)
+        if loaded is None or (manifest.model, manifest.version) not in loaded.answered:
+            try:
+                loaded = self._checked(manifest, loaded)
+            except Exception:
+                self.refused.add(manifest.model)
+                raise
+            finally:
+                self._versions = self._list_versions()
+        self._loaded.move_to_end(manifest.sha256)
+        return loaded.estimator
+
+    def _checked(self, manifest: Manifest, loaded: _Loaded | None) -> _Loaded:
+        """loaded: the estimator of another version with the same bytes."""
+        if loaded is None:
             data = self._models.file(manifest.model, manifest.version, MODEL_FILE)
             require_sha256(data, manifest.sha256, f"model {manifest.model} version {manifest.version}")
             size_bytes = unpacked_bytes(data)
             self._make_room(size_bytes)  # before the load, which has the file in memory as well
-            self._loaded[manifest.sha256] = load_estimator(data), size_bytes
-        self._loaded.move_to_end(manifest.sha256)
-        return self._loaded[manifest.sha256][0]
+            loaded = _Loaded(load_estimator(data), size_bytes)
+        golden = read_golden(self._models, manifest)
+        if golden is not None:
+            require_golden_answers(loaded.estimator, manifest, golden)
+        loaded.answered.add((manifest.model, manifest.version))
+        self._loaded[manifest.sha256] = loaded
+        return loaded
+
+    def _list_versions(self) -> dict[str, list[int]]:
+        versions: dict[str, list[int]] = {}
+        for model, version in sorted(each for loaded in self._loaded.values() for each in loaded.answered):
+            versions.setdefault(model, []).append(version)
+        return versions
 
     def _make_room(self, needed_bytes: int) -> None:
-        kept_bytes = sum(size_bytes for _, size_bytes in self._loaded.values())
+        kept_bytes = sum(loaded.size_bytes for loaded in self._loaded.values())
         while self._loaded and kept_bytes + needed_bytes > self._max_bytes:
-            _, (_, size_bytes) = self._loaded.popitem(last=False)
-            kept_bytes -= size_bytes
+            _, loaded = self._loaded.popitem(last=False)
+            kept_bytes -= loaded.size_bytes
 
 
 def sha256_of(data: bytes) -> str:

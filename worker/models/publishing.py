@@ -10,9 +10,9 @@ import msgspec
 from queuecast.domain.model import Manifest
 from queuecast.ports.aliases import AliasStore
 from queuecast.ports.models import ModelRegistry
+from worker.models.golden_rows import GOLDEN_FILE, Golden
 from worker.models.loading import MODEL_FILE
 from worker.models.model_output import class_labels
-from worker.models.signatures import Golden
 
 
 def publish(
@@ -25,7 +25,7 @@ def publish(
     files = {
         MODEL_FILE: data,
         "schema.json": msgspec.json.format(msgspec.json.encode(manifest.signature.json_schema())),
-        "golden.json": msgspec.json.encode(golden),
+        GOLDEN_FILE: msgspec.json.encode(golden),
     }
     last_deleted = max(aliases.read(manifest.model).deleted, default=0)
     manifest = replace(manifest, classes=class_labels(estimator), params=_parameter_names(estimator))

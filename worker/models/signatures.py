@@ -18,6 +18,7 @@ from queuecast.domain.work import Method
 from worker.models.columns.column_facts import ColumnFacts, learn_facts
 from worker.models.columns.column_kinds import kind_of
 from worker.models.frames import as_fitted, frame_of, rows_of, scalar
+from worker.models.golden_rows import Golden
 from worker.models.inference import infer_frame
 from worker.models.learning.missing_kinds import with_one_missing_value
 from worker.models.learning.nullability import with_nullable
@@ -25,17 +26,6 @@ from worker.models.learning.same_answers import is_same_answer
 from worker.models.learning.shared_steps import encoders_shared
 from worker.models.learning.unread_columns import unread_columns
 from worker.models.model_output import output_rows, require_sendable
-
-
-@dataclass(frozen=True, slots=True)
-class Golden:
-    """Rows and their outputs in the notebook, or when the version was made.
-
-    outputs: method -> one output for each row.
-    """
-
-    rows: list[Any]
-    outputs: dict[str, list[Any]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,9 @@ from queuecast.domain.columns.object_rows import ObjectRows, ValueKind, keys_of_
 from queuecast.domain.errors import ModelRefusedError
 from queuecast.domain.signature import Column, ColumnType, Layout, Signature
 from queuecast.domain.work import Method
+from worker.models.golden_rows import Golden
 from worker.models.inference import infer_frame
-from worker.models.signatures import Golden, require_same_outputs, try_methods
+from worker.models.signatures import require_same_outputs, try_methods
 
 ROW = "row"
 DICT = "dict"

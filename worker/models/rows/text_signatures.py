@@ -13,11 +13,12 @@ from queuecast.domain.signature import Column, ColumnType, Layout, Missing, Sign
 from queuecast.domain.work import Method
 from worker.models.columns.column_facts import ColumnFacts, kinds_of, words_of
 from worker.models.frames import MISSING_VALUES, rows_of
+from worker.models.golden_rows import Golden
 from worker.models.inference import infer_frame
 from worker.models.learning.same_answers import is_same_answer
 from worker.models.rows.object_signatures import learn_objects
 from worker.models.rows.texts import form_of, texts_as_fitted
-from worker.models.signatures import Golden, Naming, learn_signature, require_same_outputs, try_methods
+from worker.models.signatures import Naming, learn_signature, require_same_outputs, try_methods
 
 TRIED_ROWS = 20
 
