@@ -37,18 +37,20 @@ def create_celery(
     on_stop: Callable[[], None],
     recover: Callable[[Failure | None, str], None],
     on_child_end: Callable[[], None],
+    on_child_start: Callable[[tuple[str, ...]], None],
 ) -> Celery:
     """settings: the ones shared with the producer. drain: runs a lane's jobs in a child process; takes the name of the
     lane, the priority of the message and the task.
 
     The main process calls the next two. on_stop: the worker was asked to stop and finishes its runs. recover: child
     processes died, see `failure`; None when the worker and all of its children end. It also takes the worker's name as
-    a node of Celery. on_child_end: called in a child process that ends in order.
+    a node of Celery. on_child_end: called in a child process that ends in order. on_child_start: called in a new child
+    process, with the queues of the worker.
     """
     celery = Celery("queuecast")
     celery.conf.update(settings | WORKER_SETTINGS)
     register_tasks(celery, time_limits_s, drain)
-    node = ""
+    node, queues = "", tuple[str, ...]()
     plain_stop = PlainStop()
     logging.getLogger("celery.worker.request").addFilter(plain_stop)
 
@@ -56,6 +58,15 @@ def create_celery(
     def on_init(sender: str = "", **_: Any) -> None:
         nonlocal node
         node = sender
+
+    @signals.celeryd_after_setup.connect(weak=False)
+    def on_setup(instance: Any = None, **_: Any) -> None:
+        nonlocal queues
+        queues = tuple(instance.app.amqp.queues.consume_from)
+
+    @signals.worker_process_init.connect(weak=False)
+    def on_process_init(**_: Any) -> None:
+        on_child_start(queues)
 
     @signals.worker_shutting_down.connect(weak=False)
     def on_shutting_down(how: str = "", **_: Any) -> None:

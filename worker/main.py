@@ -9,15 +9,19 @@ The parent process runs no numeric code: a child that is forked after such code 
 import math
 import multiprocessing
 import random
+import threading
 import time
 import uuid
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
+from functools import partial
+
+from redis import Redis
 
 import worker.thread_limits  # noqa: F401 # before numpy, which reads the limits
 from queuecast.adapters.celery.doorbell import TASKS, CeleryDoorbell
 from queuecast.adapters.celery.monitor import CeleryMonitor
-from queuecast.adapters.celery.settings import OVERTAKING, celery_settings, lists_of
+from queuecast.adapters.celery.settings import OVERTAKING, PREDICT_QUEUE, celery_settings, lists_of
 from queuecast.adapters.disk.batches import BatchFolders
 from queuecast.adapters.disk.models import ModelFiles
 from queuecast.adapters.disk.uploads import UploadedFiles
@@ -30,7 +34,7 @@ from queuecast.adapters.redis.jobs import RedisJobs
 from queuecast.adapters.redis.lanes import RedisLanes
 from queuecast.adapters.redis.workers import RedisWorkers
 from queuecast.config import Settings, read_settings
-from queuecast.domain.errors import Failure
+from queuecast.domain.errors import Failure, UnavailableError
 from queuecast.domain.job import JobType
 from queuecast.domain.lane import Lane
 from queuecast.logs import configure_logs
@@ -44,6 +48,7 @@ from worker.engine.consumer import LaneConsumer
 from worker.engine.contracts import ModelCall, RunLimits
 from worker.health.heartbeat import WorkerHeartbeat
 from worker.imports.runner import ImportRunner
+from worker.models.champion_follower import ChampionFollower, Stores
 from worker.models.loading import EstimatorCache
 from worker.predictions.runner import PredictionRunner
 from worker.trainings.cpu_quota import cpu_count, cpu_quota
@@ -61,13 +66,17 @@ _stop_by = multiprocessing.RawValue("d", math.inf)
 _training_turn = TrainingTurn()
 
 
-def build_consumer(settings: Settings, monitor: JobMonitor, end_process: Callable[[], None]) -> LaneConsumer:
-    redis = connect(settings.redis_url_with_password)
+def build_consumer(
+    settings: Settings,
+    redis: Redis,
+    models: ModelFiles,
+    estimators: EstimatorCache,
+    monitor: JobMonitor,
+    end_process: Callable[[], None],
+) -> LaneConsumer:
     clock = RedisClock(redis)
-    models = ModelFiles(settings.data_dir / "models")
     files = UploadedFiles(settings.data_dir / "files", new_id, clock)
     aliases = RedisAliases(redis)
-    estimators = EstimatorCache(models, settings.model_cache_mb * 2**20)
     predictions = PredictionRunner(models, estimators, clock)
     threads = fit_threads(settings.model_threads, cpu_quota(), cpu_count())
     progress, folders = RedisChunkProgress(redis), BatchFolders(settings.data_dir / "batches")
@@ -101,33 +110,75 @@ def build_consumer(settings: Settings, monitor: JobMonitor, end_process: Callabl
 class Child:
     """What a child process keeps between its tasks."""
 
-    def __init__(self, task: RunningTask) -> None:
-        self.task = task
-        self.monitor = CeleryMonitor(URL, task.node, is_worker=True)
-        self.consumer = build_consumer(settings, self.monitor, self._end_process)
+    def __init__(self, queues: tuple[str, ...]) -> None:
+        redis = connect(URL)
+        models = ModelFiles(settings.data_dir / "models")
+        estimators = EstimatorCache(models, settings.model_cache_mb * 2**20)
+        self._name = worker_name(START)
+        self._turn = threading.Lock()
+        """For the thread that runs jobs, or the one that follows champions."""
+        aliases, self._reports = RedisAliases(redis), RedisWorkers(redis, time.time)
+        self._follower = ChampionFollower(
+            self._name,
+            Stores(aliases, aliases, models, self._reports),
+            estimators,
+            RedisClock(redis),
+            self._turn,
+            serves=PREDICT_QUEUE in queues,
+        )
+        self._build_consumer = partial(build_consumer, settings, redis, models, estimators)
+        self._task: RunningTask | None = None
+        self._monitor: CeleryMonitor | None = None
+        self._consumer: LaneConsumer | None = None
+
+    def follow_champions(self) -> None:
+        follow = partial(self._follower.run, lambda name: is_of(START, name) and not is_alive(name))
+        threading.Thread(target=follow, name="champions", daemon=True).start()
+
+    def drain(self, task: RunningTask, lane: str, *, is_overtaking: bool) -> list[ModelCall]:
+        self._task = task
+        with self._turn:
+            if self._consumer is None:
+                self._monitor = CeleryMonitor(URL, task.node, is_worker=True)
+                self._consumer = self._build_consumer(self._monitor, self._end_process)
+            try:
+                return self._consumer.drain(lane, is_overtaking=is_overtaking)
+            finally:
+                self._follower.follow()
+
+    def end(self) -> None:
+        if self._monitor is not None:
+            self._monitor.flush()
+        if _stop_by.value < math.inf:  # another process goes on in place of one that ends while the worker runs
+            with suppress(UnavailableError):
+                self._reports.forget_process(self._name)
 
     def _end_process(self) -> None:
-        self.monitor.flush()
-        self.task.end_process()
+        if self._monitor is not None and self._task is not None:
+            self._monitor.flush()
+            self._task.end_process()
 
 
 _child: list[Child] = []
 """Of this process. The parent makes none, so a fork shares no connection and no model."""
 
 
+def start_child(queues: tuple[str, ...]) -> None:
+    _child[:] = [Child(queues)]
+    _child[0].follow_champions()
+
+
 def drain(lane: str, priority: int | None, task: RunningTask) -> list[ModelCall]:
-    if not _child:
-        _child.append(Child(task))
-    _child[0].task = task
+    run = partial(_child[0].drain, task, lane, is_overtaking=priority == OVERTAKING)
     if Lane.of_name(lane).type is not JobType.TRAINING:
-        return _child[0].consumer.drain(lane, is_overtaking=priority == OVERTAKING)
+        return run()
     with _training_turn.taken() as has_turn:
-        return _child[0].consumer.drain(lane, is_overtaking=priority == OVERTAKING) if has_turn else []
+        return run() if has_turn else []
 
 
-def flush() -> None:
+def end_child() -> None:
     for child in _child:
-        child.monitor.flush()
+        child.end()
 
 
 def stop() -> None:
@@ -159,6 +210,7 @@ app = create_celery(
     drain,
     stop,
     recover,
-    flush,
+    end_child,
+    start_child,
 )
 freeze_objects()  # before the child processes are forked

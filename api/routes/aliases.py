@@ -31,6 +31,7 @@ from queuecast.domain.findings.nearest_names import unknown_name
 from queuecast.domain.model import (
     CHAMPION,
     DELETION,
+    ROLLBACK,
     Aliases,
     AliasMove,
     previous_champion,
@@ -189,7 +190,7 @@ class AliasRoutes:
             if previous is None:
                 raise ConflictError(without_previous_champion(model, history))
             self._catalog.manifest(model, previous)
-            return self._next_move(present, CHAMPION, previous, "rollback", body.reason)
+            return self._next_move(present, CHAMPION, previous, ROLLBACK, body.reason)
 
         return self._move(model, decide)
 

@@ -13,6 +13,8 @@ CHAMPION = "champion"
 CHALLENGER = "challenger"
 DELETION = "delete"
 """The action of a move after which the alias does not exist."""
+ROLLBACK = "rollback"
+"""The action of a move of the champion to the one before, by a person or by a worker that cannot serve the new one."""
 VERSION_DELETION = "delete_version"
 MODEL_DELETION = "delete_model"
 """The actions of a deletion. The alias of such an entry is empty. The deletion of a model ends all of its aliases and
@@ -156,7 +158,7 @@ def _champions(history: list[AliasMove]) -> list[int]:
             champions = [version for version, _ in groupby(each for each in champions if not move.deletes(each))]
         elif move.alias != CHAMPION:
             continue
-        elif move.action == "rollback" and len(champions) > 1:
+        elif move.action == ROLLBACK and len(champions) > 1:
             champions.pop()
         elif not champions or champions[-1] != move.version:
             champions.append(move.version)
@@ -186,7 +188,7 @@ def without_previous_champion(model: str, history: list[AliasMove]) -> str:
     champions = [move for move in history[since:] if move.alias == CHAMPION]
     if len(_champions(champions)) > 1:
         return f"the champions of model {model} before version {champions[-1].version} were deleted"
-    if any(move.action == "rollback" for move in champions):
+    if any(move.action == ROLLBACK for move in champions):
         first = f"version {champions[-1].version}, its first champion"
         return f"every promotion of model {model} has been rolled back, to {first}; there is none before it"
     return f"model {model} has had only one champion, so there is none to go back to"

@@ -36,3 +36,16 @@ class AliasStore(Protocol):
 
         Raises PreconditionFailedError unless the generation is `expected`.
         """
+
+
+class AliasMoves(Protocol):
+    """The alias store, as a process needs it that follows the moves of all models."""
+
+    def wait_for_moves(self, since: str, timeout_s: float) -> tuple[list[str], str]:
+        """The models whose aliases moved after `since`, or move within `timeout_s`, and the place to go on from.
+
+        since: such a place, or empty to begin now. A process that is thousands of moves behind may miss some.
+        """
+
+    def claim_check(self, model: str, generation: int) -> bool:
+        """Whether the caller is the first one that claims to check this generation of the model."""

@@ -1,7 +1,20 @@
 """The list of running workers."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessModels:
+    """The models that a process of a worker has loaded."""
+
+    versions: dict[str, list[int]] = field(default_factory=dict)
+    """Model -> the versions that are loaded."""
+    generations: dict[str, int] = field(default_factory=dict)
+    """Model -> the generation of its aliases whose champion the process has loaded, or tried to load."""
+    loading: str = ""
+    """The model whose champion the process loads now."""
 
 
 class WorkerList(Protocol):
@@ -18,3 +31,14 @@ class WorkerList(Protocol):
 
     def count_by_queue(self) -> dict[str, int]:
         """The number of workers that consume each queue."""
+
+
+class LoadedModels(Protocol):
+    """What the processes of all workers have loaded, as they report it themselves."""
+
+    def report_models(self, process: str, models: ProcessModels) -> None: ...
+
+    def forget_process(self, process: str) -> None: ...
+
+    def loaded_models(self) -> dict[str, ProcessModels]:
+        """The last report of each process. A dead process drops off after a while."""

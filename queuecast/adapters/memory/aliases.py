@@ -19,6 +19,8 @@ class MemoryAliases:
         self._aliases: dict[str, Aliases] = {}
         self._history: dict[str, list[AliasMove]] = {}
         self._unexported: set[str] = set()
+        self._moves: list[str] = []
+        self._claimed: set[tuple[str, int]] = set()
         if jobs is not None:
             self.share_with(jobs)
 
@@ -56,6 +58,7 @@ class MemoryAliases:
         self._history.setdefault(model, []).append(move)
         self._aliases[model] = aliases_after(self._history[model])
         self._unexported.add(model)
+        self._moves.append(model)
 
     def _require_generation(self, model: str, expected: int) -> None:
         present = self.read(model).generation
@@ -77,6 +80,19 @@ class MemoryAliases:
             self._require_generation(model, expected)
             self._aliases[model] = aliases_after(moves)
             self._history[model] = list(moves)
+            self._moves.append(model)
+
+    def wait_for_moves(self, since: str, timeout_s: float) -> tuple[list[str], str]:
+        """Does not wait."""
+        with self._lock:
+            moved = self._moves[int(since) :] if since else []
+            return list(dict.fromkeys(moved)), str(len(self._moves))
+
+    def claim_check(self, model: str, generation: int) -> bool:
+        with self._lock:
+            is_first = (model, generation) not in self._claimed
+            self._claimed.add((model, generation))
+            return is_first
 
     def unexported(self) -> list[str]:
         with self._lock:

@@ -76,6 +76,19 @@ class RedisAliases:
         if present >= 0:
             raise moved_in_between(model, present, expected)
 
+    def wait_for_moves(self, since: str, timeout_s: float) -> tuple[list[str], str]:
+        if not since:
+            last = call(self._redis.xrevrange, keys.MOVES, count=1)
+            return [], last[0][0].decode() if last else "0-0"
+        (answer,) = call(self._redis.xread, {keys.MOVES: since}, block=int(timeout_s * 1000)) or [("", [])]
+        entries = answer[1]
+        models = dict.fromkeys(fields[b"model"].decode() for _, fields in entries)
+        return list(models), entries[-1][0].decode() if entries else since
+
+    def claim_check(self, model: str, generation: int) -> bool:
+        key = f"{keys.CHAMPION_CHECK}{model}:{generation}"
+        return bool(call(self._redis.set, key, 1, nx=True, ex=3600))
+
     def unexported(self) -> list[str]:
         return sorted(model.decode() for model in call(self._redis.smembers, keys.UNEXPORTED))
 

@@ -23,11 +23,11 @@ SKIPPED = frozenset(
     key.encode()
     for key in (
         *(keys.LANES, keys.BELLS, keys.ATTENDED, keys.LINGERING, keys.ENTERED, keys.TAKEN, keys.DELAYED),
-        *(keys.WORKERS, keys.REAPER),
+        *(keys.WORKERS, keys.LOADED, keys.REAPER, keys.MOVES),
     )
 )
 # The reaper makes chunks again for a batch, whose own record and progress are saved.
-SKIPPED_PREFIXES = (keys.LANE.encode(), keys.WAKE.encode(), f"{keys.JOB}chunk_".encode())
+SKIPPED_PREFIXES = (keys.LANE.encode(), keys.WAKE.encode(), keys.CHAMPION_CHECK.encode(), f"{keys.JOB}chunk_".encode())
 MAX_ROUND_TRIP_BYTES = 4 * 2**20  # bounds the memory of both sides, and for how long Redis serves no other client
 MAX_ROUND_TRIP_KEYS = 200
 _SCANNED = {"set": "sscan", "zset": "zscan"}

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 
@@ -15,12 +15,16 @@ from queuecast.domain.errors import (
 )
 from queuecast.domain.job import Job, JobType, Progress
 from queuecast.domain.model import Aliases, AliasMove
-from queuecast.ports.aliases import AliasStore
+from queuecast.ports.aliases import AliasMoves, AliasStore
 from queuecast.ports.jobs import IdempotencyKey, JobStore
 from queuecast.ports.lanes import Lanes
 from tests.queuecast.adapters.store_steps import ENDS, LOSS, WORKER, claimed, ended, started, stored, taken
 from tests.queuecast.adapters.waits import at_once
 from tests.queuecast.domain.records import NOW, RETENTION_S, a_job, a_move, work_of
+
+
+class FollowedAliases(AliasStore, AliasMoves, Protocol):
+    """The alias store of a worker."""
 
 
 def test_a_model_without_aliases_has_generation_zero(aliases: AliasStore) -> None:
@@ -455,3 +459,43 @@ def test_either_a_submit_or_a_deletion_comes_first(jobs: JobStore, lanes: Lanes,
         is_deleted = version in aliases.read("titanic").deleted
         assert isinstance(submitted, GoneVersionError) is is_deleted
         assert isinstance(deleted, ConflictError) is not is_deleted
+
+
+# Following the moves
+
+
+def test_a_follower_sees_the_models_that_moved_since_its_place(aliases: FollowedAliases) -> None:
+    aliases.move("before", a_move(1, 1))
+    _, place = aliases.wait_for_moves("", 0.1)
+    for model in ("titanic", "iris"):
+        aliases.move(model, a_move(1, 1))
+    aliases.move("titanic", a_move(2, 2))
+
+    moved, after = aliases.wait_for_moves(place, 0.1)
+
+    assert moved == ["titanic", "iris"]
+    assert aliases.wait_for_moves(after, 0.1) == ([], after)
+
+
+def test_a_follower_that_began_before_the_first_move_sees_it(aliases: FollowedAliases) -> None:
+    _, place = aliases.wait_for_moves("", 0.1)
+
+    aliases.move("titanic", a_move(1, 1))
+
+    assert aliases.wait_for_moves(place, 0.1)[0] == ["titanic"]
+
+
+def test_a_deletion_and_a_rebuild_are_moves_too(aliases: FollowedAliases) -> None:
+    aliases.move("titanic", a_move(1, 1))
+    _, place = aliases.wait_for_moves("", 0.1)
+
+    aliases.delete("titanic", a_move(2, 1, "", "delete_model"))
+    aliases.rebuild("iris", [a_move(1, 1)], 0)
+
+    assert aliases.wait_for_moves(place, 0.1)[0] == ["titanic", "iris"]
+
+
+def test_one_follower_claims_the_check_of_each_generation(aliases: FollowedAliases) -> None:
+    claims = [aliases.claim_check("titanic", generation) for generation in (1, 1, 2, 2)]
+
+    assert [*claims, aliases.claim_check("iris", 1)] == [True, False, True, False, True]

@@ -56,4 +56,5 @@ for number = is_whole and 1 or tonumber(version), tonumber(version) do
 end
 redis.call('RPUSH', ALIAS_HISTORY .. model, move)
 redis.call('SADD', UNEXPORTED, model)
+redis.call('XADD', MOVES, 'MAXLEN', '~', 1000, '*', 'model', model)
 return {'', 0, {}}

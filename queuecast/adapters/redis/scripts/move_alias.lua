@@ -19,4 +19,5 @@ else
 end
 redis.call('RPUSH', ALIAS_HISTORY .. model, move)
 redis.call('SADD', UNEXPORTED, model)
+redis.call('XADD', MOVES, 'MAXLEN', '~', 1000, '*', 'model', model)
 return -1

@@ -14,4 +14,5 @@ for at = 3, #ARGV, 2 do
     redis.call('HSET', key, field, value)
   end
 end
+redis.call('XADD', MOVES, 'MAXLEN', '~', 1000, '*', 'model', model)
 return -1

@@ -34,6 +34,7 @@ from queuecast.domain.errors import (
 from queuecast.domain.job import JobType, Progress, State
 from queuecast.ports.jobs import IdempotencyKey, JobFilter
 from queuecast.ports.lanes import Reservation
+from queuecast.ports.workers import ProcessModels
 from tests.conftest import require_fsync
 from tests.queuecast.adapters.disks import mount, unmount
 from tests.queuecast.adapters.store_steps import changed_ids, dead, ended, stored
@@ -74,6 +75,11 @@ CALLS: dict[str, Callable[[redis.Redis], Any]] = {
     "aliases.read": lambda client: RedisAliases(client).read("titanic"),
     "aliases.move": lambda client: RedisAliases(client).move("titanic", a_move(1, 1)),
     "aliases.history": lambda client: RedisAliases(client).history("titanic"),
+    "aliases.wait_for_moves": lambda client: RedisAliases(client).wait_for_moves("0-0", 0.1),
+    "aliases.claim_check": lambda client: RedisAliases(client).claim_check("titanic", 1),
+    "workers.report_models": lambda client: RedisWorkers(client, lambda: NOW).report_models("host:7", ProcessModels()),
+    "workers.forget_process": lambda client: RedisWorkers(client, lambda: NOW).forget_process("host:7"),
+    "workers.loaded_models": lambda client: RedisWorkers(client, lambda: NOW).loaded_models(),
     "workers.report": lambda client: RedisWorkers(client, lambda: NOW).report("host", ("predict",)),
     "workers.forget": lambda client: RedisWorkers(client, lambda: NOW).forget("host"),
     "workers.queue_lengths": lambda client: RedisWorkers(client, lambda: NOW).queue_lengths(("predict",)),

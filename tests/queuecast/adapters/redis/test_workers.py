@@ -11,6 +11,7 @@ from queuecast.adapters.redis import keys
 from queuecast.adapters.redis.connection import connect
 from queuecast.adapters.redis.workers import WORKER_GONE_S, RedisWorkers
 from queuecast.domain.job import JobType
+from queuecast.ports.workers import ProcessModels
 from tests.queuecast.domain.records import a_job
 
 pytestmark = pytest.mark.redis
@@ -108,3 +109,35 @@ def test_the_queue_lengths_count_the_rings(redis_url: str, workers: RedisWorkers
     both = [*lists_of("predict"), *lists_of("train")]
     assert workers.queue_lengths(both) == [0, 0, 2, 0, 0, 0, 0, 1, 0, 0]
     assert workers.queue_lengths([]) == []
+
+
+# The models that their processes have loaded
+
+
+def test_the_last_report_of_each_process_is_listed(workers: RedisWorkers) -> None:
+    later = ProcessModels({"titanic": [1, 2]}, {"titanic": 7}, loading="iris")
+    workers.report_models("a:1", ProcessModels())
+    workers.report_models("a:1", later)
+    workers.report_models("b:2", ProcessModels())
+
+    assert workers.loaded_models() == {"a:1": later, "b:2": ProcessModels()}
+
+
+def test_a_silent_process_drops_off(client: redis.Redis, clock: StoppedClock, workers: RedisWorkers) -> None:
+    workers.report_models("silent", ProcessModels())
+    clock.seconds += WORKER_GONE_S
+    workers.report_models("alive", ProcessModels())
+    assert sorted(workers.loaded_models()) == ["alive", "silent"]
+
+    clock.seconds += 0.1
+
+    assert list(workers.loaded_models()) == ["alive"]
+    assert client.hkeys(keys.LOADED) == [b"alive"]
+
+
+def test_a_process_that_ends_is_forgotten(workers: RedisWorkers) -> None:
+    workers.report_models("a:1", ProcessModels())
+
+    workers.forget_process("a:1")
+
+    assert workers.loaded_models() == {}
