@@ -18,7 +18,7 @@ from queuecast.ports.files import FileStore
 from queuecast.ports.jobs import JobStore
 from queuecast.ports.lanes import Lanes
 from queuecast.ports.models import ModelRegistry
-from queuecast.ports.workers import WorkerList
+from queuecast.ports.workers import LoadedModels, WorkerList
 
 CONCURRENT_REQUESTS = 16  # a request waits for Redis half of its time, and for its disk with durability `fsync`
 
@@ -44,6 +44,7 @@ class Dependencies:
     files: FileStore
     batches: BatchFiles
     workers: WorkerList
+    loaded_models: LoadedModels
     submission: Submission
     clock: Clock
     limits: Limits
@@ -60,7 +61,7 @@ class Dependencies:
 
     @cached_property
     def catalog(self) -> ModelCatalog:
-        return ModelCatalog(self.models, self.aliases, self.clock)
+        return ModelCatalog(self.models, self.aliases, self.loaded_models, self.clock)
 
     @cached_property
     def positions(self) -> QueuePositions:

@@ -12,6 +12,7 @@ from api.http.errors import failure_problem
 from api.http.json_response import JsonResponse
 from api.schemas import jobs, responses
 from api.services.callers_jobs import is_callers_job
+from api.services.convergence import Convergence
 from api.services.queue_position import RETRY_AFTER_S, QueuePosition
 from queuecast.domain.columns.extra_columns import IgnoredColumns
 from queuecast.domain.job import Job, Progress
@@ -104,7 +105,7 @@ def file_body(stored: StoredFile) -> responses.FileInfo:
     return responses.FileInfo(**asdict(stored) | {"created_at": timestamp(stored.created_at)})
 
 
-def model_body(name: str, aliases: Aliases, versions: list[int]) -> responses.Model:
+def model_body(name: str, aliases: Aliases, versions: list[int], workers: Convergence) -> responses.Model:
     return responses.Model(
         name=name,
         champion=aliases.versions.get(CHAMPION),
@@ -112,6 +113,7 @@ def model_body(name: str, aliases: Aliases, versions: list[int]) -> responses.Mo
         generation=aliases.generation,
         versions=len(versions),
         latest=versions[-1],
+        workers=responses.ModelWorkers(**asdict(workers)),
     )
 
 

@@ -65,7 +65,7 @@ class ModelRoutes:
         query = read_query(ModelQuery)
         names = [name for name in self._catalog.names() if query.cursor is None or name > query.cursor]
         shown = names[: query.limit]
-        models = [model_body(*found) for found in self._catalog.read_some(shown)]
+        models = [model_body(*found) for found in self._catalog.overviews(shown)]
         return json_response(ModelList(models, shown[-1] if len(names) > len(shown) else None))
 
     @operation(
@@ -93,7 +93,8 @@ class ModelRoutes:
     def read_model(self, model: str) -> JsonResponse:
         """Read a model
 
-        The ETag is the generation: how often an alias of the model has moved.
+        The ETag is the generation: how often an alias of the model has moved. `workers` says how far the workers have
+        followed it: each of them loads a new champion before a job asks for it.
         """
         return model_response(model, self._catalog)
 
@@ -219,8 +220,8 @@ class ModelRoutes:
 
 def model_response(name: str, catalog: ModelCatalog) -> JsonResponse:
     """The model with its ETag. Raises UnknownModelError, GoneModelError or UnavailableError."""
-    aliases, versions = catalog.read(name)
-    return json_response(model_body(name, aliases, versions), headers={"ETag": etag(aliases.generation)})
+    aliases, versions, workers = catalog.overview(name)
+    return json_response(model_body(name, aliases, versions, workers), headers={"ETag": etag(aliases.generation)})
 
 
 def _import_work(model_file_id: str, example_file_id: str, metadata: PushMetadata) -> ImportWork:

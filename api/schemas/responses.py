@@ -66,6 +66,15 @@ class FileInfo(Struct):
     created_at: Time
 
 
+class ModelWorkers(Struct):
+    """The processes of workers that have a version of the model loaded: how many there are, and how many of them have
+    the champion loaded. `generation`: the last move of an alias that all of them have followed, null without one."""
+
+    total: Count
+    on_champion: Count
+    generation: Count | None
+
+
 class Model(Struct):
     """A model and the versions that its aliases name. `generation` counts the moves of its aliases."""
 
@@ -75,6 +84,7 @@ class Model(Struct):
     generation: Count
     versions: Annotated[int, Meta(description="How many there are.", extra_json_schema={"minimum": 1})]
     latest: Annotated[int, Meta(description="The number of the newest version.", extra_json_schema={"minimum": 1})]
+    workers: ModelWorkers
 
 
 class ModelList(Struct):

@@ -7,12 +7,14 @@ read asks both.
 from collections.abc import Callable
 from contextlib import suppress
 
+from api.services.convergence import Convergence, convergence
 from queuecast.domain.deletion import gone_version, remaining_versions, require_unnamed
 from queuecast.domain.errors import GoneModelError, GoneVersionError, PreconditionFailedError, UnknownModelError
 from queuecast.domain.model import MODEL_DELETION, VERSION_DELETION, Aliases, AliasMove, Manifest
 from queuecast.ports.aliases import AliasStore
 from queuecast.ports.clock import Clock
 from queuecast.ports.models import ModelRegistry
+from queuecast.ports.workers import LoadedModels
 
 CheckAliases = Callable[[Aliases], object]
 """Raises PreconditionFailedError if the caller's condition does not hold for the model as it is."""
@@ -20,9 +22,10 @@ Decide = Callable[[Aliases], AliasMove | None]
 
 
 class ModelCatalog:
-    def __init__(self, models: ModelRegistry, aliases: AliasStore, clock: Clock) -> None:
+    def __init__(self, models: ModelRegistry, aliases: AliasStore, loaded_models: LoadedModels, clock: Clock) -> None:
         self._models = models
         self._aliases = aliases
+        self._loaded_models = loaded_models
         self._clock = clock
 
     def names(self) -> list[str]:
@@ -34,12 +37,19 @@ class ModelCatalog:
         aliases = self._aliases.read(model)
         return aliases, remaining_versions(model, numbers, aliases)
 
-    def read_some(self, names: list[str]) -> list[tuple[str, Aliases, list[int]]]:
+    def overview(self, model: str) -> tuple[Aliases, list[int], Convergence]:
+        """As `read`, and how far the workers have followed the aliases."""
+        aliases, numbers = self.read(model)
+        return aliases, numbers, convergence(model, aliases, self._loaded_models.loaded_models().values())
+
+    def overviews(self, names: list[str]) -> list[tuple[str, Aliases, list[int], Convergence]]:
         """Those of the models that were not deleted since they were listed."""
+        processes = self._loaded_models.loaded_models().values()
         found = []
         for name in names:
             with suppress(UnknownModelError):
-                found.append((name, *self.read(name)))
+                aliases, numbers = self.read(name)
+                found.append((name, aliases, numbers, convergence(name, aliases, processes)))
         return found
 
     def manifest(self, model: str, version: int) -> tuple[Manifest, Aliases]:

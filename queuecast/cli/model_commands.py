@@ -11,7 +11,7 @@ import click
 import msgspec
 
 from queuecast.cli.job_output import extra_columns_option, finish_job, json_option, no_wait_option, show_document
-from queuecast.cli.model_tables import show_aliases, show_history, show_models, show_versions
+from queuecast.cli.model_tables import show_aliases, show_history, show_models, show_versions, show_workers
 from queuecast.cli.terminal import confirm, note, say
 from queuecast.client import Client, NotComparedWarning
 from queuecast.domain.holdout import METHODS, HoldoutRule
@@ -166,8 +166,13 @@ def models(client: Client, *, name: str | None, as_json: bool) -> None:
         bodies = client.models()
         show_document(bodies, lambda: show_models(bodies), as_json=as_json)
     else:
-        aliases, manifests = client.model(name)["aliases"], client.versions(name)
-        show_document(manifests, lambda: show_versions(manifests, aliases, datetime.now(UTC)), as_json=as_json)
+        model, manifests = client.model(name), client.versions(name)
+
+        def show() -> None:
+            show_versions(manifests, model["aliases"], datetime.now(UTC))
+            show_workers(model)
+
+        show_document(manifests, show, as_json=as_json)
 
 
 @click.command()

@@ -7,10 +7,11 @@ from rich.text import Text
 
 from queuecast.cli.terminal import duration_text, new_table, note, say, short_text, size_text, stdout_console
 from queuecast.client.transport import Body
+from queuecast.plurals import counted
 
 
 def show_models(models: list[Body]) -> None:
-    table = new_table("MODEL", "CHAMPION", "VERSIONS", "LATEST", "OTHER ALIASES")
+    table = new_table("MODEL", "CHAMPION", "VERSIONS", "LATEST", "WORKERS", "OTHER ALIASES")
     for model in models:
         others = {alias: version for alias, version in model["aliases"].items() if alias != "champion"}
         table.add_row(
@@ -18,6 +19,7 @@ def show_models(models: list[Body]) -> None:
             short_text(model["champion"]),
             str(model["versions"]),
             short_text(model["latest"]),
+            _workers_text(model),
             ", ".join(f"{alias} {version}" for alias, version in sorted(others.items())),
         )
     stdout_console().print(table if models else "no models; push one with queuecast push")
@@ -46,6 +48,31 @@ def show_versions(manifests: list[Body], aliases: dict[str, int], now: datetime)
     if unproven:
         versions = "version" if len(unproven) == 1 else "versions"
         note(f"{versions} {', '.join(unproven)}: not compared with where it was fitted")
+
+
+def _workers_text(model: Body) -> str:
+    """How many of the workers that serve the model have its champion loaded."""
+    workers = model.get("workers")  # a gateway of an earlier version does not say
+    return f"{workers['on_champion']}/{workers['total']}" if workers and workers["total"] else "-"
+
+
+def show_workers(model: Body) -> None:
+    """How far the workers have followed the last promotion, on a line."""
+    workers = model.get("workers")
+    if workers is None or model["champion"] is None:
+        return
+    champion = f"the champion, version {model['champion']}"
+    if not workers["total"]:
+        note(f"no worker has loaded {champion}, yet")
+        return
+    of = f"{workers['on_champion']} of {counted(workers['total'], 'worker')}"
+    note(f"{of} {'has' if workers['on_champion'] == 1 else 'have'} loaded {champion}{_lag_text(model, workers)}")
+
+
+def _lag_text(model: Body, workers: Body) -> str:
+    if workers["generation"] == model["generation"]:
+        return f" (generation {model['generation']})"
+    return f" (generation {workers['generation']} of {model['generation']})"
 
 
 def show_aliases(model: Body) -> None:

@@ -20,6 +20,7 @@ from queuecast.adapters.memory.aliases import MemoryAliases
 from queuecast.adapters.memory.doorbell import MemoryDoorbell
 from queuecast.adapters.memory.jobs import MemoryJobs
 from queuecast.adapters.memory.lanes import MemoryLanes
+from queuecast.adapters.memory.workers import MemoryLoadedModels
 from queuecast.domain.job import JobType
 from queuecast.domain.model import AliasMove, Manifest
 from queuecast.domain.signature import Column, ColumnType, Layout, Signature
@@ -66,6 +67,7 @@ class Gateway:
         self.doorbell = MemoryDoorbell()
         self.batches = BatchFolders(folder / "batches")
         self.aliases = MemoryAliases()
+        self.loaded_models = MemoryLoadedModels()
         self.models = ModelFiles(folder / "models")
         numbers = itertools.count(1)
         self.new_id = lambda kind: f"{kind}_{next(numbers):08x}-0000-7000-8000-000000000000"
@@ -104,6 +106,7 @@ class Gateway:
             files=self.files,
             batches=self.batches,
             workers=FakeWorkerList(),  # type: ignore[arg-type]
+            loaded_models=self.loaded_models,
             submission=submission,
             clock=self.clock,
             limits=self.limits,

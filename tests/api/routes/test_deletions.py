@@ -410,6 +410,7 @@ def test_a_push_under_the_name_of_a_deleted_model_begins_a_new_one(three: Gatewa
         "generation": 3,
         "versions": 1,
         "latest": 4,
+        "workers": {"total": 0, "on_champion": 0, "generation": None},
     }
     assert outcome(http.get(f"{TITANIC}/versions/3")) == (410, "version_gone")
     assert http.post(PREDICTIONS, json={"inputs": [ROW]}).json["model"]["version"] == 4

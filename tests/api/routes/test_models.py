@@ -10,6 +10,7 @@ import zlib
 import pytest
 from flask.testing import FlaskClient
 
+from queuecast.ports.workers import ProcessModels
 from tests.api.conftest import ROW, Gateway
 
 ALIAS = "/v1/models/titanic/aliases/champion"
@@ -46,9 +47,26 @@ def test_models_are_listed_with_their_champion(gateway: Gateway, http: FlaskClie
         "generation": 1,
         "versions": 2,
         "latest": 2,
+        "workers": {"total": 0, "on_champion": 0, "generation": None},
     }
     assert listed == {"data": [expected], "next_cursor": None}
     assert (one.json, one.headers["ETag"]) == (expected, '"1"')
+
+
+def test_a_model_says_how_far_the_workers_have_followed_its_aliases(gateway: Gateway, http: FlaskClient) -> None:
+    """Three processes have it loaded, and two of them the champion."""
+    gateway.publish()
+    gateway.publish("wine")
+    for process, versions, generation in (("a", [1], 2), ("b", [1, 2], 3), ("c", [2], 3)):
+        loaded = ProcessModels({"titanic": versions}, {"titanic": generation})
+        gateway.loaded_models.report_models(process, loaded)
+    gateway.loaded_models.report_models("d", ProcessModels({"iris": [1]}, {"iris": 9}))
+    promoted = http.put("/v1/models/titanic/aliases/champion", json={"version": 2}, headers={"If-Match": "*"})
+
+    expected = {"total": 3, "on_champion": 2, "generation": 2}
+    assert promoted.json["workers"] == expected
+    assert http.get("/v1/models/titanic").json["workers"] == expected
+    assert [each["workers"]["total"] for each in http.get("/v1/models").json["data"]] == [3, 0]
 
 
 def test_versions_are_listed_with_their_manifests_and_aliases(gateway: Gateway, http: FlaskClient) -> None:

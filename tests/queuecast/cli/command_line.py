@@ -42,6 +42,7 @@ MODEL = {
     "generation": 7,
     "versions": 4,
     "latest": 4,
+    "workers": {"total": 4, "on_champion": 3, "generation": 6},
 }
 
 

@@ -183,7 +183,40 @@ def test_models_shows_champions_and_other_aliases(gateway: ScriptedGateway) -> N
 
     result = run(gateway, "models")
 
-    assert lines(result.stdout)[1] == ["titanic", "3", "4", "4", "challenger", "4"]
+    assert lines(result.stdout)[1] == ["titanic", "3", "4", "4", "3/4", "challenger", "4"]
+
+
+def _workers(on_champion: int, total: int, generation: int | None) -> dict[str, Any]:
+    return MODEL | {"workers": {"on_champion": on_champion, "total": total, "generation": generation}}
+
+
+@pytest.mark.parametrize(
+    ("model", "line"),
+    [
+        (_workers(3, 4, 6), "3 of 4 workers have loaded the champion, version 3 (generation 6 of 7)"),
+        (_workers(1, 1, 7), "1 of 1 worker has loaded the champion, version 3 (generation 7)"),
+        (_workers(0, 0, None), "no worker has loaded the champion, version 3, yet"),
+    ],
+)
+def test_versions_are_listed_with_the_workers_that_have_loaded_the_champion(
+    gateway: ScriptedGateway, model: dict[str, Any], line: str
+) -> None:
+    gateway.on("GET /v1/models/titanic", model)
+    gateway.on("GET /v1/models/titanic/versions", {"data": [manifest(3)], "next_cursor": None})
+
+    result = run(gateway, "models", "titanic")
+
+    assert line in result.stderr.splitlines()
+
+
+def test_a_gateway_of_an_earlier_version_says_nothing_about_workers(gateway: ScriptedGateway) -> None:
+    model = {name: value for name, value in MODEL.items() if name != "workers"}
+    gateway.on("GET /v1/models/titanic", model)
+    gateway.on("GET /v1/models/titanic/versions", {"data": [manifest(3, compared_rows=9)], "next_cursor": None})
+    gateway.on("GET /v1/models", {"data": [model], "next_cursor": None})
+
+    assert run(gateway, "models", "titanic").stderr == ""
+    assert lines(run(gateway, "models").stdout)[1] == ["titanic", "3", "4", "4", "-", "challenger", "4"]
 
 
 def test_versions_are_listed_with_scores_and_aliases(gateway: ScriptedGateway) -> None:
