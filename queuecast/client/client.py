@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from functools import partial
 from html import escape
 from itertools import islice
 from pathlib import Path
@@ -23,11 +24,10 @@ from queuecast.client.params import training_params
 from queuecast.client.pushing import estimator_parts, file_parts, push_metadata
 from queuecast.client.row_formats.json_rows import target_names
 from queuecast.client.row_formats.rows_of_dicts import refuse_moments
-from queuecast.client.row_formats.table_files import ProgressCallback, open_table, require_sendable
+from queuecast.client.row_formats.table_files import ProgressCallback, open_table
 from queuecast.client.row_formats.training_tables import are_whole_rows, upload_with_target
 from queuecast.client.table_uploads import upload_fit, upload_table
 from queuecast.client.transport import MAX_WAIT_S, Body, FilePart, Transport, query_text, read_json
-from queuecast.client.unsent_columns import with_sent_values
 from queuecast.domain.holdout import HoldoutRule, Split
 
 DEFAULT_URL = "http://127.0.0.1:8000"
@@ -129,7 +129,8 @@ class Client(ModelAdministration):
         Raises ValueError for another kind of file and for a column that Parquet cannot hold, before anything is sent.
         """
         refuse_moments(self, model, version, source)
-        file = self._uploaded(model, version, source, [id_column or ""], on_upload)
+        upload = partial(self.upload, on_upload=on_upload)
+        file = self._sent_table(upload, model, version, source, [id_column or ""])
         body: Body = {"file_id": file["id"], "method": method, "output_format": output_format, "on_error": on_error}
         body |= _given(version=version, id_column=id_column, metadata=metadata, priority=priority)
         body |= _given(extra_columns=extra_columns)
@@ -163,11 +164,12 @@ class Client(ModelAdministration):
             refuse_moments(self, model, None, source)
             file, target = upload_with_target(self._transport, model_path(model), source, target, y)
         elif y is not None:
-            file, target = upload_fit(self._transport, model_path(model), source, y, target)
+            upload = partial(upload_fit, self._transport, model_path(model), y=y, target=target)
+            file, target = self._sent_table(upload, model, None, source)
         elif target is None:
             raise TypeError("train needs target=, the column of the table to learn, or y=, the targets of its rows")
         else:
-            file = self._uploaded(model, None, source, [target] if isinstance(target, str) else target)
+            file = self._sent_table(self.upload, model, None, source, [target] if isinstance(target, str) else target)
         body: Body = {"target": target, "params": sent_params, "promote": promote}
         body |= _given(file_id=file["id"], extra_columns=extra_columns, on_error=on_error)
         response = self._transport.send("POST", f"{model_path(model)}/trainings", body=body, is_submit=True)
@@ -264,25 +266,6 @@ class Client(ModelAdministration):
         Raises ApiError (409) if it is no longer a dead letter, because another client has replayed it.
         """
         return self._job(self._transport.send("POST", f"/v1/dead-letters/{quote(job_id, safe='')}/replay"))
-
-    def _uploaded(
-        self,
-        model: str,
-        version: int | str | None,
-        source: Any,
-        needed: Sequence[str],
-        on_upload: ProgressCallback | None = None,
-    ) -> Body:
-        """The description of the uploaded table. needed: columns of it besides those that the model reads."""
-        try:
-            with open_table(source) as table:
-                return upload_table(self._transport, table, on_upload)
-        except ValueError:
-            read = self._columns_read(model, version) if hasattr(source, "iloc") else None
-            if read is None:
-                raise
-        with open_table(with_sent_values(source, require_sendable, {*read, *needed})) as table:
-            return upload_table(self._transport, table, on_upload)
 
     def _job(self, response: httpx2.Response) -> JobHandle:
         return JobHandle(self._transport, read_json(response))

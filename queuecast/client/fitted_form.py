@@ -10,7 +10,7 @@ from itertools import chain
 from typing import Any
 
 from queuecast.client.notebook_answers import notebook_answers
-from queuecast.client.row_formats.polars_frames import is_polars
+from queuecast.client.row_formats.polars_frames import has_categories, is_polars
 from queuecast.domain.columns.missing_values import missing_kind
 from queuecast.tables.column_labels import have_text_names
 
@@ -31,15 +31,15 @@ def form_of_fit(estimator: Any, x: Any) -> FittedForm:
     other = _to_pandas(x) if is_polars(x) else None
     answers = notebook_answers(estimator, as_fitted(estimator, x))
     if other is None:
-        return FittedForm(x, answers)
+        return FittedForm(_as_texts(estimator, x) if is_polars(x) else x, answers)
     others = notebook_answers(estimator, other)
     if answers is None and others is not None:
         return FittedForm(other, others)
     if answers is None or others is None:
-        return FittedForm(x, answers)
-    learned = _learned_missing_words(estimator)
+        return FittedForm(_as_texts(estimator, x), answers)
+    learned = {kind for words in _learned_words(estimator) for kind in map(missing_kind, words) if kind is not None}
     if len(learned) == 1:
-        return FittedForm(x, answers) if "None" in learned else FittedForm(other, others)
+        return FittedForm(_as_texts(estimator, x), answers) if "None" in learned else FittedForm(other, others)
     if _outputs_are_same(answers, others):
         return FittedForm(x, answers, is_sure=False)
     raise ValueError(
@@ -79,14 +79,21 @@ def _is_same(left: Any, right: Any) -> bool:
     return bool(left == right)
 
 
-def _learned_missing_words(estimator: Any) -> set[str]:
-    """The kinds of missing values that encoders have learned of columns of texts."""
+def _as_texts(estimator: Any, frame: Any) -> Any:
+    """The frame of polars, with texts for its categories where an encoder has learned their null: that is None to the
+    encoder, and a category of pandas would have NaN."""
+    learned = [set(words) for words in _learned_words(estimator) if None in words]
+    columns = {column.name: column for column in frame.iter_columns() if has_categories(column)}
+    seen = {name: set(column.unique().to_list()) for name, column in columns.items() if column.null_count()}
+    texts = {name: columns[name].cast(str) for name, words in seen.items() if any(words <= each for each in learned)}
+    return frame.with_columns(**texts) if texts else frame
+
+
+def _learned_words(estimator: Any) -> list[list[Any]]:
+    """The categories that encoders have learned of columns of texts, among them missing values."""
     from queuecast.estimators.parts import parts_of  # noqa: PLC0415 - needs numpy, which a client may lack
 
-    kinds: set[str] = set()
     attributes = (getattr(part, "__dict__", {}).get("categories_") for part in parts_of(estimator))
-    for categories in chain.from_iterable(found for found in attributes if isinstance(found, list)):
-        values = categories.tolist() if hasattr(categories, "tolist") else []
-        if any(isinstance(value, str) for value in values):
-            kinds |= {kind for kind in map(missing_kind, values) if kind is not None}
-    return kinds
+    found = chain.from_iterable(each for each in attributes if isinstance(each, list))
+    listed = [categories.tolist() for categories in found if hasattr(categories, "tolist")]
+    return [values for values in listed if any(isinstance(value, str) for value in values)]

@@ -1,12 +1,16 @@
 """The methods of the client for models that exist: list, read, promote, roll back and delete."""
 
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 from queuecast.client.errors import ApiError
 from queuecast.client.row_formats.json_rows import json_rows
+from queuecast.client.row_formats.table_files import require_sendable
 from queuecast.client.transport import Body, Transport, read_json
-from queuecast.client.unsent_columns import have_names, with_sent_values
+from queuecast.client.unsent_columns import have_names, is_frame, with_sent_values
+
+T = TypeVar("T")
 
 
 class ModelAdministration:
@@ -42,6 +46,19 @@ class ModelAdministration:
             if read is None:
                 raise
             return json_rows(with_sent_values(rows, json_rows, read))
+
+    def _sent_table(
+        self, send: Callable[[Any], T], model: str, version: int | str | None, table: Any, needed: Sequence[str] = ()
+    ) -> T:
+        """What `send` returns for the table. If it raises ValueError, it gets a DataFrame with None for the values that
+        cannot be sent in columns that the model does not read, except those `needed`."""
+        try:
+            return send(table)
+        except ValueError:
+            read = self._columns_read(model, version) if is_frame(table) else None
+            if read is None:
+                raise
+        return send(with_sent_values(table, require_sendable, {*read, *needed}))
 
     def _columns_read(self, name: str, version: int | str | None) -> set[str] | None:
         """The columns that a row needs; None if they are unknown."""

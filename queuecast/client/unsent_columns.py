@@ -1,6 +1,6 @@
 """Columns with values that cannot be sent, such as lists: they are sent as None where the model does not read them.
 
-Recognizes the objects of pandas by their attributes, so that the client needs neither library.
+Recognizes the frames of pandas and polars by their attributes, so that the client needs neither library.
 """
 
 import warnings
@@ -9,6 +9,7 @@ from typing import Any
 
 from queuecast.client.notebook_answers import plain_rows
 from queuecast.client.row_formats.json_rows import example_table
+from queuecast.client.row_formats.polars_frames import is_polars
 from queuecast.domain.work import Method
 
 Send = Callable[[Any], object]
@@ -25,15 +26,19 @@ def without_unread(estimator: Any, x: Any) -> Any:
     answers = _answers(estimator, head)
 
     def is_unread(names: list[str]) -> bool:
-        return bool(answers) and answers == _answers(estimator, head.drop(columns=names))
+        return bool(answers) and answers == _answers(estimator, _without(head, names))
 
     unread = unsent if is_unread(unsent) else [name for name in unsent if is_unread([name])]
-    return x.assign(**dict.fromkeys(unread)) if unread else x
+    return _with_none(x, unread) if unread else x
+
+
+def is_frame(rows: Any) -> bool:
+    return hasattr(rows, "iloc") or is_polars(rows)
 
 
 def have_names(rows: Any) -> bool:
     """Whether the values of rows have the names of columns, as those of a DataFrame or of dicts have."""
-    return hasattr(rows, "iloc") or (isinstance(rows, list) and any(isinstance(row, Mapping) for row in rows))
+    return is_frame(rows) or (isinstance(rows, list) and any(isinstance(row, Mapping) for row in rows))
 
 
 def with_sent_values(rows: Any, send: Send, read: Collection[str]) -> Any:
@@ -43,7 +48,7 @@ def with_sent_values(rows: Any, send: Send, read: Collection[str]) -> Any:
     """
     unsent = _unsent_columns(rows, send, read)
     if unsent:
-        return rows.assign(**dict.fromkeys(unsent))
+        return _with_none(rows, unsent)
     if not isinstance(rows, list) or not all(isinstance(row, Mapping) for row in rows):
         return rows
     return [
@@ -53,9 +58,18 @@ def with_sent_values(rows: Any, send: Send, read: Collection[str]) -> Any:
 
 
 def _unsent_columns(rows: Any, send: Send, read: Collection[str]) -> list[str]:
-    if not hasattr(rows, "iloc") or not all(isinstance(name, str) for name in getattr(rows, "columns", [None])):
+    if not is_frame(rows) or not all(isinstance(name, str) for name in getattr(rows, "columns", [None])):
         return []
     return [name for name in rows.columns if name not in read and not _can_send(rows[[name]], send)]
+
+
+def _with_none(frame: Any, names: list[str]) -> Any:
+    nothing = dict.fromkeys(names)
+    return frame.with_columns(**nothing) if is_polars(frame) else frame.assign(**nothing)
+
+
+def _without(frame: Any, names: list[str]) -> Any:
+    return frame.drop(names) if is_polars(frame) else frame.drop(columns=names)
 
 
 def _can_send(rows: Any, send: Send) -> bool:

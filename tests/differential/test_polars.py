@@ -6,7 +6,7 @@ import tempfile
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from itertools import count
 from pathlib import Path
@@ -16,6 +16,10 @@ import numpy as np
 import polars as pl
 import pytest
 from sklearn.base import clone
+from sklearn.compose import make_column_transformer
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder
 
 from queuecast import holdout
 from queuecast.client.row_formats.json_rows import json_rows
@@ -153,6 +157,46 @@ def _retrained_differences(trial: Trial, version: LocalVersion) -> Iterator[str]
         return
     retrained = version.retrained(written.content, written.media_type, (name,))
     yield from _differences(trial, expected, retrained, ["JSON"])
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("dtype", [pl.Categorical, pl.Enum(["c", "b", "a"])])
+@pytest.mark.parametrize("encoder", [OneHotEncoder(handle_unknown="ignore"), OrdinalEncoder()])
+def test_categories_with_nulls_under_an_encoder_are_served(tmp_path: Path, dtype: Any, encoder: Any) -> None:
+    words = pl.Series("word", ["a", None, "b", "a", "b", None] * 10, dtype=dtype)
+    frame = pl.DataFrame([words, pl.Series("size", range(60))])
+    estimator = make_pipeline(make_column_transformer((encoder, ["word"]), remainder="passthrough"), Ridge())
+    trial = Trial(frame, frame, words.is_null().cast(int).alias("t"), None, None)
+    estimator.fit(frame, trial.target)
+
+    version = LocalVersion.pushed(tmp_path, estimator, frame, trial.target)
+
+    assert list(_differences(trial, estimator, version, ["JSON", "alone", "file"])) == []
+    assert list(_retrained_differences(replace(trial, estimator=estimator), version)) == []
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_columns_that_no_step_reads_and_that_cannot_be_sent_are_served(tmp_path: Path) -> None:
+    frame = pl.DataFrame(
+        {
+            "size": [float(at % 7) for at in range(60)],
+            "tags": [["a"], [], None] * 20,
+            "place": [{"lat": 1.5}, None] * 30,
+            "raw": pl.Series([object(), "x", 1] * 20, dtype=pl.Object),
+        }
+    )
+    target = pl.Series("t", [at % 7 > 3 for at in range(60)]).cast(int)
+    estimator = make_pipeline(make_column_transformer(("passthrough", ["size"])), LogisticRegression())
+    estimator.fit(frame, target)
+
+    version = LocalVersion.pushed(tmp_path, estimator, frame, target)
+
+    assert version.schema["required"] == ["size"]
+    assert version.answers(json_rows(frame[["size"]]), "predict") == estimator.predict(frame).tolist()
+    without_objects = writers.upload(frame.drop("raw"), {})
+    answer = version.batch(without_objects.content, without_objects.media_type, "predict", "ndjson")
+    found = [json.loads(line)["prediction"] for line in answer.content.splitlines()]
+    assert found == estimator.predict(frame).tolist()
 
 
 @pytest.mark.filterwarnings("ignore")

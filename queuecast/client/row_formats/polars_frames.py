@@ -30,6 +30,10 @@ def is_polars(x: Any) -> bool:
     return hasattr(x, "iter_columns") and hasattr(x, "iter_rows")
 
 
+def has_categories(column: Any) -> bool:
+    return _kind(column) in _WORDS
+
+
 def plain_columns(frame: Any, plain: PlainValue) -> list[list[Any]]:
     """The JSON values of each column, in the order of the columns."""
     return [list(_plain_values(column, plain)) for column in frame.iter_columns()]

@@ -170,3 +170,18 @@ def test_a_column_without_nulls_leaves_open_what_a_null_would_be() -> None:
 
     assert not fitted.is_sure
     assert example_table(words, is_sure=False)["columns"][0]["possible"] == ["None", "nan"]
+
+
+@pytest.mark.parametrize("dtype", [pl.Categorical, pl.Enum(["c", "b", "a"])])
+def test_categories_whose_null_an_encoder_has_learned_are_sent_as_texts(dtype: Any) -> None:
+    frame = WORDS.with_columns(
+        pl.col("word").cast(dtype), other=pl.Series(["x", None, "y", "x"] * 5, dtype=pl.Categorical)
+    )
+    encoder = make_column_transformer((OneHotEncoder(), ["word"]), ("drop", ["other"]))
+    estimator = make_pipeline(encoder, LogisticRegression()).fit(frame, LABELS)
+
+    fitted = form_of_fit(estimator, frame)
+
+    assert [str(dtype) for dtype in fitted.rows.dtypes] == ["String", "Categorical"]
+    assert fitted.answers is not None
+    assert fitted.answers["outputs"]["predict_proba"] == estimator.predict_proba(frame).tolist()

@@ -5,6 +5,7 @@ import json
 from typing import Any
 
 import pandas as pd
+import polars as pl
 import pytest
 from sklearn.compose import ColumnTransformer
 from sklearn.linear_model import LogisticRegression
@@ -21,9 +22,20 @@ FRAME = pd.DataFrame(
 SCHEMA = {"type": "object", "properties": {}, "required": ["age"]}
 
 
-def fitted(columns: list[str]) -> Any:
+POLARS = pl.DataFrame(
+    {
+        "age": FRAME["age"].tolist(),
+        "tags": FRAME["tags"].tolist(),
+        "place": [{"lat": 1.5}, {"lat": 2.5}, None, {"lat": 0.5}],
+        "mixed": pl.Series([1, "x", 2, b"y"], dtype=pl.Object),
+        "note": list("pqrs"),
+    }
+)
+
+
+def fitted(columns: list[str], frame: Any = FRAME) -> Any:
     steps = ColumnTransformer([("n", StandardScaler(), columns)])
-    return make_pipeline(steps, LogisticRegression()).fit(FRAME, [0, 0, 1, 1])
+    return make_pipeline(steps, LogisticRegression()).fit(frame, [0, 0, 1, 1])
 
 
 @pytest.fixture
@@ -44,6 +56,23 @@ def test_a_push_sends_none_for_them_if_the_estimator_does_not_read_them() -> Non
     assert set(table["answers"]["outputs"]) == {"predict", "predict_proba", "decision_function"}
 
 
+def test_a_push_of_a_polars_frame_sends_none_for_them() -> None:
+    _, example, _ = estimator_parts(fitted(["age"], POLARS), POLARS)["example"]
+
+    table = json.loads(example)  # type: ignore[arg-type]
+    assert table["rows"] == [
+        [age, None, None, None, note] for age, note in zip([1.0, 2.0, 3.0, 4.0], "pqrs", strict=True)
+    ]
+    assert set(table["answers"]["outputs"]) == {"predict", "predict_proba", "decision_function"}
+
+
+def test_a_push_of_a_polars_column_that_the_estimator_reads_is_refused_with_its_name() -> None:
+    reads_it = make_pipeline(ColumnTransformer([("n", "passthrough", ["age", "tags"])])).fit(POLARS)
+
+    with pytest.raises(ValueError, match="column 'tags' has the dtype List"):
+        estimator_parts(reads_it, POLARS)
+
+
 def test_a_push_of_a_column_that_the_estimator_reads_is_refused_with_its_name() -> None:
     frame = FRAME.assign(when=pd.period_range("2026-01", periods=4, freq="M"))
     steps = ColumnTransformer([("n", "passthrough", ["age", "when"])])
@@ -54,7 +83,9 @@ def test_a_push_of_a_column_that_the_estimator_reads_is_refused_with_its_name() 
 
 
 @pytest.mark.parametrize(
-    "rows", [FRAME, FRAME.assign(tags=[[1], [2, "a"], [3], None]).to_dict("records")], ids=["frame", "dicts"]
+    "rows",
+    [FRAME, POLARS, FRAME.assign(tags=[[1], [2, "a"], [3], None]).to_dict("records")],
+    ids=["frame", "polars", "dicts"],
 )
 def test_a_prediction_sends_null_for_them(client: Client, serving: ScriptedGateway, rows: Any) -> None:
     client.predict("m", rows)
@@ -81,13 +112,19 @@ def test_a_value_that_cannot_be_sent_in_a_column_that_is_read_is_refused(
     assert serving.requests_to("POST /v1/models/m/predictions") == []
 
 
-def test_a_table_has_nulls_in_a_column_that_parquet_cannot_hold(client: Client, serving: ScriptedGateway) -> None:
-    client.predict_file("m", FRAME, id_column="note")
-    client.train("m", FRAME, "note")
+@pytest.mark.parametrize("frame", [FRAME, POLARS], ids=["pandas", "polars"])
+def test_a_table_has_nulls_in_a_column_that_parquet_cannot_hold(
+    client: Client, serving: ScriptedGateway, frame: Any
+) -> None:
+    client.predict_file("m", frame, id_column="note")
+    client.train("m", frame, "note")
+    client.train("m", frame, y=[0, 0, 1, 1])
 
-    for request in serving.requests_to("POST /v1/files"):
+    requests = serving.requests_to("POST /v1/files")
+    assert len(requests) == 3
+    for request in requests:
         sent = pd.read_parquet(io.BytesIO(request.body))
         assert sent["mixed"].isna().all()
         assert sent["note"].tolist() == list("pqrs")
     with pytest.raises(ValueError, match="cannot be written as Parquet"):
-        client.train("m", FRAME, "mixed")
+        client.train("m", frame, "mixed")
