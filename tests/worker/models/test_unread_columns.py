@@ -12,11 +12,14 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.base import clone
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import ColumnTransformer, make_column_selector
-from sklearn.ensemble import RandomForestClassifier, VotingClassifier
+from sklearn.ensemble import RandomForestClassifier, StackingClassifier, VotingClassifier
 from sklearn.feature_selection import SelectKBest
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import FixedThresholdClassifier, GridSearchCV
+from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
@@ -116,6 +119,12 @@ ESTIMATORS = {
     "union": lambda: make_pipeline(
         FeatureUnion([("a", columns_of()), ("b", columns_of(words=()))]), RandomForestClassifier(5, random_state=0)
     ),
+    "calibrated": lambda: CalibratedClassifierCV(pipeline(), cv=2),
+    "frozen": lambda: CalibratedClassifierCV(FrozenEstimator(pipeline().fit(FRAME, TARGET))),
+    "one of many": lambda: OneVsRestClassifier(pipeline()),
+    "threshold": lambda: FixedThresholdClassifier(pipeline(), threshold=0.3),
+    "stack": lambda: StackingClassifier([("a", pipeline())], LogisticRegression(), cv=2),
+    "inner pipeline": lambda: make_pipeline(make_pipeline(columns_of()), LogisticRegression()),
     "positions": lambda: make_pipeline(
         ColumnTransformer([("n", StandardScaler(), [0]), ("w", OneHotEncoder(), [1]), ("d", "drop", [2, 3])]),
         LogisticRegression(),
@@ -147,12 +156,15 @@ def test_dropped_columns_are_found_and_not_asked_for_in_any_format(
         lambda: make_pipeline(columns_of(("size", "number"), remainder="passthrough"), LogisticRegression()),
         lambda: make_pipeline(SelectKBest(k=1), LogisticRegression()),
         lambda: DecisionTreeClassifier(max_depth=1),
+        lambda: StackingClassifier(
+            [("a", make_pipeline(columns_of(words=()), LogisticRegression()))], cv=2, passthrough=True
+        ),
         lambda: make_pipeline(
             ColumnTransformer([("all", columns_of(), ["size", "number", "other", "kind"])]),
             LogisticRegression(),
         ),
     ],
-    ids=["passed through", "not selected", "not split by", "taken by a step that drops it"],
+    ids=["passed through", "not selected", "not split by", "beside a stack", "taken by a step that drops it"],
 )
 def test_a_column_that_a_step_takes_and_does_not_need_is_read(make: Callable[[], Any]) -> None:
     frame = READ[["size"]].assign(number=np.arange(N) % 2, other=1.0 * (np.arange(N) % 5))

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import skops.io
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
@@ -63,6 +64,16 @@ def test_an_encoder_shows_the_words_of_an_example_in_csv(service: LocalService, 
 
     assert service.manifest(1).signature.columns[0].words == ("NA",)
     assert answers_by_format(service, rows, Method.PREDICT, tmp_path, 1)["csv"] == ANSWERS
+
+
+def test_an_encoder_in_a_wrapper_shows_them_too(service: LocalService, tmp_path: Path) -> None:
+    rows = FRAMES["str"]
+    fitted = CalibratedClassifierCV(namibia(rows), cv=2).fit(rows, ANSWERS)
+
+    service.result(service.pushed(fitted, rows.to_csv(index=False).encode()))
+
+    assert service.manifest(1).signature.columns[0].words == ("NA",)
+    assert answers_by_format(service, rows, Method.PREDICT, tmp_path, 1)["csv"] == fitted.predict(rows).tolist()
 
 
 def test_a_word_after_the_example_is_known(service: LocalService) -> None:

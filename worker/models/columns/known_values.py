@@ -1,5 +1,6 @@
 """The values that the encoders of an estimator know, for each column of its rows."""
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Any
@@ -44,11 +45,26 @@ def _collect(part: Any, names: list[str], known: dict[str, list[Any]]) -> None:
 
 
 def parts_on_same_columns(part: BaseEstimator, n_columns: int) -> Iterator[Any]:
-    """The best estimator of a search, the members of an ensemble, and the like."""
-    for value in vars(part).values():
-        for inner in value if isinstance(value, list) else [value]:
-            if isinstance(inner, BaseEstimator) and getattr(inner, "n_features_in_", None) == n_columns:
-                yield inner
+    """The best estimator of a search, the members of an ensemble, and the like.
+
+    An estimator may have them in a dict, or in an object that is none, as a CalibratedClassifierCV has.
+    """
+    waiting = deque(vars(part).values())
+    seen: set[int] = set()
+    while waiting:
+        value = waiting.popleft()
+        if id(value) in seen:
+            continue
+        seen.add(id(value))
+        if isinstance(value, BaseEstimator):
+            if getattr(value, "n_features_in_", None) == n_columns:
+                yield value
+        elif isinstance(value, list | tuple):
+            waiting.extend(value)
+        elif isinstance(value, dict):
+            waiting.extend(value.values())
+        elif type(value).__module__.startswith("sklearn."):
+            waiting.extend(getattr(value, "__dict__", {}).values())
 
 
 def names_after(step: Any, names: list[str]) -> list[str]:
