@@ -36,6 +36,7 @@ from queuecast.domain.model import (
     AliasMove,
     previous_champion,
     require_alias,
+    require_reason,
     without_previous_champion,
 )
 
@@ -97,18 +98,20 @@ class AliasRoutes:
         """Point an alias at a version
 
         `If-Match` carries the ETag of the model as it was read: if an alias has moved since, the request gets 412. `*`
-        moves the alias in any case. Pointing it at the version that it names already is no move.
+        moves the alias in any case. Pointing it at the version that it names already is no move. A version that its
+        training found `worse` or `incomparable` becomes champion only with a `reason`, which the history keeps.
         """
         body = json_body(AliasRequest, _MAX_BODY_BYTES)
         require_condition()
         require_alias(alias)
-        self._catalog.manifest(model, body.version)
+        manifest, _ = self._catalog.manifest(model, body.version)
 
         def decide(present: Aliases) -> AliasMove | None:
             if body.version in present.deleted:
                 raise gone_version(model, body.version)
             if present.versions.get(alias) == body.version:
                 return None
+            require_reason(manifest, alias, body.reason)
             if (
                 alias not in present.versions and len(present.versions) >= 100
             ):  # every answer about the model lists them

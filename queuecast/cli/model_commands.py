@@ -183,7 +183,10 @@ def models(client: Client, *, name: str | None, as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def promote(client: Client, *, model: str, version: int, alias: str, reason: str, as_json: bool) -> None:
-    """Make VERSION the champion of MODEL."""
+    """Make VERSION the champion of MODEL.
+
+    A version that its training found worse or incomparable needs --reason.
+    """
     body = client.promote(model, version, alias, reason)
     show_document(body, lambda: show_aliases(body), as_json=as_json)
 

@@ -140,6 +140,19 @@ def require_alias(name: str) -> None:
         raise InvalidInputError(detail, (Finding("", "bad_name", detail),))
 
 
+def require_reason(manifest: Manifest, alias: str, reason: str) -> None:
+    """Raises InvalidInputError for a promotion without a reason of a version that its training did not find fit."""
+    verdict = manifest.metrics.get("verdict")
+    if alias != CHAMPION or verdict not in ("worse", "incomparable") or reason.strip():
+        return
+    why = manifest.metrics.get("reason")
+    detail = (
+        f"the training of version {manifest.version} found it {verdict}{f' ({why})' if why else ''}; its promotion "
+        f"needs a reason, which the history of model {manifest.model} keeps"
+    )
+    raise InvalidInputError(detail, (Finding("/reason", "reason_required", detail, "no reason", "a reason"),))
+
+
 def previous_champion(history: list[AliasMove]) -> int | None:
     """The version that a rollback returns to: the champion before the current one, without rolled back ones.
 

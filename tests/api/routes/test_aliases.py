@@ -14,8 +14,8 @@ CHAMPION = f"{TITANIC}/aliases/champion"
 ANY = {"If-Match": "*"}
 
 
-def put(http: FlaskClient, version: int, alias: str = "champion", if_match: str = "*"):
-    return http.put(f"{TITANIC}/aliases/{alias}", json={"version": version}, headers={"If-Match": if_match})
+def put(http: FlaskClient, version: int, alias: str = "champion", if_match: str = "*", **more: str):
+    return http.put(f"{TITANIC}/aliases/{alias}", json={"version": version, **more}, headers={"If-Match": if_match})
 
 
 def history(http: FlaskClient) -> list[tuple[str, str, int]]:
@@ -195,6 +195,61 @@ def test_a_move_in_between_fails_only_a_request_with_a_tag(gateway: Gateway, if_
 
     assert answer.status_code == status
     assert racing.read("titanic").versions["champion"] == (2 if status == 200 else 1)
+
+
+# Promotions against the verdict
+
+LOST = {"verdict": "worse", "reason": ""}
+UNKNOWN = {"verdict": "incomparable", "reason": "no row of the file is held out"}
+
+
+@pytest.mark.parametrize(
+    ("metrics", "found"), [(LOST, "worse;"), (UNKNOWN, "incomparable (no row of the file is held out);")]
+)
+@pytest.mark.parametrize("reason", ["", " \n"])
+def test_a_version_that_its_training_did_not_find_fit_needs_a_reason(
+    gateway: Gateway, http: FlaskClient, metrics: dict[str, str], found: str, reason: str
+) -> None:
+    gateway.publish(metrics=metrics)
+
+    refused = put(http, 2, reason=reason)
+
+    assert (refused.status_code, refused.json["code"]) == (422, "invalid_input")
+    (error,) = refused.json["errors"]
+    assert (error["pointer"], error["code"]) == ("/reason", "reason_required")
+    assert f"the training of version 2 found it {found} its promotion needs a reason" in error["detail"]
+    assert gateway.aliases.read("titanic").versions == {"champion": 1}
+
+
+def test_the_reason_of_a_promotion_against_the_verdict_is_in_the_history(gateway: Gateway, http: FlaskClient) -> None:
+    gateway.publish(metrics=LOST)
+
+    assert put(http, 2, reason="the world has changed").json["champion"] == 2
+    assert http.get(f"{TITANIC}/history").json["data"][-1]["reason"] == "the world has changed"
+
+
+@pytest.mark.parametrize("metrics", [{}, {"verdict": "better"}, {"verdict": "not_worse"}])
+def test_other_versions_are_promoted_without_a_reason(
+    gateway: Gateway, http: FlaskClient, metrics: dict[str, str]
+) -> None:
+    gateway.publish(metrics=metrics)
+
+    assert put(http, 2).json["champion"] == 2
+
+
+def test_another_alias_needs_no_reason(gateway: Gateway, http: FlaskClient) -> None:
+    gateway.publish(metrics=LOST)
+
+    assert put(http, 2, "canary").json["aliases"] == {"champion": 1, "canary": 2}
+
+
+def test_a_rollback_needs_no_reason_whatever_the_verdict_was(gateway: Gateway, http: FlaskClient) -> None:
+    gateway.publish(metrics=LOST)
+    gateway.publish()
+    put(http, 2, reason="on trial")
+    put(http, 3)
+
+    assert http.post(f"{TITANIC}/rollback").json["champion"] == 2
 
 
 # Rollbacks
