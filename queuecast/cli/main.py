@@ -16,6 +16,7 @@ from queuecast.cli.lazy_group import LazyGroup
 from queuecast.cli.model_commands import delete, history, models, promote, push, rollback, train
 from queuecast.cli.predict_command import predict
 from queuecast.cli.terminal import note
+from queuecast.cli.versions.version_commands import diff, prune
 from queuecast.client import ApiError, Client, IgnoredColumnsWarning, JobFailed
 from queuecast.client.transport import error_text
 
@@ -38,7 +39,10 @@ def _note_retry(details: RetryDetails) -> None:
         note(f"{error_text(details.caused_by)}; retrying in {details.wait_for:.1f} s")
 
 
-for command in (push, predict, train, models, history, promote, rollback, delete, jobs, retry, queues, dead_letters):
+for command in (
+    *(push, predict, train, models, diff, history, promote, rollback, delete, prune),
+    *(jobs, retry, queues, dead_letters),
+):
     main.add_command(command)
 main.add_command(show, "job")
 main.add_command(

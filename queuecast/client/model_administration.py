@@ -1,4 +1,4 @@
-"""The methods of the client for models that exist: list, read, promote, roll back and delete."""
+"""The methods of the client for models that exist: list, read, compare, promote, roll back and delete."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
@@ -9,6 +9,8 @@ from queuecast.client.row_formats.json_rows import json_rows
 from queuecast.client.row_formats.table_files import require_sendable
 from queuecast.client.transport import Body, Transport, read_json
 from queuecast.client.unsent_columns import have_names, is_frame, with_sent_values
+from queuecast.client.versions.manifest_differences import manifest_differences
+from queuecast.client.versions.pruning import plan_pruning
 
 T = TypeVar("T")
 
@@ -71,6 +73,7 @@ class ModelAdministration:
     def promote(self, name: str, version: int, alias: str = "champion", reason: str = "") -> Body:
         """Points an alias at a version and returns the model.
 
+        A version that its training found `worse` or `incomparable` becomes champion only with a reason (ApiError, 422).
         Raises ApiError (412) if another client moved an alias at the same time; read the model again before you retry.
         """
         response = self._transport.send("GET", model_path(name))
@@ -100,6 +103,44 @@ class ModelAdministration:
         ended needs the version.
         """
         self._delete(f"{model_path(name)}/versions/{version}", reason)
+
+    def prune(self, name: str, keep: int, reason: str = "", *, dry_run: bool = False) -> Body:
+        """Deletes all but the `keep` newest versions for good: `deleted` lists them, `kept` the older ones that stay.
+
+        A version stays that an alias names, to which a rollback returns, or that a job needs. dry_run: deletes nothing
+        and returns what it would delete.
+        """
+        aliases, numbers = self.model(name)["aliases"], [manifest["version"] for manifest in self.versions(name)]
+        plan = plan_pruning(numbers, aliases, self.history(name), keep)
+        deleted, kept = [], plan.kept
+        for version in plan.doomed:
+            try:
+                if not dry_run:
+                    self.delete_version(name, version, reason)
+            except ApiError as error:
+                if error.problem.get("code") != "in_use":  # an alias or a job got it since
+                    raise
+                kept[version] = str(error.problem["detail"])
+            else:
+                deleted.append(version)
+        stays = [{"version": version, "why": kept[version]} for version in sorted(kept)]
+        return {"model": name, "deleted": deleted, "kept": stays, "dry_run": dry_run}
+
+    def diff(self, name: str, left: int | str, right: int | str) -> Body:
+        """The differences between two versions: of their signature, parameters, environment, scores and origin.
+
+        left, right: numbers or aliases. Each of `differences` has `field`, and its value as `left` and as `right`;
+        a value that a version lacks is left out.
+        """
+        aliases = self.model(name)["aliases"]
+        lefts, rights = (self._manifest(name, aliases.get(each, each)) for each in (left, right))
+        differences = manifest_differences(lefts, rights)
+        return {"model": name, "left": lefts["version"], "right": rights["version"], "differences": differences}
+
+    def _manifest(self, name: str, version: int | str) -> Body:
+        path = f"{model_path(name)}/versions/{quote(str(version), safe='')}"
+        body: Body = read_json(self._transport.send("GET", path))
+        return body
 
     def delete_model(self, name: str, reason: str = "") -> None:
         """Deletes a model for good, with all of its versions and aliases. Does nothing if it is deleted already.

@@ -1,0 +1,1 @@
+"""The commands that look after the versions of a model."""

@@ -1,0 +1,1 @@
+"""Compares and prunes the versions of a model."""
