@@ -108,7 +108,7 @@ def build_consumer(
 
 
 class Child:
-    """What a child process keeps between its tasks."""
+    """The state that a child process keeps between its tasks."""
 
     def __init__(self, queues: tuple[str, ...]) -> None:
         redis = connect(URL)

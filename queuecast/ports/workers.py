@@ -34,7 +34,7 @@ class WorkerList(Protocol):
 
 
 class LoadedModels(Protocol):
-    """What the processes of all workers have loaded, as they report it themselves."""
+    """The models that the processes of all workers have loaded, as they report them themselves."""
 
     def report_models(self, process: str, models: ProcessModels) -> None: ...
 

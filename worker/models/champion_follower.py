@@ -116,7 +116,7 @@ class ChampionFollower:
     def follow(self) -> None:
         """Loads the champions that the process must follow. Only for a caller that holds the lock.
 
-        What fails because the store is away is done by the next call.
+        A model that it could not follow because the store was away is left to the next call.
         """
         self._pending |= self._estimators.refused
         self._estimators.refused.clear()

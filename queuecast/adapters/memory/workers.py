@@ -1,4 +1,4 @@
-"""What the processes of workers have loaded, in memory, for tests."""
+"""The models that the processes of workers have loaded, in memory, for tests."""
 
 from queuecast.ports.workers import ProcessModels
 
