@@ -7,6 +7,7 @@ import msgspec
 
 from api.dependencies import Dependencies
 from api.http.decoding import read_query
+from api.http.gate_changes import merged_gate
 from api.http.idempotency import read_idempotency_key
 from api.http.incoming_files import MULTIPART, decode_form_field, form_files
 from api.http.json_response import JsonResponse
@@ -25,12 +26,14 @@ from api.services.pushed_model import require_skops
 from api.services.submit_options import SubmitOptions
 from queuecast.domain.errors import (
     FilesFullError,
+    Finding,
     GoneVersionError,
     InvalidInputError,
     UnavailableError,
     UnknownAliasError,
     UnsupportedMediaError,
 )
+from queuecast.domain.gate import GateSettings
 from queuecast.domain.holdout import HoldoutRule
 from queuecast.domain.model import CHAMPION, require_name
 from queuecast.domain.work import ImportWork
@@ -155,19 +158,19 @@ class ModelRoutes:
         """Push a model
 
         Send a form with the skops file (`model`), rows that it was fitted on (`example`: CSV, or the JSON table of the
-        Python client) and `metadata`. An import job loads and tries the model. The first version of a name becomes its
-        champion.
+        Python client) and `metadata`. An import job loads and tries the model, and scores it on the rows of `held_out`,
+        if there are some. The first version of a name becomes its champion.
         """
         require_name(model, "model")
         form = self._uploads.form()
         metadata = decode_form_field(PushMetadata, str(form.get("metadata") or "{}"), "metadata")
         with discard_unless_accepted(self._files) as stored_files:
-            for part in form_files(form, "model", "example"):
+            names = ("model", "example", "held_out") if "held_out" in form else ("model", "example")
+            for part in form_files(form, *names):
                 stored_files.append(self._uploads.keep(part))
-            model_file, example_file = stored_files
-            require_skops(self._files.path(model_file.id))
-            key = read_idempotency_key(model_file.sha256, example_file.sha256, msgspec.json.encode(metadata))
-            work = _import_work(model_file.id, example_file.id, metadata)
+            require_skops(self._files.path(stored_files[0].id))
+            key = read_idempotency_key(*(file.sha256 for file in stored_files), msgspec.json.encode(metadata))
+            work = _import_work(metadata, *(file.id for file in stored_files))
             submitted = self._submission.find_repeated(key) or self._submission.import_model(
                 model, work, SubmitOptions(idempotency_key=key)
             )
@@ -224,7 +227,13 @@ def model_response(name: str, catalog: ModelCatalog) -> JsonResponse:
     return json_response(model_body(name, aliases, versions, workers), headers={"ETag": etag(aliases.generation)})
 
 
-def _import_work(model_file_id: str, example_file_id: str, metadata: PushMetadata) -> ImportWork:
+def _import_work(
+    metadata: PushMetadata, model_file_id: str, example_file_id: str, held_out_file_id: str | None = None
+) -> ImportWork:
     holdout = metadata.holdout
     rule = None if holdout is None else HoldoutRule(holdout.fraction, tuple(holdout.columns), holdout.method)
-    return ImportWork(model_file_id, example_file_id, tuple(metadata.target or ()), rule, metadata.description)
+    target, gate = tuple(metadata.target or ()), merged_gate(metadata.gate, GateSettings(), "/metadata/gate")
+    if held_out_file_id is not None and not target:
+        detail = "held-out rows need the names of their targets"
+        raise InvalidInputError(detail, (Finding("/metadata/target", "missing", detail),))
+    return ImportWork(model_file_id, example_file_id, target, rule, metadata.description, held_out_file_id, gate)

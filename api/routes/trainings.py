@@ -8,6 +8,7 @@ from flask import request
 
 from api.dependencies import Dependencies
 from api.http.decoding import decode_object, json_body
+from api.http.gate_changes import merged_gate
 from api.http.idempotency import read_idempotency_key
 from api.http.json_response import JsonResponse
 from api.openapi import error_groups
@@ -87,6 +88,7 @@ class TrainingRoutes:
     ) -> Submitted:
         manifest, ref = self._submission.resolve(model, CHAMPION)
         _require_known(params, manifest)
+        gate = merged_gate(body.gate, manifest.gate)
         with refusing_file_id():
             stored = self._files.stat(body.file_id)
             path = self._files.path(stored.id)
@@ -96,7 +98,9 @@ class TrainingRoutes:
         _require_columns(header, manifest, target, table_format)
         names = header if header is None or table_format is FileFormat.CSV else names_in_ndjson(path)
         ignored = ignored_columns(names or [], manifest.signature, body.extra_columns, target, "/file_id")
-        work = TrainingWork(stored.id, stored.sha256, target, params, body.promote, body.extra_columns, body.on_error)
+        work = TrainingWork(
+            stored.id, stored.sha256, target, params, body.promote, body.extra_columns, body.on_error, gate
+        )
         options = SubmitOptions(
             metadata, body.expires_in_s, body.timeout_s, idempotency_key=key, ignored_columns=ignored
         )

@@ -7,10 +7,12 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from api.schemas.fields import JOB_ID, NAME, BinaryFile, ColumnName, FileId, Rows, SentMetadata, SentParams
+from api.schemas.gate import GateRequest
 from queuecast.domain.columns.extra_columns import ExtraColumns
 from queuecast.domain.file_formats import OutputFormat
+from queuecast.domain.gate import PromotionPolicy
 from queuecast.domain.job import JobType, Priority, State
-from queuecast.domain.work import Method, OnError, PromotionPolicy
+from queuecast.domain.work import Method, OnError
 
 
 def _timeout(title: str) -> Meta:
@@ -79,6 +81,7 @@ class TrainingRequest(Struct, forbid_unknown_fields=True):
         OnError,
         Meta(description="Whether rows that do not fit are left out and reported (skip), or fail the training (fail)."),
     ] = OnError.FAIL
+    gate: GateRequest | UnsetType = UNSET
 
 
 class BatchOptions(Struct, forbid_unknown_fields=True, kw_only=True):
@@ -129,6 +132,7 @@ class PushMetadata(Struct, forbid_unknown_fields=True):
     target: Annotated[list[str] | None, Meta(description="The columns that the model predicts.")] = None
     holdout: Holdout | None = None
     description: Annotated[str, Meta(max_length=2000)] = ""
+    gate: GateRequest | UnsetType = UNSET
 
 
 class AliasRequest(Struct, forbid_unknown_fields=True):
@@ -171,6 +175,16 @@ class PushForm(Struct):
         ),
     ]
     metadata: PushMetadata | UnsetType = UNSET
+    held_out: (
+        Annotated[
+            Any,
+            Meta(
+                description="Held-out rows with their target, as for a training: CSV, NDJSON or Parquet.",
+                extra_json_schema={"type": "string", "format": "binary"},
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
 
 
 class UploadQuery(Struct):

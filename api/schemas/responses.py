@@ -20,6 +20,7 @@ from api.schemas.fields import (
     Sha256,
     Time,
 )
+from api.schemas.gate import GateSettings
 from queuecast.domain.columns.object_rows import ValueKind
 from queuecast.domain.job import JobType
 from queuecast.domain.signature import ColumnType, Layout, Missing
@@ -198,6 +199,7 @@ class Manifest(Struct):
     lineage: Lineage | None
     description: str
     compared_rows: Count
+    gate: GateSettings
     params: list[str]
     aliases: list[str]
 

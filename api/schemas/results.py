@@ -5,6 +5,7 @@ from typing import Annotated
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from api.schemas.fields import Answers, BadCell, Classes, Count, Milliseconds, Name, Positive, Probabilities, Sha256
+from api.schemas.gate import Criterion, MetricScores
 from queuecast.domain.file_formats import OutputFormat
 from queuecast.domain.gate import Verdict
 from queuecast.domain.work import Method
@@ -66,6 +67,9 @@ class TrainingResult(Struct):
     champion: VersionScore
     challenger: VersionScore
     rows: TrainingRows
+    criteria: list[Criterion] = []
+    scores: Annotated[list[MetricScores], Meta(description="On the held-out rows of the file.")] = []
+    remembered: Annotated[list[MetricScores], Meta(description="On held-out rows of earlier files.")] = []
     bad_cells: list[BadCell] = []
 
 

@@ -14,8 +14,9 @@ from queuecast.cli.job_output import extra_columns_option, finish_job, json_opti
 from queuecast.cli.model_tables import show_aliases, show_history, show_models, show_versions, show_workers
 from queuecast.cli.terminal import confirm, note, say
 from queuecast.client import Client, NotComparedWarning
+from queuecast.domain.gate import PromotionPolicy
 from queuecast.domain.holdout import METHODS, HoldoutRule
-from queuecast.domain.work import OnError, PromotionPolicy
+from queuecast.domain.work import OnError
 from queuecast.plurals import counted
 
 PYTHON_WORDS = {"True": True, "False": False, "None": None}
@@ -105,6 +106,13 @@ def _parse_params(ctx: click.Context, param: click.Parameter, pairs: Sequence[st
     return params
 
 
+def _gate_settings(path: Path) -> dict[str, Any]:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
+    except msgspec.DecodeError as error:
+        raise click.UsageError(f"{path} has no settings of the gate: {error}; expected a JSON object") from None
+
+
 @click.command()
 @click.argument("model")
 @click.argument("file", type=EXISTING_FILE)
@@ -129,6 +137,12 @@ def _parse_params(ctx: click.Context, param: click.Parameter, pairs: Sequence[st
     type=click.Choice([choice.value for choice in OnError]),
     help="Leave rows out that do not fit (skip), or fail the training (default: fail).",
 )
+@click.option(
+    "--gate",
+    type=EXISTING_FILE,
+    metavar="FILE.json",
+    help="Settings of the gate for this training and those after it: a JSON object (docs/10-gate.md).",
+)
 @extra_columns_option
 @no_wait_option
 @json_option
@@ -142,6 +156,7 @@ def train(
     params: dict[str, Any],
     promote: str,
     on_error: str | None,
+    gate: Path | None,
     extra_columns: str | None,
     no_wait: bool,
     as_json: bool,
@@ -152,7 +167,8 @@ def train(
     the same held-out rows of FILE.
     """
     targets = target[0] if len(target) == 1 else list(target)
-    job = client.train(model, file, targets, params, promote, extra_columns, on_error)
+    settings = None if gate is None else _gate_settings(gate)
+    job = client.train(model, file, targets, params, promote, extra_columns, on_error, gate=settings)
     finish_job(job, no_wait=no_wait, as_json=as_json)
 
 

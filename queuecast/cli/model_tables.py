@@ -110,11 +110,22 @@ def show_import(result: Body) -> None:
 
 
 def show_training(result: Body) -> None:
-    table = new_table("", "VERSION")
-    table.add_column((result.get("metric") or "score").upper(), justify="right")
-    for role in ("champion", "challenger"):
-        table.add_row(role, str(result[role]["version"]), short_text(result[role]["score"]))
+    roles = ("champion", "challenger")
+    table = new_table("METRIC", *(f"{role.upper()} {result[role]['version']}" for role in roles))
+    table.add_column("DIFFERENCE", justify="right")
+    table.add_column("95 % INTERVAL", justify="right")
+    for scores in result.get("scores") or [_one_score(result)]:
+        difference = scores["difference"]
+        table.add_row(
+            scores["metric"],
+            *(short_text(scores[role] and scores[role]["value"]) for role in roles),
+            "-" if difference is None else f"{difference['value']:+.3g}",
+            "-" if difference is None else _interval_text(difference),
+        )
     stdout_console().print(table)
+    for criterion in result.get("criteria", ()):
+        if criterion["outcome"] in ("worse", "incomparable"):
+            say(f"{criterion['outcome']}: {criterion['detail']}")
     rows, verdict = result["rows"], result["verdict"].replace("_", " ")
     say(f"Fitted on {rows['train']} rows, compared on {rows['holdout']} held-out rows: {verdict}")
     name, version = result["model"], result["version"]
@@ -122,6 +133,20 @@ def show_training(result: Body) -> None:
         say(f"Promoted {name} version {version} to champion")
     else:
         say(f"Did not promote {name} version {version}: {result['reason']}")
+
+
+def _one_score(result: Body) -> Body:
+    """Of a training before there were intervals."""
+    scores: Body = {"metric": result["metric"] or "score", "difference": None}
+    for role in ("champion", "challenger"):
+        value = result[role]["score"]
+        scores[role] = None if value is None else {"value": value}
+    return scores
+
+
+def _interval_text(score: Body) -> str:
+    """A bound is missing where the rows do not give one."""
+    return " to ".join("?" if bound is None else f"{bound:+.3g}" for bound in (score["low"], score["high"]))
 
 
 def _score_text(metrics: Body) -> str:

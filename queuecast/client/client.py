@@ -21,7 +21,7 @@ from queuecast.client.errors import ApiError, TooManyRows
 from queuecast.client.job import JobHandle
 from queuecast.client.model_administration import ModelAdministration, model_path
 from queuecast.client.params import training_params
-from queuecast.client.pushing import estimator_parts, file_parts, push_metadata
+from queuecast.client.pushing import estimator_parts, file_parts, held_out_part, push_metadata
 from queuecast.client.row_formats.json_rows import target_names
 from queuecast.client.row_formats.rows_of_dicts import refuse_moments
 from queuecast.client.row_formats.table_files import ProgressCallback, open_table
@@ -132,8 +132,8 @@ class Client(ModelAdministration):
         upload = partial(self.upload, on_upload=on_upload)
         file = self._sent_table(upload, model, version, source, [id_column or ""])
         body: Body = {"file_id": file["id"], "method": method, "output_format": output_format, "on_error": on_error}
-        body |= _given(version=version, id_column=id_column, metadata=metadata, priority=priority)
-        body |= _given(extra_columns=extra_columns)
+        body |= _given(version=version, id_column=id_column, metadata=metadata)
+        body |= _given(priority=priority, extra_columns=extra_columns)
         response = self._transport.send("POST", f"{model_path(model)}/batches", body=body, is_submit=True)
         return self._job(response).warn_of_ignored_columns()
 
@@ -148,6 +148,7 @@ class Client(ModelAdministration):
         on_error: str | None = None,
         *,
         y: Any = None,
+        gate: Body | None = None,
     ) -> JobHandle:
         """Uploads a training file and submits a training that refits the model's champion on it.
 
@@ -156,7 +157,8 @@ class Client(ModelAdministration):
         `push`, if source has only the features; target is their name then. params: for the estimator's `set_params`.
         promote: auto (if the new version is not worse), manual (it stays the challenger) or never.
         extra_columns: as for `predict_file`. on_error: a row that does not fit fails the training (fail, the default),
-        or is left out and listed by `JobHandle.errors` (skip).
+        or is left out and listed by `JobHandle.errors` (skip). gate: settings of the gate, such as
+        `{"metric": "roc_auc"}` (docs/10-gate.md); the champion's hold for the others.
         Raises ValueError for parameters that the estimator lacks or JSON cannot hold, before the file is uploaded.
         """
         sent_params = training_params(self._transport, model_path(model), params or {})
@@ -170,17 +172,16 @@ class Client(ModelAdministration):
             raise TypeError("train needs target=, the column of the table to learn, or y=, the targets of its rows")
         else:
             file = self._sent_table(self.upload, model, None, source, [target] if isinstance(target, str) else target)
-        body: Body = {"target": target, "params": sent_params, "promote": promote}
-        body |= _given(file_id=file["id"], extra_columns=extra_columns, on_error=on_error)
+        body: Body = {"file_id": file["id"], "target": target, "params": sent_params, "promote": promote}
+        body |= _given(extra_columns=extra_columns, on_error=on_error, gate=gate)
         response = self._transport.send("POST", f"{model_path(model)}/trainings", body=body, is_submit=True)
         return self._job(response).warn_of_ignored_columns()
 
     def upload(self, source: Any, on_upload: ProgressCallback | None = None) -> Body:
         """Uploads a CSV, NDJSON or Parquet file or a DataFrame and returns its description (`id`, `sha256`, ...).
 
-        A DataFrame is sent as Parquet; one of pandas needs pyarrow for that. Raises ValueError for a column that
-        Parquet cannot hold.
-        on_upload: called with the bytes sent so far and the total.
+        A DataFrame is sent as Parquet. Raises ValueError for a column that Parquet cannot hold. on_upload: called with
+        the bytes sent so far and the total.
         """
         with open_table(source) as table:
             return upload_table(self._transport, table, on_upload)
@@ -194,18 +195,20 @@ class Client(ModelAdministration):
         *,
         holdout: Split | HoldoutRule | None = None,
         description: str | None = None,
+        gate: Body | None = None,
     ) -> JobHandle:
         """Pushes a fitted estimator as a new version of the model `name` and returns the import job.
 
-        X: the rows it was fitted on, of the same kind (DataFrame, array, texts or dicts); the first 500 are sent as
-        examples.
+        X: the rows it was fitted on, of the same kind (DataFrame, array, texts or dicts); the first 500 are sent.
         y: its target; the columns of y are expected under the same names in a retraining file.
-        holdout: the return value of `queuecast.holdout(X)` if the estimator was fitted on its `train` rows only.
-        Without it, the gateway does not know which rows the estimator has not seen.
+        holdout: `queuecast.holdout(X)` if the estimator was fitted on its `train` rows only, else it is not compared.
+        If X and y have all rows of the split, the held-out ones are sent too: the version is scored on them, and they
+        are kept for comparisons. gate: settings of the gate, as for `train`.
         Raises ImportError without skops, ValueError if a column of X cannot be sent.
         """
-        parts = estimator_parts(estimator, X)
-        return self._push(name, parts, push_metadata(target_names(y, X), holdout, description))
+        metadata = push_metadata(target_names(y, X), holdout, description) | _given(gate=gate)
+        with held_out_part(X, y, holdout) as (fitted, held_out):
+            return self._push(name, estimator_parts(estimator, fitted) | held_out, metadata)
 
     def push_file(
         self,
@@ -234,8 +237,8 @@ class Client(ModelAdministration):
     def jobs(self, **filters: str | float | datetime | Body | None) -> Iterator[JobHandle]:
         """Jobs, newest first. Each page is fetched when the iterator reaches it.
 
-        filters: type, state, model, version, created_after (a datetime with a time zone, or RFC 3339), metadata (a
-        dict: fields that the job's metadata must have), and limit, the maximum number of jobs.
+        filters: type, state, model, version, created_after (a datetime with a zone, or RFC 3339), metadata (a dict of
+        fields and values), and limit, the maximum number of jobs.
         """
         unknown = sorted(filters.keys() - JOB_FILTERS)
         if unknown:
@@ -271,8 +274,7 @@ class Client(ModelAdministration):
         return JobHandle(self._transport, read_json(response))
 
     def _push(self, name: str, files: dict[str, FilePart], metadata: Body) -> JobHandle:
-        form = {"metadata": json.dumps(metadata)}
-        path = f"{model_path(name)}/versions"
+        path, form = f"{model_path(name)}/versions", {"metadata": json.dumps(metadata)}
         return self._job(self._transport.send("POST", path, files=files, form=form, is_submit=True))
 
 

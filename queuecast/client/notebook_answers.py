@@ -11,6 +11,7 @@ from typing import Any
 
 from queuecast.client.row_formats.json_rows import MAX_EXAMPLE_ROWS, example_table, rows_for_width
 from queuecast.client.row_formats.polars_frames import is_polars
+from queuecast.client.row_formats.split_rows import length, take
 from queuecast.client.row_formats.whole_rows import are_texts, listed_rows
 from queuecast.domain.columns.missing_values import is_missing
 from queuecast.domain.work import MAX_SPARSE_COLUMNS, Method
@@ -30,8 +31,8 @@ def notebook_answers(estimator: Any, x: Any) -> dict[str, Any] | None:
 
     x: a DataFrame, a 2-D array, a sparse matrix, a list of lists, or texts.
     """
-    rows = _take(x, _positions(x, _rows_for_outputs(estimator, x)))
-    n_rows = _length(rows)
+    rows = take(x, _positions(x, _rows_for_outputs(estimator, x)))
+    n_rows = length(rows)
     alone = list(range(0, n_rows, max(1, n_rows // rows_for_width(ROWS_ALONE, x, 2))))
     outputs: dict[str, list[Any]] = {}
     alone_outputs: dict[str, list[Any]] = {}
@@ -42,7 +43,7 @@ def notebook_answers(estimator: Any, x: Any) -> dict[str, Any] | None:
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore")
                     output = plain_rows(call(rows))
-                    single = [answer for at in alone for answer in plain_rows(call(_take(rows, [at])))]
+                    single = [answer for at in alone for answer in plain_rows(call(take(rows, [at])))]
             except Exception:  # noqa: S112 - an estimator raises what it likes; a worker does not serve such a method
                 continue
             if len(output) == n_rows and len(single) == len(alone):
@@ -62,7 +63,7 @@ def _rows_for_outputs(estimator: Any, x: Any) -> int:
     widest = 1
     for method in Method:
         with suppress(Exception):  # an estimator raises what it likes
-            output = getattr(estimator, method.value)(_take(x, [0]))
+            output = getattr(estimator, method.value)(take(x, [0]))
             if hasattr(output, "toarray") and output.shape[1] <= MAX_SPARSE_COLUMNS:
                 widest = max(widest, output.shape[1])
     return max(20, min(MAX_ROWS, _MAX_CELLS // widest))
@@ -71,7 +72,7 @@ def _rows_for_outputs(estimator: Any, x: Any) -> int:
 def _positions(x: Any, max_rows: int) -> list[int]:
     """The rows to compare: the first ones, two with a missing value and one with each word of each column, others."""
     most = rows_for_width(max_rows, x)
-    n_rows = min(_length(x), rows_for_width(MAX_EXAMPLE_ROWS, x))
+    n_rows = min(length(x), rows_for_width(MAX_EXAMPLE_ROWS, x))
     chosen = dict.fromkeys(range(min(most // 10, n_rows)))
     for values in _columns(x, n_rows):
         gaps = [at for at, value in enumerate(values) if is_missing(value)]
@@ -98,18 +99,6 @@ def _columns(x: Any, n_rows: int) -> list[list[Any]]:
         return []
     rows = x[:n_rows].tolist() if hasattr(x, "tolist") else list(x[:n_rows])
     return [list(values) for values in zip(*rows, strict=False)]
-
-
-def _take(x: Any, positions: list[int]) -> Any:
-    if hasattr(x, "iloc"):
-        return x.iloc[positions]
-    if hasattr(x, "toarray"):
-        return x.tocsr()[positions].asformat(x.format)
-    return x[positions] if hasattr(x, "ndim") or is_polars(x) else [x[at] for at in positions]
-
-
-def _length(x: Any) -> int:
-    return int(x.shape[0]) if hasattr(x, "shape") else len(x)
 
 
 def plain_rows(output: Any) -> list[Any]:

@@ -8,7 +8,8 @@ from typing import Any
 
 from queuecast.client.fitted_form import FittedForm, as_fitted, form_of_fit
 from queuecast.client.notebook_answers import notebook_answers
-from queuecast.client.row_formats.json_rows import TABLE_MEDIA_TYPE, example_table
+from queuecast.client.row_formats.json_rows import TABLE_MEDIA_TYPE, example_table, target_names
+from queuecast.client.row_formats.split_rows import has_both_sides, held_out_table, take
 from queuecast.client.row_formats.text_rows import csv_head
 from queuecast.client.transport import Body, FilePart, encode_json
 from queuecast.client.unsent_columns import without_unread
@@ -95,6 +96,20 @@ def _compared_example(path: Path, example: bytes, target: Sequence[str]) -> File
 def _example_part(fitted: FittedForm) -> FilePart:
     table = example_table(fitted.rows, is_sure=fitted.is_sure)
     return "example.json", encode_json(table | {"answers": fitted.answers}), TABLE_MEDIA_TYPE
+
+
+@contextmanager
+def held_out_part(x: Any, y: Any, holdout: Split | HoldoutRule | None) -> Iterator[tuple[Any, dict[str, FilePart]]]:
+    """The rows of the fit, and the file of the held-out rows if x and y have them. Raises ValueError as `fit_table`."""
+    if not isinstance(holdout, Split) or not has_both_sides(x, holdout):
+        yield x, {}
+        return
+    fitted = take(x, holdout.train)
+    if y is None:
+        yield fitted, {}
+        return
+    with held_out_table(x, y, holdout, target_names(y, x) or []) as table:
+        yield fitted, {"held_out": (table.name, table.content, table.media_type)}
 
 
 def push_metadata(target: Sequence[str] | None, holdout: Split | HoldoutRule | None, description: str | None) -> Body:

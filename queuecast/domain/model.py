@@ -6,6 +6,7 @@ from itertools import groupby
 from typing import Any
 
 from queuecast.domain.errors import Finding, ForkedTrailError, InvalidInputError, PreconditionFailedError
+from queuecast.domain.gate.gate_settings import GateSettings
 from queuecast.domain.holdout import HoldoutRule
 from queuecast.domain.signature import Signature
 
@@ -70,6 +71,8 @@ class Manifest:
     description: str = ""
     compared_rows: int = 0
     """The number of rows whose answers were compared with those of the process that fitted the version."""
+    gate: GateSettings = field(default_factory=GateSettings)
+    """By which the trainings of this version are judged."""
     params: tuple[str, ...] = ()
     """The names that the estimator's `set_params` takes; empty if they are unknown, or too many."""
 

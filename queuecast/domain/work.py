@@ -7,6 +7,7 @@ from typing import Any
 from queuecast.domain.chunking import FileRange
 from queuecast.domain.columns.extra_columns import ExtraColumns
 from queuecast.domain.file_formats import FileFormat, OutputFormat
+from queuecast.domain.gate.gate_settings import GateSettings, PromotionPolicy
 from queuecast.domain.holdout import HoldoutRule
 
 
@@ -22,12 +23,6 @@ class Method(StrEnum):
 
 MAX_SPARSE_COLUMNS = 2**15
 """An output with more, such as the words of a corpus, is not served: JSON and CSV have all of its zeros."""
-
-
-class PromotionPolicy(StrEnum):
-    AUTO = "auto"
-    MANUAL = "manual"
-    NEVER = "never"
 
 
 class OnError(StrEnum):
@@ -52,17 +47,21 @@ class TrainingWork:
     promote: PromotionPolicy = PromotionPolicy.AUTO
     extra_columns: ExtraColumns = ExtraColumns.IGNORE
     on_error: OnError = OnError.FAIL
+    gate: GateSettings = field(default_factory=GateSettings)
 
 
 @dataclass(frozen=True, slots=True)
 class ImportWork:
-    """A pushed model: two stored files and their description by the caller."""
+    """A pushed model: its stored files and their description by the caller."""
 
     model_file_id: str
     example_file_id: str
     target: tuple[str, ...] = ()
     holdout: HoldoutRule | None = None
     description: str = ""
+    held_out_file_id: str | None = None
+    """A table of held-out rows with their target, on which the version is scored."""
+    gate: GateSettings = field(default_factory=GateSettings)
 
 
 @dataclass(frozen=True, slots=True)

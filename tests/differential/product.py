@@ -18,8 +18,9 @@ from queuecast.client.row_formats.json_rows import target_names
 from queuecast.client.transport import encode_json
 from queuecast.domain.errors import Finding, QueuecastError
 from queuecast.domain.file_formats import OutputFormat
+from queuecast.domain.gate import PromotionPolicy
 from queuecast.domain.job import Job, JobType, ModelRef
-from queuecast.domain.work import ImportWork, Method, PredictionWork, PromotionPolicy, TrainingWork
+from queuecast.domain.work import ImportWork, Method, PredictionWork, TrainingWork
 from tests.worker.batch_fixtures import LocalBatchService
 from tests.worker.model_fixtures import MODEL
 

@@ -270,11 +270,11 @@ def test_a_queued_retraining_creates_version_3_of_its_model(upgraded: UpgradedSt
     versions = upgraded.get(f"/v1/models/{samples.SPECIES}/versions").json()["data"]
     (created,) = (version for version in versions if version["version"] == 3)
 
-    assert (job["result"]["version"], job["result"]["promoted"]) == (3, True)
+    assert (job["result"]["version"], job["result"]["promoted"]) == (3, False)  # its file has few rows for the gate
+    assert "rows are held out, and a comparison needs at least 100" in job["result"]["reason"]
     assert job["metadata"] == {"season": "fall"}
     assert (created["job_id"], created["lineage"]["parent_version"]) == (job["id"], 2)
-    assert (created["metrics"]["metric"], created["metrics"]["champion_version"]) == ("accuracy", 2)
-    assert created["metrics"]["challenger"] >= created["metrics"]["champion"]
+    assert (created["metrics"]["metric"], created["metrics"]["champion_version"]) == ("neg_log_loss", 2)
 
 
 def test_a_queued_import_creates_a_model_with_a_champion(upgraded: UpgradedStack) -> None:
@@ -356,7 +356,7 @@ def test_a_new_retraining_continues_the_recorded_versions(upgraded: UpgradedStac
     with Client(upgraded.stack.url) as client:
         result = client.job(answer.json()["id"]).result(30)
 
-    assert (result["version"], result["champion"]["version"]) == (4, 3)
+    assert (result["version"], result["champion"]["version"]) == (4, 2)
 
 
 def test_the_parts_of_a_batch_are_removed_after_they_are_joined(upgraded: UpgradedStack) -> None:

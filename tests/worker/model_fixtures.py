@@ -21,11 +21,12 @@ from queuecast.adapters.memory.lanes import MemoryLanes
 from queuecast.client.fitted_form import form_of_fit
 from queuecast.client.row_formats.json_rows import TABLE_MEDIA_TYPE, example_table, json_rows
 from queuecast.domain.errors import Failure
+from queuecast.domain.gate import GateSettings, PromotionPolicy
 from queuecast.domain.holdout import HoldoutRule
 from queuecast.domain.job import Job, JobType, ModelRef
 from queuecast.domain.lane import Lane
 from queuecast.domain.model import CHAMPION, AliasMove, Manifest
-from queuecast.domain.work import ImportWork, Method, PredictionWork, PromotionPolicy, TrainingWork, Work
+from queuecast.domain.work import ImportWork, Method, PredictionWork, TrainingWork, Work
 from queuecast.ports.files import StoredFile
 from queuecast.skops_files import skops_bytes
 from worker.engine.consumer import LaneConsumer
@@ -134,10 +135,11 @@ class LocalService:
         target: tuple[str, ...] = ("target",),
         holdout: HoldoutRule | None = None,
         estimator: Any = None,
+        held_out: Any = None,
     ) -> ImportWork:
         """example: rows like those for `Client.push`, or the bytes of a CSV file.
 
-        estimator: its answers are sent with the rows.
+        estimator: its answers are sent with the rows. held_out: a DataFrame of held-out rows with their target.
         """
         model_file = self.stored(model_bytes, "application/octet-stream")
         if isinstance(example, bytes):
@@ -149,7 +151,8 @@ class LocalService:
                 fitted = form_of_fit(estimator, example)
                 table = example_table(fitted.rows, is_sure=fitted.is_sure) | {"answers": fitted.answers}
             example_file = self.stored(json.dumps(table, allow_nan=False).encode(), TABLE_MEDIA_TYPE)
-        return ImportWork(model_file.id, example_file.id, target, holdout, "")
+        held_out_file = None if held_out is None else self.stored(held_out.to_csv(index=False).encode()).id
+        return ImportWork(model_file.id, example_file.id, target, holdout, "", held_out_file)
 
     def pushed(
         self,
@@ -158,11 +161,13 @@ class LocalService:
         target: tuple[str, ...] = ("target",),
         holdout: HoldoutRule | None = None,
         model: str = MODEL,
+        held_out: Any = None,
     ) -> Job:
-        """The ended import job. estimator: a fitted one, or the bytes of a model file."""
+        """The ended import job. estimator: a fitted one, or the bytes of a file. held_out: as for `import_work`."""
         data = estimator if isinstance(estimator, bytes) else skops_bytes(estimator)
-        held = None if isinstance(estimator, bytes) else estimator
-        return self.ran(JobType.IMPORT, ModelRef(model), self.import_work(data, example, target, holdout, held))
+        fitted = None if isinstance(estimator, bytes) else estimator
+        work = self.import_work(data, example, target, holdout, fitted, held_out)
+        return self.ran(JobType.IMPORT, ModelRef(model), work)
 
     def predicted(self, rows: Any, method: Method, version: int = 1, model: str = MODEL) -> Job:
         listed = json_rows(rows)
@@ -179,10 +184,11 @@ class LocalService:
         target: tuple[str, ...] = ("target",),
         params: dict[str, Any] | None = None,
         promote: PromotionPolicy = PromotionPolicy.AUTO,
+        gate: GateSettings = GateSettings(),  # noqa: B008 - frozen
     ) -> TrainingWork:
         """rows: features and target in one DataFrame, or the bytes of a CSV file."""
         stored = self.stored(rows if isinstance(rows, bytes) else rows.to_csv(index=False).encode())
-        return TrainingWork(stored.id, stored.sha256, target, params or {}, promote)
+        return TrainingWork(stored.id, stored.sha256, target, params or {}, promote, gate=gate)
 
     def trained(self, work: TrainingWork, version: int = 1, model: str = MODEL) -> Job:
         """The ended training job, started from `version`."""

@@ -14,6 +14,7 @@ from queuecast.ports.files import FileStore
 from queuecast.ports.models import ModelRegistry
 from worker.engine.contracts import Report, Result
 from worker.imports.example_rows import read_example
+from worker.imports.held_out_scores import with_scores
 from worker.imports.notebook_comparison import compare_answers
 from worker.models.loading import environment, load_estimator, require_sha256
 from worker.models.promotion import move_alias
@@ -21,7 +22,7 @@ from worker.models.publishing import estimator_text, publish
 from worker.models.rows.text_signatures import learn_row_signature
 from worker.stages import stage_progress
 
-STAGES = ("load", "try", "publish")
+STAGES = ("load", "try", "score", "publish")
 
 
 class ImportRunner:
@@ -68,7 +69,6 @@ class ImportRunner:
             compared = compare_answers(estimator, signature, known.answers)
             compared_rows = len(compared.rows)
             golden = compared if compared_rows else golden
-        report(stage_progress(STAGES, "publish"))
         manifest = Manifest(
             model=job.model.name,
             version=0,
@@ -84,8 +84,15 @@ class ImportRunner:
             holdout=work.holdout,
             description=work.description,
             compared_rows=compared_rows,
+            gate=work.gate,
         )
-        return publish(self._models, self._aliases, manifest, data, estimator, golden)
+        records: dict[str, bytes] = {}
+        if work.held_out_file_id is not None:
+            report(stage_progress(STAGES, "score"))
+            path, stored = self._files.path(work.held_out_file_id), self._files.stat(work.held_out_file_id)
+            manifest, records = with_scores(manifest, estimator, path, stored)
+        report(stage_progress(STAGES, "publish"))
+        return publish(self._models, self._aliases, manifest, data, estimator, golden, records)
 
     def _promote(self, job: Job, published: Manifest) -> Result:
         promoted = move_alias(
@@ -107,6 +114,7 @@ class ImportRunner:
         return Result(value, ModelRef(published.model, published.version, sha256=published.sha256))
 
     def _delete_files(self, work: ImportWork) -> None:
-        for file_id in (work.model_file_id, work.example_file_id):
+        held_out = () if work.held_out_file_id is None else (work.held_out_file_id,)
+        for file_id in (work.model_file_id, work.example_file_id, *held_out):
             with suppress(QueuecastError):  # it may be deleted already
                 self._files.delete(file_id)

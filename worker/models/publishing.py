@@ -16,16 +16,24 @@ from worker.models.model_output import class_labels
 
 
 def publish(
-    models: ModelRegistry, aliases: AliasStore, manifest: Manifest, data: bytes, estimator: Any, golden: Golden
+    models: ModelRegistry,
+    aliases: AliasStore,
+    manifest: Manifest,
+    data: bytes,
+    estimator: Any,
+    golden: Golden,
+    records: dict[str, bytes] | None = None,
 ) -> Manifest:
     """Writes model, signature schema and golden rows with the manifest; returns the manifest with its number.
 
+    records: further files of the version, by name.
     Folders that were restored from an older copy may lack deleted versions, so the alias store names those too.
     """
     files = {
         MODEL_FILE: data,
         "schema.json": msgspec.json.format(msgspec.json.encode(manifest.signature.json_schema())),
         GOLDEN_FILE: msgspec.json.encode(golden),
+        **(records or {}),
     }
     last_deleted = max(aliases.read(manifest.model).deleted, default=0)
     manifest = replace(manifest, classes=class_labels(estimator), params=_parameter_names(estimator))

@@ -1,51 +1,155 @@
-"""Compares champion and challenger by one metric on the held-out rows, or says why they cannot be compared."""
+"""Collects the facts by which the gate decides: champion and challenger on the held-out rows, or why not."""
 
-import math
+from dataclasses import dataclass, replace
+from math import isfinite
 from typing import Any
 
-from sklearn.base import is_classifier, is_regressor
+import numpy as np
+from sklearn.dummy import DummyClassifier, DummyRegressor
 
-from queuecast.domain.errors import shortened
+from queuecast.domain.errors import short_name, shortened
 from queuecast.domain.findings.bounds import list_names
-from queuecast.domain.gate import Comparison
+from queuecast.domain.gate import Evidence, GateSettings, RowSet, Score, Speed
 from queuecast.domain.holdout import Split
 from queuecast.domain.model import Manifest
-from worker.trainings.training_rows import TrainingRows
+from worker.labelled.held_out_rows import RememberedRows
+from worker.labelled.training_rows import TrainingRows
+from worker.models.model_output import class_labels
+from worker.scoring.answers import Answers, answers_of
+from worker.scoring.intervals import point, scores_of
+from worker.scoring.labelled_rows import LabelledRows, with_coded_labels
+from worker.scoring.metrics import ChosenMetrics, chosen_metrics
+from worker.scoring.row_sets import CHALLENGER, CHAMPION, class_rows, row_set
+from worker.scoring.slices import slice_scores
 
 
-def compare(
-    champion: Manifest,
-    champion_estimator: Any,
-    challenger_estimator: Any,
-    target_names: tuple[str, ...],
-    rows: TrainingRows,
-    split: Split,
-    moved_rows: int = 0,
-) -> Comparison:
-    """moved_rows: how many held-out rows the champion is known to have been fitted on."""
-    metric = _metric(challenger_estimator)
-    if metric is None:
-        return Comparison(None, None, None, f"{type(challenger_estimator).__name__} has no score method")
-    if not split.test:
-        return Comparison(metric, None, None, "no row of the file is held out")
-    features, target = rows.take_as_fitted(split.test), rows.target[split.test]
-    challenger_score = _score(challenger_estimator, features, target)
-    reason = _incomparable(champion, target_names, moved_rows, rows.lacking)
-    if reason is not None:
-        return Comparison(metric, None, challenger_score, reason)
-    champion_score = _score(champion_estimator, features, target)
-    if champion_score is not None and challenger_score is not None:
-        return Comparison(metric, champion_score, challenger_score)
-    reason = _label_mismatch(champion, rows.target) or "no finite score on the holdout rows"
-    return Comparison(metric, champion_score, challenger_score, reason)
+@dataclass(frozen=True, slots=True)
+class Contest:
+    """A champion and a challenger that was fitted on the `train` side of the same split of the rows.
+
+    challenger_bytes: the size of its file. moved_rows: how many held-out rows the champion is known to be fitted on.
+    remembered: held-out rows of earlier files, None if there are none.
+    """
+
+    champion: Manifest
+    champion_estimator: Any
+    challenger_estimator: Any
+    target_names: tuple[str, ...]
+    rows: TrainingRows
+    split: Split
+    challenger_bytes: int = 0
+    moved_rows: int = 0
+    remembered: RememberedRows | None = None
 
 
-def _incomparable(
-    champion: Manifest, target_names: tuple[str, ...], moved_rows: int, lacking: tuple[str, ...]
-) -> str | None:
-    """Why a score of the champion on the held-out rows would mean nothing."""
-    if not _may_be_same_target(champion.target, target_names):
-        known, found = list_names(champion.target), list_names(target_names)
+def collect_evidence(contest: Contest, settings: GateSettings) -> Evidence:
+    rows, test = contest.rows, contest.split.test
+    if not test:
+        return Evidence(RowSet(0), incomparable="no row of the file is held out")
+    target = rows.target[test]
+    features, one_row = rows.take_as_fitted(test), rows.take_as_fitted(test[:1])
+    challenger = answers_of(contest.challenger_estimator, features, one_row)
+    metrics = chosen_metrics(settings, contest.challenger_estimator, challenger, target)
+    reason = _no_metric(contest, metrics) or _incomparable(contest)
+    champion = None if reason else answers_of(contest.champion_estimator, features, one_row)
+    versions = {CHALLENGER: challenger} if champion is None else {CHAMPION: champion, CHALLENGER: challenger}
+    coded = with_coded_labels(LabelledRows(target, versions))
+    dummy = _baseline(contest, target, challenger)
+    baselines = {"neg_log_loss": _log_loss(target, dummy)}
+    held_out = row_set(coded, metrics, settings, baselines)
+    lost, new = _changed_classes(contest)
+    return Evidence(
+        replace(held_out, class_rows=class_rows(target, are_classes=challenger.is_classifier)),
+        remembered=None if reason else _on_remembered(contest, metrics, settings, baselines),
+        incomparable=reason,
+        known_score=_known_score(contest.champion, metrics.deciding),
+        over_baseline=_over_baseline(metrics.deciding, target, dummy, versions),
+        lost_classes=lost,
+        new_classes=new,
+        slices=_slices(coded, rows.take_features(test), settings, baselines),
+        champion_speed=None if champion is None else _speed(champion, contest.champion.size_bytes),
+        challenger_speed=_speed(challenger, contest.challenger_bytes),
+    )
+
+
+def _on_remembered(
+    contest: Contest, metrics: ChosenMetrics, settings: GateSettings, baselines: dict[str, float]
+) -> RowSet | None:
+    found = contest.remembered
+    if found is None or not settings.remember:
+        return None
+    versions = {
+        CHAMPION: answers_of(contest.champion_estimator, found.features, None),
+        CHALLENGER: answers_of(contest.challenger_estimator, found.features, None),
+    }
+    return row_set(with_coded_labels(LabelledRows(found.target, versions)), metrics, settings, baselines)
+
+
+def _known_score(champion: Manifest, metric: str) -> Score | None:
+    recorded = champion.metrics.get("scores") or {}
+    return Score(*recorded[metric]) if metric in recorded else None
+
+
+def _slices(rows: LabelledRows, features: Any, settings: GateSettings, baselines: dict[str, float]) -> tuple[Any, ...]:
+    if len(rows.versions) < 2:
+        return ()
+    return tuple(slice_scores(rows, features, settings.slices, baselines.get("neg_log_loss", 0.0)))
+
+
+def _speed(answers: Answers, size_bytes: int) -> Speed:
+    return Speed(answers.batch_s, answers.one_row_s, size_bytes)
+
+
+def _baseline(contest: Contest, target: Any, challenger: Answers) -> Answers:
+    """The answers of an estimator that knows the target of the fitted rows and no feature."""
+    dummy = DummyClassifier(strategy="prior") if challenger.is_classifier else DummyRegressor()
+    known = contest.rows.target[contest.split.train]
+    try:
+        dummy.fit(np.zeros((len(known), 1)), known)
+    except (TypeError, ValueError):  # an estimator without a kind may have any target
+        return Answers({}, None, is_classifier=False, is_regressor=False)
+    return answers_of(dummy, np.zeros((len(target), 1)), None)
+
+
+def _log_loss(target: Any, dummy: Answers) -> float:
+    value = point("neg_log_loss", with_coded_labels(LabelledRows(target, {"dummy": dummy})), "dummy")
+    return value if isfinite(value) else 0.0
+
+
+def _over_baseline(metric: str, target: Any, dummy: Answers, versions: dict[str, Answers]) -> Score | None:
+    """The difference of the version whose interval has the greater lower bound."""
+    if not metric:
+        return None
+    pairs = [with_coded_labels(LabelledRows(target, {"dummy": dummy, "it": version})) for version in versions.values()]
+    found = [scores_of(metric, pair).get("difference") for pair in pairs]
+    return max((each for each in found if each is not None), key=lambda each: each.lowest, default=None)
+
+
+def _no_metric(contest: Contest, metrics: ChosenMetrics) -> str:
+    name = type(contest.challenger_estimator).__name__
+    return "" if metrics.deciding else f"{name} has no metric that compares its answers with a target"
+
+
+def _changed_classes(contest: Contest) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The labels that the challenger lacks and those that it adds; with several targets, also the target's number."""
+    before = _labels(contest.champion.classes)
+    after = _labels(class_labels(contest.challenger_estimator))
+    if not before or not after:
+        return (), ()
+    return tuple(each for each in before if each not in after), tuple(each for each in after if each not in before)
+
+
+def _labels(classes: Any) -> list[str]:
+    if classes and isinstance(classes[0], list):
+        return [f"{short_name(str(label))} (target {at})" for at, labels in enumerate(classes) for label in labels]
+    return [short_name(str(label)) for label in classes or ()]
+
+
+def _incomparable(contest: Contest) -> str:
+    """Why a score of the champion on the held-out rows would mean nothing; empty if it means something."""
+    champion, lacking = contest.champion, contest.rows.lacking
+    if not _may_be_same_target(champion.target, contest.target_names):
+        known, found = list_names(champion.target), list_names(contest.target_names)
         return f"the champion was fitted on the target {known}, this version on {found}"
     if champion.holdout is None:
         return f"the rows that version {champion.version} was fitted on are unknown, so its score means nothing"
@@ -54,29 +158,13 @@ def _incomparable(
             f"the rows of version {champion.version} were split by the column {shortened(repr(lacking[0]))} too, which "
             "the file lacks, so its score means nothing. Train on a file that has the column"
         )
-    if moved_rows:
+    if contest.moved_rows:
         return (
-            f"version {champion.version} was fitted on {moved_rows} or more of the held-out rows, which have rounded "
-            "numbers in this file and so changed sides; its score means nothing. Train on a file with all digits"
+            f"version {champion.version} was fitted on {contest.moved_rows} or more of the held-out rows, which have "
+            "rounded numbers in this file and so changed sides; its score means nothing. Train on a file with all "
+            "digits"
         )
-    return None
-
-
-def _metric(estimator: Any) -> str | None:
-    """The name of the metric of `estimator.score`. All of them are "higher is better" (scikit-learn's convention)."""
-    if not hasattr(estimator, "score"):
-        return None
-    if hasattr(estimator, "scorer_"):  # a search has a scorer of its own
-        return "score"
-    return "accuracy" if is_classifier(estimator) else "r2" if is_regressor(estimator) else "score"
-
-
-def _score(estimator: Any, features: Any, target: Any) -> float | None:
-    try:
-        score = float(estimator.score(features, target))
-    except Exception:  # for example an unknown label or category; an estimator raises what it likes
-        return None
-    return score if math.isfinite(score) else None
+    return _label_mismatch(champion, contest.rows.target)
 
 
 def _may_be_same_target(known: tuple[str, ...], found: tuple[str, ...]) -> bool:
@@ -85,11 +173,11 @@ def _may_be_same_target(known: tuple[str, ...], found: tuple[str, ...]) -> bool:
     return is_nameless or known == found
 
 
-def _label_mismatch(champion: Manifest, target: Any) -> str | None:
+def _label_mismatch(champion: Manifest, target: Any) -> str:
     """Names both sets of labels if those of the file are text and the champion's are not."""
     classes = champion.classes or []
     if not classes or isinstance(classes[0], (list, str)) or target.dtype != object:
-        return None
+        return ""
     labels = sorted(set(target.ravel()))
     return f"the file has the labels {_enumerate(labels)} where the champion predicts {_enumerate(classes)}"
 

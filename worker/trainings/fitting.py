@@ -13,13 +13,13 @@ from queuecast.domain.errors import Finding, InvalidInputError, RunFailedError, 
 from queuecast.domain.holdout import METHODS, HoldoutRule, Split, holdout
 from queuecast.domain.model import Manifest
 from queuecast.domain.training_params import unknown_params
+from worker.labelled.training_rows import TrainingRows
 from worker.models.frames import as_fitted, frame_of
 from worker.models.learning.unread_columns import unread_columns
 from worker.models.machine_parameters import reset_machine_parameters
 from worker.models.signatures import try_methods
 from worker.trainings.holdout_columns import features_for_rule
 from worker.trainings.param_values import as_estimator_takes
-from worker.trainings.training_rows import TrainingRows
 
 
 def split_rows(rows: TrainingRows, champion: Manifest) -> Split:

@@ -21,9 +21,9 @@ from queuecast.domain.holdout.rowhash_v2 import hash_rows
 from queuecast.domain.model import Manifest
 from queuecast.domain.signature import Layout
 from queuecast.ports.models import ModelRegistry
+from worker.labelled.training_rows import TrainingRows
 from worker.models.frames import frame_of
 from worker.trainings.holdout_columns import features_for_rule
-from worker.trainings.training_rows import TrainingRows
 
 MOST_DIGITS = 12  # a number with more is as it was computed
 

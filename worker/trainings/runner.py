@@ -1,24 +1,26 @@
 """Retrains a model on an uploaded file, publishes the version, and promotes it only if it is not worse.
 
 No user code runs: a clone of the champion's estimator gets the parameters and is fitted on the rows that are not held
-out. Then champion and challenger are scored on the same held-out rows. A champion with an unknown holdout may have been
-fitted on those rows and would look unbeatable, so the verdict is "incomparable" and a person decides.
+out. Then champion and challenger are scored on the same held-out rows, and the gate decides by these scores. A champion
+with an unknown holdout may have been fitted on those rows and would look unbeatable, so the verdict is "incomparable"
+and a person decides.
 """
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+import msgspec
 from sklearn.base import is_regressor
 
 from queuecast.domain.columns.extra_columns import IgnoredColumns
 from queuecast.domain.errors import InvalidInputError, RunFailedError
 from queuecast.domain.file_formats import FileFormat, training_format
-from queuecast.domain.gate import Comparison, is_promoted
+from queuecast.domain.gate import EVALUATION_FILE, Decision, Evaluation, PromotionPolicy, decide, is_promoted
 from queuecast.domain.holdout import Split, decides_by_meaning
 from queuecast.domain.job import Job, ModelRef
 from queuecast.domain.model import CHALLENGER, CHAMPION, Lineage, Manifest
-from queuecast.domain.work import OnError, PromotionPolicy, TrainingWork
+from queuecast.domain.work import OnError, TrainingWork
 from queuecast.plurals import counted
 from queuecast.ports.aliases import AliasStore
 from queuecast.ports.batches import BatchFiles
@@ -27,6 +29,8 @@ from queuecast.ports.files import FileStore
 from queuecast.ports.models import ModelRegistry
 from worker.engine.contracts import Report, Result
 from worker.file_writing import require_accepted_file
+from worker.labelled.held_out_rows import HELD_OUT_FILE, held_out_record, remembered_rows
+from worker.labelled.training_rows import TrainingRows, read_training_rows
 from worker.models.columns.column_facts import facts_of
 from worker.models.loading import EstimatorCache, dump_estimator, environment, sha256_of
 from worker.models.promotion import move_alias
@@ -35,11 +39,11 @@ from worker.models.rows.text_signatures import learn_row_signature
 from worker.models.signatures import Naming
 from worker.stages import stage_progress
 from worker.tables.file_columns import ignored_in_parquet
-from worker.trainings.comparison import compare
+from worker.trainings.comparison import Contest, collect_evidence
+from worker.trainings.evaluations import read_evaluation, recorded_metrics, training_result
 from worker.trainings.fitting import fit_with_needs, predicts_table, reading, split_rows
 from worker.trainings.moved_rows import count_moved_rows, fitted_rows
 from worker.trainings.threads import Threads, using_threads
-from worker.trainings.training_rows import TrainingRows, read_training_rows
 
 STAGES = ("read", "split", "fit", "score", "publish", "promote")
 
@@ -52,7 +56,7 @@ class Trial:
     challenger: Any
     rows: TrainingRows
     split: Split
-    comparison: Comparison
+    evaluation: Evaluation
 
 
 class TrainingRunner:
@@ -83,21 +87,10 @@ class TrainingRunner:
             ignored = self._ignored_columns(work, champion)
             published = self._make_version(job, work, champion, report)
         report(stage_progress(STAGES, "promote"))
-        metrics, lineage = published.metrics, published.lineage
-        comparison = Comparison(metrics["metric"], metrics["champion"], metrics["challenger"], metrics["reason"])
-        promoted, reason = self._promote(job, published, comparison, work.promote)
+        evaluation = read_evaluation(self._models, published)
+        promoted, reason = self._promote(job, published, evaluation.decision, work.promote)
         return Result(
-            {
-                "model": published.model,
-                "version": published.version,
-                "verdict": comparison.verdict,
-                "promoted": promoted,
-                "reason": reason,
-                "metric": comparison.metric,
-                "champion": {"version": champion.version, "score": comparison.champion},
-                "challenger": {"version": published.version, "score": comparison.challenger},
-                **_rows_of(lineage),
-            },
+            training_result(published, champion.version, evaluation, promoted=promoted, reason=reason),
             ModelRef(published.model, published.version, sha256=published.sha256),
             ignored,
         )
@@ -144,12 +137,15 @@ class TrainingRunner:
                 raise
         report(stage_progress(STAGES, "score", len(split.test)))
         moved = count_moved_rows(fitted_rows(self._models, champion), champion, rows, split)
-        comparison = compare(champion, champion_estimator, challenger, work.target, rows, split, moved)
+        data = dump_estimator(challenger)
+        known = remembered_rows(self._models, champion) if work.gate.remember else None
+        contest = Contest(champion, champion_estimator, challenger, work.target, rows, split, len(data), moved, known)
+        evidence = collect_evidence(contest, work.gate)
+        evaluation = Evaluation(work.gate, evidence, decide(work.gate, evidence))
         report(stage_progress(STAGES, "publish"))
-        return self._publish(job, work, Trial(champion, challenger, rows, split, comparison))
+        return self._publish(job, work, Trial(champion, challenger, rows, split, evaluation), data)
 
-    def _publish(self, job: Job, work: TrainingWork, trial: Trial) -> Manifest:
-        data = dump_estimator(trial.challenger)
+    def _publish(self, job: Job, work: TrainingWork, trial: Trial, data: bytes) -> Manifest:
         known = facts_of(trial.champion.signature)
         signature, golden = learn_row_signature(
             trial.challenger,
@@ -159,7 +155,7 @@ class TrainingRunner:
             naming=Naming.of(trial.champion.signature),
             may_be_unread=decides_by_meaning(trial.split.rule),
         )
-        comparison, parent, split = trial.comparison, trial.champion.version, trial.split
+        evaluation, parent, split = trial.evaluation, trial.champion.version, trial.split
         manifest = replace(
             trial.champion,
             sha256=sha256_of(data),
@@ -172,15 +168,8 @@ class TrainingRunner:
             signature=signature,
             target=work.target,
             holdout=split.rule,
-            metrics={
-                "metric": comparison.metric,
-                "verdict": comparison.verdict,
-                "reason": comparison.reason,
-                "challenger": comparison.challenger,
-                "champion": comparison.champion,
-                "champion_version": parent,
-                "holdout_rows": len(split.test),
-            },
+            metrics=recorded_metrics(evaluation, parent),
+            gate=work.gate,
             lineage=Lineage(
                 parent,
                 work.file_sha256,
@@ -193,16 +182,15 @@ class TrainingRunner:
             description=f"retrained from version {parent}",
             compared_rows=0,
         )
-        return publish(self._models, self._aliases, manifest, data, trial.challenger, golden)
+        records = {EVALUATION_FILE: msgspec.json.encode(evaluation)}
+        held_out = held_out_record(signature, trial.rows, split.test) if work.gate.remember else None
+        if held_out is not None:
+            records[HELD_OUT_FILE] = held_out
+        return publish(self._models, self._aliases, manifest, data, trial.challenger, golden, records)
 
-    def _promote(
-        self, job: Job, published: Manifest, comparison: Comparison, policy: PromotionPolicy
-    ) -> tuple[bool, str]:
+    def _promote(self, job: Job, published: Manifest, decision: Decision, policy: PromotionPolicy) -> tuple[bool, str]:
         """Whether the champion moved, and why or why not."""
-        verdict = comparison.verdict
-        reason = comparison.reason or (
-            f"{comparison.metric} {comparison.challenger:.6g} against {comparison.champion:.6g}, {verdict}"
-        )
+        verdict, reason = decision.verdict, decision.reason
         if published.lineage is not None and published.lineage.bad_rows:
             reason += f"; {counted(published.lineage.bad_rows, 'bad row')} of the file left out"
         if is_promoted(verdict, policy):
@@ -231,10 +219,3 @@ class TrainingRunner:
             alias=alias,
             run=job,
         )
-
-
-def _rows_of(lineage: Lineage | None) -> dict[str, Any]:
-    if lineage is None:
-        return {"rows": {}}
-    rows = {"train": lineage.train_rows, "holdout": lineage.holdout_rows, "bad": lineage.bad_rows}
-    return {"rows": rows, "bad_cells": [asdict(cell) for cell in lineage.bad_cells]}

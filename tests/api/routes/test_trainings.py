@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
+from queuecast.domain.gate import PromotionPolicy
 from queuecast.domain.signature import Column, ColumnType, Layout, Signature
-from queuecast.domain.work import Method, OnError, PromotionPolicy
+from queuecast.domain.work import Method, OnError
 from tests.api.conftest import Gateway
 
 TRAININGS = "/v1/models/titanic/trainings"

@@ -33,6 +33,21 @@ TRAINED = {
     "metric": "accuracy",
     "champion": {"version": 3, "score": 0.8125},
     "challenger": {"version": 4, "score": 0.8343},
+    "criteria": [],
+    "scores": [
+        {
+            "metric": "neg_log_loss",
+            "champion": {"value": -0.4512, "low": -0.5, "high": -0.4},
+            "challenger": {"value": -0.4421, "low": -0.5, "high": -0.4},
+            "difference": {"value": 0.0091, "low": 0.002, "high": 0.0162},
+        },
+        {
+            "metric": "accuracy",
+            "champion": {"value": 0.8125, "low": None, "high": None},
+            "challenger": {"value": 0.8343, "low": None, "high": None},
+            "difference": {"value": 0.0218, "low": None, "high": None},
+        },
+    ],
     "rows": {"train": 713, "holdout": 178},
 }
 MODEL = {

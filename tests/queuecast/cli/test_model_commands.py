@@ -1,6 +1,7 @@
 """`queuecast push`, `train`, `models`, `promote` and `rollback`."""
 
 import json
+import re
 from email import message_from_bytes
 from pathlib import Path
 from typing import Any
@@ -111,10 +112,10 @@ def trained(gateway: ScriptedGateway, tmp_path: Path, *options: str, **outcome: 
 def test_train_shows_both_scores_and_the_verdict(gateway: ScriptedGateway, tmp_path: Path) -> None:
     result = trained(gateway, tmp_path)
 
-    assert lines(result.stdout)[:3] == [
-        ["VERSION", "ACCURACY"],
-        ["champion", "3", "0.8125"],
-        ["challenger", "4", "0.8343"],
+    assert [re.split(r"  +", line.strip()) for line in result.stdout.splitlines()[:3]] == [
+        ["METRIC", "CHAMPION 3", "CHALLENGER 4", "DIFFERENCE", "95 % INTERVAL"],
+        ["neg_log_loss", "-0.4512", "-0.4421", "+0.0091", "+0.002 to +0.0162"],
+        ["accuracy", "0.8125", "0.8343", "+0.0218", "? to ?"],
     ]
     assert "Fitted on 713 rows, compared on 178 held-out rows: better" in result.stdout
     assert "Promoted titanic version 4 to champion" in result.stdout
@@ -148,6 +149,43 @@ def test_jobs_wait_writes_the_rows_that_a_training_left_out(gateway: ScriptedGat
     assert result.stderr.splitlines()[-1] == f"1 row was bad and was left out: {tmp_path}/bad.ndjson"
     answers = run(gateway, "jobs", "wait", "job_1", "-o", str(tmp_path / "out.csv"))
     assert answers.stderr == "Error: job_1 is a training; -o downloads the answers of a batch\n"
+
+
+def test_a_training_of_a_release_without_intervals_shows_its_scores(gateway: ScriptedGateway, tmp_path: Path) -> None:
+    result = trained(gateway, tmp_path, scores=[], criteria=[])
+
+    assert lines(result.stdout)[1] == ["accuracy", "0.8125", "0.8343", "-", "-"]
+
+
+def test_criteria_that_failed_are_shown(gateway: ScriptedGateway, tmp_path: Path) -> None:
+    failed = {"name": "rows", "outcome": "incomparable", "detail": "1 rows are held out"}
+    passed = {"name": "classes", "outcome": "passed", "detail": "the same classes"}
+
+    result = trained(gateway, tmp_path, criteria=[failed, passed], verdict="incomparable", promoted=False)
+
+    assert "incomparable: 1 rows are held out" in result.stdout
+    assert "the same classes" not in result.stdout
+
+
+def test_the_settings_of_the_gate_come_from_a_file(gateway: ScriptedGateway, tmp_path: Path) -> None:
+    (tmp_path / "gate.json").write_text('{"metric": "roc_auc", "min_rows": 50}')
+
+    trained(gateway, tmp_path, "--gate", str(tmp_path / "gate.json"))
+
+    request = gateway.only_request("POST /v1/models/titanic/trainings").json
+    assert request["gate"] == {"metric": "roc_auc", "min_rows": 50}
+
+
+def test_a_file_without_settings_of_the_gate_is_refused_before_the_upload(
+    gateway: ScriptedGateway, tmp_path: Path
+) -> None:
+    (tmp_path / "gate.json").write_text("[1]")
+
+    result = trained(gateway, tmp_path, "--gate", str(tmp_path / "gate.json"))
+
+    assert result.exit_code == 2
+    assert "gate.json has no settings of the gate" in result.stderr
+    assert gateway.requests == []
 
 
 def test_a_training_that_was_not_promoted_says_why(gateway: ScriptedGateway, tmp_path: Path) -> None:

@@ -6,14 +6,18 @@ import io
 import json
 import sys
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 import skops.io
+from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
 
 import queuecast
 from queuecast.client import DEFAULT_URL, ApiError, Client, IgnoredColumnsWarning
@@ -140,8 +144,10 @@ def test_a_push_sends_the_estimator_example_rows_and_the_split(client: Client, g
     x = pd.DataFrame({"age": [29.0, 4.0, 51.0, 33.0], "sibsp": [0, 1, 0, 2]})
     y = pd.Series([1, 1, 0, 0], name="survived")
     estimator = LogisticRegression().fit(x, y)
+    split = queuecast.holdout(x, 0.5)
+    x, y = x.iloc[split.train], y.iloc[split.train]
 
-    client.push("titanic", estimator, x, y, holdout=queuecast.holdout(x), description="first")
+    client.push("titanic", estimator, x, y, holdout=split, description="first")
 
     request = gateway.only_request(PUSH)
     parts = parts_of(request)
@@ -158,9 +164,46 @@ def test_a_push_sends_the_estimator_example_rows_and_the_split(client: Client, g
     assert answers["outputs"]["predict_proba"] == estimator.predict_proba(x).tolist()
     assert json.loads(parts["metadata"][1]) == {
         "target": ["survived"],
-        "holdout": {"method": "rowhash-v2", "fraction": 0.2, "columns": ["age", "sibsp"]},
+        "holdout": {"method": "rowhash-v2", "fraction": 0.5, "columns": ["age", "sibsp"]},
         "description": "first",
     }
+
+
+@pytest.mark.parametrize("kind", ["frame", "array", "texts"])
+def test_a_push_of_all_rows_of_a_split_sends_the_held_out_ones_with_their_target(
+    client: Client, gateway: ScriptedGateway, kind: str
+) -> None:
+    gateway.on(PUSH, Answer(job(type="import"), 202))
+    frame = pd.DataFrame({"age": np.arange(60.0), "sibsp": np.arange(60) % 3})
+    y = pd.Series(np.arange(60) % 2, name="survived")
+    texts = [f"word {at}" for at in range(60)]
+    x: Any = {"frame": frame, "array": frame.to_numpy(), "texts": texts}[kind]
+    split = queuecast.holdout(x)
+    rows = [texts[at] for at in split.train] if kind == "texts" else frame.iloc[split.train]
+    rows = rows.to_numpy() if kind == "array" else rows
+    model = make_pipeline(CountVectorizer(), LogisticRegression()) if kind == "texts" else LogisticRegression()
+
+    client.push("titanic", model.fit(rows, y.iloc[split.train]), x, y, holdout=split, gate={"metric": "roc_auc"})
+
+    parts = parts_of(gateway.only_request(PUSH))
+    media_type, content = parts["held_out"]
+    read = pd.read_parquet if media_type == "application/vnd.apache.parquet" else partial(pd.read_json, lines=True)
+    found = read(io.BytesIO(content))
+    assert found["survived"].tolist() == y.iloc[split.test].tolist()
+    if kind == "texts":
+        assert found["text"].tolist() == [texts[at] for at in split.test]
+    else:
+        assert found.drop(columns="survived").to_numpy().tolist() == frame.iloc[split.test].to_numpy().tolist()
+    assert len(json.loads(parts["example"][1])["rows"]) == len(split.train)
+    assert json.loads(parts["metadata"][1])["gate"] == {"metric": "roc_auc"}
+
+
+def test_a_push_with_another_number_of_rows_than_its_split_is_refused(client: Client) -> None:
+    frame = pd.DataFrame({"age": np.arange(60.0)})
+    fitted = LogisticRegression().fit(frame, np.arange(60) % 2)
+
+    with pytest.raises(ValueError, match=r"X has 7 rows, expected all 60 of the split, or the \d+ that"):
+        client.push("titanic", fitted, frame[:7], holdout=queuecast.holdout(frame))
 
 
 def test_a_push_of_a_column_that_is_not_served_sends_nothing(client: Client, gateway: ScriptedGateway) -> None:

@@ -75,7 +75,7 @@ def test_the_job_ends_with_the_version_that_it_made(service: LocalService) -> No
     job = service.pushed(FITTED, FRAME)
 
     assert job.model == ModelRef(MODEL, 1, sha256=service.manifest(1).sha256)
-    assert job.progress == Progress(3, 3, "stages", "publish")
+    assert job.progress == Progress(4, 4, "stages", "publish")
 
 
 def test_the_manifest_describes_the_pushed_model(service: LocalService) -> None:

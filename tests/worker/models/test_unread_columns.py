@@ -245,7 +245,7 @@ def test_a_retraining_does_not_ask_for_them(service: LocalService, tmp_path: Pat
 
     result = trained(service, READ.assign(y=TARGET), fmt)
 
-    assert result["verdict"] == "not_worse"
+    assert result["champion"]["score"] == result["challenger"]["score"]
     expected = clone(fitted).fit(FRAME.iloc[split.train], TARGET[split.train]).predict_proba(FRAME)
     assert service.answers(READ, Method.PREDICT_PROBA, version=2) == pytest.approx(expected, rel=1e-9)
     first, second = signature_of(service), signature_of(service, 2)
@@ -264,8 +264,8 @@ def test_the_rows_are_split_by_an_unread_column_that_the_file_has(service: Local
     lacking = trained(service, READ.assign(y=TARGET), fmt)
 
     assert result["rows"] == {"train": len(split.train), "holdout": len(split.test), "bad": 0}
-    assert result["verdict"] == "not_worse"
-    assert lacking["verdict"] == "incomparable"
+    assert result["champion"]["score"] == result["challenger"]["score"]
+    assert (lacking["verdict"], lacking["champion"]["score"]) == ("incomparable", None)
     assert "split by the column 'id' too, which the file lacks" in lacking["reason"]
 
 

@@ -19,10 +19,10 @@ from queuecast.domain.file_formats import FileFormat
 from queuecast.domain.signature import Column, ColumnType, Layout, Signature
 from queuecast.domain.work import Method, TrainingWork
 from tests.queuecast.domain.records import a_manifest
+from worker.labelled.training_rows import read_training_rows
 from worker.tables.file_columns import ignored_in_parquet, require_columns
 from worker.tables.reader import read_range
 from worker.tables.splitting import split_file
-from worker.trainings.training_rows import read_training_rows
 
 WIDTH = 7000
 LONG = "very long name " * 100

@@ -23,11 +23,11 @@ from queuecast.domain.work import Method, TrainingWork
 from tests.worker.column_kinds import KINDS, frame_of_kind
 from worker.imports.example_rows import read_example
 from worker.imports.example_tables import TABLE_MEDIA_TYPE
+from worker.labelled.training_rows import read_training_rows
 from worker.models.frames import frame_of, rows_of
 from worker.models.signatures import learn_signature
 from worker.tables.reader import ReadRange, read_range
 from worker.tables.splitting import split_file
-from worker.trainings.training_rows import read_training_rows
 
 CSV, NDJSON, PARQUET = FileFormat.CSV, FileFormat.NDJSON, FileFormat.PARQUET
 

@@ -10,7 +10,8 @@ from sklearn.base import clone
 from sklearn.cluster import KMeans, MeanShift
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression, QuantileRegressor, RidgeClassifier
+from sklearn.metrics import get_scorer
 from sklearn.model_selection import GridSearchCV
 from sklearn.naive_bayes import CategoricalNB
 from sklearn.pipeline import make_pipeline
@@ -19,16 +20,17 @@ from sklearn.preprocessing import MinMaxScaler, OneHotEncoder
 import queuecast
 from examples.titanic.train import COLUMNS, TARGET, logistic, passengers
 from queuecast.domain.errors import ConflictError, Failure, JobStoppedError, mismatch
+from queuecast.domain.gate import PromotionPolicy
 from queuecast.domain.holdout import METHODS, HoldoutRule
 from queuecast.domain.job import Job, JobType, ModelRef, Progress, State
 from queuecast.domain.model import CHALLENGER, CHAMPION
-from queuecast.domain.work import Method, PromotionPolicy, TrainingWork
+from queuecast.domain.work import Method, TrainingWork
 from tests.worker.model_fixtures import MODEL, LocalService, with_target
 from tests.worker.process_deaths import ProcessKilled, kill_at_step
+from worker.labelled.training_rows import TrainingRows
 from worker.models.loading import sha256_of
 from worker.trainings.param_values import as_estimator_takes
 from worker.trainings.runner import STAGES
-from worker.trainings.training_rows import TrainingRows
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -56,6 +58,10 @@ def unknown_holdout(service: LocalService) -> LocalService:
 
 def _trained(service: LocalService, version: int = 1, rows: Any = ROWS, **options: Any) -> dict[str, Any]:
     return service.result(service.trained(service.training_work(rows, (TARGET,), **options), version))
+
+
+def _scored(metric: str, estimator: Any) -> float:
+    return float(get_scorer(metric)(estimator, TEST, SURVIVED.iloc[SPLIT.test]))
 
 
 def _failure(job: Job) -> Failure:
@@ -121,7 +127,7 @@ def test_a_promotion_is_in_the_audit_trail_with_its_scores_and_job(titanic: Loca
 
     move = titanic.aliases.history(MODEL)[-1]
     assert (move.alias, move.version, move.previous, move.action, move.job_id) == (CHAMPION, 2, 1, "training", job.id)
-    assert "accuracy" in move.reason
+    assert "neg_log_loss" in move.reason
 
 
 @pytest.mark.parametrize("promote", PromotionPolicy)
@@ -133,7 +139,7 @@ def test_a_champion_with_an_unknown_holdout_is_incomparable_and_stays(
     assert (result["verdict"], result["promoted"], unknown_holdout.champion()) == ("incomparable", False, 1)
     assert "the rows that version 1 was fitted on are unknown" in result["reason"]
     assert result["champion"]["score"] is None
-    assert 0.7 < result["challenger"]["score"] < 0.9
+    assert -0.6 < result["challenger"]["score"] < -0.3
 
 
 def test_the_next_training_is_comparable_after_a_person_promoted_version_2(unknown_holdout: LocalService) -> None:
@@ -230,8 +236,13 @@ def test_both_scores_equal_those_of_the_estimators_on_the_held_out_rows(titanic:
     result = _trained(titanic, params={"model__C": 0.01})
 
     challenger = clone(FIRST).set_params(model__C=0.01).fit(TRAIN, SURVIVED.iloc[SPLIT.train])
-    expected = [each.score(TEST, SURVIVED.iloc[SPLIT.test]) for each in (FIRST, challenger)]
-    assert [result["champion"]["score"], result["challenger"]["score"]] == pytest.approx(expected, rel=1e-12)
+    table = {each["metric"]: each for each in result["scores"]}
+    for metric in ("neg_log_loss", "accuracy", "balanced_accuracy", "roc_auc", "average_precision", "f1_macro"):
+        found = [table[metric][role]["value"] for role in ("champion", "challenger")]
+        assert found == pytest.approx([_scored(metric, each) for each in (FIRST, challenger)], rel=1e-9)
+    assert result["metric"] == "neg_log_loss"
+    assert result["champion"]["score"] == table["neg_log_loss"]["champion"]["value"]
+    assert result["challenger"]["score"] == table["neg_log_loss"]["challenger"]["value"]
     assert result["rows"] == {"train": len(SPLIT.train), "holdout": len(SPLIT.test), "bad": 0}
 
 
@@ -240,7 +251,8 @@ def test_both_scores_are_in_the_manifest(titanic: LocalService) -> None:
 
     metrics = titanic.manifest(2).metrics
     assert (metrics["champion"], metrics["challenger"]) == (result["champion"]["score"], result["challenger"]["score"])
-    assert (metrics["metric"], metrics["verdict"], metrics["champion_version"]) == ("accuracy", "worse", 1)
+    assert (metrics["metric"], metrics["verdict"], metrics["champion_version"]) == ("neg_log_loss", "worse", 1)
+    assert metrics["scores"]["neg_log_loss"][0] == metrics["challenger"]
     assert metrics["holdout_rows"] == len(SPLIT.test)
 
 
@@ -250,7 +262,7 @@ def test_the_same_rows_are_held_out_in_any_order_of_the_file(titanic: LocalServi
     result = _trained(titanic, rows=mixed)
 
     assert result["rows"] == {"train": len(SPLIT.train), "holdout": len(SPLIT.test), "bad": 0}
-    assert result["champion"]["score"] == FIRST.score(TEST, SURVIVED.iloc[SPLIT.test])
+    assert result["champion"]["score"] == pytest.approx(_scored("neg_log_loss", FIRST))
 
 
 @pytest.mark.parametrize("rule", [HoldoutRule(0.4), HoldoutRule(0.2, ("age", "fare"))], ids=["fraction", "columns"])
@@ -272,7 +284,8 @@ def test_an_array_is_split_by_the_rule_that_splits_it_in_a_notebook(service: Loc
 
     result = service.result(service.trained(service.training_work(with_target(array, SURVIVED))))
 
-    assert result["champion"]["score"] == forest.score(array[split.test], SURVIVED.iloc[split.test])
+    expected = get_scorer("neg_log_loss")(forest, array[split.test], SURVIVED.iloc[split.test])
+    assert result["champion"]["score"] == pytest.approx(expected)
 
 
 def test_a_champion_that_was_split_by_the_first_method_keeps_its_split(service: LocalService) -> None:
@@ -283,7 +296,8 @@ def test_a_champion_that_was_split_by_the_first_method_keeps_its_split(service: 
 
     result = _trained(service)
 
-    assert result["champion"]["score"] == fitted.score(FEATURES.iloc[split.test], SURVIVED.iloc[split.test])
+    expected = get_scorer("neg_log_loss")(fitted, FEATURES.iloc[split.test], SURVIVED.iloc[split.test])
+    assert result["champion"]["score"] == pytest.approx(expected)
     assert service.manifest(2).holdout == split.rule
 
 
@@ -358,28 +372,30 @@ def _on_numbers(estimator: Any) -> tuple[Any, pd.DataFrame]:
 @pytest.mark.parametrize(
     ("estimator", "metric"),
     [
-        (LogisticRegression(), "accuracy"),
+        (LogisticRegression(), "neg_log_loss"),
+        (RidgeClassifier(), "balanced_accuracy"),
         (LinearRegression(), "r2"),
-        (KMeans(2, random_state=0), "score"),
-        (GridSearchCV(LogisticRegression(), {"C": [1.0]}, scoring="roc_auc"), "score"),
+        (QuantileRegressor(solver="highs"), "neg_mean_absolute_error"),
+        (GridSearchCV(LogisticRegression(), {"C": [1.0]}, scoring="roc_auc"), "roc_auc"),
     ],
-    ids=["classifier", "regressor", "clusterer", "search"],
+    ids=["classifier", "without probabilities", "regressor", "absolute error", "search"],
 )
-def test_the_metric_is_that_of_the_estimators_score_method(service: LocalService, estimator: Any, metric: str) -> None:
+def test_the_deciding_metric_follows_from_the_estimator(service: LocalService, estimator: Any, metric: str) -> None:
     fitted, rows = _on_numbers(estimator)
     service.pushed(fitted, rows[["fare", "sibsp"]], holdout=HoldoutRule())
 
     assert service.result(service.trained(service.training_work(rows)))["metric"] == metric
 
 
-def test_an_estimator_without_a_score_is_incomparable(service: LocalService) -> None:
-    fitted, rows = _on_numbers(MeanShift(bandwidth=100, bin_seeding=True))
+@pytest.mark.parametrize("estimator", [MeanShift(bandwidth=100, bin_seeding=True), KMeans(2, random_state=0)])
+def test_an_estimator_whose_answers_are_no_targets_is_incomparable(service: LocalService, estimator: Any) -> None:
+    fitted, rows = _on_numbers(estimator)
     service.pushed(fitted, rows[["fare", "sibsp"]], holdout=HoldoutRule())
 
     result = service.result(service.trained(service.training_work(rows)))
 
     assert (result["verdict"], result["metric"]) == ("incomparable", None)
-    assert "MeanShift has no score method" in result["reason"]
+    assert f"{type(estimator).__name__} has no metric that compares its answers with a target" in result["reason"]
 
 
 def test_a_file_without_a_row_to_hold_out_is_incomparable(titanic: LocalService) -> None:

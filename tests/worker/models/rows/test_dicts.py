@@ -24,10 +24,11 @@ from queuecast.client.row_formats.text_rows import parsed_csv_rows
 from queuecast.client.row_formats.training_tables import training_file
 from queuecast.domain.columns.object_rows import ValueKind
 from queuecast.domain.errors import InvalidInputError
+from queuecast.domain.gate import PromotionPolicy
 from queuecast.domain.holdout import holdout
 from queuecast.domain.job import JobType, ModelRef
 from queuecast.domain.signature import Layout
-from queuecast.domain.work import Method, OutputFormat, PredictionWork, PromotionPolicy, TrainingWork
+from queuecast.domain.work import Method, OutputFormat, PredictionWork, TrainingWork
 from tests.worker.batch_fixtures import LocalBatchService
 from tests.worker.model_fixtures import MODEL, assert_same_answers, plain_outputs
 
@@ -295,7 +296,7 @@ def test_a_retraining_fits_what_a_clone_fits_in_process(dicts: LocalBatchService
 
     expected = ESTIMATORS["vectorizer"]().set_params(logisticregression__C=5.0).fit(train, labels[split.train])
     assert result["rows"] == {"train": len(split.train), "holdout": len(split.test), "bad": 0}
-    assert result["verdict"] != "incomparable"
+    assert None not in (result["champion"]["score"], result["challenger"]["score"])
     assert dicts.manifest(2).signature == dicts.manifest(1).signature
     assert_same_answers(dicts.answers(rows, Method.PREDICT_PROBA, version=2), expected.predict_proba(rows))
 

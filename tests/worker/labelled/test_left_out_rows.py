@@ -14,12 +14,13 @@ from sklearn.preprocessing import StandardScaler
 
 import queuecast
 from queuecast.domain.file_formats import FileFormat
+from queuecast.domain.gate import PromotionPolicy
 from queuecast.domain.job import Job, JobType, ModelRef, State
 from queuecast.domain.model import Manifest
-from queuecast.domain.work import Method, OnError, PromotionPolicy, TrainingWork
+from queuecast.domain.work import Method, OnError, TrainingWork
 from tests.worker.model_fixtures import MODEL, LocalService
 from tests.worker.process_deaths import ProcessKilled, kill_at_step
-from worker.trainings.training_rows import read_training_rows
+from worker.labelled.training_rows import read_training_rows
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -153,7 +154,7 @@ def test_a_run_after_a_lost_one_says_the_same(labels: LocalService, monkeypatch:
 def test_the_good_rows_of_each_format_are_read(
     labels: LocalService, tmp_path: Path, fmt: FileFormat, range_rows: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("worker.trainings.training_rows.RANGE_ROWS", range_rows)
+    monkeypatch.setattr("worker.labelled.training_rows.RANGE_ROWS", range_rows)
     frame = X.head(40).assign(target=LABELS.head(40)).astype({"b": float, "target": float})
     frame.loc[5, "b"], frame.loc[9, "target"], frame.loc[[30, 31], ["b", "target"]] = 1.5, None, [None, None]
     path, list_path = tmp_path / "rows", tmp_path / "list" / "bad"

@@ -15,7 +15,7 @@ from queuecast.domain.findings.bounds import MAX_FINDINGS
 from queuecast.domain.model import Manifest
 from queuecast.domain.signature import Column, ColumnType, Layout, Signature
 from queuecast.domain.work import Method, TrainingWork
-from worker.trainings.training_rows import TrainingRows, read_training_rows
+from worker.labelled.training_rows import TrainingRows, read_training_rows
 
 TYPES = {
     "float64": ColumnType.NUMBER,
@@ -391,7 +391,7 @@ def test_the_number_of_findings_is_limited(tmp_path: Path) -> None:
 def test_all_bad_cells_of_a_file_are_reported_in_the_order_of_its_rows(
     tmp_path: Path, range_rows: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("worker.trainings.training_rows.RANGE_ROWS", range_rows)
+    monkeypatch.setattr("worker.labelled.training_rows.RANGE_ROWS", range_rows)
     champion = _champion(_column("float64", "age"), _column("int64", "sibsp"))
 
     with pytest.raises(InvalidInputError) as refused:
@@ -406,7 +406,7 @@ def test_all_bad_cells_of_a_file_are_reported_in_the_order_of_its_rows(
 def test_of_many_bad_cells_each_kind_in_each_column_is_reported(
     tmp_path: Path, range_rows: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("worker.trainings.training_rows.RANGE_ROWS", range_rows)
+    monkeypatch.setattr("worker.labelled.training_rows.RANGE_ROWS", range_rows)
     champion = _champion(_column("float64", "age"), _column("int64", "sibsp"))
     lines = ["x,1,1"] * 100 + ["1,,1", "1,x,1"]
 
@@ -459,7 +459,7 @@ def test_ndjson_and_parquet_are_read_like_csv(tmp_path: Path, classes: Any) -> N
 def test_a_target_of_mixed_types_in_ndjson_becomes_the_text_of_csv(
     tmp_path: Path, cut_rows: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("worker.trainings.training_rows.RANGE_ROWS", cut_rows)
+    monkeypatch.setattr("worker.labelled.training_rows.RANGE_ROWS", cut_rows)
     targets = ('"a"', "1", "2.5", "true", '"1"')
     (tmp_path / "rows.ndjson").write_text("".join(f'{{"c": 1.5, "y": {each}}}\n' for each in targets))
 
@@ -513,7 +513,7 @@ def test_a_bad_line_of_ndjson_is_reported_by_its_row(tmp_path: Path) -> None:
 def test_columns_are_the_same_for_any_size_of_the_ranges(
     tmp_path: Path, cut_rows: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("worker.trainings.training_rows.RANGE_ROWS", cut_rows)
+    monkeypatch.setattr("worker.labelled.training_rows.RANGE_ROWS", cut_rows)
     column = _column("category", "c", nullable=True, categories=("m", "s"))
 
     rows = _read(tmp_path, "c,y\nxl,1\n,2\ns,low\nl,4\n", _champion(column))

@@ -22,6 +22,8 @@ from queuecast.domain.file_formats import FileFormat
 from queuecast.domain.model import BadCell, Manifest
 from queuecast.domain.signature import Column, ColumnType, Layout, Signature
 from queuecast.domain.work import TrainingWork
+from worker.labelled.left_out_rows import LeftOutRows, left_out_rows
+from worker.labelled.targets import kinds_of_target, labels_of, target_column, target_faults, target_text
 from worker.models.columns.typed_columns import ARROW_TYPES, arrow_values
 from worker.models.columns.widening import widened_values
 from worker.models.frames import as_fitted, neutral_column, texts_of
@@ -32,8 +34,6 @@ from worker.tables.ndjson_reader import json_as_text
 from worker.tables.reader import read_rows
 from worker.tables.rows import Rows
 from worker.tables.splitting import split_file
-from worker.trainings.left_out_rows import LeftOutRows, left_out_rows
-from worker.trainings.targets import kinds_of_target, labels_of, target_column, target_faults, target_text
 
 RANGE_ROWS = 2**16
 

@@ -1,0 +1,119 @@
+"""The held-out rows that versions keep, so that later versions are scored on the rows of earlier files too.
+
+A version keeps the held-out rows of its own file. Those of the champion and of the versions that it was retrained from
+are the remembered rows: no person and no gate has accepted a version that was made of another file. A deleted version
+takes its rows with it.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from queuecast.domain.errors import UnknownVersionError
+from queuecast.domain.model import Manifest
+from queuecast.domain.signature import Signature
+from queuecast.ports.models import ModelRegistry
+from worker.labelled.training_rows import TrainingRows
+from worker.models.frames import as_fitted, frame_of, rows_of
+
+HELD_OUT_FILE = "held_out.json"
+MOST_ROWS = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOutRows:
+    """rows: as JSON rows of the version's signature. target: one label or number, or a list of them, for each row.
+
+    dtype: numpy's, of the target.
+    """
+
+    rows: list[Any]
+    target: list[Any]
+    dtype: str
+
+
+@dataclass(frozen=True, slots=True)
+class RememberedRows:
+    """features: as an estimator takes them. target: as in `TrainingRows`."""
+
+    features: Any
+    target: Any
+
+
+def held_out_record(signature: Signature, rows: TrainingRows, positions: list[int]) -> bytes | None:
+    """The file of a version, with at most MOST_ROWS rows and 8 MiB; None without rows."""
+    if not positions:
+        return None
+    chosen = _sample(positions, MOST_ROWS)
+    width = _bytes_of(signature, rows, chosen[:100]) / len(chosen[:100])
+    chosen = _sample(chosen, max(1, int(8 * 2**20 / width)))
+    return _encoded(signature, rows, chosen)
+
+
+def remembered_rows(models: ModelRegistry, champion: Manifest) -> RememberedRows | None:
+    """Of the champion and of those that it was retrained from by the same rule and target; None if there are none."""
+    found = _lineage(models, champion)
+    kept = [part for version in found if (part := _read(models, version, champion.signature)) is not None]
+    rows: list[Any] = []
+    target: list[Any] = []
+    for at, part in enumerate(kept):
+        room = MOST_ROWS - len(rows)
+        chosen = _sample(list(range(len(part.rows))), room if at == len(kept) - 1 else (room + 1) // 2)
+        rows += [part.rows[place] for place in chosen]
+        target += [part.target[place] for place in chosen]
+    if not rows:
+        return None
+    signature = champion.signature
+    features = as_fitted(signature.sparse, frame_of(signature, rows), signature.labels)
+    return RememberedRows(features, np.array(target, dtype=kept[0].dtype))
+
+
+def _lineage(models: ModelRegistry, champion: Manifest) -> list[Manifest]:
+    """Newest first."""
+    found = [champion]
+    while found[-1].lineage is not None and len(found) < 20:
+        try:
+            parent = models.manifest(champion.model, found[-1].lineage.parent_version)
+        except UnknownVersionError:
+            break
+        if parent.holdout != champion.holdout or parent.target not in (champion.target, ()):
+            break
+        found.append(parent)
+    return found
+
+
+def _read(models: ModelRegistry, version: Manifest, signature: Signature) -> HeldOutRows | None:
+    try:
+        data = models.file(version.model, version.version, HELD_OUT_FILE)
+    except UnknownVersionError:
+        return None
+    found = msgspec.json.decode(data, type=HeldOutRows)
+    known = {column.name: set(column.categories) for column in signature.read_columns if column.categories}
+    if not known or signature.takes_lists:
+        return found
+    pairs = [
+        (row, label)
+        for row, label in zip(found.rows, found.target, strict=True)
+        if all(row[name] is None or row[name] in values for name, values in known.items())
+    ]
+    return HeldOutRows([row for row, _ in pairs], [label for _, label in pairs], found.dtype)
+
+
+def _bytes_of(signature: Signature, rows: TrainingRows, positions: list[int]) -> int:
+    return len(_encoded(signature, rows, positions))
+
+
+def _encoded(signature: Signature, rows: TrainingRows, positions: list[int]) -> bytes:
+    target = rows.target[positions]
+    features = rows.take_features(positions)
+    features = features.toarray() if hasattr(features, "toarray") else features
+    return msgspec.json.encode(HeldOutRows(rows_of(signature, features), target.tolist(), str(target.dtype)))
+
+
+def _sample(positions: list[int], most: int) -> list[int]:
+    """Evenly spaced ones, so that a file in the order of time or of a class is kept in all its parts."""
+    if len(positions) <= most:
+        return positions
+    return [positions[at] for at in np.linspace(0, len(positions) - 1, most).astype(int)]

@@ -1,0 +1,1 @@
+"""Scores versions on labelled rows: metrics with intervals, slices, and the facts by which the gate decides."""
