@@ -3,7 +3,7 @@ PYTHON ?= python3
 WORKERS ?= 2
 BIN := .venv/bin
 
-.PHONY: help run test check lint types containers chaos differential bench lock clean
+.PHONY: help run test check lint types containers chaos differential bench simulation lock clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -36,6 +36,9 @@ differential: .venv/dev.stamp ## compares every answer with the notebook's: make
 
 bench: .venv/bench.stamp .venv/litserve.stamp ## measures against a tutorial's Flask and Celery: make bench [ROUNDS=5] [ONLY=figure,figure] [WRITE=1]
 	@$(BIN)/python -m bench --rounds $(or $(ROUNDS),5) $(if $(ONLY),--only $(ONLY)) $(if $(WRITE),--write)
+
+simulation: .venv/dev.stamp ## counts wrong and right promotions of the gate: make simulation [TRAININGS=1000] [SEED=1] [WRITE=1]
+	@$(BIN)/python -m bench.gate --trainings $(or $(TRAININGS),1000) $(if $(SEED),--seed $(SEED)) $(if $(WRITE),--write)
 
 lock: .venv/dev.stamp ## resolves requirements/*.in into hashed locks
 	@for name in client api worker flower run dev bench litserve; do \

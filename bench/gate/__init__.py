@@ -1,0 +1,1 @@
+"""Simulates retrainings whose truth is known, and counts the wrong and the right promotions of the gate."""
