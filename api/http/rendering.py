@@ -15,6 +15,7 @@ from api.services.callers_jobs import is_callers_job
 from api.services.convergence import Convergence
 from api.services.queue_position import RETRY_AFTER_S, QueuePosition
 from queuecast.domain.columns.extra_columns import IgnoredColumns
+from queuecast.domain.columns.outside_columns import columns_outside
 from queuecast.domain.job import Job, Progress
 from queuecast.domain.model import CHAMPION, Aliases, AliasMove, Manifest
 from queuecast.domain.timeline import TimelineEntry
@@ -120,6 +121,8 @@ def model_body(name: str, aliases: Aliases, versions: list[int], workers: Conver
 def manifest_body(manifest: Manifest, aliases: Aliases) -> responses.Manifest:
     names = sorted(alias for alias, version in aliases.versions.items() if version == manifest.version)
     fields = msgspec.to_builtins(manifest) | {"created_at": timestamp(manifest.created_at), "aliases": names}
+    split = () if manifest.holdout is None else columns_outside(manifest.holdout.columns, manifest.signature)
+    fields["split_columns"] = list(split)
     return responses.Manifest(**fields)
 
 

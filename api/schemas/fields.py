@@ -149,9 +149,13 @@ BinaryFile = Annotated[Any, Meta(extra_json_schema={"type": "string", "format": 
 
 
 class BadCell(Struct):
-    """Why a row of a training file was left out. `row` is counted from 1; without a `column`, the whole row is bad."""
+    """Why a row of a training file was left out. `row` is counted from 1; without a `column`, the whole row is bad.
+
+    `file` is its name, if the training has several.
+    """
 
     row: Positive
     column: str | None
     code: str
     detail: str
+    file: str = ""

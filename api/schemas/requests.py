@@ -47,7 +47,8 @@ ExtraColumnsChoice = Annotated[
 ]
 
 _EMPTY_OBJECT: Any = msgspec.field(default_factory=lambda: msgspec.Raw(b"{}"))
-_TARGETS = Meta(min_length=1, max_length=10_000)
+_TARGETS = Meta(max_length=10_000)
+_FILES = Meta(min_length=1, max_length=100)
 
 
 class PredictionRequest(Struct, forbid_unknown_fields=True):
@@ -64,13 +65,26 @@ class PredictionRequest(Struct, forbid_unknown_fields=True):
 
 
 class TrainingRequest(Struct, forbid_unknown_fields=True):
-    """A retraining of the champion on an uploaded table: CSV, NDJSON or Parquet."""
+    """A retraining of the champion on uploaded tables, CSV, NDJSON or Parquet: one `file_id`, or several `file_ids`."""
 
-    file_id: FileId
     target: Annotated[
         ColumnName | Annotated[list[ColumnName], _TARGETS],
-        Meta(description="The column to learn, or several of them."),
-    ]
+        Meta(description="The column to learn, or several of them; none for an estimator that learns without."),
+    ] = []
+    file_id: Annotated[FileId | None, Meta(description="The uploaded file.")] = None
+    file_ids: Annotated[
+        Annotated[list[FileId], _FILES] | None,
+        Meta(description="Several uploaded files, which are read one after the other, as one table."),
+    ] = None
+    weight_column: Annotated[ColumnName | None, Meta(description="How much each row counts: numbers from 0 on.")] = None
+    group_column: Annotated[
+        ColumnName | None,
+        Meta(description="Rows with the same value, such as those of one customer, are never split."),
+    ] = None
+    time_column: Annotated[
+        ColumnName | None, Meta(description="The newest rows by this column are held out, and the others fitted on.")
+    ] = None
+    id_column: Annotated[ColumnName | None, Meta(description="Names a row; nothing learns from it.")] = None
     params: SentParams = _EMPTY_OBJECT
     promote: PromotionPolicy = PromotionPolicy.AUTO
     metadata: SentMetadata = _EMPTY_OBJECT

@@ -160,11 +160,24 @@ class Signature(Struct):
 
 
 class HoldoutRule(Struct):
-    """How the rows were split that a version was fitted on. No columns means all of its columns."""
+    """How the rows were split that a version was fitted on. No columns means all of its columns.
+
+    A split by time has a `cutoff`: the time of the oldest held-out row.
+    """
 
     method: str
     fraction: float
     columns: list[str]
+    cutoff: str
+
+
+class ColumnRoles(Struct):
+    """The columns of a training that had a role, besides features and targets."""
+
+    weight: str | None
+    group: str | None
+    time: str | None
+    id: str | None
 
 
 class Lineage(Struct):
@@ -177,6 +190,8 @@ class Lineage(Struct):
     holdout_rows: Count
     bad_rows: Count
     bad_cells: list[BadCell]
+    more_files_sha256: list[Sha256]
+    roles: ColumnRoles
 
 
 class Manifest(Struct):
@@ -195,6 +210,9 @@ class Manifest(Struct):
     target: list[str]
     classes: Classes | None
     holdout: HoldoutRule | None
+    split_columns: Annotated[
+        list[str], Meta(description="Columns that are no features, and that a training file needs for the split.")
+    ]
     metrics: Metrics
     lineage: Lineage | None
     description: str

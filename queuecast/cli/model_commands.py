@@ -115,8 +115,13 @@ def _gate_settings(path: Path) -> dict[str, Any]:
 
 @click.command()
 @click.argument("model")
-@click.argument("file", type=EXISTING_FILE)
-@click.option("--target", multiple=True, required=True, metavar="COLUMN", help="The column to learn; can be repeated.")
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=EXISTING_FILE)
+@click.option(
+    "--target",
+    multiple=True,
+    metavar="COLUMN",
+    help="The column to learn; can be repeated, and left out for an estimator that learns without one.",
+)
 @click.option(
     "--param",
     "params",
@@ -143,6 +148,10 @@ def _gate_settings(path: Path) -> dict[str, Any]:
     metavar="FILE.json",
     help="Settings of the gate for this training and those after it: a JSON object (docs/10-gate.md).",
 )
+@click.option("--weight", "weight_column", metavar="COLUMN", help="How much each row counts.")
+@click.option("--group", "group_column", metavar="COLUMN", help="Rows with the same value are never split.")
+@click.option("--time", "time_column", metavar="COLUMN", help="Hold out the newest rows by this column.")
+@click.option("--id", "id_column", metavar="COLUMN", help="The column that names a row; nothing learns from it.")
 @extra_columns_option
 @no_wait_option
 @json_option
@@ -151,24 +160,41 @@ def train(
     client: Client,
     *,
     model: str,
-    file: Path,
+    files: Sequence[Path],
     target: Sequence[str],
     params: dict[str, Any],
     promote: str,
     on_error: str | None,
     gate: Path | None,
+    weight_column: str | None,
+    group_column: str | None,
+    time_column: str | None,
+    id_column: str | None,
     extra_columns: str | None,
     no_wait: bool,
     as_json: bool,
 ) -> None:
-    """Retrain the champion of MODEL on a file, and compare both versions.
+    """Retrain the champion of MODEL on files, and compare both versions.
 
-    FILE is CSV, NDJSON or Parquet. The new version is fitted with the champion's estimator, and both are scored on
-    the same held-out rows of FILE.
+    Each FILE is CSV, NDJSON or Parquet, and all of them are one table. The new version is fitted with the champion's
+    estimator, and both are scored on the same held-out rows.
     """
     targets = target[0] if len(target) == 1 else list(target)
     settings = None if gate is None else _gate_settings(gate)
-    job = client.train(model, file, targets, params, promote, extra_columns, on_error, gate=settings)
+    job = client.train(
+        model,
+        list(files) if len(files) > 1 else files[0],
+        targets,
+        params,
+        promote,
+        extra_columns,
+        on_error,
+        gate=settings,
+        weight_column=weight_column,
+        group_column=group_column,
+        time_column=time_column,
+        id_column=id_column,
+    )
     finish_job(job, no_wait=no_wait, as_json=as_json)
 
 

@@ -15,18 +15,14 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
 
-import httpx2
-
 from queuecast.client.errors import ApiError, TooManyRows
 from queuecast.client.job import JobHandle
-from queuecast.client.model_administration import ModelAdministration, model_path
-from queuecast.client.params import training_params
+from queuecast.client.model_administration import model_path
 from queuecast.client.pushing import estimator_parts, file_parts, held_out_part, push_metadata
 from queuecast.client.row_formats.json_rows import target_names
 from queuecast.client.row_formats.rows_of_dicts import refuse_moments
-from queuecast.client.row_formats.table_files import ProgressCallback, open_table
-from queuecast.client.row_formats.training_tables import are_whole_rows, upload_with_target
-from queuecast.client.table_uploads import upload_fit, upload_table
+from queuecast.client.row_formats.table_files import ProgressCallback
+from queuecast.client.trainings.training import Training, given
 from queuecast.client.transport import MAX_WAIT_S, Body, FilePart, Transport, query_text, read_json
 from queuecast.domain.holdout import HoldoutRule, Split
 
@@ -35,7 +31,7 @@ PAGE_ROWS = 100
 JOB_FILTERS = frozenset({"type", "state", "model", "version", "created_after", "metadata", "limit"})
 
 
-class Client(ModelAdministration):
+class Client(Training):
     """A connection to one gateway. Use it as a context manager, or call `close`.
 
     url: the gateway's address; default $QUEUECAST_URL, or http://127.0.0.1:8000.
@@ -89,7 +85,7 @@ class Client(ModelAdministration):
         """
         refuse_moments(self, model, version, rows)
         body: Body = {"inputs": self._sent_rows(model, version, rows), "method": method}
-        body |= _given(version=version, metadata=metadata, priority=priority, extra_columns=extra_columns)
+        body |= given(version=version, metadata=metadata, priority=priority, extra_columns=extra_columns)
         path = f"{model_path(model)}/predictions"
         wait_s = min(wait_s, MAX_WAIT_S)
         try:
@@ -132,59 +128,10 @@ class Client(ModelAdministration):
         upload = partial(self.upload, on_upload=on_upload)
         file = self._sent_table(upload, model, version, source, [id_column or ""])
         body: Body = {"file_id": file["id"], "method": method, "output_format": output_format, "on_error": on_error}
-        body |= _given(version=version, id_column=id_column, metadata=metadata)
-        body |= _given(priority=priority, extra_columns=extra_columns)
+        body |= given(version=version, id_column=id_column, metadata=metadata)
+        body |= given(priority=priority, extra_columns=extra_columns)
         response = self._transport.send("POST", f"{model_path(model)}/batches", body=body, is_submit=True)
         return self._job(response).warn_of_ignored_columns()
-
-    def train(
-        self,
-        model: str,
-        source: Any,
-        target: Any = None,
-        params: Body | None = None,
-        promote: str = "auto",
-        extra_columns: str | None = None,
-        on_error: str | None = None,
-        *,
-        y: Any = None,
-        gate: Body | None = None,
-    ) -> JobHandle:
-        """Uploads a training file and submits a training that refits the model's champion on it.
-
-        source: a file's path, a DataFrame or dicts, with features and target; or texts. target: the name of the column,
-        columns or key to learn; of texts and dicts without them, the targets, as for `fit`. y: the targets, as for
-        `push`, if source has only the features; target is their name then. params: for the estimator's `set_params`.
-        promote: auto (if the new version is not worse), manual (it stays the challenger) or never.
-        extra_columns: as for `predict_file`. on_error: a row that does not fit fails the training (fail, the default),
-        or is left out and listed by `JobHandle.errors` (skip). gate: settings of the gate, such as
-        `{"metric": "roc_auc"}` (docs/10-gate.md); the champion's hold for the others.
-        Raises ValueError for parameters that the estimator lacks or JSON cannot hold, before the file is uploaded.
-        """
-        sent_params = training_params(self._transport, model_path(model), params or {})
-        if are_whole_rows(source):
-            refuse_moments(self, model, None, source)
-            file, target = upload_with_target(self._transport, model_path(model), source, target, y)
-        elif y is not None:
-            upload = partial(upload_fit, self._transport, model_path(model), y=y, target=target)
-            file, target = self._sent_table(upload, model, None, source)
-        elif target is None:
-            raise TypeError("train needs target=, the column of the table to learn, or y=, the targets of its rows")
-        else:
-            file = self._sent_table(self.upload, model, None, source, [target] if isinstance(target, str) else target)
-        body: Body = {"file_id": file["id"], "target": target, "params": sent_params, "promote": promote}
-        body |= _given(extra_columns=extra_columns, on_error=on_error, gate=gate)
-        response = self._transport.send("POST", f"{model_path(model)}/trainings", body=body, is_submit=True)
-        return self._job(response).warn_of_ignored_columns()
-
-    def upload(self, source: Any, on_upload: ProgressCallback | None = None) -> Body:
-        """Uploads a CSV, NDJSON or Parquet file or a DataFrame and returns its description (`id`, `sha256`, ...).
-
-        A DataFrame is sent as Parquet. Raises ValueError for a column that Parquet cannot hold. on_upload: called with
-        the bytes sent so far and the total.
-        """
-        with open_table(source) as table:
-            return upload_table(self._transport, table, on_upload)
 
     def push(
         self,
@@ -206,7 +153,7 @@ class Client(ModelAdministration):
         are kept for comparisons. gate: settings of the gate, as for `train`.
         Raises ImportError without skops, ValueError if a column of X cannot be sent.
         """
-        metadata = push_metadata(target_names(y, X), holdout, description) | _given(gate=gate)
+        metadata = push_metadata(target_names(y, X), holdout, description) | given(gate=gate)
         with held_out_part(X, y, holdout) as (fitted, held_out):
             return self._push(name, estimator_parts(estimator, fitted) | held_out, metadata)
 
@@ -270,14 +217,6 @@ class Client(ModelAdministration):
         """
         return self._job(self._transport.send("POST", f"/v1/dead-letters/{quote(job_id, safe='')}/replay"))
 
-    def _job(self, response: httpx2.Response) -> JobHandle:
-        return JobHandle(self._transport, read_json(response))
-
     def _push(self, name: str, files: dict[str, FilePart], metadata: Body) -> JobHandle:
         path, form = f"{model_path(name)}/versions", {"metadata": json.dumps(metadata)}
         return self._job(self._transport.send("POST", path, files=files, form=form, is_submit=True))
-
-
-def _given(**fields: Any) -> Body:
-    """The fields that the caller has set; the gateway has defaults for the others."""
-    return {name: value for name, value in fields.items() if value is not None}

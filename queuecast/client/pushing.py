@@ -38,6 +38,7 @@ def estimator_parts(estimator: Any, x: Any) -> dict[str, FilePart]:
         import skops.io  # noqa: F401, PLC0415 - only a push needs it
     except ImportError as error:
         raise ImportError("push needs skops to write the estimator: pip install skops") from error
+    x = _own_columns(estimator, x)
     try:
         example = _example_part(form_of_fit(estimator, x))
     except ValueError:
@@ -56,6 +57,14 @@ def estimator_parts(estimator: Any, x: Any) -> dict[str, FilePart]:
         "model": ("model.skops", model, _MODEL_MEDIA_TYPE),
         "example": example,
     }
+
+
+def _own_columns(estimator: Any, x: Any) -> Any:
+    """The columns that the estimator was fitted on, of a frame that has more, such as the id of a customer."""
+    names, found = getattr(estimator, "feature_names_in_", None), getattr(x, "columns", None)
+    if names is None or found is None or len(found) <= len(names) or not set(names) <= set(found):
+        return x
+    return x[list(names)]
 
 
 @contextmanager

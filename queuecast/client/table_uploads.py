@@ -5,9 +5,9 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any
 
-from queuecast.client.params import champion_target
 from queuecast.client.row_formats.fit_tables import fit_table, fit_target_names
 from queuecast.client.row_formats.table_files import ProgressCallback, ProgressFile, TableFile
+from queuecast.client.trainings.params import champion_target
 from queuecast.client.transport import Body, Transport, read_json
 
 

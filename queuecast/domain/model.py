@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
 
+from queuecast.domain.columns.roles import ColumnRoles
 from queuecast.domain.errors import Finding, ForkedTrailError, InvalidInputError, PreconditionFailedError
 from queuecast.domain.gate.gate_settings import GateSettings
 from queuecast.domain.holdout import HoldoutRule
@@ -25,12 +26,16 @@ NAME_RULE = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
 @dataclass(frozen=True, slots=True)
 class BadCell:
-    """Why a row of a training file was left out. row: counted from 1. column: None if the whole row does not fit."""
+    """Why a row of a training file was left out. row: counted from 1. column: None if the whole row does not fit.
+
+    file: the name of the file, if it is one of several.
+    """
 
     row: int
     column: str | None
     code: str
     detail: str
+    file: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +51,9 @@ class Lineage:
     """The number of rows that did not fit and were left out."""
     bad_cells: tuple[BadCell, ...] = ()
     """The first cells of these rows that did not fit."""
+    more_files_sha256: tuple[str, ...] = ()
+    """Of the files after the first one."""
+    roles: ColumnRoles = field(default_factory=ColumnRoles)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from typing import Any
 
 from queuecast.domain.chunking import FileRange
 from queuecast.domain.columns.extra_columns import ExtraColumns
+from queuecast.domain.columns.roles import ColumnRoles
 from queuecast.domain.file_formats import FileFormat, OutputFormat
 from queuecast.domain.gate.gate_settings import GateSettings, PromotionPolicy
 from queuecast.domain.holdout import HoldoutRule
@@ -39,7 +40,17 @@ class PredictionWork:
 
 
 @dataclass(frozen=True, slots=True)
+class AcceptedFile:
+    """An uploaded file, and the bytes that it had when the job was accepted."""
+
+    id: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
 class TrainingWork:
+    """more_files: are read after the first one, as one table."""
+
     file_id: str
     file_sha256: str
     target: tuple[str, ...]
@@ -48,6 +59,12 @@ class TrainingWork:
     extra_columns: ExtraColumns = ExtraColumns.IGNORE
     on_error: OnError = OnError.FAIL
     gate: GateSettings = field(default_factory=GateSettings)
+    more_files: tuple[AcceptedFile, ...] = ()
+    roles: ColumnRoles = field(default_factory=ColumnRoles)
+
+    @property
+    def files(self) -> tuple[AcceptedFile, ...]:
+        return (AcceptedFile(self.file_id, self.file_sha256), *self.more_files)
 
 
 @dataclass(frozen=True, slots=True)

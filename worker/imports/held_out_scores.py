@@ -13,6 +13,7 @@ from queuecast.domain.model import Manifest
 from queuecast.domain.work import TrainingWork
 from queuecast.ports.files import StoredFile
 from worker.labelled.held_out_rows import HELD_OUT_FILE, held_out_record
+from worker.labelled.training_files import TrainingFile
 from worker.labelled.training_rows import read_training_rows
 from worker.models.model_output import class_labels
 from worker.scoring.answers import answers_of
@@ -30,9 +31,10 @@ def with_scores(
     """
     manifest = replace(manifest, classes=class_labels(estimator))
     work = TrainingWork(stored.id, stored.sha256, manifest.target)
-    fmt = training_format(stored.name, stored.media_type)
+    file = TrainingFile(path, training_format(stored.name, stored.media_type))
+    unsplit = replace(manifest, holdout=None)  # all of these rows are held out
     try:
-        rows = read_training_rows(path, manifest, work, fmt, needs_numbers=is_regressor(estimator))
+        rows = read_training_rows([file], unsplit, work, needs_numbers=is_regressor(estimator))
     except InvalidInputError as error:
         raise InvalidInputError(f"the held-out rows: {error.detail}", error.findings, total=error.total) from None
     everything = list(range(len(rows.target)))

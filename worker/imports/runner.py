@@ -3,6 +3,7 @@
 from contextlib import suppress
 from typing import Any
 
+from queuecast.domain.columns.outside_columns import require_known_meaning
 from queuecast.domain.errors import JobStoppedError, QueuecastError, UnavailableError
 from queuecast.domain.holdout import decides_by_meaning
 from queuecast.domain.job import Job, ModelRef
@@ -64,6 +65,8 @@ class ImportRunner:
         signature, golden = learn_row_signature(
             estimator, known.rows, known.facts, naming=known.naming, may_be_unread=may_be_unread
         )
+        if work.holdout is not None:
+            require_known_meaning(work.holdout, signature)
         compared_rows = 0
         if known.answers is not None:
             compared = compare_answers(estimator, signature, known.answers)

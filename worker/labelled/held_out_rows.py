@@ -43,8 +43,8 @@ class RememberedRows:
 
 
 def held_out_record(signature: Signature, rows: TrainingRows, positions: list[int]) -> bytes | None:
-    """The file of a version, with at most MOST_ROWS rows and 8 MiB; None without rows."""
-    if not positions:
+    """The file of a version, with at most MOST_ROWS rows and 8 MiB; None without rows or targets."""
+    if not positions or rows.target is None:
         return None
     chosen = _sample(positions, MOST_ROWS)
     width = _bytes_of(signature, rows, chosen[:100]) / len(chosen[:100])

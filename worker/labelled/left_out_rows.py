@@ -39,7 +39,7 @@ class LeftOutRows:
 
     def _name(self, bad: BadRow) -> None:
         for finding in bad.findings[: MAX_FINDINGS - len(self.bad_cells)]:
-            self.bad_cells += (BadCell(bad.row, finding.column, finding.code, finding.detail),)
+            self.bad_cells += (BadCell(bad.row, finding.column, finding.code, finding.detail, bad.file),)
             self._findings += (finding,)
 
     def require_most_good(self) -> None:

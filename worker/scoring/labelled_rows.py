@@ -10,10 +10,16 @@ from worker.scoring.answers import Answers
 
 @dataclass(frozen=True, slots=True)
 class LabelledRows:
-    """target: array (n_rows,) or (n_rows, n_targets). versions: the answers of each version to these rows, by name."""
+    """target: array (n_rows,) or (n_rows, n_targets). versions: the answers of each version to these rows, by name.
+
+    weights: (n_rows,) float64, how much each row counts; None if all count alike. groups: (n_rows,) int64, of rows that
+    belong together and are drawn together; None if each row is drawn alone.
+    """
 
     target: Any
     versions: dict[str, Answers]
+    weights: Any = None
+    groups: Any = None
 
     @property
     def n_rows(self) -> int:
@@ -39,7 +45,7 @@ def with_coded_labels(rows: LabelledRows) -> LabelledRows:
     new = _sorted({label for label in labels if label not in codes})  # a version cannot answer them
     codes |= {label: len(known) + at for at, label in enumerate(new)}
     coded = {name: _coded(answers, codes) for name, answers in rows.versions.items()}
-    return LabelledRows(np.array([codes[label] for label in labels], dtype=np.int64), coded)
+    return replace(rows, target=np.array([codes[label] for label in labels], dtype=np.int64), versions=coded)
 
 
 def _coded(answers: Answers, codes: dict[Any, int]) -> Answers:

@@ -7,6 +7,7 @@ import numpy as np
 
 from queuecast.domain.gate import GateSettings
 from worker.scoring.answers import Answers
+from worker.scoring.row_scores import LIKELIHOOD
 
 _CLASS_TABLE = ("accuracy", "balanced_accuracy", "f1_macro", "matthews_corrcoef")
 _NUMBER_TABLE = ("r2", "neg_mean_absolute_error", "neg_root_mean_squared_error", "neg_median_absolute_error")
@@ -51,7 +52,7 @@ def default_margin(metric: str, champion: float, baseline: float) -> float:
         return 0.015 * abs(baseline)
     if metric.startswith("roc_auc"):
         return 0.005
-    return 0.01 if metric == "r2" else 0.01 * abs(champion)
+    return 0.01 if metric in ("r2", LIKELIHOOD) else 0.01 * abs(champion)
 
 
 def _for_classes(answers: Answers, target: Any) -> ChosenMetrics:

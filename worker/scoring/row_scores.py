@@ -60,9 +60,19 @@ def _over_targets(errors: Any) -> Any:
     return errors if errors.ndim == 1 else errors.mean(axis=1)
 
 
+def _recorded(metric: str) -> RowScores:
+    """The scores that the answers have already."""
+    return lambda _, answers: answers.outputs[metric]
+
+
+LIKELIHOOD, NEARNESS = "log_likelihood", "neg_squared_distance"
+"""Metrics of rows without a target: of a density, and the squared distance to the nearest center of a cluster."""
+
 _SCORES: dict[str, RowScores] = {
     "accuracy": _accuracy,
     "neg_log_loss": _log_loss,
     "neg_mean_absolute_error": _absolute_error,
     "neg_mean_squared_error": _squared_error,
+    LIKELIHOOD: _recorded(LIKELIHOOD),
+    NEARNESS: _recorded(NEARNESS),
 }

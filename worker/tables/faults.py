@@ -54,7 +54,9 @@ def bad_rows(rows: Rows, faults: Sequence[CellFaults], limit: int | None = None)
             named[at].append(each.finding(int(positions[at])))
         totals += mask
     numbers = rows.row_numbers[positions].tolist()
-    cells = [BadRow.of_cells(*each) for each in zip(numbers, named, totals.tolist(), strict=True)]
+    cells = [
+        replace(BadRow.of_cells(*each), file=rows.file) for each in zip(numbers, named, totals.tolist(), strict=True)
+    ]
     return sorted([*bad, *cells], key=lambda row: row.row)[:limit]
 
 
@@ -63,31 +65,33 @@ class FaultSample:
 
     def __init__(self) -> None:
         self.total = 0
-        self._kinds: dict[tuple[str | None, str], tuple[int, Finding]] = {}
-        self._first: list[tuple[int, Finding]] = []
+        self._kinds: dict[tuple[str | None, str], tuple[tuple[int, int], Finding]] = {}
+        self._first: list[tuple[tuple[int, int], Finding]] = []  # place of the file, row
         self._places: dict[str | None, int] = {}
+        self._files: dict[str, int] = {}
 
     def add(self, rows: Rows, faults: Sequence[CellFaults]) -> None:
         """Adds the faults of the next range."""
         self.total += len(rows.unreadable) + sum(int(each.mask.sum()) for each in faults)
+        file = self._files.setdefault(rows.file, len(self._files))
         for name in [*(each.column.name for each in rows.columns), *(each.column for each in faults)]:
             self._places.setdefault(short_name(name), len(self._places))
         for bad in rows.unreadable:
-            self._kinds.setdefault((None, bad.code), (bad.row, bad.findings[0]))
+            self._kinds.setdefault((None, bad.code), ((file, bad.row), bad.findings[0]))
         for each in faults:
             if (each.column, each.code) not in self._kinds:
                 at = int(each.mask.argmax())
                 row = int(rows.row_numbers[at])
-                placed = replace(each.finding(at), pointer=place_in_file(row, each.column))
-                self._kinds[each.column, each.code] = row, placed
+                placed = replace(each.finding(at), pointer=place_in_file(row, each.column, rows.file))
+                self._kinds[each.column, each.code] = (file, row), placed
         if len(self._first) < MAX_FINDINGS:
             rows_with_faults = bad_rows(rows, faults, MAX_FINDINGS)
-            self._first += [(bad.row, finding) for bad in rows_with_faults for finding in bad.findings]
+            self._first += [((file, bad.row), finding) for bad in rows_with_faults for finding in bad.findings]
 
     def findings(self) -> FirstFindings:
         """In the order of the rows and of their columns."""
         kinds = sorted(self._kinds.values(), key=lambda placed: placed[0])
-        chosen = {finding.pointer: (row, finding) for row, finding in [*kinds, *self._first]}
+        chosen = {finding.pointer: (at, finding) for at, finding in [*kinds, *self._first]}
         first = list(chosen.values())[:MAX_FINDINGS]
         first.sort(key=lambda placed: (placed[0], self._places.get(placed[1].column, -1)))
         return FirstFindings(tuple(finding for _, finding in first), self.total)

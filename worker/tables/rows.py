@@ -13,7 +13,10 @@ from worker.tables.checked_columns import CheckedColumn
 
 @dataclass(frozen=True, slots=True)
 class BadRow:
-    """A row that is left out. row: counted from 1 in the file. column: None if the whole row is wrong."""
+    """A row that is left out. row: counted from 1 in the file. column: None if the whole row is wrong.
+
+    file: the name of the file, if it is one of several.
+    """
 
     row: int
     column: str | None
@@ -25,6 +28,7 @@ class BadRow:
     """The faults after the first one, up to MAX_FINDINGS together."""
     total: int = 1
     """The number of all faults."""
+    file: str = ""
 
     @classmethod
     def of(cls, row: int, column: str | None, fault: Finding) -> "BadRow":
@@ -43,11 +47,13 @@ class BadRow:
     def findings(self) -> tuple[Finding, ...]:
         """For the error of a job that such a row fails."""
         first = Finding("", self.code, self.detail, self.found, self.expected, self.column)
-        return tuple(replace(each, pointer=place_in_file(self.row, each.column)) for each in (first, *self.others))
+        found = (first, *self.others)
+        return tuple(replace(each, pointer=place_in_file(self.row, each.column, self.file)) for each in found)
 
     def as_json(self) -> dict[str, Any]:
         """For the list of bad rows. A row with several faults also has them all, up to MAX_FINDINGS."""
-        line: dict[str, Any] = {"row": self.row, "column": self.column, "code": self.code, "detail": self.detail}
+        line: dict[str, Any] = {"file": self.file} if self.file else {}
+        line |= {"row": self.row, "column": self.column, "code": self.code, "detail": self.detail}
         if self.others:
             faults = self.findings
             line["errors"] = [{"column": each.column, "code": each.code, "detail": each.detail} for each in faults]
@@ -63,16 +69,22 @@ class Rows:
     extra: further columns of the file by name, as pyarrow arrays.
     row_numbers: (n,) int64, of the rows that the columns hold.
     unreadable: the rows that could not be split into cells; the columns do not hold them.
+    file: the name of the file, if it is one of several.
     """
 
     columns: list[CheckedColumn]
     extra: dict[str, Any]
     row_numbers: Any
     unreadable: list[BadRow]
+    file: str = ""
+
+    def of_file(self, name: str) -> "Rows":
+        return replace(self, file=name, unreadable=[replace(bad, file=name) for bad in self.unreadable])
 
 
-def place_in_file(row: int, column: str | None) -> str:
-    return f"row {row}" if column is None else f"row {row}, column {short_name(column)}"
+def place_in_file(row: int, column: str | None, file: str = "") -> str:
+    place = f"row {row}" if column is None else f"row {row}, column {short_name(column)}"
+    return f"{file}, {place}" if file else place
 
 
 def number_rows(first_row: int, n_rows: int, unreadable: list[BadRow]) -> Any:

@@ -18,7 +18,7 @@ from queuecast.domain.gate import (
     Verdict,
     recorded_scores,
 )
-from queuecast.domain.model import Lineage, Manifest
+from queuecast.domain.model import BadCell, Lineage, Manifest
 from queuecast.ports.models import ModelRegistry
 
 
@@ -81,7 +81,13 @@ def _rows_of(lineage: Lineage | None) -> dict[str, Any]:
     if lineage is None:
         return {"rows": {}}
     rows = {"train": lineage.train_rows, "holdout": lineage.holdout_rows, "bad": lineage.bad_rows}
-    return {"rows": rows, "bad_cells": [asdict(cell) for cell in lineage.bad_cells]}
+    return {"rows": rows, "bad_cells": [_shown(cell) for cell in lineage.bad_cells]}
+
+
+def _shown(cell: BadCell) -> dict[str, Any]:
+    """Only a training with several files names them."""
+    shown = asdict(cell)
+    return shown if cell.file else {name: value for name, value in shown.items() if name != "file"}
 
 
 def _of_metrics(metrics: dict[str, Any]) -> Evaluation:

@@ -9,29 +9,40 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.utils._param_validation import InvalidParameterError
 
+from queuecast.domain.columns.outside_columns import require_known_meaning
+from queuecast.domain.columns.roles import ColumnRoles
 from queuecast.domain.errors import Finding, InvalidInputError, RunFailedError, exception_text, short_name, shortened
-from queuecast.domain.holdout import METHODS, HoldoutRule, Split, holdout
+from queuecast.domain.holdout import METHODS, HoldoutRule, Split, holdout, rule_for
 from queuecast.domain.model import Manifest
 from queuecast.domain.training_params import unknown_params
-from worker.labelled.training_rows import TrainingRows
+from worker.labelled.training_rows import TrainingRows, taken
 from worker.models.frames import as_fitted, frame_of
 from worker.models.learning.unread_columns import unread_columns
 from worker.models.machine_parameters import reset_machine_parameters
 from worker.models.signatures import try_methods
-from worker.trainings.holdout_columns import features_for_rule
+from worker.trainings.fit_arguments import fit_arguments
+from worker.trainings.holdout_columns import features_for_rule, table_for_rule
 from worker.trainings.param_values import as_estimator_takes
+from worker.trainings.time_split import split_by_time
 
 
-def split_rows(rows: TrainingRows, champion: Manifest) -> Split:
-    """Splits by the champion's rule, so that both versions are scored on rows that neither was fitted on.
+def split_rows(rows: TrainingRows, champion: Manifest, roles: ColumnRoles) -> Split:
+    """Splits by the champion's rule, so that both versions are scored on rows that neither was fitted on; or by the
+    group or the time of the rows, if the request names their column.
 
     Raises RunFailedError for an unknown method, InvalidInputError if all rows are held out.
     """
-    rule = champion.holdout or HoldoutRule()
-    if rule.method not in METHODS:
+    rule = rule_for(champion.holdout, roles)
+    if not rule.is_by_time and rule.method not in METHODS:
         known = " and ".join(map(repr, METHODS))
         raise RunFailedError(f"version {champion.version} was split by {rule.method!r}; this worker knows {known}")
-    if champion.signature.layout.has_columns:
+    if rows.times is not None:
+        return split_by_time(rows.times, rule)
+    require_known_meaning(rule, champion.signature)
+    if rows.outside:
+        table = table_for_rule(rows.split_features(), champion.signature, rule.columns, rows.outside)
+        split = holdout(table, rule.fraction, rule.columns, rule.method)
+    elif champion.signature.layout.has_columns:
         features, names = features_for_rule(rows.split_features(), champion.signature, rule.columns)
         read_names = [column.name for column in champion.signature.read_columns]
         deciding = [name for name in names if name not in rows.lacking] or read_names
@@ -81,11 +92,12 @@ def fit_challenger(champion: Any, params: dict[str, Any], rows: TrainingRows, tr
         raise InvalidInputError(f"the parameters do not fit the estimator: {findings[0].detail}", findings)
     # `n_jobs` among the parameters would be the machine's cores, not this container's, and `memory` a path in it.
     reset_machine_parameters(challenger)
+    arguments = fit_arguments(challenger, taken(rows.weights, train), taken(rows.groups, train))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a ConvergenceWarning on stderr is useless; the score shows it
             # The selection copies the rows: for a large file it can run out of memory, as the fit can.
-            return challenger.fit(rows.take_as_fitted(train), rows.target[train])
+            return challenger.fit(rows.take_as_fitted(train), taken(rows.target, train), **arguments)
     except InvalidParameterError as error:
         raise _invalid_params(error) from error
     except Exception as error:  # an estimator raises what it likes

@@ -48,7 +48,8 @@ def count_moved_rows(known: list[Any], champion: Manifest, rows: TrainingRows, s
     layout, names = champion.signature.layout, list(split.rule.columns)
     are_dicts = layout is Layout.OBJECT
     has_names = layout is not Layout.TEXT and (names or are_dicts)
-    if champion.holdout is None or not (known and split.test and has_names):
+    is_by_features = not (split.rule.is_by_time or rows.outside)
+    if champion.holdout is None or not (known and split.test and has_names and is_by_features):
         return 0
     columns = tuple(replace(column, read=True) for column in champion.signature.columns)
     signature = replace(champion.signature, columns=columns)

@@ -13,9 +13,7 @@ from typing import Any
 import msgspec
 from sklearn.base import is_regressor
 
-from queuecast.domain.columns.extra_columns import IgnoredColumns
 from queuecast.domain.errors import InvalidInputError, RunFailedError
-from queuecast.domain.file_formats import FileFormat, training_format
 from queuecast.domain.gate import EVALUATION_FILE, Decision, Evaluation, PromotionPolicy, decide, is_promoted
 from queuecast.domain.holdout import Split, decides_by_meaning
 from queuecast.domain.job import Job, ModelRef
@@ -28,8 +26,8 @@ from queuecast.ports.clock import Clock
 from queuecast.ports.files import FileStore
 from queuecast.ports.models import ModelRegistry
 from worker.engine.contracts import Report, Result
-from worker.file_writing import require_accepted_file
 from worker.labelled.held_out_rows import HELD_OUT_FILE, held_out_record, remembered_rows
+from worker.labelled.training_files import ignored_in_files, require_accepted_files, training_files
 from worker.labelled.training_rows import TrainingRows, read_training_rows
 from worker.models.columns.column_facts import facts_of
 from worker.models.loading import EstimatorCache, dump_estimator, environment, sha256_of
@@ -38,12 +36,12 @@ from worker.models.publishing import estimator_text, publish
 from worker.models.rows.text_signatures import learn_row_signature
 from worker.models.signatures import Naming
 from worker.stages import stage_progress
-from worker.tables.file_columns import ignored_in_parquet
 from worker.trainings.comparison import Contest, collect_evidence
 from worker.trainings.evaluations import read_evaluation, recorded_metrics, training_result
 from worker.trainings.fitting import fit_with_needs, predicts_table, reading, split_rows
 from worker.trainings.moved_rows import count_moved_rows, fitted_rows
 from worker.trainings.threads import Threads, using_threads
+from worker.trainings.unlabelled_comparison import is_unlabelled, require_target, unlabelled_evidence
 
 STAGES = ("read", "split", "fit", "score", "publish", "promote")
 
@@ -84,7 +82,7 @@ class TrainingRunner:
         # A job makes one version, which an earlier run may have published before it died.
         published, ignored = self._models.made_by(job.model.name, job.id), None
         if published is None:
-            ignored = self._ignored_columns(work, champion)
+            ignored = ignored_in_files(training_files(self._files, work), work, champion, job.ignored_columns)
             published = self._make_version(job, work, champion, report)
         report(stage_progress(STAGES, "promote"))
         evaluation = read_evaluation(self._models, published)
@@ -95,34 +93,24 @@ class TrainingRunner:
             ignored,
         )
 
-    def _ignored_columns(self, work: TrainingWork, champion: Manifest) -> IgnoredColumns | None:
-        """Of a Parquet file. Raises InvalidInputError for columns that the request refuses."""
-        stored = self._files.stat(work.file_id)
-        if training_format(stored.name, stored.media_type) is not FileFormat.PARQUET:
-            return None
-        path = self._files.path(work.file_id)
-        return ignored_in_parquet(path, champion.signature, work.extra_columns, work.target)
-
     def _make_version(self, job: Job, work: TrainingWork, champion: Manifest, report: Report) -> Manifest:
         report(stage_progress(STAGES, "read"))
-        path = self._files.path(work.file_id)
-        require_accepted_file(path, work.file_sha256)
-        stored = self._files.stat(work.file_id)
+        files = training_files(self._files, work)
+        require_accepted_files(files, work)
         champion_estimator = self._estimators.load(champion)
-        file_format = training_format(stored.name, stored.media_type)
+        require_target(champion_estimator, work.target)
         read = partial(
             read_training_rows,
-            path,
+            files,
             work=work,
-            fmt=file_format,
             needs_numbers=is_regressor(champion_estimator),
             is_table=predicts_table(champion_estimator, champion),
             left_out=self._folders.bad_rows_of_training(job.id) if work.on_error is OnError.SKIP else None,
         )
         rows = read(champion)
         while True:
-            report(stage_progress(STAGES, "split", len(rows.target)))
-            split = split_rows(rows, champion)
+            report(stage_progress(STAGES, "split", rows.n_rows))
+            split = split_rows(rows, champion, work.roles)
             report(stage_progress(STAGES, "fit", len(split.train)))
             with using_threads(self._threads):
                 challenger, needed = fit_with_needs(champion, champion_estimator, work.params, rows, split.train)
@@ -138,9 +126,14 @@ class TrainingRunner:
         report(stage_progress(STAGES, "score", len(split.test)))
         moved = count_moved_rows(fitted_rows(self._models, champion), champion, rows, split)
         data = dump_estimator(challenger)
-        known = remembered_rows(self._models, champion) if work.gate.remember else None
-        contest = Contest(champion, champion_estimator, challenger, work.target, rows, split, len(data), moved, known)
-        evidence = collect_evidence(contest, work.gate)
+        # The champion's held-out rows are among those of the challenger's fit, if a newer file is split by time.
+        remembers = work.gate.remember and not split.rule.is_by_time
+        known = remembered_rows(self._models, champion) if remembers else None
+        contest = Contest(
+            champion, champion_estimator, challenger, work.target, rows, split, len(data), moved, known, work.roles
+        )
+        collect = unlabelled_evidence if is_unlabelled(contest, work.gate) else collect_evidence
+        evidence = collect(contest, work.gate)
         evaluation = Evaluation(work.gate, evidence, decide(work.gate, evidence))
         report(stage_progress(STAGES, "publish"))
         return self._publish(job, work, Trial(champion, challenger, rows, split, evaluation), data)
@@ -178,6 +171,8 @@ class TrainingRunner:
                 len(split.test),
                 trial.rows.bad_rows,
                 trial.rows.bad_cells,
+                tuple(accepted.sha256 for accepted in work.more_files),
+                work.roles,
             ),
             description=f"retrained from version {parent}",
             compared_rows=0,

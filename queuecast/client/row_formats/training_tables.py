@@ -6,12 +6,12 @@ from contextlib import contextmanager
 from tempfile import TemporaryFile
 from typing import Any
 
-from queuecast.client.params import champion_target
 from queuecast.client.row_formats.fit_tables import fit_target_names
 from queuecast.client.row_formats.json_rows import json_rows
 from queuecast.client.row_formats.table_files import NDJSON, TableFile, open_table
 from queuecast.client.row_formats.whole_rows import are_texts, listed_rows
 from queuecast.client.table_uploads import upload_table
+from queuecast.client.trainings.params import champion_target
 from queuecast.client.transport import Body, Transport
 from queuecast.domain.holdout.row_source import TEXT
 

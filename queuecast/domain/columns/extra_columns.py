@@ -28,6 +28,14 @@ class IgnoredColumns:
     def of(cls, names: Collection[str]) -> "IgnoredColumns | None":
         return cls(_shown(names), len(names)) if names else None
 
+    def joined(self, other: "IgnoredColumns | None") -> "IgnoredColumns":
+        """With those of another file. Columns that are in both, and are not shown, count twice."""
+        if other is None:
+            return self
+        names = dict.fromkeys([*self.names, *other.names])
+        twice = len(self.names) + len(other.names) - len(names)
+        return IgnoredColumns(_shown(names), self.count + other.count - twice)
+
 
 def extra_columns_refusal(pointer: str, names: Collection[str]) -> Finding:
     """names: the columns of a file that the model does not have, at least one."""

@@ -10,10 +10,22 @@ from queuecast.domain.holdout.rule import (
     DEFAULT_FRACTION,
     METHOD,
     METHODS,
+    TIME_METHOD,
     HoldoutRule,
     Split,
     decides_by_meaning,
     holdout,
 )
+from queuecast.domain.holdout.training_rules import rule_for
 
-__all__ = ["DEFAULT_FRACTION", "METHOD", "METHODS", "HoldoutRule", "Split", "decides_by_meaning", "holdout"]
+__all__ = [
+    "DEFAULT_FRACTION",
+    "METHOD",
+    "METHODS",
+    "TIME_METHOD",
+    "HoldoutRule",
+    "Split",
+    "decides_by_meaning",
+    "holdout",
+    "rule_for",
+]

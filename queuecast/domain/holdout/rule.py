@@ -11,16 +11,26 @@ from queuecast.domain.holdout.row_source import read_source
 METHOD = "rowhash-v2"
 METHODS = (rowhash_v1.METHOD, METHOD)
 """A version keeps the method that it was split by, and so do the versions that are retrained from it."""
+TIME_METHOD = "time-v1"
+"""The newest rows are held out. Only trainings split so, by a column that their request names."""
 DEFAULT_FRACTION = 0.2  # like scikit-learn's examples of train_test_split
 
 
 @dataclass(frozen=True, slots=True)
 class HoldoutRule:
-    """The parameters that repeat a split. No `columns` means all columns of the signature."""
+    """The parameters that repeat a split. No `columns` means all columns of the signature.
+
+    cutoff: of a split by time, the time of the oldest held-out row: a number, or ISO 8601 in UTC.
+    """
 
     fraction: float = DEFAULT_FRACTION
     columns: tuple[str, ...] = ()
     method: str = METHOD
+    cutoff: str = ""
+
+    @property
+    def is_by_time(self) -> bool:
+        return self.method == TIME_METHOD
 
 
 def decides_by_meaning(rule: HoldoutRule) -> bool:

@@ -188,6 +188,19 @@ def test_a_file_without_settings_of_the_gate_is_refused_before_the_upload(
     assert gateway.requests == []
 
 
+def test_a_training_takes_several_files_and_the_roles_of_their_columns(
+    gateway: ScriptedGateway, tmp_path: Path
+) -> None:
+    (tmp_path / "more.ndjson").write_text("{}")
+    more = str(tmp_path / "more.ndjson")
+
+    trained(gateway, tmp_path, more, "--weight", "w", "--group", "g", "--time", "t", "--id", "i")
+
+    request = gateway.only_request("POST /v1/models/titanic/trainings").json
+    assert (request["file_ids"], request["weight_column"]) == (["file_1", "file_1"], "w")
+    assert (request["group_column"], request["time_column"], request["id_column"]) == ("g", "t", "i")
+
+
 def test_a_training_that_was_not_promoted_says_why(gateway: ScriptedGateway, tmp_path: Path) -> None:
     result = trained(gateway, tmp_path, verdict="worse", promoted=False, reason="0.79 against 0.81, worse")
 

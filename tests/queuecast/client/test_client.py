@@ -206,6 +206,22 @@ def test_a_push_with_another_number_of_rows_than_its_split_is_refused(client: Cl
         client.push("titanic", fitted, frame[:7], holdout=queuecast.holdout(frame))
 
 
+def test_a_push_of_a_wider_frame_sends_the_columns_of_the_fit(client: Client, gateway: ScriptedGateway) -> None:
+    gateway.on(PUSH, Answer(job(type="import"), 202))
+    wide = pd.DataFrame({"customer": ["a", "b", "c"], "age": [29.0, 4.0, 51.0], "sibsp": [0, 1, 0]})
+    x, y = wide[["age", "sibsp"]], pd.Series([1, 1, 0], name="survived")
+    estimator = LogisticRegression().fit(x, y)
+    rule = queuecast.holdout(wide, columns=["customer"]).rule
+
+    client.push("titanic", estimator, wide, y, holdout=rule)
+
+    parts = parts_of(gateway.only_request(PUSH))
+    example = json.loads(parts["example"][1])
+    assert example == example_table(x) | {"answers": example["answers"]}
+    assert example["answers"]["outputs"]["predict"] == estimator.predict(x).tolist()
+    assert json.loads(parts["metadata"][1])["holdout"]["columns"] == ["customer"]
+
+
 def test_a_push_of_a_column_that_is_not_served_sends_nothing(client: Client, gateway: ScriptedGateway) -> None:
     x = pd.DataFrame({"when": pd.period_range("2026-01", periods=1, freq="M")})
 

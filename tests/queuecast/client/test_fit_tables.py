@@ -68,7 +68,13 @@ def test_rows_and_targets_that_do_not_fit_are_refused(rows: Any, y: Any, target:
 def test_a_file_has_its_target_inside(client: Client, gateway: ScriptedGateway, tmp_path: Path) -> None:
     with pytest.raises(TypeError, match="name the target of a file with target="):
         client.train("titanic", tmp_path / "rows.csv", y=[1])
-    with pytest.raises(TypeError, match=r"train needs target=.* or y="):
+
+
+def test_a_target_that_the_champion_learned_is_needed(client: Client, gateway: ScriptedGateway) -> None:
+    gateway.on("GET /v1/models/titanic", Answer({"aliases": {"champion": 3}}))
+    gateway.on("GET /v1/models/titanic/versions/3", Answer({"target": ["survived"]}))
+
+    with pytest.raises(TypeError, match=r"train needs target= or y=: the champion learned survived"):
         client.train("titanic", FRAME)
 
 

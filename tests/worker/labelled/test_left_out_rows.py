@@ -20,6 +20,7 @@ from queuecast.domain.model import Manifest
 from queuecast.domain.work import Method, OnError, TrainingWork
 from tests.worker.model_fixtures import MODEL, LocalService
 from tests.worker.process_deaths import ProcessKilled, kill_at_step
+from worker.labelled.training_files import TrainingFile
 from worker.labelled.training_rows import read_training_rows
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -166,7 +167,9 @@ def test_the_good_rows_of_each_format_are_read(
         frame.to_json(path, orient="records", lines=True)
 
     champion: Manifest = labels.manifest(1)
-    read = read_training_rows(path, champion, TrainingWork("f", "0", ("target",)), fmt, left_out=list_path)
+    read = read_training_rows(
+        [TrainingFile(path, fmt)], champion, TrainingWork("f", "0", ("target",)), left_out=list_path
+    )
 
     good = [at for at in range(40) if at not in (5, 9, 30, 31)]
     pd.testing.assert_frame_equal(read.features, X.iloc[good].reset_index(drop=True))

@@ -15,6 +15,7 @@ from queuecast.domain.findings.bounds import MAX_FINDINGS
 from queuecast.domain.model import Manifest
 from queuecast.domain.signature import Column, ColumnType, Layout, Signature
 from queuecast.domain.work import Method, TrainingWork
+from worker.labelled.training_files import TrainingFile
 from worker.labelled.training_rows import TrainingRows, read_training_rows
 
 TYPES = {
@@ -46,7 +47,7 @@ def _champion(*columns: Column, classes: Any = None, layout: Layout = Layout.FRA
 def _read(folder: Path, content: str | bytes, champion: Manifest, target: tuple[str, ...] = ("y",)) -> TrainingRows:
     path = folder / "rows.csv"
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return read_training_rows(path, champion, TrainingWork("file_1", "0" * 64, target))
+    return read_training_rows([TrainingFile(path)], champion, TrainingWork("file_1", "0" * 64, target))
 
 
 def _cells(folder: Path, column: Column, *cells: str) -> Any:
@@ -445,7 +446,9 @@ def test_ndjson_and_parquet_are_read_like_csv(tmp_path: Path, classes: Any) -> N
     rows.to_parquet(tmp_path / "rows.parquet", row_group_size=2)
     work = TrainingWork("file_1", "0" * 64, ("y",))
 
-    read = {fmt: read_training_rows(tmp_path / f"rows.{fmt}", champion, work, fmt) for fmt in FileFormat}
+    read = {
+        fmt: read_training_rows([TrainingFile(tmp_path / f"rows.{fmt}", fmt)], champion, work) for fmt in FileFormat
+    }
 
     expected = read.pop(FileFormat.CSV)
     assert expected.features["deck"].cat.categories.tolist() == ["B", "A", "C"]
@@ -464,10 +467,9 @@ def test_a_target_of_mixed_types_in_ndjson_becomes_the_text_of_csv(
     (tmp_path / "rows.ndjson").write_text("".join(f'{{"c": 1.5, "y": {each}}}\n' for each in targets))
 
     found = read_training_rows(
-        tmp_path / "rows.ndjson",
+        [TrainingFile(tmp_path / "rows.ndjson", FileFormat.NDJSON)],
         _champion(_column("float64"), classes=["a", "b"]),
         TrainingWork("file_1", "0" * 64, ("y",)),
-        FileFormat.NDJSON,
     )
 
     assert found.target.tolist() == ["a", "1", "2.5", "true", "1"]
@@ -490,7 +492,10 @@ def test_booleans_are_the_same_labels_in_every_format(tmp_path: Path, classes: A
     rows.to_parquet(tmp_path / "rows.parquet")
     champion, work = _champion(_column("float64"), classes=classes), TrainingWork("file_1", "0" * 64, ("y",))
 
-    read = [read_training_rows(tmp_path / f"rows.{fmt}", champion, work, fmt).target.tolist() for fmt in FileFormat]
+    read = [
+        read_training_rows([TrainingFile(tmp_path / f"rows.{fmt}", fmt)], champion, work).target.tolist()
+        for fmt in FileFormat
+    ]
 
     assert read == [labels] * 3
 
@@ -500,10 +505,9 @@ def test_a_bad_line_of_ndjson_is_reported_by_its_row(tmp_path: Path) -> None:
 
     with pytest.raises(InvalidInputError) as refused:
         read_training_rows(
-            tmp_path / "rows.ndjson",
+            [TrainingFile(tmp_path / "rows.ndjson", FileFormat.NDJSON)],
             _champion(_column("float64")),
             TrainingWork("file_1", "0" * 64, ("y",)),
-            FileFormat.NDJSON,
         )
 
     assert [(each.pointer, each.code) for each in refused.value.findings] == [("row 2, column c", "wrong_type")]

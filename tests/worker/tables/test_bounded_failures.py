@@ -19,6 +19,7 @@ from queuecast.domain.file_formats import FileFormat
 from queuecast.domain.signature import Column, ColumnType, Layout, Signature
 from queuecast.domain.work import Method, TrainingWork
 from tests.queuecast.domain.records import a_manifest
+from worker.labelled.training_files import TrainingFile
 from worker.labelled.training_rows import read_training_rows
 from worker.tables.file_columns import ignored_in_parquet, require_columns
 from worker.tables.reader import read_range
@@ -64,7 +65,7 @@ class Refusals:
     def wrong_training_cells(self, fmt: FileFormat) -> None:
         self._write(fmt, [*self._names, "y"])
         champion = a_manifest(signature=self._signature)
-        read_training_rows(self._path, champion, TrainingWork("f", "0", ("y",)), fmt)
+        read_training_rows([TrainingFile(self._path, fmt)], champion, TrainingWork("f", "0", ("y",)))
 
     def wrong_batch_cells(self, fmt: FileFormat) -> None:
         self._write(fmt, self._names)

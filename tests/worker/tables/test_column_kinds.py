@@ -23,6 +23,7 @@ from queuecast.domain.work import Method, TrainingWork
 from tests.worker.column_kinds import KINDS, frame_of_kind
 from worker.imports.example_rows import read_example
 from worker.imports.example_tables import TABLE_MEDIA_TYPE
+from worker.labelled.training_files import TrainingFile
 from worker.labelled.training_rows import read_training_rows
 from worker.models.frames import frame_of, rows_of
 from worker.models.signatures import learn_signature
@@ -116,7 +117,7 @@ def test_a_training_file_has_the_frame_and_the_sides_of_the_notebook(
     path = _written(tmp_path, fmt, frame.assign(y=range(len(frame))))
     champion = Manifest("model", 1, "0" * 64, 10, 1.0, "job_1", "push", "E()", {}, _learned(frame), ("y",))
 
-    rows = read_training_rows(path, champion, TrainingWork("file_1", "0" * 64, ("y",)), fmt)
+    rows = read_training_rows([TrainingFile(path, fmt)], champion, TrainingWork("file_1", "0" * 64, ("y",)))
 
     pd.testing.assert_frame_equal(rows.features, frame, check_exact=True)
     assert holdout(rows.features, 0.5) == holdout(frame, 0.5)
@@ -137,7 +138,7 @@ def test_a_training_takes_new_categories_of_every_kind(kind: str, value: Any, te
     path = tmp_path / "rows.csv"
     path.write_text(f"c,y\n{text},1\n,2\n")
 
-    rows = read_training_rows(path, champion, TrainingWork("file_1", "0" * 64, ("y",)), CSV)
+    rows = read_training_rows([TrainingFile(path)], champion, TrainingWork("file_1", "0" * 64, ("y",)))
 
     learned = known["c"].cat.categories
     categories = pd.Index([*learned, value]).astype(learned.dtype)

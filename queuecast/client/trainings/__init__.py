@@ -1,0 +1,1 @@
+"""Trainings: their parameters as JSON, and their request."""
