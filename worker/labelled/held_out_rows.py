@@ -5,7 +5,7 @@ are the remembered rows: no person and no gate has accepted a version that was m
 takes its rows with it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -26,20 +26,22 @@ MOST_ROWS = 20_000
 class HeldOutRows:
     """rows: as JSON rows of the version's signature. target: one label or number, or a list of them, for each row.
 
-    dtype: numpy's, of the target.
+    dtype: numpy's, of the target. weights: one for each row, or none at all.
     """
 
     rows: list[Any]
     target: list[Any]
     dtype: str
+    weights: list[float] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
 class RememberedRows:
-    """features: as an estimator takes them. target: as in `TrainingRows`."""
+    """features: as an estimator takes them. target, weights: as in `TrainingRows`."""
 
     features: Any
     target: Any
+    weights: Any = None
 
 
 def held_out_record(signature: Signature, rows: TrainingRows, positions: list[int]) -> bytes | None:
@@ -52,22 +54,28 @@ def held_out_record(signature: Signature, rows: TrainingRows, positions: list[in
     return _encoded(signature, rows, chosen)
 
 
-def remembered_rows(models: ModelRegistry, champion: Manifest) -> RememberedRows | None:
-    """Of the champion and of those that it was retrained from by the same rule and target; None if there are none."""
+def remembered_rows(models: ModelRegistry, champion: Manifest, *, have_weights: bool = False) -> RememberedRows | None:
+    """Of the champion and of those that it was retrained from by the same rule and target; None if there are none.
+
+    have_weights: only rows with a weight, or only rows without. A score of both together would mean nothing.
+    """
     found = _lineage(models, champion)
     kept = [part for version in found if (part := _read(models, version, champion.signature)) is not None]
+    kept = [part for part in kept if bool(part.weights) == have_weights]
     rows: list[Any] = []
     target: list[Any] = []
+    weights: list[float] = []
     for at, part in enumerate(kept):
         room = MOST_ROWS - len(rows)
         chosen = _sample(list(range(len(part.rows))), room if at == len(kept) - 1 else (room + 1) // 2)
         rows += [part.rows[place] for place in chosen]
         target += [part.target[place] for place in chosen]
+        weights += [part.weights[place] for place in chosen] if have_weights else []
     if not rows:
         return None
     signature = champion.signature
     features = as_fitted(signature.sparse, frame_of(signature, rows), signature.labels)
-    return RememberedRows(features, np.array(target, dtype=kept[0].dtype))
+    return RememberedRows(features, np.array(target, dtype=kept[0].dtype), np.array(weights) if have_weights else None)
 
 
 def _lineage(models: ModelRegistry, champion: Manifest) -> list[Manifest]:
@@ -93,12 +101,17 @@ def _read(models: ModelRegistry, version: Manifest, signature: Signature) -> Hel
     known = {column.name: set(column.categories) for column in signature.read_columns if column.categories}
     if not known or signature.takes_lists:
         return found
-    pairs = [
-        (row, label)
-        for row, label in zip(found.rows, found.target, strict=True)
+    places = [
+        at
+        for at, row in enumerate(found.rows)
         if all(row[name] is None or row[name] in values for name, values in known.items())
     ]
-    return HeldOutRows([row for row, _ in pairs], [label for _, label in pairs], found.dtype)
+    return HeldOutRows(
+        [found.rows[at] for at in places],
+        [found.target[at] for at in places],
+        found.dtype,
+        [found.weights[at] for at in places] if found.weights else [],
+    )
 
 
 def _bytes_of(signature: Signature, rows: TrainingRows, positions: list[int]) -> int:
@@ -109,7 +122,9 @@ def _encoded(signature: Signature, rows: TrainingRows, positions: list[int]) -> 
     target = rows.target[positions]
     features = rows.take_features(positions)
     features = features.toarray() if hasattr(features, "toarray") else features
-    return msgspec.json.encode(HeldOutRows(rows_of(signature, features), target.tolist(), str(target.dtype)))
+    weights = [] if rows.weights is None else rows.weights[positions].tolist()
+    kept = HeldOutRows(rows_of(signature, features), target.tolist(), str(target.dtype), weights)
+    return msgspec.json.encode(kept)
 
 
 def _sample(positions: list[int], most: int) -> list[int]:

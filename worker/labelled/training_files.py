@@ -6,7 +6,7 @@ from pathlib import Path
 
 from queuecast.domain.columns.extra_columns import IgnoredColumns
 from queuecast.domain.columns.outside_columns import columns_outside
-from queuecast.domain.errors import InvalidInputError, shortened
+from queuecast.domain.errors import Finding, InvalidInputError, short_name, shortened
 from queuecast.domain.file_formats import FileFormat, training_format
 from queuecast.domain.holdout import rule_for
 from queuecast.domain.model import Manifest
@@ -94,7 +94,6 @@ def require_comparable(files: Sequence[TrainingFile], names: Sequence[str]) -> N
 
 def lacks_split_column(name: str, where: str = "") -> InvalidInputError:
     """where: the name of the file, after a space."""
-    return InvalidInputError(
-        f"the file{where} has no column {shortened(repr(name))} with values that can be compared; the rows are split "
-        "by it"
-    )
+    short = short_name(name)
+    detail = f"the file{where} has no column {short!r} with values that can be compared; the rows are split by it"
+    return InvalidInputError(detail, (Finding("", "missing_column", detail, column=short),))

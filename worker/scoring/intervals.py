@@ -47,8 +47,16 @@ def point(metric: str, rows: LabelledRows, name: str) -> float:
     """The score of one version on all rows; nan if it has none."""
     by_row = row_scores(metric, rows.target, rows.versions[name])
     if by_row is not None:
-        return float(by_row.mean()) if len(by_row) else float("nan")
+        return float(_mean(by_row, rows.weights)) if len(by_row) else float("nan")
     return _scorer(metric, rows, name)(np.arange(rows.n_rows))
+
+
+def _mean(by_row: Any, weights: Any) -> Any:
+    """Over the rows; nan if no row has a weight."""
+    if weights is None:
+        return by_row.mean(axis=0)
+    with quiet_numbers():
+        return weights @ by_row / weights.sum()
 
 
 def _with_bounds(value: float, deviations: Any) -> Score:
@@ -64,33 +72,36 @@ def _resampled(metric: str, rows: LabelledRows, names: list[str], *, is_judged: 
     by_row = [row_scores(metric, rows.target, rows.versions[name]) for name in names]
     present = [each for each in by_row if each is not None]
     if len(present) == len(names):
-        return _of_means(np.column_stack(present), names)
-    if metric in COUNT_METRICS and np.ndim(rows.target) == 1 and all(_has_labels(rows, name) for name in names):
+        return _of_means(np.column_stack(present), rows, names)
+    if metric in COUNT_METRICS and _can_be_counted(rows, names):
         return _of_counts(metric, rows, names)
-    areas = {name: area_of(metric, rows.target, rows.versions[name]) for name in names}
-    statistics = {name: areas[name] or _scorer(metric, rows, name) for name in names}
-    is_quick = is_judged or all(areas.values())
+    areas = {name: area_of(metric, rows.target, rows.versions[name]) for name in names if rows.weights is None}
+    statistics = {name: areas.get(name) or _scorer(metric, rows, name) for name in names}
+    is_quick = is_judged or all(map(areas.get, names))
     everywhere = np.arange(rows.n_rows)
     points = {name: statistic(everywhere) for name, statistic in statistics.items()}
     found: dict[str, list[float]] = {name: [] for name in names}
     with config_context(assume_finite=True, skip_parameter_validation=True):  # half the time
-        for positions, shrink in _draws(rows.n_rows, *((200, _MOST_DRAWN) if is_quick else (50, 2_000))):
+        for positions, shrink in _draws(rows, *((200, _MOST_DRAWN) if is_quick else (50, 2_000))):
             for name, statistic in statistics.items():
                 found[name].append(shrink * (statistic(positions) - points[name]))
     return {name: np.array(each) for name, each in found.items()}
 
 
-def _has_labels(rows: LabelledRows, name: str) -> bool:
-    version = rows.versions[name]
-    return version.is_classifier and version.predictions is not None and rows.target.dtype.kind == "i"
+def _can_be_counted(rows: LabelledRows, names: list[str]) -> bool:
+    """Whether rows with the same label and the same answers are alike."""
+    versions = [rows.versions[name] for name in names]
+    have_labels = all(version.is_classifier and version.predictions is not None for version in versions)
+    are_alike = rows.weights is None and rows.groups is None
+    return have_labels and are_alike and np.ndim(rows.target) == 1 and rows.target.dtype.kind == "i"
 
 
-def _of_means(by_row: Any, names: list[str]) -> dict[str, Any]:
-    means = by_row.mean(axis=0)
-    drawn = [
-        shrink * (by_row[positions].mean(axis=0) - means)
-        for positions, shrink in _draws(len(by_row), 1000, _MOST_DRAWN)
-    ]
+def _of_means(by_row: Any, rows: LabelledRows, names: list[str]) -> dict[str, Any]:
+    def mean(positions: Any) -> Any:
+        return _mean(by_row[positions], None if rows.weights is None else rows.weights[positions])
+
+    means = _mean(by_row, rows.weights)
+    drawn = [shrink * (mean(positions) - means) for positions, shrink in _draws(rows, 1000, _MOST_DRAWN)]
     return dict(zip(names, np.array(drawn).T, strict=True))
 
 
@@ -109,21 +120,37 @@ def _of_counts(metric: str, rows: LabelledRows, names: list[str]) -> dict[str, A
     return found
 
 
-def _draws(n_rows: int, times: int, most: int) -> Iterator[tuple[Any, float]]:
-    """Positions, and the factor by which deviations shrink to those of all rows."""
+def _draws(rows: LabelledRows, times: int, most: int) -> Iterator[tuple[Any, float]]:
+    """Positions, and the factor by which deviations shrink to those of all rows. A group is drawn as a whole (the
+    cluster bootstrap, Field and Welsh 2007)."""
     rng = np.random.default_rng(0)
-    n_drawn = min(n_rows, most)
+    if rows.groups is None:
+        n_drawn = min(rows.n_rows, most)
+        for _ in range(times):
+            yield rng.integers(0, rows.n_rows, n_drawn), (n_drawn / rows.n_rows) ** 0.5
+        return
+    order = np.argsort(rows.groups, kind="stable")
+    members = np.split(order, np.flatnonzero(np.diff(rows.groups[order])) + 1)
+    n_drawn = max(1, round(len(members) * min(1.0, most / rows.n_rows)))
     for _ in range(times):
-        yield rng.integers(0, n_rows, n_drawn), (n_drawn / n_rows) ** 0.5
+        drawn = rng.integers(0, len(members), n_drawn)
+        yield np.concatenate([members[group] for group in drawn]), (n_drawn / len(members)) ** 0.5
+
+
+def _takes_no_weights(metric: str) -> bool:
+    """Metrics that compare clusterings take none, nor does the largest error."""
+    return metric == "neg_max_error" or (metric.endswith("_score") and not metric.startswith("d2_"))
 
 
 def _scorer(metric: str, rows: LabelledRows, name: str) -> Statistic:
     scorer, estimator = get_scorer(metric), replayed(rows.versions[name])
+    has_weights = rows.weights is not None and not _takes_no_weights(metric)
 
     def score(positions: Any) -> float:
+        weights = {"sample_weight": rows.weights[positions]} if has_weights else {}
         try:
             with quiet_numbers():
-                return float(scorer(estimator, positions, rows.target[positions]))
+                return float(scorer(estimator, positions, rows.target[positions], **weights))
         except (ValueError, AttributeError, TypeError):  # no such method, or a class that these rows lack
             return float("nan")
 

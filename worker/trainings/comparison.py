@@ -66,7 +66,7 @@ def collect_evidence(contest: Contest, settings: GateSettings) -> Evidence:
         replace(held_out, class_rows=class_rows(target, are_classes=challenger.is_classifier)),
         remembered=None if reason else _on_remembered(contest, metrics, settings, baselines),
         incomparable=reason,
-        known_score=known_score(contest.champion, metrics.deciding),
+        known_score=known_score(contest, metrics.deciding),
         over_baseline=_over_baseline(metrics.deciding, scored, dummy),
         lost_classes=lost,
         new_classes=new,
@@ -86,11 +86,15 @@ def _on_remembered(
         CHAMPION: answers_of(contest.champion_estimator, found.features, None),
         CHALLENGER: answers_of(contest.challenger_estimator, found.features, None),
     }
-    return row_set(with_coded_labels(LabelledRows(found.target, versions)), metrics, settings, baselines)
+    rows = LabelledRows(found.target, versions, found.weights)
+    return row_set(with_coded_labels(rows), metrics, settings, baselines)
 
 
-def known_score(champion: Manifest, metric: str) -> Score | None:
-    recorded = champion.metrics.get("scores") or {}
+def known_score(contest: Contest, metric: str) -> Score | None:
+    """The champion's score when it was made, by the same weights."""
+    champion = contest.champion
+    weight = None if champion.lineage is None else champion.lineage.roles.weight
+    recorded = champion.metrics.get("scores") or {} if weight == contest.roles.weight else {}
     return Score(*recorded[metric]) if metric in recorded else None
 
 

@@ -128,7 +128,8 @@ class TrainingRunner:
         data = dump_estimator(challenger)
         # The champion's held-out rows are among those of the challenger's fit, if a newer file is split by time.
         remembers = work.gate.remember and not split.rule.is_by_time
-        known = remembered_rows(self._models, champion) if remembers else None
+        have_weights = rows.weights is not None
+        known = remembered_rows(self._models, champion, have_weights=have_weights) if remembers else None
         contest = Contest(
             champion, champion_estimator, challenger, work.target, rows, split, len(data), moved, known, work.roles
         )

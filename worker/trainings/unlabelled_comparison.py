@@ -56,7 +56,7 @@ def unlabelled_evidence(contest: Contest, settings: GateSettings) -> Evidence:
     return Evidence(
         row_set(scored, ChosenMetrics(metric), settings, {}),
         incomparable=reason,
-        known_score=known_score(contest.champion, metric),
+        known_score=known_score(contest, metric),
         champion_speed=speed(champion, contest.champion.size_bytes),
         challenger_speed=speed(challenger, contest.challenger_bytes),
     )

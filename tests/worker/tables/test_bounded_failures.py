@@ -64,7 +64,7 @@ class Refusals:
 
     def wrong_training_cells(self, fmt: FileFormat) -> None:
         self._write(fmt, [*self._names, "y"])
-        champion = a_manifest(signature=self._signature)
+        champion = a_manifest(signature=self._signature, holdout=None)
         read_training_rows([TrainingFile(self._path, fmt)], champion, TrainingWork("f", "0", ("y",)))
 
     def wrong_batch_cells(self, fmt: FileFormat) -> None:

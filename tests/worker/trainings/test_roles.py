@@ -178,6 +178,23 @@ def test_weights_go_to_the_fit(service: LocalService, is_pipeline: bool) -> None
     np.testing.assert_allclose(found.predict(rows[FEATURES]), expected.predict(rows[FEATURES]), rtol=1e-9)
 
 
+def test_scores_with_weights_are_compared_with_earlier_ones_that_had_weights(service: LocalService) -> None:
+    """The champion is bad where rows have much weight, and its earlier score counted all rows alike."""
+    rows = _customers(800).assign(weight=lambda frame: np.where(frame["age"] > 1, 50.0, 0.1))
+    rows.loc[rows["age"] > 1, "spent"] += np.random.default_rng(1).normal(scale=3, size=int((rows["age"] > 1).sum()))
+    _pushed(service, queuecast.holdout(rows[FEATURES]), rows)
+    plain = service.result(_trained(service, _work(service, rows)))
+    weighted = _work(service, rows, roles=ColumnRoles(weight="weight"))
+
+    first = service.result(_trained(service, weighted))
+    service.point("champion", first["version"])
+    second = service.result(_trained(service, weighted))
+
+    agrees = [next(c for c in result["criteria"] if c["name"] == "file_agrees") for result in (first, second)]
+    assert (plain["promoted"], [each["outcome"] for each in agrees]) == (True, ["skipped", "passed"])
+    assert (first["remembered"], bool(second["remembered"])) == ([], True)
+
+
 def test_an_estimator_that_takes_no_weights_says_so(service: LocalService) -> None:
     rows = _customers(300).assign(weight=1.0)
     _pushed(service, queuecast.holdout(rows[FEATURES]), rows, KNeighborsRegressor())
