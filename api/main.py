@@ -43,7 +43,6 @@ _monitor = CeleryMonitor(settings.redis_url_with_password, f"gateway@{os.uname()
 _jobs = RedisJobs(_redis, max_lane_jobs=settings.max_lane_jobs, durable=_is_durable, monitor=_monitor)
 _models = ModelFiles(settings.data_dir / "models")
 _aliases = RedisAliases(_redis)
-_workers = RedisWorkers(_redis, time.time)
 _doorbell = CeleryDoorbell(settings.redis_url_with_password)
 _files = UploadedFiles(settings.data_dir / "files", new_id, _clock, settings.max_files_bytes)
 
@@ -66,8 +65,8 @@ app = create_app(
         aliases=_aliases,
         batches=BatchFolders(settings.data_dir / "batches"),
         files=_files,
-        workers=_workers,
-        loaded_models=_workers,
+        workers=RedisWorkers(_redis, time.time),
+        loaded_models=RedisWorkers(_redis, _clock),
         submission=Submission(_jobs, _doorbell, _models, _aliases, new_id, _clock, _defaults, _files),
         clock=_clock,
         limits=Limits(

@@ -117,12 +117,13 @@ class Child:
         self._name = worker_name(START)
         self._turn = threading.Lock()
         """For the thread that runs jobs, or the one that follows champions."""
-        aliases, self._reports = RedisAliases(redis), RedisWorkers(redis, time.time)
+        clock = RedisClock(redis)
+        aliases, self._reports = RedisAliases(redis), RedisWorkers(redis, clock)
         self._follower = ChampionFollower(
             self._name,
             Stores(aliases, aliases, models, self._reports),
             estimators,
-            RedisClock(redis),
+            clock,
             self._turn,
             serves=PREDICT_QUEUE in queues,
         )
