@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from api.schemas import examples
+from queuecast.domain.findings.data_findings import Severity
 from queuecast.domain.id_rules import FILE_ID_RULE, JOB_ID_RULE
 from queuecast.domain.model import NAME_RULE
 
@@ -159,3 +160,14 @@ class BadCell(Struct):
     code: str
     detail: str
     file: str = ""
+
+
+class DataFinding(Struct):
+    """A finding about the data of a training, or about its fit. With an `error`, the scores mean little."""
+
+    code: str
+    severity: Severity
+    detail: str
+    column: str | None
+    found: str | None
+    expected: str | None

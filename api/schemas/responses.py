@@ -192,6 +192,7 @@ class Lineage(Struct):
     bad_cells: list[BadCell]
     more_files_sha256: list[Sha256]
     roles: ColumnRoles
+    findings: Count
 
 
 class Manifest(Struct):

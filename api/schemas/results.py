@@ -4,7 +4,18 @@ from typing import Annotated
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from api.schemas.fields import Answers, BadCell, Classes, Count, Milliseconds, Name, Positive, Probabilities, Sha256
+from api.schemas.fields import (
+    Answers,
+    BadCell,
+    Classes,
+    Count,
+    DataFinding,
+    Milliseconds,
+    Name,
+    Positive,
+    Probabilities,
+    Sha256,
+)
 from api.schemas.gate import Criterion, MetricScores
 from queuecast.domain.file_formats import OutputFormat
 from queuecast.domain.gate import Verdict
@@ -71,6 +82,8 @@ class TrainingResult(Struct):
     scores: Annotated[list[MetricScores], Meta(description="On the held-out rows of the file.")] = []
     remembered: Annotated[list[MetricScores], Meta(description="On held-out rows of earlier files.")] = []
     bad_cells: list[BadCell] = []
+    findings: Annotated[list[DataFinding], Meta(description="The most severe 20.")] = []
+    findings_total: Count = 0
 
 
 class ImportResult(Struct):

@@ -128,6 +128,7 @@ def show_training(result: Body) -> None:
             say(f"{criterion['outcome']}: {criterion['detail']}")
     rows, verdict = result["rows"], result["verdict"].replace("_", " ")
     say(f"Fitted on {rows['train']} rows, compared on {rows['holdout']} held-out rows: {verdict}")
+    _show_findings(result)
     name, version = result["model"], result["version"]
     if result["promoted"]:
         say(f"Promoted {name} version {version} to champion")
@@ -147,6 +148,16 @@ def _one_score(result: Body) -> Body:
 def _interval_text(score: Body) -> str:
     """A bound is missing where the rows do not give one."""
     return " to ".join("?" if bound is None else f"{bound:+.3g}" for bound in (score["low"], score["high"]))
+
+
+def _show_findings(result: Body) -> None:
+    """A result of an earlier release has none."""
+    found = result.get("findings", ())
+    for finding in found:
+        say(f"{finding['severity'].capitalize()}: {finding['detail']}")
+    left_out = result.get("findings_total", 0) - len(found)
+    if left_out > 0:
+        say(f"... and {counted(left_out, 'more finding')}")
 
 
 def _score_text(metrics: Body) -> str:

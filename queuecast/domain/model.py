@@ -54,6 +54,8 @@ class Lineage:
     more_files_sha256: tuple[str, ...] = ()
     """Of the files after the first one."""
     roles: ColumnRoles = field(default_factory=ColumnRoles)
+    findings: int = 0
+    """The number of findings about the data and the fit; the evaluation has the first."""
 
 
 @dataclass(frozen=True, slots=True)

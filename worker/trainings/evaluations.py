@@ -62,6 +62,8 @@ def training_result(
         "criteria": [asdict(criterion) for criterion in evaluation.decision.criteria],
         "scores": [_scores_row(scores) for scores in evidence.held_out.scores],
         "remembered": [] if evidence.remembered is None else [_scores_row(each) for each in evidence.remembered.scores],
+        "findings": [asdict(finding) for finding in evaluation.findings.first],
+        "findings_total": evaluation.findings.total,
         **_rows_of(published.lineage),
     }
 

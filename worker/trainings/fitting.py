@@ -20,6 +20,7 @@ from worker.models.frames import as_fitted, frame_of
 from worker.models.learning.unread_columns import unread_columns
 from worker.models.machine_parameters import reset_machine_parameters
 from worker.models.signatures import try_methods
+from worker.trainings.challengers.frozen_parts import require_not_frozen
 from worker.trainings.fit_arguments import fit_arguments
 from worker.trainings.holdout_columns import features_for_rule, table_for_rule
 from worker.trainings.param_values import as_estimator_takes
@@ -83,6 +84,7 @@ def fit_challenger(champion: Any, params: dict[str, Any], rows: TrainingRows, tr
     Raises InvalidInputError for wrong parameters, RunFailedError if the fit fails.
     """
     try:
+        require_not_frozen(champion, params)
         challenger = clone(champion)
         challenger.set_params(**as_estimator_takes(challenger, params, champion))
     except (ValueError, TypeError, AttributeError) as error:

@@ -14,6 +14,7 @@ import msgspec
 from sklearn.base import is_regressor
 
 from queuecast.domain.errors import InvalidInputError, RunFailedError
+from queuecast.domain.findings.data_findings import most_severe
 from queuecast.domain.gate import EVALUATION_FILE, Decision, Evaluation, PromotionPolicy, decide, is_promoted
 from queuecast.domain.holdout import Split, decides_by_meaning
 from queuecast.domain.job import Job, ModelRef
@@ -36,6 +37,7 @@ from worker.models.publishing import estimator_text, publish
 from worker.models.rows.text_signatures import learn_row_signature
 from worker.models.signatures import Naming
 from worker.stages import stage_progress
+from worker.trainings.challengers.frozen_parts import not_refitted
 from worker.trainings.comparison import Contest, collect_evidence
 from worker.trainings.evaluations import read_evaluation, recorded_metrics, training_result
 from worker.trainings.fitting import fit_with_needs, predicts_table, reading, split_rows
@@ -135,7 +137,8 @@ class TrainingRunner:
         )
         collect = unlabelled_evidence if is_unlabelled(contest, work.gate) else collect_evidence
         evidence = collect(contest, work.gate)
-        evaluation = Evaluation(work.gate, evidence, decide(work.gate, evidence))
+        findings = most_severe(not_refitted(challenger))
+        evaluation = Evaluation(work.gate, evidence, decide(work.gate, evidence), findings)
         report(stage_progress(STAGES, "publish"))
         return self._publish(job, work, Trial(champion, challenger, rows, split, evaluation), data)
 
@@ -174,6 +177,7 @@ class TrainingRunner:
                 trial.rows.bad_cells,
                 tuple(accepted.sha256 for accepted in work.more_files),
                 work.roles,
+                evaluation.findings.total,
             ),
             description=f"retrained from version {parent}",
             compared_rows=0,

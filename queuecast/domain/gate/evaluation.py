@@ -1,7 +1,8 @@
 """The record of a comparison: settings, facts and decision. Each retrained version has one."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from queuecast.domain.findings.data_findings import DataFindings
 from queuecast.domain.gate.decision import Decision
 from queuecast.domain.gate.evidence import Evidence, RowSet
 from queuecast.domain.gate.gate_settings import GateSettings
@@ -14,6 +15,8 @@ class Evaluation:
     settings: GateSettings
     evidence: Evidence
     decision: Decision
+    findings: DataFindings = field(default_factory=DataFindings)
+    """About the data and the fit of the challenger."""
 
     @property
     def metric(self) -> str | None:

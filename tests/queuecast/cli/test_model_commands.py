@@ -138,6 +138,14 @@ def test_rows_that_a_training_left_out_are_counted_and_the_first_is_shown(
     ]
 
 
+def test_findings_about_the_data_are_shown(gateway: ScriptedGateway, tmp_path: Path) -> None:
+    finding = {"code": "frozen_parts", "severity": "info", "detail": "the part 'scale' is frozen", "column": None}
+
+    result = trained(gateway, tmp_path, findings=[finding], findings_total=2)
+
+    assert "Info: the part 'scale' is frozen\n... and 1 more finding\n" in result.stdout
+
+
 def test_jobs_wait_writes_the_rows_that_a_training_left_out(gateway: ScriptedGateway, tmp_path: Path) -> None:
     trained(gateway, tmp_path, rows={"train": 713, "holdout": 178, "bad": 1})
     gateway.on("GET /v1/jobs/job_1/errors", Answer(b'{"row":7}\n', 200))

@@ -1,0 +1,1 @@
+"""How a challenger differs from a plain refit of the champion."""
