@@ -10,8 +10,10 @@ from queuecast.domain.errors import InvalidInputError
 from queuecast.domain.file_formats import training_format
 from queuecast.domain.gate import recorded_scores
 from queuecast.domain.model import Manifest
+from queuecast.domain.trainings.reference import Reference
 from queuecast.domain.work import TrainingWork
 from queuecast.ports.files import StoredFile
+from worker.data_checks.references import with_target
 from worker.labelled.held_out_rows import HELD_OUT_FILE, held_out_record
 from worker.labelled.training_files import TrainingFile
 from worker.labelled.training_rows import read_training_rows
@@ -23,9 +25,9 @@ from worker.scoring.row_sets import CHALLENGER, row_set
 
 
 def with_scores(
-    manifest: Manifest, estimator: Any, path: Path, stored: StoredFile
-) -> tuple[Manifest, dict[str, bytes]]:
-    """The manifest with the version's scores, and the record of the rows. path: of a table with the targets.
+    manifest: Manifest, estimator: Any, path: Path, stored: StoredFile, reference: Reference
+) -> tuple[Manifest, Reference, dict[str, bytes]]:
+    """The manifest with scores, the reference with targets, and the record of the rows. path: of a table with targets.
 
     Raises InvalidInputError if the rows do not fit the version.
     """
@@ -50,4 +52,5 @@ def with_scores(
         "scores": scores,
     }
     record = held_out_record(manifest.signature, rows, everything) if manifest.gate.remember else None
-    return replace(manifest, metrics=recorded), {} if record is None else {HELD_OUT_FILE: record}
+    records = {} if record is None else {HELD_OUT_FILE: record}
+    return replace(manifest, metrics=recorded), with_target(reference, rows.target), records

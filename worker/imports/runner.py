@@ -3,16 +3,20 @@
 from contextlib import suppress
 from typing import Any
 
+import msgspec
+
 from queuecast.domain.columns.outside_columns import require_known_meaning
 from queuecast.domain.errors import JobStoppedError, QueuecastError, UnavailableError
 from queuecast.domain.holdout import decides_by_meaning
 from queuecast.domain.job import Job, ModelRef
 from queuecast.domain.model import Manifest
+from queuecast.domain.trainings.reference import REFERENCE_FILE
 from queuecast.domain.work import ImportWork
 from queuecast.ports.aliases import AliasStore
 from queuecast.ports.clock import Clock
 from queuecast.ports.files import FileStore
 from queuecast.ports.models import ModelRegistry
+from worker.data_checks.references import counted_names, learn_reference
 from worker.engine.contracts import Report, Result
 from worker.imports.example_rows import read_example
 from worker.imports.held_out_scores import with_scores
@@ -89,11 +93,13 @@ class ImportRunner:
             compared_rows=compared_rows,
             gate=work.gate,
         )
+        reference = learn_reference(known.rows, counted_names(signature))
         records: dict[str, bytes] = {}
         if work.held_out_file_id is not None:
             report(stage_progress(STAGES, "score"))
             path, stored = self._files.path(work.held_out_file_id), self._files.stat(work.held_out_file_id)
-            manifest, records = with_scores(manifest, estimator, path, stored)
+            manifest, reference, records = with_scores(manifest, estimator, path, stored, reference)
+        records[REFERENCE_FILE] = msgspec.json.encode(reference)
         report(stage_progress(STAGES, "publish"))
         return publish(self._models, self._aliases, manifest, data, estimator, golden, records)
 

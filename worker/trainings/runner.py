@@ -19,6 +19,7 @@ from queuecast.domain.gate import EVALUATION_FILE, Decision, Evaluation, Promoti
 from queuecast.domain.holdout import Split, decides_by_meaning
 from queuecast.domain.job import Job, ModelRef
 from queuecast.domain.model import CHALLENGER, CHAMPION, Lineage, Manifest
+from queuecast.domain.trainings.reference import REFERENCE_FILE, Reference
 from queuecast.domain.work import OnError, TrainingWork
 from queuecast.plurals import counted
 from queuecast.ports.aliases import AliasStore
@@ -38,6 +39,7 @@ from worker.models.rows.text_signatures import learn_row_signature
 from worker.models.signatures import Naming
 from worker.stages import stage_progress
 from worker.trainings.challengers.frozen_parts import not_refitted
+from worker.trainings.checking import check_training_rows
 from worker.trainings.comparison import Contest, collect_evidence
 from worker.trainings.evaluations import read_evaluation, recorded_metrics, training_result
 from worker.trainings.fitting import fit_with_needs, predicts_table, reading, split_rows
@@ -45,7 +47,7 @@ from worker.trainings.moved_rows import count_moved_rows, fitted_rows
 from worker.trainings.threads import Threads, using_threads
 from worker.trainings.unlabelled_comparison import is_unlabelled, require_target, unlabelled_evidence
 
-STAGES = ("read", "split", "fit", "score", "publish", "promote")
+STAGES = ("read", "split", "check", "fit", "score", "publish", "promote")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,7 @@ class Trial:
     rows: TrainingRows
     split: Split
     evaluation: Evaluation
+    reference: Reference
 
 
 class TrainingRunner:
@@ -113,6 +116,10 @@ class TrainingRunner:
         while True:
             report(stage_progress(STAGES, "split", rows.n_rows))
             split = split_rows(rows, champion, work.roles)
+            report(stage_progress(STAGES, "check", rows.n_rows))
+            checked, reference = check_training_rows(
+                self._models, champion, champion_estimator, rows, split, work.target
+            )
             report(stage_progress(STAGES, "fit", len(split.train)))
             with using_threads(self._threads):
                 challenger, needed = fit_with_needs(champion, champion_estimator, work.params, rows, split.train)
@@ -137,10 +144,10 @@ class TrainingRunner:
         )
         collect = unlabelled_evidence if is_unlabelled(contest, work.gate) else collect_evidence
         evidence = collect(contest, work.gate)
-        findings = most_severe(not_refitted(challenger))
+        findings = most_severe([*checked, *not_refitted(challenger)])
         evaluation = Evaluation(work.gate, evidence, decide(work.gate, evidence), findings)
         report(stage_progress(STAGES, "publish"))
-        return self._publish(job, work, Trial(champion, challenger, rows, split, evaluation), data)
+        return self._publish(job, work, Trial(champion, challenger, rows, split, evaluation, reference), data)
 
     def _publish(self, job: Job, work: TrainingWork, trial: Trial, data: bytes) -> Manifest:
         known = facts_of(trial.champion.signature)
@@ -182,7 +189,10 @@ class TrainingRunner:
             description=f"retrained from version {parent}",
             compared_rows=0,
         )
-        records = {EVALUATION_FILE: msgspec.json.encode(evaluation)}
+        records = {
+            EVALUATION_FILE: msgspec.json.encode(evaluation),
+            REFERENCE_FILE: msgspec.json.encode(trial.reference),
+        }
         held_out = held_out_record(signature, trial.rows, split.test) if work.gate.remember else None
         if held_out is not None:
             records[HELD_OUT_FILE] = held_out

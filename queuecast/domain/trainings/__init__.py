@@ -1,0 +1,1 @@
+"""The reference that a version keeps of the rows of its fit."""
