@@ -22,6 +22,7 @@ from queuecast.domain.columns.roles import ColumnRoles
 from queuecast.domain.errors import ConflictError, InvalidInputError, UnknownAliasError, mismatch
 from queuecast.domain.model import CHAMPION, Manifest
 from queuecast.domain.training_params import unknown_params
+from queuecast.domain.trainings.fit_mode import FitMode, update_faults
 from queuecast.domain.work import TrainingWork
 from queuecast.ports.jobs import IdempotencyKey
 
@@ -69,6 +70,7 @@ class TrainingRoutes:
     ) -> Submitted:
         manifest, ref = self._submission.resolve(model, CHAMPION)
         _require_known(params, manifest)
+        _require_updatable(body.mode, params, manifest)
         gate = merged_gate(body.gate, manifest.gate)
         target = (body.target,) if isinstance(body.target, str) else tuple(body.target)
         roles = ColumnRoles(body.weight_column, body.group_column, body.time_column, body.id_column)
@@ -85,6 +87,7 @@ class TrainingRoutes:
             gate,
             tuple(others),
             roles,
+            mode=body.mode,
         )
         options = SubmitOptions(
             metadata, body.expires_in_s, body.timeout_s, idempotency_key=key, ignored_columns=ignored
@@ -112,5 +115,12 @@ def _require_short(target: str | list[str]) -> None:
 def _require_known(params: dict[str, Any], manifest: Manifest) -> None:
     """Raises InvalidInputError for parameters that the champion's estimator lacks."""
     findings = unknown_params(params, manifest.params)
+    if findings:
+        raise InvalidInputError(f"{findings[0].pointer}: {findings[0].detail}", findings)
+
+
+def _require_updatable(mode: FitMode, params: dict[str, Any], manifest: Manifest) -> None:
+    """Raises InvalidInputError for an update of a champion that cannot be updated."""
+    findings = tuple(update_faults(mode, params, None, can_update=manifest.can_update))
     if findings:
         raise InvalidInputError(f"{findings[0].pointer}: {findings[0].detail}", findings)

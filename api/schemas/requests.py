@@ -12,6 +12,7 @@ from queuecast.domain.columns.extra_columns import ExtraColumns
 from queuecast.domain.file_formats import OutputFormat
 from queuecast.domain.gate import PromotionPolicy
 from queuecast.domain.job import JobType, Priority, State
+from queuecast.domain.trainings.fit_mode import FitMode
 from queuecast.domain.work import Method, OnError
 
 
@@ -96,6 +97,10 @@ class TrainingRequest(Struct, forbid_unknown_fields=True):
         Meta(description="Whether rows that do not fit are left out and reported (skip), or fail the training (fail)."),
     ] = OnError.FAIL
     gate: GateRequest | UnsetType = UNSET
+    mode: Annotated[
+        FitMode,
+        Meta(description="Whether a clone is fitted from the beginning, or a copy goes on learning (`partial_fit`)."),
+    ] = FitMode.REFIT
 
 
 class BatchOptions(Struct, forbid_unknown_fields=True, kw_only=True):

@@ -24,6 +24,7 @@ from api.schemas.gate import GateSettings
 from queuecast.domain.columns.object_rows import ValueKind
 from queuecast.domain.job import JobType
 from queuecast.domain.signature import ColumnType, Layout, Missing
+from queuecast.domain.trainings.fit_mode import FitMode
 from queuecast.domain.work import Method
 
 
@@ -193,6 +194,7 @@ class Lineage(Struct):
     more_files_sha256: list[Sha256]
     roles: ColumnRoles
     findings: Count
+    mode: FitMode
 
 
 class Manifest(Struct):
@@ -220,6 +222,7 @@ class Manifest(Struct):
     compared_rows: Count
     gate: GateSettings
     params: list[str]
+    can_update: Annotated[bool | None, Meta(description="Whether the estimator has `partial_fit`; null if unknown.")]
     aliases: list[str]
 
 

@@ -16,6 +16,7 @@ from queuecast.cli.terminal import confirm, note, say
 from queuecast.client import Client, NotComparedWarning
 from queuecast.domain.gate import PromotionPolicy
 from queuecast.domain.holdout import METHODS, HoldoutRule
+from queuecast.domain.trainings.fit_mode import FitMode
 from queuecast.domain.work import OnError
 from queuecast.plurals import counted
 
@@ -152,6 +153,11 @@ def _gate_settings(path: Path) -> dict[str, Any]:
 @click.option("--group", "group_column", metavar="COLUMN", help="Rows with the same value are never split.")
 @click.option("--time", "time_column", metavar="COLUMN", help="Hold out the newest rows by this column.")
 @click.option("--id", "id_column", metavar="COLUMN", help="The column that names a row; nothing learns from it.")
+@click.option(
+    "--mode",
+    type=click.Choice([choice.value for choice in FitMode]),
+    help="Fit a clone of the champion (refit, the default), or let a copy go on learning with partial_fit (update).",
+)
 @extra_columns_option
 @no_wait_option
 @json_option
@@ -170,6 +176,7 @@ def train(
     group_column: str | None,
     time_column: str | None,
     id_column: str | None,
+    mode: str | None,
     extra_columns: str | None,
     no_wait: bool,
     as_json: bool,
@@ -190,6 +197,7 @@ def train(
         extra_columns,
         on_error,
         gate=settings,
+        mode=mode,
         weight_column=weight_column,
         group_column=group_column,
         time_column=time_column,

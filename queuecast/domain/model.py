@@ -10,6 +10,7 @@ from queuecast.domain.errors import Finding, ForkedTrailError, InvalidInputError
 from queuecast.domain.gate.gate_settings import GateSettings
 from queuecast.domain.holdout import HoldoutRule
 from queuecast.domain.signature import Signature
+from queuecast.domain.trainings.fit_mode import FitMode
 
 CHAMPION = "champion"
 CHALLENGER = "challenger"
@@ -56,6 +57,7 @@ class Lineage:
     roles: ColumnRoles = field(default_factory=ColumnRoles)
     findings: int = 0
     """The number of findings about the data and the fit; the evaluation has the first."""
+    mode: FitMode = FitMode.REFIT
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,8 @@ class Manifest:
     """By which the trainings of this version are judged."""
     params: tuple[str, ...] = ()
     """The names that the estimator's `set_params` takes; empty if they are unknown, or too many."""
+    can_update: bool | None = None
+    """Whether the estimator, or the last step of a pipeline, has `partial_fit`; None if it is unknown."""
 
     def model_info(self) -> dict[str, Any]:
         """The `model` field in the result of a prediction or a batch."""

@@ -10,6 +10,7 @@ from queuecast.domain.columns.roles import ColumnRoles
 from queuecast.domain.file_formats import FileFormat, OutputFormat
 from queuecast.domain.gate.gate_settings import GateSettings, PromotionPolicy
 from queuecast.domain.holdout import HoldoutRule
+from queuecast.domain.trainings.fit_mode import FitMode
 
 
 class Method(StrEnum):
@@ -61,6 +62,7 @@ class TrainingWork:
     gate: GateSettings = field(default_factory=GateSettings)
     more_files: tuple[AcceptedFile, ...] = ()
     roles: ColumnRoles = field(default_factory=ColumnRoles)
+    mode: FitMode = FitMode.REFIT
 
     @property
     def files(self) -> tuple[AcceptedFile, ...]:

@@ -13,6 +13,7 @@ from queuecast.ports.models import ModelRegistry
 from worker.models.golden_rows import GOLDEN_FILE, Golden
 from worker.models.loading import MODEL_FILE
 from worker.models.model_output import class_labels
+from worker.models.updating import can_update
 
 
 def publish(
@@ -36,7 +37,9 @@ def publish(
         **(records or {}),
     }
     last_deleted = max(aliases.read(manifest.model).deleted, default=0)
-    manifest = replace(manifest, classes=class_labels(estimator), params=_parameter_names(estimator))
+    manifest = replace(
+        manifest, classes=class_labels(estimator), params=_parameter_names(estimator), can_update=can_update(estimator)
+    )
     return models.publish(manifest, files, above=last_deleted)
 
 

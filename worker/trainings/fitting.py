@@ -21,6 +21,7 @@ from worker.models.learning.unread_columns import unread_columns
 from worker.models.machine_parameters import reset_machine_parameters
 from worker.models.signatures import try_methods
 from worker.trainings.challengers.frozen_parts import require_not_frozen
+from worker.trainings.challengers.updates import require_known_labels, updated
 from worker.trainings.fit_arguments import fit_arguments
 from worker.trainings.holdout_columns import features_for_rule, table_for_rule
 from worker.trainings.param_values import as_estimator_takes
@@ -104,6 +105,18 @@ def fit_challenger(champion: Any, params: dict[str, Any], rows: TrainingRows, tr
         raise _invalid_params(error) from error
     except Exception as error:  # an estimator raises what it likes
         raise RunFailedError(f"fit raised {exception_text(error)}", code="fit_failed") from error
+
+
+def update_challenger(champion: Any, rows: TrainingRows, train: list[int]) -> Any:
+    """A copy of the champion that goes on learning from the rows that are not held out.
+
+    Raises InvalidInputError for labels that the champion lacks and for weights that it does not take, RunFailedError if
+    `partial_fit` fails.
+    """
+    if rows.target is not None:
+        require_known_labels(champion, rows.target)
+    weights = taken(rows.weights, train)
+    return updated(champion, rows.take_as_fitted(train), taken(rows.target, train), weights)
 
 
 def fit_with_needs(

@@ -19,6 +19,7 @@ from queuecast.domain.gate import EVALUATION_FILE, Decision, Evaluation, Promoti
 from queuecast.domain.holdout import Split, decides_by_meaning
 from queuecast.domain.job import Job, ModelRef
 from queuecast.domain.model import CHALLENGER, CHAMPION, Lineage, Manifest
+from queuecast.domain.trainings.fit_mode import FitMode
 from queuecast.domain.trainings.reference import REFERENCE_FILE, Reference
 from queuecast.domain.work import OnError, TrainingWork
 from queuecast.plurals import counted
@@ -39,10 +40,11 @@ from worker.models.rows.text_signatures import learn_row_signature
 from worker.models.signatures import Naming
 from worker.stages import stage_progress
 from worker.trainings.challengers.frozen_parts import not_refitted
+from worker.trainings.challengers.updates import kept_steps, require_updatable
 from worker.trainings.checking import check_training_rows
 from worker.trainings.comparison import Contest, collect_evidence
 from worker.trainings.evaluations import read_evaluation, recorded_metrics, training_result
-from worker.trainings.fitting import fit_with_needs, predicts_table, reading, split_rows
+from worker.trainings.fitting import fit_with_needs, predicts_table, reading, split_rows, update_challenger
 from worker.trainings.moved_rows import count_moved_rows, fitted_rows
 from worker.trainings.threads import Threads, using_threads
 from worker.trainings.unlabelled_comparison import is_unlabelled, require_target, unlabelled_evidence
@@ -104,6 +106,9 @@ class TrainingRunner:
         require_accepted_files(files, work)
         champion_estimator = self._estimators.load(champion)
         require_target(champion_estimator, work.target)
+        is_update = work.mode is FitMode.UPDATE
+        if is_update:
+            require_updatable(champion_estimator)
         read = partial(
             read_training_rows,
             files,
@@ -118,11 +123,14 @@ class TrainingRunner:
             split = split_rows(rows, champion, work.roles)
             report(stage_progress(STAGES, "check", rows.n_rows))
             checked, reference = check_training_rows(
-                self._models, champion, champion_estimator, rows, split, work.target
+                self._models, champion, champion_estimator, rows, split, work.target, keeps_classes=is_update
             )
             report(stage_progress(STAGES, "fit", len(split.train)))
             with using_threads(self._threads):
-                challenger, needed = fit_with_needs(champion, champion_estimator, work.params, rows, split.train)
+                if is_update:
+                    challenger, needed = update_challenger(champion_estimator, rows, split.train), frozenset[str]()
+                else:
+                    challenger, needed = fit_with_needs(champion, champion_estimator, work.params, rows, split.train)
             if not needed:
                 break
             champion = reading(champion, needed)  # the parameters made a step read them: with their values, once more
@@ -144,7 +152,8 @@ class TrainingRunner:
         )
         collect = unlabelled_evidence if is_unlabelled(contest, work.gate) else collect_evidence
         evidence = collect(contest, work.gate)
-        findings = most_severe([*checked, *not_refitted(challenger)])
+        unchanged = kept_steps(challenger) if is_update else not_refitted(challenger)
+        findings = most_severe([*checked, *unchanged])
         evaluation = Evaluation(work.gate, evidence, decide(work.gate, evidence), findings)
         report(stage_progress(STAGES, "publish"))
         return self._publish(job, work, Trial(champion, challenger, rows, split, evaluation, reference), data)
@@ -185,8 +194,9 @@ class TrainingRunner:
                 tuple(accepted.sha256 for accepted in work.more_files),
                 work.roles,
                 evaluation.findings.total,
+                mode=work.mode,
             ),
-            description=f"retrained from version {parent}",
+            description=f"{'updated' if work.mode is FitMode.UPDATE else 'retrained'} from version {parent}",
             compared_rows=0,
         )
         records = {

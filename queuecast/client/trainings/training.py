@@ -34,6 +34,7 @@ class Training(ModelAdministration):
         *,
         y: Any = None,
         gate: Body | None = None,
+        mode: str | None = None,
         weight_column: str | None = None,
         group_column: str | None = None,
         time_column: str | None = None,
@@ -48,7 +49,8 @@ class Training(ModelAdministration):
         promote: auto (if the new version is not worse), manual (it stays the challenger) or never.
         extra_columns: as for `predict_file`. on_error: a row that does not fit fails the training (fail, the default),
         or is left out and listed by `JobHandle.errors` (skip). gate: settings of the gate, such as
-        `{"metric": "roc_auc"}` (docs/10-gate.md); the champion's hold for the others.
+        `{"metric": "roc_auc"}` (docs/10-gate.md); the champion's hold for the others. mode: refit (the default), or
+        update: a copy of the champion goes on learning with `partial_fit`.
         weight_column: how much each row counts. group_column: rows with the same value are never split.
         time_column: the newest rows are held out. id_column: names a row. None of them needs to be a feature.
         Raises ValueError for parameters that the estimator lacks or JSON cannot hold, before the file is uploaded.
@@ -74,7 +76,7 @@ class Training(ModelAdministration):
             needed = [*_listed(target), *roles.values()]
             body = {"file_id": self._sent_table(self.upload, model, None, source, needed)["id"]}
         body |= {"target": [] if target is None else target, "params": sent_params, "promote": promote}
-        body |= given(extra_columns=extra_columns, on_error=on_error, gate=gate) | roles
+        body |= given(extra_columns=extra_columns, on_error=on_error, gate=gate, mode=mode) | roles
         response = self._transport.send("POST", f"{path}/trainings", body=body, is_submit=True)
         return self._job(response).warn_of_ignored_columns()
 

@@ -7,6 +7,7 @@ from flask.testing import FlaskClient
 
 from queuecast.domain.gate import PromotionPolicy
 from queuecast.domain.signature import Column, ColumnType, Layout, Signature
+from queuecast.domain.trainings.fit_mode import FitMode
 from queuecast.domain.work import Method, OnError
 from tests.api.conftest import Gateway
 
@@ -79,6 +80,33 @@ def test_a_parameter_that_the_champion_lacks_is_refused_before_it_is_queued(
         "nearest": "C",
     }
     assert gateway.doorbell.rung == []
+
+
+@pytest.mark.parametrize(
+    ("can_update", "body", "expected"),
+    [
+        (True, {}, None),
+        (None, {}, None),
+        (False, {}, ("/mode", "no_partial_fit")),
+        (True, {"params": {"C": 2}}, ("/params", "not_in_update")),
+    ],
+    ids=["it can", "unknown", "it cannot", "parameters"],
+)
+def test_an_update_that_cannot_be_is_refused_before_it_is_queued(
+    gateway: Gateway, http: FlaskClient, can_update: bool | None, body: dict[str, Any], expected: tuple[str, str] | None
+) -> None:
+    gateway.publish("other", params=("C",), can_update=can_update)
+
+    request = {"file_id": upload(http), "target": "survived", "mode": "update"} | body
+    answer = http.post("/v1/models/other/trainings", json=request)
+
+    if expected is None:
+        assert gateway.jobs.read_work(answer.json["id"])[0].mode is FitMode.UPDATE
+    else:
+        assert (answer.status_code, answer.json["errors"][0]["pointer"], answer.json["errors"][0]["code"]) == (
+            422,
+            *expected,
+        )
 
 
 @pytest.mark.parametrize(
