@@ -3,6 +3,7 @@
 from typing import Any
 
 from flask import request
+from msgspec import UNSET, UnsetType
 
 from api.dependencies import Dependencies
 from api.http.decoding import decode_object, json_body
@@ -16,6 +17,7 @@ from api.schemas import examples
 from api.schemas.headers import SubmitHeaders
 from api.schemas.jobs import TrainingJob
 from api.schemas.requests import TrainingRequest
+from api.schemas.searches import SearchRequest
 from api.services.accepted_files import NeededColumns, accepted_files
 from api.services.submit_options import SubmitOptions, Submitted
 from queuecast.domain.columns.roles import ColumnRoles
@@ -23,6 +25,7 @@ from queuecast.domain.errors import ConflictError, InvalidInputError, UnknownAli
 from queuecast.domain.model import CHAMPION, Manifest
 from queuecast.domain.training_params import unknown_params
 from queuecast.domain.trainings.fit_mode import FitMode, update_faults
+from queuecast.domain.trainings.searching import Search, require_sound_search
 from queuecast.domain.work import TrainingWork
 from queuecast.ports.jobs import IdempotencyKey
 
@@ -70,7 +73,8 @@ class TrainingRoutes:
     ) -> Submitted:
         manifest, ref = self._submission.resolve(model, CHAMPION)
         _require_known(params, manifest)
-        _require_updatable(body.mode, params, manifest)
+        search = _accepted_search(body.search, manifest)
+        _require_updatable(body.mode, params, search, manifest)
         gate = merged_gate(body.gate, manifest.gate)
         target = (body.target,) if isinstance(body.target, str) else tuple(body.target)
         roles = ColumnRoles(body.weight_column, body.group_column, body.time_column, body.id_column)
@@ -88,6 +92,7 @@ class TrainingRoutes:
             tuple(others),
             roles,
             mode=body.mode,
+            search=search,
         )
         options = SubmitOptions(
             metadata, body.expires_in_s, body.timeout_s, idempotency_key=key, ignored_columns=ignored
@@ -119,8 +124,18 @@ def _require_known(params: dict[str, Any], manifest: Manifest) -> None:
         raise InvalidInputError(f"{findings[0].pointer}: {findings[0].detail}", findings)
 
 
-def _require_updatable(mode: FitMode, params: dict[str, Any], manifest: Manifest) -> None:
+def _accepted_search(given: SearchRequest | UnsetType, manifest: Manifest) -> Search | None:
+    """Raises InvalidInputError for parameters that the champion lacks, and for values that are no candidates."""
+    if given is UNSET:
+        return None
+    distributions = decode_object(given.param_distributions, "/search/param_distributions")
+    search = Search(distributions, given.kind, given.n_candidates, given.cv, given.metric, given.max_s)
+    require_sound_search(search, manifest.params)
+    return search
+
+
+def _require_updatable(mode: FitMode, params: dict[str, Any], search: Search | None, manifest: Manifest) -> None:
     """Raises InvalidInputError for an update of a champion that cannot be updated."""
-    findings = tuple(update_faults(mode, params, None, can_update=manifest.can_update))
+    findings = tuple(update_faults(mode, params, search, can_update=manifest.can_update))
     if findings:
         raise InvalidInputError(f"{findings[0].pointer}: {findings[0].detail}", findings)

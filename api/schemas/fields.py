@@ -134,6 +134,12 @@ Metadata = Annotated[dict[str, Any], _METADATA]
 SentMetadata = Annotated[msgspec.Raw, _sent_object(_METADATA)]
 Params = Annotated[dict[str, Any], _PARAMS]
 SentParams = Annotated[msgspec.Raw, _sent_object(_PARAMS)]
+_DISTRIBUTIONS = free_object(
+    "ParamDistributions",
+    "By the name of a parameter, a list of values, or a range `{low, high, log?, int?}`: at most 16 KiB.",
+    {"model__C": {"low": 0.01, "high": 100, "log": True}, "model__fit_intercept": [True, False]},
+)
+SentDistributions = Annotated[msgspec.Raw, _sent_object(_DISTRIBUTIONS)]
 ColumnName = Annotated[str, Meta(min_length=1, max_length=1000)]
 Metrics = Annotated[
     dict[str, Any], free_object("Metrics", "The scores of a retrained version and of the champion before it.")

@@ -6,8 +6,18 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from api.schemas.fields import JOB_ID, NAME, BinaryFile, ColumnName, FileId, Rows, SentMetadata, SentParams
+from api.schemas.fields import (
+    JOB_ID,
+    NAME,
+    BinaryFile,
+    ColumnName,
+    FileId,
+    Rows,
+    SentMetadata,
+    SentParams,
+)
 from api.schemas.gate import GateRequest
+from api.schemas.searches import SearchRequest
 from queuecast.domain.columns.extra_columns import ExtraColumns
 from queuecast.domain.file_formats import OutputFormat
 from queuecast.domain.gate import PromotionPolicy
@@ -101,6 +111,7 @@ class TrainingRequest(Struct, forbid_unknown_fields=True):
         FitMode,
         Meta(description="Whether a clone is fitted from the beginning, or a copy goes on learning (`partial_fit`)."),
     ] = FitMode.REFIT
+    search: SearchRequest | UnsetType = UNSET
 
 
 class BatchOptions(Struct, forbid_unknown_fields=True, kw_only=True):

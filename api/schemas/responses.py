@@ -25,6 +25,7 @@ from queuecast.domain.columns.object_rows import ValueKind
 from queuecast.domain.job import JobType
 from queuecast.domain.signature import ColumnType, Layout, Missing
 from queuecast.domain.trainings.fit_mode import FitMode
+from queuecast.domain.trainings.searching import SearchKind
 from queuecast.domain.work import Method
 
 
@@ -181,6 +182,19 @@ class ColumnRoles(Struct):
     id: str | None
 
 
+class SearchSummary(Struct):
+    """The candidates that a search scored, of those that it planned, and the best mean score."""
+
+    kind: SearchKind
+    candidates: Count
+    planned: Count
+    failed: Count
+    metric: str
+    cv: Count
+    best_score: float
+    seconds: float
+
+
 class Lineage(Struct):
     """The origin of a retrained version."""
 
@@ -195,6 +209,7 @@ class Lineage(Struct):
     roles: ColumnRoles
     findings: Count
     mode: FitMode
+    search: SearchSummary | None
 
 
 class Manifest(Struct):

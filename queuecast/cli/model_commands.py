@@ -1,7 +1,7 @@
 """The commands for models: push, train, list, promote, roll back and delete."""
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +14,7 @@ from queuecast.cli.job_output import extra_columns_option, finish_job, json_opti
 from queuecast.cli.model_tables import show_aliases, show_history, show_models, show_versions, show_workers
 from queuecast.cli.terminal import confirm, note, say
 from queuecast.client import Client, NotComparedWarning
+from queuecast.domain.errors import short_name
 from queuecast.domain.gate import PromotionPolicy
 from queuecast.domain.holdout import METHODS, HoldoutRule
 from queuecast.domain.trainings.fit_mode import FitMode
@@ -107,11 +108,18 @@ def _parse_params(ctx: click.Context, param: click.Parameter, pairs: Sequence[st
     return params
 
 
-def _gate_settings(path: Path) -> dict[str, Any]:
+def _parse_object(ctx: click.Context, param: click.Parameter, text: str | None) -> dict[str, Any] | None:
+    """A JSON object, or the name of a file that has one."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
-    except msgspec.DecodeError as error:
-        raise click.UsageError(f"{path} has no settings of the gate: {error}; expected a JSON object") from None
+        data = text if text is None or text.lstrip().startswith("{") else Path(text).read_bytes()
+        return None if data is None else msgspec.json.decode(data, type=dict[str, Any])
+    except (msgspec.DecodeError, OSError) as error:
+        raise click.BadParameter(f"{short_name(text or '')} has no JSON object: {error}", ctx, param) from None
+
+
+def _object_option(name: str, text: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    help_text = f"{text}: a JSON object, or a file that has one."
+    return click.option(name, metavar="JSON|FILE", callback=_parse_object, help=help_text)
 
 
 @click.command()
@@ -143,12 +151,7 @@ def _gate_settings(path: Path) -> dict[str, Any]:
     type=click.Choice([choice.value for choice in OnError]),
     help="Leave rows out that do not fit (skip), or fail the training (default: fail).",
 )
-@click.option(
-    "--gate",
-    type=EXISTING_FILE,
-    metavar="FILE.json",
-    help="Settings of the gate for this training and those after it: a JSON object (docs/10-gate.md).",
-)
+@_object_option("--gate", "Settings of the gate for this training and those after it (docs/10-gate.md)")
 @click.option("--weight", "weight_column", metavar="COLUMN", help="How much each row counts.")
 @click.option("--group", "group_column", metavar="COLUMN", help="Rows with the same value are never split.")
 @click.option("--time", "time_column", metavar="COLUMN", help="Hold out the newest rows by this column.")
@@ -158,6 +161,7 @@ def _gate_settings(path: Path) -> dict[str, Any]:
     type=click.Choice([choice.value for choice in FitMode]),
     help="Fit a clone of the champion (refit, the default), or let a copy go on learning with partial_fit (update).",
 )
+@_object_option("--search", "Search parameters (docs/04-models.md)")
 @extra_columns_option
 @no_wait_option
 @json_option
@@ -171,12 +175,13 @@ def train(
     params: dict[str, Any],
     promote: str,
     on_error: str | None,
-    gate: Path | None,
+    gate: dict[str, Any] | None,
     weight_column: str | None,
     group_column: str | None,
     time_column: str | None,
     id_column: str | None,
     mode: str | None,
+    search: dict[str, Any] | None,
     extra_columns: str | None,
     no_wait: bool,
     as_json: bool,
@@ -187,7 +192,6 @@ def train(
     estimator, and both are scored on the same held-out rows.
     """
     targets = target[0] if len(target) == 1 else list(target)
-    settings = None if gate is None else _gate_settings(gate)
     job = client.train(
         model,
         list(files) if len(files) > 1 else files[0],
@@ -196,8 +200,9 @@ def train(
         promote,
         extra_columns,
         on_error,
-        gate=settings,
+        gate=gate,
         mode=mode,
+        search=search,
         weight_column=weight_column,
         group_column=group_column,
         time_column=time_column,

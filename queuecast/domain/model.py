@@ -11,6 +11,7 @@ from queuecast.domain.gate.gate_settings import GateSettings
 from queuecast.domain.holdout import HoldoutRule
 from queuecast.domain.signature import Signature
 from queuecast.domain.trainings.fit_mode import FitMode
+from queuecast.domain.trainings.searching import SearchSummary
 
 CHAMPION = "champion"
 CHALLENGER = "challenger"
@@ -58,6 +59,8 @@ class Lineage:
     findings: int = 0
     """The number of findings about the data and the fit; the evaluation has the first."""
     mode: FitMode = FitMode.REFIT
+    search: SearchSummary | None = None
+    """The search that found some of the params; None without one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,12 +12,12 @@ from queuecast.domain.findings.nearest_names import NearestNames
 _GRIDS = ("param_grid", "param_distributions")
 
 
-def unknown_params(params: Mapping[str, Any], known: Collection[str]) -> tuple[Finding, ...]:
+def unknown_params(params: Mapping[str, Any], known: Collection[str], pointer: str = "/params") -> tuple[Finding, ...]:
     """A finding for each parameter that the estimator lacks; of many, the first.
 
     known: the names of its parameters. Empty if they are not known: a manifest of an earlier release has none.
     """
-    findings = _findings(params, known, "/params") if known else ()
+    findings = _findings(params, known, pointer) if known else ()
     return tuple(finding for finding, _ in zip(findings, range(MAX_FINDINGS), strict=False))
 
 

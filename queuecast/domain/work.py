@@ -11,6 +11,7 @@ from queuecast.domain.file_formats import FileFormat, OutputFormat
 from queuecast.domain.gate.gate_settings import GateSettings, PromotionPolicy
 from queuecast.domain.holdout import HoldoutRule
 from queuecast.domain.trainings.fit_mode import FitMode
+from queuecast.domain.trainings.searching import Search
 
 
 class Method(StrEnum):
@@ -63,6 +64,7 @@ class TrainingWork:
     more_files: tuple[AcceptedFile, ...] = ()
     roles: ColumnRoles = field(default_factory=ColumnRoles)
     mode: FitMode = FitMode.REFIT
+    search: Search | None = None
 
     @property
     def files(self) -> tuple[AcceptedFile, ...]:

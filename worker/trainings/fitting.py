@@ -84,6 +84,21 @@ def fit_challenger(champion: Any, params: dict[str, Any], rows: TrainingRows, tr
 
     Raises InvalidInputError for wrong parameters, RunFailedError if the fit fails.
     """
+    challenger = prepared_challenger(champion, params)
+    arguments = fit_arguments(challenger, taken(rows.weights, train), taken(rows.groups, train))
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a ConvergenceWarning on stderr is useless; the score shows it
+            # The selection copies the rows: for a large file it can run out of memory, as the fit can.
+            return challenger.fit(rows.take_as_fitted(train), taken(rows.target, train), **arguments)
+    except InvalidParameterError as error:
+        raise _invalid_params(error) from error
+    except Exception as error:  # an estimator raises what it likes
+        raise RunFailedError(f"fit raised {exception_text(error)}", code="fit_failed") from error
+
+
+def prepared_challenger(champion: Any, params: dict[str, Any]) -> Any:
+    """An unfitted clone of the champion's estimator with the parameters. Raises InvalidInputError for wrong ones."""
     try:
         require_not_frozen(champion, params)
         challenger = clone(champion)
@@ -95,16 +110,7 @@ def fit_challenger(champion: Any, params: dict[str, Any], rows: TrainingRows, tr
         raise InvalidInputError(f"the parameters do not fit the estimator: {findings[0].detail}", findings)
     # `n_jobs` among the parameters would be the machine's cores, not this container's, and `memory` a path in it.
     reset_machine_parameters(challenger)
-    arguments = fit_arguments(challenger, taken(rows.weights, train), taken(rows.groups, train))
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # a ConvergenceWarning on stderr is useless; the score shows it
-            # The selection copies the rows: for a large file it can run out of memory, as the fit can.
-            return challenger.fit(rows.take_as_fitted(train), taken(rows.target, train), **arguments)
-    except InvalidParameterError as error:
-        raise _invalid_params(error) from error
-    except Exception as error:  # an estimator raises what it likes
-        raise RunFailedError(f"fit raised {exception_text(error)}", code="fit_failed") from error
+    return challenger
 
 
 def update_challenger(champion: Any, rows: TrainingRows, train: list[int]) -> Any:

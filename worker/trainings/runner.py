@@ -21,6 +21,7 @@ from queuecast.domain.job import Job, ModelRef
 from queuecast.domain.model import CHALLENGER, CHAMPION, Lineage, Manifest
 from queuecast.domain.trainings.fit_mode import FitMode
 from queuecast.domain.trainings.reference import REFERENCE_FILE, Reference
+from queuecast.domain.trainings.searching import SearchSummary
 from queuecast.domain.work import OnError, TrainingWork
 from queuecast.plurals import counted
 from queuecast.ports.aliases import AliasStore
@@ -40,11 +41,19 @@ from worker.models.rows.text_signatures import learn_row_signature
 from worker.models.signatures import Naming
 from worker.stages import stage_progress
 from worker.trainings.challengers.frozen_parts import not_refitted
+from worker.trainings.challengers.param_search import searched_params
 from worker.trainings.challengers.updates import kept_steps, require_updatable
 from worker.trainings.checking import check_training_rows
 from worker.trainings.comparison import Contest, collect_evidence
 from worker.trainings.evaluations import read_evaluation, recorded_metrics, training_result
-from worker.trainings.fitting import fit_with_needs, predicts_table, reading, split_rows, update_challenger
+from worker.trainings.fitting import (
+    fit_with_needs,
+    predicts_table,
+    prepared_challenger,
+    reading,
+    split_rows,
+    update_challenger,
+)
 from worker.trainings.moved_rows import count_moved_rows, fitted_rows
 from worker.trainings.threads import Threads, using_threads
 from worker.trainings.unlabelled_comparison import is_unlabelled, require_target, unlabelled_evidence
@@ -62,6 +71,8 @@ class Trial:
     split: Split
     evaluation: Evaluation
     reference: Reference
+    params: dict[str, Any]
+    search: SearchSummary | None
 
 
 class TrainingRunner:
@@ -125,12 +136,17 @@ class TrainingRunner:
             checked, reference = check_training_rows(
                 self._models, champion, champion_estimator, rows, split, work.target, keeps_classes=is_update
             )
+            with using_threads(self._threads):
+                prepare = partial(prepared_challenger, champion_estimator)
+                params, summary = searched_params(
+                    work, champion_estimator, prepare, rows, split.train, job.timeout_s / 2, report
+                )
             report(stage_progress(STAGES, "fit", len(split.train)))
             with using_threads(self._threads):
                 if is_update:
                     challenger, needed = update_challenger(champion_estimator, rows, split.train), frozenset[str]()
                 else:
-                    challenger, needed = fit_with_needs(champion, champion_estimator, work.params, rows, split.train)
+                    challenger, needed = fit_with_needs(champion, champion_estimator, params, rows, split.train)
             if not needed:
                 break
             champion = reading(champion, needed)  # the parameters made a step read them: with their values, once more
@@ -156,7 +172,9 @@ class TrainingRunner:
         findings = most_severe([*checked, *unchanged])
         evaluation = Evaluation(work.gate, evidence, decide(work.gate, evidence), findings)
         report(stage_progress(STAGES, "publish"))
-        return self._publish(job, work, Trial(champion, challenger, rows, split, evaluation, reference), data)
+        return self._publish(
+            job, work, Trial(champion, challenger, rows, split, evaluation, reference, params, summary), data
+        )
 
     def _publish(self, job: Job, work: TrainingWork, trial: Trial, data: bytes) -> Manifest:
         known = facts_of(trial.champion.signature)
@@ -186,7 +204,7 @@ class TrainingRunner:
             lineage=Lineage(
                 parent,
                 work.file_sha256,
-                work.params,
+                trial.params,
                 len(split.train),
                 len(split.test),
                 trial.rows.bad_rows,
@@ -195,6 +213,7 @@ class TrainingRunner:
                 work.roles,
                 evaluation.findings.total,
                 mode=work.mode,
+                search=trial.search,
             ),
             description=f"{'updated' if work.mode is FitMode.UPDATE else 'retrained'} from version {parent}",
             compared_rows=0,

@@ -9,6 +9,7 @@ from queuecast.client.errors import ApiError
 from queuecast.client.transport import Transport, read_json
 from queuecast.domain.model import CHAMPION
 from queuecast.domain.training_params import unknown_params
+from queuecast.domain.trainings.searching import unsound_distributions
 
 
 def training_params(transport: Transport, model_path: str, params: Mapping[str, Any]) -> dict[str, Any]:
@@ -25,6 +26,19 @@ def training_params(transport: Transport, model_path: str, params: Mapping[str, 
         for finding in unknown_params(sendable, _known_names(transport, model_path)):
             raise ValueError(f"{finding.detail}; the model's champion has no such parameter")
     return sendable
+
+
+def training_search(transport: Transport, model_path: str, search: Mapping[str, Any]) -> dict[str, Any]:
+    """A search as JSON. Raises ValueError for values that are no candidates, and for names that the champion lacks."""
+    distributions = search.get("param_distributions")
+    if not isinstance(distributions, Mapping):
+        raise ValueError("a search needs param_distributions, a dict of lists or ranges")  # noqa: TRY004
+    sendable = {str(name): _sendable(values, name) for name, values in distributions.items()}
+    known = _known_names(transport, model_path)
+    pointer = "param_distributions"
+    for finding in (*unknown_params(sendable, known, pointer), *unsound_distributions(sendable, known, pointer)):
+        raise ValueError(f"{finding.pointer}: {finding.detail}")
+    return {**search, "param_distributions": sendable}
 
 
 def _known_names(transport: Transport, model_path: str) -> list[str]:
@@ -54,7 +68,7 @@ def _sendable(value: Any, name: str) -> Any:
         return {_key(key): _sendable(item, name) for key, item in value.items()}
     if hasattr(value, "tolist"):  # numpy
         value = value.tolist()
-    if isinstance(value, list | tuple):
+    if isinstance(value, list | tuple | range):
         return [_sendable(item, name) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
         word = "NaN" if math.isnan(value) else str(value)

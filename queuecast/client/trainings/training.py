@@ -14,7 +14,7 @@ from queuecast.client.row_formats.rows_of_dicts import refuse_moments
 from queuecast.client.row_formats.table_files import MEDIA_TYPES, ProgressCallback, open_table
 from queuecast.client.row_formats.training_tables import are_whole_rows, upload_with_target
 from queuecast.client.table_uploads import upload_fit, upload_table
-from queuecast.client.trainings.params import champion_target, training_params
+from queuecast.client.trainings.params import champion_target, training_params, training_search
 from queuecast.client.transport import Body, read_json
 from queuecast.domain.findings.bounds import list_names
 
@@ -35,6 +35,7 @@ class Training(ModelAdministration):
         y: Any = None,
         gate: Body | None = None,
         mode: str | None = None,
+        search: Body | None = None,
         weight_column: str | None = None,
         group_column: str | None = None,
         time_column: str | None = None,
@@ -50,13 +51,15 @@ class Training(ModelAdministration):
         extra_columns: as for `predict_file`. on_error: a row that does not fit fails the training (fail, the default),
         or is left out and listed by `JobHandle.errors` (skip). gate: settings of the gate, such as
         `{"metric": "roc_auc"}` (docs/10-gate.md); the champion's hold for the others. mode: refit (the default), or
-        update: a copy of the champion goes on learning with `partial_fit`.
+        update: a copy of the champion goes on learning with `partial_fit`. search: candidates for parameters, such as
+        `{"param_distributions": {"C": [0.1, 1]}, "n_candidates": 30}` (docs/04-models.md).
         weight_column: how much each row counts. group_column: rows with the same value are never split.
         time_column: the newest rows are held out. id_column: names a row. None of them needs to be a feature.
         Raises ValueError for parameters that the estimator lacks or JSON cannot hold, before the file is uploaded.
         """
         path = model_path(model)
         sent_params = training_params(self._transport, path, params or {})
+        sent_search = None if search is None else training_search(self._transport, path, search)
         roles = given(weight_column=weight_column, group_column=group_column, time_column=time_column)
         roles |= given(id_column=id_column)
         if target is None and y is None and (known := champion_target(self._transport, path)):
@@ -76,7 +79,7 @@ class Training(ModelAdministration):
             needed = [*_listed(target), *roles.values()]
             body = {"file_id": self._sent_table(self.upload, model, None, source, needed)["id"]}
         body |= {"target": [] if target is None else target, "params": sent_params, "promote": promote}
-        body |= given(extra_columns=extra_columns, on_error=on_error, gate=gate, mode=mode) | roles
+        body |= given(extra_columns=extra_columns, on_error=on_error, gate=gate, mode=mode, search=sent_search) | roles
         response = self._transport.send("POST", f"{path}/trainings", body=body, is_submit=True)
         return self._job(response).warn_of_ignored_columns()
 

@@ -1,1 +1,1 @@
-"""The reference that a version keeps of the rows of its fit."""
+"""How a challenger is made, and the reference that a version keeps of the rows of its fit."""

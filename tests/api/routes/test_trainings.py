@@ -8,6 +8,7 @@ from flask.testing import FlaskClient
 from queuecast.domain.gate import PromotionPolicy
 from queuecast.domain.signature import Column, ColumnType, Layout, Signature
 from queuecast.domain.trainings.fit_mode import FitMode
+from queuecast.domain.trainings.searching import Search
 from queuecast.domain.work import Method, OnError
 from tests.api.conftest import Gateway
 
@@ -82,6 +83,45 @@ def test_a_parameter_that_the_champion_lacks_is_refused_before_it_is_queued(
     assert gateway.doorbell.rung == []
 
 
+SEARCH = {"param_distributions": {"C": {"low": 0.1, "high": 10, "log": True}}}
+
+
+def test_a_search_is_accepted_with_its_defaults(gateway: Gateway, http: FlaskClient) -> None:
+    gateway.publish("other", params=("C",))
+
+    body = {"file_id": upload(http), "target": "survived", "search": SEARCH}
+    answer = http.post("/v1/models/other/trainings", json=body)
+
+    work, _ = gateway.jobs.read_work(answer.json["id"])
+    assert work.search == Search({"C": {"low": 0.1, "high": 10, "log": True}})
+
+
+@pytest.mark.parametrize(
+    ("search", "pointer"),
+    [
+        ({}, "/search/param_distributions"),
+        (SEARCH | {"n_candidates": 201}, "/search/n_candidates"),
+        (SEARCH | {"cv": 1}, "/search/cv"),
+        (SEARCH | {"max_s": 0}, "/search/max_s"),
+        (SEARCH | {"kind": "grid"}, "/search/kind"),
+        (SEARCH | {"metric": "roc"}, "/search/metric"),
+        ({"param_distributions": [1]}, "/search/param_distributions"),
+        ({"param_distributions": {"c": [1]}}, "/search/param_distributions/c"),
+        ({"param_distributions": {"C": "1"}}, "/search/param_distributions/C"),
+        ({"param_distributions": {"C": ["x" * 20_000]}}, "/search/param_distributions"),
+    ],
+)
+def test_an_unsound_search_is_refused_before_it_is_queued(
+    gateway: Gateway, http: FlaskClient, search: dict[str, Any], pointer: str
+) -> None:
+    gateway.publish("other", params=("C",))
+
+    body = {"file_id": upload(http), "target": "survived", "search": search}
+    answer = http.post("/v1/models/other/trainings", json=body)
+
+    assert (answer.status_code, answer.json["errors"][0]["pointer"]) == (422, pointer)
+
+
 @pytest.mark.parametrize(
     ("can_update", "body", "expected"),
     [
@@ -89,8 +129,9 @@ def test_a_parameter_that_the_champion_lacks_is_refused_before_it_is_queued(
         (None, {}, None),
         (False, {}, ("/mode", "no_partial_fit")),
         (True, {"params": {"C": 2}}, ("/params", "not_in_update")),
+        (True, {"search": SEARCH}, ("/search", "not_in_update")),
     ],
-    ids=["it can", "unknown", "it cannot", "parameters"],
+    ids=["it can", "unknown", "it cannot", "parameters", "search"],
 )
 def test_an_update_that_cannot_be_is_refused_before_it_is_queued(
     gateway: Gateway, http: FlaskClient, can_update: bool | None, body: dict[str, Any], expected: tuple[str, str] | None

@@ -138,6 +138,42 @@ def test_rows_that_a_training_left_out_are_counted_and_the_first_is_shown(
     ]
 
 
+def test_mode_and_search_are_sent(gateway: ScriptedGateway, tmp_path: Path) -> None:
+    search = {"param_distributions": {"model__C": [0.1, 1]}, "n_candidates": 2}
+    (tmp_path / "search.json").write_text(json.dumps(search))
+    gateway.on("GET /v1/models/titanic", Answer({"aliases": {"champion": 3}}))
+    gateway.on("GET /v1/models/titanic/versions/3", Answer(manifest(3, params=["model__C"])))
+
+    for value in (json.dumps(search), str(tmp_path / "search.json")):
+        trained(gateway, tmp_path, "--mode", "update", "--search", value)
+
+    sent = [each.json for each in gateway.requests if each.path.endswith("/trainings")]
+    assert [(each["mode"], each["search"]) for each in sent] == [("update", search)] * 2
+
+
+@pytest.mark.parametrize(
+    ("search", "words"),
+    [
+        ("{1}", "{1} has no JSON object"),
+        ("missing.json", "missing.json has no JSON object"),
+        ('{"param_distributions": {"model__c": [1]}}', "'model__C'"),
+        ('{"param_distributions": {"model__C": 1}}', "expected a list of values or a range {low, high}"),
+        ("{}", "a search needs param_distributions"),
+    ],
+)
+def test_an_unsound_search_is_refused_before_the_upload(
+    gateway: ScriptedGateway, tmp_path: Path, search: str, words: str
+) -> None:
+    gateway.on("GET /v1/models/titanic", Answer({"aliases": {"champion": 3}}))
+    gateway.on("GET /v1/models/titanic/versions/3", Answer(manifest(3, params=["model__C"])))
+
+    result = trained(gateway, tmp_path, "--search", search)
+
+    assert result.exit_code != 0
+    assert words in " ".join(result.stderr.split())
+    assert [each for each in gateway.requests if each.path.endswith(("/files", "/trainings"))] == []
+
+
 def test_findings_about_the_data_are_shown(gateway: ScriptedGateway, tmp_path: Path) -> None:
     finding = {"code": "frozen_parts", "severity": "info", "detail": "the part 'scale' is frozen", "column": None}
 
@@ -192,7 +228,7 @@ def test_a_file_without_settings_of_the_gate_is_refused_before_the_upload(
     result = trained(gateway, tmp_path, "--gate", str(tmp_path / "gate.json"))
 
     assert result.exit_code == 2
-    assert "gate.json has no settings of the gate" in result.stderr
+    assert "gate.json has no JSON object" in result.stderr
     assert gateway.requests == []
 
 

@@ -44,7 +44,8 @@ def require_known_labels(estimator: Any, target: Any) -> None:
 def updated(champion: Any, features: Any, target: Any, weights: Any = None) -> Any:
     """A copy that has learned the rows too; the champion is as it was. weights: (n_rows,), or None.
 
-    Raises InvalidInputError if `partial_fit` takes no weights, RunFailedError if `partial_fit` fails, as that of an estimator with early stopping does.
+    Raises InvalidInputError if `partial_fit` takes no weights, RunFailedError if it fails, as that of an estimator with
+    early stopping does.
     """
     challenger = copy.deepcopy(champion)
     last = last_step(challenger)

@@ -139,9 +139,7 @@ def test_new_labels_are_refused(estimator: Any, known: Any, rows: Any) -> None:
 def test_an_error_of_partial_fit_fails_the_training() -> None:
     champion = MLPClassifier(max_iter=5, early_stopping=True, random_state=0).fit(X, Y)
 
-    with pytest.raises(
-        RunFailedError, match="partial_fit raised ValueError: partial_fit does not support early_stopping"
-    ):
+    with pytest.raises(RunFailedError, match=r"partial_fit raised ValueError: .* does not support early_stopping"):
         updated(champion, X[NEW], Y[NEW])
 
 
