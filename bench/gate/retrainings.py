@@ -20,7 +20,7 @@ from worker.scoring.intervals import point
 from worker.scoring.labelled_rows import LabelledRows, with_coded_labels
 from worker.scoring.metrics import chosen_metrics
 from worker.scoring.row_sets import row_set
-from worker.trainings.comparison import Contest, collect_evidence
+from worker.trainings.comparison import Contest, compare
 
 SCENARIOS = ("no gain", "loss", "noise labels", "part noise", "gain")
 FILE_ROWS = 5_000  # of which a fifth, about 1,000, is held out
@@ -60,7 +60,7 @@ def simulate(world: World, scenario: str, seed: int) -> Outcome:
     rows = TrainingRows(file.features, file.target)
     contest = Contest(manifest, champion, challenger, ("target",), rows, file.split, remembered=remembered)
     settings = GateSettings()
-    evidence = collect_evidence(contest, settings)
+    evidence = compare(contest, settings).evidence
     decision = decide(settings, evidence)
     deciding = evidence.held_out.scores[0]
     failed = tuple(each.name for each in decision.criteria if each.outcome in ("worse", "incomparable"))

@@ -1,6 +1,6 @@
 """The answers of one version to labelled rows, asked for once, in the form that scikit-learn's scorers take."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from time import perf_counter
@@ -39,14 +39,14 @@ class Answers:
         return self.outputs.get("predict_proba")
 
 
-def answers_of(estimator: Any, features: Any, one_row: Any) -> Answers:
+def answers_of(estimator: Any, features: Any, one_row: Any, methods: Sequence[str] = METHODS) -> Answers:
     """features: the rows as the estimator takes them. one_row: the first of them alone; None if there is none.
 
     A method that raises counts as missing: an estimator raises what it likes for a row that is new to it.
     """
     outputs = {}
     started = perf_counter()
-    for method in METHODS:
+    for method in methods:
         with suppress(Exception):  # also for a method that the estimator's parameters forbid
             outputs[method] = _as_arrays(getattr(estimator, method)(features))
     batch_s = perf_counter() - started

@@ -39,10 +39,10 @@ def with_coded_labels(rows: LabelledRows) -> LabelledRows:
         if version.classes and isinstance(version.classes[0], list):
             return rows
         known += [label for label in version.classes if label not in known]
-    known = _sorted(known)
+    known = sorted_labels(known)
     labels = rows.target.tolist()
     codes = {label: code for code, label in enumerate(known)}
-    new = _sorted({label for label in labels if label not in codes})  # a version cannot answer them
+    new = sorted_labels({label for label in labels if label not in codes})  # a version cannot answer them
     codes |= {label: len(known) + at for at, label in enumerate(new)}
     coded = {name: _coded(answers, codes) for name, answers in rows.versions.items()}
     return replace(rows, target=np.array([codes[label] for label in labels], dtype=np.int64), versions=coded)
@@ -58,7 +58,7 @@ def _coded(answers: Answers, codes: dict[Any, int]) -> Answers:
     return replace(answers, outputs=outputs, classes=[codes[label] for label in answers.classes])
 
 
-def _sorted(labels: Any) -> list[Any]:
+def sorted_labels(labels: Any) -> list[Any]:
     """Labels of several types have no order of their own."""
     try:
         return sorted(labels)

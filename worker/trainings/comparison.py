@@ -45,10 +45,18 @@ class Contest:
     roles: ColumnRoles = field(default_factory=ColumnRoles)
 
 
-def collect_evidence(contest: Contest, settings: GateSettings) -> Evidence:
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """rows: the held-out rows, with the answers of the versions that were scored; None if no row is held out."""
+
+    evidence: Evidence
+    rows: LabelledRows | None
+
+
+def compare(contest: Contest, settings: GateSettings) -> Comparison:
     rows, test = contest.rows, contest.split.test
     if not test:
-        return Evidence(RowSet(0), incomparable="no row of the file is held out")
+        return Comparison(Evidence(RowSet(0), incomparable="no row of the file is held out"), None)
     target = rows.target[test]
     features, one_row = rows.take_as_fitted(test), rows.take_as_fitted(test[:1])
     challenger = answers_of(contest.challenger_estimator, features, one_row)
@@ -62,7 +70,7 @@ def collect_evidence(contest: Contest, settings: GateSettings) -> Evidence:
     baselines = {"neg_log_loss": _log_loss(replace(scored, versions={"dummy": dummy}))}
     held_out = row_set(coded, metrics, settings, baselines)
     lost, new = _changed_classes(contest)
-    return Evidence(
+    evidence = Evidence(
         replace(held_out, class_rows=class_rows(target, are_classes=challenger.is_classifier)),
         remembered=None if reason else _on_remembered(contest, metrics, settings, baselines),
         incomparable=reason,
@@ -74,6 +82,7 @@ def collect_evidence(contest: Contest, settings: GateSettings) -> Evidence:
         champion_speed=None if champion is None else speed(champion, contest.champion.size_bytes),
         challenger_speed=speed(challenger, contest.challenger_bytes),
     )
+    return Comparison(evidence, scored)
 
 
 def _on_remembered(

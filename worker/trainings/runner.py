@@ -19,6 +19,7 @@ from queuecast.domain.gate import EVALUATION_FILE, Decision, Evaluation, Promoti
 from queuecast.domain.holdout import Split, decides_by_meaning
 from queuecast.domain.job import Job, ModelRef
 from queuecast.domain.model import CHALLENGER, CHAMPION, Lineage, Manifest
+from queuecast.domain.reports import REPORT_FILE, TrainingFacts
 from queuecast.domain.trainings.fit_mode import FitMode
 from queuecast.domain.trainings.reference import REFERENCE_FILE, Reference
 from queuecast.domain.trainings.searching import SearchSummary
@@ -39,12 +40,13 @@ from worker.models.promotion import move_alias
 from worker.models.publishing import estimator_text, publish
 from worker.models.rows.text_signatures import learn_row_signature
 from worker.models.signatures import Naming
+from worker.reports.training_facts import ScoredTraining, training_facts
 from worker.stages import stage_progress
 from worker.trainings.challengers.frozen_parts import not_refitted
 from worker.trainings.challengers.param_search import searched_params
 from worker.trainings.challengers.updates import kept_steps, require_updatable
 from worker.trainings.checking import check_training_rows
-from worker.trainings.comparison import Contest, collect_evidence
+from worker.trainings.comparison import Comparison, Contest, compare
 from worker.trainings.evaluations import read_evaluation, recorded_metrics, training_result
 from worker.trainings.fitting import (
     fit_with_needs,
@@ -73,6 +75,7 @@ class Trial:
     reference: Reference
     params: dict[str, Any]
     search: SearchSummary | None
+    facts: TrainingFacts
 
 
 class TrainingRunner:
@@ -166,14 +169,18 @@ class TrainingRunner:
         contest = Contest(
             champion, champion_estimator, challenger, work.target, rows, split, len(data), moved, known, work.roles
         )
-        collect = unlabelled_evidence if is_unlabelled(contest, work.gate) else collect_evidence
-        evidence = collect(contest, work.gate)
+        if is_unlabelled(contest, work.gate):
+            comparison = Comparison(unlabelled_evidence(contest, work.gate), None)
+        else:
+            comparison = compare(contest, work.gate)
+        evidence = comparison.evidence
         unchanged = kept_steps(challenger) if is_update else not_refitted(challenger)
         findings = most_severe([*checked, *unchanged])
         evaluation = Evaluation(work.gate, evidence, decide(work.gate, evidence), findings)
+        facts = training_facts(_scored(contest, comparison))
         report(stage_progress(STAGES, "publish"))
         return self._publish(
-            job, work, Trial(champion, challenger, rows, split, evaluation, reference, params, summary), data
+            job, work, Trial(champion, challenger, rows, split, evaluation, reference, params, summary, facts), data
         )
 
     def _publish(self, job: Job, work: TrainingWork, trial: Trial, data: bytes) -> Manifest:
@@ -221,6 +228,7 @@ class TrainingRunner:
         records = {
             EVALUATION_FILE: msgspec.json.encode(evaluation),
             REFERENCE_FILE: msgspec.json.encode(trial.reference),
+            REPORT_FILE: msgspec.json.encode(trial.facts),
         }
         held_out = held_out_record(signature, trial.rows, split.test) if work.gate.remember else None
         if held_out is not None:
@@ -258,3 +266,19 @@ class TrainingRunner:
             alias=alias,
             run=job,
         )
+
+
+def _scored(contest: Contest, comparison: Comparison) -> ScoredTraining:
+    deciding = comparison.evidence.held_out.deciding
+    return ScoredTraining(
+        contest.challenger_estimator,
+        contest.champion.signature,
+        contest.target_names,
+        contest.rows.take_features,
+        contest.rows.target,
+        contest.split,
+        comparison.rows,
+        "" if deciding is None else deciding.metric,
+        contest.rows.bad_rows,
+        contest.rows.bad_cells,
+    )
