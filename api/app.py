@@ -14,12 +14,13 @@ from api.routes.aliases import AliasRoutes
 from api.routes.batches import BatchRoutes
 from api.routes.deletions import DeletionRoutes
 from api.routes.files import FileRoutes
-from api.routes.finished_rows import FinishedRowRoutes
 from api.routes.health import HealthRoutes
 from api.routes.job_events import JobEventRoutes
 from api.routes.job_lists import JobListRoutes
 from api.routes.jobs import JobRoutes
 from api.routes.models import ModelRoutes
+from api.routes.outputs.finished_rows import FinishedRowRoutes
+from api.routes.outputs.job_reports import JobReportRoutes
 from api.routes.predictions import PredictionRoutes
 from api.routes.queues import QueueRoutes
 from api.routes.trainings import TrainingRoutes
@@ -39,6 +40,7 @@ ROUTES = (
     JobRoutes,
     JobListRoutes,
     FinishedRowRoutes,
+    JobReportRoutes,
     JobEventRoutes,
     QueueRoutes,
     FileRoutes,

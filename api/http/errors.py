@@ -35,6 +35,7 @@ STATUSES: dict[type[errors.QueuecastError], int] = {
     errors.GoneVersionError: 410,
     errors.UnknownAliasError: 404,
     errors.UnknownFileError: 404,
+    errors.UnknownReportError: 404,
     errors.IllegalMoveError: 409,
     errors.StaleWriteError: 409,
     errors.ConflictError: 409,

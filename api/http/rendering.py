@@ -8,7 +8,7 @@ from typing import Any, cast
 import msgspec
 from flask import Response
 
-from api.http.errors import failure_problem
+from api.http.errors import failure_problem, problem_response
 from api.http.json_response import JsonResponse
 from api.schemas import jobs, responses
 from api.services.callers_jobs import is_callers_job
@@ -16,8 +16,10 @@ from api.services.convergence import Convergence
 from api.services.queue_position import RETRY_AFTER_S, QueuePosition
 from queuecast.domain.columns.extra_columns import IgnoredColumns
 from queuecast.domain.columns.outside_columns import columns_outside
-from queuecast.domain.job import Job, Progress
+from queuecast.domain.errors import Failure
+from queuecast.domain.job import Job, JobType, Progress, State
 from queuecast.domain.model import CHAMPION, Aliases, AliasMove, Manifest
+from queuecast.domain.reports import TrainingReport, headline
 from queuecast.domain.timeline import TimelineEntry
 from queuecast.ports.files import StoredFile
 from queuecast.ports.jobs import JobPage
@@ -73,7 +75,7 @@ def job_body(job: Job, result: bytes | None = None, position: QueuePosition | No
         progress=None if job.progress is None else _progress_body(job.progress),
         queue=None if position is None else _queue_body(position),
         metadata=job.metadata,
-        urls=jobs.JobUrls(url, f"{url}/result", f"{url}/errors", f"{url}/events", f"{url}/cancel", f"{url}/retry"),
+        urls=_urls_body(job, url),
         worker=job.worker,
         timeline=[_timeline_body(entry) for entry in job.timeline],
         result=msgspec.UNSET if result is None else cast("Any", msgspec.Raw(result)),
@@ -84,6 +86,11 @@ def job_body(job: Job, result: bytes | None = None, position: QueuePosition | No
 
 def job_list(page: JobPage) -> JsonResponse:
     return json_response(jobs.JobList([job_body(job) for job in page.jobs if is_callers_job(job)], page.next_cursor))
+
+
+def _urls_body(job: Job, url: str) -> jobs.JobUrls:
+    report = f"{url}/report" if job.type is JobType.TRAINING else msgspec.UNSET
+    return jobs.JobUrls(url, f"{url}/result", f"{url}/errors", f"{url}/events", f"{url}/cancel", f"{url}/retry", report)
 
 
 def _ignored_body(ignored: IgnoredColumns) -> jobs.IgnoredColumns:
@@ -100,6 +107,22 @@ def _progress_body(progress: Progress) -> jobs.Progress:
 
 def _timeline_body(entry: TimelineEntry) -> jobs.TimelineEntry:
     return jobs.TimelineEntry(entry.event, timestamp(entry.at), entry.attempt, entry.worker, entry.detail)
+
+
+def report_body(report: TrainingReport) -> dict[str, Any]:
+    body: dict[str, Any] = msgspec.to_builtins(report)
+    for part in (body, *body["versions"]):
+        part["created_at"] = timestamp(part["created_at"])
+    return {"headline": headline(report), **body}
+
+
+def ended_without_result(job: Job) -> Response:
+    """409: why the ended job will never have a result."""
+    words = {State.CANCELED: "was canceled", State.EXPIRED: "was not started before its deadline"}
+    without_run = Failure(job.state.value, f"job {job.id} {words.get(job.state, 'has no result')}")
+    failure = job.failure or without_run
+    title = failure_problem(failure).title
+    return problem_response(failure.code, title, 409, failure.detail, failure.findings, failure.total)
 
 
 def file_body(stored: StoredFile) -> responses.FileInfo:

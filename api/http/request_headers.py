@@ -1,10 +1,11 @@
-"""Parses `Prefer` and `If-Match`."""
+"""Parses `Prefer`, `Accept` and `If-Match`."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 from flask import request
+from werkzeug.datastructures import MIMEAccept
 
 from queuecast.domain.errors import InvalidInputError, PreconditionFailedError, PreconditionRequiredError
 from queuecast.domain.job import Job
@@ -35,6 +36,19 @@ def preferred_wait_s(prefer: str) -> float | None:
 def applied_wait(wait_s: float) -> str:
     """The value of `Preference-Applied`."""
     return f"wait={round(wait_s, 3):g}"
+
+
+def preferred_media_type(offered: Sequence[str]) -> str | None:
+    """The offered type that `Accept` prefers, the first one if it prefers none; None if it allows none of them.
+
+    Parameters do not matter: `text/csv;charset=utf-8` allows CSV.
+    """
+    if "Accept" not in request.headers:
+        return offered[0]
+    ranges = [(accepted.partition(";")[0].strip(), quality) for accepted, quality in request.accept_mimetypes]
+    accepted = MIMEAccept(ranges)
+    best = max(offered, key=accepted.quality)
+    return best if accepted.quality(best) > 0 else None
 
 
 def require_match(present: str, what: str) -> None:

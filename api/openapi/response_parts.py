@@ -90,6 +90,12 @@ CONTENT_RANGE = Header(
     is_required=True,
 )
 UNSATISFIED_RANGE = Header("Content-Range", "UnsatisfiedRange", "The size of the file.", _text("^bytes \\*/[0-9]+$"))
+CONTENT_SECURITY_POLICY = Header(
+    "Content-Security-Policy",
+    "ContentSecurityPolicy",
+    "Of a page: it has its own styles, runs no scripts and loads nothing.",
+    {"type": "string"},
+)
 NO_STORE = Header(
     "Cache-Control", "NoStore", "Events are not cached.", {"type": "string", "const": "no-store"}, is_required=True
 )

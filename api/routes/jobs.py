@@ -4,13 +4,12 @@ from flask import Response
 
 from api.dependencies import Dependencies
 from api.http.decoding import current_request
-from api.http.errors import failure_problem, problem_response
 from api.http.json_response import JsonResponse
-from api.http.rendering import accepted, empty_response, job_body, json_response, revision_tag
+from api.http.rendering import accepted, empty_response, ended_without_result, job_body, json_response, revision_tag
 from api.http.request_headers import applied_wait, preferred_wait_s, require_revision
 from api.openapi import error_groups, response_parts
 from api.openapi.operations import Answer, Refusal, job_failure, json_answer, operation, submit_answers
-from api.routes.batch_results import ERRORS_CONTENT, FILE_CONTENT, PARTIAL_FILE_CONTENT, BatchResults
+from api.routes.outputs.batch_results import ERRORS_CONTENT, FILE_CONTENT, PARTIAL_FILE_CONTENT, BatchResults
 from api.routes.submit_answers import answer_submit
 from api.schemas.headers import JobMatchHeaders, RangeHeaders, RunAgainHeaders, WaitHeaders
 from api.schemas.jobs import Job as JobSchema
@@ -19,13 +18,12 @@ from api.services.callers_jobs import require_callers_job
 from api.services.queue_position import RETRY_AFTER_S
 from api.services.submit_options import Submitted
 from queuecast.domain.errors import (
-    Failure,
     GoneResultError,
     IllegalMoveError,
     NotAcceptableError,
     WaitersFullError,
 )
-from queuecast.domain.job import Job, JobType, State
+from queuecast.domain.job import Job, JobType
 
 FAILURE_CODES = (
     *("canceled", "expired", "timeout", "worker_lost", "invalid_input"),
@@ -177,9 +175,7 @@ class JobRoutes:
         if not job.is_final:
             position = self._positions.of(job)
             return accepted(job, position, self._positions.retry_after_s(job, position))
-        failure = job.failure or _ended_without_run(job)
-        title = failure_problem(failure).title
-        return problem_response(failure.code, title, 409, failure.detail, failure.findings, failure.total)
+        return ended_without_result(job)
 
     @operation(
         "GET",
@@ -250,8 +246,3 @@ class JobRoutes:
         position = self._positions.of(job)
         headers["Retry-After"] = str(self._positions.retry_after_s(job, position))
         return json_response(job_body(job, position=position), headers=headers)
-
-
-def _ended_without_run(job: Job) -> Failure:
-    words = {State.CANCELED: "was canceled", State.EXPIRED: "was not started before its deadline"}
-    return Failure(job.state.value, f"job {job.id} {words.get(job.state, 'has no result')}")

@@ -54,6 +54,7 @@ class JobUrls(Struct):
     events: Path
     cancel: Path
     retry: Path
+    report: Annotated[Path, Meta(description="Of a training: how it compared two versions.")] | UnsetType = UNSET
 
 
 class TimelineEntry(Struct):

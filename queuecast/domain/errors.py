@@ -163,6 +163,12 @@ class GoneResultError(QueuecastError):
     code = "result_gone"
 
 
+class UnknownReportError(QueuecastError):
+    """The training made its version before trainings had reports."""
+
+    code = "unknown_report"
+
+
 class IllegalMoveError(QueuecastError):
     """A job was asked to make a move that its state does not allow."""
 

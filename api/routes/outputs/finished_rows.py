@@ -9,7 +9,7 @@ from api.dependencies import Dependencies
 from api.http.decoding import read_query
 from api.openapi import error_groups, response_parts
 from api.openapi.operations import Answer, operation
-from api.routes.batch_results import FILE_CONTENT, MEDIA_TYPES, BatchResults, file_pieces
+from api.routes.outputs.batch_results import FILE_CONTENT, MEDIA_TYPES, BatchResults, file_pieces
 from api.schemas.requests import PartQuery
 from api.services.callers_jobs import require_callers_job
 from queuecast.domain.errors import ConflictError, InvalidInputError, NotAcceptableError, UnknownFileError

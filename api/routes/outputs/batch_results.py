@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 from flask import Response, request, send_file
-from werkzeug.datastructures import MIMEAccept
 
+from api.http.request_headers import preferred_media_type
 from queuecast.domain.errors import GoneResultError, NotAcceptableError
 from queuecast.domain.file_formats import OutputFormat
 from queuecast.domain.job import Job, JobType
@@ -52,7 +52,7 @@ class BatchResults:
         about = msgspec.json.decode(result)["file"]
         output_format = OutputFormat(about["format"])
         media_type = MEDIA_TYPES[output_format]
-        if "Accept" in request.headers and not _accepts(media_type):
+        if preferred_media_type((media_type,)) is None:
             raise NotAcceptableError(
                 f"Accept is {request.headers['Accept'][:80]!r}; the result of job {job.id} is {media_type}, the "
                 "output_format that was asked for"
@@ -99,12 +99,6 @@ def _is_one_range(text: str) -> bool:
         return False
     first, last = match.groups()
     return int(first) <= int(last) if first and last else bool(first or last)
-
-
-def _accepts(media_type: str) -> bool:
-    """Whether `Accept` allows the media type, with any parameters: `text/csv;charset=utf-8` allows CSV."""
-    ranges = [(accepted.partition(";")[0].strip(), quality) for accepted, quality in request.accept_mimetypes]
-    return MIMEAccept(ranges).quality(media_type) > 0
 
 
 def _contents(paths: list[Path]) -> Iterator[bytes]:

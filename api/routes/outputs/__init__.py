@@ -1,0 +1,1 @@
+"""The outputs of jobs that are more than a JSON result: files of batches, and reports of trainings."""
