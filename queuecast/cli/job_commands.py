@@ -1,14 +1,17 @@
-"""The commands for jobs: list, show, wait, cancel, retry, queues and dead letters."""
+"""The commands for jobs: list, show, wait, cancel, retry, report, queues and dead letters."""
 
+import webbrowser
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import mkdtemp
 
 import click
 
 from queuecast.cli.batches import OutputFiles, output_options
 from queuecast.cli.job_output import finish_job, json_option, no_wait_option, show_document
 from queuecast.cli.job_tables import show_dead_letters, show_job, show_jobs, show_queues, show_result
-from queuecast.cli.terminal import say
+from queuecast.cli.model_tables import show_report
+from queuecast.cli.terminal import confirm, note, say, size_text
 from queuecast.client import Client
 from queuecast.domain.job import JobType, State
 
@@ -98,6 +101,39 @@ def retry(
     job = client.job(job_id)
     files.require_written_by(job)
     finish_job(job.retry(), files, no_wait=no_wait, as_json=as_json)
+
+
+@click.command()
+@click.argument("job_id", metavar="JOB")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write the page to FILE, or the JSON document if its name ends in .json.",
+)
+@click.option("--open", "is_opened", is_flag=True, help="Open the page in the browser.")
+@click.option("--force", is_flag=True, help="Overwrite the file of -o without asking.")
+@json_option
+@click.pass_obj
+def report(client: Client, *, job_id: str, output: Path | None, is_opened: bool, force: bool, as_json: bool) -> None:
+    """Show how a training compared two versions.
+
+    Prints the verdict and its criteria. The page has scores, curves, slices and the importance of columns too.
+    """
+    if is_opened and output is not None and output.suffix.lower() == ".json":
+        raise ValueError(f"{output} would be the JSON document; --open needs the page")
+    if output is not None and output.exists() and not force:
+        confirm(f"{output} exists. Overwrite?", f"{output} exists; --force overwrites")
+    job = client.job(job_id)
+    document = job.report()
+    show_document(document, lambda: show_report(document), as_json=as_json)
+    if output is not None:
+        note(f"{job.save_report(output)}: {size_text(output.stat().st_size)}")
+    if is_opened:
+        page = output or job.save_report(Path(mkdtemp(prefix="queuecast-")) / f"{job.id}.html")
+        if not webbrowser.open(page.absolute().as_uri()):
+            note(f"no browser can be opened here; the page is {page.absolute()}")
 
 
 @click.command()

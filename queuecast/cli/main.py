@@ -11,7 +11,7 @@ from stamina.instrumentation import RetryDetails
 
 from queuecast import __version__
 from queuecast.cli.errors import OneLineErrors
-from queuecast.cli.job_commands import dead_letters, jobs, queues, retry, show
+from queuecast.cli.job_commands import dead_letters, jobs, queues, report, retry, show
 from queuecast.cli.lazy_group import LazyGroup
 from queuecast.cli.model_commands import delete, history, models, promote, push, rollback, train
 from queuecast.cli.predict_command import predict
@@ -40,7 +40,7 @@ def _note_retry(details: RetryDetails) -> None:
 
 
 for command in (
-    *(push, predict, train, models, diff, history, promote, rollback, delete, prune),
+    *(push, predict, train, report, models, diff, history, promote, rollback, delete, prune),
     *(jobs, retry, queues, dead_letters),
 ):
     main.add_command(command)

@@ -160,6 +160,24 @@ def _show_findings(result: Body) -> None:
         say(f"... and {counted(left_out, 'more finding')}")
 
 
+OUTCOME_STYLES = {"passed": "green", "worse": "red", "incomparable": "yellow", "skipped": "dim"}
+
+
+def show_report(report: Body) -> None:
+    """The verdict in one sentence, and the criteria that led to it."""
+    decision = report["evaluation"]["decision"]
+    say(report["headline"])
+    say(decision["reason"])
+    table = new_table("OUTCOME", "CRITERION")
+    for heading in ("VALUE", "THRESHOLD"):
+        table.add_column(heading, justify="right")
+    for each in decision["criteria"]:
+        outcome = Text(each["outcome"], style=OUTCOME_STYLES.get(each["outcome"], ""))
+        table.add_row(outcome, each["name"], short_text(each["value"]), short_text(each["threshold"]))
+    if decision["criteria"]:
+        stdout_console().print(table)
+
+
 def _score_text(metrics: Body) -> str:
     """A version's own score on the holdout rows of its training. An imported version has none."""
     if metrics.get("challenger") is None:

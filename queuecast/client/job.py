@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import quote
 
+import httpx2
+
 from queuecast.client.downloads import download, read_errors, write_errors
 from queuecast.client.errors import ApiError, problem_line
 from queuecast.client.events import job_events
@@ -128,6 +130,15 @@ class JobHandle:
             self.body = body
             yield name, body
 
+    def _require_success(self, timeout_s: float | None) -> None:
+        """Waits for the end of the job. Raises JobFailed and TimeoutError."""
+        self.wait(timeout_s)
+        if self.state != State.SUCCEEDED:
+            raise JobFailed(self.body)
+
+    def _read_report(self, media_type: str) -> httpx2.Response:
+        return self._transport.send("GET", f"{self._path}/report", headers={"Accept": media_type})
+
     def _poll(self, wait_s: int, retry_for_s: float, *, for_any_change: bool) -> None:
         headers = {"If-None-Match": f'W/"{self.body["revision"]}"'} if for_any_change and wait_s else None
         try:
@@ -147,8 +158,7 @@ class JobHandle:
         """
         self.wait(timeout_s)
         self.warn_of_ignored_columns()
-        if self.state != State.SUCCEEDED:
-            raise JobFailed(self.body)
+        self._require_success(timeout_s)
         if self.body.get("result") is None and self.body["type"] == "batch":  # events and lists omit it
             self.refresh()
         elif self.body.get("result") is None:  # the job's body omits a large one
@@ -168,6 +178,35 @@ class JobHandle:
         """
         self.result(timeout_s)
         return download(self._transport, self.body, Path(to), on_progress)
+
+    def report(self, timeout_s: float | None = None) -> Body:
+        """Waits for a training and returns its report: how it compared two versions.
+
+        Raises JobFailed, TimeoutError, and ApiError: 409 for a job that is no training, 410 if its version was deleted,
+        404 if it was made before trainings had reports.
+        """
+        self._require_success(timeout_s)
+        report: Body = read_json(self._read_report("application/json"))
+        return report
+
+    def report_html(self, timeout_s: float | None = None) -> str:
+        """As `report`, as one HTML page without scripts that loads nothing."""
+        self._require_success(timeout_s)
+        return self._read_report("text/html").text
+
+    def save_report(self, to: str | Path, timeout_s: float | None = None) -> Path:
+        """Writes the report to `to`: the document if the name ends in `.json`, and the page otherwise. Returns `to`."""
+        self._require_success(timeout_s)
+        path = Path(to)
+        is_document = path.suffix.lower() == ".json"
+        content = self._read_report("application/json" if is_document else "text/html").content
+        partial = path.with_name(f"{path.name}.{self.id}.part")
+        try:
+            partial.write_bytes(content)
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+        return path
 
     def errors(self) -> Iterator[Body]:
         """The rows that a batch or a training has left out, in order; each has `row`, `column`, `code` and `detail`."""

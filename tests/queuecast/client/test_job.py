@@ -1,5 +1,6 @@
 """A job from its submission to its result: waiting, canceling, retrying, replaying."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -203,3 +204,47 @@ def test_queues_returns_the_lanes_of_all_pages(client: Client, gateway: Scripted
 
     assert found == {"data": [{"lane": "a"}, {"lane": "b"}, {"lane": "c"}], "next_cursor": None} | rest
     assert [request.query for request in gateway.requests] == [{}, {"cursor": "a"}, {"cursor": "b"}]
+
+
+# Reports
+
+REPORT = "GET /v1/jobs/job_1/report"
+
+
+def test_a_report_is_read_once_the_training_has_ended(client: Client, gateway: ScriptedGateway) -> None:
+    gateway.on(JOB, job("running", type="training"), job("succeeded", type="training", revision=2, result={}))
+    gateway.on(REPORT, {"headline": "Version 2 is better."})
+
+    assert client.job("job_1").report() == {"headline": "Version 2 is better."}
+    assert gateway.only_request(REPORT).headers["accept"] == "application/json"
+
+
+def test_the_page_of_a_report_is_text(client: Client, gateway: ScriptedGateway) -> None:
+    gateway.on(JOB, job("succeeded", type="training", result={}))
+    gateway.on(REPORT, Answer("<!doctype html>"))
+
+    assert "<!doctype html>" in client.job("job_1").report_html()
+    assert gateway.only_request(REPORT).headers["accept"] == "text/html"
+
+
+@pytest.mark.parametrize(
+    ("name", "accept"), [("report.html", "text/html"), ("report", "text/html"), ("report.JSON", "application/json")]
+)
+def test_the_name_of_the_file_chooses_the_form(
+    client: Client, gateway: ScriptedGateway, tmp_path: Path, name: str, accept: str
+) -> None:
+    gateway.on(JOB, job("succeeded", type="training", result={}))
+    gateway.on(REPORT, {"headline": "Version 2 is better."})
+
+    path = client.job("job_1").save_report(tmp_path / name)
+
+    assert [each.name for each in tmp_path.iterdir()] == [name]
+    assert path.read_bytes() == b'{"headline": "Version 2 is better."}'
+    assert gateway.only_request(REPORT).headers["accept"] == accept
+
+
+def test_a_failed_training_has_no_report(client: Client, gateway: ScriptedGateway) -> None:
+    gateway.on(JOB, job("failed", type="training", error={"title": "The job failed", "code": "fit_failed"}))
+
+    with pytest.raises(JobFailed):
+        client.job("job_1").report()

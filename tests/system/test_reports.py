@@ -1,0 +1,94 @@
+"""A training in the whole service, and its report: over HTTP, by the command, and as a page in a real browser."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx2
+import pytest
+from playwright.sync_api import sync_playwright
+
+from queuecast import Client, JobHandle
+from tests.system.conftest import Stack
+
+pytestmark = [pytest.mark.redis, pytest.mark.xdist_group("stack")]
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+
+
+@pytest.fixture(scope="module")
+def trained(stack: Stack, repository: Path) -> JobHandle:
+    table, params = repository / "examples/titanic/titanic.csv", {"model__C": 0.1}
+    return Client(stack.url).train("titanic", table, target="survived", promote="never", params=params).wait(120)
+
+
+def test_the_report_is_linked_from_the_job(stack: Stack, trained: JobHandle) -> None:
+    url = stack.url + trained.body["urls"]["report"]
+
+    document = httpx2.get(url).raise_for_status().json()
+
+    version = trained.body["result"]["version"]
+    assert document == trained.report()
+    assert document["headline"].startswith(f"Version {version} ")
+    assert [each["role"] for each in document["facts"]["targets"][0]["versions"]] == ["champion", "challenger"]
+    assert document["evaluation"]["decision"]["verdict"] == trained.body["result"]["verdict"]
+    assert document["facts"]["importance"]["columns"]
+
+
+def test_the_command_prints_the_verdict_and_writes_the_page(stack: Stack, trained: JobHandle, tmp_path: Path) -> None:
+    page = tmp_path / "report.html"
+    command = [sys.executable, "-m", "queuecast.cli", "report", trained.id]
+
+    shown = subprocess.run([*command, "-o", str(page)], env=stack.environ(), capture_output=True, text=True, check=True)
+    printed = subprocess.run([*command, "--json"], env=stack.environ(), capture_output=True, text=True, check=True)
+
+    assert shown.stdout.startswith(trained.report()["headline"])
+    assert page.read_text().startswith("<!doctype html>")
+    assert json.loads(printed.stdout) == trained.report()
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [1400, 390])
+def test_a_saved_page_fits_the_window_and_loads_nothing(
+    trained: JobHandle, chromium: str, tmp_path: Path, width: int
+) -> None:
+    path = trained.save_report(tmp_path / "report.html")
+    requested, messages = [], []
+    with sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=chromium, args=FLAGS)
+        page = browser.new_page(viewport={"width": width, "height": 900}, java_script_enabled=False)
+        page.on("request", lambda request: requested.append(request.url))
+        page.on("console", lambda message: messages.append(message.text))
+
+        page.goto(path.as_uri())
+        shown = page.locator("h1").inner_text()
+        drawings = page.locator("svg").count()
+        page.screenshot(path=tmp_path / "report.png", full_page=True)
+        boxes = [each.bounding_box() for each in page.locator("svg, table, figure").all()]
+        browser.close()
+
+    assert shown == trained.report()["headline"]
+    assert drawings > 10
+    assert max(box["x"] + box["width"] for box in boxes if box is not None) <= width
+    assert messages == []
+    assert [url for url in requested if not url.startswith("data:")] == [path.as_uri()]
+
+
+@pytest.mark.browser
+def test_the_gateways_page_obeys_its_policy(stack: Stack, trained: JobHandle, chromium: str) -> None:
+    requested, messages = [], []
+    with sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=chromium, args=FLAGS)
+        page = browser.new_page()
+        page.on("request", lambda request: requested.append(request.url))
+        page.on("console", lambda message: messages.append(message.text))
+
+        answer = page.goto(stack.url + trained.body["urls"]["report"])
+        color = page.locator(".verdict").evaluate("each => getComputedStyle(each).borderRadius")
+        browser.close()
+
+    assert answer is not None
+    assert "text/html" in answer.headers["content-type"]
+    assert color == "999px"  # the policy has the hash of the styles, so they apply
+    assert messages == []
+    assert [url for url in requested if not url.startswith("data:")] == [stack.url + trained.body["urls"]["report"]]
