@@ -128,7 +128,7 @@ def test_a_retried_request_prints_nothing_on_stdout(gateway: ScriptedGateway) ->
         ["predict", "titanic", "-", "--errors", "errors.ndjson"],
         ["predict", "titanic", "-", "--id", "name"],
         ["predict", "titanic", "-", "--on-error", "skip"],
-        ["train", "titanic", __file__],
+        ["train", "titanic"],
         ["train", "titanic", __file__, "--target", "y", "--param", "C"],
         ["push", "titanic", __file__],
         ["promote", "titanic", "champion"],
