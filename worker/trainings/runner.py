@@ -173,9 +173,9 @@ class TrainingRunner:
             comparison = Comparison(unlabelled_evidence(contest, work.gate), None)
         else:
             comparison = compare(contest, work.gate)
-        evidence = comparison.evidence
         unchanged = kept_steps(challenger) if is_update else not_refitted(challenger)
         findings = most_severe([*checked, *unchanged])
+        evidence = replace(comparison.evidence, data_errors=tuple(each.detail for each in findings.errors))
         evaluation = Evaluation(work.gate, evidence, decide(work.gate, evidence), findings)
         facts = training_facts(_scored(contest, comparison))
         report(stage_progress(STAGES, "publish"))

@@ -42,6 +42,7 @@ def _criteria(settings: GateSettings, evidence: Evidence) -> Iterator[Criterion]
     yield _enough_rows(settings, evidence)
     yield from _enough_class_rows(settings, evidence)
     yield _same_classes(evidence)
+    yield _sound_data(evidence)
     yield _learnable(evidence)
     yield _file_agrees(evidence)
     deciding, *others = evidence.held_out.scores or (None,)
@@ -85,6 +86,12 @@ def _same_classes(evidence: Evidence) -> Criterion:
     if changes:
         return Criterion("classes", Outcome.INCOMPARABLE, "the classes changed: " + " and ".join(changes))
     return Criterion("classes", Outcome.PASSED, "both versions answer the same classes")
+
+
+def _sound_data(evidence: Evidence) -> Criterion:
+    if evidence.data_errors:
+        return Criterion("data", Outcome.INCOMPARABLE, "; ".join(evidence.data_errors))
+    return Criterion("data", Outcome.PASSED, "no check of the file found an error")
 
 
 def _learnable(evidence: Evidence) -> Criterion:

@@ -99,6 +99,7 @@ class Evidence:
     incomparable: why the champion's scores would mean nothing; empty if they mean something.
     known_score: the champion's, by the deciding metric, when it was made; None if it is not known.
     over_baseline: the better version's deciding score less that of an estimator that knows no features.
+    data_errors: about the file, each a sentence, with which no score of it says which version is better.
     lost_classes, new_classes: labels that the challenger no longer answers, or did not answer before.
     """
 
@@ -107,6 +108,7 @@ class Evidence:
     incomparable: str = ""
     known_score: Score | None = None
     over_baseline: Score | None = None
+    data_errors: tuple[str, ...] = ()
     lost_classes: tuple[str, ...] = ()
     new_classes: tuple[str, ...] = ()
     slices: tuple[SliceScores, ...] = ()

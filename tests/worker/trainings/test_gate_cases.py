@@ -259,3 +259,16 @@ def test_a_target_with_missing_held_out_rows_is_named_with_its_column(service: L
 
     assert job.failure is not None
     assert "row 6, column target" in job.failure.detail
+
+
+def test_a_column_that_gives_the_target_away_leaves_the_decision_to_a_person(service: LocalService) -> None:
+    """It is worth nothing to the champion, whose file did not have it right yet."""
+    rows = _colors(2000, 0).assign(shipped=np.arange(2000) % 7)
+    _champion(service, HistGradientBoostingClassifier(max_iter=20, random_state=0), rows)
+    new = _colors(2000, 1)
+    leaky = new.assign(shipped=new["target"].map({"blue": 1, "green": 3, "red": 5}))[list(rows.columns)]
+
+    result = _trained(service, leaky)
+
+    assert (result["verdict"], service.champion(), _outcome(result, "data")) == ("incomparable", 1, "incomparable")
+    assert "shipped" in next(each["detail"] for each in result["criteria"] if each["name"] == "data")

@@ -112,6 +112,7 @@ def test_a_loss_that_is_not_ruled_out_is_worse(evidence: Evidence, failed: str) 
         (changed(held_out=replace(EQUAL.held_out, class_rows={"0": 395, "1": 5})), "class_rows", "5 held-out rows"),
         (changed(lost_classes=("blue",)), "classes", "the challenger lacks blue"),
         (changed(new_classes=("violet",)), "classes", "the challenger adds violet"),
+        (changed(data_errors=("the column refund gives the target away",)), "data", "refund gives the target away"),
         (
             changed(over_baseline=score(0.01, 0.05)),
             "learnable",
