@@ -5,6 +5,7 @@ of the rows that it was fitted on. Rounded as the file is, they must not be amon
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -38,6 +39,15 @@ def fitted_rows(models: ModelRegistry, manifest: Manifest) -> list[Any]:
         return []
     rows: list[Any] = msgspec.json.decode(golden)["rows"]
     return rows
+
+
+def first_fitted_rows(models: ModelRegistry, manifest: Manifest) -> list[Any]:
+    """Some of the rows that the pushed version was fitted on from which this one comes. They have the digits of the
+    notebook, and were split by the same rule. Of the earliest version that is left, if that one is deleted."""
+    with suppress(UnknownVersionError):
+        while manifest.lineage is not None:
+            manifest = models.manifest(manifest.model, manifest.lineage.parent_version)
+    return fitted_rows(models, manifest)
 
 
 def count_moved_rows(known: list[Any], champion: Manifest, rows: TrainingRows, split: Split) -> int:

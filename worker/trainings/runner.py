@@ -56,7 +56,7 @@ from worker.trainings.fitting import (
     split_rows,
     update_challenger,
 )
-from worker.trainings.moved_rows import count_moved_rows, fitted_rows
+from worker.trainings.moved_rows import count_moved_rows, first_fitted_rows, fitted_rows
 from worker.trainings.threads import Threads, using_threads
 from worker.trainings.unlabelled_comparison import is_unlabelled, require_target, unlabelled_evidence
 
@@ -134,7 +134,7 @@ class TrainingRunner:
         rows = read(champion)
         while True:
             report(stage_progress(STAGES, "split", rows.n_rows))
-            split = split_rows(rows, champion, work.roles)
+            split = split_rows(rows, champion, work.roles, first_fitted_rows(self._models, champion))
             report(stage_progress(STAGES, "check", rows.n_rows))
             checked, reference = check_training_rows(
                 self._models, champion, champion_estimator, rows, split, work.target, keeps_classes=is_update
