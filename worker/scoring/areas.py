@@ -1,7 +1,8 @@
-"""The area under the ROC curve of many draws of the same rows.
+"""The areas under the ROC curve and the precision-recall curve of many draws of the same rows.
 
-It is the share of pairs of a positive and a negative row that the scores order rightly; a tie counts half (Hanley and
-McNeil 1982). The rows are sorted once for all draws: scikit-learn's function takes 6 ms for each.
+The first is the share of pairs of a positive and a negative row that the scores order rightly; a tie counts half
+(Hanley and McNeil 1982). The second is the mean of the precisions at each threshold, weighted by the gain in recall.
+The rows are sorted once for all draws: scikit-learn's functions take 6 ms for each.
 """
 
 from collections.abc import Callable
@@ -11,7 +12,7 @@ import numpy as np
 
 from worker.scoring.answers import Answers
 
-AREAS = ("roc_auc", "roc_auc_ovr")
+AREAS = ("roc_auc", "roc_auc_ovr", "average_precision")
 
 Area = Callable[[Any], float]
 """The area of the rows at some positions; nan if a class is missing there."""
@@ -22,26 +23,51 @@ def area_of(metric: str, target: Any, answers: Answers) -> Area | None:
     classes = answers.classes
     if metric not in AREAS or np.ndim(target) != 1 or not answers.is_classifier or classes is None:
         return None
-    if metric == "roc_auc":
+    if metric != "roc_auc_ovr":
         scores = answers.outputs.get("decision_function", answers.probabilities)
         if len(classes) != 2 or scores is None:
             return None
-        return _area(target == classes[1], scores if scores.ndim == 1 else scores[:, 1])
+        area = _area if metric == "roc_auc" else _precision
+        return area(target == classes[1], scores if scores.ndim == 1 else scores[:, 1])
     if answers.probabilities is None or len(classes) < 3 or set(np.unique(target).tolist()) != set(classes):
         return None
     parts = [_area(target == label, answers.probabilities[:, at]) for at, label in enumerate(classes)]
     return lambda positions: float(np.mean([part(positions) for part in parts]))
 
 
-def _area(is_positive: Any, scores: Any) -> Area:
+def _counts(is_positive: Any, scores: Any) -> Callable[[Any], tuple[Any, Any]]:
+    """From positions to the positive and the negative rows that are drawn for each score, from the lowest score on."""
     order = np.argsort(scores, kind="stable")
     starts = np.flatnonzero(np.diff(scores[order], prepend=-np.inf))
     positive = is_positive[order]
 
-    def area(positions: Any) -> float:
+    def counts(positions: Any) -> tuple[Any, Any]:
         drawn = np.bincount(positions, minlength=len(scores))[order].astype(float)
-        of_positive = np.add.reduceat(drawn * positive, starts)
-        of_negative = np.add.reduceat(drawn * ~positive, starts)
+        return np.add.reduceat(drawn * positive, starts), np.add.reduceat(drawn * ~positive, starts)
+
+    return counts
+
+
+def _precision(is_positive: Any, scores: Any) -> Area:
+    counts = _counts(is_positive, scores)
+
+    def area(positions: Any) -> float:
+        of_positive, of_negative = (each[::-1] for each in counts(positions))
+        n_positive = of_positive.sum()
+        if not n_positive:
+            return float("nan")
+        above = np.cumsum(of_positive)
+        taken = above + np.cumsum(of_negative)
+        return float((of_positive * above / np.maximum(taken, 1)).sum() / n_positive)
+
+    return area
+
+
+def _area(is_positive: Any, scores: Any) -> Area:
+    counts = _counts(is_positive, scores)
+
+    def area(positions: Any) -> float:
+        of_positive, of_negative = counts(positions)
         n_pairs = of_positive.sum() * of_negative.sum()
         if not n_pairs:
             return float("nan")

@@ -101,7 +101,7 @@ def _of_means(by_row: Any, rows: LabelledRows, names: list[str]) -> dict[str, An
         return _mean(by_row[positions], None if rows.weights is None else rows.weights[positions])
 
     means = _mean(by_row, rows.weights)
-    drawn = [shrink * (mean(positions) - means) for positions, shrink in _draws(rows, 1000, _MOST_DRAWN)]
+    drawn = [shrink * (mean(positions) - means) for positions, shrink in _draws(rows, 500, _MOST_DRAWN)]
     return dict(zip(names, np.array(drawn).T, strict=True))
 
 

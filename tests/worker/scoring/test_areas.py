@@ -18,8 +18,10 @@ from worker.scoring.areas import area_of
         (RidgeClassifier(), 2, "roc_auc"),
         (DecisionTreeClassifier(max_depth=2, random_state=0), 2, "roc_auc"),
         (LogisticRegression(), 3, "roc_auc_ovr"),
+        (LogisticRegression(), 2, "average_precision"),
+        (DecisionTreeClassifier(max_depth=2, random_state=0), 2, "average_precision"),
     ],
-    ids=["probabilities", "decisions", "ties", "three classes"],
+    ids=["probabilities", "decisions", "ties", "three classes", "precision", "precision with ties"],
 )
 def test_the_area_of_drawn_rows_is_that_of_scikit_learn(estimator: object, n_classes: int, metric: str) -> None:
     features, target = make_classification(300, 6, n_informative=4, n_classes=n_classes, flip_y=0.3, random_state=0)
