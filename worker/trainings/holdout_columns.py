@@ -25,6 +25,8 @@ def features_for_rule(features: Any, signature: Signature, columns: Sequence[str
         return features, list(columns or own)
     places = numbered(len(own))
     names = own if set(columns) <= set(own) and (columns or signature.labels is None) else places
+    if len(columns) == len(own) and not set(columns) & {*own, *places}:
+        names = list(columns)  # of the frame that became the array
     if isinstance(features, pd.DataFrame):
         features = features.set_axis(names, axis=1)
     elif names != places:

@@ -10,12 +10,17 @@ from queuecast.domain.signature import Layout, Signature
 
 
 def columns_outside(names: Sequence[str], signature: Signature) -> tuple[str, ...]:
-    """Those of the names that no feature has, such as the id of a customer. names: the columns of a holdout rule."""
+    """Those of the names that no feature has, such as the id of a customer. names: the columns of a holdout rule.
+
+    As many other names as an array has columns are those of the frame that it was: `holdout(frame)` lists all of them.
+    """
     if not names:
         return ()
     known = {column.name for column in signature.columns}
     if signature.takes_lists:
         known.update(numbered(len(signature.columns)))
+        if len(names) == len(signature.columns) and known.isdisjoint(names):
+            return ()
     if signature.layout is Layout.TEXT:
         known.add(TEXT)
     elif signature.layout is Layout.OBJECT:

@@ -76,11 +76,11 @@ def test_the_sides_of_a_frame_or_its_array_are_those_of_the_notebook(
         service = LocalService(tmp_path / media_type.replace("/", "-"))
         service.result(service.pushed(estimator, rows, ("y",), split.rule))
         first = train(service, frame.assign(y=target), media_type)
-        for again in list(CONTENTS)[:2]:  # Parquet has all digits
+        for again in list(CONTENTS)[:1]:
             train(service, frame.assign(y=target), again, first["version"])
 
     assert [(each.train, each.test) for each in splits] == [(split.train, split.test)] * len(splits)
-    assert len(splits) == 9
+    assert len(splits) == 6
 
 
 def test_a_file_of_single_precision_does_not_move_the_rows_of_doubles(tmp_path: Path, splits: list[Split]) -> None:
