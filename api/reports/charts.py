@@ -129,12 +129,12 @@ def residual_chart(title: str, found: dict[str, Residuals]) -> Markup:
 
 def spread_chart(title: str, role: str, found: Residuals) -> Markup:
     """Each point is a row: its prediction and its residual."""
-    x, y = scale_around(found.predictions, 58, 318), scale_around([*found.residuals, 0.0], 250, 24)
+    x, y = scale_around(found.predictions, 58, 318), scale_around([*found.differences, 0.0], 250, 24)
     plot = Plot(x, y)
     content = [*plot.frame("prediction", "target less prediction")]
     content += [
         svg.line(58, y.place(0), 318, y.place(0), "guide"),
-        svg.dots(plot.points(found.predictions, found.residuals), f"point {role}"),
+        svg.dots(plot.points(found.predictions, found.differences), f"point {role}"),
     ]
     return svg.drawing(title, 330, 300, content)
 

@@ -61,7 +61,7 @@ class Residuals(Struct):
     edges: Annotated[list[float], Meta(description="Of the histogram: one more than `counts`.")]
     counts: list[Count]
     predictions: Annotated[list[float], Meta(description="Of some rows.")]
-    residuals: Annotated[list[float], Meta(description="Of the same rows.")]
+    differences: Annotated[list[float], Meta(description="Target less prediction of the same rows.")]
 
 
 class VersionFacts(Struct):

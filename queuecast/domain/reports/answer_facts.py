@@ -70,7 +70,7 @@ class Residuals:
 
     quantiles: at 0, 5, 25, 50, 75, 95 and 100 %.
     edges, counts: a histogram; there is one edge more than counts. Residuals beyond the edges are in the outer bins.
-    predictions, residuals: of some rows.
+    predictions, differences: of some rows.
     """
 
     mean: float
@@ -79,7 +79,7 @@ class Residuals:
     edges: tuple[float, ...]
     counts: tuple[int, ...]
     predictions: tuple[float, ...]
-    residuals: tuple[float, ...]
+    differences: tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ def test_a_summary_of_the_errors() -> None:
     assert found.quantiles == pytest.approx(np.quantile(errors, [0, 0.05, 0.25, 0.5, 0.75, 0.95, 1]), rel=1e-5)
     assert sum(found.counts) == 5000
     assert len(found.edges) == len(found.counts) + 1 == 26
-    assert len(found.residuals) == len(found.predictions) == 200
+    assert len(found.differences) == len(found.predictions) == 200
 
 
 def test_shown_rows_are_predictions_with_their_own_residuals() -> None:
@@ -26,7 +26,7 @@ def test_shown_rows_are_predictions_with_their_own_residuals() -> None:
 
     found = residuals(target, {"champion": target * 2})["champion"]
 
-    assert found.residuals == pytest.approx([-each / 2 for each in found.predictions])
+    assert found.differences == pytest.approx([-each / 2 for each in found.predictions])
 
 
 def test_both_histograms_have_the_same_edges() -> None:
