@@ -7,7 +7,10 @@ from queuecast.adapters.celery.settings import lists_of
 from tests.chaos.evidence import Evidence, Key
 from tests.chaos.plan import MEMORY_BOUND_BYTES
 
-PERMANENT_KEYS = {"qc:jobs", "qc:audit", "qc:workers", "qc:reaper", "qc:entries", "qc:attended", "qc:lingering"}
+PERMANENT_KEYS = {
+    *("qc:jobs", "qc:audit", "qc:workers", "qc:loaded", "qc:reaper", "qc:entries", "qc:attended", "qc:lingering"),
+    "qc:moves",
+}
 TRANSIENT_KEYS = {  # a key that must be gone once no job is open -> the violation if it is not
     "qc:lane:": "the stream of a lane is left",
     "qc:lanes": "lanes are still marked as waiting",
@@ -56,6 +59,8 @@ def _why_unowned(key: Key, evidence: Evidence, jobs: set[str]) -> str:
         return "" if key.ttl_s is not None else "a tombstone has no TTL"
     if name.startswith("qc:idempotency:"):
         return "" if key.ttl_s is not None else "an Idempotency-Key has no TTL"
+    if name.startswith("qc:champion-check:"):
+        return "" if key.ttl_s is not None else "the check of a champion has no TTL"
     if name == "qc:dead":
         return "" if evidence.dead_letters else "the API does not list the dead letters"
     if alias := re.fullmatch(r"qc:alias(?:es|-history):(.+)", name):

@@ -164,7 +164,7 @@ def test_every_other_request_is_refused_in_the_same_words(http: FlaskClient) -> 
 
     assert batch.startswith("found an unknown field 'age'")
     assert batch.endswith('rows belong in a list: {"inputs": [{...}]}')
-    assert training.startswith("found an unknown field 'fil_id', expected only file_id, target, params")
+    assert training.startswith("found an unknown field 'fil_id', expected only target, file_id, file_ids")
     assert listing == "found 'done', expected one of queued, running, canceling, canceled, expired, succeeded, failed"
 
 

@@ -49,7 +49,7 @@ BODIES = {
     "too small": (PredictionRequest, {"inputs": [], "timeout_s": 0}, "/timeout_s", "out_of_range", "number 0"),
     "too large": (PushMetadata, {"holdout": {"fraction": 1}}, "/holdout/fraction", "out_of_range", "number 1"),
     "too short": (TrainingRequest, TRAINING | {"target": ""}, "/target", "wrong_length", "0 characters"),
-    "too few": (TrainingRequest, TRAINING | {"target": []}, "/target", "wrong_length", "0 items"),
+    "too few": (TrainingRequest, TRAINING | {"file_ids": []}, "/file_ids", "wrong_length", "0 items"),
     "too long": (AliasRequest, {"version": 1, "reason": "x" * 501}, "/reason", "wrong_length", "501 characters"),
     "item": (TrainingRequest, TRAINING | {"target": ["a", 1]}, "/target/1", "wrong_type", "number 1"),
     "no finite number": (

@@ -54,6 +54,7 @@ CALLS: dict[tuple[str, str], dict[str, Any]] = {
     ("GET", "/v1/jobs/job_1/errors"): {},
     ("GET", "/v1/jobs/job_1/finished-rows"): {},
     ("GET", "/v1/jobs/job_1/events"): {},
+    ("GET", "/v1/jobs/job_1/report"): {},
     ("POST", "/v1/jobs/job_1/cancel"): {},
     ("POST", "/v1/jobs/job_1/retry"): {},
     ("GET", "/v1/queues"): {},
