@@ -20,6 +20,7 @@ def narrowed(document: Path, url: str, model: str, table: Path, target: str) -> 
         stored = http.post("/v1/files", files={"file": (table.name, file, "text/csv")}).raise_for_status().json()
     columns = list(row["properties"])
     rows = [example for example in row.pop("examples") if example]
+    row |= {"additionalProperties": False}  # `extra_columns: refuse` refuses them
     schemas["Rows"] |= {"items": row | {"examples": rows}, "examples": [rows]}
     for name in ("PredictionRequest", "BatchOfFile", "BatchOfRows"):
         schemas[name]["properties"]["method"] = _one_of(methods)
@@ -27,7 +28,7 @@ def narrowed(document: Path, url: str, model: str, table: Path, target: str) -> 
         schemas[name]["properties"]["id_column"] = {"anyOf": [_one_of(columns), {"type": "null"}]}
     for name in ("TrainingRequest", "BatchOfFile"):
         schemas[name]["properties"]["file_id"] = _one_of([stored["id"]])
-    schemas["TrainingRequest"]["properties"]["target"] = _one_of([target])
+    _narrow_training(schemas, target)
     for path, operations in spec["paths"].items():
         for operation in operations.values():
             if operation["operationId"] == "models_delete_model":  # every other request would get 410 from then on
@@ -38,6 +39,19 @@ def narrowed(document: Path, url: str, model: str, table: Path, target: str) -> 
                 if path.startswith("/v1/models/"):
                     media.pop("examples", None)  # they name files and columns that do not exist here
     return json.dumps(spec)
+
+
+def _narrow_training(schemas: dict[str, Any], target: str) -> None:
+    """Only fields whose every value fits the one model: other columns, files, metrics and parameters are refused."""
+    training = schemas["TrainingRequest"]
+    training["properties"]["target"] = _one_of([target])
+    training["required"] = ["file_id", "target"]
+    columns = ("weight_column", "group_column", "time_column", "id_column")
+    for name in ("file_ids", *columns, "mode", "search"):
+        training["properties"].pop(name)
+    for name in ("metric", "guards", "margins", "floors"):
+        schemas["GateRequest"]["properties"].pop(name)
+    schemas["PushForm"]["properties"].pop("held_out")  # it needs a target with the same name
 
 
 def _narrow(operation: dict[str, Any], model: str, *, is_push: bool) -> None:

@@ -49,7 +49,7 @@ def test_dropped_and_extra_columns_change_no_answer(client: Client, tmp_path: Pa
     assert few["probabilities"] == pytest.approx(np.array(expected), rel=1e-9)
     assert answers["id"].tolist() == FRAME["id"].tolist()
     assert answers[["probability_no", "probability_yes"]].to_numpy() == pytest.approx(np.array(expected), rel=1e-9)
-    assert training["verdict"] == "not_worse"
+    assert training["champion"]["score"] == pytest.approx(training["challenger"]["score"])
     with pytest.raises(ApiError) as refused:
         client.predict("dropping", FRAME.assign(note="n"), extra_columns="refuse")
     assert refused.value.status == 422

@@ -86,7 +86,8 @@ def browser(chromium: str) -> Iterator[Browser]:
 
 def state(client: Client) -> tuple[Any, ...]:
     jobs = sorted((job.id, job.body["revision"]) for job in client.jobs())
-    return client.models(), jobs, client.queues()["limits"]["files"]["used"]
+    models = [{name: value for name, value in model.items() if name != "workers"} for model in client.models()]
+    return models, jobs, client.queues()["limits"]["files"]["used"]
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", FOREIGN_NAME])
