@@ -51,6 +51,8 @@ def _narrow_training(schemas: dict[str, Any], target: str) -> None:
         training["properties"].pop(name)
     for name in ("metric", "guards", "margins", "floors"):
         schemas["GateRequest"]["properties"].pop(name)
+    for name in ("min_rows", "min_class_rows"):  # 2e15 is an integer of JSON Schema, and none of a strict decoder
+        schemas["GateRequest"]["properties"][name] = {"type": "integer", "enum": [2, 100]}
     schemas["PushForm"]["properties"].pop("held_out")  # it needs a target with the same name
 
 
