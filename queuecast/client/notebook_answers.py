@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
+from queuecast.client.row_formats.fit_tables import length
 from queuecast.client.row_formats.json_rows import MAX_EXAMPLE_ROWS, example_table, rows_for_width
 from queuecast.client.row_formats.polars_frames import is_polars
-from queuecast.client.row_formats.split_rows import length, take
+from queuecast.client.row_formats.split_rows import take
 from queuecast.client.row_formats.whole_rows import are_texts, listed_rows
 from queuecast.domain.columns.missing_values import is_missing
 from queuecast.domain.work import MAX_SPARSE_COLUMNS, Method

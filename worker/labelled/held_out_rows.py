@@ -49,7 +49,7 @@ def held_out_record(signature: Signature, rows: TrainingRows, positions: list[in
     if not positions or rows.target is None:
         return None
     chosen = _sample(positions, MOST_ROWS)
-    width = _bytes_of(signature, rows, chosen[:100]) / len(chosen[:100])
+    width = len(_encoded(signature, rows, chosen[:100])) / len(chosen[:100])
     chosen = _sample(chosen, max(1, int(8 * 2**20 / width)))
     return _encoded(signature, rows, chosen)
 
@@ -112,10 +112,6 @@ def _read(models: ModelRegistry, version: Manifest, signature: Signature) -> Hel
         found.dtype,
         [found.weights[at] for at in places] if found.weights else [],
     )
-
-
-def _bytes_of(signature: Signature, rows: TrainingRows, positions: list[int]) -> int:
-    return len(_encoded(signature, rows, positions))
 
 
 def _encoded(signature: Signature, rows: TrainingRows, positions: list[int]) -> bytes:

@@ -1,7 +1,7 @@
 """The answers of one version to labelled rows, asked for once, in the form that scikit-learn's scorers take."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
@@ -114,10 +114,3 @@ def replayed(answers: Answers) -> Any:
 
 def _is_nested(classes: Any) -> bool:
     return bool(classes) and isinstance(classes[0], list)
-
-
-@contextmanager
-def quiet_numbers() -> Iterator[None]:
-    """Scores of resampled rows may divide by zero; they are nan then, and left out."""
-    with np.errstate(all="ignore"):
-        yield

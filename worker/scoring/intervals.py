@@ -13,7 +13,7 @@ from sklearn import config_context
 from sklearn.metrics import get_scorer
 
 from queuecast.domain.gate import Score
-from worker.scoring.answers import quiet_numbers, replayed
+from worker.scoring.answers import replayed
 from worker.scoring.areas import area_of
 from worker.scoring.confusions import COUNT_METRICS, confusions
 from worker.scoring.labelled_rows import LabelledRows
@@ -35,7 +35,7 @@ def scores_of(metric: str, rows: LabelledRows, *, is_judged: bool = True) -> dic
     points = {name: value for name, value in points.items() if np.isfinite(value)}
     if not points:
         return {}
-    draws = _resampled(metric, rows, list(points), is_judged=is_judged)
+    draws = _resampled(metric, rows, points, is_judged=is_judged)
     if len(points) == 2 == len(rows.versions):
         first, second = points
         points["difference"] = points[second] - points[first]
@@ -55,7 +55,7 @@ def _mean(by_row: Any, weights: Any) -> Any:
     """Over the rows; nan if no row has a weight."""
     if weights is None:
         return by_row.mean(axis=0)
-    with quiet_numbers():
+    with np.errstate(all="ignore"):
         return weights @ by_row / weights.sum()
 
 
@@ -67,8 +67,9 @@ def _with_bounds(value: float, deviations: Any) -> Score:
     return Score(value, min(value, value + float(low)), max(value, value + float(high)))
 
 
-def _resampled(metric: str, rows: LabelledRows, names: list[str], *, is_judged: bool) -> dict[str, Any]:
-    """The deviations of resampled scores from the score, by version, each an array with the same draws."""
+def _resampled(metric: str, rows: LabelledRows, points: dict[str, float], *, is_judged: bool) -> dict[str, Any]:
+    """The deviations of resampled scores from `points`, by version, each an array with the same draws."""
+    names = list(points)
     by_row = [row_scores(metric, rows.target, rows.versions[name]) for name in names]
     present = [each for each in by_row if each is not None]
     if len(present) == len(names):
@@ -78,8 +79,6 @@ def _resampled(metric: str, rows: LabelledRows, names: list[str], *, is_judged: 
     areas = {name: area_of(metric, rows.target, rows.versions[name]) for name in names if rows.weights is None}
     statistics = {name: areas.get(name) or _scorer(metric, rows, name) for name in names}
     is_quick = is_judged or all(map(areas.get, names))
-    everywhere = np.arange(rows.n_rows)
-    points = {name: statistic(everywhere) for name, statistic in statistics.items()}
     found: dict[str, list[float]] = {name: [] for name in names}
     with config_context(assume_finite=True, skip_parameter_validation=True):  # half the time
         for positions, shrink in _draws(rows, *((200, _MOST_DRAWN) if is_quick else (50, 2_000))):
@@ -149,7 +148,7 @@ def _scorer(metric: str, rows: LabelledRows, name: str) -> Statistic:
     def score(positions: Any) -> float:
         weights = {"sample_weight": rows.weights[positions]} if has_weights else {}
         try:
-            with quiet_numbers():
+            with np.errstate(all="ignore"):  # resampled rows may divide by zero: nan, which is left out
                 return float(scorer(estimator, positions, rows.target[positions], **weights))
         except (ValueError, AttributeError, TypeError):  # no such method, or a class that these rows lack
             return float("nan")

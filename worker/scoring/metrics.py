@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from queuecast.domain.gate import GateSettings
+from worker.models.updating import last_step
 from worker.scoring.answers import Answers
 from worker.scoring.row_scores import LIKELIHOOD
 
@@ -78,19 +79,15 @@ def _for_classes(answers: Answers, target: Any) -> ChosenMetrics:
 
 def _for_numbers(estimator: Any) -> ChosenMetrics:
     """The mean absolute error where the estimator minimizes it."""
-    is_quantile = type(_last_step(estimator)).__name__ == "QuantileRegressor"
+    is_quantile = type(last_step(estimator)).__name__ == "QuantileRegressor"
     if is_quantile or _last_parameter(estimator, ("loss", "criterion")) in ("absolute_error", "quantile", "huber"):
         return ChosenMetrics("neg_mean_absolute_error", (), _NUMBER_TABLE)
     return ChosenMetrics("r2", ("neg_mean_absolute_error",), _NUMBER_TABLE)
 
 
 def _last_parameter(estimator: Any, names: tuple[str, ...]) -> Any:
-    last = _last_step(estimator)
+    last = last_step(estimator)
     return next((getattr(last, name) for name in names if isinstance(getattr(last, name, None), str)), None)
-
-
-def _last_step(estimator: Any) -> Any:
-    return _last_step(estimator.steps[-1][1]) if hasattr(estimator, "steps") else estimator
 
 
 def _of_search(estimator: Any) -> str:

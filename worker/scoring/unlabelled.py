@@ -12,6 +12,7 @@ from sklearn.metrics.cluster import contingency_matrix
 from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
 
+from worker.models.updating import last_step
 from worker.scoring.answers import Answers
 from worker.scoring.row_scores import LIKELIHOOD, NEARNESS
 
@@ -34,7 +35,7 @@ def unlabelled_answers(estimator: Any, features: Any) -> Answers:
 def metric_of(estimator: Any) -> str:
     """LIKELIHOOD of a density, NEARNESS of clusters with centers; empty for others: the `score_samples` of an outlier
     detector has a scale of its own."""
-    if isinstance(_last_step(estimator), KMeans | MiniBatchKMeans | BisectingKMeans):
+    if isinstance(last_step(estimator), KMeans | MiniBatchKMeans | BisectingKMeans):
         return NEARNESS
     is_density = hasattr(estimator, "score") and hasattr(estimator, "score_samples")
     return LIKELIHOOD if is_density and not is_outlier_detector(estimator) else ""
@@ -42,7 +43,7 @@ def metric_of(estimator: Any) -> str:
 
 def reason_against_scores(champion: Any, challenger: Any) -> str:
     """Why scores of two versions could not be compared; empty if they can be."""
-    name = type(_last_step(challenger)).__name__
+    name = type(last_step(challenger)).__name__
     if not metric_of(challenger):
         return f"{name} has no score of rows without a target"
     learned = _first_learned(challenger)
@@ -71,10 +72,6 @@ def share_alike(champion: Answers, challenger: Answers, estimator: Any) -> float
     return float(counts[rows, columns].sum() / len(first))
 
 
-def _last_step(estimator: Any) -> Any:
-    return _last_step(estimator.steps[-1][1]) if isinstance(estimator, Pipeline) else estimator
-
-
 def _first_learned(estimator: Any) -> Any:
     """The first step before the last that learns from the rows; None if there is none."""
     if not isinstance(estimator, Pipeline):
@@ -84,5 +81,5 @@ def _first_learned(estimator: Any) -> Any:
 
 
 def _n_clusters(estimator: Any) -> int | None:
-    centers = getattr(_last_step(estimator), "cluster_centers_", None)
+    centers = getattr(last_step(estimator), "cluster_centers_", None)
     return None if centers is None else len(centers)

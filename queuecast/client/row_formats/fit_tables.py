@@ -50,7 +50,7 @@ def fit_table(x: Any, y: Any, names: Sequence[str]) -> Iterator[TableFile]:
     cannot hold, and ImportError without pyarrow.
     """
     targets = dict(zip(names, _target_columns(y), strict=True))
-    n_rows, n_targets = _length(x), len(next(iter(targets.values()), []))
+    n_rows, n_targets = length(x), len(next(iter(targets.values()), []))
     if n_rows != n_targets:
         raise ValueError(f"X has {n_rows} rows and y has {n_targets}, expected as many")
     with TemporaryFile() as content:
@@ -66,7 +66,7 @@ def fit_table(x: Any, y: Any, names: Sequence[str]) -> Iterator[TableFile]:
         yield TableFile(content, PARQUET, "fit.parquet")
 
 
-def _length(x: Any) -> int:
+def length(x: Any) -> int:
     return int(x.shape[0]) if hasattr(x, "shape") else len(x)
 
 

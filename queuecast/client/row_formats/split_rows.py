@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from queuecast.client.row_formats.fit_tables import fit_table
+from queuecast.client.row_formats.fit_tables import fit_table, length
 from queuecast.client.row_formats.polars_frames import is_polars
 from queuecast.client.row_formats.table_files import TableFile
 from queuecast.client.row_formats.training_tables import are_whole_rows, training_file
@@ -33,10 +33,6 @@ def has_both_sides(rows: Any, split: Split | HoldoutRule | None) -> bool:
             f"X has {n_rows} rows, expected all {n_train + n_test} of the split, or the {n_train} that are not held out"
         )
     return n_test > 0 and n_rows == n_train + n_test
-
-
-def length(rows: Any) -> int:
-    return int(rows.shape[0]) if hasattr(rows, "shape") else len(rows)
 
 
 @contextmanager

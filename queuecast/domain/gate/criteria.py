@@ -134,10 +134,7 @@ def _not_worse(name: str, scores: MetricScores, rows: str) -> Criterion:
     if difference is None or scores.champion is None or scores.challenger is None:
         return Criterion(name, Outcome.INCOMPARABLE, f"{scores.metric} cannot be computed on {rows}")
     passed = difference.lowest >= -scores.margin
-    detail = (
-        f"{scores.metric} on {rows} is {scores.challenger.value:.6g} against the champion's "
-        f"{scores.champion.value:.6g}: {_difference_text(difference)}"
-    )
+    detail = _scores_text(scores.metric, rows, scores.champion, scores.challenger, difference)
     if not passed:
         detail += f", so a loss of more than {scores.margin:.3g} is not ruled out"
     return _of_interval(name, passed, difference, -scores.margin, detail, Outcome.WORSE)
@@ -149,10 +146,7 @@ def _guard(scores: MetricScores) -> Criterion:
     if difference is None or scores.champion is None or scores.challenger is None:
         return Criterion(name, Outcome.SKIPPED, f"{scores.metric} cannot be computed on the held-out rows")
     passed = difference.value >= -scores.margin or difference.highest >= 0
-    detail = (
-        f"{scores.metric} on the held-out rows is {scores.challenger.value:.6g} against the champion's "
-        f"{scores.champion.value:.6g}: {_difference_text(difference)}"
-    )
+    detail = _scores_text(scores.metric, "the held-out rows", scores.champion, scores.challenger, difference)
     return _of_interval(name, passed, difference, -scores.margin, detail, Outcome.WORSE)
 
 
@@ -238,6 +232,13 @@ def _of_interval(
 ) -> Criterion:
     outcome = Outcome.PASSED if passed else otherwise
     return Criterion(name, outcome, detail, found.value, threshold, (found.low, found.high))
+
+
+def _scores_text(metric: str, rows: str, champion: Score, challenger: Score, difference: Score) -> str:
+    return (
+        f"{metric} on {rows} is {challenger.value:.6g} against the champion's {champion.value:.6g}: "
+        f"{_difference_text(difference)}"
+    )
 
 
 def _difference_text(difference: Score) -> str:
