@@ -167,6 +167,7 @@ class Evidence(Struct):
     incomparable: str
     known_score: ScoreInterval | None
     over_baseline: ScoreInterval | None
+    data_errors: Annotated[list[str], Meta(description="Faults of the file that make its scores mean nothing.")]
     lost_classes: list[str]
     new_classes: list[str]
     slices: list[SliceScores]

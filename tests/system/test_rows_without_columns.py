@@ -21,6 +21,7 @@ from queuecast.client import JobHandle
 pytestmark = [pytest.mark.redis, pytest.mark.xdist_group("stack")]
 
 N = 80
+FEW_ROWS = {"min_rows": 10, "min_class_rows": 1}
 WORDS = np.array(["good", "bad", "slow", "NA", 'a "quoted", one', "two\nlines", "två"])
 TEXTS = pd.Series([" ".join(WORDS[np.array([at, at * at, at // 3]) % len(WORDS)]) for at in range(N)], name="review")
 LIKED = ["yes" if "good" in text or "två" in text else "no" for text in TEXTS]
@@ -68,7 +69,7 @@ def test_texts_are_predicted_in_every_format_and_trained(client: Client, tmp_pat
     listed = client.predict_file("reviews", TEXTS.tolist(), method="predict_proba", output_format="parquet")
     assert batch_answers(listed, tmp_path / "answers.parquet") == pytest.approx(expected, rel=1e-9)
 
-    trained = client.train("reviews", TEXTS, target="liked", y=LIKED).result(60)
+    trained = client.train("reviews", TEXTS, target="liked", y=LIKED, gate=FEW_ROWS).result(60)
     again = client.predict("reviews", TEXTS, version=trained["version"], method="predict_proba").result(60)
 
     assert trained["rows"] == {"train": len(split.train), "holdout": len(split.test), "bad": 0}
@@ -101,7 +102,7 @@ def test_dicts_are_predicted_in_every_format_and_trained(client: Client, tmp_pat
 
     with_target = [row | {"open": label} for row, label in zip(DICTS, OPEN, strict=True)]
     for rows, y in ((DICTS, OPEN), (with_target, None)):
-        result = client.train("shops", rows, target="open", y=y).result(60)
+        result = client.train("shops", rows, target="open", y=y, gate=FEW_ROWS).result(60)
         refitted = fitted(DictVectorizer(), DICTS, OPEN, split.train)
         again = client.predict("shops", DICTS, version=result["version"], method="predict_proba").result(60)
         assert result["rows"] == {"train": len(split.train), "holdout": len(split.test), "bad": 0}

@@ -161,7 +161,7 @@ def test_the_progress_of_a_training_counts_its_stages(client: Client) -> None:
         60, on_change=lambda job: seen.append(job.body["progress"])
     )
 
-    assert seen[-1]["done"] == seen[-1]["total"] == 6
+    assert seen[-1]["done"] == seen[-1]["total"] == 7
     assert seen[-1]["unit"] == "stages"
 
 
