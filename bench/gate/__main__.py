@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from itertools import product
 
+from threadpoolctl import threadpool_limits
+
 from bench.gate.report import PAGE, table, write
 from bench.gate.retrainings import SCENARIOS, Outcome, simulate
 from bench.gate.worlds import worlds
@@ -32,7 +34,8 @@ def main() -> int:
 def _outcomes(trainings: int, seed: int) -> Iterator[Outcome]:
     kinds = list(product(range(len(worlds())), SCENARIOS))
     tasks = [(*kinds[at % len(kinds)], seed * 1_000_000 + at) for at in range(trainings)]
-    with ProcessPoolExecutor(max(1, (os.cpu_count() or 2) - 1)) as pool:
+    # A fit with threads of its own in each process would wait for the others' threads most of the time.
+    with ProcessPoolExecutor(os.cpu_count(), initializer=threadpool_limits, initargs=(1,)) as pool:
         yield from pool.map(_simulate, tasks, chunksize=5)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ class World:
     estimator: Callable[[], Any]
 
 
+@cache
 def worlds() -> list[World]:
     return [_titanic(), _fraud(), _wine()]
 
