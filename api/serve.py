@@ -5,7 +5,7 @@
 
 from typing import TYPE_CHECKING
 
-from queuecast.process_tuning import collect_rarely, freeze_objects, pin_to_one_core
+from queuecast.process_tuning import collect_rarely, freeze_objects, pin_to_one_core, return_freed_pages
 
 if TYPE_CHECKING:  # Flask must not be imported before the first freeze
     from flask import Flask
@@ -19,4 +19,5 @@ def gateway() -> "Flask":
     pin_to_one_core("queuecast")
     freeze_objects()
     collect_rarely()
+    return_freed_pages()
     return app

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 from statistics import mean
 
-from bench.gate.retrainings import FILE_ROWS, SCENARIOS, Outcome
+from bench.gate.retrainings import SCENARIOS, Outcome
 from bench.processes import ROOT
 
 PAGE = "docs/10-gate.md"
@@ -30,8 +30,8 @@ def write(outcomes: list[Outcome], seed: int) -> None:
     text = path.read_text()
     before, after = text.split(_BEGIN)[0], text.split(_END)[1]
     intro = (
-        f"`make simulation` (seed {seed}): {len(outcomes):,} retrainings on files of {FILE_ROWS:,} rows, about "
-        f"{FILE_ROWS // 5:,} of them held out. "
+        f"`make simulation` (seed {seed}): {len(outcomes):,} retrainings. The number behind a name is that of the "
+        "held-out rows."
     )
     path.write_text(f"{before}{_BEGIN}\n{intro}\n\n{table(outcomes)}\n{_END}{after}")
 

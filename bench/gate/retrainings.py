@@ -23,7 +23,6 @@ from worker.scoring.row_sets import row_set
 from worker.trainings.comparison import Contest, compare
 
 SCENARIOS = ("no gain", "loss", "noise labels", "part noise", "gain")
-FILE_ROWS = 5_000  # of which a fifth, about 1,000, is held out
 TRUTH_ROWS = 20_000
 
 
@@ -83,7 +82,8 @@ class _File:
     split: Split
 
 
-def _file(world: World, scenario: str, rng: Any, n_rows: int = FILE_ROWS) -> _File:
+def _file(world: World, scenario: str, rng: Any) -> _File:
+    n_rows = world.file_rows
     features, target = world.draw(n_rows, rng)
     if scenario == "noise labels":
         target = rng.permutation(target)
@@ -105,7 +105,7 @@ def _fitted(world: World, rng: Any, is_weak: bool, truth: Any) -> tuple[Any, _Fi
 def _with_area(world: World, rng: Any, truth: Any, area: float) -> Any:
     """An estimator of fewer rows, whose true area is the nearest to `area` among those that were tried."""
     tried = []
-    low, high = 40, FILE_ROWS
+    low, high = 40, world.file_rows
     for _ in range(12):
         n_rows = int((low * high) ** 0.5)
         features, target = world.draw(4 * n_rows, rng)

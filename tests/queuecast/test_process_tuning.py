@@ -1,5 +1,6 @@
 """What a process that serves does to itself, tried in processes of their own."""
 
+import ctypes
 import os
 import subprocess
 import sys
@@ -17,6 +18,25 @@ from queuecast.process_tuning import pin_to_one_core
 pin_to_one_core(sys.argv[1])
 print(*os.sched_getaffinity(0), flush=True)
 sys.stdin.read()
+"""
+
+
+HOLES = """
+import time
+from queuecast.process_tuning import return_freed_pages
+
+def resident_mib():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * 4096 / 2**20
+
+return_freed_pages(0.2)
+blocks = [bytes(2_000) for _ in range(40_000)]
+full = resident_mib()
+pins = blocks[::50]
+del blocks
+freed = resident_mib()
+time.sleep(1)
+print(full - freed, freed - resident_mib())
 """
 
 
@@ -40,6 +60,14 @@ def test_the_served_gateway_is_frozen_and_pinned_and_collects_rarely(repository:
     code = f"import gc, os, api.serve\napp = api.serve.gateway()\n{STATE}\nimport api.main\nprint(app is api.main.app)"
 
     assert output(code, repository) == ["True", "20000", "1", "True"]
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="needs glibc")
+def test_free_pages_between_used_ones_are_returned(repository: Path) -> None:
+    at_once, later = map(float, output(HOLES, repository))
+
+    assert at_once < 10
+    assert later > 40
 
 
 @NEEDS_TWO_CORES

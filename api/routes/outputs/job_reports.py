@@ -8,7 +8,6 @@ from api.http.rendering import ended_without_result, json_response, report_body
 from api.http.request_headers import preferred_media_type
 from api.openapi import error_groups, response_parts
 from api.openapi.operations import Answer, job_failure, operation
-from api.reports.page import report_page
 from api.routes.jobs import FAILURE_CODES
 from api.schemas.report_bodies import TrainingReport as ReportSchema
 from api.services.callers_jobs import require_callers_job
@@ -71,6 +70,8 @@ class JobReportRoutes:
 
 
 def _page(report: TrainingReport) -> Response:
+    from api.reports.page import report_page  # noqa: PLC0415 - most gateways draw no page: 0.5 MiB
+
     page = report_page(report)
     headers = {
         "Content-Security-Policy": page.policy,
