@@ -5,7 +5,13 @@
 
 from typing import TYPE_CHECKING
 
-from queuecast.process_tuning import collect_rarely, freeze_objects, pin_to_one_core, return_freed_pages
+from queuecast.process_tuning import (
+    collect_rarely,
+    freeze_inherited,
+    freeze_objects,
+    pin_to_one_core,
+    return_freed_pages,
+)
 
 if TYPE_CHECKING:  # Flask must not be imported before the first freeze
     from flask import Flask
@@ -13,7 +19,7 @@ if TYPE_CHECKING:  # Flask must not be imported before the first freeze
 
 def gateway() -> "Flask":
     """Call it once, before there are threads."""
-    freeze_objects()  # before the imports below trigger a collection, which would copy the pages shared with granian
+    freeze_inherited()  # before the imports below trigger a collection
     from api.main import app  # noqa: PLC0415 - see above
 
     pin_to_one_core("queuecast")

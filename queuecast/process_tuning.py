@@ -24,6 +24,11 @@ def freeze_objects() -> None:
     gc.freeze()
 
 
+def freeze_inherited() -> None:
+    """Exempts what a forked process got from its parent, without a collection, which would copy the parent's pages."""
+    gc.freeze()
+
+
 def collect_rarely() -> None:
     """Collects after 20,000 new objects instead of 700. A request leaves few cycles, so more collections find none."""
     gc.set_threshold(20_000)

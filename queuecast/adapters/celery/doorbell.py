@@ -28,7 +28,7 @@ def queue_of(lane: str) -> str:
 
 def create_producer(redis_url: str) -> Celery:
     """An application that only sends."""
-    app = Celery("queuecast", set_as_current=False)
+    app = Celery("queuecast", set_as_current=False, fixups=[])  # those for Django would import Celery's worker
     app.conf.update(celery_settings(redis_url))
     # One retry at once, for a stale connection. By default kombu tries for 6 s.
     app.conf.broker_transport_options |= {"max_retries": 1, "interval_start": 0, "interval_max": 0.2}
