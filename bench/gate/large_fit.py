@@ -28,7 +28,7 @@ from queuecast import Client
 
 MODEL, TARGET = "flights", "is_late"
 N_ROWS = 336_776
-N_PUSHED = 20_000
+CHAMPION_ROWS = 20_000
 TRAINING_WAIT_S = 900.0
 
 
@@ -85,7 +85,7 @@ def main() -> None:
     table = flights(parser.parse_args().rows)
     features = table.drop(columns=TARGET)
     split = queuecast.holdout(features)
-    first = split.train[:N_PUSHED]
+    first = split.train[:CHAMPION_ROWS]
     champion = pipeline().fit(features.iloc[first], table[TARGET].iloc[first])
     found = alone(champion, features, table[TARGET], split)
     with tempfile.TemporaryDirectory() as name:
@@ -93,8 +93,8 @@ def main() -> None:
         try:
             stack.start()
             with Client(f"http://127.0.0.1:{stack.port}") as client:
-                pushed = client.push(MODEL, champion, features.iloc[first], table[TARGET].iloc[first], holdout=split)
-                pushed.result(timeout_s=START_WAIT_S)
+                fitted = features.iloc[split.train], table[TARGET].iloc[split.train]
+                client.push(MODEL, champion, *fitted, holdout=split).result(timeout_s=START_WAIT_S)
                 found |= trained(client, table, stack)
         finally:
             stack.stop()
