@@ -23,6 +23,7 @@ from api.routes.outputs.finished_rows import FinishedRowRoutes
 from api.routes.outputs.job_reports import JobReportRoutes
 from api.routes.predictions import PredictionRoutes
 from api.routes.queues import QueueRoutes
+from api.routes.shadows import ShadowRoutes
 from api.routes.trainings import TrainingRoutes
 from api.schemas.requests import TIMEOUT_TITLES
 from queuecast import __version__
@@ -36,6 +37,7 @@ ROUTES = (
     TrainingRoutes,
     ModelRoutes,
     AliasRoutes,
+    ShadowRoutes,
     DeletionRoutes,
     JobRoutes,
     JobListRoutes,

@@ -18,6 +18,7 @@ from queuecast.ports.files import FileStore
 from queuecast.ports.jobs import JobStore
 from queuecast.ports.lanes import Lanes
 from queuecast.ports.models import ModelRegistry
+from queuecast.ports.shadows import ShadowStore
 from queuecast.ports.workers import LoadedModels, WorkerList
 
 CONCURRENT_REQUESTS = 16  # a request waits for Redis half of its time, and for its disk with durability `fsync`
@@ -41,6 +42,7 @@ class Dependencies:
     lanes: Lanes
     models: ModelRegistry
     aliases: AliasStore
+    shadows: ShadowStore
     files: FileStore
     batches: BatchFiles
     workers: WorkerList

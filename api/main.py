@@ -19,6 +19,7 @@ from queuecast.adapters.redis.connection import connect
 from queuecast.adapters.redis.jobs import RedisJobs
 from queuecast.adapters.redis.lanes import RedisLanes
 from queuecast.adapters.redis.server_check import UnsuitableServerError, check_server
+from queuecast.adapters.redis.versions.shadows import RedisShadows
 from queuecast.adapters.redis.workers import RedisWorkers
 from queuecast.config import read_settings
 from queuecast.domain.job import JobType
@@ -63,6 +64,7 @@ app = create_app(
         lanes=RedisLanes(_redis),
         models=_models,
         aliases=_aliases,
+        shadows=RedisShadows(_redis),
         batches=BatchFolders(settings.data_dir / "batches"),
         files=_files,
         workers=RedisWorkers(_redis, time.time),

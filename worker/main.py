@@ -32,6 +32,7 @@ from queuecast.adapters.redis.clock import RedisClock
 from queuecast.adapters.redis.connection import connect
 from queuecast.adapters.redis.jobs import RedisJobs
 from queuecast.adapters.redis.lanes import RedisLanes
+from queuecast.adapters.redis.versions.shadows import RedisShadows
 from queuecast.adapters.redis.workers import RedisWorkers
 from queuecast.config import Settings, read_settings
 from queuecast.domain.errors import Failure, UnavailableError
@@ -51,6 +52,7 @@ from worker.imports.runner import ImportRunner
 from worker.models.champion_follower import ChampionFollower, Stores
 from worker.models.loading import EstimatorCache
 from worker.predictions.runner import PredictionRunner
+from worker.predictions.shadowing import Shadowing
 from worker.trainings.cpu_quota import cpu_count, cpu_quota
 from worker.trainings.runner import TrainingRunner
 from worker.trainings.threads import fit_threads
@@ -86,6 +88,10 @@ def build_consumer(
     planner = BatchPlanner(files, progress, folders, clock, settings.batch_chunk_rows)
     batches = BatchRunner(models, estimators, planner, coordinator, progress, folders)
     chunks = ChunkRunner(models, estimators, files, coordinator, progress, folders)
+    doorbell = CeleryDoorbell(settings.redis_url_with_password)
+    max_shadow_jobs = 100  # that wait for one version and method; more are skipped
+    short_lanes = RedisJobs(redis, max_lane_jobs=max_shadow_jobs, monitor=monitor)
+    shadowing = Shadowing(RedisShadows(redis), short_lanes, doorbell, models, new_id, clock)
     runners = {
         JobType.TRAINING: lambda job, work, rows, report: trainings.run(job, work, report),
         JobType.IMPORT: lambda job, work, rows, report: imports.run(job, work, report),
@@ -95,7 +101,7 @@ def build_consumer(
     return LaneConsumer(
         RedisJobs(redis, monitor=monitor),
         RedisLanes(redis),
-        CeleryDoorbell(settings.redis_url_with_password),
+        doorbell,
         runners,
         clock,
         random.random,
@@ -104,6 +110,7 @@ def build_consumer(
         stop_by=lambda: _stop_by.value,
         end_process=end_process,
         shared_runners={JobType.PREDICTION: predictions.run},
+        after_call=shadowing.after_call,
     )
 
 

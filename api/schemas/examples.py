@@ -43,4 +43,5 @@ BATCH = {
     "rows": Example("Rows in the request", {"inputs": [ROW], "output_format": "ndjson"}),
 }
 ALIAS = {"promotion": Example("Promoting version 1", {"version": 1, "reason": "the better of two"})}
+SHADOW = {"sample": Example("Version 2 answers a tenth of the jobs again", {"version": 2, "sample": 0.1})}
 ROLLBACK = {"reason": Example("Going back with a reason", {"reason": "worse in production"})}

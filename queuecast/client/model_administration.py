@@ -88,6 +88,26 @@ class ModelAdministration:
         body: Body = read_json(self._transport.send("POST", f"{model_path(name)}/rollback", body={"reason": reason}))
         return body
 
+    def shadow(self, name: str) -> Body:
+        """The shadow of a model, and how its answers compare with the champion's. `state` is `off` without a shadow."""
+        body: Body = read_json(self._transport.send("GET", f"{model_path(name)}/shadow"))
+        return body
+
+    def set_shadow(self, name: str, version: int, sample: float = 1.0) -> Body:
+        """Lets a version answer the share `sample` of the champion's jobs again, and returns the shadow.
+
+        No caller notices. Raises ApiError (409) for the champion itself, and (422) for a share that is not above 0 and
+        at most 1.
+        """
+        change = {"version": version, "sample": sample}
+        response = self._transport.send("PUT", f"{model_path(name)}/shadow", body=change, is_idempotent=True)
+        body: Body = read_json(response)
+        return body
+
+    def end_shadow(self, name: str) -> None:
+        """Ends the shadow of a model and removes its counters. Does nothing for a model without one."""
+        self._transport.send("DELETE", f"{model_path(name)}/shadow", is_idempotent=True)
+
     def history(self, name: str) -> list[Body]:
         """The moves of a model's aliases, oldest first: which version became champion when, and why.
 

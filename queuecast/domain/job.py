@@ -41,7 +41,7 @@ class State(StrEnum):
 
 
 FINAL_STATES = frozenset({State.CANCELED, State.EXPIRED, State.SUCCEEDED, State.FAILED})
-CHUNK_RETENTION_S = 600.0  # no caller asks for a chunk: the batch's progress store has its outcome
+CHUNK_RETENTION_S = 600.0  # no caller asks for a job with a parent: its outcome is counted elsewhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,7 @@ class Job:
     """It failed because its attempts were used up; another attempt might succeed."""
     retry_of: str | None = None
     parent: str | None = None
-    """The id of a chunk's batch."""
+    """The id of a chunk's batch, or of the job that a shadow's job answers again. No caller sees such a job."""
     is_fanned_out: bool = False
     """A batch whose chunks are running: no worker holds it, and it is in no lane."""
     metadata: dict[str, Any] = field(default_factory=dict)

@@ -20,6 +20,7 @@ from queuecast.adapters.memory.aliases import MemoryAliases
 from queuecast.adapters.memory.doorbell import MemoryDoorbell
 from queuecast.adapters.memory.jobs import MemoryJobs
 from queuecast.adapters.memory.lanes import MemoryLanes
+from queuecast.adapters.memory.shadows import MemoryShadows
 from queuecast.adapters.memory.workers import MemoryLoadedModels
 from queuecast.domain.job import JobType
 from queuecast.domain.model import AliasMove, Manifest
@@ -67,6 +68,7 @@ class Gateway:
         self.doorbell = MemoryDoorbell()
         self.batches = BatchFolders(folder / "batches")
         self.aliases = MemoryAliases()
+        self.shadows = MemoryShadows(lambda model: self.aliases.read(model).versions.get("champion"))
         self.loaded_models = MemoryLoadedModels()
         self.models = ModelFiles(folder / "models")
         numbers = itertools.count(1)
@@ -103,6 +105,7 @@ class Gateway:
             lanes=replacements.get("lanes", MemoryLanes(self.jobs)),
             models=self.models,
             aliases=aliases,
+            shadows=self.shadows,
             files=self.files,
             batches=self.batches,
             workers=FakeWorkerList(),  # type: ignore[arg-type]

@@ -41,6 +41,10 @@ SUBJECTS = {
     "models.py": {"queuecast/ports", f"{ADAPTERS}/disk", "api/routes"},
     "monitor.py": {"queuecast/ports", f"{ADAPTERS}/celery", f"{ADAPTERS}/memory"},
     "runner.py": {"worker/batches", "worker/imports", "worker/predictions", "worker/trainings"},
+    "shadows.py": {
+        *("queuecast/domain", "queuecast/ports", f"{ADAPTERS}/memory", f"{ADAPTERS}/redis/versions"),
+        *("api/routes", "api/schemas"),
+    },
     "workers.py": {"queuecast/ports", f"{ADAPTERS}/memory", f"{ADAPTERS}/redis"},
 }
 

@@ -49,6 +49,8 @@ def _why_unowned(key: Key, evidence: Evidence, jobs: set[str]) -> str:
             return why
     if name.startswith("qc:job:chunk_"):
         return "" if key.ttl_s is not None else "the record of an ended chunk has no TTL"
+    if name.startswith("qc:job:shadow_"):
+        return "" if key.ttl_s is not None else "the record of an ended shadow job has no TTL"
     if name.startswith("qc:job:"):
         if name.removeprefix("qc:job:") not in jobs:
             return "a record of an unknown job"
@@ -65,6 +67,8 @@ def _why_unowned(key: Key, evidence: Evidence, jobs: set[str]) -> str:
         return "" if evidence.dead_letters else "the API does not list the dead letters"
     if alias := re.fullmatch(r"qc:alias(?:es|-history):(.+)", name):
         return "" if alias[1] in evidence.moves else "aliases of a model that was never pushed"
+    if shadowed := re.fullmatch(r"qc:shadow(?:-counters)?:(.+)", name):
+        return "" if shadowed[1] in evidence.moves else "the shadow of a model that was never pushed"
     if name in PERMANENT_KEYS or name == MUTEX or name.startswith("_kombu.binding"):
         return ""
     return "a key without an owner"

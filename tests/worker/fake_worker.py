@@ -17,7 +17,7 @@ from queuecast.ports.doorbell import Doorbell
 from queuecast.ports.jobs import Accepted, IdempotencyKey
 from queuecast.ports.lanes import Reservation
 from worker.engine.consumer import LaneConsumer
-from worker.engine.contracts import ModelCall, Report, Result, RunLimits, SharedRunner
+from worker.engine.contracts import AfterCall, ModelCall, Report, Result, RunLimits, SharedRunner
 from worker.engine.recovery import JobRecovery, RecoveryLimits
 
 NOW = 1_000.0
@@ -179,6 +179,7 @@ class FakeWorker:
         doorbell: Doorbell | None = None,
         lease_s: float = LEASE_S,
         shared: SharedRunner | None = None,
+        after_call: AfterCall | None = None,
     ) -> LaneConsumer:
         """shared: runs predictions that share a call; without it each one runs alone."""
         return LaneConsumer(
@@ -193,6 +194,7 @@ class FakeWorker:
             stop_by=lambda: self.stop_by,
             end_process=self._end_process,
             shared_runners={} if shared is None else {JobType.PREDICTION: shared},
+            after_call=after_call,
         )
 
     def reaper(

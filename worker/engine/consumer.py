@@ -16,7 +16,7 @@ from queuecast.ports.doorbell import Doorbell
 from queuecast.ports.jobs import JobStore
 from queuecast.ports.lanes import Lanes, Reservation
 from worker.engine.claims import Claims
-from worker.engine.contracts import ClaimedJob, ModelCall, RunLimits, Runner, SharedRunner
+from worker.engine.contracts import AfterCall, ClaimedJob, ModelCall, RunLimits, Runner, SharedRunner
 from worker.engine.job_writer import JobWriter
 from worker.engine.lane_visit import LaneVisit, Pace
 from worker.engine.leases import Hold, Leases, StopReason
@@ -41,6 +41,7 @@ class LaneConsumer:
         stop_by: Callable[[], float],
         end_process: Callable[[], None],
         shared_runners: Mapping[JobType, SharedRunner] | None = None,
+        after_call: AfterCall | None = None,
     ) -> None:
         """stop_by: see Leases. end_process: ends this process at once; does not return."""
         shared_runners = shared_runners or {}
@@ -54,7 +55,7 @@ class LaneConsumer:
         self._writer = JobWriter(jobs, lanes, doorbell, self._leases)
         self._outcomes = OutcomeRecorder(self._writer, clock, jitter, limits)
         self._claims = Claims(jobs, self._writer, self._leases, clock, worker, limits)
-        self._shared_runs = SharedRuns(self._claims, self._writer, self._outcomes, shared_runners)
+        self._shared_runs = SharedRuns(self._claims, self._writer, self._outcomes, shared_runners, after_call)
         self._single_runs = SingleRuns(jobs, self._writer, self._outcomes, self._leases, clock, runners, shared_runners)
 
     def drain(self, lane: str, *, is_overtaking: bool = False) -> list[ModelCall]:

@@ -48,6 +48,20 @@ SharedRunner = Callable[[list[ClaimedJob]], list[Result | Exception]]
 
 
 @dataclass(frozen=True, slots=True)
+class EndedJob:
+    """A job whose outcome was written, with its work, its rows, and its result as JSON if it succeeded."""
+
+    job: Job
+    work: Work
+    rows: bytes
+    result: bytes | None
+
+
+AfterCall = Callable[[list[EndedJob]], None]
+"""Is called with the jobs of one call, at least one, once their outcomes are written."""
+
+
+@dataclass(frozen=True, slots=True)
 class RunLimits:
     """The settings that decide how runs end."""
 

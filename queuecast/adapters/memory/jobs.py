@@ -115,7 +115,11 @@ class MemoryJobs:
 
     def unfinished(self, needs: Callable[[Job], bool]) -> list[str]:
         """The ids of the jobs that have not ended and need something."""
-        records = [job for job in map(decode_job, self._records.values()) if job.type is not JobType.CHUNK]
+        records = [
+            job
+            for job in map(decode_job, self._records.values())
+            if job.parent is None and job.type is not JobType.CHUNK
+        ]
         return [job.id for job in records if not job.is_final and needs(job)]
 
     def find_repeated(self, idempotency_key: IdempotencyKey) -> str | None:
@@ -214,7 +218,7 @@ class MemoryJobs:
     def page(self, wanted: JobFilter, cursor: str | None, limit: int) -> JobPage:
         with self.lock:
             records = sorted(map(decode_job, self._records.values()), key=lambda job: job.id, reverse=True)
-        records = [job for job in records if job.type is not JobType.CHUNK]
+        records = [job for job in records if job.parent is None and job.type is not JobType.CHUNK]
         found = [job for job in records if wanted.accepts(job) and (cursor is None or job.id < cursor)]
         return JobPage(found[:limit], found[limit - 1].id if len(found) > limit else None)
 

@@ -17,6 +17,7 @@ from queuecast.adapters.redis.connection import call
 from queuecast.adapters.redis.script_loader import Script, word_list
 from queuecast.domain.errors import ConflictError
 from queuecast.domain.job import FINAL_STATES
+from queuecast.domain.shadows import SHADOW_PREFIX
 
 # `RedisJobMaintenance.requeue_all` makes these again from the job records, or they mean nothing after a restore.
 SKIPPED = frozenset(
@@ -26,8 +27,11 @@ SKIPPED = frozenset(
         *(keys.WORKERS, keys.LOADED, keys.REAPER, keys.MOVES),
     )
 )
-# The reaper makes chunks again for a batch, whose own record and progress are saved.
-SKIPPED_PREFIXES = (keys.LANE.encode(), keys.WAKE.encode(), keys.CHAMPION_CHECK.encode(), f"{keys.JOB}chunk_".encode())
+# The reaper makes chunks again for a batch, whose own record and progress are saved. No caller has a shadow's job.
+SKIPPED_PREFIXES = (
+    *(keys.LANE.encode(), keys.WAKE.encode(), keys.CHAMPION_CHECK.encode()),
+    *(f"{keys.JOB}chunk_".encode(), f"{keys.JOB}{SHADOW_PREFIX}".encode()),
+)
 MAX_ROUND_TRIP_BYTES = 4 * 2**20  # bounds the memory of both sides, and for how long Redis serves no other client
 MAX_ROUND_TRIP_KEYS = 200
 _SCANNED = {"set": "sscan", "zset": "zscan"}

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 
 from queuecast.domain.errors import Failure, ModelRefusedError, RunFailedError, UnavailableError
@@ -11,7 +12,7 @@ from queuecast.domain.work import Method, PredictionWork
 from tests.queuecast.domain.records import a_job
 from tests.worker.fake_worker import LANE, NOW, FakeWorker
 from worker.engine.consumer import LaneConsumer
-from worker.engine.contracts import ClaimedJob, ModelCall, Result
+from worker.engine.contracts import ClaimedJob, EndedJob, ModelCall, Result
 from worker.engine.leases import STOP_WAIT_S
 
 Answer = Callable[[list[ClaimedJob]], list[Result | Exception]]
@@ -364,3 +365,30 @@ def test_a_cancel_that_ends_a_long_call_costs_the_neighbors_no_attempt(worker: F
 @pytest.mark.parametrize("kind", [kind for kind in JobType if kind is not JobType.PREDICTION])
 def test_jobs_of_other_kinds_share_no_run(kind: JobType) -> None:
     assert not a_job(kind).can_share_a_call
+
+
+# After a call
+
+
+def test_the_jobs_of_a_call_are_shown_once_their_results_can_be_read(worker: FakeWorker) -> None:
+    shown: list[tuple[State, dict[str, Any], bytes | None]] = []
+
+    def show(ended: list[EndedJob]) -> None:
+        shown.extend((each.job.state, worker.result(each.job.id), each.result) for each in ended)
+
+    (job_id,) = submit(worker, 1)
+    worker.another_consumer("worker-1", shared=ids_and_sizes, after_call=show).drain(LANE)
+
+    answer = {"id": job_id, "jobs": 1}
+    assert shown == [(State.SUCCEEDED, answer, msgspec.json.encode(answer))]
+
+
+@pytest.mark.parametrize("error", [UnavailableError("the store is away"), KeyError("bug")])
+def test_an_error_after_a_call_harms_no_job(worker: FakeWorker, error: Exception) -> None:
+    def crash(_ended: list[EndedJob]) -> None:
+        raise error
+
+    ids = submit(worker, 3)
+    worker.another_consumer("worker-1", shared=ids_and_sizes, after_call=crash).drain(LANE)
+
+    assert [worker.job(job_id).state for job_id in ids] == [State.SUCCEEDED] * 3

@@ -39,5 +39,5 @@ for _, old in ipairs(redis.call('ZRANGE', JOBS, 0, 1)) do
   if redis.call('EXISTS', JOB .. old) == 1 then break end
   redis.call('ZREM', JOBS, old)
 end
-redis.call('ZADD', JOBS, 0, id)
+if string.sub(id, 1, 7) ~= 'shadow_' then redis.call('ZADD', JOBS, 0, id) end -- a shadow's job is in no listing
 return {'', id, must_ring}

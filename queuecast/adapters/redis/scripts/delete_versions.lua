@@ -35,8 +35,14 @@ local predictions = 'prediction/' .. model .. '/' .. (is_whole and '' or version
 for _, lane in ipairs(redis.call('SMEMBERS', LANES)) do
   local kind = string.match(lane, '^[^/]+')
   if string.sub(lane, 1, #predictions) == predictions then
-    add(nil, redis.call('XLEN', LANE .. lane))
-    for _, entry in ipairs(redis.call('XRANGE', LANE .. lane, '-', '+', 'COUNT', 5)) do add(entry[2][2], 0) end
+    if string.sub(lane, -4) == '/low' then -- a shadow's jobs do not keep its version
+      for _, entry in ipairs(redis.call('XRANGE', LANE .. lane, '-', '+')) do
+        if string.sub(entry[2][2], 1, 7) ~= 'shadow_' then add(entry[2][2], 1) end
+      end
+    else
+      add(nil, redis.call('XLEN', LANE .. lane))
+      for _, entry in ipairs(redis.call('XRANGE', LANE .. lane, '-', '+', 'COUNT', 5)) do add(entry[2][2], 0) end
+    end
   elseif kind ~= 'prediction' and kind ~= 'chunk' then
     for _, entry in ipairs(redis.call('XRANGE', LANE .. lane, '-', '+')) do add_if_needed(entry[2][2]) end
   end
@@ -47,6 +53,7 @@ if count > 0 then return {'needed', count, first} end
 
 redis.call('HSET', key, 'generation', generation)
 if is_whole then
+  redis.call('DEL', SHADOW .. model, SHADOW_COUNTERS .. model)
   for _, field in ipairs(redis.call('HKEYS', key)) do
     if string.sub(field, 1, 6) == 'alias:' then redis.call('HDEL', key, field) end
   end

@@ -17,6 +17,7 @@ if version == '' then
 else
   redis.call('HSET', key, 'alias:' .. alias, version)
 end
+if alias == 'champion' then redis.call('DEL', SHADOW_COUNTERS .. model) end -- they belong to one champion
 redis.call('RPUSH', ALIAS_HISTORY .. model, move)
 redis.call('SADD', UNEXPORTED, model)
 redis.call('XADD', MOVES, 'MAXLEN', '~', 1000, '*', 'model', model)

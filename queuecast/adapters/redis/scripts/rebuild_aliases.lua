@@ -5,7 +5,7 @@ local model, expected = unpack(ARGV, 1, 2)
 local key, history = ALIASES .. model, ALIAS_HISTORY .. model
 local present = tonumber(redis.call('HGET', key, 'generation') or 0)
 if present ~= tonumber(expected) then return present end
-redis.call('DEL', key, history)
+redis.call('DEL', key, history, SHADOW_COUNTERS .. model)
 for at = 3, #ARGV, 2 do
   local field, value = unpack(ARGV, at, at + 1)
   if field == '' then

@@ -23,7 +23,7 @@ def lua(name: str) -> str:
 
 
 def python_files() -> list[Path]:
-    return sorted(ADAPTERS.glob("*.py"))
+    return sorted(ADAPTERS.rglob("*.py"))
 
 
 def calls_of_scripts(path: Path) -> list[tuple[str, set[str]]]:

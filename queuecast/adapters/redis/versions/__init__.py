@@ -1,0 +1,1 @@
+"""What belongs to single versions of a model, besides the aliases."""
