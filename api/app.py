@@ -25,6 +25,7 @@ from api.routes.predictions import PredictionRoutes
 from api.routes.queues import QueueRoutes
 from api.routes.shadows import ShadowRoutes
 from api.routes.trainings import TrainingRoutes
+from api.routes.version_evaluations import EvaluationRoutes
 from api.schemas.requests import TIMEOUT_TITLES
 from queuecast import __version__
 from queuecast.domain.errors import QueuecastError
@@ -35,6 +36,7 @@ ROUTES = (
     PredictionRoutes,
     BatchRoutes,
     TrainingRoutes,
+    EvaluationRoutes,
     ModelRoutes,
     AliasRoutes,
     ShadowRoutes,

@@ -54,6 +54,7 @@ _defaults = JobDefaults(
         JobType.PREDICTION: settings.prediction_timeout_s,
         JobType.TRAINING: settings.training_timeout_s,
         JobType.IMPORT: settings.training_timeout_s,
+        JobType.EVALUATION: settings.training_timeout_s,
         JobType.BATCH: settings.batch_timeout_s,
     },
 )

@@ -55,7 +55,7 @@ class Settings:
     )
     model_cache_mb: int = setting(512, "loaded models per process; half of a worker container's memory", minimum=1)
     prediction_timeout_s: int = setting(300, "a prediction that runs longer is stopped and fails", minimum=1)
-    training_timeout_s: int = setting(7200, "a training or import that runs longer is stopped and fails", minimum=1)
+    training_timeout_s: int = setting(7200, "a training, evaluation or import that runs longer fails", minimum=1)
     batch_timeout_s: int = setting(24 * 3600, "a batch that takes longer fails; waiting counts", minimum=1)
     batch_chunk_rows: int = setting(65_536, "maximum rows of one chunk, which a worker holds in memory", minimum=1)
     health_file: str = setting("", "a worker touches it while it consumes; the container's health check reads its age")

@@ -1,7 +1,7 @@
 """Composition root of a worker: reads the settings, picks the adapters, hands Celery its application.
 
     celery -A worker.main worker -Q predict        a worker that predicts
-    celery -A worker.main worker -Q train          the trainer: imports and retrainings
+    celery -A worker.main worker -Q train          the trainer: imports, retrainings and evaluations
 
 The parent process runs no numeric code: a child that is forked after such code can hang in OpenMP.
 """
@@ -47,6 +47,7 @@ from worker.batches.runner import BatchRunner
 from worker.celery_app import RunningTask, create_celery, is_alive, is_of, worker_name
 from worker.engine.consumer import LaneConsumer
 from worker.engine.contracts import ModelCall, RunLimits
+from worker.evaluations.runner import EvaluationRunner
 from worker.health.heartbeat import WorkerHeartbeat
 from worker.imports.runner import ImportRunner
 from worker.models.champion_follower import ChampionFollower, Stores
@@ -83,6 +84,7 @@ def build_consumer(
     threads = fit_threads(settings.model_threads, cpu_quota(), cpu_count())
     progress, folders = RedisChunkProgress(redis), BatchFolders(settings.data_dir / "batches")
     trainings = TrainingRunner(models, aliases, files, estimators, folders, clock, threads)
+    evaluations = EvaluationRunner(models, files, estimators, folders)
     imports = ImportRunner(models, aliases, files, clock)
     coordinator = build_coordinator(settings, redis, monitor)
     planner = BatchPlanner(files, progress, folders, clock, settings.batch_chunk_rows)
@@ -94,6 +96,7 @@ def build_consumer(
     shadowing = Shadowing(RedisShadows(redis), short_lanes, doorbell, models, new_id, clock)
     runners = {
         JobType.TRAINING: lambda job, work, rows, report: trainings.run(job, work, report),
+        JobType.EVALUATION: lambda job, work, rows, report: evaluations.run(job, work, report),
         JobType.IMPORT: lambda job, work, rows, report: imports.run(job, work, report),
         JobType.BATCH: lambda job, work, rows, report: batches.run(job, work, report),
         JobType.CHUNK: lambda job, work, rows, report: chunks.run(job, work),
@@ -178,7 +181,7 @@ def start_child(queues: tuple[str, ...]) -> None:
 
 def drain(lane: str, priority: int | None, task: RunningTask) -> list[ModelCall]:
     run = partial(_child[0].drain, task, lane, is_overtaking=priority == OVERTAKING)
-    if Lane.of_name(lane).type is not JobType.TRAINING:
+    if Lane.of_name(lane).type not in (JobType.TRAINING, JobType.EVALUATION):
         return run()
     with _training_turn.taken() as has_turn:
         return run() if has_turn else []
@@ -212,6 +215,7 @@ app = create_celery(
     {
         TASKS[JobType.PREDICTION]: settings.prediction_timeout_s + _slack_s,
         TASKS[JobType.TRAINING]: settings.training_timeout_s + _slack_s,
+        TASKS[JobType.EVALUATION]: settings.training_timeout_s + _slack_s,
         TASKS[JobType.IMPORT]: settings.training_timeout_s + _slack_s,
         TASKS[JobType.BATCH]: settings.batch_timeout_s + _slack_s,
     },

@@ -13,7 +13,7 @@ from api.routes.outputs.batch_results import ERRORS_CONTENT, FILE_CONTENT, PARTI
 from api.routes.submit_answers import answer_submit
 from api.schemas.headers import JobMatchHeaders, RangeHeaders, RunAgainHeaders, WaitHeaders
 from api.schemas.jobs import Job as JobSchema
-from api.schemas.results import ImportResult, PredictionResult, TrainingResult
+from api.schemas.results import EvaluationResult, ImportResult, PredictionResult, TrainingResult
 from api.services.callers_jobs import require_callers_job
 from api.services.queue_position import RETRY_AFTER_S
 from api.services.submit_options import Submitted
@@ -134,6 +134,7 @@ class JobRoutes:
                     "application/json": (
                         PredictionResult,
                         TrainingResult,
+                        EvaluationResult,
                         ImportResult,
                         FILE_CONTENT["application/json"],
                     )
@@ -185,11 +186,12 @@ class JobRoutes:
         refusals=error_groups.FINDING_A_JOB,
     )
     def errors(self, job_id: str) -> Response:
-        """Read the bad rows of a batch or a training
+        """Read the bad rows of a batch, a training or an evaluation
 
         One JSON object per line with `row`, `column`, `code` and `detail`, in the order of the rows. A row with several
         bad cells has them all in `errors`. While a batch runs, and after it failed or was canceled, these are the bad
-        rows of the chunks that are done. A training has them with `on_error: skip`. Empty for any other job.
+        rows of the chunks that are done. A training and an evaluation have
+        them with `on_error: skip`. Empty for any other job.
         """
         return self._batch_results.errors(self._read(job_id)[0])
 

@@ -18,10 +18,10 @@ from api.schemas.headers import SubmitHeaders
 from api.schemas.jobs import TrainingJob
 from api.schemas.requests import TrainingRequest
 from api.schemas.searches import SearchRequest
-from api.services.accepted_files import NeededColumns, accepted_files
+from api.services.accepted_files import NeededColumns, accepted_files, named_files, require_short
 from api.services.submit_options import SubmitOptions, Submitted
 from queuecast.domain.columns.roles import ColumnRoles
-from queuecast.domain.errors import ConflictError, InvalidInputError, UnknownAliasError, mismatch
+from queuecast.domain.errors import ConflictError, InvalidInputError, UnknownAliasError
 from queuecast.domain.model import CHAMPION, Manifest
 from queuecast.domain.training_params import unknown_params
 from queuecast.domain.trainings.fit_mode import FitMode, update_faults
@@ -58,7 +58,7 @@ class TrainingRoutes:
         body = json_body(TrainingRequest, self._max_body_bytes)
         metadata = decode_object(body.metadata, "/metadata")
         params = decode_object(body.params, "/params")
-        _require_short(body.target)
+        require_short(body.target)
         key = read_idempotency_key(request.get_data())
         submitted = self._submission.find_repeated(key) or self._submit(model, body, metadata, params, key)
         return answer_submit(submitted, self._watcher)
@@ -79,7 +79,7 @@ class TrainingRoutes:
         target = (body.target,) if isinstance(body.target, str) else tuple(body.target)
         roles = ColumnRoles(body.weight_column, body.group_column, body.time_column, body.id_column)
         needed = NeededColumns.of(manifest, target, roles)
-        (first, *others), ignored = accepted_files(self._files, _file_ids(body), manifest, needed, body.extra_columns)
+        (first, *others), ignored = accepted_files(self._files, named_files(body), manifest, needed, body.extra_columns)
         work = TrainingWork(
             first.id,
             first.sha256,
@@ -98,23 +98,6 @@ class TrainingRoutes:
             metadata, body.expires_in_s, body.timeout_s, idempotency_key=key, ignored_columns=ignored
         )
         return self._submission.train(ref, work, options)
-
-
-def _file_ids(body: TrainingRequest) -> list[str]:
-    if (body.file_id is None) == (body.file_ids is None):
-        found = "neither" if body.file_id is None else "both"
-        finding = mismatch("/file_id", "invalid", found, "one of file_id and file_ids")
-        raise InvalidInputError(f"/file_id: {finding.detail}", (finding,))
-    return [body.file_id] if body.file_id is not None else list(body.file_ids or ())
-
-
-def _require_short(target: str | list[str]) -> None:
-    """Redis holds the names until the training ends, and only a worker can compare them with a Parquet file."""
-    max_chars = 128 * 1024
-    n_chars = sum(map(len, target))
-    if n_chars > max_chars:
-        finding = mismatch("/target", "too_long", f"names of {n_chars} characters", f"at most {max_chars}")
-        raise InvalidInputError(finding.detail, (finding,))
 
 
 def _require_known(params: dict[str, Any], manifest: Manifest) -> None:

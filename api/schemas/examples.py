@@ -35,6 +35,12 @@ TRAINING = {
         {"file_id": FILE_ID, "target": "survived", "params": {"model__C": 0.5}},
     ),
 }
+EVALUATION = {
+    "two versions": Example(
+        "The champion and version 1",
+        {"file_id": FILE_ID, "target": "survived", "versions": ["champion", 1]},
+    ),
+}
 BATCH = {
     "file": Example(
         "An uploaded file",

@@ -6,7 +6,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from api.schemas.fields import Count, JobId, Metadata, Name, Path, Positive, Sha256, Time
 from api.schemas.problems import Problem
-from api.schemas.results import BatchResult, ImportResult, PredictionResult, TrainingResult
+from api.schemas.results import BatchResult, EvaluationResult, ImportResult, PredictionResult, TrainingResult
 from queuecast.domain.job import JobType, Priority, State
 from queuecast.domain.timeline import Event
 
@@ -21,7 +21,8 @@ class ModelRef(Struct):
 
 
 class Progress(Struct):
-    """`done` of `total`, counted in `unit`. A training counts stages; a batch counts rows, `errors` of them bad."""
+    """`done` of `total`, counted in `unit`. A training counts stages, an evaluation versions, and a batch rows, of
+    which `errors` are bad."""
 
     done: Count
     total: Count
@@ -109,6 +110,12 @@ class TrainingJob(JobFields, tag="training", kw_only=True):
     result: TrainingResult | UnsetType = UNSET
 
 
+class EvaluationJob(JobFields, tag="evaluation", kw_only=True):
+    """An evaluation as it is now: with `result` once it succeeded, with `error` once it failed."""
+
+    result: EvaluationResult | UnsetType = UNSET
+
+
 class ImportJob(JobFields, tag="import", kw_only=True):
     """The import of a pushed model as it is now: with `result` once it succeeded, with `error` once it failed."""
 
@@ -121,13 +128,14 @@ class BatchJob(JobFields, tag="batch", kw_only=True):
     result: BatchResult | UnsetType = UNSET
 
 
-AnyJob = PredictionJob | TrainingJob | ImportJob | BatchJob
+AnyJob = PredictionJob | TrainingJob | EvaluationJob | ImportJob | BatchJob
 Job = Annotated[
     AnyJob, Meta(title="Job", description="A job as it is now, of the type that `type` names. Times are UTC.")
 ]
 JOB_KINDS: dict[JobType, type[AnyJob]] = {
     JobType.PREDICTION: PredictionJob,
     JobType.TRAINING: TrainingJob,
+    JobType.EVALUATION: EvaluationJob,
     JobType.IMPORT: ImportJob,
     JobType.BATCH: BatchJob,
 }

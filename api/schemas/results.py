@@ -16,7 +16,7 @@ from api.schemas.fields import (
     Probabilities,
     Sha256,
 )
-from api.schemas.gate import Criterion, MetricScores
+from api.schemas.gate import Criterion, MetricScores, ScoreInterval
 from queuecast.domain.file_formats import OutputFormat
 from queuecast.domain.gate import Verdict
 from queuecast.domain.work import Method
@@ -84,6 +84,61 @@ class TrainingResult(Struct):
     bad_cells: list[BadCell] = []
     findings: Annotated[list[DataFinding], Meta(description="The most severe 20.")] = []
     findings_total: Count = 0
+
+
+class EvaluatedScore(Struct):
+    """A version by one metric of scikit-learn. `difference`: of its score less that of the first version."""
+
+    metric: str
+    score: ScoreInterval | None
+    difference: ScoreInterval | None
+
+
+class EvaluatedFit(Struct):
+    """What is known of rows of the file that the version was fitted on; its score on them is too good.
+
+    `fit_side` and `held_out_side` count the scored rows by the version's holdout rule. New rows are on both sides, too.
+    """
+
+    trained_on_file: Annotated[bool, Meta(description="Whether a training of the version read one of these files.")]
+    known_rows: Annotated[Count, Meta(description="Rows of the file among the few kept ones of the version's fit.")]
+    fit_side: Count | None
+    held_out_side: Count | None
+    unknown: Annotated[str, Meta(description="Why the sides are null; else empty.")]
+
+
+class EvaluatedVersion(Struct):
+    """A version's scores, by the primary metric first; or the reason why it could not be scored."""
+
+    version: Positive
+    alias: Annotated[str | None, Meta(description="The alias that the request named.")]
+    scored: bool
+    reason: str
+    scores: list[EvaluatedScore]
+    not_compared: Annotated[str, Meta(description="Why there is no difference from the first version; else empty.")]
+    fitted: EvaluatedFit | None
+
+
+class EvaluatedRows(Struct):
+    """The rows on which all versions were scored, and those that did not fit and were left out."""
+
+    scored: Count
+    bad: Count
+
+
+class EvaluationResult(Struct):
+    """The scores of versions on the same rows."""
+
+    model: Name
+    target: list[str]
+    headline: Annotated[str, Meta(description="The comparison by the primary metric, as a sentence.")]
+    metric: Annotated[str, Meta(description="The primary metric.")]
+    compared_with: Annotated[int, Meta(description="The version that the differences are from.")]
+    rows: EvaluatedRows
+    versions: list[EvaluatedVersion]
+    bad_cells: list[BadCell]
+    findings: Annotated[list[DataFinding], Meta(description="The most severe 20.")]
+    findings_total: Count
 
 
 class ImportResult(Struct):

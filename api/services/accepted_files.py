@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 from api.services.job_files import refusing_file_id
 from api.services.table_headers import (
@@ -17,7 +18,7 @@ from api.services.table_headers import (
 from queuecast.domain.columns.extra_columns import ExtraColumns, IgnoredColumns
 from queuecast.domain.columns.outside_columns import columns_outside
 from queuecast.domain.columns.roles import ColumnRoles
-from queuecast.domain.errors import Finding, InvalidInputError, short_name
+from queuecast.domain.errors import Finding, InvalidInputError, mismatch, short_name
 from queuecast.domain.file_formats import FileFormat, training_format
 from queuecast.domain.findings.bounds import list_names
 from queuecast.domain.holdout import rule_for
@@ -31,11 +32,12 @@ from queuecast.tables.column_names import columns_refused, ignored_columns, miss
 @dataclass(frozen=True, slots=True)
 class NeededColumns:
     """The columns that a training reads besides the features. outside: columns by which the rows are split and which
-    the model does not have."""
+    the model does not have. optional: such columns of an evaluation, which can do without them."""
 
     target: tuple[str, ...]
     roles: ColumnRoles
     outside: tuple[str, ...]
+    optional: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, manifest: Manifest, target: tuple[str, ...], roles: ColumnRoles) -> "NeededColumns":
@@ -58,7 +60,32 @@ class NeededColumns:
 
     @property
     def names(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys([*self.target, *self.roles.names, *self.outside]))
+        return tuple(dict.fromkeys([*self.target, *self.roles.names, *self.outside, *self.optional]))
+
+
+class NamesFiles(Protocol):
+    """A request with one file or several."""
+
+    file_id: str | None
+    file_ids: list[str] | None
+
+
+def named_files(body: NamesFiles) -> list[str]:
+    """Raises InvalidInputError for a request that names no file, or one file and several."""
+    if (body.file_id is None) == (body.file_ids is None):
+        found = "neither" if body.file_id is None else "both"
+        finding = mismatch("/file_id", "invalid", found, "one of file_id and file_ids")
+        raise InvalidInputError(f"/file_id: {finding.detail}", (finding,))
+    return [body.file_id] if body.file_id is not None else list(body.file_ids or ())
+
+
+def require_short(target: str | list[str]) -> None:
+    """Redis holds the names until the job ends, and only a worker can compare them with a Parquet file."""
+    max_chars = 128 * 1024
+    n_chars = sum(map(len, target))
+    if n_chars > max_chars:
+        finding = mismatch("/target", "too_long", f"names of {n_chars} characters", f"at most {max_chars}")
+        raise InvalidInputError(finding.detail, (finding,))
 
 
 def accepted_files(

@@ -29,7 +29,16 @@ from queuecast.domain.job import Job, JobType, ModelRef, Progress
 from queuecast.domain.lane import Lane
 from queuecast.domain.model import Manifest, require_name
 from queuecast.domain.timeline import accepted_at
-from queuecast.domain.work import BatchWork, ImportWork, Method, PredictionWork, TrainingWork, Work, batch_of_rows
+from queuecast.domain.work import (
+    BatchWork,
+    EvaluationWork,
+    ImportWork,
+    Method,
+    PredictionWork,
+    TrainingWork,
+    Work,
+    batch_of_rows,
+)
 from queuecast.job_updates import update_job
 from queuecast.ports.aliases import AliasStore
 from queuecast.ports.clock import Clock
@@ -155,6 +164,9 @@ class Submission:
     def train(self, ref: ModelRef, work: TrainingWork, options: SubmitOptions) -> Submitted:
         """Raises ConflictError while another training of the model is queued or running."""
         return self._submit(JobType.TRAINING, ref, work, options)
+
+    def evaluate(self, ref: ModelRef, work: EvaluationWork, options: SubmitOptions) -> Submitted:
+        return self._submit(JobType.EVALUATION, ref, work, options)
 
     def import_model(self, model: str, work: ImportWork, options: SubmitOptions) -> Submitted:
         require_name(model, "model")

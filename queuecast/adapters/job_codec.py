@@ -7,7 +7,7 @@ import msgspec
 from queuecast.adapters.stored_form import StoredForm
 from queuecast.domain.errors import GoneJobError, UnknownJobError
 from queuecast.domain.job import Job, JobType
-from queuecast.domain.work import BatchWork, ChunkWork, ImportWork, PredictionWork, TrainingWork, Work
+from queuecast.domain.work import BatchWork, ChunkWork, EvaluationWork, ImportWork, PredictionWork, TrainingWork, Work
 
 _CHUNK_WORK = StoredForm(ChunkWork, {"file_range": "cut"})
 _decode_work: dict[JobType, Callable[[bytes], Work]] = {
@@ -15,6 +15,7 @@ _decode_work: dict[JobType, Callable[[bytes], Work]] = {
     JobType.TRAINING: msgspec.json.Decoder(TrainingWork).decode,
     JobType.IMPORT: msgspec.json.Decoder(ImportWork).decode,
     JobType.BATCH: msgspec.json.Decoder(BatchWork).decode,
+    JobType.EVALUATION: msgspec.json.Decoder(EvaluationWork).decode,
     JobType.CHUNK: _CHUNK_WORK.decode,
 }
 _job_decoder = msgspec.json.Decoder(Job)

@@ -20,6 +20,9 @@ from queuecast.client.row_formats.table_files import OUTPUT_FORMATS, output_form
 from queuecast.client.transport import Body
 from queuecast.domain.job import State
 
+LEAVING_OUT = frozenset({"training", "evaluation"})
+"""The types of jobs that leave bad rows out and have no file of answers."""
+
 
 @dataclass(frozen=True, slots=True)
 class OutputFiles:
@@ -60,8 +63,8 @@ class OutputFiles:
         kind = job.body["type"]
         if self.answers and kind != "batch":
             raise ValueError(f"{job.id} is a {kind}; -o downloads the answers of a batch")
-        if self.errors and kind not in ("batch", "training"):
-            raise ValueError(f"{job.id} is a {kind}; --errors downloads the bad rows of a batch or a training")
+        if self.errors and kind != "batch" and kind not in LEAVING_OUT:
+            raise ValueError(f"{job.id} is a {kind}; --errors is for a batch, training or evaluation")
 
     def options(self) -> str:
         """The options as a user types them."""
@@ -75,7 +78,7 @@ def output_options(command: Callable[..., None]) -> Callable[..., None]:
     file_type = click.Path(dir_okay=False, path_type=Path)
     help_text = f"Write the answers of a batch to FILE. Its suffix sets the format: {', '.join(OUTPUT_FORMATS)}."
     answers = click.option("-o", "--output", type=file_type, metavar="FILE", help=help_text)
-    help_text = "Write the bad rows of a batch or a training to FILE, as NDJSON. With predict, it needs -o."
+    help_text = "Write the bad rows of a batch, training or evaluation to FILE, as NDJSON. With predict, it needs -o."
     errors = click.option("--errors", type=file_type, metavar="FILE", help=help_text)
     force = click.option("--force", is_flag=True, help="Overwrite the files of -o and --errors without asking.")
     return answers(errors(force(command)))
@@ -149,12 +152,12 @@ def _answers_text(body: Body) -> str:
 
 def _bad_rows_lines(job: JobHandle, files: OutputFiles) -> list[str]:
     result = job.body.get("result") or {}
-    is_training = job.body["type"] == "training"
-    count = result.get("rows", {}).get("bad", 0) if is_training else result.get("errors", 0)
+    leaves_out = job.body["type"] in LEAVING_OUT
+    count = result.get("rows", {}).get("bad", 0) if leaves_out else result.get("errors", 0)
     if not count:
         return []
     rows = "1 row was bad and " if count == 1 else f"{count:,} rows were bad and "
-    if is_training:
+    if leaves_out:
         rows += "was left out" if count == 1 else "were left out"
     else:
         rows += "has no answer" if count == 1 else "have no answer"

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from queuecast.cli.batches import OutputFiles, note_files, resume_hint, write_files
+from queuecast.cli.batches import LEAVING_OUT, OutputFiles, note_files, resume_hint, write_files
 from queuecast.cli.job_tables import show_result
 from queuecast.cli.progress import job_progress
 from queuecast.cli.terminal import note
@@ -54,11 +54,11 @@ def finish_job(job: JobHandle, files: OutputFiles = NO_FILES, *, no_wait: bool, 
         _note_retry_of_batch(job, files)
         raise JobFailed(job.body)
     result = job.result()
-    if files == NO_FILES or job.body["type"] == "training":
+    if files == NO_FILES or job.body["type"] in LEAVING_OUT:
         show_document(job.body, lambda: show_result(job.body, result), as_json=as_json)
     elif as_json:
         _print_json(job.body)
-    if files != NO_FILES or job.body["type"] == "training":
+    if files != NO_FILES or job.body["type"] in LEAVING_OUT:
         note_files(job, files)
     _require_an_answer(job)
 

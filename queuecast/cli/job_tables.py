@@ -8,6 +8,7 @@ from rich.text import Text
 
 from queuecast.cli.model_tables import show_import, show_training
 from queuecast.cli.terminal import duration_text, new_table, say, short_text, size_text, stdout_console
+from queuecast.cli.versions.evaluation_tables import show_evaluation
 from queuecast.client.errors import problem_line
 from queuecast.client.transport import Body
 from queuecast.domain.job import FINAL_STATES
@@ -107,7 +108,8 @@ def show_result(body: Body, result: Body) -> None:
     if body["type"] == "batch":
         _show_batch(result, body["id"])
     else:
-        {"prediction": _show_predictions, "training": show_training, "import": show_import}[body["type"]](result)
+        shown = {"prediction": _show_predictions, "training": show_training, "import": show_import}
+        (shown | {"evaluation": show_evaluation})[body["type"]](result)
 
 
 def bad_row_text(bad: Body) -> str:

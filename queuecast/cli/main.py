@@ -16,6 +16,7 @@ from queuecast.cli.lazy_group import LazyGroup
 from queuecast.cli.model_commands import delete, history, models, promote, push, rollback, train
 from queuecast.cli.predict_command import predict
 from queuecast.cli.terminal import note
+from queuecast.cli.versions.score_command import score
 from queuecast.cli.versions.shadow_command import shadow
 from queuecast.cli.versions.version_commands import diff, prune
 from queuecast.client import ApiError, Client, IgnoredColumnsWarning, JobFailed
@@ -41,7 +42,7 @@ def _note_retry(details: RetryDetails) -> None:
 
 
 for command in (
-    *(push, predict, train, report, models, diff, history, promote, rollback, shadow, delete, prune),
+    *(push, predict, train, score, report, models, diff, history, promote, rollback, shadow, delete, prune),
     *(jobs, retry, queues, dead_letters),
 ):
     main.add_command(command)

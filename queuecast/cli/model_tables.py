@@ -120,7 +120,7 @@ def show_training(result: Body) -> None:
             scores["metric"],
             *(short_text(scores[role] and scores[role]["value"]) for role in roles),
             "-" if difference is None else f"{difference['value']:+.3g}",
-            "-" if difference is None else _interval_text(difference),
+            "-" if difference is None else interval_text(difference),
         )
     stdout_console().print(table)
     for criterion in result.get("criteria", ()):
@@ -128,7 +128,7 @@ def show_training(result: Body) -> None:
             say(f"{criterion['outcome']}: {criterion['detail']}")
     rows, verdict = result["rows"], result["verdict"].replace("_", " ")
     say(f"Fitted on {rows['train']} rows, compared on {rows['holdout']} held-out rows: {verdict}")
-    _show_findings(result)
+    show_findings(result)
     name, version = result["model"], result["version"]
     if result["promoted"]:
         say(f"Promoted {name} version {version} to champion")
@@ -145,12 +145,12 @@ def _one_score(result: Body) -> Body:
     return scores
 
 
-def _interval_text(score: Body) -> str:
+def interval_text(score: Body) -> str:
     """A bound is missing where the rows do not give one."""
     return " to ".join("?" if bound is None else f"{bound:+.3g}" for bound in (score["low"], score["high"]))
 
 
-def _show_findings(result: Body) -> None:
+def show_findings(result: Body) -> None:
     """A result of an earlier release has none."""
     found = result.get("findings", ())
     for finding in found:

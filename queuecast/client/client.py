@@ -22,7 +22,8 @@ from queuecast.client.pushing import estimator_parts, file_parts, held_out_part,
 from queuecast.client.row_formats.json_rows import target_names
 from queuecast.client.row_formats.rows_of_dicts import refuse_moments
 from queuecast.client.row_formats.table_files import ProgressCallback
-from queuecast.client.trainings.training import Training, given
+from queuecast.client.trainings.scoring import Scoring
+from queuecast.client.trainings.training import given
 from queuecast.client.transport import MAX_WAIT_S, Body, FilePart, Transport, query_text, read_json
 from queuecast.domain.holdout import HoldoutRule, Split
 
@@ -31,7 +32,7 @@ PAGE_ROWS = 100
 JOB_FILTERS = frozenset({"type", "state", "model", "version", "created_after", "metadata", "limit"})
 
 
-class Client(Training):
+class Client(Scoring):
     """A connection to one gateway. Use it as a context manager, or call `close`.
 
     url: the gateway's address; default $QUEUECAST_URL, or http://127.0.0.1:8000.

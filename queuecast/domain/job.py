@@ -18,6 +18,7 @@ class JobType(StrEnum):
     TRAINING = "training"
     IMPORT = "import"
     BATCH = "batch"
+    EVALUATION = "evaluation"
     CHUNK = "chunk"
     """A part of a batch. It is in no listing; only the batch reads its outcome."""
 

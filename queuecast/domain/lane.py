@@ -11,7 +11,7 @@ from queuecast.domain.work import PredictionWork, Work
 ATTENDANT_GONE_S = 1.0  # without a claim; a worker that attends a lane claims several times a second
 MAX_RESERVED_ROWS = 1024  # beyond some hundred rows a call costs by the row, and a larger one delays the other lanes
 MAX_RESERVED_BYTES = 4 * 2**20  # of JSON rows, which take several times that in the memory of a Python process
-TRAINER_TYPES = frozenset({JobType.TRAINING, JobType.IMPORT})
+TRAINER_TYPES = frozenset({JobType.TRAINING, JobType.IMPORT, JobType.EVALUATION})
 URGENCIES = (Priority.HIGH, Priority.NORMAL, Priority.LOW)
 
 
@@ -50,7 +50,7 @@ class Lane:
                 return cls(job_type, model, int(version), method, priority=_priority_of(priority))
             case JobType.CHUNK, [batch_id, *priority]:
                 return cls(job_type, batch_id=batch_id, priority=_priority_of(priority))
-            case ((JobType.TRAINING | JobType.IMPORT | JobType.BATCH), []):
+            case ((JobType.TRAINING | JobType.IMPORT | JobType.BATCH | JobType.EVALUATION), []):
                 return cls(job_type)
         raise ValueError(f"{name!r} is not the name of a lane")
 
@@ -78,7 +78,7 @@ class Lane:
 
     @property
     def is_for_trainer(self) -> bool:
-        """Whether the trainer serves it: the worker that loads uploaded models and runs fits."""
+        """Whether the trainer serves it: the worker that loads uploaded models, runs fits and scores versions."""
         return self.type in TRAINER_TYPES
 
     @property

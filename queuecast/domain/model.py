@@ -93,6 +93,12 @@ class Manifest:
     can_update: bool | None = None
     """Whether the estimator, or the last step of a pipeline, has `partial_fit`; None if it is unknown."""
 
+    def may_have_target(self, names: tuple[str, ...]) -> bool:
+        """Whether the version may have learned the target of these columns. A `y` without a name was recorded as
+        `target`, or as `target0`, `target1`, and so on; that may be any target."""
+        known = self.target
+        return known in ((), ("target",), tuple(f"target{index}" for index in range(len(known))), names)
+
     def model_info(self) -> dict[str, Any]:
         """The `model` field in the result of a prediction or a batch."""
         return {

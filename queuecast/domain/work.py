@@ -72,6 +72,44 @@ class TrainingWork:
 
 
 @dataclass(frozen=True, slots=True)
+class EvaluatedVersion:
+    """alias: the name by which the request asked for the version; None if it gave the number."""
+
+    version: int
+    alias: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationWork:
+    """Versions to score on labelled files. The first version is the one that the others are compared with.
+
+    metric: the primary metric; empty for the default.
+    """
+
+    files: tuple[AcceptedFile, ...]
+    target: tuple[str, ...]
+    versions: tuple[EvaluatedVersion, ...]
+    metric: str = ""
+    weight_column: str | None = None
+    extra_columns: ExtraColumns = ExtraColumns.IGNORE
+    on_error: OnError = OnError.FAIL
+
+    @property
+    def as_training(self) -> TrainingWork:
+        """The same files, as a training reads them."""
+        first, *others = self.files
+        return TrainingWork(
+            first.id,
+            first.sha256,
+            self.target,
+            extra_columns=self.extra_columns,
+            on_error=self.on_error,
+            more_files=tuple(others),
+            roles=ColumnRoles(self.weight_column),
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class ImportWork:
     """A pushed model: its stored files and their description by the caller."""
 
@@ -118,7 +156,7 @@ class ChunkWork:
     file_range: FileRange
 
 
-Work = PredictionWork | TrainingWork | ImportWork | BatchWork | ChunkWork
+Work = PredictionWork | TrainingWork | ImportWork | BatchWork | ChunkWork | EvaluationWork
 
 
 def rows_of(work: Work) -> int:

@@ -32,7 +32,11 @@ PREDICTIONS = "/v1/models/titanic/predictions"
 DEFAULTS = JobDefaults(
     retention_s=3600.0,
     max_attempts=3,
-    timeouts_s={JobType.PREDICTION: 300, JobType.TRAINING: 7200, JobType.IMPORT: 7200, JobType.BATCH: 86400},
+    timeouts_s={
+        JobType.PREDICTION: 300,
+        JobType.BATCH: 86400,
+        **dict.fromkeys((JobType.TRAINING, JobType.EVALUATION, JobType.IMPORT), 7200),
+    },
 )
 COLUMNS = (
     Column("age", ColumnType.NUMBER, True, "float64"),

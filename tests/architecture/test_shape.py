@@ -40,7 +40,7 @@ SUBJECTS = {
     "lanes.py": {"queuecast/ports", f"{ADAPTERS}/memory", f"{ADAPTERS}/redis"},
     "models.py": {"queuecast/ports", f"{ADAPTERS}/disk", "api/routes"},
     "monitor.py": {"queuecast/ports", f"{ADAPTERS}/celery", f"{ADAPTERS}/memory"},
-    "runner.py": {"worker/batches", "worker/imports", "worker/predictions", "worker/trainings"},
+    "runner.py": {f"worker/{kind}" for kind in ("batches", "evaluations", "imports", "predictions", "trainings")},
     "shadows.py": {
         *("queuecast/domain", "queuecast/ports", f"{ADAPTERS}/memory", f"{ADAPTERS}/redis/versions"),
         *("api/routes", "api/schemas"),

@@ -126,6 +126,25 @@ def test_a_batch_and_its_file_are_as_described(output_format: str, validating_cl
     validating_client.send("GET", RESULT, place, 416, headers={"Range": "bytes=999999-"})
 
 
+def test_an_evaluation_and_its_refusals_are_as_described(validating_client: ValidatingClient, table: Path) -> None:
+    with table.open("rb") as file:
+        stored = validating_client.send(
+            "POST", "/v1/files", {}, 201, files={"file": ("rows.csv", file, "text/csv")}
+        ).json()
+    path, titanic = "/v1/models/{model}/evaluations", {"model": "titanic"}
+    body = {"file_id": stored["id"], "target": "survived", "versions": ["champion", 1]}
+
+    place = validating_client.ended(validating_client.send("POST", path, titanic, 202, json=body).json())
+    result = validating_client.send("GET", JOB, place).json()["result"]
+    validating_client.send("GET", RESULT, place)
+    validating_client.send("GET", f"{JOB}/errors", place)
+
+    assert result["versions"][0]["scores"][0]["score"]["value"] is not None
+    validating_client.send("POST", path, titanic, 404, json=body | {"versions": [99]})
+    validating_client.send("POST", path, titanic, 422, json=body | {"target": "boat"})
+    validating_client.send("POST", path, {"model": "none"}, 404, json=body)
+
+
 def test_failed_retried_deleted_and_expired_jobs_are_as_described(
     validating_client: ValidatingClient, table: Path
 ) -> None:

@@ -9,7 +9,10 @@ import pytest
 from tests.openapi.conftest import HERE, run
 
 pytestmark = [pytest.mark.redis, pytest.mark.xdist_group("openapi")]
-SUBMITS = {"predictions_predict", "trainings_train", "batches_submit", "models_push", "jobs_retry", "queues_replay"}
+SUBMITS = {
+    *("predictions_predict", "trainings_train", "evaluations_score", "batches_submit"),
+    *("models_push", "jobs_retry", "queues_replay"),
+}
 QUIET = {"REDOCLY_TELEMETRY": "off", "REDOCLY_SUPPRESS_UPDATE_NOTICE": "true", "NO_COLOR": "1"}
 
 

@@ -31,6 +31,7 @@ from queuecast.ports.files import StoredFile
 from queuecast.skops_files import skops_bytes
 from worker.engine.consumer import LaneConsumer
 from worker.engine.contracts import RunLimits, Runner
+from worker.evaluations.runner import EvaluationRunner
 from worker.imports.runner import ImportRunner
 from worker.models.loading import EstimatorCache
 from worker.predictions.runner import PredictionRunner
@@ -60,9 +61,11 @@ class LocalService:
         prediction = PredictionRunner(self.models, self.estimators, self.clock)
         self.folders = BatchFolders(root / "batches")
         self.training = TrainingRunner(self.models, self.aliases, self.files, self.estimators, self.folders, self.clock)
+        self.evaluating = EvaluationRunner(self.models, self.files, self.estimators, self.folders)
         self.importing = ImportRunner(self.models, self.aliases, self.files, self.clock)
         self.runners: dict[JobType, Runner] = {
             JobType.TRAINING: lambda job, work, rows, report: self.training.run(job, work, report),
+            JobType.EVALUATION: lambda job, work, rows, report: self.evaluating.run(job, work, report),
             JobType.IMPORT: lambda job, work, rows, report: self.importing.run(job, work, report),
         }
         self.ended_processes = 0

@@ -16,7 +16,7 @@ def repeated_rows(features: Any, target: Any, *, are_classes: bool) -> tuple[flo
     The first rows count, up to the bound. target: array (n_rows,) or (n_rows, n_targets), or None. Without classes, the
     second is 0.
     """
-    hashes = _hashes(features)
+    hashes = row_hashes(features)
     n_rows = len(hashes)
     if not n_rows:
         return 0.0, 0.0
@@ -32,8 +32,8 @@ def repeated_rows(features: Any, target: Any, *, are_classes: bool) -> tuple[flo
     return duplicates, float(table["features"].isin(conflicting).mean())
 
 
-def _hashes(features: Any) -> Any:
-    """One number for each row; equal rows have equal numbers."""
+def row_hashes(features: Any) -> Any:
+    """One number for each row, up to the bound; equal rows have equal numbers."""
     if issparse(features):
         rows = features.tocsr()[: BOUNDS.hashed_rows]
         return rows @ np.random.default_rng(0).normal(size=rows.shape[1])

@@ -21,6 +21,11 @@ def row_findings(n_fitted: int, repeated: tuple[float, float], reference: Refere
     if n_fitted < BOUNDS.few_rows:
         detail = f"the version is fitted on {counted(n_fitted, 'row')}, expected {BOUNDS.few_rows} or more"
         yield DataFinding("few_rows", Severity.WARNING, detail, None, str(n_fitted), f"{BOUNDS.few_rows} or more")
+    yield from repeated_findings(repeated, reference, "the champion's file")
+
+
+def repeated_findings(repeated: tuple[float, float], reference: Reference | None, origin: str) -> Iterator[DataFinding]:
+    """repeated: the shares of `repeated_rows`. origin: the file of the reference, in words."""
     known = (None, None) if reference is None else (reference.duplicates, reference.conflicts)
     texts = (
         ("duplicate_rows", "repeat an earlier row"),
@@ -28,7 +33,7 @@ def row_findings(n_fitted: int, repeated: tuple[float, float], reference: Refere
     )
     for (code, text), found, before in zip(texts, repeated, known, strict=True):
         if found >= 0.01:
-            more = "" if before is None else f"; in the champion's file it was {before:.1%}"
+            more = "" if before is None else f"; in {origin} it was {before:.1%}"
             severity = Severity.WARNING if found - (before or 0.0) >= 0.1 else Severity.INFO
             yield DataFinding(code, severity, f"{found:.1%} of the rows {text}{more}", None, f"{found:.1%}")
 

@@ -124,3 +124,19 @@ def _parse_all(chunks: list[Any], kind: ColumnType) -> Any:
             return None
         parts.append(values.to_numpy(zero_copy_only=False))
     return np.concatenate(parts)
+
+
+def label_mismatch(champion: Manifest, target: Any, who: str) -> str:
+    """Names both sets of labels if those of the file are text and the version's are not. who: the version in words."""
+    classes = champion.classes or []
+    if not classes or isinstance(classes[0], (list, str)) or target.dtype != object:
+        return ""
+    labels = sorted(set(target.ravel()))
+    return f"the file has the labels {enumerate_labels(labels)} where {who} predicts {enumerate_labels(classes)}"
+
+
+def enumerate_labels(labels: list[Any]) -> str:
+    """`'a', 'b' and 'c'`, at most five of them."""
+    shown = [shortened(repr(label)) for label in labels[:5]]
+    last = f"{len(labels) - 5} more" if len(labels) > 5 else shown.pop()
+    return f"{', '.join(shown)} and {last}" if shown else last

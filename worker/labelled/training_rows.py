@@ -54,6 +54,7 @@ class TrainingRows:
     labels: those of the champion's signature.
     weights: (n_rows,) float64. groups: (n_rows,) int64. Both are None if the request names no such column.
     times: if the rows are split by their time.
+    places: (n_rows,) int64, the place of each row among all rows of the files; None if no row was left out.
     """
 
     features: Any
@@ -67,6 +68,7 @@ class TrainingRows:
     weights: Any = None
     groups: Any = None
     times: Times | None = None
+    places: Any = None
 
     @property
     def n_rows(self) -> int:
@@ -165,7 +167,8 @@ class _Reader:
         self._targets: list[list[Any]] = [[] for _ in work.target]
         self._unread: dict[str, list[Any]] = {name: [] for name in unread}
         self._outside: dict[str, list[Any]] = {name: [] for name in outside}
-        self._n_rows = 0
+        self._n_rows = self._n_seen = 0
+        self._places: list[Any] = []
         self._labels = [labels_of(champion, index) for index in range(len(work.target))]
         self._kinds = [
             kinds_of_target(labels, needs_numbers=needs_numbers, leaves_out=leaves_out) for labels in self._labels
@@ -187,10 +190,14 @@ class _Reader:
             rows, others, faults = self._read(file, file_range)
             left_out.add(bad_rows(rows, faults), file_range.n_rows)
             arrays = [column.values for column in rows.columns]
+            places = rows.row_numbers - file_range.first_row + self._n_seen
+            self._n_seen += file_range.n_rows
             is_bad = bad_rows_mask(faults)
             if is_bad is not None:
                 is_good = pa.array(~is_bad)
+                places = places[~is_bad]
                 arrays, others = ([each.filter(is_good) for each in found] for found in (arrays, others))
+            self._places.append(places)
             self._add(arrays, others)
 
     def rows(self, *, is_table: bool) -> TrainingRows:
@@ -209,6 +216,7 @@ class _Reader:
             weights=self._roles.weights(),
             groups=self._roles.groups(),
             times=self._roles.times(),
+            places=np.concatenate(self._places) if self._n_rows < self._n_seen else None,
         )
 
     def _read(self, file: TrainingFile, file_range: FileRange) -> tuple[Rows, list[Any], list[CellFaults]]:

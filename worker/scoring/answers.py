@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any
 
@@ -37,6 +37,15 @@ class Answers:
     @property
     def probabilities(self) -> Any:
         return self.outputs.get("predict_proba")
+
+
+def taken_answers(answers: Answers, positions: Any) -> Answers:
+    """The answers to some of the rows."""
+    outputs = {
+        method: [each[positions] for each in output] if isinstance(output, list) else output[positions]
+        for method, output in answers.outputs.items()
+    }
+    return replace(answers, outputs=outputs)
 
 
 def answers_of(estimator: Any, features: Any, one_row: Any, methods: Sequence[str] = METHODS) -> Answers:

@@ -14,6 +14,8 @@ from queuecast.domain.gate import Evidence, GateSettings, RowSet, Score, Speed
 from queuecast.domain.holdout import HoldoutRule, Split, rule_for
 from queuecast.domain.model import Manifest
 from worker.labelled.held_out_rows import RememberedRows
+from worker.labelled.targets import label_mismatch
+from worker.labelled.time_split import reason_against_times
 from worker.labelled.training_rows import TrainingRows, taken
 from worker.models.model_output import class_labels
 from worker.scoring.answers import Answers, answers_of
@@ -22,7 +24,6 @@ from worker.scoring.labelled_rows import LabelledRows, with_coded_labels
 from worker.scoring.metrics import ChosenMetrics, chosen_metrics
 from worker.scoring.row_sets import CHALLENGER, CHAMPION, class_rows, row_set
 from worker.scoring.slices import slice_scores
-from worker.trainings.time_split import reason_against_times
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +168,7 @@ def incomparable(contest: Contest) -> str:
     """Why a score of the champion on the held-out rows would mean nothing; empty if it means something."""
     champion, lacking = contest.champion, contest.rows.lacking
     is_supervised = contest.rows.target is not None
-    if is_supervised and not _may_be_same_target(champion.target, contest.target_names):
+    if is_supervised and not champion.may_have_target(contest.target_names):
         known, found = list_names(champion.target), list_names(contest.target_names)
         return f"the champion was fitted on the target {known}, this version on {found}"
     if champion.holdout is None:
@@ -186,7 +187,7 @@ def incomparable(contest: Contest) -> str:
             "rounded numbers in this file and so changed sides; its score means nothing. Train on a file with all "
             "digits"
         )
-    return _label_mismatch(champion, contest.rows.target) if is_supervised else ""
+    return label_mismatch(champion, contest.rows.target, "the champion") if is_supervised else ""
 
 
 def _changed_split(contest: Contest, known: HoldoutRule) -> str:
@@ -205,25 +206,3 @@ def _changed_split(contest: Contest, known: HoldoutRule) -> str:
 def _deciding(rule: HoldoutRule) -> str:
     columns = list_names(rule.columns) if rule.columns else "all columns"
     return f"the time in {columns}" if rule.is_by_time else columns
-
-
-def _may_be_same_target(known: tuple[str, ...], found: tuple[str, ...]) -> bool:
-    """A `y` without a name was recorded as `target`, or as `target0`, `target1`, and so on; that may be any target."""
-    is_nameless = known in ((), ("target",), tuple(f"target{index}" for index in range(len(known))))
-    return is_nameless or known == found
-
-
-def _label_mismatch(champion: Manifest, target: Any) -> str:
-    """Names both sets of labels if those of the file are text and the champion's are not."""
-    classes = champion.classes or []
-    if not classes or isinstance(classes[0], (list, str)) or target.dtype != object:
-        return ""
-    labels = sorted(set(target.ravel()))
-    return f"the file has the labels {_enumerate(labels)} where the champion predicts {_enumerate(classes)}"
-
-
-def _enumerate(labels: list[Any]) -> str:
-    """`'a', 'b' and 'c'`, at most five of them."""
-    shown = [shortened(repr(label)) for label in labels[:5]]
-    last = f"{len(labels) - 5} more" if len(labels) > 5 else shown.pop()
-    return f"{', '.join(shown)} and {last}" if shown else last

@@ -5,49 +5,26 @@ of the rows that it was fitted on. Rounded as the file is, they must not be amon
 """
 
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-import msgspec
 import numpy as np
 import pandas as pd
 from scipy.sparse import issparse
 
 from queuecast.domain.columns.labels import numbered
-from queuecast.domain.errors import UnknownVersionError
 from queuecast.domain.holdout import Split, holdout
 from queuecast.domain.holdout.row_source import read_source
 from queuecast.domain.holdout.rowhash_v2 import hash_rows
 from queuecast.domain.model import Manifest
 from queuecast.domain.signature import Layout
-from queuecast.ports.models import ModelRegistry
+from worker.labelled.holdout_columns import features_for_rule
 from worker.labelled.training_rows import TrainingRows
 from worker.models.frames import frame_of
-from worker.trainings.holdout_columns import features_for_rule
 
 MOST_DIGITS = 12  # a number with more is as it was computed
 
 Round = Callable[[Any, int], Any]
-
-
-def fitted_rows(models: ModelRegistry, manifest: Manifest) -> list[Any]:
-    """Some of the rows that the version was fitted on, as JSON rows. Empty if none were kept."""
-    try:
-        golden = models.file(manifest.model, manifest.version, "golden.json")
-    except UnknownVersionError:
-        return []
-    rows: list[Any] = msgspec.json.decode(golden)["rows"]
-    return rows
-
-
-def first_fitted_rows(models: ModelRegistry, manifest: Manifest) -> list[Any]:
-    """Some of the rows that the pushed version was fitted on from which this one comes. They have the digits of the
-    notebook, and were split by the same rule. Of the earliest version that is left, if that one is deleted."""
-    with suppress(UnknownVersionError):
-        while manifest.lineage is not None:
-            manifest = models.manifest(manifest.model, manifest.lineage.parent_version)
-    return fitted_rows(models, manifest)
 
 
 def count_moved_rows(known: list[Any], champion: Manifest, rows: TrainingRows, split: Split) -> int:

@@ -31,7 +31,9 @@ from queuecast.ports.clock import Clock
 from queuecast.ports.files import FileStore
 from queuecast.ports.models import ModelRegistry
 from worker.engine.contracts import Report, Result
+from worker.labelled.fitted_rows import first_fitted_rows, fitted_rows
 from worker.labelled.held_out_rows import HELD_OUT_FILE, held_out_record, remembered_rows
+from worker.labelled.row_split import split_rows
 from worker.labelled.training_files import ignored_in_files, require_accepted_files, training_files
 from worker.labelled.training_rows import TrainingRows, read_training_rows
 from worker.models.columns.column_facts import facts_of
@@ -53,10 +55,9 @@ from worker.trainings.fitting import (
     predicts_table,
     prepared_challenger,
     reading,
-    split_rows,
     update_challenger,
 )
-from worker.trainings.moved_rows import count_moved_rows, first_fitted_rows, fitted_rows
+from worker.trainings.moved_rows import count_moved_rows
 from worker.trainings.threads import Threads, using_threads
 from worker.trainings.unlabelled_comparison import is_unlabelled, require_target, unlabelled_evidence
 

@@ -1,4 +1,4 @@
-"""Which process of a worker may run trainings: one at a time, because each holds a whole file in memory.
+"""Which process of a worker may run trainings and evaluations: one at a time, as each holds a whole file in memory.
 
 The other processes of the trainer go on with imports. A process that finds the turn taken drops its bell: the jobs keep
 waiting, and the reaper rings for them again.

@@ -75,7 +75,7 @@ class BatchResults:
     def errors(self, job: Job) -> Response:
         """The bad rows so far, one JSON object per line; nothing for a job that leaves no rows out."""
         paths = list(self._error_files(job)) if job.type is JobType.BATCH else []
-        if job.type is JobType.TRAINING:
+        if job.type in (JobType.TRAINING, JobType.EVALUATION):
             paths = [self._batches.bad_rows_of_training(job.id)]
         response = Response(_contents(paths), mimetype=MEDIA_TYPES[OutputFormat.NDJSON])
         response.headers["Content-Disposition"] = f"attachment; filename={job.id}-errors.ndjson"

@@ -17,6 +17,7 @@ TASKS = {
     JobType.PREDICTION: "queuecast.predict",
     JobType.TRAINING: "queuecast.train",
     JobType.IMPORT: "queuecast.import_model",
+    JobType.EVALUATION: "queuecast.evaluate",
     JobType.BATCH: "queuecast.batch",
     JobType.CHUNK: "queuecast.batch",
 }

@@ -17,6 +17,7 @@ TASK_OF_TYPE = {
     JobType.TRAINING: "train",
     JobType.IMPORT: "import",
     JobType.BATCH: "batch",
+    JobType.EVALUATION: "evaluate",
 }
 TaskEvent = tuple[str, dict[str, Any]]
 """The type of an event, and its fields."""

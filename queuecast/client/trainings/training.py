@@ -64,24 +64,28 @@ class Training(ModelAdministration):
         roles |= given(id_column=id_column)
         if target is None and y is None and (known := champion_target(self._transport, path)):
             raise TypeError(f"train needs target= or y=: the champion learned {list_names(known)}")
-        if are_tables(source):
-            sent = partial(self._sent_table, self.upload, model, None, needed=[*_listed(target), *roles.values()])
-            body: Body = {"file_ids": [sent(each)["id"] for each in source]}
-        elif are_whole_rows(source) and (target is not None or y is not None):
-            refuse_moments(self, model, None, source)
-            file, target = upload_with_target(self._transport, path, source, target, y)
-            body = {"file_id": file["id"]}
-        elif y is not None:
-            upload = partial(upload_fit, self._transport, path, y=y, target=target)
-            file, target = self._sent_table(upload, model, None, source)
-            body = {"file_id": file["id"]}
-        else:
-            needed = [*_listed(target), *roles.values()]
-            body = {"file_id": self._sent_table(self.upload, model, None, source, needed)["id"]}
+        body, target = self._labelled(model, source, target, y, list(roles.values()))
         body |= {"target": [] if target is None else target, "params": sent_params, "promote": promote}
         body |= given(extra_columns=extra_columns, on_error=on_error, gate=gate, mode=mode, search=sent_search) | roles
         response = self._transport.send("POST", f"{path}/trainings", body=body, is_submit=True)
         return self._job(response).warn_of_ignored_columns()
+
+    def _labelled(self, model: str, source: Any, target: Any, y: Any, needed: Sequence[str]) -> tuple[Body, Any]:
+        """Uploads rows with their target: the fields of a request that name the files, and the target. source, target,
+        y: as for `train`. needed: further columns that the request names."""
+        path = model_path(model)
+        if are_tables(source):
+            sent = partial(self._sent_table, self.upload, model, None, needed=[*_listed(target), *needed])
+            return {"file_ids": [sent(each)["id"] for each in source]}, target
+        if are_whole_rows(source) and (target is not None or y is not None):
+            refuse_moments(self, model, None, source)
+            file, target = upload_with_target(self._transport, path, source, target, y)
+        elif y is not None:
+            upload = partial(upload_fit, self._transport, path, y=y, target=target)
+            file, target = self._sent_table(upload, model, None, source)
+        else:
+            file = self._sent_table(self.upload, model, None, source, [*_listed(target), *needed])
+        return {"file_id": file["id"]}, target
 
     def upload(self, source: Any, on_upload: ProgressCallback | None = None) -> Body:
         """Uploads a CSV, NDJSON or Parquet file or a DataFrame and returns its description (`id`, `sha256`, ...).

@@ -34,6 +34,7 @@ CALLS: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", PREDICTIONS): {"json": {"inputs": [ROW]}},
     ("POST", BATCHES): {"json": {"inputs": [ROW]}},
     ("POST", TRAININGS): {"json": {"file_id": "file_x", "target": "survived"}},
+    ("POST", "/v1/models/titanic/evaluations"): {"json": {"file_id": "file_x", "target": "survived"}},
     ("POST", VERSIONS): {"data": form},
     ("GET", VERSIONS): {},
     ("GET", "/v1/models"): {},

@@ -10,7 +10,19 @@ from queuecast.domain.job import Job, JobType, ModelRef
 from queuecast.domain.lane import Lane
 from queuecast.domain.model import AliasMove, Manifest
 from queuecast.domain.signature import Column, ColumnType, Layout, Signature
-from queuecast.domain.work import BatchWork, ChunkWork, ImportWork, Method, OnError, PredictionWork, TrainingWork, Work
+from queuecast.domain.work import (
+    AcceptedFile,
+    BatchWork,
+    ChunkWork,
+    EvaluatedVersion,
+    EvaluationWork,
+    ImportWork,
+    Method,
+    OnError,
+    PredictionWork,
+    TrainingWork,
+    Work,
+)
 
 NOW = 4_000_000_000.0
 """In 2096: Redis goes by its own clock, and must not take an ended record away in the middle of a test."""
@@ -55,6 +67,9 @@ def a_job(kind: JobType = JobType.PREDICTION, model: str = "titanic", version: i
 def work_of(kind: JobType) -> Work:
     return {
         JobType.PREDICTION: PredictionWork(Method.PREDICT, 1),
+        JobType.EVALUATION: EvaluationWork(
+            (AcceptedFile("file_1", "cd" * 32),), ("survived",), (EvaluatedVersion(3, "champion"), EvaluatedVersion(1))
+        ),
         JobType.TRAINING: TrainingWork("file_1", "cd" * 32, ("survived",), {"C": 0.5}),
         JobType.IMPORT: ImportWork("file_1", "file_2", ("survived",), HoldoutRule(), "first try"),
         JobType.BATCH: A_BATCH,

@@ -32,6 +32,7 @@ def test_predictions_of_one_version_and_method_share_a_lane_under_any_alias() ->
         (Lane.of_chunks("job_7", Priority.HIGH), "chunk/job_7/high"),
         (Lane(JobType.BATCH), "batch"),
         (Lane(JobType.TRAINING), "training"),
+        (Lane(JobType.EVALUATION), "evaluation"),
         (Lane(JobType.IMPORT), "import"),
     ],
 )
@@ -48,7 +49,7 @@ def test_another_model_version_or_method_has_a_lane_of_its_own(model: str, versi
     assert Lane.of_job(JobType.PREDICTION, ModelRef(model, version), PredictionWork(method, 1)) != PREDICTIONS
 
 
-@pytest.mark.parametrize("kind", [JobType.TRAINING, JobType.IMPORT])
+@pytest.mark.parametrize("kind", [JobType.TRAINING, JobType.IMPORT, JobType.EVALUATION])
 def test_jobs_of_any_other_kind_have_one_lane(kind: JobType) -> None:
     lanes = {Lane.of_job(kind, ModelRef(model), work_of(kind)) for model in ("titanic", "wine")}
 

@@ -20,7 +20,9 @@ from tests.queuecast.domain.records import a_job
 
 pytestmark = pytest.mark.redis
 
-QUEUES = dict.fromkeys(JobType, "predict") | {JobType.TRAINING: "train", JobType.IMPORT: "train"}
+QUEUES = dict.fromkeys(JobType, "predict") | dict.fromkeys(
+    (JobType.TRAINING, JobType.IMPORT, JobType.EVALUATION), "train"
+)
 LANES = {kind: a_job(kind).lane for kind in JobType}
 LANE = LANES[JobType.PREDICTION]
 

@@ -6,7 +6,7 @@ import pytest
 from queuecast.domain.errors import InvalidInputError
 from queuecast.domain.holdout import TIME_METHOD, HoldoutRule
 from worker.labelled.role_cells import Times
-from worker.trainings.time_split import split_by_time
+from worker.labelled.time_split import split_by_time
 
 RULE = HoldoutRule(0.2, ("day",), TIME_METHOD)
 
