@@ -26,7 +26,7 @@ def narrowed(document: Path, url: str, model: str, table: Path, target: str) -> 
         schemas[name]["properties"]["method"] = _one_of(methods)
     for name in ("BatchOfFile", "BatchOfRows"):
         schemas[name]["properties"]["id_column"] = {"anyOf": [_one_of(columns), {"type": "null"}]}
-    for name in ("TrainingRequest", "BatchOfFile"):
+    for name in ("TrainingRequest", "EvaluationRequest", "BatchOfFile"):
         schemas[name]["properties"]["file_id"] = _one_of([stored["id"]])
     _narrow_training(schemas, target)
     for path, operations in spec["paths"].items():
@@ -54,6 +54,13 @@ def _narrow_training(schemas: dict[str, Any], target: str) -> None:
     for name in ("min_rows", "min_class_rows"):  # 2e15 is an integer of JSON Schema, and none of a strict decoder
         schemas["GateRequest"]["properties"][name] = {"type": "integer", "enum": [2, 100]}
     schemas["PushForm"]["properties"].pop("held_out")  # it needs a target with the same name
+    evaluation = schemas["EvaluationRequest"]
+    evaluation["properties"]["target"] = _one_of([target])
+    one = {"minItems": 1, "maxItems": 1}
+    evaluation["properties"]["versions"] = {"type": "array", "items": _one_of(["champion"]), **one}
+    evaluation["required"] = ["file_id", "target"]
+    for name in ("file_ids", "weight_column", "metric"):
+        evaluation["properties"].pop(name)
 
 
 def _narrow(operation: dict[str, Any], model: str, *, is_push: bool) -> None:
