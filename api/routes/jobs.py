@@ -190,8 +190,8 @@ class JobRoutes:
 
         One JSON object per line with `row`, `column`, `code` and `detail`, in the order of the rows. A row with several
         bad cells has them all in `errors`. While a batch runs, and after it failed or was canceled, these are the bad
-        rows of the chunks that are done. A training and an evaluation have
-        them with `on_error: skip`. Empty for any other job.
+        rows of the chunks that are done. A training and an evaluation have them with `on_error: skip`. Empty for any
+        other job.
         """
         return self._batch_results.errors(self._read(job_id)[0])
 

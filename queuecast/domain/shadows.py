@@ -32,7 +32,7 @@ class Shadow:
 
 @dataclass(frozen=True, slots=True)
 class ShadowRecord:
-    """counters: sums by name, see `Comparison.counters`. failure: the last one, at `failed_at`."""
+    """counters: sums by name, see `compare`. failure: the last one, at `failed_at`."""
 
     counters: dict[str, float] = field(default_factory=dict)
     compared_at: float | None = None

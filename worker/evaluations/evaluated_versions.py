@@ -29,8 +29,8 @@ from worker.scoring.metrics import ChosenMetrics, chosen_metrics
 @dataclass(frozen=True, slots=True)
 class AnsweredVersion:
     """target: of the rows that fit the version, array (n_rows,) or (n_rows, n_targets). places: of these rows among all
-    rows of the files. ignored: the columns that the version does not have.
-    file_findings: about the rows, found with the version's reference; only of the first version that has answers.
+    rows of the files. ignored: the columns that the version does not have. findings: about labels that the version does
+    not know, and of the first version that has answers also about the rows, found with its reference.
     """
 
     version: int

@@ -17,6 +17,7 @@ from queuecast.plurals import counted
 from queuecast.ports.models import ModelRegistry
 from worker.data_checks.repeated_rows import row_hashes
 from worker.labelled.fitted_rows import first_fitted_rows, fitted_rows
+from worker.labelled.role_cells import Times
 from worker.labelled.row_split import sides_of
 from worker.labelled.training_rows import TrainingRows
 from worker.models.frames import frame_of
@@ -53,7 +54,7 @@ def _side(models: ModelRegistry, manifest: Manifest, rows: TrainingRows) -> tupl
     if rule is None:
         return None, f"the rows that version {version} was fitted on are unknown"
     if rows.times is not None:
-        return _before_cutoff(rows, rule, version)
+        return _before_cutoff(rows.times, rule, version)
     if rows.lacking:
         return None, f"the file lacks {list_names(rows.lacking)}, by which the rows of version {version} were split"
     try:
@@ -65,11 +66,11 @@ def _side(models: ModelRegistry, manifest: Manifest, rows: TrainingRows) -> tupl
     return is_fitted, ""
 
 
-def _before_cutoff(rows: TrainingRows, rule: HoldoutRule, version: int) -> tuple[Any, str]:
-    cutoff = None if rows.times is None else rows.times.value(rule.cutoff)
-    if rows.times is None or cutoff is None:
+def _before_cutoff(times: Times, rule: HoldoutRule, version: int) -> tuple[Any, str]:
+    cutoff = times.value(rule.cutoff)
+    if cutoff is None:
         return None, f"version {version} was fitted on rows before {rule.cutoff}; the file has times of another kind"
-    return rows.times.values < cutoff, ""
+    return times.values < cutoff, ""
 
 
 def _known_rows(kept: list[Any], manifest: Manifest, rows: TrainingRows) -> int:

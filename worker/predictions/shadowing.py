@@ -8,7 +8,6 @@ import time
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 import msgspec
 
@@ -148,17 +147,12 @@ class Shadowing:
             elif each.result is None or parent is None or parent[1] is None:  # canceled, or deleted by the caller
                 counts.add({"not_compared": 1})
             else:
-                _compare(counts, parent[1], each.result)
+                counts.add(compare(msgspec.json.decode(parent[1]), msgspec.json.decode(each.result)))
         for champion, counts in by_champion.items():
             self._add(model.name, champion, model.pinned_version, counts)
 
     def _add(self, model: str, champion: int, version: int, counts: _Counts) -> None:
         self._shadows.add(model, champion, version, counts.counters, self._clock(), counts.failure)
-
-
-def _compare(counts: _Counts, champion: bytes, shadow: bytes) -> None:
-    answers: list[dict[str, Any]] = [msgspec.json.decode(champion), msgspec.json.decode(shadow)]
-    counts.add(compare(*answers))
 
 
 def _method_of(ended: EndedJob) -> Method:
