@@ -144,7 +144,7 @@ KINDS: tuple[Kind, ...] = (
     Kind("object: words, None", _WORD, object, draw_words, (None,)),
     Kind("object: words, NaN", _WORD, object, draw_words, (np.nan,)),
     Kind("object: words, NA", _WORD, object, draw_words, (pd.NA,)),
-    Kind("object: words, None and NaN", _WORD, object, draw_words, (None, np.nan), refusal="answers differently"),
+    Kind("object: words, None and NaN", _WORD, object, draw_words, (None, np.nan), refusal="holds nan and None"),
     Kind("category: words", _WORD, "category", draw_words, (np.nan,)),
     Kind("category: whole numbers", _WORD, pd.CategoricalDtype(list(range(10))), _whole(0, 9), (np.nan,)),
     Kind("category: booleans", _WORD, "category", _flags, (np.nan,)),

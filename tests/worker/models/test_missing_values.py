@@ -12,6 +12,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder
+from sklearn.tree import DecisionTreeClassifier
 
 from queuecast.client.row_formats.json_rows import example_table
 from queuecast.client.row_formats.table_files import open_table
@@ -118,7 +119,22 @@ def test_a_column_with_none_and_nan_is_refused_if_they_have_different_answers(
     assert ended.failure is not None
     assert ended.failure.code == "unsupported_column"
     name = "x0" if as_array else "a"
-    assert f"column {name!r} holds nan and None, which transform answers differently" in ended.failure.detail
+    expected = f"column {name!r} holds nan and None, which an encoder learned as different categories"
+    assert expected in ended.failure.detail
+
+
+def test_a_column_is_refused_if_an_encoder_learned_none_and_nan_as_two_categories(service: LocalService) -> None:
+    """The tree asks for neither, so all answers are the same, but a retraining would have one column less."""
+    rows = pd.DataFrame({"a": pd.Series([None, "x", np.nan, "y"] * 10, dtype=object)})
+    encoder = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
+    estimator = make_pipeline(encoder, DecisionTreeClassifier(max_depth=1)).fit(rows, rows["a"] == "x")
+    assert estimator.predict(rows[:1]).tolist() == estimator.predict(rows[2:3]).tolist()
+
+    ended = service.pushed(estimator, rows)
+
+    assert ended.failure is not None
+    assert ended.failure.code == "unsupported_column"
+    assert "column 'a' holds nan and None, which an encoder learned as different categories" in ended.failure.detail
 
 
 def test_a_column_with_none_and_nan_is_served_if_they_have_the_same_answer(service: LocalService) -> None:

@@ -1,7 +1,8 @@
 """Columns that held several kinds of missing values at the fit, such as None and NaN.
 
 JSON, CSV and Parquet have one missing value, so a column is refused if the estimator answers its kinds differently: it
-could not be known which of them a row had. A column that had none of them only refuses missing values then.
+could not be known which of them a row had. A column that had none of them only refuses missing values then. An encoder
+that learned them as two categories is refused even if all answers are the same: a retraining could not repeat its fit.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,7 +13,8 @@ from typing import Any
 from queuecast.domain.errors import ModelRefusedError
 from queuecast.domain.signature import Missing, Signature
 from queuecast.domain.work import Method
-from worker.models.columns.column_facts import ColumnFacts
+from worker.models.columns.column_facts import ColumnFacts, kinds_of
+from worker.models.columns.known_values import known_values
 from worker.models.frames import as_fitted, frame_of
 from worker.models.inference import infer_frame
 from worker.models.learning.same_answers import is_same_answer
@@ -27,8 +29,9 @@ def with_one_missing_value(
     """The signature, in which a column may not be missing if it had no missing value and the kinds that one could be
     have different answers.
 
-    Raises ModelRefusedError for a column that may be missing, and that had kinds with different answers.
+    Raises ModelRefusedError for a column that may be missing, and that had kinds with different answers or categories.
     """
+    _require_one_category(estimator, signature)
     kinds: Kinds = {
         at: facts[column.name].missing
         for at, column in enumerate(signature.columns)
@@ -43,10 +46,20 @@ def with_one_missing_value(
         half, rest = columns[: len(columns) // 2], columns[len(columns) // 2 :]
         differs = _differing_method(estimator, signature, rows, kinds, half) is not None
         columns = half if differs else rest
-    name = signature.columns[columns[0]].name
-    raise ModelRefusedError(
-        f"column {name!r} holds {' and '.join(kinds[columns[0]])}, which {method} answers differently; a row that is "
-        f"sent has one missing value only. Fit on one of them: frame[{name!r}].fillna(float('nan'))",
+    raise _refused(signature.columns[columns[0]].name, kinds[columns[0]], f"{method} answers differently")
+
+
+def _require_one_category(estimator: Any, signature: Signature) -> None:
+    for name, values in known_values(estimator, [column.name for column in signature.columns]).items():
+        kinds = kinds_of(values)
+        if len(kinds) > 1:
+            raise _refused(name, kinds, "an encoder learned as different categories")
+
+
+def _refused(name: str, kinds: Sequence[Missing], difference: str) -> ModelRefusedError:
+    return ModelRefusedError(
+        f"column {name!r} holds {' and '.join(kinds)}, which {difference}; a row that is sent has one missing value "
+        f"only. Fit on one of them: frame[{name!r}].fillna(float('nan'))",
         code="unsupported_column",
     )
 
