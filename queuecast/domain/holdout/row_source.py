@@ -5,6 +5,7 @@ Recognizes the objects of pandas, polars, numpy and scipy by their attributes, s
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from os import PathLike
 from typing import Any
 
@@ -19,15 +20,31 @@ _SINGLE_PRECISION = ("float32", "Float32", "float16", "float[pyarrow]", "halfflo
 
 
 @dataclass(frozen=True, slots=True)
-class RowSource:
-    """names: of all columns. is_named: whether a rule should list them; not for texts, sparse rows and ragged dicts.
+class Table:
+    """Rows that have a value in every column.
 
+    names: of the columns. blocks: of the rows, in order; takes the names of the columns that decide and the number of
+    rows of a block, and gives the values of each of these columns.
+    """
+
+    names: Sequence[str]
+    blocks: Callable[[Sequence[str], int], Iterator[list[Sequence[Any]]]]
+
+
+@dataclass(frozen=True, slots=True)
+class RaggedRows:
+    """Rows of which each may have other columns.
+
+    names: of all columns. is_named: whether a rule should list them; not for texts, sparse rows and ragged dicts.
     cells: the rows, in order. Takes the names of the columns that decide, None for all of them.
     """
 
     names: Sequence[str]
     cells: Callable[[Sequence[str] | None], Iterator[Cells]]
-    is_named: bool = True
+    is_named: bool = False
+
+
+RowSource = Table | RaggedRows
 
 
 def read_source(rows: Any) -> RowSource:
@@ -45,12 +62,12 @@ def read_source(rows: Any) -> RowSource:
     if hasattr(rows, "tocsr"):
         return _of_sparse(rows)
     if hasattr(rows, "iter_columns") and hasattr(rows, "iter_rows"):
-        return _of_columns(list(rows.columns), [_polars_values(column) for column in rows.iter_columns()])
+        return _of_columns(list(rows.columns), [_polars_values(column) for column in rows.iter_columns()], len(rows))
     if hasattr(rows, "itertuples"):
         names = list(rows.columns)
         has_names = all(isinstance(name, str) for name in names)  # otherwise `push` sends the rows as an array
         values = [_pandas_values(rows.iloc[:, index]) for index in range(len(names))]
-        return _of_columns(names if has_names else [f"x{index}" for index in range(len(names))], values)
+        return _of_columns(names if has_names else [f"x{index}" for index in range(len(names))], values, len(rows))
     if hasattr(rows, "collect"):
         raise _refused(rows, "; call .collect() on it first")
     if hasattr(rows, "to_pandas") and not hasattr(rows, "to_list"):
@@ -67,29 +84,38 @@ def _refused(rows: Any, hint: str = "") -> TypeError:
     return TypeError(f"rows is {found}, {_EXPECTED}{hint}")
 
 
-def _of_columns(names: list[str], columns: list[Callable[[], Iterable[Any]]]) -> RowSource:
+Values = Callable[[int, int], Sequence[Any]]
+"""The values of a column from one row to another."""
+
+
+def _of_columns(names: list[str], columns: list[Values], n_rows: int) -> Table:
     twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
     if twice:
         raise ValueError(f"the column {twice[0]!r} occurs more than once; a row holds one value per name")
+    values = dict(zip(names, columns, strict=True))
 
-    def cells(chosen: Sequence[str] | None) -> Iterator[Cells]:
-        order = sorted(names if chosen is None else chosen)
-        values = dict(zip(names, columns, strict=True))
-        return (zip(order, row, strict=True) for row in zip(*(values[name]() for name in order), strict=True))
+    def blocks(chosen: Sequence[str], n_block: int) -> Iterator[list[Sequence[Any]]]:
+        for start in range(0, n_rows, n_block):
+            yield [values[name](start, start + n_block) for name in chosen]
 
-    return RowSource(names, cells)
+    return Table(names, blocks)
 
 
-def _pandas_values(column: Any) -> Callable[[], Iterable[Any]]:
-    if str(column.dtype).startswith(_SINGLE_PRECISION):
+def _pandas_values(column: Any) -> Values:
+    dtype = str(column.dtype)
+    if dtype.startswith(_SINGLE_PRECISION):
         # Iterating the column itself would give doubles, with digits that the file does not have.
-        dtype = "float16" if "16" in str(column.dtype) or "half" in str(column.dtype) else "float32"
-        return lambda: column.to_numpy(dtype=dtype, na_value=float("nan"))
-    return lambda: column
+        dtype = "float16" if "16" in dtype or "half" in dtype else "float32"
+        return lambda start, end: column.iloc[start:end].to_numpy(dtype=dtype, na_value=float("nan"))
+    if dtype in ("str", "string"):  # ten times as fast as its items one by one
+        return lambda start, end: column.iloc[start:end].to_numpy(dtype=object).tolist()
+    return lambda start, end: column.iloc[start:end].tolist()
 
 
-def _polars_values(column: Any) -> Callable[[], Iterable[Any]]:
-    return column.to_numpy if str(column.dtype) == "Float32" else lambda: column
+def _polars_values(column: Any) -> Values:
+    if str(column.dtype) == "Float32":
+        return lambda start, end: column[start:end].to_numpy()
+    return lambda start, end: column[start:end].to_list()
 
 
 def _of_array(array: Any) -> RowSource:
@@ -103,16 +129,18 @@ def _of_array(array: Any) -> RowSource:
     return _of_rows(names, lambda: (row.tolist() for row in array) if is_exact else iter(array))
 
 
-def _of_rows(names: list[str], rows: Callable[[], Iterator[Sequence[Any]]]) -> RowSource:
-    def cells(chosen: Sequence[str] | None) -> Iterator[Cells]:
-        places = {name: index for index, name in enumerate(names)}
-        order = [(name, places[name]) for name in sorted(names if chosen is None else chosen)]
-        return (((name, row[index]) for name, index in order) for row in rows())
+def _of_rows(names: list[str], rows: Callable[[], Iterator[Sequence[Any]]]) -> Table:
+    places = {name: index for index, name in enumerate(names)}
 
-    return RowSource(names, cells)
+    def blocks(chosen: Sequence[str], n_block: int) -> Iterator[list[Sequence[Any]]]:
+        order, remaining = [places[name] for name in chosen], rows()
+        while block := list(islice(remaining, n_block)):
+            yield [[row[index] for row in block] for index in order]
+
+    return Table(names, blocks)
 
 
-def _of_sparse(rows: Any) -> RowSource:
+def _of_sparse(rows: Any) -> RaggedRows:
     """Cells that are not stored are zeros, which do not count, so they are not visited."""
     if len(rows.shape) != 2:
         raise ValueError(_shape_text(str(rows.shape[0])))
@@ -127,14 +155,14 @@ def _of_sparse(rows: Any) -> RowSource:
             named = ((names[index], value) for index, value in stored)
             yield sorted((cell for cell in named if wanted is None or cell[0] in wanted), key=lambda cell: cell[0])
 
-    return RowSource(names, cells, is_named=False)
+    return RaggedRows(names, cells)
 
 
 def _of_list(rows: Sequence[Any], shape: str = "") -> RowSource:
     first = next((row for row in rows if not is_missing(row)), None)
     if isinstance(first, str):
         _require_all(rows, lambda row: isinstance(row, str) or is_missing(row), "a text like the rows before it")
-        return RowSource((TEXT,), lambda _: (((TEXT, row),) for row in rows), is_named=False)
+        return RaggedRows((TEXT,), lambda _: (((TEXT, row),) for row in rows))
     if isinstance(first, Mapping) or hasattr(first, "to_dict"):
         return _of_dicts([row.to_dict() if hasattr(row, "to_dict") else row for row in rows])
     lists = [row.tolist() if hasattr(row, "tolist") else row for row in rows]
@@ -150,7 +178,7 @@ def _of_list(rows: Sequence[Any], shape: str = "") -> RowSource:
     return _of_rows([f"x{index}" for index in range(width)], lambda: iter(lists))
 
 
-def _of_dicts(rows: list[Any]) -> RowSource:
+def _of_dicts(rows: list[Any]) -> RaggedRows:
     """The rows may have different names, as for DictVectorizer: a name that a row lacks is missing there."""
     _require_all(rows, lambda row: isinstance(row, Mapping), "a dict like row 0")
     names = dict.fromkeys(str(name) for row in rows for name in row)
@@ -162,7 +190,7 @@ def _of_dicts(rows: list[Any]) -> RowSource:
             named = ((str(name), value) for name, value in row.items())
             yield sorted((cell for cell in named if cell[0] in wanted), key=lambda cell: cell[0])
 
-    return RowSource(list(names), cells, is_named=is_uniform)
+    return RaggedRows(list(names), cells, is_named=is_uniform)
 
 
 def _require_all(rows: Sequence[Any], is_same: Callable[[Any], bool], expected: str) -> None:

@@ -10,7 +10,7 @@ little, and above 2**53 ten digits count; JSON with pandas' defaults does not ke
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from functools import lru_cache
@@ -21,7 +21,7 @@ from typing import Any
 from queuecast.domain.columns.missing_values import is_missing
 from queuecast.domain.errors import short_name
 from queuecast.domain.findings.bounds import list_names
-from queuecast.domain.holdout.row_source import Cells, RowSource
+from queuecast.domain.holdout.row_source import Cells, RowSource, Table
 
 _UNCOUNTED = frozenset(
     {
@@ -45,15 +45,65 @@ def hash_rows(source: RowSource, columns: Sequence[str] | None = None) -> tuple[
     missing = [name for name in columns or () if name not in known]
     if missing:
         raise ValueError(f"no column {short_name(missing[0])!r} in the rows; they have {list_names(source.names)}")
+    if isinstance(source, Table):
+        listed = source.names if columns is None else columns
+        order = sorted(listed)
+        return tuple(listed), _table_hashes(order, source)
     listed = columns if columns is not None else source.names if source.is_named else ()
     return tuple(listed), (row_hash(cells) for cells in source.cells(columns))
 
 
 def row_hash(cells: Cells) -> int:
     """cells: sorted by name."""
-    counted = ((name, cell_text(value)) for name, value in cells)
-    text = "\x1e".join(f"{name}\x1f{text}" for name, text in counted if text)
+    return _hash(_named_text(name, cell_text(value)) for name, value in cells)
+
+
+def _hash(texts: Iterable[str]) -> int:
+    """texts: of the cells, empty for those that do not count."""
+    text = "\x1e".join(filter(None, texts))
     return int.from_bytes(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big")
+
+
+def _named_text(name: str, text: str) -> str:
+    return f"{name}\x1f{text}" if text else ""
+
+
+def _table_hashes(names: list[str], table: Table) -> Iterator[int]:
+    """The same as `row_hash` of each row, a block of rows at a time: a fifth of the time."""
+    n_columns = max(1, len(names))
+    columns = [_ColumnTexts(name, most=2**18 // n_columns) for name in names]
+    for block in table.blocks(names, 1 + 2**16 // n_columns):
+        texts = [column.texts(values) for column, values in zip(columns, block, strict=True)]
+        yield from map(_hash, zip(*texts, strict=True))
+
+
+class _ColumnTexts:
+    """The texts of a column's cells. Values repeat, so each type keeps some of those that it has had: equal values of
+    two types may differ, such as 2**60 and float(2**60)."""
+
+    def __init__(self, name: str, most: int) -> None:
+        self._name = name
+        types: tuple[type, ...] = (float, int, bool, str)
+        self._known = {kind: _KnownTexts(name, most) for kind in types}
+
+    def texts(self, values: Sequence[Any]) -> Iterable[str]:
+        kinds = set(map(type, values))
+        known = self._known.get(kinds.pop()) if len(kinds) == 1 else None
+        if known is not None:
+            return map(known.__getitem__, values)
+        words = self._known[str]
+        return [words[value] if type(value) is str else _named_text(self._name, cell_text(value)) for value in values]
+
+
+class _KnownTexts(dict[Any, str]):
+    def __init__(self, name: str, most: int) -> None:
+        self._name, self._most = name, most
+
+    def __missing__(self, value: Any) -> str:
+        text = _named_text(self._name, cell_text(value))
+        if len(self) < self._most:
+            self[value] = text
+        return text
 
 
 def cell_text(value: Any) -> str:

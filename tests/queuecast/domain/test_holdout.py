@@ -17,7 +17,8 @@ from scipy import sparse
 
 import queuecast
 from queuecast.domain.holdout import METHODS, HoldoutRule, holdout
-from queuecast.domain.holdout.rowhash_v2 import cell_text
+from queuecast.domain.holdout.row_source import read_source
+from queuecast.domain.holdout.rowhash_v2 import cell_text, hash_rows
 from tests.queuecast.domain.holdout_rows import passengers, sides
 
 REVIEWS = [f"review {number} of a café" for number in range(200)]
@@ -289,6 +290,29 @@ def test_the_split_never_changes() -> None:
 
     assert holdout(rows, 0.5).test == PINNED
     assert holdout(rows, 0.5, method="rowhash-v1").test == [0, 4, 10, 13, 14, 19, 23]
+
+
+CELLS = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(), st.sampled_from([2**60, 2.0**60]))
+
+
+@given(st.lists(st.tuples(CELLS, CELLS), min_size=1))
+@example([(2**60, 1), (2.0**60, "1")])  # equal in Python
+def test_a_table_is_split_as_its_rows_one_by_one(rows: list[tuple[Any, Any]]) -> None:
+    table = pd.DataFrame({"a": pd.Series([a for a, _ in rows], dtype=object), "b": [b for _, b in rows]}, dtype=object)
+
+    assert hashes(table) == hashes([{"a": a, "b": b} for a, b in rows])
+
+
+@pytest.mark.parametrize("n_columns", [1, 40])
+def test_a_table_of_many_rows_or_columns_is_split_as_its_rows_one_by_one(n_columns: int) -> None:
+    table = pd.DataFrame(np.random.default_rng(0).normal(size=(200_000 // n_columns, n_columns)).round(4))
+    table = table.add_prefix("x").assign(word=np.resize(["a", "b", None], len(table)))
+
+    assert hashes(table) == hashes(table.to_dict("records"))
+
+
+def hashes(rows: Any) -> list[int]:
+    return list(hash_rows(read_source(rows))[1])
 
 
 def test_the_order_of_the_columns_does_not_matter() -> None:
