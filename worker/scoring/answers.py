@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, is_classifier, is_regressor
+from sklearn.pipeline import Pipeline
 from sklearn.utils.metaestimators import available_if
 
 from worker.models.model_output import class_labels
@@ -55,14 +56,23 @@ def answers_of(estimator: Any, features: Any, one_row: Any, methods: Sequence[st
     """
     outputs = {}
     started = perf_counter()
-    for method in methods:
-        with suppress(Exception):  # also for a method that the estimator's parameters forbid
-            outputs[method] = _as_arrays(getattr(estimator, method)(features))
+    with suppress(Exception):
+        last, transformed = _transformed(estimator, features)
+        for method in methods:
+            with suppress(Exception):  # also for a method that the estimator's parameters forbid
+                outputs[method] = _as_arrays(getattr(last, method)(transformed))
     batch_s = perf_counter() - started
     one_row_s = _seconds_of_one_row(estimator, one_row) if "predict" in outputs and one_row is not None else 0.0
     return Answers(
         outputs, class_labels(estimator), is_classifier(estimator), is_regressor(estimator), batch_s, one_row_s
     )
+
+
+def _transformed(estimator: Any, features: Any) -> tuple[Any, Any]:
+    """The last step of a pipeline and the rows as it takes them, so that its methods share the steps before it."""
+    if type(estimator) is not Pipeline or len(estimator.steps) < 2 or isinstance(estimator.steps[-1][1], str):
+        return estimator, features
+    return estimator.steps[-1][1], estimator[:-1].transform(features)
 
 
 def _as_arrays(output: Any) -> Any:

@@ -52,11 +52,11 @@ def point(metric: str, rows: LabelledRows, name: str) -> float:
 
 
 def _mean(by_row: Any, weights: Any) -> Any:
-    """Over the rows; nan if no row has a weight."""
+    """Over the rows, the last axis; nan if no row has a weight."""
     if weights is None:
-        return by_row.mean(axis=0)
+        return by_row.mean(axis=-1)
     with np.errstate(all="ignore"):
-        return weights @ by_row / weights.sum()
+        return by_row @ weights / weights.sum()
 
 
 def _with_bounds(value: float, deviations: Any) -> Score:
@@ -73,7 +73,7 @@ def _resampled(metric: str, rows: LabelledRows, points: dict[str, float], *, is_
     by_row = [row_scores(metric, rows.target, rows.versions[name]) for name in names]
     present = [each for each in by_row if each is not None]
     if len(present) == len(names):
-        return _of_means(np.column_stack(present), rows, names)
+        return _of_means(np.array(present), rows, names)
     if metric in COUNT_METRICS and _can_be_counted(rows, names):
         return _of_counts(metric, rows, names)
     areas = {name: area_of(metric, rows.target, rows.versions[name]) for name in names if rows.weights is None}
@@ -96,8 +96,10 @@ def _can_be_counted(rows: LabelledRows, names: list[str]) -> bool:
 
 
 def _of_means(by_row: Any, rows: LabelledRows, names: list[str]) -> dict[str, Any]:
+    """by_row: (n_versions, n_rows)."""
+
     def mean(positions: Any) -> Any:
-        return _mean(by_row[positions], None if rows.weights is None else rows.weights[positions])
+        return _mean(by_row[:, positions], None if rows.weights is None else rows.weights[positions])
 
     means = _mean(by_row, rows.weights)
     drawn = [shrink * (mean(positions) - means) for positions, shrink in _draws(rows, 500, _MOST_DRAWN)]
