@@ -19,10 +19,12 @@ from queuecast.domain.columns.outside_columns import columns_outside
 from queuecast.domain.errors import Failure
 from queuecast.domain.job import Job, JobType, Progress, State
 from queuecast.domain.model import CHAMPION, Aliases, AliasMove, Manifest
-from queuecast.domain.reports import TrainingReport, headline
+from queuecast.domain.reports import EvaluationReport, TrainingReport, headline
 from queuecast.domain.timeline import TimelineEntry
 from queuecast.ports.files import StoredFile
 from queuecast.ports.jobs import JobPage
+
+REPORTED_TYPES = (JobType.TRAINING, JobType.EVALUATION)
 
 
 def json_response(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> JsonResponse:
@@ -89,7 +91,7 @@ def job_list(page: JobPage) -> JsonResponse:
 
 
 def _urls_body(job: Job, url: str) -> jobs.JobUrls:
-    report = f"{url}/report" if job.type is JobType.TRAINING else msgspec.UNSET
+    report = f"{url}/report" if job.type in REPORTED_TYPES else msgspec.UNSET
     return jobs.JobUrls(url, f"{url}/result", f"{url}/errors", f"{url}/events", f"{url}/cancel", f"{url}/retry", report)
 
 
@@ -109,11 +111,17 @@ def _timeline_body(entry: TimelineEntry) -> jobs.TimelineEntry:
     return jobs.TimelineEntry(entry.event, timestamp(entry.at), entry.attempt, entry.worker, entry.detail)
 
 
-def report_body(report: TrainingReport) -> dict[str, Any]:
+def report_body(report: TrainingReport | EvaluationReport) -> dict[str, Any]:
     body: dict[str, Any] = msgspec.to_builtins(report)
-    for part in (body, *body["versions"]):
+    if isinstance(report, TrainingReport):
+        body = {"headline": headline(report), **body}
+        reported = body["versions"]
+    else:
+        body |= body.pop("outcome")
+        reported = body["facts"]["versions"]
+    for part in (body, *reported):
         part["created_at"] = timestamp(part["created_at"])
-    return {"headline": headline(report), **body}
+    return body
 
 
 def ended_without_result(job: Job) -> Response:

@@ -1,6 +1,7 @@
 """The drawings of a report. Each takes facts and returns one SVG element, with a title that says its facts in words."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import groupby
 
 from markupsafe import Markup
@@ -12,18 +13,29 @@ from queuecast.domain.gate import MetricScores, Score
 from queuecast.domain.reports import Calibration, Curve, Importance, Residuals, TargetRows
 
 
-def curve_chart(title: str, x_title: str, y_title: str, curves: dict[str, Curve], chance: str) -> Markup:
-    """Curves of both versions in the unit square. chance: `diagonal` for the line of a random ranking, or empty."""
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One version in all drawings of a page. name: for people. style: its class in the styles of the page."""
+
+    name: str
+    style: str
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def curve_chart(title: str, x_title: str, y_title: str, curves: dict[Series, Curve], chance: str) -> Markup:
+    """Curves of the versions in the unit square. chance: `diagonal` for the line of a random ranking, or empty."""
     plot = _square()
-    areas = ", ".join(f"{role} {number_text(curve.area)}" for role, curve in curves.items())
+    areas = ", ".join(f"{role}: {number_text(curve.area)}" for role, curve in curves.items())
     content = list(plot.frame(x_title, y_title))
     if chance == "diagonal":
         content.append(svg.polyline(plot.points([0, 1], [0, 1]), "guide"))
-    content += [svg.polyline(plot.points(curve.x, curve.y), f"line {role}") for role, curve in curves.items()]
-    return svg.drawing(f"{title}: area {areas}", 330, 300, content)
+    content += [svg.polyline(plot.points(curve.x, curve.y), f"line {role.style}") for role, curve in curves.items()]
+    return svg.drawing(f"{title}: areas, {areas}", 330, 300, content)
 
 
-def calibration_chart(title: str, found: dict[str, Calibration]) -> Markup:
+def calibration_chart(title: str, found: dict[Series, Calibration]) -> Markup:
     plot = _square()
     content = [*plot.frame("predicted probability", "observed share")]
     content.append(svg.polyline(plot.points([0, 1], [0, 1]), "guide"))
@@ -31,8 +43,8 @@ def calibration_chart(title: str, found: dict[str, Calibration]) -> Markup:
         points = list(
             plot.points([each_bin.predicted for each_bin in each.bins], [each_bin.observed for each_bin in each.bins])
         )
-        content += [svg.polyline(points, f"line {role}"), svg.dots(points, f"dot {role}")]
-    errors = ", ".join(f"{role} {share_text(each.error)}" for role, each in found.items())
+        content += [svg.polyline(points, f"line {role.style}"), svg.dots(points, f"dot {role.style}")]
+    errors = ", ".join(f"{role}: {share_text(each.error)}" for role, each in found.items())
     return svg.drawing(f"{title}: expected calibration error {errors}", 330, 300, content)
 
 
@@ -45,6 +57,14 @@ def score_chart(scores: MetricScores) -> Markup:
         content += _interval(scale, score, 10.0 + 16 * at, role)
     words = "; ".join(f"{role} {_interval_text(score)}" for role, score in found.items())
     return svg.drawing(f"{scores.metric}: {words}", 300, 36, [*content], class_="strip")
+
+
+def interval_chart(metric: str, role: Series, score: Score, among: Sequence[Score | None]) -> Markup:
+    """One score with its interval, on a scale that has all scores of `among`."""
+    scale = scale_around([bound for each in among if each is not None for bound in _bounds(each)], 8, 292)
+    return svg.drawing(
+        f"{metric}: {role} {_interval_text(score)}", 300, 20, _interval(scale, score, 10.0, role.style), class_="strip"
+    )
 
 
 def difference_chart(difference: Score, margin: float | None) -> Markup:
@@ -111,8 +131,8 @@ def _matrix_labels(labels: Sequence[str], left: float, top: float, size: float) 
     return rows + columns
 
 
-def residual_chart(title: str, found: dict[str, Residuals]) -> Markup:
-    """The histograms of both versions as outlines on one scale."""
+def residual_chart(title: str, found: dict[Series, Residuals]) -> Markup:
+    """The histograms of the versions as outlines on one scale."""
     edges = next(iter(found.values())).edges
     highest = max(max(each.counts) for each in found.values()) or 1
     plot = Plot(Scale(edges[0], edges[-1], 52, 318), Scale(0, highest * 1.05, 250, 24))
@@ -122,19 +142,19 @@ def residual_chart(title: str, found: dict[str, Residuals]) -> Markup:
     for role, each in found.items():
         xs = [edge for edge in edges for _ in (0, 1)]
         ys = [0, *(count for count in each.counts for _ in (0, 1)), 0]
-        content.append(svg.polyline(plot.points(xs, ys), f"line {role}"))
-    words = ", ".join(f"{role} mean {number_text(each.mean)}" for role, each in found.items())
+        content.append(svg.polyline(plot.points(xs, ys), f"line {role.style}"))
+    words = ", ".join(f"mean of {role}: {number_text(each.mean)}" for role, each in found.items())
     return svg.drawing(f"{title}: {words}", 330, 300, content)
 
 
-def spread_chart(title: str, role: str, found: Residuals) -> Markup:
+def spread_chart(title: str, role: Series, found: Residuals) -> Markup:
     """Each point is a row: its prediction and its residual."""
     x, y = scale_around(found.predictions, 58, 318), scale_around([*found.differences, 0.0], 250, 24)
     plot = Plot(x, y)
     content = [*plot.frame("prediction", "target less prediction")]
     content += [
         svg.line(58, y.place(0), 318, y.place(0), "guide"),
-        svg.dots(plot.points(found.predictions, found.differences), f"point {role}"),
+        svg.dots(plot.points(found.predictions, found.differences), f"point {role.style}"),
     ]
     return svg.drawing(title, 330, 300, content)
 
@@ -160,17 +180,19 @@ def importance_chart(found: Importance) -> Markup:
 
 
 def balance_chart(title: str, rows: Sequence[TargetRows]) -> Markup:
-    """For each class or range, its share of the fitted and of the held-out rows."""
-    totals = {"fitted": sum(each.fitted for each in rows) or 1, "held-out": sum(each.held_out for each in rows) or 1}
-    shares = [{"fitted": each.fitted, "held-out": each.held_out} for each in rows]
+    """For each class or range, its share of the fitted rows, if there are any, and of the held-out rows."""
+    totals = {"fitted": sum(each.fitted for each in rows), "held-out": sum(each.held_out for each in rows) or 1}
+    totals = {side: total for side, total in totals.items() if total}
+    counts = [{"fitted": each.fitted, "held-out": each.held_out} for each in rows]
+    shares = [{side: each[side] for side in totals} for each in counts]
     high = max([count / totals[role] for each in shares for role, count in each.items()] + [1e-12])
     scale = Scale(0.0, high, 122, 268)
     content = []
-    for at, (each, counts) in enumerate(zip(rows, shares, strict=True)):
+    for at, (each, of_row) in enumerate(zip(rows, shares, strict=True)):
         y = 4.0 + 30 * at
         content.append(svg.text(116, y + 15, shortened_label(each.label, 18), class_="tick", anchor="end"))
-        for role, count in counts.items():
-            top = y if role == "fitted" else y + 12
+        for role, count in of_row.items():
+            top = y + 6 if len(totals) == 1 else y if role == "fitted" else y + 12
             share = count / totals[role]
             width = max(scale.place(share) - scale.start, 0.5)
             content.append(svg.boxes([(scale.start, top, width, 10)], f"bar {role}"))

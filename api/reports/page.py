@@ -1,7 +1,8 @@
-"""Renders the report of a training as an HTML page. The template has the order and the words, `charts` the drawings."""
+"""Renders a report as an HTML page. The templates have the order and the words, `charts` the drawings."""
 
 import base64
 import hashlib
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -11,10 +12,21 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from api.reports import charts
+from api.reports.charts import Series
 from api.reports.number_texts import number_text, seconds_text, share_text, signed_text
 from queuecast import __version__
 from queuecast.domain.gate import Evaluation, MetricScores, SliceScores
-from queuecast.domain.reports import OTHER_CLASSES, Confusion, TargetFacts, TrainingReport, headline
+from queuecast.domain.reports import (
+    OTHER_CLASSES,
+    Confusion,
+    EvaluatedMetric,
+    EvaluationReport,
+    TargetFacts,
+    TrainingReport,
+    VersionFacts,
+    headline,
+    version_role,
+)
 
 SHOWN_TARGETS = 3
 CRITERIA = {
@@ -50,28 +62,105 @@ class Confused(NamedTuple):
     n_rows: int
 
 
-def report_page(report: TrainingReport) -> Page:
+class ScoreRow(NamedTuple):
+    """One version by one metric."""
+
+    series: Series
+    found: EvaluatedMetric
+
+
+def training_page(report: TrainingReport) -> Page:
+    targets = report.facts.targets
+    return _page(
+        "training.html",
+        headline(report),
+        report.model,
+        targets,
+        2,
+        report=report,
+        evaluation=report.evaluation,
+        series=[("champion", f"champion, version {report.champion}"), ("challenger", _challenger_words(report))],
+        rows_name="held-out rows",
+        scored=_scored_sets(report.evaluation),
+        slices=sorted(report.evaluation.evidence.slices, key=_room)[:25],
+    )
+
+
+def evaluation_page(report: EvaluationReport) -> Page:
+    outcome, targets = report.outcome, report.facts.targets
+    scored = [each for each in outcome.versions if each.scores]
+    drawn = len(targets[0].versions) if targets else 0
+    return _page(
+        "evaluation.html",
+        outcome.headline,
+        outcome.model,
+        targets,
+        drawn,
+        report=report,
+        outcome=outcome,
+        series=_drawn_series(report),
+        rows_name="rows",
+        metrics=_by_metric(report),
+        several=len(scored) > 1,
+        scored_versions=len(scored),
+        drawn_versions=drawn,
+    )
+
+
+def _page(template: str, words: str, model: str, targets: Sequence[TargetFacts], n_versions: int, **facts: Any) -> Page:
+    """n_versions: how many versions are drawn. The more there are, the fewer targets and classes a page has."""
     style = _style()
     allowed = (
         f"default-src 'none'; img-src data:; style-src 'sha256-{style.sha256}'; base-uri 'none'; form-action 'none'"
     )
+    shown = targets[: max(1, 2 * SHOWN_TARGETS // max(2, n_versions))]
     html = (
         _environment()
-        .get_template("report.html")
+        .get_template(template)
         .render(
-            report=report,
-            headline=headline(report),
-            evaluation=report.evaluation,
-            targets=report.facts.targets[:SHOWN_TARGETS],
-            hidden_targets=max(0, len(report.facts.targets) - SHOWN_TARGETS),
-            scored=_scored_sets(report.evaluation),
-            slices=sorted(report.evaluation.evidence.slices, key=_room)[:25],
+            headline=words,
+            model=model,
+            targets=shown,
+            hidden_targets=len(targets) - len(shown),
+            most_curves=max(1, 10 // max(1, len(shown) * max(2, n_versions))),
             style=Markup(style.text),  # noqa: S704 - a file of this package
             policy=allowed,
             product_version=__version__,
+            **facts,
         )
     )
     return Page(html, f"{allowed}; frame-ancestors 'none'")
+
+
+def _challenger_words(report: TrainingReport) -> str:
+    return f"challenger, version {report.challenger}"
+
+
+def _drawn_series(report: EvaluationReport) -> list[tuple[str, str]]:
+    """Style and name of each version that is drawn."""
+    return [(_styles(report)[each.role], each.role) for target in report.facts.targets[:1] for each in target.versions]
+
+
+def _styles(report: EvaluationReport) -> dict[str, str]:
+    """By role. Versions beyond those that are drawn have a style for their scores only."""
+    roles = [each.role for target in report.facts.targets[:1] for each in target.versions]
+    roles += [version_role(each.version) for each in report.outcome.versions]
+    return {role: _version_style(at) for at, role in enumerate(dict.fromkeys(roles))}
+
+
+def _version_style(at: int) -> str:
+    return f"version-{at % 5}"
+
+
+def _by_metric(report: EvaluationReport) -> list[tuple[str, list[ScoreRow]]]:
+    """The scores of all versions by each metric, in the order of the first version that has it."""
+    styles, found = _styles(report), dict[str, list[ScoreRow]]()
+    for version in report.outcome.versions:
+        role = version_role(version.version)
+        name = f"{version.version} ({version.alias})" if version.alias else str(version.version)
+        for each in version.scores:
+            found.setdefault(each.metric, []).append(ScoreRow(Series(name, styles[role]), each))
+    return list(found.items())
 
 
 class _Style(NamedTuple):
@@ -135,17 +224,22 @@ def _scored_sets(evaluation: Evaluation) -> list[tuple[str, int, tuple[MetricSco
     return [each for each in found if each[2]]
 
 
-def _by_role(target: TargetFacts, field: str) -> dict[str, Any]:
-    """One field of the facts of each version that has it, by role."""
-    return {each.role: getattr(each, field) for each in target.versions if getattr(each, field)}
+def _by_role(target: TargetFacts, field: str) -> dict[Series, Any]:
+    """One field of the facts of each version that has it."""
+    return {_series(at, each): getattr(each, field) for at, each in enumerate(target.versions) if getattr(each, field)}
 
 
-def _curve_classes(target: TargetFacts, most: int) -> list[tuple[str, int, dict[str, Any]]]:
+def _series(at: int, version: VersionFacts) -> Series:
+    """at: its place among the versions of the target."""
+    return Series(version.role, version.role if version.role in ("champion", "challenger") else _version_style(at))
+
+
+def _curve_classes(target: TargetFacts, most: int) -> list[tuple[str, int, dict[Series, Any]]]:
     """Label, rows, and the curves by role, for each class that has curves, at most so many."""
-    found: dict[str, tuple[str, int, dict[str, Any]]] = {}
-    for version in target.versions:
+    found: dict[str, tuple[str, int, dict[Series, Any]]] = {}
+    for at, version in enumerate(target.versions):
         for curves in version.curves:
-            found.setdefault(curves.label, (curves.label, curves.n_rows, {}))[2][version.role] = curves
+            found.setdefault(curves.label, (curves.label, curves.n_rows, {}))[2][_series(at, version)] = curves
     return list(found.values())[:most]
 
 

@@ -55,7 +55,9 @@ class JobUrls(Struct):
     events: Path
     cancel: Path
     retry: Path
-    report: Annotated[Path, Meta(description="Of a training: how it compared two versions.")] | UnsetType = UNSET
+    report: (
+        Annotated[Path, Meta(description="Of a training or an evaluation: how it compared versions.")] | UnsetType
+    ) = UNSET
 
 
 class TimelineEntry(Struct):

@@ -1,4 +1,4 @@
-"""The report of a training as a document. The fields are those of `queuecast.domain.reports` and its evaluation."""
+"""Reports of trainings and evaluations as documents. The fields are those of `queuecast.domain.reports`."""
 
 from typing import Annotated, Literal
 
@@ -7,9 +7,10 @@ from msgspec import Meta, Struct
 from api.schemas.fields import Count, DataFinding, JobId, Name, Positive, Sha256, Time
 from api.schemas.gate import Criterion, GateSettings, MetricScores, ScoreInterval
 from api.schemas.responses import Lineage
+from api.schemas.results import EvaluatedRows, EvaluatedVersion
 from queuecast.domain.gate import Verdict
 
-Role = Literal["champion", "challenger"]
+Role = Annotated[str, Meta(description="`champion` or `challenger`; in an evaluation `version` and its number.")]
 
 
 class Curve(Struct):
@@ -65,7 +66,7 @@ class Residuals(Struct):
 
 
 class VersionFacts(Struct):
-    """How one version answered the held-out rows."""
+    """How one version answered the held-out rows, or those of an evaluation."""
 
     role: Role
     curves: list[ClassCurves]
@@ -75,7 +76,7 @@ class VersionFacts(Struct):
 
 
 class TargetRows(Struct):
-    """The rows of a class, or of a range of numbers."""
+    """The rows of a class, or of a range of numbers. Those of an evaluation count as held out."""
 
     label: str
     fitted: Count
@@ -200,7 +201,7 @@ class Evaluation(Struct):
 
 
 class ReportedVersion(Struct):
-    """One of the two versions that were compared."""
+    """One of the versions that were compared."""
 
     role: Role
     version: Positive
@@ -226,3 +227,33 @@ class TrainingReport(Struct):
     evaluation: Evaluation
     facts: TrainingFacts
     lineage: Lineage
+
+
+class EvaluationFacts(Struct):
+    """The facts about the answers of the first five versions that could be compared, and where all versions come from.
+
+    `files` has the SHA-256 of each file. Evaluations of earlier releases have no facts.
+    """
+
+    targets: list[TargetFacts]
+    versions: list[ReportedVersion]
+    files: list[Sha256]
+    findings: list[ReportFinding]
+
+
+class EvaluationReport(Struct):
+    """How versions of a model did on the same labelled rows: the result of the job, and facts about the answers."""
+
+    kind: Literal["evaluation"]
+    headline: Annotated[str, Meta(description="The comparison by the primary metric, as a sentence.")]
+    model: Name
+    job_id: JobId
+    created_at: Annotated[Time, Meta(description="When the evaluation ended.")]
+    target: list[str]
+    metric: Annotated[str, Meta(description="The primary metric.")]
+    compared_with: Annotated[int, Meta(description="The version that the differences are from.")]
+    rows: EvaluatedRows
+    versions: list[EvaluatedVersion]
+    findings: Annotated[list[DataFinding], Meta(description="The most severe 20.")]
+    findings_total: Count
+    facts: EvaluationFacts

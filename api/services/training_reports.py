@@ -9,7 +9,7 @@ from queuecast.domain.errors import (
     UnknownVersionError,
 )
 from queuecast.domain.gate import EVALUATION_FILE, Evaluation
-from queuecast.domain.job import Job, JobType
+from queuecast.domain.job import Job
 from queuecast.domain.model import Manifest
 from queuecast.domain.reports import REPORT_FILE, ReportedVersion, TrainingFacts, TrainingReport
 from queuecast.ports.models import ModelRegistry
@@ -30,11 +30,9 @@ class TrainingReports:
     def of(self, job: Job, result: bytes | None) -> TrainingReport:
         """result: the job's, as JSON.
 
-        Raises ConflictError for a job that is no training or has no result yet, GoneVersionError if its version was
-        deleted, and UnknownReportError if the version was made before trainings had reports.
+        Raises ConflictError for a job that has no result yet, GoneVersionError if its version was deleted, and
+        UnknownReportError if the version was made before trainings had reports.
         """
-        if job.type is not JobType.TRAINING:
-            raise ConflictError(f"job {job.id} is a {job.type}, not a training; only a training has a report")
         if result is None:
             raise ConflictError(f"job {job.id} is {job.state}; a training has a report once it has succeeded")
         outcome = msgspec.json.decode(result, type=_Outcome)

@@ -12,6 +12,7 @@ from queuecast.cli.job_output import finish_job, json_option, no_wait_option, sh
 from queuecast.cli.job_tables import show_dead_letters, show_job, show_jobs, show_queues, show_result
 from queuecast.cli.model_tables import show_report
 from queuecast.cli.terminal import confirm, note, say, size_text
+from queuecast.cli.versions.evaluation_tables import show_evaluation
 from queuecast.client import Client
 from queuecast.domain.job import JobType, State
 
@@ -117,9 +118,10 @@ def retry(
 @json_option
 @click.pass_obj
 def report(client: Client, *, job_id: str, output: Path | None, is_opened: bool, force: bool, as_json: bool) -> None:
-    """Show how a training compared two versions.
+    """Show how a training or an evaluation compared versions.
 
-    Prints the verdict and its criteria. The page has scores, curves, slices and the importance of columns too.
+    Prints the verdict and its criteria, or the scores of the versions. The page has curves and confusion matrices too,
+    and of a training slices and the importance of columns.
     """
     if is_opened and output is not None and output.suffix.lower() == ".json":
         raise ValueError(f"{output} would be the JSON document; --open needs the page")
@@ -127,7 +129,8 @@ def report(client: Client, *, job_id: str, output: Path | None, is_opened: bool,
         confirm(f"{output} exists. Overwrite?", f"{output} exists; --force overwrites")
     job = client.job(job_id)
     document = job.report()
-    show_document(document, lambda: show_report(document), as_json=as_json)
+    show = show_evaluation if document.get("kind") == "evaluation" else show_report
+    show_document(document, lambda: show(document), as_json=as_json)
     if output is not None:
         note(f"{job.save_report(output)}: {size_text(output.stat().st_size)}")
     if is_opened:

@@ -180,10 +180,10 @@ class JobHandle:
         return download(self._transport, self.body, Path(to), on_progress)
 
     def report(self, timeout_s: float | None = None) -> Body:
-        """Waits for a training and returns its report: how it compared two versions.
+        """Waits for a training or an evaluation and returns its report: how it compared versions.
 
-        Raises JobFailed, TimeoutError, and ApiError: 409 for a job that is no training, 410 if its version was deleted,
-        404 if it was made before trainings had reports.
+        Raises JobFailed, TimeoutError, and ApiError: 409 for a job of another type, 410 if the version of a training
+        was deleted, 404 if it was made before trainings had reports.
         """
         self._require_success(timeout_s)
         report: Body = read_json(self._read_report("application/json"))

@@ -45,7 +45,7 @@ class ChunkProgressStore(Protocol):
 
 
 class BatchFiles(Protocol):
-    """The files of batches: plans, parts, results; and the bad rows of trainings and evaluations."""
+    """The files of batches: plans, parts, results; the bad rows of trainings and evaluations; reports."""
 
     def plan(self, batch_id: str) -> Plan | None: ...
 
@@ -68,6 +68,9 @@ class BatchFiles(Protocol):
 
     def bad_rows_of_training(self, job_id: str) -> Path:
         """The rows that a training or an evaluation leaves out. Every run of it writes the same ones."""
+
+    def report(self, job_id: str) -> Path:
+        """The facts of an evaluation's report. Its folder need not exist."""
 
     def link_part(self, batch_id: str, plan: int, source_id: str, source_plan: int, index: int) -> bool:
         """Reuses a part of another batch; False when that part does not exist. Safe to call again."""

@@ -1,4 +1,4 @@
-"""A training in the whole service, and its report: over HTTP, by the command, and as a page in a real browser."""
+"""The reports of a real training and a real evaluation: over HTTP, by the command, and as pages in a real browser."""
 
 import json
 import subprocess
@@ -20,6 +20,31 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--
 def trained(stack: Stack, repository: Path) -> JobHandle:
     table, params = repository / "examples/titanic/titanic.csv", {"model__C": 0.1}
     return Client(stack.url).train("titanic", table, target="survived", promote="never", params=params).wait(120)
+
+
+@pytest.fixture(scope="module")
+def scored(stack: Stack, repository: Path, trained: JobHandle) -> JobHandle:
+    """An evaluation of the champion and of the version that was trained."""
+    table, versions = repository / "examples/titanic/titanic.csv", ["champion", trained.body["result"]["version"]]
+    return Client(stack.url).score("titanic", table, "survived", versions=versions).wait(120)
+
+
+@pytest.fixture(params=["trained", "scored"])
+def reported(request: pytest.FixtureRequest) -> JobHandle:
+    found: JobHandle = request.getfixturevalue(request.param)
+    return found
+
+
+def test_the_report_of_an_evaluation_has_its_scores_and_curves(stack: Stack, scored: JobHandle) -> None:
+    document = httpx2.get(stack.url + scored.body["urls"]["report"]).raise_for_status().json()
+
+    result, (target,) = scored.body["result"], document["facts"]["targets"]
+    assert document == scored.report()
+    assert (document["headline"], document["versions"]) == (result["headline"], result["versions"])
+    for version, facts in zip(result["versions"], target["versions"], strict=True):
+        area = next(each for each in version["scores"] if each["metric"] == "roc_auc")["score"]["value"]
+        assert facts["role"] == f"version {version['version']}"
+        assert facts["curves"][0]["roc"]["area"] == pytest.approx(area)
 
 
 def test_the_report_is_linked_from_the_job(stack: Stack, trained: JobHandle) -> None:
@@ -50,9 +75,9 @@ def test_the_command_prints_the_verdict_and_writes_the_page(stack: Stack, traine
 @pytest.mark.browser
 @pytest.mark.parametrize("width", [1400, 390])
 def test_a_saved_page_fits_the_window_and_loads_nothing(
-    trained: JobHandle, chromium: str, tmp_path: Path, width: int
+    reported: JobHandle, chromium: str, tmp_path: Path, width: int
 ) -> None:
-    path = trained.save_report(tmp_path / "report.html")
+    path = reported.save_report(tmp_path / "report.html")
     requested, messages = [], []
     with sync_playwright() as play:
         browser = play.chromium.launch(executable_path=chromium, args=FLAGS)
@@ -67,7 +92,7 @@ def test_a_saved_page_fits_the_window_and_loads_nothing(
         boxes = [each.bounding_box() for each in page.locator("svg, table, figure").all()]
         browser.close()
 
-    assert shown == trained.report()["headline"]
+    assert shown == reported.report()["headline"]
     assert drawings > 10
     assert max(box["x"] + box["width"] for box in boxes if box is not None) <= width
     assert messages == []
@@ -75,7 +100,7 @@ def test_a_saved_page_fits_the_window_and_loads_nothing(
 
 
 @pytest.mark.browser
-def test_the_gateways_page_obeys_its_policy(stack: Stack, trained: JobHandle, chromium: str) -> None:
+def test_the_gateways_page_obeys_its_policy(stack: Stack, reported: JobHandle, chromium: str) -> None:
     requested, messages = [], []
     with sync_playwright() as play:
         browser = play.chromium.launch(executable_path=chromium, args=FLAGS)
@@ -83,12 +108,12 @@ def test_the_gateways_page_obeys_its_policy(stack: Stack, trained: JobHandle, ch
         page.on("request", lambda request: requested.append(request.url))
         page.on("console", lambda message: messages.append(message.text))
 
-        answer = page.goto(stack.url + trained.body["urls"]["report"])
-        color = page.locator(".verdict").evaluate("each => getComputedStyle(each).borderRadius")
+        answer = page.goto(stack.url + reported.body["urls"]["report"])
+        radius = page.locator("figure").first.evaluate("each => getComputedStyle(each).borderRadius")
         browser.close()
 
     assert answer is not None
     assert "text/html" in answer.headers["content-type"]
-    assert color == "999px"  # the policy has the hash of the styles, so they apply
+    assert radius == "8px"  # the policy has the hash of the styles, so they apply
     assert messages == []
-    assert [url for url in requested if not url.startswith("data:")] == [stack.url + trained.body["urls"]["report"]]
+    assert [url for url in requested if not url.startswith("data:")] == [stack.url + reported.body["urls"]["report"]]

@@ -23,6 +23,7 @@ from worker.engine.contracts import Report, Result
 from worker.evaluations.evaluated_versions import AnsweredVersion, UnscoredVersion, VersionReader
 from worker.evaluations.fitted_sides import shown_side, side_findings
 from worker.evaluations.headlines import headline
+from worker.evaluations.kept_facts import encoded_facts
 from worker.evaluations.version_scores import MetricScore, ScoredVersion, scored_versions
 from worker.file_writing import atomic_write, disk_full_as_unavailable
 from worker.labelled.training_files import require_accepted_files, training_files
@@ -65,7 +66,15 @@ class EvaluationRunner:
             raise InvalidInputError("no row of the file fits all versions; score them one by one")
         if work.on_error is OnError.SKIP:
             _join_bad_rows(bad_rows, [left_out(each.version) for each in work.versions])
+        self._keep_facts(job, work, scored)
         return Result(_result(job, work, scored, unscored), job.model, answered[0].ignored or job.ignored_columns)
+
+    def _keep_facts(self, job: Job, work: EvaluationWork, scored: Sequence[ScoredVersion]) -> None:
+        path = self._folders.report(job.id)
+        with disk_full_as_unavailable():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with atomic_write(path) as file:
+                file.write(encoded_facts(self._models, job.model.name, work, scored))
 
 
 def _no_version(unscored: Sequence[UnscoredVersion]) -> QueuecastError:

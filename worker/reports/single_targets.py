@@ -44,11 +44,11 @@ class CodedTarget:
 
 
 def single_targets(names: Sequence[str], rows: LabelledRows, fitted: Any) -> Iterator[SingleTarget]:
-    """The first ten targets. fitted: the target of the fitted rows, in the shape of `rows.target`."""
+    """Each target. fitted: the target of the fitted rows, in the shape of `rows.target`."""
     if np.ndim(rows.target) == 1:
         yield SingleTarget(names[0], rows.target, fitted, rows.versions)
         return
-    for at, name in zip(range(rows.target.shape[1]), names[:10], strict=False):
+    for at, name in zip(range(rows.target.shape[1]), names, strict=False):
         versions = {role: _of_one(answers, at, rows.target.shape[1]) for role, answers in rows.versions.items()}
         yield SingleTarget(name, rows.target[:, at], fitted[:, at], versions)
 

@@ -1,7 +1,7 @@
-"""All facts about the answers of champion and challenger to the held-out rows, for each target."""
+"""All facts about the answers of versions to labelled rows, for each target."""
 
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import Any
 
 import numpy as np
@@ -15,16 +15,19 @@ from worker.reports.single_targets import ClassAnswers, CodedTarget, SingleTarge
 from worker.scoring.labelled_rows import LabelledRows
 
 
-def target_facts(names: Sequence[str], rows: LabelledRows, fitted: Any) -> tuple[TargetFacts, ...]:
-    """rows: held-out rows with their labels and the answers of each version, by role. fitted: target of the others.
+def target_facts(names: Sequence[str], rows: LabelledRows, fitted: Any, most: int = 10) -> tuple[TargetFacts, ...]:
+    """Facts about the first targets.
 
-    An estimator that answers neither classes nor numbers has no facts.
+    rows: labelled rows with the answers of each version, by role. fitted: the target of the fitted rows; None if
+    nothing was fitted. An estimator that answers neither classes nor numbers has no facts.
     """
     answers = list(rows.versions.values())
+    fitted = rows.target[:0] if fitted is None else fitted
+    targets = islice(single_targets(names, rows, fitted), most)
     if all(each.is_classifier for each in answers):
-        return tuple(_of_classes(each.name, coded(each)) for each in single_targets(names, rows, fitted))
+        return tuple(_of_classes(each.name, coded(each)) for each in targets)
     if all(each.is_regressor for each in answers):
-        return tuple(_of_numbers(each) for each in single_targets(names, rows, fitted))
+        return tuple(_of_numbers(each) for each in targets)
     return ()
 
 
@@ -81,7 +84,7 @@ def _mean_change(target: Any, first: Any, second: Any) -> float | None:
 
 def _number_rows(target: Any, fitted: Any) -> tuple[TargetRows, ...]:
     """Ten ranges of one width; the outer ones have everything beyond."""
-    low, high = np.quantile(fitted, [0.005, 0.995])
+    low, high = np.quantile(fitted if len(fitted) else target, [0.005, 0.995])
     if low == high:
         return (TargetRows(f"{low:.6g}", len(fitted), len(target)),)
     edges = np.linspace(low, high, 11)

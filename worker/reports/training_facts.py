@@ -1,4 +1,4 @@
-"""The facts of a training's report that are about its rows. They decide nothing, so a failure costs only the facts."""
+"""The facts of a training's report that are about its rows."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -7,22 +7,20 @@ from typing import Any
 
 import numpy as np
 
-from queuecast.domain.errors import exception_text, short_name
+from queuecast.domain.errors import short_name
 from queuecast.domain.holdout import Split
 from queuecast.domain.model import BadCell
 from queuecast.domain.reports import Importance, ReportFinding, TargetFacts, TrainingFacts
 from queuecast.domain.signature import Signature
-from queuecast.logs import get_logger
 from queuecast.plurals import counted
 from worker.models.frames import as_fitted
+from worker.reports.attempts import attempted
 from worker.reports.importance import MAX_ROWS, ShuffledRows, importance
 from worker.reports.target_facts import target_facts
 from worker.scoring.answers import METHODS, answers_of
 from worker.scoring.intervals import point
 from worker.scoring.labelled_rows import LabelledRows, with_coded_labels
 from worker.scoring.row_sets import CHALLENGER
-
-log = get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,19 +51,9 @@ def training_facts(training: ScoredTraining) -> TrainingFacts:
     answered = training.answered
     if answered is not None:
         fitted = training.target[training.split.train]
-        targets = _attempt(lambda: target_facts(training.target_names, answered, fitted), (), findings)
-        shuffled = _attempt(lambda: _importance(training), None, findings)
+        targets = attempted(lambda: target_facts(training.target_names, answered, fitted), (), findings)
+        shuffled = attempted(lambda: _importance(training), None, findings)
     return TrainingFacts(targets, shuffled, tuple(findings))
-
-
-def _attempt(compute: Callable[[], Any], otherwise: Any, findings: list[ReportFinding]) -> Any:
-    try:
-        return compute()
-    except Exception as error:  # an estimator raises what it likes, and answers what it likes
-        log.exception("report_facts_failed")
-        detail = f"some facts of this report could not be computed: {exception_text(error)}"
-        findings.append(ReportFinding("facts_failed", "warning", detail))
-        return otherwise
 
 
 def _findings(training: ScoredTraining) -> Iterator[ReportFinding]:

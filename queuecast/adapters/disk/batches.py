@@ -1,7 +1,8 @@
 """Batches as folders: `{root}/{job id}/` with `plan.json`, `parts/`, then `result-{attempt}.{ext}` and `outcome.json`.
 
 Plan and outcome are written once: when two runs write one, both continue with the first. A part is named by its plan
-and index, and every run writes the same bytes to it. The folder of a training has its bad rows, `errors.ndjson`.
+and index, and every run writes the same bytes to it. The folder of a training has its bad rows, `errors.ndjson`;
+that of an evaluation has its `report.json` too.
 """
 
 import os
@@ -16,6 +17,7 @@ from queuecast.adapters.stored_form import StoredForm
 from queuecast.domain.chunking import BatchOutcome, Plan
 from queuecast.domain.file_formats import OutputFormat
 from queuecast.domain.id_rules import JOB_ID_RULE
+from queuecast.domain.reports import REPORT_FILE
 
 _PLAN = StoredForm(Plan, {"ranges": "cuts"})
 _OUTCOME = StoredForm(BatchOutcome, {"bad_rows": "errors"})
@@ -52,6 +54,9 @@ class BatchFolders:
 
     def bad_rows_of_training(self, job_id: str) -> Path:
         return self._folder(job_id) / "errors.ndjson"
+
+    def report(self, job_id: str) -> Path:
+        return self._folder(job_id) / REPORT_FILE
 
     def link_part(self, batch_id: str, plan: int, source_id: str, source_plan: int, index: int) -> bool:
         """Reuses a part of another batch, if it exists. Safe to call again."""

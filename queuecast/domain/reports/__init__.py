@@ -1,4 +1,4 @@
-"""Reports: the facts about the answers of two versions, and the document that a training ends with."""
+"""Reports: the facts about the answers of versions, and the documents that trainings and evaluations end with."""
 
 from queuecast.domain.reports.answer_facts import (
     OTHER_CLASSES,
@@ -11,6 +11,16 @@ from queuecast.domain.reports.answer_facts import (
     TargetFacts,
     TargetRows,
     VersionFacts,
+)
+from queuecast.domain.reports.evaluation_report import (
+    EvaluatedMetric,
+    EvaluationFacts,
+    EvaluationOutcome,
+    EvaluationReport,
+    FittedRows,
+    ScoredRows,
+    VersionOutcome,
+    version_role,
 )
 from queuecast.domain.reports.headline import headline
 from queuecast.domain.reports.training_report import (
@@ -32,14 +42,22 @@ __all__ = [
     "ColumnImportance",
     "Confusion",
     "Curve",
+    "EvaluatedMetric",
+    "EvaluationFacts",
+    "EvaluationOutcome",
+    "EvaluationReport",
+    "FittedRows",
     "Importance",
     "ReportFinding",
     "ReportedVersion",
     "Residuals",
+    "ScoredRows",
     "TargetFacts",
     "TargetRows",
     "TrainingFacts",
     "TrainingReport",
     "VersionFacts",
+    "VersionOutcome",
     "headline",
+    "version_role",
 ]

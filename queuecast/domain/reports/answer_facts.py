@@ -1,4 +1,5 @@
-"""The facts about the answers of champion and challenger to the held-out rows, one target at a time.
+"""The facts about the answers of versions to labelled rows, one target at a time: of champion and challenger to the
+held-out rows of a training, or of the versions of an evaluation.
 
 Lists are bounded, so that a report stays small however many rows and classes there are.
 """
@@ -84,7 +85,8 @@ class Residuals:
 
 @dataclass(frozen=True, slots=True)
 class VersionFacts:
-    """role: `champion` or `challenger`. Facts that the version's answers do not allow are None or empty."""
+    """role: `champion` or `challenger`; in an evaluation `version 3`. Facts that the version's answers do not allow are
+    None or empty."""
 
     role: str
     curves: tuple[ClassCurves, ...] = ()
@@ -95,7 +97,9 @@ class VersionFacts:
 
 @dataclass(frozen=True, slots=True)
 class TargetRows:
-    """The rows of one class or, with numbers, of one range of the target, among the fitted and the held-out rows."""
+    """The rows of one class or, with numbers, of one range of the target, among the fitted and the held-out rows.
+
+    An evaluation fits nothing: its rows count as held out."""
 
     label: str
     fitted: int

@@ -1,8 +1,9 @@
-"""Reports of every kind of training, made by hand, with the names that a test chooses."""
+"""Reports of every kind of training and evaluation, made by hand, with the names that a test chooses."""
 
 from dataclasses import replace
 from typing import Any
 
+from queuecast.domain.findings.data_findings import DataFinding, Severity
 from queuecast.domain.gate import (
     Evaluation,
     Evidence,
@@ -22,15 +23,23 @@ from queuecast.domain.reports import (
     ColumnImportance,
     Confusion,
     Curve,
+    EvaluatedMetric,
+    EvaluationFacts,
+    EvaluationOutcome,
+    EvaluationReport,
+    FittedRows,
     Importance,
     ReportedVersion,
     ReportFinding,
     Residuals,
+    ScoredRows,
     TargetFacts,
     TargetRows,
     TrainingFacts,
     TrainingReport,
     VersionFacts,
+    VersionOutcome,
+    version_role,
 )
 
 ROLES = ("champion", "challenger")
@@ -108,3 +117,40 @@ def report(
         lineage=Lineage(2, "cd" * 32, {"model__C": 0.5}, 711, 180, 2),
     )
     return replace(found, **changes)
+
+
+METRICS = ("neg_log_loss", "accuracy", "balanced_accuracy", "roc_auc", "f1_macro", "average_precision")
+
+
+def evaluated(target: TargetFacts, n_versions: int) -> TargetFacts:
+    """The facts of the first version, as those of each of several versions of an evaluation."""
+    versions = tuple(replace(target.versions[0], role=version_role(at)) for at in range(1, n_versions + 1))
+    return replace(target, versions=versions, churn=None, mean_change=None)
+
+
+def evaluation_report(*targets: TargetFacts, scored: int = 2, text: str = "LogisticRegression()") -> EvaluationReport:
+    """Versions 1 to `scored` with scores, and one more without."""
+    versions = []
+    for at in range(1, scored + 1):
+        difference = None if at == 1 else Score(0.01 * at, 0.001, 0.02 * at)
+        scores = tuple(EvaluatedMetric(metric, Score(0.8, 0.75, 0.85), difference) for metric in METRICS)
+        fitted = FittedRows(trained_on_file=False, known_rows=0, fit_side=10, held_out_side=170, unknown="")
+        versions.append(VersionOutcome(at, "champion" if at == 1 else None, True, "", scores, "", fitted))
+    versions.append(VersionOutcome(scored + 1, None, False, f"it was fitted on {text}", (), "", None))
+    outcome = EvaluationOutcome(
+        "titanic",
+        tuple(target.name for target in targets) or ("survived",),
+        "By neg_log_loss on 180 rows, version 2 is better than version 1.",
+        "neg_log_loss",
+        1,
+        ScoredRows(180, 3),
+        tuple(versions),
+        (DataFinding("few_rows", Severity.WARNING, f"{text} has few rows", text),),
+        21,
+    )
+    origins = tuple(
+        ReportedVersion(version_role(at), at, text, DAY, "ab" * 32, {"sklearn": "1.9.1"}, text)
+        for at in range(1, scored + 1)
+    )
+    facts = EvaluationFacts(targets, origins, ("cd" * 32,))
+    return EvaluationReport("job_00000001-0000-7000-8000-000000000000", DAY, outcome, facts)

@@ -9,10 +9,24 @@ from typing import Any
 
 import pytest
 
-from api.reports.page import SHOWN_TARGETS, report_page
+from api.reports.page import SHOWN_TARGETS, Page, evaluation_page, training_page
 from queuecast.domain.gate import Evaluation, Evidence, GateSettings, RowSet, Score, Speed, decide
-from queuecast.domain.reports import ColumnImportance, Importance, TrainingFacts, TrainingReport
-from tests.api.reports.sample_reports import class_target, evaluation, number_target, report
+from queuecast.domain.reports import (
+    ColumnImportance,
+    EvaluationFacts,
+    EvaluationReport,
+    Importance,
+    TrainingFacts,
+    TrainingReport,
+)
+from tests.api.reports.sample_reports import (
+    class_target,
+    evaluated,
+    evaluation,
+    evaluation_report,
+    number_target,
+    report,
+)
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -61,8 +75,12 @@ class Parsed(HTMLParser):
         return [attributes for found, attributes in self.elements if found == tag]
 
 
-def parsed(found: TrainingReport) -> Parsed:
-    return Parsed(report_page(found).html)
+def page_of(found: TrainingReport | EvaluationReport) -> Page:
+    return training_page(found) if isinstance(found, TrainingReport) else evaluation_page(found)
+
+
+def parsed(found: TrainingReport | EvaluationReport) -> Parsed:
+    return Parsed(page_of(found).html)
 
 
 NOTHING = Evidence(RowSet(0))
@@ -74,6 +92,10 @@ SAMPLES = {
     "numbers": report(number_target()),
     "no facts": report(facts=TrainingFacts(), evaluation=EMPTY),
     "deleted champion": report(versions=report().versions[1:]),
+    "evaluation of classes": evaluation_report(evaluated(class_target(), 2)),
+    "evaluation of numbers": evaluation_report(evaluated(number_target(), 3), scored=3),
+    "evaluation of one version": evaluation_report(evaluated(class_target(), 1), scored=1),
+    "evaluation without facts": replace(evaluation_report(), facts=EvaluationFacts()),
 }
 
 
@@ -89,12 +111,12 @@ def test_a_page_runs_nothing_and_loads_nothing(sample: str) -> None:
     assert [name for _, attributes in page.elements for name in attributes if name.startswith("on")] == []
     assert page.attributes("href") == ["data:,"]
     assert page.attributes("src") == page.attributes("style") == page.attributes("xlink:href") == []
-    assert not re.search(r"url\(|@import|https?:", report_page(SAMPLES[sample]).html)
+    assert not re.search(r"url\(|@import|https?:", page_of(SAMPLES[sample]).html)
 
 
 @pytest.mark.parametrize("sample", SAMPLES)
 def test_a_page_is_small(sample: str) -> None:
-    assert len(report_page(SAMPLES[sample]).html.encode()) < 300_000
+    assert len(page_of(SAMPLES[sample]).html.encode()) < 300_000
 
 
 def test_the_largest_page_is_small() -> None:
@@ -105,7 +127,7 @@ def test_the_largest_page_is_small() -> None:
     found = report(*targets, evaluation=evaluation(slices=slices))
     found = replace(found, facts=replace(found.facts, importance=Importance("r2", 1000, 30, columns)))
 
-    html = report_page(found).html
+    html = training_page(found).html
 
     assert len(html.encode()) < 300_000
     assert "2 more targets are in the JSON document" in html
@@ -153,16 +175,16 @@ def test_each_criterion_has_its_outcome_value_and_threshold() -> None:
 
 
 def test_every_drawing_says_in_words_what_it_shows() -> None:
-    html = report_page(report(class_target(), number_target())).html
+    html = training_page(report(class_target(), number_target())).html
 
     drawings = re.findall(r"<svg [^>]*role=\"img\"[^>]*><title>(.+?)</title>", html)
     assert len(drawings) == html.count("<svg") > 10
-    assert "ROC of class survived: area champion 0.667, challenger 0.667" in drawings
+    assert "ROC of class survived: areas, champion: 0.667, challenger: 0.667" in drawings
     assert "neg_log_loss: champion -0.45 (95 % interval -0.5 to -0.4); challenger -0.43" in " ".join(drawings)
 
 
 def test_the_policy_allows_the_styles_of_the_page_and_nothing_else() -> None:
-    page = report_page(report())
+    page = training_page(report())
 
     style = re.search("<style>(.*?)</style>", page.html, re.DOTALL)
     assert style is not None
@@ -199,3 +221,45 @@ def test_a_retraining_that_was_not_promoted_says_why() -> None:
 
     assert "but it did not become champion." in text
     assert "Promotion: promote is manual ." in text
+
+
+def test_the_largest_page_of_an_evaluation_is_small() -> None:
+    long_names = tuple(f"{'&' * 50}{at:010}" for at in range(31))
+    targets = [evaluated(class_target(name, long_names, points=200), 5) for name in long_names[:4]]
+
+    html = evaluation_page(evaluation_report(*targets, scored=10, text="&" * 500)).html
+
+    assert len(html.encode()) < 300_000
+    assert "3 more targets are in the JSON document" in html
+    assert "those of the first 5 of 10 versions" in html
+
+
+@pytest.mark.parametrize("hostile", HOSTILE)
+def test_foreign_texts_of_an_evaluation_are_text(hostile: str) -> None:
+    plain = parsed(evaluation_report(evaluated(class_target(), 2)))
+
+    page = parsed(evaluation_report(evaluated(class_target(hostile, (hostile, f"{hostile} 2")), 2), text=hostile))
+
+    assert {tag for tag, _ in page.elements} <= {tag for tag, _ in plain.elements}
+    assert {name for _, each in page.elements for name in each} <= {name for _, each in plain.elements for name in each}
+    assert page.text.count(" ".join(hostile.split())) > 5
+
+
+def test_an_evaluation_shows_each_version_or_why_not() -> None:
+    text = parsed(evaluation_report(evaluated(class_target(), 2))).text
+
+    first = text.index("By neg_log_loss on 180 rows, version 2 is better than version 1.")
+    assert first < text.index("Scores") < text.index("Not scored") < text.index("Answers") < text.index("Lineage")
+    assert "180 rows scored , 3 left out" in text.replace("scored,", "scored ,")
+    assert "Version 3 : it was fitted on LogisticRegression()" in text.replace("Version 3:", "Version 3 :")
+    assert text.count("Confusion matrix, version") == 2
+    assert "few_rows" not in text
+    assert "LogisticRegression() has few rows" in text
+    assert "the most severe 1 of 21 findings" in text
+
+
+def test_each_version_of_an_evaluation_has_a_color_of_its_own() -> None:
+    page = parsed(evaluation_report(evaluated(class_target(), 4), scored=4))
+
+    lines = {each for each in page.attributes("class") if each and each.startswith("line ")}
+    assert lines == {f"line version-{at}" for at in range(4)}

@@ -110,3 +110,18 @@ def test_a_version_without_a_report_is_one_line(trained: ScriptedGateway) -> Non
 
     assert (result.exit_code, len(result.stderr.splitlines())) == (1, 1)
     assert "version 4 has no report" in result.stderr
+
+
+def test_report_prints_the_scores_of_an_evaluation(gateway: ScriptedGateway) -> None:
+    score = {"value": 0.8, "low": 0.7, "high": 0.9}
+    scores = [{"metric": "accuracy", "score": score, "difference": None}]
+    version = {"version": 3, "alias": "champion", "scored": True, "scores": scores, "not_compared": ""}
+    document = {"kind": "evaluation", "headline": "By accuracy on 90 rows, version 3 has the score 0.8."}
+    gateway.on(JOB, job("succeeded", type="evaluation", result={}))
+    gateway.on(REPORT, document | {"versions": [version], "findings": [], "findings_total": 0})
+
+    result = run(gateway, "report", "job_1")
+
+    assert result.exit_code == 0
+    assert lines(result.stdout)[1][:4] == ["3", "(champion)", "accuracy", "0.8"]
+    assert lines(result.stdout)[-1] == document["headline"].split()

@@ -3,16 +3,18 @@
 import json
 from typing import Any
 
+import msgspec
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn.cluster import KMeans
 from sklearn.linear_model import LinearRegression, LogisticRegression
-from sklearn.metrics import get_scorer
+from sklearn.metrics import confusion_matrix, get_scorer
 
 import queuecast
 from examples.titanic.train import COLUMNS, TARGET, logistic, passengers
 from queuecast.domain.job import Job, JobType, ModelRef, State
+from queuecast.domain.reports import EvaluationFacts
 from queuecast.domain.work import AcceptedFile, EvaluatedVersion, EvaluationWork, OnError
 from tests.worker.model_fixtures import MODEL, LocalService, with_target
 
@@ -292,3 +294,34 @@ def test_versions_of_different_columns_are_scored_on_the_rows_that_fit_both(two_
 def test_few_rows_are_a_finding(two_versions: LocalService) -> None:
     assert "few_rows" in _codes(_scored(two_versions, HELD_OUT.head(50), 1))
     assert "few_rows" not in _codes(_scored(two_versions, HELD_OUT, 1))
+
+
+def test_the_facts_of_the_report_are_those_of_the_scored_rows(two_versions: LocalService) -> None:
+    job = _ran(two_versions, HELD_OUT, 1, 2)
+
+    facts = msgspec.json.decode(two_versions.folders.report(job.id).read_bytes(), type=EvaluationFacts)
+
+    (target,) = facts.targets
+    first, second = target.versions
+    assert (first.role, second.role) == ("version 1", "version 2")
+    assert sum(each.held_out for each in target.rows) == len(HELD_OUT)
+    assert {each.fitted for each in target.rows} == {0}
+    expected = get_scorer("roc_auc")(GOOD, HELD_OUT[COLUMNS], HELD_OUT[TARGET])
+    assert second.curves[0].roc.area == pytest.approx(expected)
+    assert second.confusion is not None
+    assert np.array_equal(second.confusion.counts, confusion_matrix(HELD_OUT[TARGET], GOOD.predict(HELD_OUT[COLUMNS])))
+    assert [(each.role, each.version) for each in facts.versions] == [("version 1", 1), ("version 2", 2)]
+
+
+def test_numbers_have_residuals_in_the_report(service: LocalService) -> None:
+    x = pd.DataFrame({"a": np.arange(300.0), "b": np.arange(300.0) % 7})
+    y = 2 * x["a"] + x["b"] + np.sin(x["a"])
+    service.result(service.pushed(LinearRegression().fit(x, y), x, ("y",)))
+
+    job = _ran(service, x.assign(y=y), 1, target="y")
+
+    facts = msgspec.json.decode(service.folders.report(job.id).read_bytes(), type=EvaluationFacts)
+    residuals = facts.targets[0].versions[0].residuals
+    assert residuals is not None
+    assert residuals.mean == pytest.approx((y - LinearRegression().fit(x, y).predict(x)).mean(), abs=1e-6)
+    assert sum(each.held_out for each in facts.targets[0].rows) == 300

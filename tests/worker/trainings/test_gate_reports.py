@@ -13,7 +13,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.mixture import GaussianMixture
 
 import queuecast
-from api.reports.page import report_page
+from api.reports.page import training_page
 from api.services.training_reports import TrainingReports
 from queuecast.domain.columns.roles import ColumnRoles
 from tests.worker.model_fixtures import LocalService
@@ -176,4 +176,4 @@ def _trained(service: LocalService, case: Case) -> Any:
 
 def _page(service: LocalService, job: Any) -> str:
     current, result = service.jobs.read_with_result(job.id)
-    return report_page(TrainingReports(service.models).of(current, result)).html
+    return training_page(TrainingReports(service.models).of(current, result)).html

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 from flask.testing import FlaskClient
 
+from api.schemas.report_bodies import EvaluationReport as EvaluationSchema
 from api.schemas.report_bodies import TrainingReport as Schema
 from queuecast.domain.gate import EVALUATION_FILE
 from queuecast.domain.job import Job, JobType, ModelRef
@@ -14,7 +15,14 @@ from queuecast.domain.reports import REPORT_FILE
 from queuecast.domain.work import TrainingWork
 from tests.api.conftest import Gateway
 from tests.api.job_states import ended, failed, submitted
-from tests.api.reports.sample_reports import class_target, evaluation, number_target, report
+from tests.api.reports.sample_reports import (
+    class_target,
+    evaluated,
+    evaluation,
+    evaluation_report,
+    number_target,
+    report,
+)
 
 WORK = TrainingWork("file_1", "cd" * 32, ("survived",))
 RESULT = b'{"version":2,"promoted":true,"reason":"neg_log_loss is better"}'
@@ -112,7 +120,7 @@ def test_a_prediction_has_no_report(http: FlaskClient, gateway: Gateway) -> None
     answer = http.get(f"/v1/jobs/{job_id}/report")
 
     assert (answer.status_code, answer.json["code"]) == (409, "conflict")
-    assert "is a prediction, not a training" in answer.json["detail"]
+    assert "is a prediction; only a training and an evaluation have a report" in answer.json["detail"]
 
 
 def test_a_training_that_runs_has_no_report_yet(http: FlaskClient, gateway: Gateway) -> None:
@@ -167,3 +175,52 @@ def test_a_report_outlives_the_champion_of_its_time(http: FlaskClient, gateway: 
 
     assert [each["role"] for each in document.json["versions"]] == ["challenger"]
     assert page.status_code == 200
+
+
+@pytest.fixture
+def scored(gateway: Gateway) -> str:
+    """The id of an evaluation of versions 1 and 2."""
+    job, found = _training(gateway, JobType.EVALUATION), evaluation_report(evaluated(class_target(), 2))
+    path = gateway.batches.report(job.id)
+    path.parent.mkdir(parents=True)
+    path.write_bytes(msgspec.json.encode(found.facts))
+    ended(gateway, job.id, msgspec.json.encode(msgspec.to_builtins(found.outcome) | {"bad_cells": []}))
+    return job.id
+
+
+def test_the_document_of_an_evaluation_is_as_described(http: FlaskClient, scored: str) -> None:
+    found = http.get(f"/v1/jobs/{scored}/report").json
+
+    document = msgspec.convert(found, EvaluationSchema, strict=True)
+    assert msgspec.to_builtins(document) == found
+    assert (document.kind, document.model, document.job_id) == ("evaluation", "titanic", scored)
+    assert document.headline.startswith("By neg_log_loss on 180 rows")
+    assert [each.role for each in document.facts.targets[0].versions] == ["version 1", "version 2"]
+
+
+def test_an_evaluation_has_a_page_and_a_link(http: FlaskClient, scored: str) -> None:
+    answer = http.get(http.get(f"/v1/jobs/{scored}").json["urls"]["report"], headers=PAGE)
+
+    assert answer.status_code == 200
+    assert "<h1>By neg_log_loss on 180 rows, version 2 is better than version 1.</h1>" in answer.text
+    assert answer.headers["Content-Disposition"] == 'inline; filename="titanic-evaluation-report.html"'
+
+
+def test_an_evaluation_of_an_earlier_release_has_a_report_without_facts(
+    http: FlaskClient, gateway: Gateway, scored: str
+) -> None:
+    gateway.batches.report(scored).unlink()
+
+    document = http.get(f"/v1/jobs/{scored}/report").json
+
+    assert document["facts"] == {"targets": [], "versions": [], "files": [], "findings": []}
+    assert http.get(f"/v1/jobs/{scored}/report", headers=PAGE).status_code == 200
+
+
+def test_an_evaluation_that_runs_has_no_report_yet(http: FlaskClient, gateway: Gateway) -> None:
+    job = _training(gateway, JobType.EVALUATION)
+
+    answer = http.get(f"/v1/jobs/{job.id}/report")
+
+    assert (answer.status_code, answer.json["code"]) == (409, "conflict")
+    assert answer.json["detail"] == f"job {job.id} is queued; an evaluation has a report once it has succeeded"
