@@ -81,6 +81,7 @@ def training_page(report: TrainingReport) -> Page:
         evaluation=report.evaluation,
         series=[("champion", f"champion, version {report.champion}"), ("challenger", _challenger_words(report))],
         rows_name="held-out rows",
+        ignores_weights=report.lineage.roles.weight is not None and not report.facts.is_weighted,
         scored=_scored_sets(report.evaluation),
         slices=sorted(report.evaluation.evidence.slices, key=_room)[:25],
     )
@@ -100,6 +101,7 @@ def evaluation_page(report: EvaluationReport) -> Page:
         outcome=outcome,
         series=_drawn_series(report),
         rows_name="rows",
+        ignores_weights=False,
         metrics=_by_metric(report),
         several=len(scored) > 1,
         scored_versions=len(scored),

@@ -129,6 +129,7 @@ class TrainingFacts(Struct):
     targets: list[TargetFacts]
     importance: Importance | None
     findings: list[ReportFinding]
+    is_weighted: Annotated[bool, Meta(description="Whether curves, calibration and importance are weighted.")]
 
 
 class RowSet(Struct):
@@ -239,6 +240,7 @@ class EvaluationFacts(Struct):
     versions: list[ReportedVersion]
     files: list[Sha256]
     findings: list[ReportFinding]
+    is_weighted: Annotated[bool, Meta(description="Whether curves and calibration are weighted.")]
 
 
 class EvaluationReport(Struct):

@@ -20,9 +20,8 @@ def encoded_facts(models: ModelRegistry, model: str, work: EvaluationWork, score
     targets: tuple[TargetFacts, ...] = ()
     targets = attempted(lambda: _targets(work, scored), targets, findings)
     versions = tuple(_reported(models, model, each.answered.version) for each in scored)
-    return msgspec.json.encode(
-        EvaluationFacts(targets, versions, tuple(file.sha256 for file in work.files), tuple(findings))
-    )
+    files, is_weighted = tuple(file.sha256 for file in work.files), work.weight_column is not None
+    return msgspec.json.encode(EvaluationFacts(targets, versions, files, tuple(findings), is_weighted))
 
 
 def _targets(work: EvaluationWork, scored: Sequence[ScoredVersion]) -> tuple[TargetFacts, ...]:

@@ -11,25 +11,34 @@ from worker.reports.rounding import rounded
 MAX_POINTS = 200
 
 
-def class_curves(labels: tuple[str, ...], target: Any, ranks: Any) -> tuple[ClassCurves, ...]:
-    """Curves of the second of two classes, or of the five largest. target: codes. ranks: (n_rows, n_labels)."""
+def class_curves(labels: tuple[str, ...], target: Any, ranks: Any, weights: Any = None) -> tuple[ClassCurves, ...]:
+    """Curves of the second of two classes, or of the five with the most rows.
+
+    target: codes. ranks: (n_rows, n_labels). weights: (n_rows,), how much each row counts; None if all count alike.
+    """
     counts = np.bincount(target, minlength=len(labels))
     codes = [1] if len(labels) == 2 else np.argsort(-counts, kind="stable")[:5]
     return tuple(
-        _of_class(labels[code], target == code, ranks[:, code])
+        _of_class(labels[code], target == code, ranks[:, code], weights)
         for code in codes
-        if 0 < counts[code] < len(target) and np.isfinite(ranks[:, code]).all()
+        if _have_weight(target == code, weights) and np.isfinite(ranks[:, code]).all()
     )
 
 
-def _of_class(label: str, is_class: Any, ranks: Any) -> ClassCurves:
-    false_alarms, found, _ = roc_curve(is_class, ranks)
-    precision, recall, _ = precision_recall_curve(is_class, ranks, drop_intermediate=True)
+def _have_weight(is_class: Any, weights: Any) -> bool:
+    """Whether the class and the other rows both count: else there is no curve."""
+    counted = is_class if weights is None else is_class[weights > 0]
+    return bool(counted.any() and not counted.all())
+
+
+def _of_class(label: str, is_class: Any, ranks: Any, weights: Any) -> ClassCurves:
+    false_alarms, found, _ = roc_curve(is_class, ranks, sample_weight=weights)
+    precision, recall, _ = precision_recall_curve(is_class, ranks, sample_weight=weights, drop_intermediate=True)
     return ClassCurves(
         label,
         int(is_class.sum()),
-        _curve(false_alarms, found, roc_auc_score(is_class, ranks)),
-        _curve(recall[::-1], precision[::-1], average_precision_score(is_class, ranks)),
+        _curve(false_alarms, found, roc_auc_score(is_class, ranks, sample_weight=weights)),
+        _curve(recall[::-1], precision[::-1], average_precision_score(is_class, ranks, sample_weight=weights)),
     )
 
 

@@ -25,26 +25,27 @@ def target_facts(names: Sequence[str], rows: LabelledRows, fitted: Any, most: in
     fitted = rows.target[:0] if fitted is None else fitted
     targets = islice(single_targets(names, rows, fitted), most)
     if all(each.is_classifier for each in answers):
-        return tuple(_of_classes(each.name, coded(each)) for each in targets)
+        return tuple(_of_classes(each.name, coded(each), rows.weights) for each in targets)
     if all(each.is_regressor for each in answers):
         return tuple(_of_numbers(each) for each in targets)
     return ()
 
 
-def _of_classes(name: str, single: CodedTarget) -> TargetFacts:
-    versions = tuple(_class_facts(role, single, answers) for role, answers in single.versions.items())
+def _of_classes(name: str, single: CodedTarget, weights: Any) -> TargetFacts:
+    versions = tuple(_class_facts(role, single, answers, weights) for role, answers in single.versions.items())
     answered = [each.predictions for each in single.versions.values()]
     churn = float((answered[0] != answered[1]).mean()) if len(answered) == 2 and _are_all(answered) else None
     return TargetFacts(name, _class_rows(single), versions, churn)
 
 
-def _class_facts(role: str, single: CodedTarget, answers: ClassAnswers) -> VersionFacts:
+def _class_facts(role: str, single: CodedTarget, answers: ClassAnswers, weights: Any) -> VersionFacts:
+    """Curves and calibration are weighted. A confusion matrix counts rows."""
     labels, target = single.labels, single.target
     return VersionFacts(
         role,
-        class_curves(labels, target, answers.ranks) if answers.ranks is not None else (),
+        class_curves(labels, target, answers.ranks, weights) if answers.ranks is not None else (),
         confusion(labels, target, answers.predictions) if answers.predictions is not None else None,
-        calibration(labels, target, answers.probabilities) if answers.probabilities is not None else None,
+        calibration(labels, target, answers.probabilities, weights) if answers.probabilities is not None else None,
     )
 
 

@@ -13,6 +13,7 @@ from queuecast.domain.model import BadCell
 from queuecast.domain.reports import Importance, ReportFinding, TargetFacts, TrainingFacts
 from queuecast.domain.signature import Signature
 from queuecast.plurals import counted
+from worker.labelled.training_rows import taken
 from worker.models.frames import as_fitted
 from worker.reports.attempts import attempted
 from worker.reports.importance import MAX_ROWS, ShuffledRows, importance
@@ -28,7 +29,8 @@ class ScoredTraining:
     """A fitted challenger, the rows of its file, and the answers of the versions that were scored.
 
     signature: by which the rows were read. take_features: the features of the rows at some positions, not yet as the
-    estimator takes them. target: of all rows. answered: the held-out rows; None if there are none.
+    estimator takes them. target, weights: of all rows; weights are None if all rows count alike.
+    answered: the held-out rows; None if there are none.
     metric: the one that decides; empty without one.
     """
 
@@ -40,6 +42,7 @@ class ScoredTraining:
     split: Split
     answered: LabelledRows | None
     metric: str
+    weights: Any = None
     bad_rows: int = 0
     bad_cells: Sequence[BadCell] = ()
 
@@ -53,7 +56,7 @@ def training_facts(training: ScoredTraining) -> TrainingFacts:
         fitted = training.target[training.split.train]
         targets = attempted(lambda: target_facts(training.target_names, answered, fitted), (), findings)
         shuffled = attempted(lambda: _importance(training), None, findings)
-    return TrainingFacts(targets, shuffled, tuple(findings))
+    return TrainingFacts(targets, shuffled, tuple(findings), is_weighted=training.weights is not None)
 
 
 def _findings(training: ScoredTraining) -> Iterator[ReportFinding]:
@@ -73,7 +76,7 @@ def _importance(training: ScoredTraining) -> Importance | None:
     test = training.split.test
     if len(test) > MAX_ROWS:
         test = sorted(np.random.default_rng(0).choice(test, MAX_ROWS, replace=False).tolist())
-    features, target = training.take_features(test), training.target[test]
+    features, target, weights = training.take_features(test), training.target[test], taken(training.weights, test)
     if hasattr(features, "toarray"):
         if np.prod(features.shape) > 10_000_000:  # 80 MB, if it is made dense
             return Importance(metric, len(test), features.shape[1], reason="the rows have too many columns")
@@ -82,7 +85,7 @@ def _importance(training: ScoredTraining) -> Importance | None:
     def score(shuffled: Any, methods: Sequence[str] = METHODS) -> float:
         taken = as_fitted(signature.sparse, shuffled, signature.labels)
         answers = answers_of(training.estimator, taken, None, methods)
-        return point(metric, with_coded_labels(LabelledRows(target, {CHALLENGER: answers})), CHALLENGER)
+        return point(metric, with_coded_labels(LabelledRows(target, {CHALLENGER: answers}, weights)), CHALLENGER)
 
     whole = score(features)
     deciding = next(((each,) for each in METHODS if np.isclose(score(features, (each,)), whole)), METHODS)

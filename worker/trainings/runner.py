@@ -280,6 +280,7 @@ def _scored(contest: Contest, comparison: Comparison) -> ScoredTraining:
         contest.split,
         comparison.rows,
         "" if deciding is None else deciding.metric,
+        contest.rows.weights,
         contest.rows.bad_rows,
         contest.rows.bad_cells,
     )

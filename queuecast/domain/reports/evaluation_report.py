@@ -13,13 +13,15 @@ class EvaluationFacts:
     """The content of REPORT_FILE, in the folder of the job. Scores and findings are in the job's result.
 
     targets: with the facts of the first versions only, so that a report stays small. versions: all that were scored.
-    files: the SHA-256 of each. findings: facts that could not be computed.
+    files: the SHA-256 of each. findings: facts that could not be computed. is_weighted: whether curves and calibration
+    count rows by their weights.
     """
 
     targets: tuple[TargetFacts, ...] = ()
     versions: tuple[ReportedVersion, ...] = ()
     files: tuple[str, ...] = ()
     findings: tuple[ReportFinding, ...] = ()
+    is_weighted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,11 +48,15 @@ class ReportFinding:
 
 @dataclass(frozen=True, slots=True)
 class TrainingFacts:
-    """The content of REPORT_FILE, in the folder of the version. Settings, scores and origin are in other files."""
+    """The content of REPORT_FILE, in the folder of the version. Settings, scores and origin are in other files.
+
+    is_weighted: whether curves, calibration and importance count rows by their weights.
+    """
 
     targets: tuple[TargetFacts, ...] = ()
     importance: Importance | None = None
     findings: tuple[ReportFinding, ...] = ()
+    is_weighted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

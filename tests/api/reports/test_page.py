@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from api.reports.page import SHOWN_TARGETS, Page, evaluation_page, training_page
+from queuecast.domain.columns.roles import ColumnRoles
+from queuecast.domain.findings.data_findings import DataFinding, DataFindings, Severity
 from queuecast.domain.gate import Evaluation, Evidence, GateSettings, RowSet, Score, Speed, decide
 from queuecast.domain.reports import (
     ColumnImportance,
@@ -263,3 +265,32 @@ def test_each_version_of_an_evaluation_has_a_color_of_its_own() -> None:
 
     lines = {each for each in page.attributes("class") if each and each.startswith("line ")}
     assert lines == {f"line version-{at}" for at in range(4)}
+
+
+def test_the_findings_of_the_gate_are_shown() -> None:
+    first = (DataFinding("leak", Severity.ERROR, "the column 'boat' gives the target away", "boat"),)
+    found = report(evaluation=replace(evaluation(), findings=DataFindings(first, 23)))
+
+    text = _texts(found)
+
+    assert "error the column 'boat' gives the target away" in text
+    assert "found 23; these are the most severe 1" in text
+    assert "age : 2 bad rows of the file left out" in text
+
+
+@pytest.mark.parametrize(
+    ("is_weighted", "weight", "expected"),
+    [
+        (True, "w", "Curves and calibration are weighted"),
+        (False, "w", "Curves and calibration count each row once"),
+        (False, None, ""),
+    ],
+)
+def test_a_page_says_whether_its_curves_are_weighted(is_weighted: bool, weight: str | None, expected: str) -> None:
+    plain = report()
+    lineage = replace(plain.lineage, roles=ColumnRoles(weight))
+
+    text = _texts(replace(plain, facts=replace(plain.facts, is_weighted=is_weighted), lineage=lineage))
+
+    assert expected in text
+    assert ("weighted" in text) is bool(expected)

@@ -313,6 +313,17 @@ def test_the_facts_of_the_report_are_those_of_the_scored_rows(two_versions: Loca
     assert [(each.role, each.version) for each in facts.versions] == [("version 1", 1), ("version 2", 2)]
 
 
+def test_the_curves_of_the_report_are_weighted(two_versions: LocalService) -> None:
+    weights = np.where(HELD_OUT["sex"] == "male", 5.0, 1.0)
+
+    job = _ran(two_versions, HELD_OUT.assign(w=weights), 2, weight_column="w")
+
+    facts = msgspec.json.decode(two_versions.folders.report(job.id).read_bytes(), type=EvaluationFacts)
+    expected = get_scorer("roc_auc")(GOOD, HELD_OUT[COLUMNS], HELD_OUT[TARGET], sample_weight=weights)
+    assert facts.is_weighted
+    assert facts.targets[0].versions[0].curves[0].roc.area == pytest.approx(expected)
+
+
 def test_numbers_have_residuals_in_the_report(service: LocalService) -> None:
     x = pd.DataFrame({"a": np.arange(300.0), "b": np.arange(300.0) % 7})
     y = 2 * x["a"] + x["b"] + np.sin(x["a"])

@@ -50,3 +50,18 @@ def test_certain_answers_have_bins_too() -> None:
 
     assert [(each.predicted, each.observed, each.n_rows) for each in found.bins] == [(0.0, 0.0, 1), (1.0, 1.0, 2)]
     assert found.error == 0
+
+
+def test_a_weight_of_two_is_the_row_twice() -> None:
+    rng = np.random.default_rng(3)
+    target, weights = rng.integers(0, 2, 200), rng.integers(0, 3, 200)
+    second = rng.random(200)
+    probabilities = np.column_stack([1 - second, second])
+
+    found = calibration(("no", "yes"), target, probabilities, weights.astype(float))
+
+    expected = calibration(("no", "yes"), np.repeat(target, weights), np.repeat(probabilities, weights, axis=0))
+    assert [each.predicted for each in found.bins] == pytest.approx([each.predicted for each in expected.bins])
+    assert [each.observed for each in found.bins] == pytest.approx([each.observed for each in expected.bins])
+    assert found.error == pytest.approx(expected.error)
+    assert sum(each.n_rows for each in found.bins) == 200

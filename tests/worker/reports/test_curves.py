@@ -65,3 +65,21 @@ def test_two_classes_have_one_curve_and_many_classes_have_those_of_the_five_larg
 
 def test_a_class_without_rows_has_no_curve() -> None:
     assert class_curves(LABELS, np.zeros(5, dtype=int), np.random.default_rng(0).random((5, 2))) == ()
+
+
+def test_weights_count_as_in_scikit_learn() -> None:
+    target, ranks = _ranked(500, 0.4, 1.0)
+    weights = np.random.default_rng(1).integers(0, 4, 500).astype(float)
+
+    (found,) = class_curves(LABELS, target, ranks, weights)
+
+    assert found.roc.area == pytest.approx(roc_auc_score(target, ranks[:, 1], sample_weight=weights))
+    expected = average_precision_score(target, ranks[:, 1], sample_weight=weights)
+    assert found.precision_recall.area == pytest.approx(expected)
+    assert found.roc.area != pytest.approx(roc_auc_score(target, ranks[:, 1]))
+
+
+def test_a_class_without_weight_has_no_curve() -> None:
+    target, ranks = _ranked(50, 0.4, 1.0)
+
+    assert class_curves(LABELS, target, ranks, (target == 0).astype(float)) == ()

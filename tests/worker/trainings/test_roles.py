@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,13 +12,15 @@ from sklearn.model_selection import GridSearchCV, GroupKFold
 from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.tree import DecisionTreeRegressor
 
 import queuecast
 from queuecast.domain.columns.roles import ColumnRoles
 from queuecast.domain.holdout import TIME_METHOD, HoldoutRule, Split
 from queuecast.domain.job import Job, State
+from queuecast.domain.reports import REPORT_FILE, TrainingFacts
 from queuecast.domain.work import AcceptedFile, OnError, TrainingWork
-from tests.worker.model_fixtures import LocalService
+from tests.worker.model_fixtures import MODEL, LocalService
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -193,6 +196,26 @@ def test_scores_with_weights_are_compared_with_earlier_ones_that_had_weights(ser
     agrees = [next(c for c in result["criteria"] if c["name"] == "file_agrees") for result in (first, second)]
     assert (plain["promoted"], [each["outcome"] for each in agrees]) == (True, ["skipped", "passed"])
     assert (first["remembered"], bool(second["remembered"])) == ([], True)
+
+
+def test_the_importance_of_columns_is_weighted(service: LocalService) -> None:
+    """Rows whose income decides have no weight, so income does not matter."""
+    rows = _customers(800)
+    is_young = rows["age"] < 0
+    rows["spent"] = np.where(is_young, rows["age"], 30 * rows["income"])
+    rows["weight"] = np.where(is_young, 1.0, 0.0)
+    _pushed(service, queuecast.holdout(rows[FEATURES]), rows, DecisionTreeRegressor(random_state=0))
+    drops = {}
+
+    for weight in ("weight", None):
+        version = service.result(_trained(service, _work(service, rows, roles=ColumnRoles(weight=weight))))["version"]
+        facts = msgspec.json.decode(service.models.file(MODEL, version, REPORT_FILE), type=TrainingFacts)
+        assert facts.is_weighted is (weight is not None)
+        assert facts.importance is not None
+        drops[weight] = {each.column: each.drop for each in facts.importance.columns}
+
+    assert drops["weight"]["age"] > 10 * abs(drops["weight"]["income"])
+    assert drops[None]["income"] > drops[None]["age"]
 
 
 def test_an_estimator_that_takes_no_weights_says_so(service: LocalService) -> None:

@@ -213,7 +213,7 @@ def test_an_evaluation_of_an_earlier_release_has_a_report_without_facts(
 
     document = http.get(f"/v1/jobs/{scored}/report").json
 
-    assert document["facts"] == {"targets": [], "versions": [], "files": [], "findings": []}
+    assert document["facts"] == {"targets": [], "versions": [], "files": [], "findings": [], "is_weighted": False}
     assert http.get(f"/v1/jobs/{scored}/report", headers=PAGE).status_code == 200
 
 
