@@ -3,7 +3,7 @@ PYTHON ?= python3
 WORKERS ?= 2
 BIN := .venv/bin
 
-.PHONY: help run test check lint types containers chaos differential bench simulation lock clean
+.PHONY: help run test check lint types containers chaos differential bench simulation picture lock clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -39,6 +39,9 @@ bench: .venv/bench.stamp .venv/litserve.stamp ## measures against a tutorial's F
 
 simulation: .venv/dev.stamp ## counts wrong and right promotions of the gate: make simulation [TRAININGS=1000] [SEED=1] [WRITE=1]
 	@$(BIN)/python -m bench.gate --trainings $(or $(TRAININGS),1000) $(if $(SEED),--seed $(SEED)) $(if $(WRITE),--write)
+
+picture: .venv/dev.stamp ## takes docs/report.png of a real training (needs Chromium)
+	@QUEUECAST_REPORT_PICTURE=$(CURDIR)/docs/report.png $(BIN)/python -m pytest -q tests/system/test_reports.py -k picture
 
 lock: .venv/dev.stamp ## resolves requirements/*.in into hashed locks
 	@for name in client api worker flower run dev bench litserve; do \

@@ -34,6 +34,7 @@ CRITERIA = {
     "rows": "Enough held-out rows",
     "class_rows": "Enough rows of each class",
     "classes": "Same classes",
+    "data": "No error in the data",
     "learnable": "Better than knowing no features",
     "file_agrees": "File agrees with earlier scores",
     "held_out": "Not worse on held-out rows",

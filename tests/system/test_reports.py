@@ -1,6 +1,8 @@
 """The reports of a real training and a real evaluation: over HTTP, by the command, and as pages in a real browser."""
 
 import json
+import os
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -117,3 +119,19 @@ def test_the_gateways_page_obeys_its_policy(stack: Stack, reported: JobHandle, c
     assert radius == "8px"  # the policy has the hash of the styles, so they apply
     assert messages == []
     assert [url for url in requested if not url.startswith("data:")] == [stack.url + reported.body["urls"]["report"]]
+
+
+@pytest.mark.browser
+def test_the_picture_of_the_docs_can_be_taken(trained: JobHandle, chromium: str, tmp_path: Path) -> None:
+    """`make picture` takes it into docs/report.png."""
+    picture = Path(os.environ.get("QUEUECAST_REPORT_PICTURE", tmp_path / "report.png"))
+    path = trained.save_report(tmp_path / "report.html")
+    with sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=chromium, args=FLAGS)
+        page = browser.new_page(viewport={"width": 1400, "height": 900}, color_scheme="light")
+        page.goto(path.as_uri())
+        page.screenshot(path=picture, full_page=True, clip={"x": 0, "y": 0, "width": 1400, "height": 1640})
+        browser.close()
+
+    size = picture.read_bytes()[16:24]
+    assert struct.unpack(">II", size) == (1400, 1640)
