@@ -21,6 +21,7 @@ from api.routes.jobs import JobRoutes
 from api.routes.models import ModelRoutes
 from api.routes.outputs.finished_rows import FinishedRowRoutes
 from api.routes.outputs.job_reports import JobReportRoutes
+from api.routes.outputs.live_outcomes import LiveOutcomeRoutes
 from api.routes.predictions import PredictionRoutes
 from api.routes.queues import QueueRoutes
 from api.routes.shadows import ShadowRoutes
@@ -45,6 +46,7 @@ ROUTES = (
     JobListRoutes,
     FinishedRowRoutes,
     JobReportRoutes,
+    LiveOutcomeRoutes,
     JobEventRoutes,
     QueueRoutes,
     FileRoutes,

@@ -17,6 +17,7 @@ from queuecast.ports.clock import Clock
 from queuecast.ports.files import FileStore
 from queuecast.ports.jobs import JobStore
 from queuecast.ports.lanes import Lanes
+from queuecast.ports.live_outcomes import LiveOutcomeStore
 from queuecast.ports.models import ModelRegistry
 from queuecast.ports.shadows import ShadowStore
 from queuecast.ports.workers import LoadedModels, WorkerList
@@ -43,6 +44,7 @@ class Dependencies:
     models: ModelRegistry
     aliases: AliasStore
     shadows: ShadowStore
+    outcomes: LiveOutcomeStore
     files: FileStore
     batches: BatchFiles
     workers: WorkerList

@@ -19,6 +19,7 @@ from queuecast.adapters.redis.connection import connect
 from queuecast.adapters.redis.jobs import RedisJobs
 from queuecast.adapters.redis.lanes import RedisLanes
 from queuecast.adapters.redis.server_check import UnsuitableServerError, check_server
+from queuecast.adapters.redis.versions.live_outcomes import RedisLiveOutcomes
 from queuecast.adapters.redis.versions.shadows import RedisShadows
 from queuecast.adapters.redis.workers import RedisWorkers
 from queuecast.config import read_settings
@@ -66,6 +67,7 @@ app = create_app(
         models=_models,
         aliases=_aliases,
         shadows=RedisShadows(_redis),
+        outcomes=RedisLiveOutcomes(_redis),
         batches=BatchFolders(settings.data_dir / "batches"),
         files=_files,
         workers=RedisWorkers(_redis, time.time),

@@ -32,6 +32,7 @@ from queuecast.adapters.redis.clock import RedisClock
 from queuecast.adapters.redis.connection import connect
 from queuecast.adapters.redis.jobs import RedisJobs
 from queuecast.adapters.redis.lanes import RedisLanes
+from queuecast.adapters.redis.versions.live_outcomes import RedisLiveOutcomes
 from queuecast.adapters.redis.versions.shadows import RedisShadows
 from queuecast.adapters.redis.workers import RedisWorkers
 from queuecast.config import Settings, read_settings
@@ -93,7 +94,8 @@ def build_consumer(
     doorbell = CeleryDoorbell(settings.redis_url_with_password)
     max_shadow_jobs = 100  # that wait for one version and method; more are skipped
     short_lanes = RedisJobs(redis, max_lane_jobs=max_shadow_jobs, monitor=monitor)
-    shadowing = Shadowing(RedisShadows(redis), short_lanes, doorbell, models, new_id, clock)
+    outcomes = RedisLiveOutcomes(redis)
+    shadowing = Shadowing(RedisShadows(redis), short_lanes, doorbell, models, new_id, clock, outcomes)
     runners = {
         JobType.TRAINING: lambda job, work, rows, report: trainings.run(job, work, report),
         JobType.EVALUATION: lambda job, work, rows, report: evaluations.run(job, work, report),

@@ -51,3 +51,4 @@ BATCH = {
 ALIAS = {"promotion": Example("Promoting version 1", {"version": 1, "reason": "the better of two"})}
 SHADOW = {"sample": Example("Version 2 answers a tenth of the jobs again", {"version": 2, "sample": 0.1})}
 ROLLBACK = {"reason": Example("Going back with a reason", {"reason": "worse in production"})}
+OUTCOMES = {"labels": Example("The true labels of two rows", {"outcomes": [1, 0]})}

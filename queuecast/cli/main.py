@@ -16,6 +16,7 @@ from queuecast.cli.lazy_group import LazyGroup
 from queuecast.cli.model_commands import delete, history, models, promote, push, rollback, train
 from queuecast.cli.predict_command import predict
 from queuecast.cli.terminal import note
+from queuecast.cli.versions.outcome_command import outcomes
 from queuecast.cli.versions.score_command import score
 from queuecast.cli.versions.shadow_command import shadow
 from queuecast.cli.versions.version_commands import diff, prune
@@ -42,7 +43,7 @@ def _note_retry(details: RetryDetails) -> None:
 
 
 for command in (
-    *(push, predict, train, score, report, models, diff, history, promote, rollback, shadow, delete, prune),
+    *(push, predict, train, score, report, models, diff, history, promote, rollback, shadow, outcomes, delete, prune),
     *(jobs, retry, queues, dead_letters),
 ):
     main.add_command(command)

@@ -6,11 +6,11 @@ Owns waiting: how long a request may wait, when to poll again, when to give up. 
 import math
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from html import escape
 from http import HTTPStatus
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 from urllib.parse import quote
 
 import httpx2
@@ -178,6 +178,19 @@ class JobHandle:
         """
         self.result(timeout_s)
         return download(self._transport, self.body, Path(to), on_progress)
+
+    def add_outcomes(self, outcomes: Sequence[Any]) -> Body:
+        """Sends the true outcomes of a prediction's rows, in their order: labels, or numbers. Returns what was counted.
+
+        They count in the live metrics of the model (`Client.outcomes`). Sending the same ones again does nothing.
+        Raises ApiError: 409 for other outcomes than before, and for a job that is no prediction or has not succeeded;
+        422 for outcomes that are none of the model's target or not one for each row; 410 once the job is gone.
+        """
+        values = outcomes.tolist() if hasattr(outcomes, "tolist") else list(outcomes)
+        sent = {"outcomes": [each.item() if hasattr(each, "item") else each for each in values]}
+        response = self._transport.send("POST", f"{self._path}/outcomes", body=sent, is_idempotent=True)
+        counted: Body = read_json(response)
+        return counted
 
     def report(self, timeout_s: float | None = None) -> Body:
         """Waits for a training or an evaluation and returns its report: how it compared versions.

@@ -108,6 +108,11 @@ class ModelAdministration:
         """Ends the shadow of a model and removes its counters. Does nothing for a model without one."""
         self._transport.send("DELETE", f"{model_path(name)}/shadow", is_idempotent=True)
 
+    def outcomes(self, name: str) -> Body:
+        """The live metrics of a model: each version on its newest rows with an outcome (`JobHandle.add_outcomes`)."""
+        body: Body = read_json(self._transport.send("GET", f"{model_path(name)}/outcomes"))
+        return body
+
     def history(self, name: str) -> list[Body]:
         """The moves of a model's aliases, oldest first: which version became champion when, and why.
 

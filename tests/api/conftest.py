@@ -20,6 +20,7 @@ from queuecast.adapters.memory.aliases import MemoryAliases
 from queuecast.adapters.memory.doorbell import MemoryDoorbell
 from queuecast.adapters.memory.jobs import MemoryJobs
 from queuecast.adapters.memory.lanes import MemoryLanes
+from queuecast.adapters.memory.live_outcomes import MemoryLiveOutcomes
 from queuecast.adapters.memory.shadows import MemoryShadows
 from queuecast.adapters.memory.workers import MemoryLoadedModels
 from queuecast.domain.job import JobType
@@ -73,6 +74,7 @@ class Gateway:
         self.batches = BatchFolders(folder / "batches")
         self.aliases = MemoryAliases()
         self.shadows = MemoryShadows(lambda model: self.aliases.read(model).versions.get("champion"))
+        self.outcomes = MemoryLiveOutcomes(self.jobs)
         self.loaded_models = MemoryLoadedModels()
         self.models = ModelFiles(folder / "models")
         numbers = itertools.count(1)
@@ -110,6 +112,7 @@ class Gateway:
             models=self.models,
             aliases=aliases,
             shadows=self.shadows,
+            outcomes=MemoryLiveOutcomes(jobs) if jobs is not self.jobs else self.outcomes,
             files=self.files,
             batches=self.batches,
             workers=FakeWorkerList(),  # type: ignore[arg-type]

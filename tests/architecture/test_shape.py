@@ -38,6 +38,10 @@ SUBJECTS = {
     "job.py": {"queuecast/domain", "queuecast/client"},
     "jobs.py": {"queuecast/ports", f"{ADAPTERS}/memory", f"{ADAPTERS}/redis", "api/routes", "api/schemas"},
     "lanes.py": {"queuecast/ports", f"{ADAPTERS}/memory", f"{ADAPTERS}/redis"},
+    "live_outcomes.py": {
+        *("queuecast/ports", f"{ADAPTERS}/memory", f"{ADAPTERS}/redis/versions"),
+        *("api/routes/outputs", "api/schemas"),
+    },
     "models.py": {"queuecast/ports", f"{ADAPTERS}/disk", "api/routes"},
     "monitor.py": {"queuecast/ports", f"{ADAPTERS}/celery", f"{ADAPTERS}/memory"},
     "runner.py": {f"worker/{kind}" for kind in ("batches", "evaluations", "imports", "predictions", "trainings")},

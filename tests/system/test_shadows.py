@@ -106,3 +106,23 @@ def test_a_deleted_shadow_fails_and_no_caller_notices(stack: Stack, client: Clie
     assert all(answer == before[0] for answer in answers)
     assert client.shadow("gone")["state"] == "failing"
     assert "deleted" in client.shadow("gone")["failure"]["detail"]
+
+
+def test_outcomes_score_the_champion_and_the_shadow(stack: Stack, client: Client) -> None:
+    push_pair(client, "later", LogisticRegression().fit(X, LABELS), LogisticRegression().fit(X, np.arange(20) >= 5))
+    client.set_shadow("later", 2)
+    job = client.predict("later", ROWS, method="predict_proba")
+    job.result(60)
+    wait_for(lambda: client.shadow("later")["jobs"]["compared"] == 1, "the shadow's answer", 60.0)
+
+    added = job.add_outcomes(LABELS)
+    again = job.add_outcomes(LABELS)
+    live = {each["version"]: each for each in client.outcomes("later")["versions"]}
+
+    assert (added["versions"], added["rows"], added["added"], again["added"]) == ([1, 2], 20, True, False)
+    accuracy = {version: each["scores"][0]["score"]["value"] for version, each in live.items()}
+    assert accuracy == {1: 1.0, 2: pytest.approx(0.75)}
+    assert live[1]["scores"][0]["score"]["low"] < 1.0
+    assert (live[1]["aliases"], live[1]["rows"], live[2]["rows"]) == (["champion"], 20, 20)
+    with pytest.raises(ApiError, match="has other outcomes"):
+        job.add_outcomes(~LABELS)

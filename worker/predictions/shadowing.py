@@ -20,10 +20,12 @@ from queuecast.domain.work import Method, PredictionWork
 from queuecast.ports.clock import Clock
 from queuecast.ports.doorbell import Doorbell
 from queuecast.ports.jobs import JobStore
+from queuecast.ports.live_outcomes import LiveOutcomeStore
 from queuecast.ports.models import ModelRegistry
 from queuecast.ports.shadows import ShadowStore
 from worker.engine.contracts import EndedJob
 
+MAX_KEPT_BYTES = 64 * 1024  # of an answer, which is kept as long as the caller's job in case an outcome comes
 MAX_SENT_PER_CALL = 32  # each is a round trip, which the next call of the lane waits for
 
 
@@ -50,6 +52,7 @@ class Shadowing:
         models: ModelRegistry,
         new_id: Callable[[str], str],
         clock: Clock,
+        outcomes: LiveOutcomeStore,
     ) -> None:
         """jobs: a store whose lanes are short, so that shadows that are slow do not pile up."""
         self._shadows = shadows
@@ -58,6 +61,7 @@ class Shadowing:
         self._models = models
         self._new_id = new_id
         self._clock = clock
+        self._outcomes = outcomes
         self._read: dict[str, tuple[float, Shadow | None]] = {}  # by model: when it was read
         self._memory = (float("-inf"), False)  # when it was read, whether it is short
 
@@ -140,6 +144,7 @@ class Shadowing:
     def _count_shadowed(self, model: ModelRef, shadowed: list[EndedJob]) -> None:
         by_champion: dict[int, _Counts] = defaultdict(_Counts)
         parents = self._jobs.read_many_with_results([str(each.job.parent) for each in shadowed])
+        kept: dict[str, bytes] = {}
         for each, parent in zip(shadowed, parents, strict=True):
             counts = by_champion[each.job.metadata["champion"]]
             if each.job.failure is not None:
@@ -148,6 +153,10 @@ class Shadowing:
                 counts.add({"not_compared": 1})
             else:
                 counts.add(compare(msgspec.json.decode(parent[1]), msgspec.json.decode(each.result)))
+                if len(each.result) <= MAX_KEPT_BYTES:
+                    kept[parent[0].id] = each.result
+        if kept and not self._is_memory_short():
+            self._outcomes.keep_answers(model.pinned_version, kept)
         for champion, counts in by_champion.items():
             self._add(model.name, champion, model.pinned_version, counts)
 

@@ -1,1 +1,1 @@
-"""The outputs of jobs that are more than a JSON result: files of batches, and reports of trainings."""
+"""The outputs of jobs that are more than a JSON result: files of batches, reports, and outcomes."""

@@ -8,7 +8,8 @@ PREFIX = "qc:"
 
 JOB = "qc:job:"
 """+ job id. A hash: revision, state, attempt, record, work, rows, n_rows, result, and where the job is queued: lane,
-entry (the id of its stream entry) and place (its number among all entries of the lane)."""
+entry (the id of its stream entry) and place (its number among all entries of the lane). Of a prediction also
+`answer:{version}`, the result of a shadow, and outcomes, the fingerprint of its outcomes."""
 JOBS = "qc:jobs"
 """A sorted set of job ids without chunks, all with score 0: ids are UUIDv7, so their order is that of creation."""
 CHANGES = "qc:changes"
@@ -64,6 +65,10 @@ SHADOW = "qc:shadow:"
 """+ model. A hash: version, sample and since when the model has this shadow."""
 SHADOW_COUNTERS = "qc:shadow-counters:"
 """+ model. A hash: the counters of this shadow and champion, `compared_at`, `failed_at`, and the last failure."""
+OUTCOMES = "qc:outcomes:"
+"""+ model. A hash: `total:{version}`, how many rows had an outcome, and `last:{version}`, when the last one came."""
+OUTCOME_ROWS = "qc:outcome-rows:"
+"""+ model + ":" + version. A list of rows with their outcomes as JSON, the newest first."""
 UNEXPORTED = "qc:audit"
 """A set: models with moves that may not be in the audit file yet."""
 

@@ -248,3 +248,12 @@ def test_a_failed_training_has_no_report(client: Client, gateway: ScriptedGatewa
 
     with pytest.raises(JobFailed):
         client.job("job_1").report()
+
+
+@pytest.mark.parametrize("outcomes", [[1, 0], (1, 0), np.array([1, 0]), [np.int64(1), np.int64(0)]])
+def test_outcomes_are_sent_as_plain_values(client: Client, gateway: ScriptedGateway, outcomes: Any) -> None:
+    gateway.on(JOB, job("succeeded", revision=2, result=RESULT))
+    gateway.on("POST /v1/jobs/job_1/outcomes", {"rows": 2})
+
+    assert client.job("job_1").add_outcomes(outcomes) == {"rows": 2}
+    assert gateway.only_request("POST /v1/jobs/job_1/outcomes").json == {"outcomes": [1, 0]}

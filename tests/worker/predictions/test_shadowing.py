@@ -10,6 +10,7 @@ import pytest
 from queuecast.adapters.disk.models import ModelFiles
 from queuecast.adapters.memory.doorbell import MemoryDoorbell
 from queuecast.adapters.memory.jobs import MemoryJobs
+from queuecast.adapters.memory.live_outcomes import MemoryLiveOutcomes
 from queuecast.adapters.memory.shadows import MemoryShadows
 from queuecast.domain.errors import Failure
 from queuecast.domain.job import Job, JobType, ModelRef, Priority, State
@@ -45,6 +46,7 @@ class House:
         self.models = ModelFiles(folder)
         self.champion = CHAMPION
         self.shadows = MemoryShadows(lambda _model: self.champion)
+        self.outcomes = MemoryLiveOutcomes(self.jobs)
         self.n_ids = 0
         for number in range(2):
             self.models.publish(a_manifest(f"job_{number}"), {"model.skops": b"x"})
@@ -53,7 +55,7 @@ class House:
     def restart(self) -> None:
         """A worker that has read nothing yet."""
         self.shadowing = Shadowing(
-            self.shadows, self.jobs, self.doorbell, self.models, self._new_id, clock=lambda: 1_000.0
+            self.shadows, self.jobs, self.doorbell, self.models, self._new_id, lambda: 1_000.0, self.outcomes
         )
 
     def _new_id(self, kind: str) -> str:
@@ -251,3 +253,25 @@ def test_a_worker_reads_the_shadow_of_a_model_once_a_second(house: House, monkey
     house.shadowing.after_call([house.answered(3)])
 
     assert [job.parent for job in house.shadow_jobs()] == ["job_3"]
+
+
+def test_the_answer_of_a_shadow_is_kept_with_the_callers_job(house: House) -> None:
+    house.shadows.put("m", SHADOW, 1.0, 0.0)
+    answered = [house.answered(number) for number in range(2)]
+    house.shadowing.after_call(answered)
+
+    house.end_shadow_jobs(lambda job: job.succeeded(4.0, 60.0), result([1, 1]))
+
+    assert [house.outcomes.kept_answers(each.job.id) for each in answered] == [{SHADOW: result([1, 1])}] * 2
+
+
+def test_a_large_answer_of_a_shadow_is_not_kept(house: House) -> None:
+    house.shadows.put("m", SHADOW, 1.0, 0.0)
+    answered = house.answered(0)
+    house.shadowing.after_call([answered])
+
+    large = result([0, 1]) + b" " * shadowing.MAX_KEPT_BYTES
+    house.end_shadow_jobs(lambda job: job.succeeded(4.0, 60.0), large)
+
+    assert house.record().count("compared") == 1
+    assert house.outcomes.kept_answers(answered.job.id) == {}

@@ -59,6 +59,7 @@ if is_whole then
   end
 end
 for number = is_whole and 1 or tonumber(version), tonumber(version) do
+  redis.call('DEL', OUTCOME_ROWS .. model .. ':' .. number)
   redis.call('HSET', key, 'deleted:' .. number, 1)
 end
 redis.call('RPUSH', ALIAS_HISTORY .. model, move)
