@@ -74,6 +74,15 @@ def test_the_command_prints_the_verdict_and_writes_the_page(stack: Stack, traine
     assert json.loads(printed.stdout) == trained.report()
 
 
+def test_the_command_prints_the_scores_of_an_evaluation(stack: Stack, scored: JobHandle) -> None:
+    command = [sys.executable, "-m", "queuecast.cli", "report", scored.id]
+
+    shown = subprocess.run(command, env=stack.environ(), capture_output=True, text=True, check=True)
+
+    assert shown.stdout.splitlines()[-1] == scored.report()["headline"]
+    assert "1 (champion)" in shown.stdout
+
+
 @pytest.mark.browser
 @pytest.mark.parametrize("width", [1400, 390])
 def test_a_saved_page_fits_the_window_and_loads_nothing(
