@@ -81,7 +81,7 @@ def main() -> None:
         print(f"wrote {options.save / f'{options.name}.skops'} and {options.save / 'rows.csv'}")
         return
     with queuecast.Client(options.url) as client:
-        job = client.push(options.name, fitted[options.model], X_train, y_train, holdout=split)
+        job = client.push(options.name, fitted[options.model], X, y, holdout=split)
         result = job.result(timeout_s=120)
     champion = " and is the champion" if result["promoted"] else ""
     print(f"pushed {result['model']} version {result['version']}{champion}")

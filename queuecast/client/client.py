@@ -19,9 +19,9 @@ from queuecast.client.errors import ApiError, TooManyRows
 from queuecast.client.job import JobHandle
 from queuecast.client.model_administration import model_path
 from queuecast.client.pushing import estimator_parts, file_parts, held_out_part, push_metadata
-from queuecast.client.row_formats.json_rows import target_names
 from queuecast.client.row_formats.rows_of_dicts import refuse_moments
 from queuecast.client.row_formats.table_files import ProgressCallback
+from queuecast.client.row_formats.target_columns import target_names
 from queuecast.client.trainings.scoring import Scoring
 from queuecast.client.trainings.training import given
 from queuecast.client.transport import MAX_WAIT_S, Body, FilePart, Transport, query_text, read_json
@@ -147,7 +147,7 @@ class Client(Scoring):
     ) -> JobHandle:
         """Pushes a fitted estimator as a new version of the model `name` and returns the import job.
 
-        X: the rows it was fitted on, of the same kind (DataFrame, array, texts or dicts); the first 500 are sent.
+        X: the rows it was fitted on, of the same kind (DataFrame, array, texts or dicts); 500 of them are sent.
         y: its target; the columns of y are expected under the same names in a retraining file.
         holdout: `queuecast.holdout(X)` if the estimator was fitted on its `train` rows only, else it is not compared.
         If X and y have all rows of the split, the held-out ones are sent too: the version is scored on them, and they

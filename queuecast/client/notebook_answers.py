@@ -9,10 +9,9 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from queuecast.client.row_formats.fit_tables import length
+from queuecast.client.row_formats.chosen_rows import drawn_positions, length, take
 from queuecast.client.row_formats.json_rows import MAX_EXAMPLE_ROWS, example_table, rows_for_width
 from queuecast.client.row_formats.polars_frames import is_polars
-from queuecast.client.row_formats.split_rows import take
 from queuecast.client.row_formats.whole_rows import are_texts, listed_rows
 from queuecast.domain.columns.missing_values import is_missing
 from queuecast.domain.work import MAX_SPARSE_COLUMNS, Method
@@ -32,7 +31,8 @@ def notebook_answers(estimator: Any, x: Any) -> dict[str, Any] | None:
 
     x: a DataFrame, a 2-D array, a sparse matrix, a list of lists, or texts.
     """
-    rows = take(x, _positions(x, _rows_for_outputs(estimator, x)))
+    drawn = take(x, drawn_positions(length(x), rows_for_width(MAX_EXAMPLE_ROWS, x)))
+    rows = take(drawn, _positions(drawn, _rows_for_outputs(estimator, x)))
     n_rows = length(rows)
     alone = list(range(0, n_rows, max(1, n_rows // rows_for_width(ROWS_ALONE, x, 2))))
     outputs: dict[str, list[Any]] = {}
@@ -73,7 +73,7 @@ def _rows_for_outputs(estimator: Any, x: Any) -> int:
 def _positions(x: Any, max_rows: int) -> list[int]:
     """The rows to compare: the first ones, two with a missing value and one with each word of each column, others."""
     most = rows_for_width(max_rows, x)
-    n_rows = min(length(x), rows_for_width(MAX_EXAMPLE_ROWS, x))
+    n_rows = length(x)
     chosen = dict.fromkeys(range(min(most // 10, n_rows)))
     for values in _columns(x, n_rows):
         gaps = [at for at, value in enumerate(values) if is_missing(value)]

@@ -8,8 +8,10 @@ from typing import Any
 
 from queuecast.client.fitted_form import FittedForm, as_fitted, form_of_fit
 from queuecast.client.notebook_answers import notebook_answers
-from queuecast.client.row_formats.json_rows import TABLE_MEDIA_TYPE, example_table, target_names
-from queuecast.client.row_formats.split_rows import has_both_sides, held_out_table, take
+from queuecast.client.row_formats.chosen_rows import take
+from queuecast.client.row_formats.json_rows import TABLE_MEDIA_TYPE, example_table
+from queuecast.client.row_formats.split_rows import has_both_sides, held_out_table
+from queuecast.client.row_formats.target_columns import target_names
 from queuecast.client.row_formats.text_rows import csv_head
 from queuecast.client.transport import Body, FilePart, encode_json
 from queuecast.client.unsent_columns import without_unread

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from api.http.row_decoding import require_rows
 from queuecast.client.pushing import estimator_parts
-from queuecast.client.row_formats.json_rows import target_names
+from queuecast.client.row_formats.target_columns import target_names
 from queuecast.client.transport import encode_json
 from queuecast.domain.errors import Finding, QueuecastError
 from queuecast.domain.file_formats import OutputFormat

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from queuecast import holdout
-from queuecast.client.row_formats.json_rows import target_names
+from queuecast.client.row_formats.target_columns import target_names
 from tests.differential import writers
 from tests.differential.cases import Case
 from tests.differential.product import Version

@@ -9,9 +9,10 @@ from os import PathLike
 from tempfile import TemporaryFile
 from typing import Any
 
-from queuecast.client.row_formats.json_rows import target_names
+from queuecast.client.row_formats.chosen_rows import length
 from queuecast.client.row_formats.polars_frames import is_polars, write_parquet
 from queuecast.client.row_formats.table_files import PARQUET, TableFile, arrow_table, arrow_writing, write_arrow
+from queuecast.client.row_formats.target_columns import target_names
 from queuecast.client.row_formats.whole_rows import listed_rows
 from queuecast.domain.columns.labels import numbered
 from queuecast.domain.columns.missing_values import is_missing
@@ -64,10 +65,6 @@ def fit_table(x: Any, y: Any, names: Sequence[str]) -> Iterator[TableFile]:
                 write_arrow(table, content)
         content.seek(0)
         yield TableFile(content, PARQUET, "fit.parquet")
-
-
-def length(x: Any) -> int:
-    return int(x.shape[0]) if hasattr(x, "shape") else len(x)
 
 
 def _feature_names(x: Any) -> list[str]:

@@ -5,11 +5,12 @@ Recognizes the objects of pandas, polars and numpy by their attributes, so that 
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from itertools import islice
 from typing import Any
 
+from queuecast.client.row_formats.chosen_rows import drawn_positions, is_frame, length, take
 from queuecast.client.row_formats.polars_frames import described_columns, is_polars, plain_columns
 from queuecast.client.row_formats.seen_values import facts_of, facts_of_values
 from queuecast.client.row_formats.whole_rows import (
@@ -25,7 +26,6 @@ from queuecast.client.row_formats.whole_rows import (
     width_of,
 )
 from queuecast.domain.columns.dtypes import kind_named
-from queuecast.domain.columns.labels import numbered
 from queuecast.domain.columns.missing_values import is_missing
 from queuecast.tables.column_labels import have_text_names, labels_of, text_names
 from queuecast.tables.plain_values import text_of
@@ -50,10 +50,10 @@ def json_rows(rows: Any) -> list[dict[str, Value]] | list[list[Scalar]] | list[s
         rows = listed
         if are_texts(rows):
             return plain_texts(rows)
-    if _is_frame(rows) and have_text_names(rows.columns):
+    if is_frame(rows) and have_text_names(rows.columns):
         names, columns = _frame_columns(rows)
         return [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
-    if _is_frame(rows):
+    if is_frame(rows):
         _, columns = _frame_columns(rows)
         return [list(values) for values in zip(*columns, strict=True)]
     if hasattr(rows, "ndim"):
@@ -78,7 +78,10 @@ def rows_for_width(n_rows: int, x: Any, least: int = 20) -> int:
 
 
 def example_table(x: Any, *, is_sure: bool = True) -> dict[str, Any]:
-    """The first rows that a model was fitted on, with their dtypes, as the JSON of TABLE_MEDIA_TYPE.
+    """Some of the rows that a model was fitted on, with their dtypes, as the JSON of TABLE_MEDIA_TYPE.
+
+    They are drawn at random, in their order: a file is often sorted, and then its first rows are unlike the others.
+    The first ones of a list.
 
     x: (n_rows, n_features), a DataFrame, a 2-D array, a sparse matrix or a list of lists; or (n_rows,) texts or dicts.
     is_sure: as in `polars_frames.described_columns`.
@@ -88,25 +91,26 @@ def example_table(x: Any, *, is_sure: bool = True) -> dict[str, Any]:
     if listed is not None:
         n_rows = rows_for_width(MAX_EXAMPLE_ROWS, x)
         return _text_table(x, listed, n_rows) if are_texts(listed) else dict_table(listed, n_rows)
-    if _is_frame(x):
-        head = x.head(rows_for_width(MAX_EXAMPLE_ROWS, x))
+    if is_frame(x):
+        positions = drawn_positions(length(x), rows_for_width(MAX_EXAMPLE_ROWS, x))
         if is_polars(x):
             described = described_columns(x, is_sure=is_sure)
         else:
             pairs = zip(text_names(x.columns), (column for _, column in x.items()), strict=True)
             described = [_column(name, column.dtype) | _facts(name, column) for name, column in pairs]
-        _, columns = _frame_columns(head)
+        _, columns = _frame_columns(take(x, positions), positions)
         rows: list[Any] = [list(values) for values in zip(*columns, strict=True)]
         table = {"layout": "frame", "columns": described, "rows": rows}
         labels = None if is_polars(x) else labels_of(x.columns)
         return table if labels is None else table | {"labels": asdict(labels)}
     if hasattr(x, "ndim"):
-        array = _as_array(x, rows_for_width(MAX_EXAMPLE_ROWS, x))
+        positions = drawn_positions(length(x), rows_for_width(MAX_EXAMPLE_ROWS, x))
+        array = _as_array(x, positions)
         whole = array if array.dtype.kind in "biuf" else _as_array(x)
         described = [
             _column(f"x{index}", array.dtype) | _facts(f"x{index}", whole[:, index]) for index in range(array.shape[1])
         ]
-        rows = _array_rows(array)
+        rows = _array_rows(array, positions)
     else:
         require_even(x)
         rows = [_list_row(row, index) for index, row in enumerate(islice(x, rows_for_width(MAX_EXAMPLE_ROWS, x)))]
@@ -124,71 +128,33 @@ def _text_table(x: Any, texts: list[Any], n_rows: int) -> dict[str, Any]:
     return {"layout": "text", "columns": [column], "rows": [[text] for text in plain_texts(texts)[:n_rows]]}
 
 
-def target_names(y: Any, x: Any = None) -> list[str] | None:
-    """The names of the columns that `y` has in a training file. None without a `y` (clustering, PCA).
+def _frame_columns(frame: Any, positions: Sequence[int] | None = None) -> tuple[list[str], list[list[Scalar]]]:
+    """Columns whose names are not all text travel by their place, so two of them may have the same text.
 
-    x: the rows, whose columns have other names.
+    positions: of the rows in the caller's frame, for errors.
     """
-    names = _own_target_names(y)
-    taken = set(map(str, x.columns)) if x is not None and hasattr(x, "columns") else set()
-    if names is None or not taken.intersection(names):
-        return names
-    prefix = "target"
-    while taken.intersection(names := [prefix] if len(names) == 1 else numbered(len(names), prefix)):
-        prefix += "_"
-    return names
-
-
-def _own_target_names(y: Any) -> list[str] | None:
-    if y is None:
-        return None
-    if _is_frame(y):
-        return text_names(y.columns)
-    name = getattr(y, "name", None)
-    if name == "" and hasattr(y, "to_physical"):  # a Series of polars without a name
-        name = None
-    if name is not None:
-        return [str(name)]
-    shape: tuple[int, ...] = getattr(y, "shape", ())
-    if len(shape) == 2 and shape[1] > 1:
-        return numbered(shape[1], "target")
-    if not shape and isinstance(y, list | tuple) and y and isinstance(y[0], list | tuple) and len(y[0]) > 1:
-        return numbered(len(y[0]), "target")
-    return ["target"]
-
-
-def _is_frame(x: Any) -> bool:
-    if is_polars(x):
-        return True
-    if not hasattr(x, "columns"):
-        return False
-    if not hasattr(x, "head") or not hasattr(x, "items"):
-        kind = f"{type(x).__module__}.{type(x).__name__}"
-        raise ValueError(f"{kind} is not a DataFrame of pandas or polars; call .to_pandas() on it first")
-    return True
-
-
-def _frame_columns(frame: Any) -> tuple[list[str], list[list[Scalar]]]:
-    """Columns whose names are not all text travel by their place, so two of them may have the same text."""
     names = text_names(frame.columns) if have_text_names(frame.columns) else list(map(str, frame.columns))
     if is_polars(frame):
         return names, plain_columns(frame, _plain)
+    numbers = positions or range(len(frame))
     series = zip(names, (column for _, column in frame.items()), strict=True)
     return names, [
-        [_plain(value, name, index) for index, value in enumerate(column.tolist())] for name, column in series
+        [_plain(value, name, row) for row, value in zip(numbers, column.tolist(), strict=True)]
+        for name, column in series
     ]
 
 
-def _as_array(x: Any, limit: int | None = None) -> Any:
-    """The first `limit` rows of a sparse matrix or an array as a 2-D array."""
+def _as_array(x: Any, positions: list[int] | None = None) -> Any:
+    """Some rows of a sparse matrix or an array as a 2-D array, by default all."""
+    chosen = slice(None) if positions is None else positions
     if hasattr(x, "toarray"):
-        x = x.tocsr()[:limit].toarray()  # limited while sparse: a dense text corpus would not fit in memory
+        return x.tocsr()[chosen].toarray()  # chosen while sparse: a dense text corpus would not fit in memory
     if x.ndim != 2:
         shown = "x".join(str(length) for length in x.shape)
         raise ValueError(
             f"rows have the shape {shown}, expected 2 dimensions (rows, columns); send one row as row.reshape(1, -1)"
         )
-    return x[:limit]
+    return x[chosen]
 
 
 def _listed_rows(x: Any) -> Iterator[list[Scalar]]:
@@ -209,11 +175,11 @@ def _sparse_rows(table: Any) -> Iterator[list[Scalar]]:
         yield row
 
 
-def _array_rows(array: Any) -> list[list[Scalar]]:
+def _array_rows(array: Any, positions: list[int]) -> list[list[Scalar]]:
     return [
         [_plain(value, f"x{column}", row) for column, value in enumerate(values)]
         # numpy turns a date of nanoseconds into an integer if it makes a list of it.
-        for row, values in enumerate(array if array.dtype.kind in "mM" else array.tolist())
+        for row, values in zip(positions, array if array.dtype.kind in "mM" else array.tolist(), strict=True)
     ]
 
 

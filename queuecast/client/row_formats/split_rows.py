@@ -7,20 +7,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from queuecast.client.row_formats.fit_tables import fit_table, length
-from queuecast.client.row_formats.polars_frames import is_polars
+from queuecast.client.row_formats.chosen_rows import length, take
+from queuecast.client.row_formats.fit_tables import fit_table
 from queuecast.client.row_formats.table_files import TableFile
 from queuecast.client.row_formats.training_tables import are_whole_rows, training_file
 from queuecast.domain.holdout import HoldoutRule, Split
-
-
-def take(rows: Any, positions: list[int]) -> Any:
-    """The rows at these positions, of the same kind."""
-    if hasattr(rows, "iloc"):
-        return rows.iloc[positions]
-    if hasattr(rows, "toarray"):
-        return rows.tocsr()[positions].asformat(rows.format)
-    return rows[positions] if hasattr(rows, "ndim") or is_polars(rows) else [rows[at] for at in positions]
 
 
 def has_both_sides(rows: Any, split: Split | HoldoutRule | None) -> bool:

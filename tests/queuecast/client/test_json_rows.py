@@ -8,11 +8,13 @@ from zoneinfo import ZoneInfo
 import dateutil.tz
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 import scipy.sparse
 
 from queuecast.client import Client
-from queuecast.client.row_formats.json_rows import example_table, json_rows, target_names
+from queuecast.client.row_formats.json_rows import example_table, json_rows
+from queuecast.client.row_formats.target_columns import target_names
 from tests.queuecast.scripted_gateway import ScriptedGateway
 
 
@@ -143,6 +145,24 @@ def test_the_example_table_of_a_frame_whose_names_are_no_text_has_their_texts_an
 )
 def test_the_example_table_has_at_most_500_rows(x: Any) -> None:
     assert len(example_table(x)["rows"]) == 500
+
+
+@pytest.mark.parametrize("kind", [pd.DataFrame, pl.DataFrame, np.asarray, scipy.sparse.csr_matrix])
+def test_the_example_of_a_sorted_table_has_rows_of_all_its_parts(kind: Any) -> None:
+    rows = kind(np.arange(1.0, 10_001.0).reshape(-1, 1))
+
+    found = [value for (value,) in example_table(rows)["rows"]]
+
+    assert found == sorted(found) == [value for (value,) in example_table(rows)["rows"]]
+    assert [sum(low < value <= low + 2500 for value in found) // 100 for low in (0, 2500, 5000, 7500)] == [1, 1, 1, 1]
+
+
+def test_a_value_that_cannot_be_sent_is_named_by_its_row_in_the_table() -> None:
+    values = np.arange(1000.0)
+    values[900:] = np.inf
+
+    with pytest.raises(ValueError, match=r"row 9[0-9][0-9], column 'a': inf cannot be sent"):
+        example_table(pd.DataFrame({"a": values}))
 
 
 @pytest.mark.parametrize(

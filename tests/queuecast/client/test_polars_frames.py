@@ -15,8 +15,9 @@ from sklearn.preprocessing import OneHotEncoder
 
 from queuecast.client import Client
 from queuecast.client.fitted_form import form_of_fit
-from queuecast.client.row_formats.json_rows import example_table, json_rows, target_names
+from queuecast.client.row_formats.json_rows import example_table, json_rows
 from queuecast.client.row_formats.table_files import PARQUET, open_table
+from queuecast.client.row_formats.target_columns import target_names
 
 MOMENT = datetime(2024, 3, 31, 1, 30)
 

@@ -10,7 +10,8 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from queuecast import holdout
 from queuecast.client.row_formats.fit_tables import fit_table, fit_target_names
-from queuecast.client.row_formats.json_rows import json_rows, target_names
+from queuecast.client.row_formats.json_rows import json_rows
+from queuecast.client.row_formats.target_columns import target_names
 from queuecast.domain.work import Method, TrainingWork
 from tests.worker.model_fixtures import LocalService
 
