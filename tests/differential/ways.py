@@ -63,7 +63,9 @@ def _other_order(question: Question) -> list[Asked]:
 def _dicts(question: Question) -> list[Asked]:
     case = question.case
     if case.recipe.is_array and not case.pushes_frame:
-        rows = case.given(question.rows).tolist()
+        array = case.given(question.rows)
+        # numpy turns a date of nanoseconds into an integer if it makes a list of it.
+        rows = [list(row) for row in array] if array.dtype.kind in "mM" else array.tolist()
     else:
         rows = (case.table(question.rows) if case.recipe.is_array else case.given(question.rows)).to_dict("records")
     return [_ask(question, _listed(rows), range(len(question.rows)))]
