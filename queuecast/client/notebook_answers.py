@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from queuecast.client.row_formats.chosen_rows import drawn_positions, length, take
-from queuecast.client.row_formats.json_rows import MAX_EXAMPLE_ROWS, example_table, rows_for_width
+from queuecast.client.row_formats.chosen_rows import length, take
+from queuecast.client.row_formats.json_rows import example_positions, example_table, rows_for_width
 from queuecast.client.row_formats.polars_frames import is_polars
 from queuecast.client.row_formats.whole_rows import are_texts, listed_rows
 from queuecast.domain.columns.missing_values import is_missing
@@ -31,7 +31,7 @@ def notebook_answers(estimator: Any, x: Any) -> dict[str, Any] | None:
 
     x: a DataFrame, a 2-D array, a sparse matrix, a list of lists, or texts.
     """
-    drawn = take(x, drawn_positions(length(x), rows_for_width(MAX_EXAMPLE_ROWS, x)))
+    drawn = take(x, example_positions(x))
     rows = take(drawn, _positions(drawn, _rows_for_outputs(estimator, x)))
     n_rows = length(rows)
     alone = list(range(0, n_rows, max(1, n_rows // rows_for_width(ROWS_ALONE, x, 2))))
@@ -75,7 +75,7 @@ def _positions(x: Any, max_rows: int) -> list[int]:
     most = rows_for_width(max_rows, x)
     n_rows = length(x)
     chosen = dict.fromkeys(range(min(most // 10, n_rows)))
-    for values in _columns(x, n_rows):
+    for values in _columns(x):
         gaps = [at for at, value in enumerate(values) if is_missing(value)]
         words = {value: at for at, value in reversed(list(enumerate(values))) if isinstance(value, str)}
         chosen |= dict.fromkeys([*gaps[:2], *words.values()])
@@ -86,19 +86,18 @@ def _positions(x: Any, max_rows: int) -> list[int]:
     return sorted(list(chosen)[:most])
 
 
-def _columns(x: Any, n_rows: int) -> list[list[Any]]:
+def _columns(x: Any) -> list[list[Any]]:
     listed = listed_rows(x)
     if listed is not None:
-        head = listed[:n_rows]
-        keys = list(dict.fromkeys(key for row in head if isinstance(row, Mapping) for key in row))[:_MAX_KEYS]
-        return [head] if are_texts(listed) else [[row.get(key) for row in head] for key in keys]
+        keys = list(dict.fromkeys(key for row in listed if isinstance(row, Mapping) for key in row))[:_MAX_KEYS]
+        return [list(listed)] if are_texts(listed) else [[row.get(key) for row in listed] for key in keys]
     if hasattr(x, "iloc"):
-        return [x.iloc[:n_rows, at].tolist() for at in range(x.shape[1])]
+        return [x.iloc[:, at].tolist() for at in range(x.shape[1])]
     if is_polars(x):
-        return [column.to_list() for column in x.head(n_rows).iter_columns()]
+        return [column.to_list() for column in x.iter_columns()]
     if hasattr(x, "toarray"):  # a sparse matrix has numbers only
         return []
-    rows = x[:n_rows].tolist() if hasattr(x, "tolist") else list(x[:n_rows])
+    rows = x.tolist() if hasattr(x, "tolist") else x
     return [list(values) for values in zip(*rows, strict=False)]
 
 

@@ -77,6 +77,11 @@ def rows_for_width(n_rows: int, x: Any, least: int = 20) -> int:
     return n_rows if width <= 1000 else max(least, n_rows * 1000 // width)
 
 
+def example_positions(x: Any) -> list[int]:
+    """Of the rows that a push sends: the same ones each time."""
+    return drawn_positions(length(x), rows_for_width(MAX_EXAMPLE_ROWS, x))
+
+
 def example_table(x: Any, *, is_sure: bool = True) -> dict[str, Any]:
     """Some of the rows that a model was fitted on, with their dtypes, as the JSON of TABLE_MEDIA_TYPE.
 
@@ -92,7 +97,7 @@ def example_table(x: Any, *, is_sure: bool = True) -> dict[str, Any]:
         n_rows = rows_for_width(MAX_EXAMPLE_ROWS, x)
         return _text_table(x, listed, n_rows) if are_texts(listed) else dict_table(listed, n_rows)
     if is_frame(x):
-        positions = drawn_positions(length(x), rows_for_width(MAX_EXAMPLE_ROWS, x))
+        positions = example_positions(x)
         if is_polars(x):
             described = described_columns(x, is_sure=is_sure)
         else:
@@ -104,7 +109,7 @@ def example_table(x: Any, *, is_sure: bool = True) -> dict[str, Any]:
         labels = None if is_polars(x) else labels_of(x.columns)
         return table if labels is None else table | {"labels": asdict(labels)}
     if hasattr(x, "ndim"):
-        positions = drawn_positions(length(x), rows_for_width(MAX_EXAMPLE_ROWS, x))
+        positions = example_positions(x)
         array = _as_array(x, positions)
         whole = array if array.dtype.kind in "biuf" else _as_array(x)
         described = [
